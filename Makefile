@@ -1,0 +1,63 @@
+# Every target sets up what it needs. `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup migrate verify backup backups rollback report sample test-migration test coverage lint lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
+
+setup: $(READY) ## make .venv from requirements.lock (every target does this by itself)
+
+# The stamp carries the lock's own age: a second run does nothing, a new lock installs what changed.
+# --no-deps because the lock is complete; --no-build-isolation because the build backend is locked too.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mock2pg needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
+	@test -x "$(BIN)/python" && "$(BIN)/python" -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); echo "Setting up .venv (once, about a minute) ..."; $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is incomplete here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }; }
+	@"$(BIN)/python" -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@"$(BIN)/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+migrate: $(READY) ## migrate mock_data/ (or ARGS=SOURCE) into PostgreSQL and print where the report lies
+	@"$(BIN)/mock2pg" migrate $(ARGS)
+
+verify: $(READY) ## prove the live tables against the run that published them; reads only
+	@"$(BIN)/mock2pg" verify $(ARGS)
+
+backup: $(READY) ## take a backup now
+	@"$(BIN)/mock2pg" backup $(ARGS)
+
+backups: $(READY) ## list the backups
+	@"$(BIN)/mock2pg" backups $(ARGS)
+
+rollback: $(READY) ## go back to a backup: make rollback ID=backup-...
+	@"$(BIN)/mock2pg" rollback "$(ID)" $(ARGS)
+
+report: $(READY) ## rebuild the report of the newest run and print where it lies
+	@"$(BIN)/mock2pg" report $(ARGS)
+
+sample: $(READY) ## make mock data of any size: make sample ARGS="--rows 10000 --out big"
+	@"$(BIN)/mock2pg" sample $(ARGS)
+
+test-migration: $(READY) ## play good and bad migrations in a scratch database; live is never touched
+	@"$(BIN)/mock2pg" test-migration $(ARGS)
+
+test: $(READY) ## run the whole test suite
+	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
+
+coverage: $(READY) ## the same with a coverage report in htmlcov/
+	@"$(BIN)/python" -m pytest -n auto --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
+
+lint: $(READY) ## lint, format check, types and layers
+	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" && "$(BIN)/lint-imports"
+
+lock: ## write requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --extra test --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header --output-file requirements.lock pyproject.toml
+
+clean: ## stop the embedded server and remove what runs made; backups stay
+	@test ! -x "$(BIN)/mock2pg" || "$(BIN)/mock2pg" server stop
+	rm -rf runs logs .postgres dbt_project/target dbt_project/logs htmlcov .coverage .coverage.*
