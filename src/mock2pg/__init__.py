@@ -1,0 +1,27 @@
+"""Mock JSON in, a PostgreSQL database you can prove out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mock2pg.errors import Mock2pgError, ValidationError
+
+if TYPE_CHECKING:
+    from mock2pg.scenarios import Scenario, TestReport
+    from mock2pg.service import MigrationResult, MigrationService
+
+__version__ = "0.1.0"
+
+__all__ = ["MigrationResult", "MigrationService", "Mock2pgError", "Scenario", "TestReport", "ValidationError"]
+
+
+def __getattr__(name: str) -> Any:  # the service costs a second to import, and the command's --help needs none of it
+    if name in ("MigrationResult", "MigrationService"):
+        from mock2pg import service  # noqa: PLC0415
+
+        return getattr(service, name)
+    if name in ("Scenario", "TestReport"):
+        from mock2pg import scenarios  # noqa: PLC0415
+
+        return getattr(scenarios, name)
+    raise AttributeError(name)

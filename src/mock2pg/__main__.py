@@ -1,0 +1,13 @@
+"""`python -m mock2pg` and the `mock2pg` command."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    from mock2pg.cli import command  # noqa: PLC0415
+
+    command()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,308 @@
+"""The command line: one command per verb; reads options, calls the service, prints, exits with the error's code."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mock2pg import __version__, settings
+from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, ValidationError
+
+if TYPE_CHECKING:
+    from mock2pg.service import MigrationResult, MigrationService
+
+_SHOWN = 50  # rows that break a rule, on the terminal; errors.json and the report have them all
+
+
+def _service() -> MigrationService:
+    from mock2pg.service import MigrationService  # noqa: PLC0415  costs a second, and --help needs none of it
+
+    return MigrationService(console=True)
+
+
+def _verb(function: Callable[..., None]) -> Callable[..., None]:
+    """What every command has: --json, --debug, and an end with a name and a code instead of a traceback."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; the log stays on standard error.")
+    @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+    @functools.wraps(function)
+    def wrapped(*args: Any, as_json: bool, debug: bool, **options: Any) -> None:
+        try:
+            function(*args, as_json=as_json, **options)
+        except (Mock2pgError, KeyboardInterrupt, OSError) as error:
+            _end(error, as_json=as_json, debug=debug)
+        except click.ClickException:
+            raise
+        except Exception as error:
+            # an unforeseen error's own text may hold a value of the data, so only its kind is shown
+            _end(InternalError(f"unexpected: {type(error).__name__}"), as_json=as_json, debug=debug, cause=error)
+
+    return wrapped
+
+
+def _end(error: BaseException, *, as_json: bool, debug: bool, cause: BaseException | None = None) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        error = Interrupted("interrupted")
+    if isinstance(error, OSError):
+        error = UsageError(f"{error.strerror}: {error.filename}", hint="Is there room, and may this user write there?")
+    assert isinstance(error, Mock2pgError)  # noqa: S101
+    if debug:
+        traceback.print_exception(cause or error)
+    if as_json:
+        click.echo(json.dumps({"success": False, "error": error.as_dict()}, ensure_ascii=False, indent=2))
+    else:
+        click.secho(f"{type(error).__name__}: {error.message}", err=True, fg="red")
+        if error.hint:
+            click.echo(error.hint, err=True)
+    sys.exit(error.code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="mock2pg")
+def command() -> None:
+    """Mock JSON in, a PostgreSQL database you can prove out.
+
+    Without DATABASE_URL the commands start and use a PostgreSQL of their own in .postgres/.
+    """
+
+
+@command.command()
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@_verb
+def migrate(source: Path | None, as_json: bool) -> None:
+    """Migrate SOURCE (a folder of <entity>.json or one JSON document; mock_data/ if none is named).
+
+    Example: mock2pg migrate ../frontend/src/mocks
+    """
+    _show(_service().migrate_all_data(source), as_json)
+
+
+@command.command()
+@_verb
+def verify(as_json: bool) -> None:
+    """Prove the live tables against the run that published them; reads only.
+
+    Example: mock2pg verify --json
+    """
+    _show(_service().verify(), as_json)
+
+
+@command.command()
+@_verb
+def backup(as_json: bool) -> None:
+    """Take a backup of the live schema now.
+
+    Example: mock2pg backup
+    """
+    _show(_service().take_backup(), as_json)
+
+
+@command.command()
+@_verb
+def backups(as_json: bool) -> None:
+    """List the backups, newest first.
+
+    Example: mock2pg backups
+    """
+    found = _service().backups()
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    elif not found:
+        click.echo("There is no backup yet.")
+    else:
+        for entry in found:
+            click.echo(f"{entry['id']}  {entry['database']}.{entry['schema']}  {entry['bytes']:>12,} bytes")
+
+
+@command.command()
+@click.argument("backup_id")
+@_verb
+def rollback(backup_id: str, as_json: bool) -> None:
+    """Bring the live schema back to what BACKUP_ID says, in one transaction.
+
+    Example: mock2pg rollback backup-2026-11-22T10-30-00-000Z
+    """
+    if not backup_id:
+        raise UsageError("no backup is named", hint="make rollback ID=backup-...; `make backups` lists them.")
+    _show(_service().rollback(backup_id), as_json)
+
+
+@command.command("test-migration")
+@_verb
+def test_migration(as_json: bool) -> None:
+    """Play good and bad migrations in a scratch database; the live one is never touched.
+
+    Example: mock2pg test-migration
+    """
+    from mock2pg.errors import ScenarioFailed  # noqa: PLC0415
+    from mock2pg.scenarios import test_migration as play  # noqa: PLC0415
+
+    report = play(_service(), tell=None if as_json else click.echo)
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=2))
+    if not report.success:
+        failed = [scenario.name for scenario in report.results if not scenario.passed]
+        raise ScenarioFailed(f"{len(failed)} of {len(report.results)} scenarios failed: {', '.join(failed)}")
+
+
+@command.command()
+@click.argument("run_id", required=False)
+@_verb
+def report(run_id: str | None, as_json: bool) -> None:
+    """Build the report of RUN_ID again (of the newest run if none is named) and print where it lies.
+
+    Example: mock2pg report
+    """
+    page = _service().report(run_id)
+    click.echo(json.dumps({"success": True, "report": str(page)}) if as_json else str(page))
+
+
+@command.command()
+@click.option("--rows", default=10_000, show_default=True, help="Rows in all, those of nested arrays included.")
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same bytes.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder that is empty or not there yet.")
+@_verb
+def sample(rows: int, seed: int, out: Path, as_json: bool) -> None:
+    """Make mock data of any size, of the same shape as mock_data/.
+
+    Example: mock2pg sample --rows 100000 --seed 7 --out big
+    """
+    from mock2pg.tools.sample import generate  # noqa: PLC0415
+
+    made = generate(settings.load().project / "mock_data" / "sample", out, rows=rows, seed=seed)
+    if as_json:
+        click.echo(json.dumps({"success": True, "entities": made}))
+    else:
+        for entity, number in made.items():
+            click.echo(f"{number:>10,}  {entity}")
+        click.echo(f"in {out}")
+
+
+@command.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def psql(arguments: tuple[str, ...]) -> None:
+    r"""Open the bundled psql on the target database; ARGUMENTS are psql's own.
+
+    Example: mock2pg psql -c '\dt'
+    """
+    from mock2pg.tools.postgres import parameters  # noqa: PLC0415
+    from mock2pg.tools.server import binary  # noqa: PLC0415
+
+    try:
+        found = parameters(_service().url())
+    except Mock2pgError as error:
+        _end(error, as_json=False, debug=False)
+    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+    environment = settings.inherited() | {names[key]: value for key, value in found.items()}
+    sys.exit(subprocess.call([str(binary("psql")), *arguments], env=environment))  # noqa: S603
+
+
+@command.group()
+def server() -> None:
+    """The embedded PostgreSQL in .postgres/.
+
+    Example: mock2pg server status
+    """
+
+
+@server.command()
+@_verb
+def start(as_json: bool) -> None:
+    """Start it, unless it runs, and print its URL.
+
+    Example: mock2pg server start
+    """
+    from mock2pg.service import EMBEDDED_DATABASE  # noqa: PLC0415
+    from mock2pg.tools.postgres import ensure_database  # noqa: PLC0415
+    from mock2pg.tools.server import Server  # noqa: PLC0415
+
+    embedded = Server(settings.load().postgres_dir)
+    ensure_database(embedded.start(), EMBEDDED_DATABASE)
+    url = embedded.url(EMBEDDED_DATABASE)
+    click.echo(json.dumps({"success": True, "url": url}) if as_json else url)
+
+
+@server.command()
+@_verb
+def stop(as_json: bool) -> None:
+    """Stop it; its data stays.
+
+    Example: mock2pg server stop
+    """
+    from mock2pg.tools.server import Server  # noqa: PLC0415
+
+    stopped = Server(settings.load().postgres_dir).stop()
+    text = "stopped" if stopped else "was not running"
+    click.echo(json.dumps({"success": True, "stopped": stopped}) if as_json else text)
+
+
+@server.command()
+@_verb
+def status(as_json: bool) -> None:
+    """Say whether it runs, and where.
+
+    Example: mock2pg server status
+    """
+    from mock2pg.tools.server import Server  # noqa: PLC0415
+
+    found = Server(settings.load().postgres_dir).status()
+    if as_json:
+        click.echo(json.dumps(asdict(found), default=str))
+    elif found.running:
+        click.echo(f"PostgreSQL {found.version} is running (pid {found.pid}) in {found.home}\n{found.url}")
+    else:
+        click.echo(f"not running; its data is kept in {found.home}")
+
+
+def _show(result: MigrationResult, as_json: bool) -> None:
+    """The end of a run: what it came to, and where the report lies. Exits with the error's code."""
+    if as_json:
+        click.echo(json.dumps(result.as_dict(), ensure_ascii=False, indent=2, default=str))
+    else:
+        _show_errors(result)
+        _show_tables(result)
+        click.secho(("✔ " if result.success else "✘ ") + result.message, fg="green" if result.success else "red")
+        if result.error and result.error.hint:
+            click.echo(result.error.hint)
+        if result.report.exists():
+            click.echo(f"Report: {result.report}")
+    if result.error:
+        sys.exit(result.error.code)
+
+
+def _show_errors(result: MigrationResult) -> None:
+    critical = [error for error in result.errors if error.severity == "critical"]
+    warnings = [error for error in result.errors if error.severity != "critical"]
+    for colour, found in (("red", critical), ("yellow", warnings)):
+        for error in found[:_SHOWN]:
+            click.secho(_line(error), fg=colour)
+        if len(found) > _SHOWN:
+            click.echo(f"... and {len(found) - _SHOWN} more in {result.report.parent / 'errors.json'}")
+
+
+def _line(error: ValidationError) -> str:
+    return str(error) if error.severity == "critical" else f"warning: {error}"
+
+
+def _show_tables(result: MigrationResult) -> None:
+    published = result.summary.get("publish") or result.summary.get("rollback")
+    if not published or not published["tables"]:
+        return
+    columns = ("before", "after", "inserted", "updated", "deleted", "unchanged")
+    width = max(len(name) for name in published["tables"])
+    click.echo("".join([f"{'table':<{width}}", *(f"{name:>11}" for name in columns)]))
+    sums = dict.fromkeys(columns, 0)
+    for name, table in published["tables"].items():
+        click.echo("".join([f"{name:<{width}}", *(f"{table[column]:>11,}" for column in columns)]))
+        sums = {column: sums[column] + table[column] for column in columns}
+    click.echo("".join([f"{'all':<{width}}", *(f"{sums[column]:>11,}" for column in columns)]))
+    click.echo(", ".join(f"{sums[column]} {column}" for column in ("inserted", "updated", "deleted")))

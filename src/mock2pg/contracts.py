@@ -1,0 +1,132 @@
+"""What a staged and a target table is: the words in which dbt's declarations reach Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """One column of a staged table, as `_sources.yml` declares it.
+
+    place     where the value lies, from the staged element: a key, or "." for the element itself;
+              `<root>[].<key>` names a key of the row that a nested element belongs to
+    data_type one of text, integer, double precision, boolean, date, time, text[], jsonb
+    required  the key must be there and hold a value
+    uuid5     the columns whose values a derived UUIDv5 is made of; such a column has no place
+    """
+
+    name: str
+    data_type: str
+    place: str
+    required: bool = False
+    uuid5: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """One array of the source document, as `_sources.yml` declares it.
+
+    path  where it lies: `classes`, or `classes[].enrolledStudents[]` for an array inside each row
+    """
+
+    name: str
+    path: str
+    columns: tuple[SourceColumn, ...]
+    description: str = ""
+
+    @property
+    def entity(self) -> str:
+        """The array of the document that the rows come from."""
+        return self.path.split("[]", 1)[0]
+
+    @property
+    def nested(self) -> str | None:
+        """The key of the nested array inside each row of the entity, or None."""
+        return self.path.split("[].", 1)[1].removesuffix("[]") if "[]." in self.path else None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a target table.
+
+    source   the staged column that it is to equal, or None
+    derived  why the model changes the value on purpose, or None
+    """
+
+    name: str
+    data_type: str
+    not_null: bool
+    source: str | None
+    derived: str | None
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+    on_delete: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One target table: what the dbt contract says, and what publishing adds to it.
+
+    source           the staged table that its rows come from, or None
+    publish          "merge": live holds exactly these rows; "ensure": these rows are there, others are left alone
+    database_columns columns that the database fills: name and definition, added where we create the table
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+    uniques: tuple[tuple[str, ...], ...] = ()
+    checks: tuple[tuple[str, str], ...] = ()  # name, expression
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    source: str | None = None
+    publish: str = "merge"
+    database_columns: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def compared(self) -> tuple[Column, ...]:
+        """The columns that must equal what was staged."""
+        return tuple(column for column in self.columns if column.source and not column.derived)
+
+    @property
+    def derived(self) -> tuple[Column, ...]:
+        """The columns that a model changes on purpose; compared with what the model built."""
+        return tuple(column for column in self.columns if column not in self.compared)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The table as a run keeps it, for a later verification."""
+        return asdict(self)
+
+
+def derived_columns(tables: Iterable[Table]) -> list[dict[str, str]]:
+    """The columns that a model changes on purpose, with the reason that its YAML gives."""
+    return [
+        {"table": table.name, "column": column.name, "reason": column.derived}
+        for table in tables
+        for column in table.columns
+        if column.derived
+    ]
+
+
+def table_from_dict(record: dict[str, Any]) -> Table:
+    """What `Table.as_dict` wrote."""
+    pairs = ("uniques", "checks", "database_columns")
+    return Table(
+        **{
+            **record,
+            **{name: tuple(tuple(pair) for pair in record[name]) for name in pairs},
+            "primary_key": tuple(record["primary_key"]),
+            "columns": tuple(Column(**column) for column in record["columns"]),
+            "foreign_keys": tuple(
+                ForeignKey(tuple(key["columns"]), key["parent"], tuple(key["parent_columns"]), key["on_delete"])
+                for key in record["foreign_keys"]
+            ),
+        }
+    )

@@ -1,0 +1,71 @@
+"""The row hash: one injective encoding of a row, the same in DuckDB and in PostgreSQL.
+
+A value is `N` when it is NULL and otherwise its type's tag, the number of bytes of its canonical text in UTF-8,
+a colon, and that text. A row is its values one after another, in the contract's order, and its hash the SHA-256
+of that in lower-case hex. No two different rows have the same encoding: every value says how long it is.
+
+Both engines must run with TimeZone=UTC and DateStyle=ISO.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import LiteralString
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one data type becomes canonical text. `{x}` stands for the column."""
+
+    tag: LiteralString
+    duckdb: LiteralString
+    postgres: LiteralString
+
+
+_ELEMENT_DUCKDB: LiteralString = "CASE WHEN e IS NULL THEN 'N' ELSE 'T' || strlen(e) || ':' || e END"
+_ELEMENT_POSTGRES: LiteralString = "CASE WHEN e IS NULL THEN 'N' ELSE 'T' || octet_length(e) || ':' || e END"
+
+KINDS: dict[str, Kind] = {
+    "text": Kind("T", "{x}", "{x}::text"),
+    "integer": Kind("I", "{x}::VARCHAR", "{x}::integer::text"),
+    "double precision": Kind(  # by its bits, so that no engine's way of printing matters
+        "F",
+        "({x}::BIT::BIGINT)::VARCHAR",
+        "('x' || encode(float8send({x}::double precision), 'hex'))::bit(64)::bigint::text",
+    ),
+    "boolean": Kind("B", "CASE WHEN {x} THEN 't' ELSE 'f' END", "CASE WHEN {x}::boolean THEN 't' ELSE 'f' END"),
+    "date": Kind("D", "{x}::VARCHAR", "{x}::date::text"),
+    "time": Kind("C", "{x}::VARCHAR", "{x}::time::text"),
+    "jsonb": Kind("J", "{x}", "{x}::jsonb::text"),
+    "text[]": Kind(
+        "A",
+        f"coalesce(array_to_string(list_transform({{x}}, lambda e: {_ELEMENT_DUCKDB}), ''), '')",
+        f"(SELECT coalesce(string_agg({_ELEMENT_POSTGRES}, '' ORDER BY n), '')"
+        " FROM unnest({x}::text[]) WITH ORDINALITY AS u(e, n))",
+    ),
+}
+
+# A table's hash, for a first look and for the history: how many rows, and two order-free sums over the row hashes.
+TABLE_HASH_DUCKDB: LiteralString = (
+    "count(*) || ':' || coalesce(sum(('0x' || substr(hash, 1, 15))::BIGINT), 0)"
+    " || ':' || coalesce(sum(('0x' || substr(hash, 16, 15))::BIGINT), 0)"
+)
+TABLE_HASH_POSTGRES: LiteralString = (
+    "count(*) || ':' || coalesce(sum(('x' || substr(hash, 1, 15))::bit(60)::bigint), 0)"
+    " || ':' || coalesce(sum(('x' || substr(hash, 16, 15))::bit(60)::bigint), 0)"
+)
+
+
+def duckdb_value(data_type: str) -> LiteralString:
+    """SQL for one encoded value; `{x}` stands for the column."""
+    kind = KINDS[data_type]
+    return f"CASE WHEN {{x}} IS NULL THEN 'N' ELSE '{kind.tag}' || strlen({kind.duckdb}) || ':' || {kind.duckdb} END"
+
+
+def postgres_value(data_type: str) -> LiteralString:
+    """SQL for one encoded value; `{x}` stands for the column. The database's encoding must be UTF8."""
+    kind = KINDS[data_type]
+    return (
+        f"CASE WHEN {{x}} IS NULL THEN 'N' ELSE '{kind.tag}'"
+        f" || octet_length({kind.postgres}) || ':' || {kind.postgres} END"
+    )

@@ -1,0 +1,185 @@
+"""Everything that can go wrong, by name.
+
+Mock2pgError                  exit  what the user does next
+├── UsageError                  2   corrects the command, a setting or a path
+├── SourceError                 3   mends the JSON: it is not JSON, or not the declared shape
+├── CheckFailed                 4   mends the rows that are listed
+├── DatabaseError               5   looks at the server: cannot connect, lost, refused
+│   └── AlreadyRunning          6   waits for the other run
+├── BackupFailed                7   makes room, or looks at the rights of the backup folder
+├── LoadFailed                  8   looks at the model, contract, test or suite that is named
+├── PublishFailed               9   looks at the constraint or lock that is named
+├── VerifyFailed               10   looks at the keys that are listed
+├── RollbackFailed             11   acts at once: the message says in which state live is
+│   └── BackupRefused          12   takes another backup: this one is damaged or not there
+├── NothingPublished           13   migrates first
+├── ScenarioFailed             14   reads which scenario of test-migration went wrong
+└── InternalError              70   reports it: a fault of mock2pg or of its configuration
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class ValidationError:
+    """One row, or one whole entity, that breaks one rule. Never holds a value of the data.
+
+    entity    the array of the source document
+    id        the row's id; None when the rule is about the whole entity or the row has none
+    field     the JSON field, with its place inside the row: ``attendanceData[2].status``
+    message   what is wrong, in words
+    severity  "critical" stops the run, "warning" does not
+    rule      the expectation's type
+    row       1-based position of the row in its array; None for a rule about the whole entity
+    """
+
+    entity: str
+    id: str | None
+    field: str
+    message: str
+    severity: str = "critical"
+    rule: str = ""
+    row: int | None = None
+
+    def __str__(self) -> str:
+        if self.row is None:
+            return f"{self.entity}: {self.message}"
+        return f"{self.entity}[{self.id if self.id is not None else f'row {self.row}'}].{self.field}: {self.message}"
+
+
+class Mock2pgError(Exception):
+    """The root. `message` says what and where, `hint` what to do; neither holds a value of the data."""
+
+    code: ClassVar[int] = 1
+    hint: str = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data: dict[str, Any] = {}  # what the step had found out, for the report
+        if hint is not None:
+            self.hint = hint
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error as a run records it."""
+        return {"name": type(self).__name__, "code": self.code, "message": self.message, "hint": self.hint}
+
+
+class UsageError(Mock2pgError):
+    code = 2
+
+
+class SourceError(Mock2pgError):
+    code = 3
+    hint = "Mend the JSON and run again; nothing was written."
+
+
+class CheckFailed(Mock2pgError):
+    """Holds every `ValidationError` of the run, up to the cap per rule."""
+
+    code = 4
+    hint = "Mend the rows that are listed and run again; the database was not touched."
+
+    def __init__(self, message: str, errors: Sequence[ValidationError] = (), *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.errors = tuple(errors)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), "errors": [asdict(error) for error in self.errors]}
+
+
+class DatabaseError(Mock2pgError):
+    code = 5
+    hint = "Is the server up, and does DATABASE_URL name the right host, user and database?"
+
+
+class AlreadyRunning(DatabaseError):
+    code = 6
+    hint = "One run at a time per database: wait for the other one, or stop it."
+
+
+class BackupFailed(Mock2pgError):
+    code = 7
+    hint = "The live tables were not touched. Is there room, and may this user write, in the backup folder?"
+
+
+class LoadFailed(Mock2pgError):
+    code = 8
+    hint = "The live tables were not touched."
+
+
+class PublishFailed(Mock2pgError):
+    code = 9
+    hint = "The transaction was rolled back: the live tables are as they were."
+
+
+class VerifyFailed(Mock2pgError):
+    code = 10
+    hint = "The executed notebook in the run's folder lists what differs."
+
+
+class RollbackFailed(Mock2pgError):
+    code = 11
+    hint = "The transaction was rolled back: the live tables are as they were before the rollback."
+
+
+class BackupRefused(RollbackFailed):
+    code = 12
+    hint = "`mock2pg backups` lists the backups. The live tables were not touched."
+
+
+class NothingPublished(Mock2pgError):
+    code = 13
+    hint = "Run `make migrate` first."
+
+
+class ScenarioFailed(Mock2pgError):
+    code = 14
+    hint = "Each scenario's line says what was expected and what happened."
+
+
+class InternalError(Mock2pgError):
+    code = 70
+    hint = "This is a fault of mock2pg or of its configuration. Run again with --debug and report it."
+
+
+class Interrupted(Mock2pgError):
+    code = 130
+    hint = "Run the command again when you are ready."
+
+
+def from_dict(record: dict[str, Any]) -> Mock2pgError:
+    """The error that a step in another process recorded with `as_dict`."""
+    kinds = {kind.__name__: kind for kind in _kinds(Mock2pgError)}
+    kind = kinds.get(record["name"], InternalError)
+    if issubclass(kind, CheckFailed):
+        errors = [ValidationError(**error) for error in record.get("errors", ())]
+        return kind(record["message"], errors, hint=record["hint"])
+    return kind(record["message"], hint=record["hint"])
+
+
+def _kinds(root: type[Mock2pgError]) -> list[type[Mock2pgError]]:
+    return [root, *(kind for child in root.__subclasses__() for kind in _kinds(child))]
+
+
+_NAMED = re.compile(
+    r'(?:violates|on table|constraint|relation|column|table|schema|type|function|role|database|index) "[^"\n]*"'
+)
+
+
+def scrubbed(message: str) -> str:
+    """A database's own message without the values it quotes.
+
+    PostgreSQL quotes cells in DETAIL and CONTEXT and, for a failed conversion, in the message itself;
+    the names of tables, columns and constraints are kept because they say where to look.
+    """
+    first = message.strip().split("\n", 1)[0]
+    kept: list[str] = []
+    rest = _NAMED.sub(lambda match: (kept.append(match[0]), f"\0{len(kept) - 1}\0")[1], first)
+    rest = re.sub(r"\"[^\"]*\"|'[^']*'|\([^)]*\)=\([^)]*\)", "(a value)", rest)
+    return re.sub("\0(\\d+)\0", lambda match: kept[int(match[1])], rest)

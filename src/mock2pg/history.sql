@@ -1,0 +1,18 @@
+-- The history of what was published: never part of a backup, never undone by a rollback.
+CREATE SCHEMA IF NOT EXISTS mock2pg;
+
+CREATE TABLE IF NOT EXISTS mock2pg.runs (
+    run_id text PRIMARY KEY,
+    command text NOT NULL,
+    operator text NOT NULL,
+    started_at timestamptz NOT NULL,
+    published_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    target_schema text NOT NULL,
+    published_run text, -- the run whose rows are live from now on; null: none is
+    input_sha256 text,
+    backup_id text,
+    tables jsonb NOT NULL, -- table -> rows, hash, inserted, updated, deleted
+    version text NOT NULL
+);
+
+COMMENT ON TABLE mock2pg.runs IS 'One row per migration and rollback, written in the transaction that published it.';

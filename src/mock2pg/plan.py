@@ -1,0 +1,118 @@
+"""The plans as data, and how a step is run: started, timed, recorded, its error named."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+
+
+from mock2pg import settings as settings_module
+from mock2pg.errors import InternalError, Interrupted, Mock2pgError, from_dict
+from mock2pg.runs import Run, StepResult, now, open_run
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a plan. A step with a notebook runs inside it, so that the executed notebook is its receipt."""
+
+    name: str
+    notebook: bool = False
+
+
+MIGRATE = (
+    Step("stage"),
+    Step("check"),
+    Step("backup", notebook=True),
+    Step("load"),
+    Step("publish"),
+    Step("verify", notebook=True),
+)
+BACKUP = Step("backup", notebook=True)
+VERIFY = Step("verify", notebook=True)
+ROLLBACK = Step("rollback", notebook=True)
+REPORT = Step("report")
+
+
+def run_step(name: str, run_id: str, *, project: str, **parameters: str) -> StepResult:
+    """Run a step of a run that another process began: this is what a notebook calls.
+
+    Raises the step's Mock2pgError after its result was written to runs/<run_id>/steps/<name>.json.
+    """
+    settings = settings_module.load(project=Path(project))
+    return perform(name, open_run(settings, run_id), parameters)
+
+
+def perform(name: str, run: Run, parameters: Mapping[str, str] | None = None) -> StepResult:
+    """Run a step in this process; its result is written whether it passes or fails."""
+    step: Callable[..., StepResult] = import_module(f"mock2pg.steps.{name}").run
+    started_at, began = now(), time.perf_counter()
+    try:
+        result = replace(step(run, **(parameters or {})), started_at=started_at, seconds=_since(began))
+    except BaseException as error:
+        known = _named(error, name)
+        run.save(
+            StepResult(
+                step=name,
+                status="failed",
+                started_at=started_at,
+                seconds=_since(began),
+                summary=known.message.split("\n", 1)[0],
+                data={**known.data, "peak_memory_bytes": peak_memory()},
+                error=known.as_dict(),
+            )
+        )
+        if known is error:
+            raise
+        raise known from error
+    result = replace(result, data={**result.data, "peak_memory_bytes": peak_memory()})
+    run.save(result)
+    return result
+
+
+def execute(step: Step, run: Run, **parameters: str) -> StepResult:
+    """Run a step of a plan, in its notebook if it has one. Raises the step's Mock2pgError."""
+    if not step.notebook:
+        return perform(step.name, run, parameters)
+    from mock2pg.tools import notebooks  # noqa: PLC0415  papermill costs a second
+
+    settings = run.settings
+    failure: Mock2pgError | None = None
+    try:
+        notebooks.execute(
+            settings.notebooks_dir / f"{step.name}.ipynb",
+            run.path("notebooks", f"{step.name}.ipynb"),
+            parameters={"run_id": run.id, "project": str(settings.project), **parameters},
+            environment=settings.environment(),
+        )
+    except Mock2pgError as error:
+        failure = error
+    result = run.result(step.name)
+    if result is not None and result.error is not None:
+        raise from_dict(result.error)
+    if failure is not None or result is None:
+        raise failure or InternalError(f"the {step.name} notebook left no result")
+    return result
+
+
+def peak_memory() -> int:
+    """The most memory that this process held at any time, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _named(error: BaseException, name: str) -> Mock2pgError:
+    """What is not one of our errors becomes one by its kind alone: its text may hold a value."""
+    if isinstance(error, Mock2pgError):
+        return error
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return Interrupted(f"{name} was interrupted")
+    return InternalError(f"{name} failed: {type(error).__name__}")
+
+
+def _since(began: float) -> float:
+    return round(time.perf_counter() - began, 3)

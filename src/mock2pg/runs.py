@@ -1,0 +1,130 @@
+"""The run's folder, runs/<run_id>/: the contract between the processes that take part in a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mock2pg.errors import UsageError
+from mock2pg.log import timestamp
+from mock2pg.settings import Settings
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step leaves behind; runs/<run_id>/steps/<step>.json holds it as it stands here.
+
+    status   "passed" or "failed"
+    seconds  wall time
+    summary  one line for a person
+    data     what the report shows of it: counts, names, keys; never a value of the data
+    error    the error as `Mock2pgError.as_dict` gives it, when it failed
+    """
+
+    step: str
+    status: str = "passed"
+    started_at: str = ""
+    seconds: float = 0.0
+    summary: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its id, its folder and the settings it runs under.
+
+    source  what a migration takes; only the process that began the run has it
+    """
+
+    id: str
+    settings: Settings
+    source: Path | Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.runs_dir / self.id
+
+    def path(self, *parts: str) -> Path:
+        """A place inside the folder; the folders on the way are made."""
+        place = self.folder.joinpath(*parts)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return place
+
+    def write(self, name: str, record: Any) -> Path:
+        """Write a record as JSON, aside and renamed: a reader sees the whole of it or nothing."""
+        place = self.path(*name.split("/"))
+        aside = place.with_name(place.name + ".part")
+        aside.write_text(json.dumps(record, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        aside.replace(place)
+        return place
+
+    def read(self, name: str) -> Any:
+        """What `write` wrote. Raises FileNotFoundError."""
+        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+
+    def save(self, result: StepResult) -> None:
+        self.write(f"steps/{result.step}.json", asdict(result))
+
+    def result(self, step: str) -> StepResult | None:
+        """What a step left behind, or None when it did not run."""
+        try:
+            return StepResult(**self.read(f"steps/{step}.json"))
+        except FileNotFoundError:
+            return None
+
+    def results(self) -> list[StepResult]:
+        """The results of all steps that ran, in the order in which they started."""
+        found = [StepResult(**json.loads(file.read_text())) for file in (self.folder / "steps").glob("*.json")]
+        return sorted(found, key=lambda result: result.started_at)
+
+
+def new_run(settings: Settings, source: Path | Mapping[str, Any] | None = None) -> Run:
+    """A run with a folder of its own (0700). The id is the moment it began: `2026-11-22T10-30-00-000Z`."""
+    settings.runs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    while True:
+        run = Run(now().replace(":", "-").replace(".", "-"), settings, source)
+        try:
+            run.folder.mkdir(mode=0o700)
+        except FileExistsError:  # another run began in the same millisecond
+            time.sleep(0.002)
+        else:
+            return run
+
+
+def open_run(settings: Settings, run_id: str | None = None) -> Run:
+    """A run that exists: by id, or the newest. Raises UsageError."""
+    if run_id is None:
+        newest = max((run.id for run in all_runs(settings)), default=None)
+        if newest is None:
+            raise UsageError("there is no run yet", hint="Run `make migrate` first.")
+        run_id = newest
+    run = Run(run_id, settings)
+    if Path(run_id).name != run_id or not (run.folder / "record.json").exists():
+        raise UsageError(f"there is no run {run_id}", hint="The folders in runs/ are the runs there are.")
+    return run
+
+
+def all_runs(settings: Settings) -> Iterator[Run]:
+    """Every run that left a record, in no order."""
+    for record in settings.runs_dir.glob("*/record.json"):
+        if not record.parent.is_symlink():
+            yield Run(record.parent.name, settings)
+
+
+def point_latest(run: Run) -> None:
+    """Make runs/latest a link to the run's folder, in one step."""
+    aside = run.settings.runs_dir / f".latest-{os.getpid()}"
+    aside.unlink(missing_ok=True)
+    aside.symlink_to(run.id, target_is_directory=True)
+    aside.replace(run.settings.runs_dir / "latest")
+
+
+def now() -> str:
+    return timestamp(datetime.now(UTC))

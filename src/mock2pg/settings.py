@@ -1,0 +1,116 @@
+"""Every setting, from the environment or `.env`; nothing else reads the environment."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mock2pg.errors import UsageError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a uid without an entry in the password file
+        return "unknown"
+
+
+class Settings(BaseSettings):
+    """One frozen record. Relative paths are taken from the project's folder, not from where the shell stands."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MIGRATION_", env_file_encoding="utf-8", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias="DATABASE_URL",
+        description="The target. Unset: the embedded server in .postgres/.",
+    )
+    target_schema: str = Field("public", validation_alias="MIGRATION_SCHEMA", description="The live schema.")
+    project: Path = Field(
+        REPOSITORY, description="The folder of dbt_project, expectations, notebooks, backups and runs."
+    )
+    source: Path = Field(Path("mock_data"), description="What `migrate` takes when no source is named.")
+    postgres: Path = Field(Path(".postgres"), description="Where the embedded server keeps its data.")
+    max_errors_per_rule: int = Field(100, ge=1, description="Rows listed per broken rule; the totals stay exact.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug shows more.")
+    debug: str = Field("", validation_alias="DEBUG", description="`migration:*` is the same as log level debug.")
+    operator: str = Field(default_factory=_user, description="Who runs it, for the history.")
+    lock_timeout: str = Field("2s", description="How long publishing waits for a lock, as PostgreSQL writes durations.")
+
+    @property
+    def backups_dir(self) -> Path:
+        return self.project / "backups"
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.project / "runs"
+
+    @property
+    def dbt_dir(self) -> Path:
+        return self.project / "dbt_project"
+
+    @property
+    def suites_dir(self) -> Path:
+        return self.project / "expectations" / "suites"
+
+    @property
+    def notebooks_dir(self) -> Path:
+        return self.project / "notebooks"
+
+    @property
+    def log_file(self) -> Path:
+        return self.project / "logs" / "migration.log"
+
+    @property
+    def source_path(self) -> Path:
+        return self.project / self.source
+
+    @property
+    def postgres_dir(self) -> Path:
+        return self.project / self.postgres
+
+    @property
+    def url(self) -> str:
+        """The target's connection string. Raises UsageError while it is not known which database that is."""
+        if self.database_url is None:
+            raise UsageError("DATABASE_URL is not set", hint="Run through make or mock2pg, which start a server.")
+        return self.database_url.get_secret_value()
+
+    @property
+    def verbose(self) -> bool:
+        return self.log_level == "debug" or self.debug.startswith("migration:")
+
+    def environment(self) -> dict[str, str]:
+        """The same settings as environment variables, for a process that we start."""
+        values = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value is not None:
+                key = field.validation_alias or f"MIGRATION_{name.upper()}"
+                values[str(key)] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        return values
+
+
+def inherited() -> dict[str, str]:
+    """The environment of this process, for a program that we start."""
+    return dict(os.environ)
+
+
+def load(**overrides: object) -> Settings:
+    """The settings of this process. `overrides` are fields by name. Raises UsageError naming the bad variable."""
+    project = Path(str(overrides.get("project", REPOSITORY)))
+    try:
+        return Settings(_env_file=project / ".env", **overrides)  # type: ignore[arg-type, call-arg]
+    except ValidationError as error:
+        # pydantic's own text quotes the value, and a value may be a credential
+        names = ", ".join(str(fault["loc"][0]) for fault in error.errors())
+        raise UsageError(f"a setting is not valid: {names}", hint="docs/settings.md lists what each takes.") from None
