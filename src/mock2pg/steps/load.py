@@ -1,0 +1,79 @@
+"""load: lands the staged tables, lets dbt build the target tables beside the live ones, and audits them there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mock2pg.contracts import SourceTable, Table, derived_columns
+from mock2pg.errors import LoadFailed
+from mock2pg.runs import Run, StepResult
+from mock2pg.tools import dbt_project, expectations, postgres, staging
+
+
+def run(run: Run) -> StepResult:
+    """Raises LoadFailed naming the model, contract, test or suite that fails; live is not touched."""
+    settings = run.settings
+    project = dbt_project.DbtProject(settings.dbt_dir, run.path("dbt", "manifest.json").parent, _profile(settings.url))
+    tables = project.tables()
+    sources = dbt_project.sources(settings.dbt_dir)
+    database = run.folder / "staging.duckdb"
+    with postgres.connect(settings.url, name=f"load {run.id}") as connection:
+        postgres.scratch.recreate(connection)
+        landed = {table.name: _land(run, connection, table) for table in sources}
+        built = project.build()
+        audit = _audit(run, tables)
+        with postgres.named(LoadFailed, "cannot read the built tables"):
+            for table in tables:
+                rows = run.path("hashes", f"{table.name}.csv")
+                postgres.scratch.write_hashes(connection, postgres.scratch.NEXT, table, rows, built_only=True)
+                staging.write_hashes(database, table, rows, run.path("hashes", f"{table.name}.parquet"))
+                rows.unlink()
+            counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [table.name for table in tables])
+    run.write("contracts.json", [table.as_dict() for table in tables])
+    return StepResult(
+        step="load",
+        summary=f"{sum(counts.values())} rows built into {len(tables)} tables, {built.tests} tests and {audit.rules} rules hold",
+        data={
+            "landed": landed,
+            "built": counts,
+            "models": built.models,
+            "tests": built.tests,
+            "derived": derived_columns(tables),
+            "audit": {"rules": audit.rules, "failed": audit.failed},
+        },
+    )
+
+
+def _land(run: Run, connection: postgres.Connection, table: SourceTable) -> int:
+    staged = run.result("stage")
+    expected = staged.data["tables"][table.name]["rows"] if staged else 0
+    return postgres.scratch.land(connection, table, staging.csv_blocks(run.folder / "staging.duckdb", table), expected)
+
+
+def _audit(run: Run, tables: Iterable[Table]) -> expectations.Validation:
+    audit = expectations.validate(
+        postgres.as_url(run.settings.url),
+        run.settings.suites_dir / "built",
+        index_columns={table.name: table.primary_key for table in tables},
+        docs=run.folder / "data_docs" / "built",
+        title=f"Built tables of run {run.id}",
+        limit=run.settings.max_errors_per_rule,
+        schema=postgres.scratch.NEXT,
+    )
+    if not audit.success:
+        failed = [f"  {f.table}.{f.field}: {f.message} ({f.keys})" for f in audit.failures if f.severity == "critical"]
+        broken = [f"  {b.table}: {b.rule} could not run: {b.reason}" for b in audit.broken]
+        raise LoadFailed("\n".join(["the built tables do not pass their audit:", *failed[:20], *broken]))
+    return audit
+
+
+def _profile(url: str) -> dict[str, str]:
+    """The environment that dbt_project/profiles.yml reads. dbt never prints a DBT_ENV_SECRET_ value."""
+    found = postgres.parameters(url)
+    return {
+        "MOCK2PG_HOST": found["host"],
+        "MOCK2PG_PORT": found["port"],
+        "MOCK2PG_USER": found["user"],
+        "DBT_ENV_SECRET_MOCK2PG_PASSWORD": found["password"],
+        "MOCK2PG_DBNAME": found["dbname"],
+    }

@@ -1,0 +1,62 @@
+"""rollback: brings definitions, rows and sequences back to what a backup says, in one transaction."""
+
+from __future__ import annotations
+
+from mock2pg import __version__
+from mock2pg.errors import BackupRefused, RollbackFailed
+from mock2pg.runs import Run, StepResult, now
+from mock2pg.tools import backups, postgres, server
+
+
+def run(run: Run, backup_id: str) -> StepResult:
+    """Raises BackupRefused before anything is touched, RollbackFailed when the transaction had to be rolled back."""
+    settings, schema = run.settings, run.settings.target_schema
+    backup = backups.opened(settings.backups_dir, backup_id)
+    if backup.header["schema"] != schema:
+        raise BackupRefused(
+            f"{backup_id} is of schema {backup.header['schema']}, the live schema is {schema}",
+            hint="Set MIGRATION_SCHEMA to the schema of the backup.",
+        )
+    state = postgres.restore.State(
+        definitions=backup.header["definitions"],
+        tables=backup.tables,
+        sequences=backup.header["sequences"],
+        rows=lambda table: backups.rows(backup, table),
+    )
+    published_run = backup.header["published_run"]
+    with (
+        postgres.connect(settings.url, name=f"rollback {run.id}") as connection,
+        postgres.named(RollbackFailed, "cannot roll back"),
+    ):
+        if postgres.describe_database(connection)["name"] != backup.header["database"]:
+            raise BackupRefused(f"{backup_id} is of another database: {backup.header['database']}")
+        current = postgres.dump.definitions(settings.url, schema, None, server.binary("pg_dump"))
+        with connection.transaction():
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", [settings.lock_timeout])
+            restored = postgres.restore.restore(connection, schema, state, current)
+            tables = {name: difference.as_dict() for name, difference in restored.tables.items()}
+            postgres.history.record(
+                connection,
+                run_id=run.id,
+                command="rollback",
+                operator=settings.operator,
+                started_at=now(),
+                schema=schema,
+                published_run=published_run,
+                input_sha256=None,
+                backup_id=backup_id,
+                tables=tables,
+                version=__version__,
+            )
+    gone = f", {len(restored.dropped)} tables dropped" if restored.dropped else ""
+    return StepResult(
+        step="rollback",
+        summary=f"{sum(backup.tables.values())} rows of {len(backup.tables)} tables as in {backup_id}{gone}",
+        data={
+            "backup_id": backup_id,
+            "way": restored.way,
+            "tables": tables,
+            "dropped": list(restored.dropped),
+            "published_run": published_run,
+        },
+    )

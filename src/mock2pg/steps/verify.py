@@ -1,0 +1,89 @@
+"""verify: proves the live tables against the run that published them, row by row; reads only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mock2pg.contracts import Table, derived_columns, table_from_dict
+from mock2pg.errors import NothingPublished, VerifyFailed
+from mock2pg.runs import Run, StepResult
+from mock2pg.tools import postgres, staging
+
+
+def run(run: Run) -> StepResult:
+    """Raises VerifyFailed naming what differs, NothingPublished when there is nothing to compare with."""
+    settings, schema = run.settings, run.settings.target_schema
+    with (
+        postgres.connect(settings.url, name=f"verify {run.id}", read_only=True) as connection,
+        postgres.named(VerifyFailed, "cannot read the live tables"),
+        postgres.dump.one_moment(connection),
+    ):
+        published = _published(run, connection)
+        tables = [table_from_dict(record) for record in published.read("contracts.json")]
+        compared = {table.name: _compare(run, published, connection, table) for table in tables}
+        keys = [
+            {
+                "name": key.name,
+                "table": key.table,
+                "columns": list(key.columns),
+                "parent": key.parent,
+                "orphans": postgres.catalogue.orphans(connection, schema, key),
+            }
+            for key in postgres.catalogue.foreign_keys(connection, schema)
+        ]
+    data = {
+        "published_run": published.id,
+        "tables": compared,
+        "foreign_keys": keys,
+        "derived": derived_columns(tables),
+        "rows_compared": sum(table["staged"] for table in compared.values()),
+        "columns_compared": sum(len(table.columns) for table in tables),
+    }
+    faults = [
+        f"  {name}: {table['missing']} missing, {table['extra']} extra, {table['different']} different: "
+        + ", ".join(table["keys"])
+        for name, table in compared.items()
+        if table["missing"] or table["extra"] or table["different"]
+    ] + [f"  {key['table']}: {key['orphans']} orphans by {key['name']}" for key in keys if key["orphans"]]
+    if faults:
+        error = VerifyFailed("\n".join([f"live is not what run {published.id} published:", *faults]))
+        error.data = data
+        raise error
+    return StepResult(
+        step="verify",
+        summary=f"{data['rows_compared']} rows and {len(keys)} foreign keys are as run {published.id} published them",
+        data=data,
+    )
+
+
+def _published(run: Run, connection: postgres.Connection) -> Run:
+    """The run whose rows are live, with the hashes that it left behind."""
+    newest = postgres.history.newest(connection, run.settings.target_schema)
+    if newest is None or newest.published_run is None:
+        raise NothingPublished("nothing is published in this database, or all of it was rolled back")
+    published = Run(newest.published_run, run.settings)
+    if not (published.folder / "contracts.json").exists():
+        raise VerifyFailed(
+            f"run {published.id} published what is live, but its folder in runs/ is gone, and the row hashes with it",
+            hint="Restore the folder, or run the migration again.",
+        )
+    return published
+
+
+def _compare(run: Run, published: Run, connection: postgres.Connection, table: Table) -> dict[str, Any]:
+    rows = run.path("live", f"{table.name}.csv")
+    try:
+        postgres.scratch.write_hashes(connection, run.settings.target_schema, table, rows)
+        found = staging.compare(
+            published.folder / "hashes" / f"{table.name}.parquet", rows, extra_allowed=table.publish == "ensure"
+        )
+    finally:
+        rows.unlink(missing_ok=True)
+    return {
+        "staged": found.expected,
+        "live": found.live,
+        "missing": found.missing,
+        "extra": found.extra,
+        "different": found.different,
+        "keys": list(found.keys),
+    }

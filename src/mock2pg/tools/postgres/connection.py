@@ -1,0 +1,170 @@
+"""Connections: what a session is set to, and what a database's error may say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+from psycopg import conninfo, sql
+
+from mock2pg.errors import AlreadyRunning, DatabaseError, Mock2pgError, UsageError, scrubbed
+
+Connection = psycopg.Connection[Any]
+
+# One spelling of every value in both directions, and no object found by accident. row_security off makes a policy
+# that would hide rows an error instead.
+_SESSION = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+    "search_path": "",
+    "row_security": "off",
+    "client_min_messages": "error",
+}
+_LOCK = 0x6D6F636B  # "mock": the advisory lock that every run on a database takes
+
+
+def connect(url: str, *, name: str, read_only: bool = False) -> Connection:
+    """Open a session in autocommit. `name` is what others see in pg_stat_activity. Raises DatabaseError."""
+    with named(DatabaseError, "cannot connect"):
+        connection = psycopg.connect(
+            url,
+            autocommit=True,
+            connect_timeout=10,
+            application_name=f"mock2pg {name}",
+            client_encoding="UTF8",
+        )
+        connection.read_only = read_only
+        for setting, value in _SESSION.items():
+            connection.execute("SELECT set_config(%s, %s, false)", [setting, value])
+        return connection
+
+
+@contextmanager
+def named(kind: type[Mock2pgError], doing: str) -> Iterator[None]:
+    """Turn what the driver raises into one of our errors, without the values that PostgreSQL quotes."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise kind(f"{doing}: {described(error)}") from error
+
+
+def described(error: psycopg.Error) -> str:
+    """A database error by its condition and the objects it names, never with a value."""
+    diagnosis = error.diag
+    where = [
+        f"{word} {value}"
+        for word, value in (
+            ("table", diagnosis.table_name),
+            ("column", diagnosis.column_name),
+            ("constraint", diagnosis.constraint_name),
+        )
+        if value
+    ]
+    text = scrubbed(diagnosis.message_primary or str(error))
+    state = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
+    return ", ".join([text, *where]) + state
+
+
+def database_url(url: str, database: str) -> str:
+    """The same server, another database."""
+    return conninfo.make_conninfo(url, dbname=database)
+
+
+def parameters(url: str) -> dict[str, str]:
+    """host, port, user, password and dbname of the session that the URL leads to, defaults filled in."""
+    with connect(url, name="parameters") as connection:
+        info = connection.info
+        return {
+            "host": info.host,
+            "port": str(info.port),
+            "user": info.user,
+            "password": info.password,
+            "dbname": info.dbname,
+        }
+
+
+def as_url(url: str) -> str:
+    """Any connection string as a URL with nothing left to defaults, as SQLAlchemy wants it."""
+    found = parameters(url)
+    rest = {
+        key: value
+        for key, value in conninfo.conninfo_to_dict(url).items()
+        if key.startswith("ssl") and value is not None
+    }
+    secret = ":" + quote(found["password"], safe="") if found["password"] else ""
+    query = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in {"host": found["host"], **rest}.items())
+    return f"postgresql://{quote(found['user'], safe='')}{secret}@:{found['port']}/{quote(found['dbname'], safe='')}?{query}"
+
+
+def describe_database(connection: Connection) -> dict[str, str]:
+    """name, server_version and encoding of the database. Raises UsageError for what mock2pg cannot work with."""
+    with named(DatabaseError, "cannot ask the server what it is"):
+        row = connection.execute(
+            "SELECT current_database(), current_setting('server_version'), current_setting('server_version_num')::int,"
+            " current_setting('server_encoding')"
+        ).fetchone()
+    assert row is not None  # noqa: S101
+    name, version, number, encoding = row
+    if number < 140000:
+        raise UsageError(f"the server is PostgreSQL {version}", hint="mock2pg needs PostgreSQL 14 or later.")
+    if encoding != "UTF8":
+        raise UsageError(
+            f"the database {name} is encoded in {encoding}",
+            hint="JSON is UTF-8: create the database with ENCODING 'UTF8'.",
+        )
+    return {"name": name, "server_version": version.split(" ")[0]}
+
+
+def ensure_database(url: str, database: str) -> None:
+    """Create the database unless it is there."""
+    with (
+        connect(url, name="setup") as connection,
+        named(DatabaseError, f"cannot create the database {database}"),
+    ):
+        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])  # two first runs at once
+        found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [database]).fetchone()
+        if found is None:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(sql.Identifier(database))
+            )
+
+
+def drop_database(url: str, database: str) -> None:
+    """Drop the database, whoever is connected to it."""
+    with (
+        connect(url, name="setup") as connection,
+        named(DatabaseError, f"cannot drop the database {database}"),
+    ):
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+
+
+@contextmanager
+def one_at_a_time(url: str, name: str) -> Iterator[None]:
+    """Hold the database's advisory lock for as long as the block runs. Raises AlreadyRunning, saying who holds it."""
+    with connect(url, name=name) as connection:
+        with named(DatabaseError, "cannot take the lock"):
+            taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
+            if taken != (True,):
+                raise AlreadyRunning(f"another run is at work on this database: {_holder(connection)}")
+        yield
+
+
+def _holder(connection: Connection) -> str:
+    row = connection.execute(
+        "SELECT a.pid, a.usename, a.application_name, a.backend_start::timestamptz(0)"
+        " FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
+        " WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 0 AND l.objid = %s AND l.database ="
+        " (SELECT oid FROM pg_database WHERE datname = current_database())",
+        [_LOCK],
+    ).fetchone()
+    if row is None:
+        return "it has just ended"
+    pid, user, application, since = row
+    return f"server process {pid}, user {user}, {application}, since {since}"

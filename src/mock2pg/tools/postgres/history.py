@@ -1,0 +1,71 @@
+"""mock2pg.runs: what was published when, written in the transaction that published it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from typing import Any, LiteralString, cast
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from mock2pg.tools.postgres.connection import Connection
+
+
+@dataclass(frozen=True)
+class Published:
+    """The newest row of the history. `published_run` is None when live is as it was before any migration."""
+
+    run_id: str
+    command: str
+    published_run: str | None
+    backup_id: str | None
+    published_at: datetime
+
+
+def record(
+    connection: Connection,
+    *,
+    run_id: str,
+    command: str,
+    operator: str,
+    started_at: str,
+    schema: str,
+    published_run: str | None,
+    input_sha256: str | None,
+    backup_id: str | None,
+    tables: Mapping[str, Any],
+    version: str,
+) -> None:
+    """Add the run's row; the table is made when it is not there yet."""
+    connection.execute(sql.SQL(cast(LiteralString, resources.files("mock2pg").joinpath("history.sql").read_text())))
+    connection.execute(
+        "INSERT INTO mock2pg.runs (run_id, command, operator, started_at, target_schema, published_run, input_sha256,"
+        " backup_id, tables, version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            run_id,
+            command,
+            operator,
+            started_at,
+            schema,
+            published_run,
+            input_sha256,
+            backup_id,
+            Jsonb(tables),
+            version,
+        ],
+    )
+
+
+def newest(connection: Connection, schema: str) -> Published | None:
+    """What the schema's live tables come from, or None when nothing was ever published into it."""
+    if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
+        return None
+    row = connection.execute(
+        "SELECT run_id, command, published_run, backup_id, published_at FROM mock2pg.runs"
+        " WHERE target_schema = %s ORDER BY published_at DESC, run_id DESC LIMIT 1",
+        [schema],
+    ).fetchone()
+    return Published(*row) if row else None

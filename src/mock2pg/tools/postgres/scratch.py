@@ -1,0 +1,107 @@
+"""The scratch schemas: landing tables by COPY, row hashes out, and all of it dropped when the run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import LiteralString, cast
+
+from psycopg import sql
+
+from mock2pg.contracts import Column, SourceTable, Table
+from mock2pg.encoding import TABLE_HASH_POSTGRES, postgres_value
+from mock2pg.errors import LoadFailed
+from mock2pg.tools.postgres.catalogue import count, schema_exists
+from mock2pg.tools.postgres.connection import Connection, named
+
+LANDING, NEXT = "mock2pg_landing", "mock2pg_next"
+
+
+def recreate(connection: Connection, schemas: Sequence[str] = (LANDING, NEXT)) -> None:
+    """Make the scratch schemas anew and empty."""
+    drop(connection, schemas)
+    with named(LoadFailed, "cannot make the scratch schemas"):
+        for schema in schemas:
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+
+
+def create(connection: Connection, schema: str) -> None:
+    """Make the schema unless it is there; one that is there needs no right to make another."""
+    if not schema_exists(connection, schema):
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+
+
+def drop(connection: Connection, schemas: Sequence[str] = (LANDING, NEXT)) -> None:
+    with named(LoadFailed, "cannot drop the scratch schemas"):
+        for schema in schemas:
+            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+
+
+def land(connection: Connection, table: SourceTable, blocks: Iterable[bytes], expected: int) -> int:
+    """COPY a staged table's CSV into its landing table; returns its rows. Raises LoadFailed when any are missing."""
+    target = sql.Identifier(LANDING, table.name)
+    definitions = [
+        sql.SQL("{} {}").format(sql.Identifier(column.name), _type(column.data_type)) for column in table.columns
+    ]
+    with (
+        named(LoadFailed, f"cannot land {table.name}"),
+        connection.transaction(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(sql.SQL("CREATE UNLOGGED TABLE {} ({})").format(target, sql.SQL(", ").join(definitions)))
+        with cursor.copy(sql.SQL("COPY {} FROM STDIN (FORMAT csv)").format(target)) as copy:
+            for block in blocks:
+                copy.write(block)
+        if cursor.rowcount != expected:
+            raise LoadFailed(f"{table.name}: {cursor.rowcount} of {expected} staged rows were landed")
+        cursor.execute(sql.SQL("ANALYZE {}").format(target))
+    return expected
+
+
+def write_hashes(connection: Connection, schema: str, table: Table, file: Path, *, built_only: bool = False) -> None:
+    """Write a CSV (0600) of `key`, `hash` of the compared columns and `built` of the derived ones; or of key and built."""
+    values = [_key(table), *([] if built_only else [_hash(table.compared)]), _hash(table.derived)]
+    query = sql.SQL("COPY (SELECT {} FROM {} AS t) TO STDOUT (FORMAT csv)").format(
+        sql.SQL(", ").join(values), sql.Identifier(schema, table.name)
+    )
+    file.touch(mode=0o600)
+    with file.open("wb") as out, connection.cursor() as cursor, cursor.copy(query) as copy:
+        for block in copy:
+            out.write(block)
+
+
+def table_hash(connection: Connection, schema: str, table: Table) -> str:
+    """The table's hash over the compared columns: the same number that the staged rows have."""
+    query = sql.SQL("SELECT {} FROM (SELECT {} AS hash FROM {} AS t) AS h").format(
+        sql.SQL(TABLE_HASH_POSTGRES), _hash(table.compared), sql.Identifier(schema, table.name)
+    )
+    row = connection.execute(query).fetchone()
+    assert row is not None  # noqa: S101
+    return str(row[0])
+
+
+def row_counts(connection: Connection, schema: str, names: Iterable[str]) -> dict[str, int]:
+    return {
+        name: count(connection, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, name)))
+        for name in names
+    }
+
+
+def _hash(columns: Sequence[Column]) -> sql.Composable:
+    """SHA-256 in hex over the columns' encoded values."""
+    encoded = sql.SQL(" || ").join(_value(column) for column in columns) if columns else sql.SQL("''")
+    return sql.SQL("encode(sha256(convert_to({}, 'UTF8')), 'hex')").format(encoded)
+
+
+def _key(table: Table) -> sql.Composable:
+    if len(table.primary_key) == 1:
+        return sql.SQL("t.{}::text").format(sql.Identifier(table.primary_key[0]))
+    return sql.SQL(" || ").join(_value(column) for column in table.columns if column.name in table.primary_key)
+
+
+def _value(column: Column) -> sql.Composable:
+    return sql.SQL(postgres_value(column.data_type)).format(x=sql.SQL("t.{}").format(sql.Identifier(column.name)))
+
+
+def _type(name: str) -> sql.SQL:
+    return sql.SQL(cast(LiteralString, name))  # from _sources.yml, which the project declares

@@ -1,0 +1,16 @@
+"""The staging database (DuckDB): typed tables out of JSON, their rows as CSV, and the hashes of rows."""
+
+from mock2pg.tools.staging.rows import Comparison, compare, csv_blocks, table_hash, write_hashes
+from mock2pg.tools.staging.tables import HIDDEN, opened, quoted, stage
+
+__all__ = [
+    "HIDDEN",
+    "Comparison",
+    "compare",
+    "csv_blocks",
+    "opened",
+    "quoted",
+    "stage",
+    "table_hash",
+    "write_hashes",
+]

@@ -1,0 +1,211 @@
+"""The staging database (DuckDB): one table per array of the document, every cast explicit."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from mock2pg.contracts import SourceColumn, SourceTable
+from mock2pg.errors import InternalError, SourceError, scrubbed
+
+HIDDEN = ("_row", "_root_row", "_id", "_index", "_unfit", "_unknown")
+
+_TYPES = {
+    "text": "VARCHAR", "integer": "INTEGER", "double precision": "DOUBLE", "boolean": "BOOLEAN",
+    "date": "DATE", "time": "TIME", "text[]": "VARCHAR[]", "jsonb": "VARCHAR",
+}  # fmt: skip
+
+# How a JSON value `v` becomes each type; NULL when it does not fit. Strings with U+0000 do not fit: PostgreSQL's
+# text cannot hold it. Nothing is rounded: an integer in a double precision column must survive the way back.
+_CASTS = {
+    "text": "CASE WHEN {k} = 'VARCHAR' AND NOT contains({v}->>'$', chr(0)) THEN {v}->>'$' END",
+    "integer": "CASE WHEN {k} IN ('BIGINT', 'UBIGINT') THEN TRY_CAST({v}::VARCHAR AS INTEGER) END",
+    "double precision": (
+        "CASE WHEN {k} = 'DOUBLE' AND isfinite(TRY_CAST({v}::VARCHAR AS DOUBLE)) THEN TRY_CAST({v}::VARCHAR AS DOUBLE)"
+        " WHEN {k} IN ('BIGINT', 'UBIGINT') AND TRY_CAST({v}::VARCHAR AS DOUBLE)::HUGEINT = {v}::VARCHAR::HUGEINT"
+        " THEN TRY_CAST({v}::VARCHAR AS DOUBLE) END"
+    ),
+    "boolean": "CASE WHEN {k} = 'BOOLEAN' THEN TRY_CAST({v}::VARCHAR AS BOOLEAN) END",
+    "date": (
+        "CASE WHEN {k} = 'VARCHAR' AND regexp_full_match({v}->>'$', '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')"
+        " AND ({v}->>'$') >= '0001' THEN TRY_CAST({v}->>'$' AS DATE) END"
+    ),
+    "time": (
+        "CASE WHEN {k} = 'VARCHAR' AND regexp_full_match({v}->>'$', '([01][0-9]|2[0-3]):[0-5][0-9]')"
+        " THEN TRY_CAST({v}->>'$' AS TIME) END"
+    ),
+    "text[]": (
+        "CASE WHEN {k} = 'ARRAY' AND len(list_filter({v}::JSON[], lambda e: json_type(e) IS DISTINCT FROM 'VARCHAR'"
+        " OR contains(e->>'$', chr(0)))) = 0 THEN list_transform({v}::JSON[], lambda e: e->>'$') END"
+    ),
+    "jsonb": "CASE WHEN {k} <> 'NULL' AND NOT contains({v}::VARCHAR, '\\u0000') THEN jsonb_text({v}::VARCHAR) END",
+}
+
+
+@contextmanager
+def opened(database: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the staging file; what DuckDB says of an error reaches nobody with a value in it."""
+    try:
+        with duckdb.connect(str(database), read_only=read_only) as connection:
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            if not read_only:
+                connection.create_function("jsonb_text", _jsonb_text, ["VARCHAR"], "VARCHAR")
+            yield connection
+    except duckdb.Error as error:
+        raise InternalError(f"the staging database: {type(error).__name__}: {scrubbed(str(error))}") from error
+
+
+def stage(database: Path, arrays: Mapping[str, Path], tables: Sequence[SourceTable]) -> dict[str, int]:
+    """Make one staged table per source table from the arrays' files; returns the rows of each.
+
+    Raises SourceError when a row names one key twice: JSON readers differ in which value they keep.
+    """
+    counts = {}
+    with opened(database) as connection:
+        for table in tables:
+            nested = [other.nested for other in tables if other.entity == table.entity and other.nested]
+            connection.execute(_create(table, [name for name in nested if name]), [str(arrays[table.entity])])
+            counts[table.name] = _one(connection, f"SELECT count(*) FROM {quoted(table.name)}")
+            _refuse_repeated_keys(connection, table)
+            connection.execute(f"ALTER TABLE {quoted(table.name)} DROP COLUMN _repeated")
+    return counts
+
+
+def quoted(name: str) -> str:
+    """A DuckDB identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _create(table: SourceTable, nested: Sequence[str]) -> str:
+    fields = [column for column in table.columns if not column.uuid5 and _key(column) not in (None, ".")]
+    keys = {_key(column): "JSON" for column in fields}
+    declared = [*keys, *(nested if not table.nested else ())]
+    transform = f"json_transform(element, {_text(json.dumps(keys))})" if keys else "NULL"
+    columns = {column.name: _value(column) for column in table.columns if not column.uuid5}
+    select = [f"{value} AS {quoted(name)}" for name, value in columns.items()]
+    unfit = [
+        f"CASE WHEN {columns[column.name]} IS NULL AND {_json(column)} IS NOT NULL"
+        f" AND json_type({_json(column)}) <> 'NULL' THEN {_text(column.name)} END"
+        for column in table.columns
+        if not column.uuid5 and "[]." not in column.place
+    ]
+    scalar = any(column.place == "." for column in table.columns)
+    derived = [f"{_uuid5(table, column)} AS {quoted(column.name)}" for column in table.columns if column.uuid5]
+    order = ", ".join(quoted(column.name) for column in table.columns)
+    return f"""
+        CREATE TABLE {quoted(table.name)} AS
+        WITH elements AS ({_elements(table)}),
+        fields AS (SELECT *, {transform} AS f FROM elements),
+        typed AS (
+            SELECT {", ".join(select)}, _row, _root_row, _id, _index,
+                CASE WHEN misplaced THEN ['']
+                     WHEN {"false" if scalar else "json_type(element) IS DISTINCT FROM 'OBJECT'"} THEN ['.']
+                     ELSE list_filter([{", ".join(unfit)}], lambda name: name IS NOT NULL) END AS _unfit,
+                CASE WHEN json_type(element) = 'OBJECT' AND NOT {str(scalar).lower()}
+                     THEN list_filter(json_keys(element), lambda key: NOT list_contains({_list(declared)}, key))
+                     ELSE [] END AS _unknown,
+                CASE WHEN json_type(element) = 'OBJECT' AND NOT {str(scalar).lower()}
+                     THEN len(json_keys(element)) <> len(list_distinct(json_keys(element)))
+                     ELSE false END AS _repeated
+            FROM fields),
+        derived AS (SELECT *{"".join(", " + value for value in derived)} FROM typed)
+        SELECT {order}, {", ".join(HIDDEN)}, _repeated FROM derived ORDER BY _row"""
+
+
+def _elements(table: SourceTable) -> str:
+    rows = (
+        "SELECT n, r FROM read_json_objects(?, format = 'array', maximum_object_size = 1073741824)"
+        " WITH ORDINALITY AS x(r, n)"
+    )
+    identity = "CASE WHEN json_type(r->'$.id') = 'VARCHAR' THEN r->>'$.id' END AS _id"
+    if not table.nested:
+        return f"""
+            SELECT n AS _row, n AS _root_row, {identity}, NULL::BIGINT AS _index, r AS element, r AS root,
+                false AS misplaced FROM ({rows})"""
+    inside = f"r->{_text('$.' + json.dumps(table.nested))}"
+    return f"""
+        SELECT row_number() OVER (ORDER BY _root_row, _index) AS _row, * FROM (
+            SELECT n AS _root_row, {identity}, i - 1 AS _index, element, r AS root, misplaced
+            FROM (SELECT n, r, unnest(elements) AS element, generate_subscripts(elements, 1) AS i, misplaced
+                  FROM (SELECT n, r, misplaced, CASE WHEN misplaced THEN [NULL::JSON] ELSE ({inside})::JSON[] END AS elements
+                        FROM (SELECT n, r, coalesce(json_type({inside}), 'NULL') <> 'ARRAY' AS misplaced
+                              FROM ({rows}) WHERE json_type(r) = 'OBJECT'))))"""
+
+
+def _key(column: SourceColumn) -> str | None:
+    """The key of the element that the column is read from; None when it is read from elsewhere."""
+    return None if column.place == "." or "[]." in column.place else column.place
+
+
+def _json(column: SourceColumn) -> str:
+    """SQL for the column's JSON value."""
+    if column.place == ".":
+        return "element"
+    if "[]." in column.place:
+        return f"(root->{_text('$.' + json.dumps(column.place.split('[].', 1)[1]))})"
+    return f"f.{quoted(column.place)}"
+
+
+def _value(column: SourceColumn) -> str:
+    value = _json(column)
+    cast = _CASTS[column.data_type].format(v=value, k=f"json_type({value})")
+    return f"({cast})::{_TYPES[column.data_type]}"
+
+
+def _uuid5(table: SourceTable, column: SourceColumn) -> str:
+    """RFC 9562's version 5: SHA-1 over the table's name space and the JSON array of the natural key's parts."""
+    space = uuid.uuid5(uuid.NAMESPACE_URL, f"mock2pg:{table.name}").hex
+    parts = ", ".join(quoted(part) for part in column.uuid5)
+    given = " AND ".join(f"{quoted(part)} IS NOT NULL" for part in column.uuid5)
+    digest = f"sha1(unhex('{space}') || encode(json_array({parts})::VARCHAR))"
+    return (
+        f"CASE WHEN {given} THEN (SELECT substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-5' || substr(h, 14, 3) || '-'"
+        " || substr('89ab89ab89ab89ab', ('0x' || substr(h, 17, 1))::INTEGER + 1, 1) || substr(h, 18, 3) || '-'"
+        f" || substr(h, 21, 12) FROM (SELECT {digest} AS h)) END"
+    )
+
+
+def _refuse_repeated_keys(connection: duckdb.DuckDBPyConnection, table: SourceTable) -> None:
+    rows = connection.execute(
+        f"SELECT _root_row FROM {quoted(table.name)} WHERE _repeated ORDER BY _row LIMIT 20"  # noqa: S608
+    ).fetchall()
+    if rows:
+        named = ", ".join(str(row) for (row,) in rows)
+        raise SourceError(f"{table.path}: a key stands twice in one row; rows of {table.entity}: {named}")
+
+
+def _jsonb_text(text: str) -> str:
+    """JSON as PostgreSQL's jsonb prints it, so that both sides can be compared as text."""
+    return _jsonb(json.loads(text, parse_float=Decimal))
+
+
+def _jsonb(value: Any) -> str:
+    if isinstance(value, dict):
+        ordered = sorted(value.items(), key=lambda pair: (len(pair[0].encode()), pair[0].encode()))
+        return "{" + ", ".join(f"{_jsonb(key)}: {_jsonb(item)}" for key, item in ordered) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_jsonb(item) for item in value) + "]"
+    if isinstance(value, Decimal):
+        return format(abs(value) if value == 0 else value, "f")
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _list(values: Sequence[str]) -> str:
+    return "[" + ", ".join(_text(value) for value in values) + "]::VARCHAR[]"
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
+    row = connection.execute(query).fetchone()
+    assert row is not None  # noqa: S101  an aggregate always gives a row
+    return row[0]
