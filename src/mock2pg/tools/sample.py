@@ -1,0 +1,135 @@
+"""Makes mock data of any size from recipes in SQL, which DuckDB runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from mimesis import Gender, Locale, Person
+
+from mock2pg.errors import InternalError, UsageError
+
+SMALLEST = 50
+PEOPLE = 2_000
+CHUNK = 10_000  # rows held in memory at once
+FAMILY_NAME_FIRST = (Locale.HU, Locale.JA, Locale.KO, Locale.ZH)
+LOCALES = (
+    *(
+        Locale.EN,
+        Locale.EL,
+        Locale.PL,
+        Locale.ZH,
+        Locale.ES,
+        Locale.AR_EG,
+        Locale.UK,
+        Locale.SV,
+        Locale.JA,
+        Locale.TR,
+    ),
+    *(
+        Locale.EN_GB,
+        Locale.KO,
+        Locale.CS,
+        Locale.FA,
+        Locale.IS,
+        Locale.KK,
+        Locale.DE,
+        Locale.RU,
+        Locale.HU,
+        Locale.PT,
+    ),
+)
+
+
+def generate(recipes: Path, out: Path, *, rows: int, seed: int) -> dict[str, int]:
+    """Write one JSON array per recipe into the empty or absent folder `out`; entity to rows of its array.
+
+    `<entity>.sql` is one SELECT whose columns are the JSON keys. Files that begin with `_` run before, in the
+    order of their names; they define the macro `sparse(object, n)`, which turns a row into JSON.
+    `rows` and `seed` reach the recipes as variables: it is the recipes that come to so many rows.
+    The same recipes, rows and seed give the same bytes.
+    Raises UsageError for too few rows or an unfit folder, InternalError for a recipe that does not run.
+    """
+    if rows < SMALLEST:
+        raise UsageError(f"a sample of {rows} rows is too small: {SMALLEST} is the least")
+    entities = sorted(path for path in recipes.glob("*.sql") if not path.name.startswith("_"))
+    if not entities:
+        raise UsageError(f"there are no recipes in {recipes}", hint="One file <entity>.sql for each entity.")
+    try:
+        return _write(recipes, entities, out, rows, seed)
+    except OSError as error:
+        raise UsageError(f"cannot write a sample into {out}: {error.strerror}") from error
+
+
+def _write(recipes: Path, entities: list[Path], out: Path, rows: int, seed: int) -> dict[str, int]:
+    existed = out.exists()
+    if existed and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(
+            f"{out} is there already and is not an empty folder",
+            hint="Name another folder, or empty this one.",
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    parts = {recipe.stem: out / f".{recipe.stem}.json.part" for recipe in entities}
+    try:
+        with duckdb.connect(config={"threads": 1}) as database:  # one thread: rows keep their order
+            _prepare(database, recipes, rows, seed)
+            counts = {recipe.stem: _stream(database, recipe, parts[recipe.stem]) for recipe in entities}
+        for entity, part in parts.items():
+            part.rename(out / f"{entity}.json")
+    except BaseException:
+        for entity, part in parts.items():
+            part.unlink(missing_ok=True)
+            (out / f"{entity}.json").unlink(missing_ok=True)
+        if not existed:
+            out.rmdir()
+        raise
+    return counts
+
+
+def _prepare(database: duckdb.DuckDBPyConnection, recipes: Path, rows: int, seed: int) -> None:
+    """What the recipes find: the variables, the people and whatever the `_` files define."""
+    database.execute("SET VARIABLE rows = ?::BIGINT", [rows])
+    database.execute("SET VARIABLE seed = ?", [str(seed)])
+    database.execute("CREATE TABLE people AS SELECT unnest(?, recursive := true)", [_people(seed)])
+    for recipe in sorted(recipes.glob("_*.sql")):
+        with _named(recipe):
+            database.execute(recipe.read_text(encoding="utf-8"))
+
+
+def _people(seed: int) -> list[dict[str, object]]:
+    """Invented people: number, name and a relative's name."""
+    voices = [(Person(locale, seed=f"{seed}/{locale.value}"), locale in FAMILY_NAME_FIRST) for locale in LOCALES]
+    people: list[dict[str, object]] = []
+    for number in range(PEOPLE):
+        voice, reverse = voices[number % len(voices)]
+        name, relative = (
+            voice.full_name(gender=voice.random.choice([Gender.FEMALE, Gender.MALE]), reverse=reverse) for _ in range(2)
+        )
+        people.append({"number": number, "name": name, "relative": relative})
+    return people
+
+
+def _stream(database: duckdb.DuckDBPyConnection, recipe: Path, path: Path) -> int:
+    """Write a recipe's rows to `path`, a chunk at a time; how many there are."""
+    select = recipe.read_text(encoding="utf-8")
+    count = 0
+    with _named(recipe), path.open("w", encoding="utf-8", newline="\n") as file:
+        rows = database.execute(f"SELECT sparse(made, row_number() OVER ()) FROM (\n{select}\n) AS made")  # noqa: S608
+        file.write("[")
+        while chunk := rows.fetchmany(CHUNK):
+            file.write(",\n" if count else "\n")
+            file.write(",\n".join(row for (row,) in chunk))
+            count += len(chunk)
+        file.write("\n]\n")
+    return count
+
+
+@contextmanager
+def _named(recipe: Path) -> Iterator[None]:
+    """Say which recipe failed, without what DuckDB quotes of it."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise InternalError(f"the recipe {recipe.name} does not run: {type(error).__name__}") from error
