@@ -1,0 +1,10 @@
+{% macro postgres__get_table_columns_and_constraints() -%}
+
+    {%- set checks = model['constraints'] | selectattr('type', 'equalto', 'check') | list -%}
+    {%- set columns = adapter.render_raw_columns_constraints(raw_columns=model['columns']) -%}
+
+    (
+        {{ (columns + adapter.render_raw_model_constraints(raw_constraints=checks)) | join(',\n        ') }}
+    )
+
+{%- endmacro %}

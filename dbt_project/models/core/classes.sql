@@ -1,0 +1,9 @@
+with
+
+classes as (
+
+    select * from {{ ref('stg_classes') }}
+
+)
+
+select * from classes

@@ -1,0 +1,9 @@
+with
+
+students as (
+
+    select * from {{ ref('stg_students') }}
+
+)
+
+select * from students

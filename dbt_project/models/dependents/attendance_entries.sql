@@ -1,0 +1,9 @@
+with
+
+attendance_entries as (
+
+    select * from {{ ref('stg_attendance_entries') }}
+
+)
+
+select * from attendance_entries

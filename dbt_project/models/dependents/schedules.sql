@@ -1,0 +1,9 @@
+with
+
+schedules as (
+
+    select * from {{ ref('stg_schedules') }}
+
+)
+
+select * from schedules

@@ -1,0 +1,9 @@
+with
+
+tests as (
+
+    select * from {{ ref('stg_tests') }}
+
+)
+
+select * from tests

@@ -1,0 +1,9 @@
+with
+
+class_enrollments as (
+
+    select * from {{ ref('stg_class_enrollments') }}
+
+)
+
+select * from class_enrollments

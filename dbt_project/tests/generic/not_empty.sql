@@ -1,0 +1,9 @@
+{% test not_empty(model) %}
+
+select count(*) as rows
+
+from {{ model }}
+
+having count(*) = 0
+
+{% endtest %}
