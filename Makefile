@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup migrate verify backup backups rollback report sample test-migration test coverage lint lock clean
+.PHONY: psql help setup migrate verify backup backups rollback report sample test-migration test coverage lint lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -36,6 +36,9 @@ backups: $(READY) ## list the backups
 
 rollback: $(READY) ## go back to a backup: make rollback ID=backup-...
 	@"$(BIN)/mock2pg" rollback "$(ID)" $(ARGS)
+
+psql: $(READY) ## open psql on the target database
+	@"$(BIN)/mock2pg" psql $(ARGS)
 
 report: $(READY) ## rebuild the report of the newest run and print where it lies
 	@"$(BIN)/mock2pg" report $(ARGS)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mock2pg.errors import Mock2pgError, ValidationError
+from mock2pg.results import MigrationResult, Scenario, TestReport
 
 if TYPE_CHECKING:
-    from mock2pg.scenarios import Scenario, TestReport
-    from mock2pg.service import MigrationResult, MigrationService
+    from mock2pg.service import MigrationService
 
 __version__ = "0.1.0"
 
@@ -16,12 +16,8 @@ __all__ = ["MigrationResult", "MigrationService", "Mock2pgError", "Scenario", "T
 
 
 def __getattr__(name: str) -> Any:  # the service costs a second to import, and the command's --help needs none of it
-    if name in ("MigrationResult", "MigrationService"):
-        from mock2pg import service  # noqa: PLC0415
+    if name == "MigrationService":
+        from mock2pg.service import MigrationService
 
-        return getattr(service, name)
-    if name in ("Scenario", "TestReport"):
-        from mock2pg import scenarios  # noqa: PLC0415
-
-        return getattr(scenarios, name)
+        return MigrationService
     raise AttributeError(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def main() -> None:
-    from mock2pg.cli import command  # noqa: PLC0415
+    from mock2pg.cli import command
 
     command()
 

@@ -6,7 +6,6 @@ import functools
 import json
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mock2pg import __version__, settings
-from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, ValidationError
+from mock2pg.errors import InternalError, Interrupted, Mock2pgError, ScenarioFailed, UsageError, ValidationError, traced
 
 if TYPE_CHECKING:
-    from mock2pg.service import MigrationResult, MigrationService
+    from mock2pg.results import MigrationResult
+    from mock2pg.service import MigrationService
 
 _SHOWN = 50  # rows that break a rule, on the terminal; errors.json and the report have them all
 
 
 def _service() -> MigrationService:
-    from mock2pg.service import MigrationService  # noqa: PLC0415  costs a second, and --help needs none of it
+    from mock2pg.service import MigrationService
 
     return MigrationService(console=True)
 
@@ -36,6 +36,7 @@ def _verb(function: Callable[..., None]) -> Callable[..., None]:
     @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
     @functools.wraps(function)
     def wrapped(*args: Any, as_json: bool, debug: bool, **options: Any) -> None:
+        click.get_current_context().obj = debug
         try:
             function(*args, as_json=as_json, **options)
         except (Mock2pgError, KeyboardInterrupt, OSError) as error:
@@ -56,7 +57,7 @@ def _end(error: BaseException, *, as_json: bool, debug: bool, cause: BaseExcepti
         error = UsageError(f"{error.strerror}: {error.filename}", hint="Is there room, and may this user write there?")
     assert isinstance(error, Mock2pgError)  # noqa: S101
     if debug:
-        traceback.print_exception(cause or error)
+        click.echo(traced(cause or error), err=True)
     if as_json:
         click.echo(json.dumps({"success": False, "error": error.as_dict()}, ensure_ascii=False, indent=2))
     else:
@@ -143,10 +144,7 @@ def test_migration(as_json: bool) -> None:
 
     Example: mock2pg test-migration
     """
-    from mock2pg.errors import ScenarioFailed  # noqa: PLC0415
-    from mock2pg.scenarios import test_migration as play  # noqa: PLC0415
-
-    report = play(_service(), tell=None if as_json else click.echo)
+    report = _service().test_migration((lambda _: None) if as_json else click.echo)
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2))
     if not report.success:
@@ -176,7 +174,7 @@ def sample(rows: int, seed: int, out: Path, as_json: bool) -> None:
 
     Example: mock2pg sample --rows 100000 --seed 7 --out big
     """
-    from mock2pg.tools.sample import generate  # noqa: PLC0415
+    from mock2pg.tools.sample import generate
 
     made = generate(settings.load().project / "mock_data" / "sample", out, rows=rows, seed=seed)
     if as_json:
@@ -194,8 +192,8 @@ def psql(arguments: tuple[str, ...]) -> None:
 
     Example: mock2pg psql -c '\dt'
     """
-    from mock2pg.tools.postgres import parameters  # noqa: PLC0415
-    from mock2pg.tools.server import binary  # noqa: PLC0415
+    from mock2pg.tools.postgres import parameters
+    from mock2pg.tools.server import binary
 
     try:
         found = parameters(_service().url())
@@ -221,9 +219,9 @@ def start(as_json: bool) -> None:
 
     Example: mock2pg server start
     """
-    from mock2pg.service import EMBEDDED_DATABASE  # noqa: PLC0415
-    from mock2pg.tools.postgres import ensure_database  # noqa: PLC0415
-    from mock2pg.tools.server import Server  # noqa: PLC0415
+    from mock2pg.service import EMBEDDED_DATABASE
+    from mock2pg.tools.postgres import ensure_database
+    from mock2pg.tools.server import Server
 
     embedded = Server(settings.load().postgres_dir)
     ensure_database(embedded.start(), EMBEDDED_DATABASE)
@@ -238,7 +236,7 @@ def stop(as_json: bool) -> None:
 
     Example: mock2pg server stop
     """
-    from mock2pg.tools.server import Server  # noqa: PLC0415
+    from mock2pg.tools.server import Server
 
     stopped = Server(settings.load().postgres_dir).stop()
     text = "stopped" if stopped else "was not running"
@@ -252,7 +250,7 @@ def status(as_json: bool) -> None:
 
     Example: mock2pg server status
     """
-    from mock2pg.tools.server import Server  # noqa: PLC0415
+    from mock2pg.tools.server import Server
 
     found = Server(settings.load().postgres_dir).status()
     if as_json:
@@ -276,6 +274,8 @@ def _show(result: MigrationResult, as_json: bool) -> None:
         if result.report.exists():
             click.echo(f"Report: {result.report}")
     if result.error:
+        if click.get_current_context().obj:
+            click.echo(traced(result.error), err=True)
         sys.exit(result.error.code)
 
 

@@ -20,6 +20,7 @@ Mock2pgError                  exit  what the user does next
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -165,6 +166,20 @@ def from_dict(record: dict[str, Any]) -> Mock2pgError:
 
 def _kinds(root: type[Mock2pgError]) -> list[type[Mock2pgError]]:
     return [root, *(kind for child in root.__subclasses__() for kind in _kinds(child))]
+
+
+def traced(error: BaseException) -> str:
+    """The traceback and those of its causes, without the texts of errors that are not ours: they may hold a value."""
+    lines: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        text = f": {cause.message}" if isinstance(cause, Mock2pgError) else ""
+        lines += [f"{type(cause).__qualname__}{text}"]
+        lines += [
+            f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(cause.__traceback__)
+        ]
+        cause = cause.__cause__ or cause.__context__
+    return "\n".join(lines)
 
 
 _NAMED = re.compile(

@@ -2,8 +2,8 @@
 CREATE SCHEMA IF NOT EXISTS mock2pg;
 
 CREATE TABLE IF NOT EXISTS mock2pg.runs (
-    run_id text PRIMARY KEY,
-    command text NOT NULL,
+    run_id text NOT NULL,
+    command text NOT NULL, -- migrate or rollback; a run that undoes itself has a row of each
     operator text NOT NULL,
     started_at timestamptz NOT NULL,
     published_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -12,7 +12,8 @@ CREATE TABLE IF NOT EXISTS mock2pg.runs (
     input_sha256 text,
     backup_id text,
     tables jsonb NOT NULL, -- table -> rows, hash, inserted, updated, deleted
-    version text NOT NULL
+    version text NOT NULL,
+    PRIMARY KEY (run_id, command)
 );
 
 COMMENT ON TABLE mock2pg.runs IS 'One row per migration and rollback, written in the transaction that published it.';

@@ -49,9 +49,9 @@ def run_step(name: str, run_id: str, *, project: str, **parameters: str) -> Step
 
 def perform(name: str, run: Run, parameters: Mapping[str, str] | None = None) -> StepResult:
     """Run a step in this process; its result is written whether it passes or fails."""
-    step: Callable[..., StepResult] = import_module(f"mock2pg.steps.{name}").run
     started_at, began = now(), time.perf_counter()
     try:
+        step: Callable[..., StepResult] = import_module(f"mock2pg.steps.{name}").run
         result = replace(step(run, **(parameters or {})), started_at=started_at, seconds=_since(began))
     except BaseException as error:
         known = _named(error, name)
@@ -78,7 +78,7 @@ def execute(step: Step, run: Run, **parameters: str) -> StepResult:
     """Run a step of a plan, in its notebook if it has one. Raises the step's Mock2pgError."""
     if not step.notebook:
         return perform(step.name, run, parameters)
-    from mock2pg.tools import notebooks  # noqa: PLC0415  papermill costs a second
+    from mock2pg.tools import notebooks
 
     settings = run.settings
     failure: Mock2pgError | None = None

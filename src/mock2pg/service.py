@@ -2,62 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from mock2pg import __version__, log, plan
+from mock2pg import __version__, log, narration, plan, scenarios
 from mock2pg import settings as settings_module
-from mock2pg.errors import InternalError, Interrupted, Mock2pgError, ValidationError
+from mock2pg.errors import InternalError, Interrupted, Mock2pgError, ValidationError, traced
+from mock2pg.results import MigrationResult, TestReport
 from mock2pg.runs import Run, StepResult, all_runs, new_run, now, open_run, point_latest
 from mock2pg.settings import Settings
 from mock2pg.tools import backups, postgres
 from mock2pg.tools.server import Server
 
 EMBEDDED_DATABASE = "mock2pg"
-
-
-@dataclass(frozen=True)
-class MigrationResult:
-    """What a migration, verification, backup or rollback came to.
-
-    success  whether it did what it was asked to
-    message  the verdict in one line
-    summary  step -> what it found out (`StepResult.data`): counts, names and keys, never a value of the data
-    errors   the rows that break a rule, warnings among them, up to the cap per rule
-    run_id   the run's folder in runs/
-    report   the page that shows all of it
-    error    the named error when it failed
-    """
-
-    success: bool
-    message: str
-    summary: Mapping[str, Any]
-    errors: tuple[ValidationError, ...]
-    run_id: str
-    report: Path
-    error: Mock2pgError | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The result for `--json`."""
-        return {
-            "success": self.success,
-            "message": self.message,
-            "run_id": self.run_id,
-            "report": str(self.report),
-            "error": self.error.as_dict() if self.error else None,
-            "errors": [asdict(error) for error in self.errors],
-            "summary": self.summary,
-        }
 
 
 @dataclass
@@ -125,6 +93,17 @@ class MigrationService:
             lambda run, record: self._reach(run, record, plan.ROLLBACK, alone=True, backup_id=backup_id),
         )
 
+    def test_migration(self, tell: Callable[[str], None] = lambda _: None) -> TestReport:
+        """Play good and bad migrations in a scratch database that is made and dropped; live is never touched.
+
+        tell  is given one line per scenario when it has been played
+        """
+
+        def migrate(settings: Settings, source: Mapping[str, Any] | Path) -> MigrationResult:
+            return MigrationService(settings).migrate_all_data(source)
+
+        return scenarios.play(self._settings, self.url(), migrate, tell)
+
     def report(self, run_id: str | None = None) -> Path:
         """Build a run's report again; returns the page."""
         run = open_run(self._settings, run_id)
@@ -151,28 +130,26 @@ class MigrationService:
         label = None if source is None else "a Python dict" if isinstance(source, Mapping) else str(source)
         record = _Record(command, label, now())
         self._write(run, record)
-        log.log.info(
-            "🚀 Starting data migration (run %s)" if command == "migrate" else f"🚀 Starting {command} (run %s)", run.id
-        )
+        log.log.info(narration.of_start(command, run.id))
         try:
             body(run, record)
             record.status = "succeeded"
         except (Mock2pgError, KeyboardInterrupt) as error:
             record.error = error if isinstance(error, Mock2pgError) else Interrupted(f"{command} was interrupted")
+            log.log.debug(traced(error))
             if record.status == "running":
                 record.status = "failed"
         finally:
             for left in ("staging.duckdb", "staging.duckdb.wal", "arrays", "live"):
                 _remove(run.folder / left)
-        record.message = _verdict(record)
+        undone = record.backup_id if record.status == "rolled_back" else None
+        record.message = narration.verdict(command, record.error, undone, record.undo_error)
         self._write(run, record)
         self._report(run, record)
         milliseconds = round((time.perf_counter() - record.began) * 1000)
-        name = "Data migration" if command == "migrate" else command.capitalize()
-        if record.error is None:
-            log.log.info("✅ %s completed in %d ms", name, milliseconds)
-        else:
-            log.log.error("❌ %s failed in %d ms: %s", name, milliseconds, record.message)
+        log.log.log(
+            logging.ERROR if record.error else logging.INFO, narration.of_end(command, milliseconds, record.error)
+        )
         return MigrationResult(
             success=record.error is None,
             message=record.message,
@@ -193,20 +170,25 @@ class MigrationService:
         with self._target(run, record) as aimed:
             record.backup_id = self._step(backup, aimed).data["backup_id"]
             try:
-                self._step(load, aimed)
-                self._step(publish, aimed)
-                try:
-                    self._step(verify, aimed)
-                except BaseException as error:
-                    self._undo(aimed, record, error)
-                    raise
+                for step in (load, publish, verify):
+                    self._step(step, aimed)
+            except BaseException:
+                if self._is_live(aimed):
+                    self._undo(aimed, record)
+                raise
             finally:
                 with suppress(Mock2pgError), postgres.connect(aimed.settings.url, name=f"tidy {run.id}") as connection:
                     postgres.scratch.drop(connection)
 
-    def _undo(self, run: Run, record: _Record, error: BaseException) -> None:
+    def _is_live(self, run: Run) -> bool:
+        """Whether the run's transaction was committed: the history row was written in it, so it knows."""
+        with postgres.connect(run.settings.url, name=f"history {run.id}", read_only=True) as connection:
+            newest = postgres.history.newest(connection, run.settings.target_schema)
+        return newest is not None and newest.published_run == run.id
+
+    def _undo(self, run: Run, record: _Record) -> None:
         """What was published does not hold: go back to the backup, and keep both errors if that fails too."""
-        log.log.error("↩️ What was published does not hold; rolling back to %s", record.backup_id)
+        log.log.error("🔙 A step after publishing failed; rolling back to %s", record.backup_id)
         try:
             self._step(plan.ROLLBACK, run, backup_id=str(record.backup_id))
             record.status = "rolled_back"
@@ -222,7 +204,7 @@ class MigrationService:
     def _step(self, step: plan.Step, run: Run, **parameters: str) -> StepResult:
         log.log.debug("… %s", step.name)
         result = plan.execute(step, run, **parameters)
-        for line in _lines(result):
+        for line in narration.of_step(result):
             log.log.info(line)
         return result
 
@@ -286,34 +268,6 @@ class MigrationService:
                 "undo_error": record.undo_error.as_dict() if record.undo_error else None,
             },
         )
-
-
-def _verdict(record: _Record) -> str:
-    if record.error is None:
-        done = {"migrate": "Migrated and proven", "verify": "Live is what was published", "backup": "Backup taken"}
-        return done.get(record.command, "Rolled back") + "."
-    if record.status == "rolled_back":
-        return f"Rolled back to {record.backup_id}: {record.error.message}"
-    if record.status == "rollback_failed" and record.undo_error:
-        return f"Failed, and the rollback failed too: {record.error.message}; {record.undo_error.message}"
-    return record.error.message
-
-
-def _lines(result: StepResult) -> Sequence[str]:
-    """What the log says of a step that passed."""
-    data = result.data
-    if result.step == "publish":
-        changed = sum(t["inserted"] + t["updated"] + t["deleted"] for t in data["tables"].values())
-        deleted = sum(table["deleted"] for table in data["tables"].values())
-        lines = [f"🧹 Cleared {deleted} rows that are gone"] if deleted else []
-        lines += [f"✅ Migrated {table['after']} {name}" for name, table in data["tables"].items()]
-        return lines + ([] if changed else ["✅ Nothing to change: live already holds exactly this input"])
-    icons = {"stage": "📥 Staged", "check": "🔎 Checked:", "load": "🧱 Built:", "verify": "🧾 Verified:"}
-    if result.step == "backup":
-        return [f"📦 Created backup {result.summary}"]
-    if result.step == "rollback":
-        return [f"↩️ Rolled back: {result.summary}"]
-    return [f"{icons.get(result.step, result.step)} {result.summary}"]
 
 
 def _errors(run: Run) -> tuple[ValidationError, ...]:

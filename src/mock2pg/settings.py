@@ -67,6 +67,10 @@ class Settings(BaseSettings):
         return self.project / "notebooks"
 
     @property
+    def cache_dir(self) -> Path:
+        return self.project / ".cache"
+
+    @property
     def log_file(self) -> Path:
         return self.project / "logs" / "migration.log"
 

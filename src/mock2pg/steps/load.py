@@ -13,7 +13,9 @@ from mock2pg.tools import dbt_project, expectations, postgres, staging
 def run(run: Run) -> StepResult:
     """Raises LoadFailed naming the model, contract, test or suite that fails; live is not touched."""
     settings = run.settings
-    project = dbt_project.DbtProject(settings.dbt_dir, run.path("dbt", "manifest.json").parent, _profile(settings.url))
+    project = dbt_project.DbtProject(
+        settings.dbt_dir, run.path("dbt", "manifest.json").parent, _profile(settings.url), settings.cache_dir
+    )
     tables = project.tables()
     sources = dbt_project.sources(settings.dbt_dir)
     database = run.folder / "staging.duckdb"

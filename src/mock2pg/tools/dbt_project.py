@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from mock2pg.errors import InternalError, LoadFailed
 _SPELLINGS = {"time without time zone": "time", "int": "integer", "int4": "integer", "float8": "double precision",
               "bool": "boolean", "character varying": "text", "varchar": "text"}  # fmt: skip
 _SAFE = re.compile(
-    r'violates [a-z -]+ constraint "[^"]*"|null value in column "[^"]*"|[a-z]+ "[a-z0-9_.]+" does not exist'
+    r'violates [a-z -]+ constraint "[^"]*"|could not create unique index "[^"]*"|null value in column "[^"]*"|[a-z]+ "[a-z0-9_.]+" does not exist'
 )
 
 
@@ -67,14 +68,17 @@ def _source(table: Mapping[str, Any]) -> SourceTable:
 class DbtProject:
     """dbt in this process, on one database. `target` holds its artefacts, without any value that a database quoted."""
 
-    def __init__(self, project: Path, target: Path, connection: Mapping[str, str]) -> None:
+    def __init__(self, project: Path, target: Path, connection: Mapping[str, str], cache: Path) -> None:
         self.project, self.target, self.connection = project, target, connection
+        self.parsed = cache / "dbt_partial_parse.msgpack"  # spares two seconds when nothing in the project changed
         self._manifest: Any = None
 
     def tables(self) -> tuple[Table, ...]:
         """The target tables by their contracts, parents before children."""
         if self._manifest is None:
-            self._manifest = self._invoke("parse").result
+            known = ["--partial-parse-file-path", str(self.parsed)] if self.parsed.exists() else []
+            self._manifest = self._invoke("parse", *known).result
+            self._keep_parsed()
         nodes = json.loads((self.target / "manifest.json").read_text(encoding="utf-8"))["nodes"]
         models = {key: node for key, node in nodes.items() if node["resource_type"] == "model"}
         staged = {table.name: table for table in sources(self.project)}
@@ -90,7 +94,9 @@ class DbtProject:
         self.tables()
         outcome = self._invoke("build", "--exclude-resource-type", "unit_test", *arguments)
         results = list(getattr(outcome.result, "results", ()))
-        (self.target / "run_results.json").unlink(missing_ok=True)  # quotes what the database said
+        for file in self.target.iterdir():  # run_results.json quotes what the database said; the rest nobody reads
+            if file.is_file() and file.name != "manifest.json":
+                file.unlink()
         failed = [result for result in results if str(result.status) in ("error", "fail", "runtime error")]
         if failed or not outcome.success:
             lines = [f"  {result.node.name}: {_reason(result)}" for result in failed]
@@ -98,12 +104,21 @@ class DbtProject:
         kinds = [str(result.node.resource_type) for result in results]
         return Built(sum(kind.endswith("model") for kind in kinds), sum(kind.endswith("test") for kind in kinds))
 
+    def _keep_parsed(self) -> None:
+        fresh = self.target / "partial_parse.msgpack"
+        if not fresh.exists():  # dbt found nothing that changed
+            return
+        self.parsed.parent.mkdir(parents=True, exist_ok=True)
+        aside = self.parsed.with_name(f"{self.parsed.name}.{os.getpid()}")
+        shutil.move(fresh, aside)
+        aside.replace(self.parsed)
+
     def _invoke(self, command: str, *arguments: str) -> Any:
-        from dbt.cli.main import dbtRunner  # noqa: PLC0415  costs two seconds
+        from dbt.cli.main import dbtRunner
 
         options = ["--project-dir", self.project, "--profiles-dir", self.project, "--target-path", self.target,
                    "--log-path", self.target, "--log-level", "none", "--log-level-file", "none", "--no-use-colors",
-                   "--no-partial-parse", "--no-version-check"]  # fmt: skip
+                   "--no-version-check"]  # fmt: skip
         with _environment(self.connection), redirect_stdout(StringIO()):
             outcome = dbtRunner(manifest=self._manifest).invoke([command, *map(str, options), *arguments])
         if outcome.exception is not None or (command == "parse" and not outcome.success):

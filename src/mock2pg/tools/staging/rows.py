@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -45,26 +46,26 @@ def csv_blocks(database: Path, table: SourceTable) -> Iterator[bytes]:
     folder = Path(tempfile.mkdtemp(prefix="mock2pg-"))
     pipe, faults = folder / "rows.csv", list[BaseException]()
     os.mkfifo(pipe, 0o600)
+    # both ends are ours before DuckDB begins: a producer that fails at once then leaves no reader waiting for ever
+    reader, writer = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), os.open(pipe, os.O_WRONLY)
+    os.set_blocking(reader, True)
     columns = ", ".join(_csv_value(column.name, column.data_type) for column in table.columns)
-    query = f"SELECT {columns} FROM {quoted(table.name)} ORDER BY _row"  # noqa: S608
+    query = f"SELECT {columns} FROM {quoted(table.name)} ORDER BY _row"
 
     def produce() -> None:
         try:
             with opened(database, read_only=True) as connection:
                 connection.execute("SET threads = 1")  # two threads into one pipe buffer the whole table
-                connection.execute(f"COPY ({query}) TO '{pipe}' (FORMAT csv, HEADER false, FORCE_QUOTE *)")
+                connection.execute(f"COPY ({query}) TO '{_path(pipe)}' (FORMAT csv, HEADER false, FORCE_QUOTE *)")
         except BaseException as fault:
             faults.append(fault)
         finally:
-            try:  # free a reader that still waits for somebody to open the other end
-                os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
-            except OSError:
-                pass
+            os.close(writer)
 
     producer = threading.Thread(target=produce, daemon=True)
     producer.start()
     try:
-        with pipe.open("rb", buffering=0) as blocks:
+        with open(reader, "rb", buffering=0) as blocks:
             if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux
                 fcntl.fcntl(blocks, fcntl.F_SETPIPE_SZ, _PIPE)
             while block := blocks.read(_PIPE):
@@ -85,7 +86,7 @@ def write_hashes(database: Path, table: Table, built: Path, file: Path) -> None:
     Raises LoadFailed when the model lost or invented a row.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    read = f"(SELECT * FROM read_csv('{_path(built)}', header = false, all_varchar = true, columns = {_BUILT}))"
+    read = f"(FROM {_csv(built, 'key', 'built')})"
     with opened(database, read_only=True) as connection:
         if table.source is None:
             rows = f"SELECT key, sha256('') AS hash, built FROM {read} ORDER BY key"
@@ -96,13 +97,10 @@ def write_hashes(database: Path, table: Table, built: Path, file: Path) -> None:
                     f"{table.name}: its primary key is not a staged column",
                     hint="Stage the key, so that every row can be followed from the JSON to the live table.",
                 )
-            staged = (
-                f"SELECT {_key(keys)} AS key, {_hash(table.compared)} AS hash"  # noqa: S608
-                f" FROM {quoted(table.source)}"
-            )
+            staged = f"SELECT {_key(keys)} AS key, {_hash(table.compared)} AS hash FROM {quoted(table.source)}"
             rows = f"SELECT key, hash, built FROM ({staged}) FULL JOIN {read} USING (key) ORDER BY key"
             lost, invented = connection.execute(
-                f"SELECT count(*) FILTER (built IS NULL), count(*) FILTER (hash IS NULL) FROM ({rows})"  # noqa: S608
+                f"SELECT count(*) FILTER (built IS NULL), count(*) FILTER (hash IS NULL) FROM ({rows})"
             ).fetchone() or (0, 0)
             if lost or invented:
                 raise LoadFailed(
@@ -114,33 +112,36 @@ def write_hashes(database: Path, table: Table, built: Path, file: Path) -> None:
 
 def table_hash(file: Path) -> str:
     """The table's hash out of what `write_hashes` wrote: rows, and two sums over the row hashes."""
-    query = f"SELECT {TABLE_HASH_DUCKDB} FROM read_parquet(?)"  # noqa: S608
-    return str(_rows(query, [str(file)])[0][0])
+    query = f"SELECT {TABLE_HASH_DUCKDB} FROM read_parquet(?)"
+    return str(_row(query, [str(file)])[0])
 
 
 def compare(file: Path, live: Path, *, extra_allowed: bool) -> Comparison:
     """Compare the Parquet file of a run with a CSV of `key`, `hash`, `built` that was read from the live table."""
-    actual = f"read_csv('{_path(live)}', header = false, all_varchar = true, columns = {_LIVE})"
-    differing = f"""
-        SELECT coalesce(e.key, l.key) AS key,
-            CASE WHEN l.key IS NULL THEN 'missing' WHEN e.key IS NULL THEN 'extra' ELSE 'different' END AS how
-        FROM read_parquet('{_path(file)}') AS e FULL JOIN {actual} AS l ON e.key = l.key
-        WHERE l.key IS NULL OR {"false" if extra_allowed else "e.key IS NULL"}
-            OR e.hash <> l.hash OR e.built <> l.built"""  # noqa: S608
-    counts = dict(_rows(f"SELECT how, count(*) FROM ({differing}) GROUP BY how"))  # noqa: S608
-    keys = _rows(f"SELECT key || ' (' || how || ')' FROM ({differing}) ORDER BY key LIMIT {_KEYS_SHOWN}")  # noqa: S608
-    return Comparison(
-        expected=_rows("SELECT count(*) FROM read_parquet(?)", [str(file)])[0][0],
-        live=_rows(f"SELECT count(*) FROM {actual}")[0][0],  # noqa: S608
-        missing=counts.get("missing", 0),
-        extra=counts.get("extra", 0),
-        different=counts.get("different", 0),
-        keys=tuple(key for (key,) in keys),
+    query = f"""
+        WITH expected AS (FROM read_parquet('{_path(file)}')),
+        live AS (FROM {_csv(live, "key", "hash", "built")}),
+        joined AS (
+            SELECT coalesce(e.key, l.key) AS key,
+                CASE WHEN l.key IS NULL THEN 'missing'
+                     WHEN e.key IS NULL THEN {"NULL" if extra_allowed else "'extra'"}
+                     WHEN e.hash <> l.hash OR e.built <> l.built THEN 'different' END AS how
+            FROM expected AS e FULL JOIN live AS l ON e.key = l.key)
+        SELECT (SELECT count(*) FROM expected), (SELECT count(*) FROM live), count(*) FILTER (how = 'missing'),
+            count(*) FILTER (how = 'extra'), count(*) FILTER (how = 'different'),
+            coalesce(list(key || ' (' || how || ')' ORDER BY key) FILTER (how IS NOT NULL), [])[:{_KEYS_SHOWN}]
+        FROM joined"""
+    expected, actual, missing, extra, different, keys = _row(query)
+    return Comparison(expected, actual, missing, extra, different, tuple(keys))
+
+
+def _csv(file: Path, *columns: str) -> str:
+    """SQL that reads what PostgreSQL's COPY wrote. Nothing is left to be guessed: a key may look like anything."""
+    types = ", ".join(f"'{column}': 'VARCHAR'" for column in columns)
+    return (
+        f"read_csv('{_path(file)}', auto_detect = false, header = false, delim = ',', quote = '\"', escape = '\"',"
+        f" new_line = '\\n', comment = '', allow_quoted_nulls = false, columns = {{{types}}})"
     )
-
-
-_BUILT = "{'key': 'VARCHAR', 'built': 'VARCHAR'}"
-_LIVE = "{'key': 'VARCHAR', 'hash': 'VARCHAR', 'built': 'VARCHAR'}"
 
 
 def _hash(columns: tuple[Column, ...]) -> str:
@@ -170,9 +171,10 @@ def _path(file: Path) -> str:
     return str(file).replace("'", "''")
 
 
-def _rows(query: str, parameters: list[str] | None = None) -> list[tuple[int | str, ...]]:
+def _row(query: str, parameters: list[str] | None = None) -> Any:
+    """The single row that a query over files gives."""
     try:
         with duckdb.connect() as connection:
-            return connection.execute(query, parameters or []).fetchall()
+            return connection.execute(query, parameters or []).fetchone()
     except duckdb.Error as error:
         raise InternalError(f"the row hashes cannot be read: {type(error).__name__}") from error

@@ -6,14 +6,15 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
+from duckdb.func import SPECIAL
 
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import InternalError, SourceError, scrubbed
+from mock2pg.tools.staging.jsonb import jsonb_text
 
 HIDDEN = ("_row", "_root_row", "_id", "_index", "_unfit", "_unknown")
 
@@ -28,8 +29,9 @@ _CASTS = {
     "text": "CASE WHEN {k} = 'VARCHAR' AND NOT contains({v}->>'$', chr(0)) THEN {v}->>'$' END",
     "integer": "CASE WHEN {k} IN ('BIGINT', 'UBIGINT') THEN TRY_CAST({v}::VARCHAR AS INTEGER) END",
     "double precision": (
-        "CASE WHEN {k} = 'DOUBLE' AND isfinite(TRY_CAST({v}::VARCHAR AS DOUBLE)) THEN TRY_CAST({v}::VARCHAR AS DOUBLE)"
-        " WHEN {k} IN ('BIGINT', 'UBIGINT') AND TRY_CAST({v}::VARCHAR AS DOUBLE)::HUGEINT = {v}::VARCHAR::HUGEINT"
+        "CASE WHEN {k} IN ('BIGINT', 'UBIGINT', 'DOUBLE') AND isfinite(TRY_CAST({v}::VARCHAR AS DOUBLE))"
+        " AND (contains({v}::VARCHAR, '.') OR contains(lower({v}::VARCHAR), 'e')"
+        " OR TRY_CAST(TRY_CAST({v}::VARCHAR AS DOUBLE) AS HUGEINT) = TRY_CAST({v}::VARCHAR AS HUGEINT))"
         " THEN TRY_CAST({v}::VARCHAR AS DOUBLE) END"
     ),
     "boolean": "CASE WHEN {k} = 'BOOLEAN' THEN TRY_CAST({v}::VARCHAR AS BOOLEAN) END",
@@ -42,10 +44,11 @@ _CASTS = {
         " THEN TRY_CAST({v}->>'$' AS TIME) END"
     ),
     "text[]": (
-        "CASE WHEN {k} = 'ARRAY' AND len(list_filter({v}::JSON[], lambda e: json_type(e) IS DISTINCT FROM 'VARCHAR'"
-        " OR contains(e->>'$', chr(0)))) = 0 THEN list_transform({v}::JSON[], lambda e: e->>'$') END"
+        "CASE WHEN {k} = 'ARRAY' AND len(list_filter(TRY_CAST({v} AS JSON[]), lambda e: json_type(e) IS DISTINCT FROM"
+        " 'VARCHAR' OR contains(e->>'$', chr(0)))) = 0"
+        " THEN list_transform(TRY_CAST({v} AS JSON[]), lambda e: e->>'$') END"
     ),
-    "jsonb": "CASE WHEN {k} <> 'NULL' AND NOT contains({v}::VARCHAR, '\\u0000') THEN jsonb_text({v}::VARCHAR) END",
+    "jsonb": "CASE WHEN {k} <> 'NULL' THEN jsonb_text(root::VARCHAR, {p}) END",
 }
 
 
@@ -56,7 +59,9 @@ def opened(database: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDB
         with duckdb.connect(str(database), read_only=read_only) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             if not read_only:
-                connection.create_function("jsonb_text", _jsonb_text, ["VARCHAR"], "VARCHAR")
+                connection.create_function(
+                    "jsonb_text", jsonb_text, ["VARCHAR", "VARCHAR[]"], "VARCHAR", null_handling=SPECIAL
+                )
             yield connection
     except duckdb.Error as error:
         raise InternalError(f"the staging database: {type(error).__name__}: {scrubbed(str(error))}") from error
@@ -84,11 +89,14 @@ def quoted(name: str) -> str:
 
 
 def _create(table: SourceTable, nested: Sequence[str]) -> str:
-    fields = [column for column in table.columns if not column.uuid5 and _key(column) not in (None, ".")]
-    keys = {_key(column): "JSON" for column in fields}
+    keys = {
+        column.place: "JSON"
+        for column in table.columns
+        if not column.uuid5 and column.place != "." and "[]." not in column.place
+    }
     declared = [*keys, *(nested if not table.nested else ())]
     transform = f"json_transform(element, {_text(json.dumps(keys))})" if keys else "NULL"
-    columns = {column.name: _value(column) for column in table.columns if not column.uuid5}
+    columns = {column.name: _value(table, column) for column in table.columns if not column.uuid5}
     select = [f"{value} AS {quoted(name)}" for name, value in columns.items()]
     unfit = [
         f"CASE WHEN {columns[column.name]} IS NULL AND {_json(column)} IS NOT NULL"
@@ -129,19 +137,16 @@ def _elements(table: SourceTable) -> str:
         return f"""
             SELECT n AS _row, n AS _root_row, {identity}, NULL::BIGINT AS _index, r AS element, r AS root,
                 false AS misplaced FROM ({rows})"""
-    inside = f"r->{_text('$.' + json.dumps(table.nested))}"
+    inside = f"r->{_path(table.nested)}"
     return f"""
         SELECT row_number() OVER (ORDER BY _root_row, _index) AS _row, * FROM (
-            SELECT n AS _root_row, {identity}, i - 1 AS _index, element, r AS root, misplaced
+            SELECT n AS _root_row, {identity}, i - 1 AS _index, element, CASE WHEN NOT misplaced THEN r END AS root,
+                misplaced
             FROM (SELECT n, r, unnest(elements) AS element, generate_subscripts(elements, 1) AS i, misplaced
-                  FROM (SELECT n, r, misplaced, CASE WHEN misplaced THEN [NULL::JSON] ELSE ({inside})::JSON[] END AS elements
+                  FROM (SELECT n, r, misplaced,
+                            CASE WHEN misplaced THEN [NULL::JSON] ELSE ({inside})::JSON[] END AS elements
                         FROM (SELECT n, r, coalesce(json_type({inside}), 'NULL') <> 'ARRAY' AS misplaced
                               FROM ({rows}) WHERE json_type(r) = 'OBJECT'))))"""
-
-
-def _key(column: SourceColumn) -> str | None:
-    """The key of the element that the column is read from; None when it is read from elsewhere."""
-    return None if column.place == "." or "[]." in column.place else column.place
 
 
 def _json(column: SourceColumn) -> str:
@@ -149,14 +154,21 @@ def _json(column: SourceColumn) -> str:
     if column.place == ".":
         return "element"
     if "[]." in column.place:
-        return f"(root->{_text('$.' + json.dumps(column.place.split('[].', 1)[1]))})"
+        return f"(root->{_path(column.place.split('[].', 1)[1])})"
     return f"f.{quoted(column.place)}"
 
 
-def _value(column: SourceColumn) -> str:
+def _value(table: SourceTable, column: SourceColumn) -> str:
     value = _json(column)
-    cast = _CASTS[column.data_type].format(v=value, k=f"json_type({value})")
+    cast = _CASTS[column.data_type].format(v=value, k=f"json_type({value})", p=_steps(table, column))
     return f"({cast})::{_TYPES[column.data_type]}"
+
+
+def _steps(table: SourceTable, column: SourceColumn) -> str:
+    """SQL for the keys and indexes that lead from the root row to the column's JSON value."""
+    inside = [_text(table.nested), "_index::VARCHAR"] if table.nested and "[]." not in column.place else []
+    last = [] if column.place == "." else [_text(column.place.split("[].", 1)[-1])]
+    return f"[{', '.join(inside + last)}]"
 
 
 def _uuid5(table: SourceTable, column: SourceColumn) -> str:
@@ -174,27 +186,15 @@ def _uuid5(table: SourceTable, column: SourceColumn) -> str:
 
 def _refuse_repeated_keys(connection: duckdb.DuckDBPyConnection, table: SourceTable) -> None:
     rows = connection.execute(
-        f"SELECT _root_row FROM {quoted(table.name)} WHERE _repeated ORDER BY _row LIMIT 20"  # noqa: S608
+        f"SELECT _root_row FROM {quoted(table.name)} WHERE _repeated ORDER BY _row LIMIT 20"
     ).fetchall()
     if rows:
         named = ", ".join(str(row) for (row,) in rows)
         raise SourceError(f"{table.path}: a key stands twice in one row; rows of {table.entity}: {named}")
 
 
-def _jsonb_text(text: str) -> str:
-    """JSON as PostgreSQL's jsonb prints it, so that both sides can be compared as text."""
-    return _jsonb(json.loads(text, parse_float=Decimal))
-
-
-def _jsonb(value: Any) -> str:
-    if isinstance(value, dict):
-        ordered = sorted(value.items(), key=lambda pair: (len(pair[0].encode()), pair[0].encode()))
-        return "{" + ", ".join(f"{_jsonb(key)}: {_jsonb(item)}" for key, item in ordered) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_jsonb(item) for item in value) + "]"
-    if isinstance(value, Decimal):
-        return format(abs(value) if value == 0 else value, "f")
-    return json.dumps(value, ensure_ascii=False)
+def _path(key: str) -> str:
+    return _text("$." + json.dumps(key, ensure_ascii=False))
 
 
 def _text(value: str) -> str:

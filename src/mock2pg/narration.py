@@ -1,0 +1,59 @@
+"""What the log says of a run, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mock2pg.errors import Mock2pgError
+from mock2pg.runs import StepResult
+
+_DONE = {
+    "migrate": "Migrated and proven.",
+    "verify": "Live is what was published.",
+    "backup": "Backup taken.",
+    "rollback": "Rolled back.",
+}
+_STEPS = {
+    "stage": "📥 Staged {}",
+    "check": "🔎 Checked: {}",
+    "backup": "📦 Created backup {}",
+    "load": "🧱 Built: {}",
+    "verify": "🧾 Verified: {}",
+    "rollback": "🔙 Rolled back: {}",
+}
+
+
+def of_step(result: StepResult) -> Sequence[str]:
+    """The lines about a step that passed."""
+    if result.step != "publish":
+        return [_STEPS[result.step].format(result.summary)]
+    tables = result.data["tables"]
+    deleted = sum(table["deleted"] for table in tables.values())
+    changed = deleted + sum(table["inserted"] + table["updated"] for table in tables.values())
+    cleared = [f"🧹 Cleared {deleted} rows that are gone"] if deleted else []
+    migrated = [f"✅ Migrated {table['after']} {name}" for name, table in tables.items()]
+    return cleared + migrated + ([] if changed else ["✅ Nothing to change: live already holds exactly this input"])
+
+
+def of_start(command: str, run_id: str) -> str:
+    return f"🚀 Starting {_named(command)} (run {run_id})"
+
+
+def of_end(command: str, milliseconds: int, error: Mock2pgError | None) -> str:
+    name = _named(command)
+    name = name[0].upper() + name[1:]
+    return f"❌ {name} failed in {milliseconds} ms" if error else f"✅ {name} completed in {milliseconds} ms"
+
+
+def verdict(command: str, error: Mock2pgError | None, undone: str | None, undo_error: Mock2pgError | None) -> str:
+    """One line for the whole run. `undone` is the backup that the run went back to by itself."""
+    if error is None:
+        return _DONE[command]
+    what = error.message.split("\n", 1)[0]
+    if undo_error is not None:
+        return f"Failed, and the rollback failed too: {what}; {undo_error.message}"
+    return f"Rolled back to {undone}: {what}" if undone else what
+
+
+def _named(command: str) -> str:
+    return "data migration" if command == "migrate" else command

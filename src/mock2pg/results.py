@@ -1,0 +1,65 @@
+"""What the service answers: records that a program reads and `--json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mock2pg.errors import Mock2pgError, ValidationError
+
+
+@dataclass(frozen=True)
+class MigrationResult:
+    """What a migration, verification, backup or rollback came to.
+
+    success  whether it did what it was asked to
+    message  the verdict in one line
+    summary  step -> what it found out (`StepResult.data`): counts, names and keys, never a value of the data
+    errors   the rows that break a rule, warnings among them, up to the cap per rule
+    run_id   the run's folder in runs/
+    report   the page that shows all of it
+    error    the named error when it failed
+    """
+
+    success: bool
+    message: str
+    summary: Mapping[str, Any]
+    errors: tuple[ValidationError, ...]
+    run_id: str
+    report: Path
+    error: Mock2pgError | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result for `--json`."""
+        return {
+            "success": self.success,
+            "message": self.message,
+            "run_id": self.run_id,
+            "report": str(self.report),
+            "error": self.error.as_dict() if self.error else None,
+            "errors": [asdict(error) for error in self.errors],
+            "summary": self.summary,
+        }
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One migration that was played; `expected` and `happened` are outcomes in words."""
+
+    name: str
+    passed: bool
+    expected: str
+    happened: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """What `test_migration` came to; success when every scenario passed."""
+
+    __test__ = False  # not a test, whatever its name makes pytest think
+
+    success: bool
+    results: tuple[Scenario, ...]

@@ -1,0 +1,17 @@
+"""Fixtures live in fix_<topic>.py; this file only collects them and keeps the caller's environment out."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest_plugins = ["tests.fix_postgres", "tests.fix_project"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> None:
+    """No test may reach a database, a project or a log that the caller's environment names."""
+    for name in list(os.environ):
+        if name.startswith(("MIGRATION_", "DATABASE_URL", "PG", "DBT_")) or name == "DEBUG":
+            del os.environ[name]

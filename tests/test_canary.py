@@ -1,0 +1,113 @@
+"""No value of the data in any output: marked values go in, then every byte that came out is searched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock2pg.settings import Settings
+from mock2pg.tools import postgres
+
+MARK = "CANARY"
+KEPT = {"id", "color", "status", "participantType", "meetingType", "testType", "type"}  # keys and closed sets
+
+
+def marked(value: Any, key: str = "") -> Any:
+    """The document with the mark in every free text, references and closed sets left as they are."""
+    if isinstance(value, dict):
+        return {name: marked(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [marked(item, key) for item in value]
+    free = isinstance(value, str) and key not in KEPT and not key.endswith(("Id", "Date", "Time")) and key != "date"
+    if not free or key in ("enrolledStudents", "participants"):
+        return value
+    return f"{MARK}.{value}" if key == "email" else f"{value} {MARK}"
+
+
+def mock2pg(settings: Settings, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """The command, as a person runs it, as loud as it can be."""
+    return subprocess.run(
+        [sys.executable, "-m", "mock2pg", *arguments],
+        env={**os.environ, **settings.environment(), "DEBUG": "migration:*", **environment},
+        capture_output=True,
+        check=False,
+    )
+
+
+def leaks(folder: Path) -> list[str]:
+    """Files that hold the mark. The backups hold the data on purpose; they are 0600 in a 0700 folder."""
+    return [
+        str(file.relative_to(folder))
+        for file in folder.rglob("*")
+        if file.is_file() and MARK.encode() in file.read_bytes() and file.parent.name != "backups"
+    ]
+
+
+@pytest.fixture
+def source(tmp_path: Path, document: dict[str, Any]) -> Path:
+    import json
+
+    document = marked(document)
+    document["meetings"][0]["participants"].append(f"{MARK} Person")
+    file = tmp_path / "source.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    return file
+
+
+def test_no_value_leaves_a_run_that_succeeds(settings: Settings, source: Path) -> None:
+    """Logs, terminal, notebooks, Data Docs, dbt artefacts, hashes and report hold counts, names and keys only."""
+    for arguments in (("migrate", str(source)), ("verify",), ("migrate", str(source), "--json")):
+        done = mock2pg(settings, *arguments)
+        assert done.returncode == 0, done.stderr.decode()
+        assert MARK.encode() not in done.stdout + done.stderr
+    with postgres.connect(settings.url, name="test") as connection:
+        row = connection.execute("SELECT count(*) FROM public.students WHERE name LIKE '%CANARY'").fetchone()
+        assert row is not None
+        assert row[0] > 0  # the marks did arrive
+    assert leaks(settings.project) == []
+
+
+def test_no_value_leaves_a_run_that_fails(settings: Settings, source: Path) -> None:
+    """Nor when rows break rules, live differs, a constraint stops publishing, or a traceback is asked for."""
+    import json
+
+    document = json.loads(source.read_text())
+    document["students"][0]["email"] = f"{MARK} is no address"
+    document["students"][1]["enrollmentDate"] = f"{MARK} is no date"
+    document["classes"][0]["capacity"] = MARK
+    document["tests"][0]["classId"] = MARK
+    document["meetings"][0]["status"] = MARK
+    document["meetings"][1][f"{MARK} is no key"] = MARK
+    bad = source.with_name("bad.json")
+    bad.write_text(json.dumps(document))
+    done = mock2pg(settings, "migrate", str(bad), "--debug")
+    assert done.returncode == 4, done.stderr.decode()
+    assert MARK.encode() not in done.stdout + done.stderr
+
+    (not_json := source.with_name("not.json")).write_text(f'{{"students": [{{"name": "{MARK}"}} {MARK}]}}')
+    done = mock2pg(settings, "migrate", str(not_json), "--debug")
+    assert done.returncode == 3, done.stderr.decode()
+    assert MARK.encode() not in done.stdout + done.stderr
+
+    assert mock2pg(settings, "migrate", str(source)).returncode == 0
+    with postgres.connect(settings.url, name="test") as connection:
+        connection.execute(f"UPDATE public.students SET phone = '{MARK} 2' WHERE id = '1'")
+        connection.execute("CREATE UNIQUE INDEX ON public.students ((1)) WHERE id IN ('1')")
+    done = mock2pg(settings, "verify", "--debug")
+    assert done.returncode == 10, done.stderr.decode()
+    assert MARK.encode() not in done.stdout + done.stderr
+
+    document = json.loads(source.read_text())
+    document["students"][0]["phone"] = document["students"][1]["phone"] = f"{MARK} twice"
+    source.write_text(json.dumps(document))
+    with postgres.connect(settings.url, name="test") as connection:
+        connection.execute("CREATE UNIQUE INDEX ON public.students (phone)")
+    done = mock2pg(settings, "migrate", str(source), "--debug")
+    assert done.returncode == 9, done.stderr.decode()
+    assert MARK.encode() not in done.stdout + done.stderr
+    assert leaks(settings.project) == []

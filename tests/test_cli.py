@@ -1,0 +1,118 @@
+"""The command line: help, exit codes, JSON, and no traceback unless it is asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from mock2pg import cli, errors
+from mock2pg.settings import Settings
+
+
+@pytest.fixture
+def runner(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """Runs commands in this process, on the test's own project and database."""
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    return CliRunner()
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+@pytest.mark.parametrize(("path", "command"), [(path, command) for path, command in commands(cli.command)])
+def test_every_command_has_help_with_an_example(path: tuple[str, ...], command: click.Command) -> None:
+    """`--help` says what the command does and shows one line to copy."""
+    result = CliRunner().invoke(cli.command, [*path, "--help"])
+    assert result.exit_code == 0
+    assert f"Example: mock2pg {' '.join(path)}" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(("path", "command"), [(path, command) for path, command in commands(cli.command)])
+def test_every_command_speaks_json(path: tuple[str, ...], command: click.Command) -> None:
+    """Every command that answers something takes --json; psql answers for itself, a group only holds commands."""
+    takes = any("--json" in parameter.opts for parameter in command.params)
+    assert takes or path == ("psql",) or isinstance(command, click.Group)
+
+
+def test_a_missing_source_is_a_usage_error(runner: CliRunner) -> None:
+    """What, where and what to do; exit code 2; no traceback."""
+    result = runner.invoke(cli.command, ["migrate", "nowhere"])
+    assert result.exit_code == 2
+    assert "there is no source at nowhere" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_rollback_to_nothing_named(runner: CliRunner) -> None:
+    """`make rollback` without an ID says how to name one."""
+    result = runner.invoke(cli.command, ["rollback", ""])
+    assert result.exit_code == 2
+    assert "ID=" in result.output
+
+
+def test_verify_before_any_migration(runner: CliRunner) -> None:
+    """There is nothing to prove yet, which is an answer with a name and a code."""
+    result = runner.invoke(cli.command, ["verify", "--json"])
+    assert result.exit_code == errors.NothingPublished.code
+    assert json.loads(result.stdout)["error"]["name"] == "NothingPublished"
+
+
+def test_an_unreachable_server_is_named_without_its_password(runner: CliRunner, tmp_path: Path) -> None:
+    """A wrong DATABASE_URL is said in one line, and the password is not in it."""
+    result = runner.invoke(
+        cli.command, ["verify"], env={"DATABASE_URL": "postgresql://someone:hunter2@127.0.0.1:1/none"}
+    )
+    assert result.exit_code == errors.DatabaseError.code
+    assert "cannot connect" in result.output
+    assert "hunter2" not in result.output
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and b"hunter2" in file.read_bytes()]
+
+
+def test_a_second_run_is_told_who_is_at_work(runner: CliRunner, settings: Settings) -> None:
+    """While one run holds the database, another is refused and told which."""
+    from mock2pg.tools import postgres
+
+    with postgres.one_at_a_time(settings.url, "run the-first-one"):
+        result = runner.invoke(cli.command, ["backup"])
+    assert result.exit_code == errors.AlreadyRunning.code
+    assert "the-first-one" in result.output
+
+
+def test_backups_are_listed_newest_first(runner: CliRunner) -> None:
+    """`backups` says so when there is none, and lists what `backup` made."""
+    assert "no backup yet" in runner.invoke(cli.command, ["backups"]).output
+    assert runner.invoke(cli.command, ["backup"]).exit_code == 0
+    listed = json.loads(runner.invoke(cli.command, ["backups", "--json"]).stdout)
+    assert [entry["schema"] for entry in listed] == ["public"]
+
+
+def test_sample_makes_data(runner: CliRunner, tmp_path: Path) -> None:
+    """`sample` writes one file per entity and refuses a folder that holds something."""
+    result = runner.invoke(cli.command, ["sample", "--rows", "200", "--out", str(tmp_path / "made")])
+    assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "made").glob("*.json"))) == 11
+    again = runner.invoke(cli.command, ["sample", "--rows", "200", "--out", str(tmp_path / "made")])
+    assert again.exit_code == 2
+
+
+def test_an_unforeseen_error_shows_its_kind_only(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours has a name and code 70; its own text, which might hold a value, is for --debug alone."""
+    from mock2pg.service import MigrationService
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a secret value")
+
+    monkeypatch.setattr(MigrationService, "backups", fail)
+    result = runner.invoke(cli.command, ["backups"])
+    assert result.exit_code == 70
+    assert "RuntimeError" in result.output
+    assert "secret" not in result.output

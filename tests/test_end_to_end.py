@@ -1,0 +1,215 @@
+"""The whole job, against a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock2pg import MigrationService, plan
+from mock2pg import settings as settings_module
+from mock2pg.errors import (
+    BackupRefused,
+    CheckFailed,
+    InternalError,
+    NothingPublished,
+    SourceError,
+    VerifyFailed,
+)
+from mock2pg.runs import Run, StepResult
+from mock2pg.settings import Settings
+from mock2pg.tools import postgres
+from mock2pg.tools.server import Server
+from tests.fix_postgres import new_database
+from tests.fix_project import new_project, sample
+
+Document = dict[str, Any]
+
+
+def tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
+    """Every live table with its rows in order."""
+    with postgres.connect(settings.url, name="test") as connection:
+        return {
+            name: connection.execute(f'SELECT * FROM public."{name}" AS t ORDER BY t::text').fetchall()  # type: ignore[arg-type]
+            for name in postgres.catalogue.tables(connection, "public")
+        }
+
+
+def changes(result: Any) -> tuple[int, int, int]:
+    rows = result.summary["publish"]["tables"].values()
+    return tuple(sum(table[key] for table in rows) for key in ("inserted", "updated", "deleted"))  # type: ignore[return-value]
+
+
+def test_migrate_again_verify_and_roll_back(service: MigrationService, settings: Settings, document: Document) -> None:
+    """From nothing to the sample, again without a change, proven, and back to nothing."""
+    first = service.migrate_all_data()
+    assert first.success, first.message
+    expected = sum(len(rows) for rows in document.values())
+    expected += sum(len(row["enrolledStudents"]) for row in document["classes"])
+    expected += sum(len(row["attendanceData"]) for row in document["attendanceRecords"])
+    assert changes(first) == (expected + 1, 0, 0)  # and the default system user
+    assert first.report.is_file()
+    assert (settings.runs_dir / "latest" / "index.html").is_file()
+
+    published = tables(settings)
+    again = service.migrate_all_data()
+    assert again.success, again.message
+    assert changes(again) == (0, 0, 0)
+    assert tables(settings) == published
+    assert service.validate_migration()
+
+    gone = service.rollback(first.summary["backup"]["backup_id"])
+    assert gone.success, gone.message
+    assert tables(settings) == {}
+    assert isinstance(service.verify().error, NothingPublished)
+
+    back = service.rollback(again.summary["backup"]["backup_id"])
+    assert back.success, back.message
+    assert tables(settings) == published
+    assert service.validate_migration()
+
+
+def test_a_change_moves_only_what_changed(service: MigrationService, settings: Settings, document: Document) -> None:
+    """One row more, one different and one gone is what the second run does, and what verify then proves."""
+    assert service.migrate_all_data(document).success
+    document["classNotes"][0]["content"] = "Something else"
+    removed = document["scheduleExceptions"].pop()
+    document["meetings"].append({**document["meetings"][0], "id": "a new one"})
+    result = service.migrate_all_data(document)
+    assert result.success, result.message
+    assert changes(result) == (1, 1, 1)
+    assert all(row[0] != removed["id"] for row in tables(settings)["schedule_exceptions"])
+
+
+def test_verify_names_the_keys_that_differ(service: MigrationService, settings: Settings) -> None:
+    """Rows changed, removed and added by hand are each named by their key, and no value is."""
+    assert service.migrate_all_data().success
+    with postgres.connect(settings.url, name="test") as connection:
+        connection.execute("UPDATE public.students SET phone = 'secret' WHERE id = '2'")
+        connection.execute("DELETE FROM public.class_notes WHERE id = '3'")
+        connection.execute(
+            "INSERT INTO public.meetings SELECT 'extra', title, description, date, start_time, end_time,"
+            " participants, participant_type, location, meeting_type, status, created_date, notes"
+            " FROM public.meetings WHERE id = '1'"
+        )
+    result = service.verify()
+    assert isinstance(result.error, VerifyFailed)
+    found = result.summary["verify"]["tables"]
+    assert found["students"]["keys"] == ["2 (different)"]
+    assert found["class_notes"]["keys"] == ["3 (missing)"]
+    assert found["meetings"]["keys"] == ["extra (extra)"]
+    assert "secret" not in str(result.as_dict())
+
+
+def test_bad_rows_come_back_all_at_once(service: MigrationService, settings: Settings, document: Document) -> None:
+    """Every row that breaks a rule is named in one run, and the database was never written to."""
+    document["students"][0]["email"] = "nobody"
+    document["classes"][1]["capacity"] = "25"
+    document["attendanceRecords"][0]["attendanceData"][1]["status"] = "asleep"
+    document["tests"][0]["classId"] = "no such class"
+    result = service.migrate_all_data(document)
+    assert isinstance(result.error, CheckFailed)
+    said = [str(error) for error in result.errors if error.severity == "critical"]
+    ids = {entity: rows[0]["id"] for entity, rows in document.items()}
+    assert len(said) == 4
+    assert any(line.startswith(f"students[{ids['students']}].email: ") for line in said)
+    assert any(line.startswith(f"classes[{document['classes'][1]['id']}].capacity: ") for line in said)
+    assert any(
+        line.startswith(f"attendanceRecords[{ids['attendanceRecords']}].attendanceData[1].status: ") for line in said
+    )
+    assert any(line.startswith(f"tests[{ids['tests']}].classId: ") for line in said)
+    assert tables(settings) == {}
+    assert (result.report.parent / "data_docs" / "staged" / "index.html").is_file()
+    with postgres.connect(settings.url, name="test") as connection:
+        assert not any(postgres.catalogue.schema_exists(connection, name) for name in ("mock2pg", "mock2pg_landing"))
+
+
+def test_what_is_not_the_declared_shape_is_refused(service: MigrationService, tmp_path: Path) -> None:
+    """Text that is not JSON, a missing and an unknown entity are named; no traceback, and the run leaves its folder."""
+    file = tmp_path / "data.json"
+    file.write_text('{"students": [],}')
+    result = service.migrate_all_data(file)
+    assert isinstance(result.error, SourceError)
+    assert "line 1" in result.message
+    result = service.migrate_all_data({"students": [], "pupils": []})
+    assert isinstance(result.error, SourceError)
+    assert "classes: is missing" in result.error.message
+    assert "pupils: is not declared" in result.error.message
+    assert result.report.is_file()
+
+
+@pytest.fixture(scope="module")
+def published(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MigrationService]:
+    """A live database that holds the sample minus one row, for several tests: each must leave it as it was."""
+    with new_database(server) as url:
+        service = MigrationService(
+            settings_module.load(project=new_project(tmp_path_factory.mktemp("shared")), database_url=url)
+        )
+        document = sample()
+        document["classNotes"].pop()
+        assert service.migrate_all_data(document).success
+        yield service
+
+
+@pytest.mark.parametrize("step", [step.name for step in plan.MIGRATE])
+def test_a_failure_at_any_step_leaves_live_as_it_was(
+    step: str, published: MigrationService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever fails, and be it after publishing, live holds what it held before the run."""
+    settings = published.settings
+    before = tables(settings)
+    execute = plan.execute
+
+    def failing(what: plan.Step, run: Run, **parameters: str) -> StepResult:
+        result = execute(what, run, **parameters)
+        if what.name == step:
+            raise InternalError(f"injected after {step}")
+        return result
+
+    monkeypatch.setattr(plan, "execute", failing)
+    result = published.migrate_all_data()
+    assert not result.success
+    assert f"injected after {step}" in result.message
+    record = Run(result.run_id, settings).read("record.json")
+    assert record["status"] == ("rolled_back" if step in ("publish", "verify") else "failed")
+    assert tables(settings) == before
+    assert not list(settings.runs_dir.glob("*/staging.duckdb"))
+    with postgres.connect(settings.url, name="test") as connection:
+        assert not postgres.catalogue.schema_exists(connection, "mock2pg_next")
+    assert result.report.is_file()
+
+
+def test_a_rollback_that_fails_too_reports_both(
+    service: MigrationService, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the undo fails as well, the record holds both errors and the message says what live holds."""
+    execute = plan.execute
+
+    def failing(what: plan.Step, run: Run, **parameters: str) -> StepResult:
+        if what.name in ("verify", "rollback"):
+            raise InternalError(f"injected in {what.name}")
+        return execute(what, run, **parameters)
+
+    monkeypatch.setattr(plan, "execute", failing)
+    result = service.migrate_all_data()
+    record = Run(result.run_id, settings).read("record.json")
+    assert record["status"] == "rollback_failed"
+    assert record["error"]["message"] == "injected in verify"
+    assert record["undo_error"]["message"] == "injected in rollback"
+
+
+def test_a_damaged_or_misnamed_backup_is_refused(service: MigrationService, settings: Settings) -> None:
+    """One changed byte, a name with a path in it, or a name that is not there: refused, and live untouched."""
+    assert service.migrate_all_data().success
+    before = tables(settings)
+    backup = service.backup()
+    file = settings.backups_dir / f"{backup}.json"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    for name in (backup, "../backups/" + backup, "backup-2020-01-01T00-00-00-000Z", ""):
+        with pytest.raises(BackupRefused):
+            service.rollback(name)
+    assert tables(settings) == before

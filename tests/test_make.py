@@ -1,0 +1,68 @@
+"""The commands of the README, in a copy of the project, as a new user types them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mock2pg.settings import REPOSITORY
+
+Make = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """`make` in a copy of the files that git tracks, with the installed packages but the copy's own code."""
+    copy = tmp_path / "a new folder"
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True).stdout
+    for name in tracked.decode().rstrip("\0").split("\0"):
+        if (REPOSITORY / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, copy / name)
+    (copy / ".venv").symlink_to(REPOSITORY / ".venv", target_is_directory=True)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        path = ":".join(part for part in os.environ["PATH"].split(":") if not (Path(part) / "psql").exists())
+        return subprocess.run(
+            ["make", "--no-print-directory", *arguments],
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": str(copy / "src"), "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    yield run
+    run("clean")
+
+
+def test_the_readme_from_first_to_last(make: Make, tmp_path: Path) -> None:
+    """migrate, migrate again without a change, verify, roll back to the first backup: no table of ours is left."""
+    listed = make()
+    assert listed.returncode == 0
+    assert "make migrate" in listed.stdout
+
+    first = make("migrate")
+    assert first.returncode == 0, first.stderr
+    assert "Setting up" not in first.stdout + first.stderr
+    assert "🚀 Starting data migration" in first.stderr
+    assert "Report: " in first.stdout
+    assert Path(first.stdout.rsplit("Report: ")[1].strip()).is_file()
+
+    again = make("migrate")
+    assert again.returncode == 0, again.stderr
+    assert "0 inserted, 0 updated, 0 deleted" in again.stdout
+
+    assert make("verify").returncode == 0
+    backups = sorted((tmp_path / "a new folder" / "backups").glob("backup-*.json"))
+    back = make("rollback", f"ID={backups[0].stem}")
+    assert back.returncode == 0, back.stderr
+    listed = make("psql", "ARGS=-c '\\dt public.*'")
+    assert listed.returncode == 0, listed.stderr
+    assert "(0 rows)" in listed.stdout or "Did not find any" in listed.stdout + listed.stderr
+    assert make("rollback").returncode != 0
