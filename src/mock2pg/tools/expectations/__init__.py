@@ -1,0 +1,48 @@
+"""Great Expectations: runs the suites of a folder on a DuckDB file or on PostgreSQL, and writes Data Docs.
+
+Importing this package costs nothing; Great Expectations itself is imported by `warm` or by the first `validate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from mock2pg.tools.expectations.engines import duckdb_url
+from mock2pg.tools.expectations.lazy_imports import import_great_expectations
+from mock2pg.tools.expectations.records import Broken, Failure, Validation
+
+__all__ = ["Broken", "Failure", "Validation", "duckdb_url", "validate", "warm"]
+
+
+def warm() -> None:
+    """Import Great Expectations now; meant for a thread that runs beside other work."""
+    import_great_expectations()
+    import_module("mock2pg.tools.expectations.validation")
+
+
+def validate(
+    url: str,
+    suites: Path,
+    *,
+    index_columns: Sequence[str] | Mapping[str, Sequence[str]],
+    docs: Path | None = None,
+    title: str = "",
+    limit: int = 100,
+    schema: str | None = None,
+) -> Validation:
+    """Run every suite in the folder `suites` on its table, and write Data Docs into the folder `docs`.
+
+    url            what `duckdb_url` gave, or a `postgresql://` URL
+    index_columns  the columns that name a row: of every table, or by table
+    limit          rows listed for each rule and field; the totals stay exact
+    schema         where PostgreSQL looks the tables up
+
+    Raises InternalError for a suite that is not understood or whose table is not there, DatabaseError when the
+    database cannot be reached.
+    """
+    warm()
+    from mock2pg.tools.expectations.validation import validate as run  # needs Great Expectations
+
+    return run(url, suites, index_columns=index_columns, docs=docs, title=title, limit=limit, schema=schema)

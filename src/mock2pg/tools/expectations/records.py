@@ -1,0 +1,53 @@
+"""What a validation says: plain records, so that the callers know nothing of Great Expectations."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One row, or one whole table, that breaks one rule. Never holds a value of the data beside the keys.
+
+    rule      the suite entry's `meta.rule`, or else its type
+    field     the column at fault; "*" for a rule about the whole table
+    severity  "critical" or "warning"
+    keys      the row's index columns; empty for a rule about the whole table
+    """
+
+    table: str
+    rule: str
+    field: str
+    message: str
+    severity: str
+    keys: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A rule that could not run: our fault, never the data's. The reason holds no value."""
+
+    table: str
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The outcome of all suites.
+
+    success   no critical rule failed and none is broken
+    failures  up to the limit of rows for each rule and field
+    rules     how many rules were evaluated; of these `failed` critical ones and `warned` warnings found a fault
+    totals    "table.rule.field" to the exact number of rows at fault, however many are listed
+    """
+
+    success: bool
+    failures: tuple[Failure, ...]
+    broken: tuple[Broken, ...]
+    rules: int
+    failed: int
+    warned: int
+    totals: dict[str, int]

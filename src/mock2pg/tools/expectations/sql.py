@@ -1,0 +1,30 @@
+"""Names and texts inside SQL."""
+
+from __future__ import annotations
+
+# Characters that leave no mark: Unicode's white space, and the zero-width ones that it does not count as such.
+BLANK = "".join(
+    character
+    for character in map(chr, range(0x10000))
+    if character.isspace() or character in "\u180e\u200b\u200c\u200d\u2060\ufeff"
+)
+
+
+def identifier(name: str) -> str:
+    """An SQL identifier in a text for SQLAlchemy, to which `:name` is a parameter."""
+    return ('"' + name.replace('"', '""') + '"').replace(":", "\\:")
+
+
+def string(text: str) -> str:
+    """An SQL string in such a text."""
+    return ("'" + text.replace("'", "''") + "'").replace(":", "\\:")
+
+
+def quoted(name: str) -> str:
+    """An identifier in a query whose `{batch}` Great Expectations fills in."""
+    return identifier(name).replace("{", "{{").replace("}", "}}")
+
+
+def literal(text: str) -> str:
+    """A string in such a query."""
+    return string(text).replace("{", "{{").replace("}", "}}")

@@ -1,0 +1,64 @@
+"""The suites in a folder: Great Expectations' own JSON, one file per table, edited by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import great_expectations as gx
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+from mock2pg.errors import InternalError
+
+SEVERITIES = ("critical", "warning")
+
+
+def load_suites(folder: Path) -> dict[str, Any]:
+    """Each table's suite, by the name of the table: the file's `meta.table`, or else its stem.
+
+    Raises InternalError that names the file, and the entry, that is not understood.
+    """
+    suites: dict[str, Any] = {}
+    for file in sorted(folder.glob("*.json")):
+        content = _content(file)
+        table = content.get("meta", {}).get("table", file.stem)
+        if table in suites:
+            raise InternalError(f"{file}: another suite is about table {table}")
+        # Handed over one by one: from a whole suite Great Expectations drops, with a line in its log, what it
+        # does not know.
+        expectations = [
+            _expectation(entry, f"{file}: expectation {number}")
+            for number, entry in enumerate(content["expectations"], start=1)
+        ]
+        suites[table] = suite = gx.ExpectationSuite(name=file.stem, expectations=expectations)
+        for number, rule in enumerate(suite.expectations):
+            rule.id = str(number)  # by which a result is known
+    if not suites:
+        raise InternalError(f"{folder}: there is no suite")
+    return suites
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InternalError(f"{file}: not JSON: {error}") from None
+    if not isinstance(content, dict) or not isinstance(content.get("expectations"), list):
+        raise InternalError(f"{file}: not a suite: it has no list of expectations")
+    if not content["expectations"]:
+        raise InternalError(f"{file}: the suite has no expectation")
+    return content
+
+
+def _expectation(entry: Any, place: str) -> Any:
+    kind = entry.get("type") if isinstance(entry, dict) else None
+    if not isinstance(kind, str):
+        raise InternalError(f"{place}: it has no type")
+    if entry.get("severity", "critical") not in SEVERITIES:
+        raise InternalError(f"{place} ({kind}): its severity is neither critical nor warning")
+    try:
+        return ExpectationConfiguration(**entry).to_domain_obj()
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InternalError(f"{place} ({kind}): {reason}") from None

@@ -1,0 +1,121 @@
+"""Suites in, a `Validation` and Data Docs out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import great_expectations as gx
+import sqlalchemy as sa
+from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+
+from mock2pg.errors import InternalError
+from mock2pg.tools.expectations import docs as data_docs
+from mock2pg.tools.expectations.engines import open_engine
+from mock2pg.tools.expectations.records import Validation
+from mock2pg.tools.expectations.source import GivenEngineDatasource
+from mock2pg.tools.expectations.suites import load_suites
+from mock2pg.tools.expectations.verdicts import BROKEN, FAILED, WARNED, Judge, Verdict
+
+_numbers = itertools.count(1)
+
+
+def validate(
+    url: str,
+    suites: Path,
+    *,
+    index_columns: Sequence[str] | Mapping[str, Sequence[str]],
+    docs: Path | None = None,
+    title: str = "",
+    limit: int = 100,
+    schema: str | None = None,
+) -> Validation:
+    """What the package's `validate` promises."""
+    loaded = load_suites(suites)
+    engine = open_engine(url, schema)
+    try:
+        context = _context()
+        verdicts = {}
+        with _source(context, engine) as source:
+            for table, suite in loaded.items():
+                try:
+                    columns = index_columns[table] if isinstance(index_columns, Mapping) else index_columns
+                    verdicts[table] = _verdicts(source, Judge(engine, columns, limit), table, suite)
+                except Exception as error:  # its text may quote values
+                    kind = type(error).__name__
+                    raise InternalError(f"suite {suite.name}: table {table} cannot be validated: {kind}") from None
+    finally:
+        engine.dispose()  # else DuckDB refuses a later connection that writes
+    if docs is not None:
+        data_docs.build(context, docs, title, verdicts)
+    return _validation(list(itertools.chain(*verdicts.values())))
+
+
+def _context() -> Any:
+    """A context without files, whose stores are in memory."""
+    return gx.get_context(
+        mode="ephemeral",
+        project_config=DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+            progress_bars={"globally": False},
+        ),
+    )
+
+
+@contextmanager
+def _source(context: Any, engine: sa.Engine) -> Iterator[Any]:
+    name = f"database-{next(_numbers)}"
+    GivenEngineDatasource.engines[name] = engine
+    try:
+        yield context.data_sources.add_given_engine(name=name)
+    finally:
+        del GivenEngineDatasource.engines[name]
+
+
+def _verdicts(source: Any, judge: Judge, table: str, suite: Any) -> list[Verdict]:
+    """The verdict on each rule of a suite, in its order."""
+    batch = source.add_table_asset(table, table_name=table).add_batch_definition_whole_table("all").get_batch()
+    passed = {
+        result.expectation_config.id
+        for result in batch.validate(suite, result_format="BOOLEAN_ONLY").results
+        if result.success
+    }
+    # Naming rows costs two queries more for each rule, so only the rules that need it are run again.
+    others = gx.ExpectationSuite(suite.name)
+    others.expectations = [rule for rule in suite.expectations if rule.id not in passed]
+    results = {}
+    if others.expectations:
+        outcome = batch.validate(
+            others,
+            result_format={
+                "result_format": "COMPLETE",
+                "unexpected_index_column_names": list(judge.index_columns),
+                "partial_unexpected_count": judge.limit,
+                "exclude_unexpected_values": True,
+                "include_unexpected_rows": False,
+                "return_unexpected_index_query": False,
+            },
+        )
+        results = {result.expectation_config.id: result for result in outcome.results}
+    return [judge.verdict(table, rule, results.get(rule.id)) for rule in suite.expectations]
+
+
+def _validation(verdicts: Sequence[Verdict]) -> Validation:
+    totals: dict[str, int] = {}
+    for verdict in verdicts:
+        for field, total in verdict.totals.items():
+            name = f"{verdict.table}.{verdict.rule}.{field}"
+            totals[name] = totals.get(name, 0) + total
+    counts = {status: sum(verdict.status == status for verdict in verdicts) for status in (FAILED, WARNED, BROKEN)}
+    return Validation(
+        success=not counts[FAILED] and not counts[BROKEN],
+        failures=tuple(failure for verdict in verdicts for failure in verdict.failures),
+        broken=tuple(verdict.broken for verdict in verdicts if verdict.broken),
+        rules=len(verdicts),
+        failed=counts[FAILED],
+        warned=counts[WARNED],
+        totals=totals,
+    )
