@@ -1,0 +1,192 @@
+"""report: everything that the run's folder holds as one page, verdict first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mock2pg.errors import InternalError
+from mock2pg.log import log
+from mock2pg.runs import Run, StepResult, now
+from mock2pg.tools import displays, notebooks, pages, pictures
+
+Results = Mapping[str, StepResult]
+
+LISTED = 20  # errors of one rule that the page shows; errors.json has them all
+
+_TITLES = {"migrate": "Migration", "verify": "Verification", "backup": "Backup", "rollback": "Rollback"}
+_MOODS = {
+    "succeeded": ("good", "Succeeded"),
+    "failed": ("bad", "Failed"),
+    "rolled_back": ("care", "Rolled back"),
+    "rollback_failed": ("bad", "Failed, and so did the rollback"),
+    "running": ("care", "Unfinished"),
+}
+_EVIDENCE = {
+    "data_docs/staged/index.html": "Data Docs of the staged input: every rule, and how it came out",
+    "data_docs/built/index.html": "Data Docs of the built tables: the audit before they were published",
+    "record.json": "The record of the run, for programs",
+    "errors.json": "Every error and warning that is listed, for programs",
+    "contracts.json": "What the tables were built to be: columns, types, keys",
+    "log.jsonl": "The log of the run",
+}
+
+
+def run(run: Run) -> StepResult:
+    """Writes runs/<run_id>/index.html, for a run of any command that came to any end, or to none."""
+    record = run.read("record.json")
+    results = {result.step: result for result in run.results() if result.step != "report"}
+    _show_notebooks(run)
+    pictures.keep_cache_in(run.settings.project / ".cache" / "matplotlib")
+    mood, word = _MOODS[record["status"]]
+    first, *more = (record["message"] or "This run has no end yet.").split("\n")
+    seconds = {step: result.seconds for step, result in results.items()}
+    page = pages.render(
+        "report.html",
+        record=record,
+        results=results,
+        title=_TITLES.get(record["command"], record["command"].capitalize()),
+        mood=mood,
+        word=word,
+        message=first,
+        details=more,
+        live=_live(record, results),
+        figures=_figures(record, results),
+        accounts=_accounts(record, results),
+        changes=[(step, results[step].data["tables"]) for step in ("publish", "rollback") if _has(results, step)],
+        verified=results["verify"].data if _has(results, "verify") else None,
+        derived=_derived(results),
+        faults=_faults(run),
+        checked=results["check"].data if "check" in results else {},
+        listed=LISTED,
+        evidence=_evidence(run),
+        times=pictures.bars("Time per step", seconds) if len(seconds) > 1 else "",
+        stacked=pictures.stacked,
+        size=displays.size,
+        total=displays.total,
+        now=now(),
+    )
+    place = run.path("index.html")
+    aside = place.with_name("index.html.part")
+    aside.write_text(page, encoding="utf-8")
+    aside.replace(place)
+    return StepResult(step="report", summary=f"runs/{run.id}/index.html", data={"index": f"runs/{run.id}/index.html"})
+
+
+def _has(results: Results, step: str) -> bool:
+    return step in results and "tables" in results[step].data
+
+
+def _passed(results: Results, step: str) -> bool:
+    return step in results and results[step].status == "passed"
+
+
+def _published(record: Mapping[str, Any], results: Results) -> bool:
+    """Whether live holds what this run published."""
+    return _passed(results, "publish") and record["status"] != "rolled_back"
+
+
+def _live(record: Mapping[str, Any], results: Results) -> str:
+    """The state that the run left the live tables in."""
+    if record["command"] in ("verify", "backup"):
+        return "The live tables were only read."
+    if record["command"] == "rollback":
+        if record["status"] == "running":
+            return "A rollback is one transaction: the live tables are as before, or wholly as the backup says."
+        passed = _passed(results, "rollback")
+        return "The live tables are what the backup says." if passed else "The live tables are as they were before."
+    if record["status"] == "rolled_back":
+        return "The live tables are what they were before this run: restored from its backup."
+    if record["status"] == "rollback_failed":
+        return "The live tables hold what this run published, which did not pass verification. Act at once."
+    if record["status"] == "succeeded":
+        but = ", but for the columns that are changed on purpose" if _derived(results) else ""
+        return f"The live tables hold exactly the input, row by row{but}."
+    if _passed(results, "publish"):
+        return "The live tables hold what this run published; it has not been verified."
+    if record["status"] == "running" and "load" in results:
+        return "Publishing is one transaction: the live tables are as before, or wholly as this run built them."
+    return "The live tables were not touched."
+
+
+def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
+    """The numbers that stand beside the verdict, by label."""
+    if record["command"] != "migrate":
+        return displays.figures(results[record["command"]]) if record["command"] in results else {}
+    figures = {f"rows {key}": f"{number:,}" for key, number in _accounts(record, results)["sum"].items()}
+    if "check" in results and results["check"].status == "failed":
+        figures["errors"] = f"{results['check'].data.get('errors', 0):,}"
+    if _published(record, results):
+        tables = list(results["publish"].data["tables"].values())
+        figures["rows changed in live"] = f"{displays.total(tables, 'inserted', 'updated', 'deleted'):,}"
+    if _has(results, "rollback"):
+        figures["rows put back"] = displays.figures(results["rollback"])["rows put back"]
+    return figures
+
+
+def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
+    """Where every row that was read has gone, per array of the input: loaded + refused + left out = read."""
+    staged = results["stage"].data.get("tables", {}) if "stage" in results else {}
+    entities = results["check"].data.get("entities", {}) if "check" in results else {}
+    landed = results["load"].data.get("landed", {}) if _published(record, results) and "load" in results else {}
+    rows = []
+    for name, table in staged.items():
+        read, loaded = table["rows"], landed.get(name, 0)
+        refused = entities.get(table["path"], {}).get("refused", 0)
+        counts = {"read": read, "loaded": loaded, "refused": refused, "left out": read - loaded - refused}
+        rows.append({"path": table["path"], "table": name, "nested": "[]." in table["path"], **counts})
+    sums = {key: displays.total(rows, key) for key in ("read", "loaded", "refused", "left out")} if rows else {}
+    if not sums.get("left out"):
+        sums.pop("left out", None)
+    return {"rows": rows, "sum": sums}
+
+
+def _derived(results: Results) -> Sequence[Mapping[str, str]]:
+    for step in ("load", "verify"):
+        if step in results and "derived" in results[step].data:
+            derived: Sequence[Mapping[str, str]] = results[step].data["derived"]
+            return derived
+    return []
+
+
+def _faults(run: Run) -> dict[str, list[dict[str, Any]]]:
+    """The broken rules by severity, each with its rows, in the order in which they were found."""
+    try:
+        errors = run.read("errors.json")["errors"]
+    except FileNotFoundError:
+        return {}
+    faults: dict[str, dict[tuple[str, ...], dict[str, Any]]] = {}
+    for error in errors:
+        field = re.sub(r"\[\d+\]", "[]", error["field"])
+        groups = faults.setdefault("warning" if error["severity"] == "warning" else "critical", {})
+        group = groups.setdefault(
+            (error["entity"], field, error["rule"]),
+            {"entity": error["entity"], "field": field, "rule": error["rule"], "errors": []},
+        )
+        group["errors"].append(error)
+    return {severity: list(groups.values()) for severity, groups in faults.items()}
+
+
+def _show_notebooks(run: Run) -> None:
+    """An HTML page beside every executed notebook that has none yet."""
+    for executed in sorted((run.folder / "notebooks").glob("*.ipynb")):
+        page = executed.with_suffix(".html")
+        if page.exists() and page.stat().st_mtime >= executed.stat().st_mtime:
+            continue
+        try:
+            notebooks.export_html(executed, page, title=f"{executed.stem.capitalize()} of run {run.id}")
+        except InternalError as error:
+            log.warning("⚠️ %s", error.message)
+
+
+def _evidence(run: Run) -> list[dict[str, str]]:
+    """What there is to look at, as links that work from where the page lies; `step` of an executed notebook."""
+    found = [
+        {"href": f"notebooks/{page.name}", "text": f"Executed notebook: {page.stem}", "step": page.stem}
+        for page in sorted((run.folder / "notebooks").glob("*.html"))
+    ]
+    others = [
+        {"href": place, "text": text, "step": ""} for place, text in _EVIDENCE.items() if (run.folder / place).exists()
+    ]
+    return found + others

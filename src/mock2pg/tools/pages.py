@@ -1,0 +1,30 @@
+"""Jinja: the pages that a run leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+
+def render(template: str, **names: Any) -> str:
+    """A template of ours with these names; every text is escaped, and a name that is missing is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = "{:,}".format
+    environment.filters["seconds"] = "{:,.2f} s".format
+    environment.filters["moment"] = moment
+    return environment.get_template(template).render(**names)
+
+
+def moment(timestamp: str | None) -> str:
+    """`2026-11-22T10:30:00.000Z` as a person reads it: `2026-11-22 10:30:00 UTC`."""
+    return f"{timestamp[:10]} {timestamp[11:19]} UTC" if timestamp else "-"
