@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mock2pg import __version__, settings
+from mock2pg import settings
 from mock2pg.errors import InternalError, Interrupted, Mock2pgError, ScenarioFailed, UsageError, ValidationError, traced
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _end(error: BaseException, *, as_json: bool, debug: bool, cause: BaseExcepti
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="mock2pg")
+@click.version_option(package_name="mock2pg", prog_name="mock2pg")
 def command() -> None:
     """Mock JSON in, a PostgreSQL database you can prove out.
 

@@ -29,7 +29,7 @@ class SourceColumn:
 class SourceTable:
     """One array of the source document, as `_sources.yml` declares it.
 
-    path  where it lies: `classes`, or `classes[].enrolledStudents[]` for an array inside each row
+    path  where it lies: `orders`, or `orders[].items[]` for an array inside each row
     """
 
     name: str

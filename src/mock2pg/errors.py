@@ -182,19 +182,28 @@ def traced(error: BaseException) -> str:
     return "\n".join(lines)
 
 
-_NAMED = re.compile(
-    r'(?:violates|on table|constraint|relation|column|table|schema|type|function|role|database|index) "[^"\n]*"'
+_QUOTE = re.compile("[\"'\n]")
+_NAME = re.compile(
+    r'\b(?:violates|on table|constraint|relation|column|table|schema|type|function|role|database|index) ("[^"\n]*")'
 )
 
 
 def scrubbed(message: str) -> str:
-    """A database's own message without the values it quotes.
+    """The first line of a database's own message without the values it quotes.
 
     PostgreSQL quotes cells in DETAIL and CONTEXT and, for a failed conversion, in the message itself;
     the names of tables, columns and constraints are kept because they say where to look.
+    A value may hold quotes and line breaks itself: all between the first quote that does not open a name
+    and the last one goes.
     """
-    first = message.strip().split("\n", 1)[0]
-    kept: list[str] = []
-    rest = _NAMED.sub(lambda match: (kept.append(match[0]), f"\0{len(kept) - 1}\0")[1], first)
-    rest = re.sub(r"\"[^\"]*\"|'[^']*'|\([^)]*\)=\([^)]*\)", "(a value)", rest)
-    return re.sub("\0(\\d+)\0", lambda match: kept[int(match[1])], rest)
+    text, names = message.strip(), [match.span(1) for match in _NAME.finditer(message.strip())]
+    at = 0
+    while (quote := _QUOTE.search(text, at)) and quote[0] != "\n":
+        end = next((stop for start, stop in names if start == quote.start()), None)
+        if end is None:
+            last = max(text.rfind('"'), text.rfind("'")) + 1
+            rest = "" if "\n" in text[quote.start() : last] else text[last:]
+            text = f"{text[: quote.start()]}(a value){rest}"
+            break
+        at = end
+    return re.sub(r"\([^)]*\)=\(.*\)", "(a value)", text.split("\n", 1)[0])

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-
 from mock2pg import settings as settings_module
 from mock2pg.errors import InternalError, Interrupted, Mock2pgError, from_dict
 from mock2pg.runs import Run, StepResult, now, open_run
+from mock2pg.tools import notebooks
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,6 @@ def execute(step: Step, run: Run, **parameters: str) -> StepResult:
     """Run a step of a plan, in its notebook if it has one. Raises the step's Mock2pgError."""
     if not step.notebook:
         return perform(step.name, run, parameters)
-    from mock2pg.tools import notebooks
-
     settings = run.settings
     failure: Mock2pgError | None = None
     try:

@@ -8,12 +8,15 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from mock2pg.errors import UsageError
 from mock2pg.log import timestamp
 from mock2pg.settings import Settings
+
+VERSION = version("mock2pg")
 
 
 @dataclass(frozen=True)

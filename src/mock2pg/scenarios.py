@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def play(settings: Settings, url: str, migrate: Migrate, tell: Callable[[str], N
             add(
                 bad.name,
                 f"{bad.error.__name__}, live as before",
-                lambda bad=bad, spoiled=spoiled: _refused(stage, bad.error, lambda: migrate(stage, spoiled)),
+                partial(_refused, stage, bad.error, partial(migrate, stage, spoiled)),
             )
         add("text that is not JSON", "SourceError, live as before", lambda: _not_json(stage, migrate))
         add(

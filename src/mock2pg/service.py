@@ -16,13 +16,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from mock2pg import __version__, log, narration, plan, scenarios
+from mock2pg import log, narration, plan, scenarios
 from mock2pg import settings as settings_module
 from mock2pg.errors import InternalError, Interrupted, Mock2pgError, ValidationError, traced
 from mock2pg.results import MigrationResult, TestReport
-from mock2pg.runs import Run, StepResult, all_runs, new_run, now, open_run, point_latest
+from mock2pg.runs import VERSION, Run, StepResult, all_runs, new_run, now, open_run, point_latest
 from mock2pg.settings import Settings
-from mock2pg.tools import backups, postgres
+from mock2pg.tools import backups, notebooks, postgres
 from mock2pg.tools.server import Server
 
 EMBEDDED_DATABASE = "mock2pg"
@@ -162,13 +162,11 @@ class MigrationService:
 
     def _migrate(self, run: Run, record: _Record) -> None:
         stage, check, backup, load, publish, verify = plan.MIGRATE
-        _warm("mock2pg.tools.expectations", "warm")  # importing costs seconds, and staging needs the other core
         self._step(stage, run)
         self._step(check, run)
-        _warm("dbt.cli.main")
-        _warm("mock2pg.tools.notebooks")
         with self._target(run, record) as aimed:
-            record.backup_id = self._step(backup, aimed).data["backup_id"]
+            with _importing("dbt.cli.main"):  # two seconds, while the notebook's process is at work
+                record.backup_id = self._step(backup, aimed).data["backup_id"]
             try:
                 for step in (load, publish, verify):
                     self._step(step, aimed)
@@ -258,7 +256,7 @@ class MigrationService:
                 "seconds": round(time.perf_counter() - record.began, 3),
                 "operator": self._settings.operator,
                 "pid": os.getpid(),
-                "version": __version__,
+                "version": VERSION,
                 "source": record.source,
                 "input_sha256": staged.data.get("sha256") if staged else None,
                 "database": record.database,
@@ -277,16 +275,24 @@ def _errors(run: Run) -> tuple[ValidationError, ...]:
         return ()
 
 
-def _warm(module: str, function: str | None = None) -> None:
-    """Import something slow in the background; whoever needs it waits for the import, as always."""
+@contextmanager
+def _importing(module: str) -> Iterator[None]:
+    """Import something slow in the background; it is there when the block ends.
+
+    What the block itself imports is imported first: two threads in the middle of one package trip each other up.
+    """
+    notebooks.warm()
 
     def work() -> None:
         with suppress(Exception):  # the one who needs it gets the same error, and names it
-            imported = import_module(module)
-            if function:
-                getattr(imported, function)()
+            import_module(module)
 
-    threading.Thread(target=work, daemon=True).start()
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _alive(pid: int | None) -> bool:

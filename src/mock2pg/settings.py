@@ -113,7 +113,7 @@ def load(**overrides: object) -> Settings:
     """The settings of this process. `overrides` are fields by name. Raises UsageError naming the bad variable."""
     project = Path(str(overrides.get("project", REPOSITORY)))
     try:
-        return Settings(_env_file=project / ".env", **overrides)  # type: ignore[arg-type, call-arg]
+        return Settings(_env_file=project / ".env", **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         # pydantic's own text quotes the value, and a value may be a credential
         names = ", ".join(str(fault["loc"][0]) for fault in error.errors())

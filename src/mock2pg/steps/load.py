@@ -34,7 +34,10 @@ def run(run: Run) -> StepResult:
     run.write("contracts.json", [table.as_dict() for table in tables])
     return StepResult(
         step="load",
-        summary=f"{sum(counts.values())} rows built into {len(tables)} tables, {built.tests} tests and {audit.rules} rules hold",
+        summary=(
+            f"{sum(counts.values())} rows built into {len(tables)} tables,"
+            f" {built.tests} tests and {audit.rules} rules hold"
+        ),
         data={
             "landed": landed,
             "built": counts,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 
-from mock2pg import __version__
 from mock2pg.contracts import table_from_dict
 from mock2pg.errors import PublishFailed
-from mock2pg.runs import Run, StepResult, now
+from mock2pg.runs import VERSION, Run, StepResult, now
 from mock2pg.tools import postgres, staging
 
 
@@ -43,7 +42,7 @@ def run(run: Run) -> StepResult:
                 input_sha256=staged.data["sha256"] if staged else None,
                 backup_id=backup.data["backup_id"] if backup else None,
                 tables={name: {**counts[name], "hash": hashes[name]} for name in counts},
-                version=__version__,
+                version=VERSION,
             )
         seconds = time.perf_counter() - began
     sums = {key: sum(table[key] for table in counts.values()) for key in ("inserted", "updated", "deleted")}

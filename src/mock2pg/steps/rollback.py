@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from mock2pg import __version__
 from mock2pg.errors import BackupRefused, RollbackFailed
-from mock2pg.runs import Run, StepResult, now
+from mock2pg.runs import VERSION, Run, StepResult, now
 from mock2pg.tools import backups, postgres, server
 
 
@@ -46,7 +45,7 @@ def run(run: Run, backup_id: str) -> StepResult:
                 input_sha256=None,
                 backup_id=backup_id,
                 tables=tables,
-                version=__version__,
+                version=VERSION,
             )
     gone = f", {len(restored.dropped)} tables dropped" if restored.dropped else ""
     return StepResult(

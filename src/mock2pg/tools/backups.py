@@ -65,7 +65,7 @@ class Writer:
         try:
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.file.parent.chmod(0o700)
-            self._out = open(os.open(self._aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")  # noqa: SIM115
+            self._out = open(os.open(self._aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
         except OSError as error:
             raise BackupFailed(f"cannot write into {self.file.parent}: {error.strerror}") from error
         return self

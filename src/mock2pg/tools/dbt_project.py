@@ -22,7 +22,8 @@ from mock2pg.errors import InternalError, LoadFailed
 _SPELLINGS = {"time without time zone": "time", "int": "integer", "int4": "integer", "float8": "double precision",
               "bool": "boolean", "character varying": "text", "varchar": "text"}  # fmt: skip
 _SAFE = re.compile(
-    r'violates [a-z -]+ constraint "[^"]*"|could not create unique index "[^"]*"|null value in column "[^"]*"|[a-z]+ "[a-z0-9_.]+" does not exist'
+    r'violates [a-z -]+ constraint "[^"]*"|could not create unique index "[^"]*"|null value in column "[^"]*"'
+    r'|[a-z]+ "[a-z0-9_.]+" does not exist'
 )
 
 
@@ -200,7 +201,7 @@ def _constrained(table: Table, node: Mapping[str, Any]) -> Table:
 
 
 def _referred(to: str) -> str:
-    """The table that a reference names: `ref('a_table')` before dbt has compiled it, `"db"."schema"."a_table"` after."""
+    """The table that a reference names: `ref('a_table')` when parsed, `"db"."schema"."a_table"` when compiled."""
     found = re.search(r"""ref\(\s*['"]([^'"]+)['"]\s*\)""", to)
     return found[1] if found else to.rpartition(".")[2].strip('"')
 
@@ -226,7 +227,7 @@ def _reason(result: Any) -> str:
         return found[0]
     if result.failures:
         return f"{result.failures} rows fail"
-    return f"{str(result.status)} in {result.node.original_file_path}"
+    return f"{result.status!s} in {result.node.original_file_path}"
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -20,6 +20,7 @@ from mock2pg.errors import SourceError, UsageError
 
 _BLOCK = 1 << 20
 _BOM = codecs.BOM_UTF8
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ def read(source: Path | Mapping[str, Any], entities: Sequence[str], into: Path, 
             f"there is no source at {source}",
             hint="Name a folder with one <entity>.json per entity, or one JSON document.",
         )
-    broken = {fault.partition(":")[0] for fault in faults}
-    missing = [entity for entity in entities if entity not in arrays and f"{entity}.json" not in broken]
+    broken = {fault.partition(":")[0].removesuffix(".json") for fault in faults}
+    missing = [entity for entity in entities if entity not in arrays and entity not in broken]
     faults += [f"{entity}: is missing; an empty array [] says that there are none" for entity in missing]
     faults += [
         f"{_shown(entity)}: is not declared in _sources.yml, so it would be lost"
@@ -72,7 +73,7 @@ def read(source: Path | Mapping[str, Any], entities: Sequence[str], into: Path, 
 
 
 def _from_mapping(source: Mapping[str, Any], into: Path, faults: list[str]) -> dict[str, Path]:
-    arrays = {}
+    arrays: dict[str, Path] = {}
     for entity, rows in source.items():
         if not isinstance(entity, str):
             faults.append("a key of the dict is not a string")
@@ -115,7 +116,7 @@ def _keep(entity: str, text: bytes | memoryview, into: Path, arrays: dict[str, P
         arrays.setdefault(entity, Path(os.devnull))  # it is there, so it is not missing too
         return
     # a key of the input may not choose a path: only a plain name becomes a file
-    file = into / f"{entity if entity.isidentifier() else len(arrays)}.json"
+    file = into / f"{entity if _PLAIN.fullmatch(entity) else len(arrays)}.json"
     with open(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as out:
         out.write(text)
     arrays[entity] = file
@@ -123,10 +124,13 @@ def _keep(entity: str, text: bytes | memoryview, into: Path, arrays: dict[str, P
 
 def _mapped(file: Path) -> memoryview:
     """The file's bytes without a byte order mark, checked to be UTF-8. Unmapped when the last slice of it is gone."""
-    with file.open("rb") as stream:
-        if os.fstat(stream.fileno()).st_size == 0:
-            raise SourceError(f"{file.name}: is empty; it must hold JSON")
-        whole = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+    try:
+        with file.open("rb") as stream:
+            if os.fstat(stream.fileno()).st_size == 0:
+                raise SourceError(f"{file.name}: is empty; it must hold JSON")
+            whole = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError as error:
+        raise SourceError(f"{file.name}: cannot be read: {error.strerror}") from error
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for at in range(0, len(whole), _BLOCK):
@@ -188,4 +192,4 @@ def _digest(arrays: Mapping[str, Path]) -> tuple[str, int]:
 
 def _shown(key: str) -> str:
     """A key of the input as an error may show it: a key that is no plain name might be personal data."""
-    return key if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", key) else "a key that is not a plain name"
+    return key if _PLAIN.fullmatch(key) else "a key that is not a plain name"

@@ -1,4 +1,4 @@
-"""PostgreSQL through psycopg: connections, the catalogue, scratch schemas, publishing, reading and restoring a schema."""
+"""PostgreSQL through psycopg: connections, catalogue, scratch schemas, publishing, reading and restoring a schema."""
 
 from mock2pg.tools.postgres import catalogue, dump, history, merge, restore, scratch
 from mock2pg.tools.postgres.connection import (

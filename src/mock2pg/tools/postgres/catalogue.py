@@ -68,7 +68,8 @@ def primary_key(connection: Connection, schema: str, table: str) -> tuple[str, .
         """
         SELECT a.attname FROM pg_constraint AS c, unnest(c.conkey) WITH ORDINALITY AS k(attnum, n)
             JOIN pg_attribute AS a ON a.attnum = k.attnum
-        WHERE c.conrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND c.contype = 'p' AND a.attrelid = c.conrelid
+        WHERE c.conrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND c.contype = 'p'
+            AND a.attrelid = c.conrelid
         ORDER BY k.n
         """,
         [schema, table],
@@ -116,7 +117,7 @@ def rows(connection: Connection, schema: str, table: str) -> int:
     return count(connection, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table)))
 
 
-def count(connection: Connection, query: sql.Composable) -> int:
+def count(connection: Connection, query: sql.Composed) -> int:
     """The single number that a query gives."""
     row = connection.execute(query).fetchone()
     assert row is not None  # noqa: S101

@@ -33,13 +33,16 @@ _LOCK = 0x6D6F636B  # "mock": the advisory lock that every run on a database tak
 def connect(url: str, *, name: str, read_only: bool = False) -> Connection:
     """Open a session in autocommit. `name` is what others see in pg_stat_activity. Raises DatabaseError."""
     with named(DatabaseError, "cannot connect"):
-        connection = psycopg.connect(
-            url,
-            autocommit=True,
-            connect_timeout=10,
-            application_name=f"mock2pg {name}",
-            client_encoding="UTF8",
-        )
+        try:
+            connection = psycopg.connect(
+                url,
+                autocommit=True,
+                connect_timeout=10,
+                application_name=f"mock2pg {name}",
+                client_encoding="UTF8",
+            )
+        except UnicodeError:  # its text quotes the host, or the whole of the URL
+            raise DatabaseError("cannot connect: the host in DATABASE_URL is no name") from None
         connection.read_only = read_only
         for setting, value in _SESSION.items():
             connection.execute("SELECT set_config(%s, %s, false)", [setting, value])
@@ -68,6 +71,8 @@ def described(error: psycopg.Error) -> str:
         if value
     ]
     text = scrubbed(diagnosis.message_primary or str(error))
+    if diagnosis.source_function == "exec_stmt_raise":  # its text is the function's own, and may name anything
+        text = "a function in the database raised an exception"
     state = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
     return ", ".join([text, *where]) + state
 
@@ -100,7 +105,8 @@ def as_url(url: str) -> str:
     }
     secret = ":" + quote(found["password"], safe="") if found["password"] else ""
     query = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in {"host": found["host"], **rest}.items())
-    return f"postgresql://{quote(found['user'], safe='')}{secret}@:{found['port']}/{quote(found['dbname'], safe='')}?{query}"
+    user, database = quote(found["user"], safe=""), quote(found["dbname"], safe="")
+    return f"postgresql://{user}{secret}@:{found['port']}/{database}?{query}"
 
 
 def describe_database(connection: Connection) -> dict[str, str]:

@@ -14,9 +14,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from mock2pg.errors import BackupFailed
+from mock2pg.errors import BackupFailed, scrubbed
 from mock2pg.tools.postgres import catalogue
-from mock2pg.tools.postgres.connection import Connection, connect, named, scrubbed
+from mock2pg.tools.postgres.connection import Connection, connect, named
 
 # Raw lines in both directions: JSON never holds these two bytes unescaped, so COPY neither quotes nor escapes.
 RAW = sql.SQL(r"(FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')")
@@ -34,11 +34,11 @@ def snapshot(url: str) -> Iterator[tuple[Connection, str]]:
     with (
         connect(url, name="backup", read_only=True) as connection,
         named(BackupFailed, "cannot read the live tables"),
+        one_moment(connection),
     ):
-        with one_moment(connection):
-            row = connection.execute("SELECT pg_export_snapshot()").fetchone()
-            assert row is not None  # noqa: S101
-            yield connection, row[0]
+        row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+        assert row is not None  # noqa: S101
+        yield connection, row[0]
 
 
 @contextmanager
@@ -137,9 +137,9 @@ def _pg_dump(url: str, schema: str, section: str, snapshot_name: str | None, pro
             "PGHOST": info.host, "PGPORT": str(info.port), "PGUSER": info.user, "PGDATABASE": info.dbname,
             "PGPASSWORD": info.password, "PGCLIENTENCODING": "UTF8", "LC_ALL": "C",
         }  # fmt: skip
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603  a program of ours, its arguments are ours
         command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )  # noqa: S603
+    )
     if done.returncode != 0:
         raise BackupFailed(f"pg_dump failed: {scrubbed(done.stderr)}")
     return _plain(done.stdout, schema)

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
-from typing import Any, LiteralString, cast
+from typing import Any
 
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from mock2pg.tools.postgres.connection import Connection
@@ -40,7 +39,7 @@ def record(
     version: str,
 ) -> None:
     """Add the run's row; the table is made when it is not there yet."""
-    connection.execute(sql.SQL(cast(LiteralString, resources.files("mock2pg").joinpath("history.sql").read_text())))
+    connection.execute(resources.files("mock2pg").joinpath("history.sql").read_text())
     connection.execute(
         "INSERT INTO mock2pg.runs (run_id, command, operator, started_at, target_schema, published_run, input_sha256,"
         " backup_id, tables, version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",

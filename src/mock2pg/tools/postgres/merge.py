@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import LiteralString, cast
 
 from psycopg import sql
 
@@ -214,4 +213,4 @@ def _names(names: Sequence[str]) -> sql.Composable:
 
 def _sql(text: str) -> sql.SQL:
     """SQL that is our own, dbt's contract's or the catalogue's; never a name or a value of the data."""
-    return sql.SQL(cast(LiteralString, text))
+    return sql.SQL(text)

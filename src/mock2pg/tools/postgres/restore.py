@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -86,16 +86,16 @@ def _recreated(connection: Connection, schema: str, state: State) -> Restored:
     before = {name: catalogue.rows(connection, schema, name) for name in catalogue.tables(connection, schema)}
     outside = _outside(connection, schema)
     for statement in _drops(connection, schema):
-        connection.execute(cast(LiteralString, statement))
+        connection.execute(statement)
     after: dict[str, int] = {}
     if state.definitions is None:
         connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
     else:
-        connection.execute(cast(LiteralString, state.definitions["pre_data"]))
+        connection.execute(state.definitions["pre_data"])
         for name in state.tables:
             after[name] = _fill(connection, (schema, name), state, name, json_types(connection, schema, name))
         _restart(connection, schema, state)
-        connection.execute(cast(LiteralString, state.definitions["post_data"]))
+        connection.execute(state.definitions["post_data"])
         connection.execute("SELECT set_config('search_path', '', false)")
     lost = outside - _outside(connection, schema)
     if lost:
@@ -195,7 +195,8 @@ def _outside(connection: Connection, schema: str) -> set[str]:
     """What lives in other schemas and could be swept away with what is dropped in this one."""
     rows = connection.execute(
         """
-        WITH elsewhere AS (SELECT oid FROM pg_namespace WHERE nspname <> %s AND nspname !~ '^(pg_|mock2pg_|information_schema)')
+        WITH elsewhere AS (SELECT oid FROM pg_namespace
+            WHERE nspname <> %s AND nspname !~ '^(pg_|mock2pg_|information_schema)')
         SELECT oid::regclass::text FROM pg_class WHERE relnamespace IN (SELECT oid FROM elsewhere)
         UNION ALL SELECT format('constraint %%s of %%s', conname, conrelid::regclass) FROM pg_constraint
             WHERE connamespace IN (SELECT oid FROM elsewhere) AND conrelid <> 0
@@ -210,4 +211,4 @@ def _outside(connection: Connection, schema: str) -> set[str]:
 
 
 def _sql(text: str) -> sql.SQL:
-    return sql.SQL(cast(LiteralString, text))  # a type as the catalogue spells it
+    return sql.SQL(text)  # a type as the catalogue spells it

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import LiteralString, cast
 
 from psycopg import sql
 
@@ -59,7 +58,7 @@ def land(connection: Connection, table: SourceTable, blocks: Iterable[bytes], ex
 
 
 def write_hashes(connection: Connection, schema: str, table: Table, file: Path, *, built_only: bool = False) -> None:
-    """Write a CSV (0600) of `key`, `hash` of the compared columns and `built` of the derived ones; or of key and built."""
+    """Write a CSV (0600) of `key`, `hash` of the compared columns and `built` of the derived ones."""
     values = [_key(table), *([] if built_only else [_hash(table.compared)]), _hash(table.derived)]
     query = sql.SQL("COPY (SELECT {} FROM {} AS t) TO STDOUT (FORMAT csv)").format(
         sql.SQL(", ").join(values), sql.Identifier(schema, table.name)
@@ -104,4 +103,4 @@ def _value(column: Column) -> sql.Composable:
 
 
 def _type(name: str) -> sql.SQL:
-    return sql.SQL(cast(LiteralString, name))  # from _sources.yml, which the project declares
+    return sql.SQL(name)  # from _sources.yml, which the project declares
