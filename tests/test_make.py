@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,6 +16,16 @@ from mock2pg.settings import REPOSITORY
 Make = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def without_postgres(folder: Path) -> Path:
+    """A folder that links to every program on the PATH but PostgreSQL's."""
+    folder.mkdir()
+    for place in os.environ["PATH"].split(":"):
+        for program in Path(place).glob("*"):
+            if not re.match(r"psql|pg_|postgres", program.name) and not (folder / program.name).is_symlink():
+                (folder / program.name).symlink_to(program)
+    return folder
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
     """`make` in a copy of the files that git tracks, with the installed packages but the copy's own code."""
@@ -24,14 +35,19 @@ def make(tmp_path: Path) -> Iterator[Make]:
         if (REPOSITORY / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, copy / name)
-    (copy / ".venv").symlink_to(REPOSITORY / ".venv", target_is_directory=True)
+    (copy / ".venv").mkdir()  # a folder of its own, so that nothing the copy does can change what is installed
+    for part in (REPOSITORY / ".venv").iterdir():
+        (copy / ".venv" / part.name).symlink_to(part)
+    (copy / ".venv" / ".ready").unlink(missing_ok=True)
+    (copy / ".venv" / ".ready").touch()
+
+    programs = without_postgres(tmp_path / "programs")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        path = ":".join(part for part in os.environ["PATH"].split(":") if not (Path(part) / "psql").exists())
         return subprocess.run(
             ["make", "--no-print-directory", *arguments],
             cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy / "src"), "PATH": path},
+            env={**os.environ, "PYTHONPATH": str(copy / "src"), "PATH": str(programs)},
             capture_output=True,
             text=True,
             check=False,

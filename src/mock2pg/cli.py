@@ -295,7 +295,7 @@ def _line(error: ValidationError) -> str:
 
 def _show_tables(result: MigrationResult) -> None:
     published = result.summary.get("publish") or result.summary.get("rollback")
-    if not published or not published["tables"]:
+    if not published or not published.get("tables"):
         return
     columns = ("before", "after", "inserted", "updated", "deleted", "unchanged")
     width = max(len(name) for name in published["tables"])

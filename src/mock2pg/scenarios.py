@@ -139,11 +139,11 @@ def _obstructed(stage: Settings, migrate: Migrate, document: Document) -> tuple[
     """A row is taken out of live, and a trigger keeps publishing from putting it back."""
     schema = stage.target_schema
     with postgres.connect(stage.url, name="scenario") as connection:
-        table = next(
-            name for name in postgres.catalogue.tables(connection, schema)
-            if name not in {key.parent for key in postgres.catalogue.foreign_keys(connection, schema)}
-            and postgres.catalogue.rows(connection, schema, name)
-        )  # fmt: skip
+        parents = {key.parent for key in postgres.catalogue.foreign_keys(connection, schema)}
+        leaves = [name for name in postgres.catalogue.tables(connection, schema) if name not in parents]
+        table = next((name for name in leaves if postgres.catalogue.rows(connection, schema, name)), None)
+        if table is None:
+            return False, "nothing is live that could be obstructed"
         names = {"table": sql.Identifier(schema, table), "function": sql.Identifier(schema, "mock2pg_obstruct")}
         connection.execute(sql.SQL("DELETE FROM {table} WHERE ctid = (SELECT min(ctid) FROM {table})").format(**names))
         connection.execute(

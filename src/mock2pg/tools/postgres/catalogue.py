@@ -98,6 +98,15 @@ def foreign_keys(connection: Connection, schema: str) -> list[LiveForeignKey]:
     return [LiveForeignKey(n, t, tuple(c), ps, p, tuple(pc)) for n, t, c, ps, p, pc in rows]
 
 
+def is_referred_to(connection: Connection, schema: str, table: str) -> bool:
+    """Whether a foreign key of any schema leads to the table."""
+    row = connection.execute(
+        "SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid = format('%%I.%%I', %s::text, %s::text)::regclass",
+        [schema, table],
+    ).fetchone()
+    return row is not None
+
+
 def orphans(connection: Connection, schema: str, key: LiveForeignKey) -> int:
     """How many rows refer to a parent that is not there (a NULL refers to nothing)."""
     child, parent = sql.Identifier(schema, key.table), sql.Identifier(key.parent_schema, key.parent)

@@ -70,7 +70,7 @@ def rows(connection: Connection, schema: str, table: str) -> Iterator[bytes]:
         for column in catalogue.columns(connection, schema, table)
         if not column.generated
     ]
-    query = sql.SQL("COPY (SELECT row_to_json(t)::text || ',' FROM (SELECT {} FROM {}{}) AS t) TO STDOUT {}").format(
+    query = sql.SQL("COPY (SELECT row_to_json(t.*)::text || ',' FROM (SELECT {} FROM {}{}) AS t) TO STDOUT {}").format(
         sql.SQL(", ").join(selected),
         sql.SQL("" if _partitioned(connection, schema, table) else "ONLY "),
         sql.Identifier(schema, table),

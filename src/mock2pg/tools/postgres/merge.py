@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
+import psycopg
 from psycopg import sql
 
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed
-from mock2pg.tools.postgres import catalogue
+from mock2pg.tools.postgres import catalogue, creation
 from mock2pg.tools.postgres.connection import Connection
 
 
@@ -45,20 +46,20 @@ def publish(connection: Connection, built: str, live: str, tables: Sequence[Tabl
     present = set(catalogue.tables(connection, live))
     merges = [_Merge(connection, built, live, table, table.name not in present) for table in tables]
     differences = {merge.table.name: merge.difference() for merge in merges}
-    for merge in reversed(merges):
-        if differences[merge.table.name].deleted:
-            merge.delete()
+    waiting = [merge for merge in reversed(merges) if merge.delete(differences[merge.table.name].deleted)]
     for merge in merges:
         if merge.created:
-            merge.create()
+            creation.create(connection, live, merge.table)
         if differences[merge.table.name].updated:
             merge.update()
         if differences[merge.table.name].inserted:
             merge.insert()
-    for step in ("constrain", "refer"):  # every key before the first reference to one
+    for merge in waiting:
+        merge.delete_rest()
+    for step in (creation.constrain, creation.refer):  # every key before the first reference to one
         for merge in merges:
             if merge.created:
-                getattr(merge, step)()
+                step(connection, live, merge.table)
     return {merge.table.name: merge.proven(differences[merge.table.name]) for merge in merges}
 
 
@@ -69,16 +70,16 @@ class _Merge:
         self.connection, self.table, self.created = connection, table, created
         self.built, self.live = sql.Identifier(built, table.name), sql.Identifier(live, table.name)
         self.live_schema = live
-        types = {column.name: column.data_type for column in table.columns}
-        if not created:
-            there = {column.name: column.data_type for column in catalogue.columns(connection, live, table.name)}
-            missing = [name for name in types if name not in there]
-            if missing:
-                raise PublishFailed(f"table {table.name} is there but has no column {', '.join(missing)}")
-            types = {name: there[name] for name in types}
-        self.types = types
-        self.keys = _and("l.{0} = {1}", table.primary_key, types)
-        self.others = [name for name in types if name not in table.primary_key]
+        self.there = {} if created else {c.name: c for c in catalogue.columns(connection, live, table.name)}
+        missing = [column.name for column in table.columns if not created and column.name not in self.there]
+        if missing:
+            raise PublishFailed(f"table {table.name} is there but has no column {', '.join(missing)}")
+        self.types = {
+            column.name: self.there[column.name].data_type if self.there else column.data_type
+            for column in table.columns
+        }
+        self.keys = _and("l.{0} = {1}", table.primary_key, self.types)
+        self.others = [name for name, kind in self.types.items() if name not in table.primary_key or kind not in _EXACT]
 
     def difference(self) -> Difference:
         """Count what is to be inserted, updated and deleted; nothing is written."""
@@ -96,61 +97,53 @@ class _Merge:
         updated = self._count("SELECT count(*) FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}")
         return Difference(before, before + inserted - deleted, inserted, updated, deleted)
 
-    def delete(self) -> None:
+    def delete(self, gone: int) -> bool:
+        """Delete what is gone, but for rows that others still refer to: those move away first. Whether any is left."""
+        if not gone:
+            return False
+        keys = [
+            key
+            for key in catalogue.foreign_keys(self.connection, self.live_schema)
+            if (key.parent_schema, key.parent) == (self.live_schema, self.table.name)
+        ]
+        free = [
+            sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS c WHERE {})").format(
+                sql.Identifier(self.live_schema, key.table),
+                sql.SQL(" AND ").join(
+                    sql.SQL("c.{} = l.{}").format(sql.Identifier(ours), sql.Identifier(theirs))
+                    for ours, theirs in zip(key.columns, key.parent_columns, strict=True)
+                ),
+            )
+            for key in keys
+        ]
+        return self.connection.execute(self._compose(_GONE) + sql.SQL("").join(free)).rowcount < gone
+
+    def delete_rest(self) -> None:
         self._execute(_GONE)
 
     def update(self) -> None:
-        self._execute("UPDATE {live} AS l SET {sets} FROM {built} AS b WHERE {keys} AND {differs}")
+        try:
+            with self.connection.transaction():
+                self._execute("UPDATE {live} AS l SET {sets} FROM {built} AS b WHERE {keys} AND {differs}")
+        except psycopg.errors.UniqueViolation:  # two rows exchange a value, and each is looked at on its own
+            if catalogue.is_referred_to(self.connection, self.live_schema, self.table.name):
+                raise
+            self._replace()
+
+    def _replace(self) -> None:
+        """Take the rows that change out and put them in again, with what they hold in columns that are not ours."""
+        for query in (
+            "CREATE TEMPORARY TABLE {held} AS SELECT l.* FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}",
+            "DELETE FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys} AND {differs})",
+            "UPDATE {held} AS l SET {sets} FROM {built} AS b WHERE {keys}",
+            "INSERT INTO {live} ({whole}) OVERRIDING SYSTEM VALUE SELECT {whole} FROM {held}",
+            "DROP TABLE {held}",
+        ):
+            self._execute(query)
 
     def insert(self) -> None:
         new = "" if self.created else " WHERE NOT EXISTS ({same})"
         self._execute("INSERT INTO {live} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {built} AS b" + new)
-
-    def create(self) -> None:
-        """The columns alone: keys and indexes are built faster once the rows are there."""
-        definitions = [
-            sql.SQL("{} {}{}").format(
-                sql.Identifier(column.name),
-                _sql(column.data_type),
-                sql.SQL(" NOT NULL" if column.not_null else ""),
-            )
-            for column in self.table.columns
-        ] + [
-            sql.SQL("{} {}").format(sql.Identifier(name), _sql(definition))
-            for name, definition in self.table.database_columns
-        ]
-        self.connection.execute(sql.SQL("CREATE TABLE {} ({})").format(self.live, sql.SQL(", ").join(definitions)))
-
-    def constrain(self) -> None:
-        """Primary key, unique and check constraints, under the names that PostgreSQL itself would choose."""
-        table = self.table
-        self._add(f"{table.name}_pkey", sql.SQL("PRIMARY KEY ({})").format(_names(table.primary_key)))
-        for columns in table.uniques:
-            self._add("_".join([table.name, *columns, "key"]), sql.SQL("UNIQUE ({})").format(_names(columns)))
-        for name, expression in table.checks:
-            self._add(name, sql.SQL("CHECK ({})").format(_sql(expression)))
-
-    def refer(self) -> None:
-        """Foreign keys, each with an index on the referring columns unless a key already begins with them."""
-        table = self.table
-        for key in table.foreign_keys:
-            self._add(
-                "_".join([table.name, *key.columns, "fkey"]),
-                sql.SQL("FOREIGN KEY ({}) REFERENCES {} ({}) {}").format(
-                    _names(key.columns),
-                    sql.Identifier(self.live_schema, key.parent),
-                    _names(key.parent_columns),
-                    _sql(key.on_delete),
-                ),
-            )
-            if not any(unique[: len(key.columns)] == key.columns for unique in (table.primary_key, *table.uniques)):
-                self.connection.execute(
-                    sql.SQL("CREATE INDEX {} ON {} ({})").format(
-                        sql.Identifier("_".join([table.name, *key.columns, "idx"])),
-                        self.live,
-                        _names(key.columns),
-                    )
-                )
 
     def proven(self, expected: Difference) -> Difference:
         """The difference, after a look at what is live now: counts and, column by column, content."""
@@ -168,15 +161,15 @@ class _Merge:
             hint="A trigger or rule on the table changes what is written. The transaction was rolled back.",
         )
 
-    def _add(self, name: str, definition: sql.Composable) -> None:
-        self.connection.execute(
-            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(self.live, sql.Identifier(name), definition)
-        )
-
     def _compose(self, query: str) -> sql.Composed:
         same = sql.SQL("SELECT FROM {} AS l WHERE {}").format(self.live, self.keys)
-        pairs = [(sql.Identifier(name), _cast(name, self.types)) for name in self.others]
-        differs = [sql.SQL("l.{} IS DISTINCT FROM {}").format(*pair) for pair in pairs]
+        differs = [
+            sql.SQL("l.{0}{2} IS DISTINCT FROM {1}{2}").format(
+                sql.Identifier(name), _cast(name, self.types), _sql(_EXACT.get(self.types[name], "::text"))
+            )
+            for name in self.others
+        ]
+        settable = [name for name in self.others if not (self.there and self.there[name].identity_always)]
         return _sql(query).format(
             live=self.live,
             built=self.built,
@@ -184,7 +177,11 @@ class _Merge:
             same=same,
             columns=_names(tuple(self.types)),
             values=sql.SQL(", ").join(_cast(name, self.types) for name in self.types),
-            sets=sql.SQL(", ").join(sql.SQL("{} = {}").format(*pair) for pair in pairs),
+            sets=sql.SQL(", ").join(
+                sql.SQL("{} = {}").format(sql.Identifier(name), _cast(name, self.types)) for name in settable
+            ),
+            held=sql.Identifier("pg_temp", "mock2pg_held"),
+            whole=_names(tuple(name for name, column in self.there.items() if not column.generated)),
             differs=sql.SQL("({})").format(sql.SQL(" OR ").join(differs) if differs else sql.SQL("false")),
         )
 
@@ -195,6 +192,12 @@ class _Merge:
         self.connection.execute(self._compose(query))
 
 
+# Types whose equal values are the same value, and how they are compared. Any other type is compared by its text:
+# 1.0 equals 1 in a jsonb, 0 equals -0 in a float and 1 month equals 30 days, but a hash tells them apart.
+_EXACT = {
+    **dict.fromkeys(("smallint", "integer", "bigint", "boolean", "date", "uuid", "time without time zone"), ""),
+    "text": ' COLLATE "C"',
+}
 _GONE = "DELETE FROM {live} AS l WHERE NOT EXISTS (SELECT FROM {built} AS b WHERE {keys})"
 
 

@@ -43,12 +43,14 @@ def restore(connection: Connection, schema: str, state: State, current: Mapping[
     """Bring definitions, rows and sequences back. `current` are the definitions as they are now."""
     if state.definitions is not None and state.definitions == current:
         try:
-            with connection.transaction():  # a savepoint: a type without equality sends us the other way
+            with connection.transaction():  # a savepoint, for what sends us the other way
                 differences = _merged(connection, schema, state)
                 _restart(connection, schema, state)
                 return Restored("merge", differences, ())
-        except (psycopg.errors.UndefinedFunction, _NoKeyError):
-            pass
+        except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
+            raise
+        except (psycopg.Error, PublishFailed, _NoKeyError):
+            pass  # a trigger that changes rows, a circle of references, two rows that exchange a unique value
     return _recreated(connection, schema, state)
 
 
@@ -76,10 +78,7 @@ def _merged(connection: Connection, schema: str, state: State) -> dict[str, Diff
         _fill(connection, ("pg_temp", name), state, name, json_types(connection, schema, name))
         shape = tuple(Column(column.name, column.data_type, False, None, None) for column in columns)
         tables.append(Table(name, shape, keys))
-    try:
-        return merge.publish(connection, "pg_temp", schema, tables)
-    except PublishFailed as error:
-        raise RollbackFailed(error.message) from error
+    return merge.publish(connection, "pg_temp", schema, tables)
 
 
 def _recreated(connection: Connection, schema: str, state: State) -> Restored:
@@ -151,14 +150,13 @@ def _fill(
 
 
 def _restart(connection: Connection, schema: str, state: State) -> None:
-    """Set the sequences by ALTER SEQUENCE, which a rollback of the transaction undoes, as setval would not."""
+    """Set the sequences. A rollback undoes setval, too, once ALTER SEQUENCE has given the sequence a new file."""
     for name, position in state.sequences.items():
-        sequence = sql.Identifier(schema, name)
+        sequence, last = sql.Identifier(schema, name), position["last_value"]
+        connection.execute(sql.SQL("ALTER SEQUENCE {} RESTART WITH {}").format(sequence, sql.Literal(last)))
         connection.execute(
-            sql.SQL("ALTER SEQUENCE {} RESTART WITH {}").format(sequence, sql.Literal(position["last_value"]))
+            "SELECT setval(%s::text::regclass, %s, %s)", [sequence.as_string(), last, position["is_called"]]
         )
-        if position["is_called"]:
-            connection.execute(sql.SQL("SELECT nextval({}::text::regclass)").format(sql.Literal(sequence.as_string())))
 
 
 def _drops(connection: Connection, schema: str) -> list[str]:
@@ -177,7 +175,8 @@ def _drops(connection: Connection, schema: str) -> list[str]:
         UNION ALL
         SELECT 2, format('DROP ROUTINE IF EXISTS %%s CASCADE', p.oid::regprocedure)
         FROM pg_proc AS p, home WHERE p.pronamespace = home.oid
-            AND ('pg_proc'::regclass, p.oid) NOT IN (SELECT classid, objid FROM owned)
+            AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                AND d.deptype IN ('e', 'i'))
         UNION ALL
         SELECT 3, format('DROP TYPE IF EXISTS %%s CASCADE', t.oid::regtype)
         FROM pg_type AS t, home WHERE t.typnamespace = home.oid AND t.typelem = 0

@@ -1,0 +1,208 @@
+"""The documentation says what there is, and what it shows works."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import duckdb
+import pytest
+
+from mock2pg import MigrationService, cli, errors
+from mock2pg.encoding import KINDS, TABLE_HASH_DUCKDB, TABLE_HASH_POSTGRES, duckdb_value, postgres_value
+from mock2pg.errors import Mock2pgError
+from mock2pg.settings import REPOSITORY, Settings
+from mock2pg.tools import postgres
+
+DOCS = REPOSITORY / "docs"
+PAGES = [
+    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "backups/README.md")),
+    *sorted(DOCS.glob("*.md")),
+]
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """The cells of every line of every Markdown table; code loses its backticks."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        yield f"{path}{name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path}{name} ")
+
+
+def kinds(root: type[Mock2pgError] = Mock2pgError) -> list[type[Mock2pgError]]:
+    return [root, *(kind for child in root.__subclasses__() for kind in kinds(child))]
+
+
+def variable(name: str) -> str:
+    return str(Settings.model_fields[name].validation_alias or f"MIGRATION_{name.upper()}")
+
+
+def test_every_command_has_its_section() -> None:
+    """docs/command-line.md has one section per command, in which its arguments and its own options stand."""
+    head, *sections = re.split(r"^## ", page("command-line.md"), flags=re.MULTILINE)
+    described = {section.partition("\n")[0]: section for section in sections}
+    found = dict(commands(cli.command))
+    assert described.keys() == found.keys()
+    for name, command in found.items():
+        for parameter in command.get_params(click.Context(command)):
+            if isinstance(parameter, click.Argument):
+                assert f"`{str(parameter.name).upper()}`" in described[name]
+            else:
+                assert any(f"`{option}`" in head + described[name] for option in parameter.opts), f"{name} {parameter}"
+
+
+def test_every_make_target_that_is_named_is_there() -> None:
+    """A page names no Make target that the Makefile does not have."""
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    for file in PAGES:
+        named = re.findall(r"(?:`|^ {4})make ([a-z][a-z-]*)", file.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(named) <= targets, file.name
+
+
+def test_every_setting_has_its_line() -> None:
+    """docs/settings.md lists every setting with its variable, field and default, and no other."""
+    listed = {row[0]: row for row in table_rows(page("settings.md")) if row[1] in Settings.model_fields}
+    assert listed.keys() == {variable(name) for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        row = listed[variable(name)]
+        assert row[1] == name
+        if field.default and name != "project" and not field.default_factory:
+            assert row[2] == str(field.default)
+
+
+def test_the_example_of_env_is_the_defaults() -> None:
+    """.env.example holds every variable, each as a comment with its default."""
+    text = (REPOSITORY / ".env.example").read_text()
+    assert all(line.startswith("# ") for line in text.splitlines() if line)
+    given = dict(re.findall(r"^# ([A-Z_]+)=(.*)$", text, re.MULTILINE))
+    assert given.keys() == {variable(name) for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        if name != "project" and not field.default_factory:
+            assert given[variable(name)] == str(field.default or "")
+
+
+def test_every_error_has_its_line() -> None:
+    """docs/errors.md and the tree atop errors.py list every error with its exit code, and no two share one."""
+    listed = {row[0]: row[1] for row in table_rows(page("errors.md")) if hasattr(errors, row[0])}
+    assert listed == {kind.__name__: str(kind.code) for kind in kinds()}
+    assert len(set(listed.values())) == len(listed)
+    drawn = dict(re.findall(r"── (\w+) +(\d+) ", str(errors.__doc__)))
+    assert drawn == {name: code for name, code in listed.items() if name != "Mock2pgError"}
+
+
+def test_every_method_has_its_line() -> None:
+    """docs/python-api.md lists every public method and property of MigrationService, and no other."""
+    section = page("python-api.md").split("## MigrationService")[1].split("\n## ")[0]
+    listed = {row[0].partition("(")[0] for row in table_rows(section)} - {"method", "---"}
+    assert listed == {name for name in vars(MigrationService) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_every_link_resolves(file: Path) -> None:
+    """A relative link leads to a file that is there, and a page in docs/ is found from its index."""
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", file.read_text(encoding="utf-8")):
+        assert re.match(r"https?://", target) or (file.parent / target).exists(), target
+    if file.parent == DOCS and file.name != "README.md":
+        assert f"({file.name})" in page("README.md")
+
+
+class Example:
+    """The worked example of docs/verification.md, as the page has it."""
+
+    def __init__(self) -> None:
+        text = page("verification.md").split("### Example")[1]
+        self.values = [row[1:] for row in table_rows(text) if row[1] in KINDS]  # type, value, encoding
+        self.row, self.hash, self.table = re.findall(r"^    (\S.*)$", text, re.MULTILINE)
+
+
+def encoded(data_type: str, value: str) -> str:
+    """A value by the page's words alone."""
+    if value == "NULL":
+        return "N"
+    if data_type == "double precision":
+        value = str(struct.unpack(">q", struct.pack(">d", float(value)))[0])
+    if data_type == "text[]":
+        value = "".join(encoded("text", element) for element in re.split("` and `", value))
+    if data_type == "jsonb":
+        value = '[{"url": null, "name": "plan.pdf"}]'  # as PostgreSQL prints it: the shorter key first
+    value = {"boolean": value[:1], "time": f"{value}:00"}.get(data_type, value)
+    return f"{KINDS[data_type].tag}{len(value.encode())}:{value}"
+
+
+def test_the_worked_example_follows_its_rules() -> None:
+    """Row and hashes of the example are those that the rules on its page give, and it has every type."""
+    example = Example()
+    assert {data_type for data_type, _, _ in example.values} == set(KINDS)
+    assert [encoded(data_type, value) for data_type, value, _ in example.values] == [e for *_, e in example.values]
+    assert example.row == "".join(code for *_, code in example.values)
+    assert f"these {len(example.row.encode())} bytes" in page("verification.md")
+    assert example.hash == hashlib.sha256(example.row.encode()).hexdigest()
+    assert example.table == f"1:{int(example.hash[:15], 16)}:{int(example.hash[15:30], 16)}"
+
+
+def test_the_worked_example_is_what_both_engines_say(connection: postgres.Connection) -> None:
+    """DuckDB and PostgreSQL encode the example's values as the page does, and hash row and table alike."""
+    example = Example()
+    literals: dict[str, tuple[str, str]] = {
+        "NULL": ("NULL", "NULL"),
+        "a` and `b,c": ("['a', 'b,c']", "ARRAY['a', 'b,c']"),
+        '[{"name":"plan.pdf","url":null}]': (
+            """'[{"url": null, "name": "plan.pdf"}]'""",  # staged in PostgreSQL's spelling
+            """'[{"name":"plan.pdf","url":null}]'""",
+        ),
+    }
+    own = {"text": "VARCHAR", "double precision": "DOUBLE", "text[]": "VARCHAR[]", "jsonb": "VARCHAR"}
+    staging = duckdb.connect()
+    for data_type, value, expected in example.values:
+        staged, live = literals.get(value, (f"'{value}'", f"'{value}'"))
+        staged = f"(SELECT {staged}::{own.get(data_type, data_type)} AS x) AS v"
+        value = duckdb_value(data_type).format(x="x")
+        assert staging.execute(f"SELECT {value} FROM {staged}").fetchone() == (expected,)
+        live = f"(SELECT {live}::{data_type} AS x) AS v"
+        value = postgres_value(data_type).format(x="x")
+        assert connection.execute(f"SELECT {value} FROM {live}").fetchone() == (expected,)
+    row = f"(SELECT '{example.hash}'::text AS hash) AS h"
+    assert staging.execute(f"SELECT {TABLE_HASH_DUCKDB} FROM {row}").fetchone() == (example.table,)
+    assert connection.execute(f"SELECT {TABLE_HASH_POSTGRES} FROM {row}").fetchone() == (example.table,)
+    staging.close()
+
+
+def test_the_walk_through_and_the_example_of_the_api_work(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who follows docs/adding-an-entity.md has one table more, by the very program in docs/python-api.md."""
+    for name in ("dbt_project", "expectations", "notebooks", "mock_data"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("target", "logs"))
+    blocks = r"^`([\w/.]+)`( \(append\))?\n\n```\w+\n(.*?)^```$"
+    for place, append, text in re.findall(blocks, page("adding-an-entity.md"), re.MULTILINE | re.DOTALL):
+        file = tmp_path / place
+        assert file.exists() == bool(append), place
+        file.write_text((file.read_text(encoding="utf-8") if append else "") + text, encoding="utf-8")
+
+    monkeypatch.setenv("MIGRATION_PROJECT", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", database)
+    program = re.findall(r"^```python\n(.*?)^```$", page("python-api.md"), re.MULTILINE | re.DOTALL)[0]
+    names: dict[str, Any] = {}
+    exec(compile(program, "docs/python-api.md", "exec"), names)
+
+    assert "Live is what was published: True" in capsys.readouterr().out
+    with postgres.connect(database, name="test") as connection:
+        rows = connection.execute("SELECT id, class_id, pinned FROM public.announcements ORDER BY id").fetchall()
+    assert rows == [("1", "2", True), ("2", "1", False)]
+    derived = [(column["table"], column["column"]) for column in names["result"].summary["load"]["derived"]]
+    assert ("announcements", "pinned") in derived

@@ -1,0 +1,294 @@
+"""The source document: what is cut into arrays, and what is refused with its file, line and column."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import stat
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mock2pg.errors import SourceError, UsageError
+from mock2pg.tools import documents
+from mock2pg.tools.documents import Document
+
+CANARY = "Canary-7291"
+ARRAYS = {"a": b'[{"id": "1"}]', "b": b"[ ]", "c": '[{"id": "é"},\n {"id": "\\u00e9"}]'.encode()}
+
+
+def folder_of(place: Path, files: Mapping[str, bytes]) -> Path:
+    """A folder with one file per entity."""
+    place.mkdir()
+    for entity, content in files.items():
+        (place / f"{entity}.json").write_bytes(content)
+    return place
+
+
+def file_of(place: Path, content: bytes | str) -> Path:
+    """One JSON document."""
+    file = place / "document.json"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return file
+
+
+def single(arrays: Mapping[str, bytes]) -> bytes:
+    """One document that holds the arrays as they stand."""
+    return b"{" + b",\n".join(f'"{name}": '.encode() + text for name, text in arrays.items()) + b"}"
+
+
+def read(source: Path | Mapping[str, Any], into: Path, entities: str = "abc") -> Document:
+    return documents.read(source, list(entities), into / "cut")
+
+
+def refusal(source: Path | Mapping[str, Any], into: Path, entities: str = "a") -> str:
+    """What is said of a source that is refused, with the heading cut off."""
+    with pytest.raises(SourceError) as refused:
+        read(source, into, entities)
+    return refused.value.message.removeprefix("the source is not what is declared:\n")
+
+
+def test_a_folder_a_document_and_a_dict_give_the_same_arrays(tmp_path: Path) -> None:
+    """A folder and one document of the same bytes are kept byte for byte, under one SHA-256."""
+    folder = read(folder_of(tmp_path / "source", ARRAYS), tmp_path / "1")
+    document = read(file_of(tmp_path, single(ARRAYS)), tmp_path / "2")
+    for found in (folder, document):
+        assert {name: file.read_bytes() for name, file in found.arrays.items()} == ARRAYS
+        assert found.bytes == sum(map(len, ARRAYS.values()))
+    assert folder.sha256 == document.sha256
+    assert folder.label == str(tmp_path / "source")
+
+
+def test_a_dict_has_the_sha256_of_the_document_that_json_dumps_makes_of_it(tmp_path: Path) -> None:
+    """A Python dict is its JSON text in UTF-8, whatever the order of its keys."""
+    source = {"a": [{"id": "é", "n": 0.1}], "b": [], "c": [{"x": None}]}
+    text = json.dumps(dict(reversed(source.items())), ensure_ascii=False)
+    found = read(source, tmp_path / "1")
+    assert found.sha256 == read(file_of(tmp_path, text), tmp_path / "2").sha256
+    assert found.label == "a Python dict"
+
+
+def test_the_sha256_tells_apart_what_differs(tmp_path: Path) -> None:
+    """Another byte, or the same bytes in another array, is another document."""
+    sources = [{"a": [1], "b": []}, {"a": [], "b": [1]}, {"a": [2], "b": []}, {"a": [1.0], "b": []}]
+    assert len({read(source, tmp_path / str(n), "ab").sha256 for n, source in enumerate(sources)}) == 4
+
+
+def test_the_cut_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    """The arrays lie in files of mode 0600 in a folder of mode 0700."""
+    found = read(folder_of(tmp_path / "source", ARRAYS), tmp_path)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in found.arrays.values()} == {0o600}
+    assert stat.S_IMODE((tmp_path / "cut").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+def test_a_byte_order_mark_and_white_space_around_are_accepted(mark: bytes, tmp_path: Path) -> None:
+    """A byte order mark and white space around the JSON are no part of the array."""
+    found = read(folder_of(tmp_path / "source", {"a": mark + b"\n\t [] \r\n"}), tmp_path / "1", "a")
+    assert found.arrays["a"].read_bytes() == b"[]"
+    assert found.sha256 == read(file_of(tmp_path, mark + b' {"a": []} '), tmp_path / "2", "a").sha256
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ('{"a": [1,]}', 1, 10),
+        ('{"a": [],}', 1, 10),
+        ('{"a": [NaN]}', 1, 8),
+        ('{"a": [Infinity]}', 1, 8),
+        ("{'a': []}", 1, 2),
+        ("{\"a\":\n ['x']}", 2, 3),
+        ('{"a": []} {"a": []}', 1, 11),
+        ('{"a": []', 1, 9),
+        (" ", 1, 2),
+        ('{"a": [\r\n{"id": "ä", "x": é}]}', 2, 18),
+        ('{"a": ["\t"]}', 1, 9),
+        ('{"a": ["\\x"]}', 1, 10),
+        ('{"a": ["\\ud800"]}', 1, 16),
+        ('{"a": [01]}', 1, 9),
+        ('{"a": [1.]}', 1, 10),
+        ('{"a": [.5]}', 1, 8),
+        ('{"a": [+1]}', 1, 8),
+        ('{"a": [tru]}', 1, 8),
+        ('{"a": [] /* note */}', 1, 10),
+        ('{"a": [1 2]}', 1, 10),
+        ('{"a" []}', 1, 6),
+    ],
+)
+def test_what_is_not_json_is_refused_with_its_place(text: str, line: int, column: int, tmp_path: Path) -> None:
+    """The error names the file, the line and, to a character or two, the column."""
+    said = refusal(file_of(tmp_path, text), tmp_path)
+    place = said.removeprefix("document.json: line ").split(": is not JSON: ")[0]
+    found_line, found_column = map(int, place.split(", column "))
+    assert found_line == line
+    assert abs(found_column - column) <= 2
+
+
+def test_the_place_is_exact(tmp_path: Path) -> None:
+    """Lines and columns are counted from one, in characters and not in bytes."""
+    said = refusal(file_of(tmp_path, '{"a": [\n  {"name": "Zoë 😀", "n": x}]}'), tmp_path)
+    assert said == "document.json: line 2, column 26: is not JSON: invalid character"
+
+
+@given(st.text(alphabet='[]{}":,.-+eE019 \n\\utrfalsn/é', max_size=30))
+@settings(max_examples=200, deadline=None)
+def test_json_is_what_python_calls_json(text: str) -> None:
+    """What Python's strict reader refuses is refused, and what it reads arrives as it stands."""
+    with tempfile.TemporaryDirectory() as place:
+        source = folder_of(Path(place, "source"), {"a": f"[{text}]".encode()})
+        try:
+            json.dumps(json.loads(f"[{text}]", parse_constant=not_json), ensure_ascii=False).encode()
+        except ValueError:
+            assert "a.json: " in refusal(source, Path(place))
+        else:
+            assert read(source, Path(place), "a").arrays["a"].read_text() == f"[{text}]"
+
+
+def not_json(name: str) -> None:
+    """NaN and Infinity, which Python reads though JSON has no such numbers."""
+    raise ValueError(name)
+
+
+def test_a_nesting_beyond_all_measure_is_refused(tmp_path: Path) -> None:
+    """100,000 levels are an error of the source and no crash, in each form of the source."""
+    deep = "[" * 100_000 + "]" * 100_000
+    assert refusal(file_of(tmp_path, f'{{"a": {deep}}}'), tmp_path) == "document.json: is nested too deeply"
+    assert refusal(folder_of(tmp_path / "f", {"a": deep.encode()}), tmp_path) == "  a.json: is nested too deeply"
+    inner: list[Any] = []
+    for _ in range(100_000):
+        inner = [inner]
+    assert refusal({"a": inner}, tmp_path) == "  a: holds what JSON cannot say (RecursionError)"
+    while inner:  # taken apart from outside, or Python would recurse to free it
+        inner = inner.pop()
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"a": ["\xff"]}', b'\xff\xfe{\x00"\x00', b'{"a": ["\xc3', b'{"a": ["\xed\xa0\x80"]}']
+)
+def test_what_is_not_utf8_is_refused(content: bytes, tmp_path: Path) -> None:
+    """Other encodings are not guessed at, and half a character at the end is one of them."""
+    assert refusal(file_of(tmp_path, content), tmp_path) == "document.json: is not UTF-8; save it as UTF-8"
+
+
+def test_utf8_is_checked_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A character that lies on the border of two blocks is whole."""
+    monkeypatch.setattr(documents, "_BLOCK", 5)
+    assert read(file_of(tmp_path, '{"a": ["' + "😀" * 20 + '"]}'), tmp_path, "a").bytes == 84
+    assert "not UTF-8" in refusal(file_of(tmp_path, b'{"a": ["' + b"\xf0\x9f\x98" * 20 + b'"]}'), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": [], "a": [1]}',
+        '{"a": [1], "\\u0061": []}',
+        '{"a": [{"x": [1, {"y": "}"}]}], "b": [], "a": [{"x": [1, {"y": "}"}]}]}',
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(text: str, tmp_path: Path) -> None:
+    """JSON readers differ in which of two equal keys they keep: neither is lost here."""
+    assert "  a: stands twice in the document" in refusal(file_of(tmp_path, text), tmp_path, "ab")
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    """Missing and unknown entities and those that are no arrays are all named in one error."""
+    said = refusal({"a": {}, "b": None, "z": [], "y": 5}, tmp_path, "abcd").splitlines()
+    assert said == [
+        "  a: must be an array of rows",
+        "  b: must be an array of rows",
+        "  y: must be an array of rows",
+        "  c: is missing; an empty array [] says that there are none",
+        "  d: is missing; an empty array [] says that there are none",
+        "  z: is not declared in _sources.yml, so it would be lost",
+        "  y: is not declared in _sources.yml, so it would be lost",
+    ]
+
+
+def test_every_bad_file_of_a_folder_is_named(tmp_path: Path) -> None:
+    """One file that cannot be read does not hide the next one, and is not called missing too."""
+    source = folder_of(tmp_path / "source", {"a": b"[1,]", "b": b"", "c": b"{}", "d": b"\xff", "e": b"[] []"})
+    (source / "f.json").mkdir()
+    (source / "g.json").symlink_to("nowhere")
+    assert refusal(source, tmp_path, "abcdefgh").splitlines() == [
+        "  a.json: line 1, column 4: is not JSON: trailing comma in array",
+        "  b.json: is empty; it must hold JSON",
+        "  c: must be an array of rows",
+        "  d.json: is not UTF-8; save it as UTF-8",
+        "  e.json: line 1, column 5: is not JSON: trailing characters",
+        "  f.json: cannot be read: Is a directory",
+        "  g.json: cannot be read: No such file or directory",
+        "  h: is missing; an empty array [] says that there are none",
+    ]
+
+
+@pytest.mark.parametrize("text", ["[]", "5", "null", '"a"'])
+def test_a_document_must_be_an_object(text: str, tmp_path: Path) -> None:
+    """A document that is JSON but no object says what it must be."""
+    assert refusal(file_of(tmp_path, text), tmp_path) == "document.json: must be an object whose keys are the entities"
+
+
+def test_a_source_that_is_not_there_is_a_wrong_command(tmp_path: Path) -> None:
+    """A path that leads nowhere is an error of the one who typed it."""
+    with pytest.raises(UsageError, match="there is no source"):
+        read(tmp_path / "nothing", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/x", "..", "", ".", "a/b", "a\\b", "x" * 300, "é" * 200, "\0", "a\nb", f"{CANARY} Müller"]
+)
+def test_a_hostile_name_chooses_no_path_and_is_not_repeated(name: str, tmp_path: Path) -> None:
+    """A key that is no plain name writes nothing outside of the folder and is not shown."""
+    home = tmp_path / "home"
+    home.mkdir()
+    before = set(tmp_path.rglob("*"))
+    for source in ({"a": [], name: []}, file_of(home, json.dumps({"a": [], name: [1]}))):
+        said = refusal(source, home)
+        assert said == "  a key that is not a plain name: is not declared in _sources.yml, so it would be lost"
+    written = {file for file in set(tmp_path.rglob("*")) - before if file.is_file()} - {home / "document.json"}
+    assert {file.parent for file in written} == {home / "cut"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {CANARY},
+        float("nan"),
+        float("inf"),
+        datetime.date(2026, 1, 1),
+        CANARY.encode(),
+        object(),
+        10**5000,
+        CANARY + "\ud800",
+        {("a", CANARY): 1},
+    ],
+    ids=["set", "nan", "inf", "date", "bytes", "object", "an integer without end", "surrogate", "tuple as key"],
+)
+def test_what_json_cannot_say_is_refused_without_the_value(value: object, tmp_path: Path) -> None:
+    """A Python value that is no JSON is named by its entity; the value itself stays unsaid."""
+    said = refusal({"a": [{"id": "1", "x": value}]}, tmp_path)
+    assert said.startswith("  a: holds what JSON cannot say (")
+    assert CANARY not in said
+    assert "2026" not in said
+
+
+def test_a_dict_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    """A circle has no JSON text."""
+    rows: list[Any] = []
+    rows.append(rows)
+    assert refusal({"a": rows}, tmp_path) == "  a: holds what JSON cannot say (ValueError)"
+
+
+def test_a_key_of_a_dict_must_be_a_string(tmp_path: Path) -> None:
+    """json.dumps would make `1` and `"1"` the same key."""
+    assert "  a key of the dict is not a string" in refusal({"a": [], 1: []}, tmp_path)  # type: ignore[dict-item]
+
+
+def test_no_value_stands_in_a_refusal(tmp_path: Path) -> None:
+    """Broken JSON is shown by its place alone, never by what stands there."""
+    for text in (f'{{"a": ["{CANARY}" "{CANARY}"]}}', f'{{"a": [{CANARY}]}}', f'{{"a": "{CANARY}"}}', f'["{CANARY}"]'):
+        assert CANARY not in refusal(file_of(tmp_path, text), tmp_path)
