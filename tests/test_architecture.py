@@ -121,7 +121,14 @@ models:
                     "severity": "critical",
                     "description": "Every value has its declared type.",
                     "meta": {"field": "*", "message": "must have its declared type"},
-                }
+                },
+                {
+                    "type": "expect_only_declared_keys",
+                    "kwargs": {},
+                    "severity": "critical",
+                    "description": "No row has a key that is not declared.",
+                    "meta": {"field": "*", "message": "is not declared"},
+                },
             ],
         }
     ),

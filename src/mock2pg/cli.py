@@ -121,7 +121,10 @@ def backups(as_json: bool) -> None:
         click.echo("There is no backup yet.")
     else:
         for entry in found:
-            click.echo(f"{entry['id']}  {entry['database']}.{entry['schema']}  {entry['bytes']:>12,} bytes")
+            where = (
+                f"{entry['database']}.{entry['schema']}" if entry["timestamp"] else "damaged: its header is unreadable"
+            )
+            click.echo(f"{entry['id']}  {entry['bytes']:>12,} bytes  {where}")
 
 
 @command.command()
@@ -192,16 +195,14 @@ def psql(arguments: tuple[str, ...]) -> None:
 
     Example: mock2pg psql -c '\dt'
     """
-    from mock2pg.tools.postgres import parameters
+    from mock2pg.tools.postgres import environment
     from mock2pg.tools.server import binary
 
     try:
-        found = parameters(_service().url())
+        session = environment(_service().url())
     except Mock2pgError as error:
         _end(error, as_json=False, debug=False)
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
-    environment = settings.inherited() | {names[key]: value for key, value in found.items()}
-    sys.exit(subprocess.call([str(binary("psql")), *arguments], env=environment))  # noqa: S603
+    sys.exit(subprocess.call([str(binary("psql")), *arguments], env=settings.inherited() | session))  # noqa: S603
 
 
 @command.group()

@@ -14,7 +14,8 @@ Mock2pgError                  exit  what the user does next
 │   └── BackupRefused          12   takes another backup: this one is damaged or not there
 ├── NothingPublished           13   migrates first
 ├── ScenarioFailed             14   reads which scenario of test-migration went wrong
-└── InternalError              70   reports it: a fault of mock2pg or of its configuration
+├── InternalError              70   reports it: a fault of mock2pg or of its configuration
+└── Interrupted               130   runs again: it was stopped with Ctrl-C
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def perform(name: str, run: Run, parameters: Mapping[str, str] | None = None) ->
         step: Callable[..., StepResult] = import_module(f"mock2pg.steps.{name}").run
         result = replace(step(run, **(parameters or {})), started_at=started_at, seconds=_since(began))
     except BaseException as error:
-        known = _named(error, name)
+        known = named(error, name)
         run.save(
             StepResult(
                 step=name,
@@ -103,7 +103,7 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _named(error: BaseException, name: str) -> Mock2pgError:
+def named(error: BaseException, name: str) -> Mock2pgError:
     """What is not one of our errors becomes one by its kind alone: its text may hold a value."""
     if isinstance(error, Mock2pgError):
         return error

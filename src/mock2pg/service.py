@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from mock2pg import log, narration, plan, scenarios
 from mock2pg import settings as settings_module
-from mock2pg.errors import InternalError, Interrupted, Mock2pgError, ValidationError, traced
+from mock2pg.errors import InternalError, Mock2pgError, ValidationError, traced
 from mock2pg.results import MigrationResult, TestReport
 from mock2pg.runs import VERSION, Run, StepResult, all_runs, new_run, now, open_run, point_latest
 from mock2pg.settings import Settings
@@ -48,7 +48,7 @@ class MigrationService:
     """One target, one project. `overrides` are settings by field name: `MigrationService(database_url=...)`."""
 
     def __init__(self, settings: Settings | None = None, *, console: bool = False, **overrides: object) -> None:
-        self._settings = settings or settings_module.load(**overrides)
+        self._settings, self._console = settings or settings_module.load(**overrides), console
         log.start(self._settings, console=console)
 
     def migrate_all_data(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
@@ -102,7 +102,10 @@ class MigrationService:
         def migrate(settings: Settings, source: Mapping[str, Any] | Path) -> MigrationResult:
             return MigrationService(settings).migrate_all_data(source)
 
-        return scenarios.play(self._settings, self.url(), migrate, tell)
+        try:
+            return scenarios.play(self._settings, self.url(), migrate, tell)
+        finally:
+            log.start(self._settings, console=self._console)  # the scratch project had the log meanwhile
 
     def report(self, run_id: str | None = None) -> Path:
         """Build a run's report again; returns the page."""
@@ -134,8 +137,8 @@ class MigrationService:
         try:
             body(run, record)
             record.status = "succeeded"
-        except (Mock2pgError, KeyboardInterrupt) as error:
-            record.error = error if isinstance(error, Mock2pgError) else Interrupted(f"{command} was interrupted")
+        except (Exception, KeyboardInterrupt) as error:
+            record.error = plan.named(error, command)
             log.log.debug(traced(error))
             if record.status == "running":
                 record.status = "failed"
@@ -171,18 +174,23 @@ class MigrationService:
                 for step in (load, publish, verify):
                     self._step(step, aimed)
             except BaseException:
-                if self._is_live(aimed):
-                    self._undo(aimed, record)
+                self._undo_if_live(aimed, record)
                 raise
             finally:
                 with suppress(Mock2pgError), postgres.connect(aimed.settings.url, name=f"tidy {run.id}") as connection:
                     postgres.scratch.drop(connection)
 
-    def _is_live(self, run: Run) -> bool:
-        """Whether the run's transaction was committed: the history row was written in it, so it knows."""
-        with postgres.connect(run.settings.url, name=f"history {run.id}", read_only=True) as connection:
-            newest = postgres.history.newest(connection, run.settings.target_schema)
-        return newest is not None and newest.published_run == run.id
+    def _undo_if_live(self, run: Run, record: _Record) -> None:
+        """Undo the run if its transaction was committed: the history row was written in it, so it knows."""
+        try:
+            with postgres.connect(run.settings.url, name=f"history {run.id}", read_only=True) as connection:
+                newest = postgres.history.newest(connection, run.settings.target_schema)
+        except Mock2pgError as error:
+            record.undo_error = error
+            log.log.error("❌ Whether the run was published cannot be told now (%s): run verify later", error.message)
+            return
+        if newest is not None and newest.published_run == run.id:
+            self._undo(run, record)
 
     def _undo(self, run: Run, record: _Record) -> None:
         """What was published does not hold: go back to the backup, and keep both errors if that fails too."""
@@ -223,9 +231,10 @@ class MigrationService:
 
     def _tidy(self, run: Run) -> None:
         """Under the lock no other run can be alive: what one that was killed left behind goes."""
+        backups.tidy(self._settings.backups_dir)
         for other in all_runs(self._settings):
             left = other.read("record.json")
-            if other.id != run.id and left["status"] == "running" and not _alive(left.get("pid")):
+            if other.id != run.id and left.get("status") == "running" and not _alive(left.get("pid")):
                 for name in ("staging.duckdb", "staging.duckdb.wal", "arrays", "live"):
                     _remove(other.folder / name)
                 other.write("record.json", {**left, "status": "failed", "message": "The process was killed."})
@@ -238,7 +247,10 @@ class MigrationService:
         except (Mock2pgError, OSError) as error:
             problem = error if isinstance(error, Mock2pgError) else InternalError(f"no report: {error.strerror}")
             log.log.error("❌ The report could not be written: %s", problem.message)
-            record.error = record.error or problem
+            if record.error is None:
+                record.error, record.message = problem, f"{record.message} But the report could not be written."
+                with suppress(OSError):
+                    self._write(run, record)
 
     def _write(self, run: Run, record: _Record) -> None:
         staged = run.result("stage")

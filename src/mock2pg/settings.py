@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mock2pg.errors import UsageError
@@ -26,7 +26,12 @@ class Settings(BaseSettings):
     """One frozen record. Relative paths are taken from the project's folder, not from where the shell stands."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MIGRATION_", env_file_encoding="utf-8", frozen=True, extra="ignore", populate_by_name=True
+        env_prefix="MIGRATION_",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
     database_url: SecretStr | None = Field(
@@ -44,7 +49,25 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug shows more.")
     debug: str = Field("", validation_alias="DEBUG", description="`migration:*` is the same as log level debug.")
     operator: str = Field(default_factory=_user, description="Who runs it, for the history.")
-    lock_timeout: str = Field("2s", description="How long publishing waits for a lock, as PostgreSQL writes durations.")
+    lock_timeout: str = Field(
+        "2s",
+        pattern=r"^\d+(us|ms|s|min|h|d)?$",
+        description="How long publishing waits for a lock, as PostgreSQL writes durations.",
+    )
+
+    @field_validator("project")
+    @classmethod
+    def _absolute(cls, project: Path) -> Path:
+        """A notebook stands in another folder than the shell."""
+        return project.resolve()
+
+    @field_validator("target_schema")
+    @classmethod
+    def _not_ours(cls, schema: str) -> str:
+        """Scratch schemas are dropped when a run ends, and PostgreSQL's own are not for tables."""
+        if schema.startswith(("mock2pg", "pg_")) or schema in ("information_schema", ""):
+            raise ValueError("reserved")
+        return schema
 
     @property
     def backups_dir(self) -> Path:
@@ -111,7 +134,7 @@ def inherited() -> dict[str, str]:
 
 def load(**overrides: object) -> Settings:
     """The settings of this process. `overrides` are fields by name. Raises UsageError naming the bad variable."""
-    project = Path(str(overrides.get("project", REPOSITORY)))
+    project = Path(str(overrides.get("project") or os.environ.get("MIGRATION_PROJECT") or REPOSITORY))
     try:
         return Settings(_env_file=project / ".env", **overrides)  # type: ignore[arg-type]
     except ValidationError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import stat
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -69,36 +68,48 @@ CASTS: dict[str, list[tuple[str, Any]]] = {
     ],
     "double precision": [
         ("0.1", 0.1), ("-0.0", -0.0), ("5e-324", 5e-324), ("1.7976931348623157e308", 1.7976931348623157e308),
-        ("1E+2", 100.0), ("1.239", 1.239), ("7", 7.0), ("9007199254740992", 2.0**53), ("-9007199254740994", -(2.0**53) - 2),
+        ("1E+2", 100.0), ("1.239", 1.239), ("7", 7.0), ("9007199254740992", 2.0**53),
+        ("-9007199254740994", -(2.0**53) - 2),
         ("18446744073709551616", 2.0**64), ("9007199254740993", UNFIT), ("18446744073709551615", UNFIT),
         ("36893488147419103233", UNFIT), ("1e309", UNFIT), ("-1e309", UNFIT), ('"0.1"', UNFIT), ('"NaN"', UNFIT),
         ("false", UNFIT), ("{}", UNFIT),
     ],
     "boolean": [
-        ("true", True), ("false", False), ("0", UNFIT), ("1", UNFIT), ('"true"', UNFIT), ('"yes"', UNFIT), ("[]", UNFIT),
+        ("true", True), ("false", False), ("0", UNFIT), ("1", UNFIT), ('"true"', UNFIT), ('"yes"', UNFIT),
+        ("[]", UNFIT),
     ],
     "date": [
         ('"2024-02-29"', datetime.date(2024, 2, 29)), ('"0001-01-01"', datetime.date.min),
-        ('"9999-12-31"', datetime.date.max), ('"2023-02-29"', UNFIT), ('"0000-01-01"', UNFIT), ('"10000-01-01"', UNFIT),
-        ('"2024-1-1"', UNFIT), ('"2024-13-01"', UNFIT), ('"2024-01-01T00:00:00Z"', UNFIT), ('"2024-01-01 (BC)"', UNFIT),
+        ('"9999-12-31"', datetime.date.max), ('"2023-02-29"', UNFIT), ('"0000-01-01"', UNFIT),
+        ('"10000-01-01"', UNFIT),
+        ('"2024-1-1"', UNFIT), ('"2024-13-01"', UNFIT), ('"2024-01-01T00:00:00Z"', UNFIT),
+        ('"2024-01-01 (BC)"', UNFIT),
         ('" 2024-01-01"', UNFIT), ('"2024-01-01\\n"', UNFIT), ('"٢٠٢٤-٠١-٠١"', UNFIT), ('"infinity"', UNFIT),
         ('"today"', UNFIT), ('""', UNFIT), ("20240101", UNFIT), ("[]", UNFIT),
     ],
     "time": [
-        ('"00:00"', time("00:00")), ('"23:59"', time("23:59")), ('"24:00"', UNFIT), ('"12:60"', UNFIT), ('"9:00"', UNFIT),
+        ('"00:00"', time("00:00")), ('"23:59"', time("23:59")), ('"24:00"', UNFIT), ('"12:60"', UNFIT),
+        ('"9:00"', UNFIT),
         ('"09:00:00"', UNFIT), ('"09:00 AM"', UNFIT), ('"09:00\\n"', UNFIT), ('""', UNFIT), ("900", UNFIT),
     ],
     "text[]": [
-        ("[]", []), ('["a"]', ["a"]), ('["a", "", "b, c", "{d}", "NULL", "\\"", "\\\\", "é"]', ["a", "", "b, c", "{d}", "NULL", '"', "\\", "é"]),
-        ('["a", null]', UNFIT), ('["a", 1]', UNFIT), ('[["a"]]', UNFIT), ('["\\u0000"]', UNFIT), ('[{"a": 1}]', UNFIT),
+        ("[]", []), ('["a"]', ["a"]),
+        ('["a", "", "b, c", "{d}", "NULL", "\\"", "\\\\", "é"]',
+         ["a", "", "b, c", "{d}", "NULL", '"', "\\", "é"]),
+        ('["a", null]', UNFIT), ('["a", 1]', UNFIT), ('[["a"]]', UNFIT), ('["\\u0000"]', UNFIT),
+        ('[{"a": 1}]', UNFIT),
         ("{}", UNFIT), ('{"0": "a"}', UNFIT), ('"a"', UNFIT), ("1", UNFIT), ("true", UNFIT),
     ],
     "jsonb": [
-        ("{}", "{}"), ("[]", "[]"), ('"a"', '"a"'), ("true", "true"), ("[null]", "[null]"), ("1.0", "1.0"), ("1e5", "100000"),
-        ("0.10", "0.10"), ("-0", "0"), ("-0.0", "0.0"), ("1.50e-3", "0.00150"), ("1E+2", "100"), ("12" * 30, "12" * 30),
+        ("{}", "{}"), ("[]", "[]"), ('"a"', '"a"'), ("true", "true"), ("[null]", "[null]"), ("1.0", "1.0"),
+        ("1e5", "100000"),
+        ("0.10", "0.10"), ("-0", "0"), ("-0.0", "0.0"), ("1.50e-3", "0.00150"), ("1E+2", "100"),
+        ("12" * 30, "12" * 30),
         ("123456789012345678901234567890.5", "123456789012345678901234567890.5"), ("9" * 5000, "9" * 5000),
-        ('{ "b":1,"aa":2, "é":3 ,"ab":{"d":[1,2],"c":null}}', '{"b": 1, "aa": 2, "ab": {"c": null, "d": [1, 2]}, "é": 3}'),
-        ('"\\u2028\\u001f\\b\\/"', '"\u2028\\u001f\\b/"'), ('"\\\\u0000"', '"\\\\u0000"'), ('{"a": ["\\u0000"]}', UNFIT),
+        ('{ "b":1,"aa":2, "é":3 ,"ab":{"d":[1,2],"c":null}}',
+         '{"b": 1, "aa": 2, "ab": {"c": null, "d": [1, 2]}, "é": 3}'),
+        ('"\\u2028\\u001f\\b\\/"', '"\u2028\\u001f\\b/"'), ('"\\\\u0000"', '"\\\\u0000"'),
+        ('{"a": ["\\u0000"]}', UNFIT),
         ('{"\\u0000": 1}', UNFIT), ('{"a": 1, "a": 1}', UNFIT), ('[{"b": {"a": 1, "\\u0061": 2}}]', UNFIT),
         ("1e131071", "1" + "0" * 131071), ("1e131072", UNFIT), ("1e999999999", UNFIT), ("1e-16384", UNFIT),
         ("[" * 400 + "]" * 400, UNFIT),
@@ -302,10 +313,9 @@ def test_what_the_staging_database_says_quotes_no_value(tmp_path: Path) -> None:
     """An error of DuckDB's own is named without the cell that it quotes."""
     with pytest.raises(InternalError) as failed, staging.opened(tmp_path / "s.duckdb") as connection:
         connection.execute("SELECT 'Canary \"it''s\" me'::INTEGER")
-    assert failed.value.message.startswith("the staging database: ConversionException: ")
-    assert "Canary" not in failed.value.message
-    assert "it's" not in failed.value.message
-    assert "me" not in failed.value.message.split("ConversionException")[1]
+    assert failed.value.message == (
+        "the staging database: ConversionException: Conversion Error: Could not convert string (a value)"
+    )
 
 
 def test_a_table_of_many_rows_keeps_their_order(stage: Stage) -> None:
@@ -314,9 +324,3 @@ def test_a_table_of_many_rows_keeps_their_order(stage: Stage) -> None:
     rows = stage(text, table("a", column("id")), table("a[].n[]", column("e", place=".")))
     assert all(row["id"] == str(row["_row"] - 1) for row in rows["a"])
     assert [row["e"] for row in rows["n"][::2]] == [str(n) for n in range(30_000)]
-
-
-def test_nothing_is_readable_to_others(tmp_path: Path, stage: Stage) -> None:
-    """The staging database is made in the run's folder, whose mode keeps others out."""
-    stage("[]", table("a", column("v")))
-    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700

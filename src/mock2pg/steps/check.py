@@ -16,6 +16,7 @@ def run(run: Run) -> StepResult:
     """Raises CheckFailed when a rule of severity critical fails, InternalError when a rule cannot run."""
     settings = run.settings
     tables = {table.name: table for table in dbt_project.sources(settings.dbt_dir)}
+    _refuse_gaps(expectations.rule_types(settings.suites_dir / "staged"), tables)
     validation = expectations.validate(
         expectations.duckdb_url(run.folder / "staging.duckdb"),
         settings.suites_dir / "staged",
@@ -56,6 +57,19 @@ def run(run: Run) -> StepResult:
         raise error
     warned = f", {totals['warning']} warnings" if warnings else ""
     return StepResult(step="check", summary=f"{validation.rules} rules hold{warned}", data=data)
+
+
+def _refuse_gaps(rules: dict[str, set[str]], tables: dict[str, SourceTable]) -> None:
+    """Without these two rules a value of another type, or under another key, would be left out unnoticed."""
+    needed = {"expect_values_to_fit_their_types", "expect_only_declared_keys"}
+    for name, table in tables.items():
+        scalar = any(column.place == "." for column in table.columns)
+        lacking = needed - rules.get(name, set()) - ({"expect_only_declared_keys"} if scalar else set())
+        if lacking:
+            raise InternalError(
+                f"expectations/suites/staged has no {' and no '.join(sorted(lacking))} for {name}",
+                hint="Add it to the table's suite: what it finds would otherwise be lost without a word.",
+            )
 
 
 def _error(failure: expectations.Failure, tables: dict[str, SourceTable]) -> ValidationError:

@@ -57,7 +57,7 @@ def _land(run: Run, connection: postgres.Connection, table: SourceTable) -> int:
 
 def _audit(run: Run, tables: Iterable[Table]) -> expectations.Validation:
     audit = expectations.validate(
-        postgres.as_url(run.settings.url),
+        run.settings.url,
         run.settings.suites_dir / "built",
         index_columns={table.name: table.primary_key for table in tables},
         docs=run.folder / "data_docs" / "built",
@@ -74,11 +74,13 @@ def _audit(run: Run, tables: Iterable[Table]) -> expectations.Validation:
 
 def _profile(url: str) -> dict[str, str]:
     """The environment that dbt_project/profiles.yml reads. dbt never prints a DBT_ENV_SECRET_ value."""
-    found = postgres.parameters(url)
+    found = postgres.environment(url)
     return {
-        "MOCK2PG_HOST": found["host"],
-        "MOCK2PG_PORT": found["port"],
-        "MOCK2PG_USER": found["user"],
-        "DBT_ENV_SECRET_MOCK2PG_PASSWORD": found["password"],
-        "MOCK2PG_DBNAME": found["dbname"],
+        **found,  # what the profile does not name, certificates for one, libpq reads itself
+        "MOCK2PG_HOST": found["PGHOST"],
+        "MOCK2PG_PORT": found["PGPORT"],
+        "MOCK2PG_USER": found["PGUSER"],
+        "MOCK2PG_DBNAME": found["PGDATABASE"],
+        "MOCK2PG_SSLMODE": found.get("PGSSLMODE", "prefer"),
+        "DBT_ENV_SECRET_MOCK2PG_PASSWORD": found.get("PGPASSWORD", ""),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mock2pg.errors import BackupRefused, RollbackFailed
+from mock2pg.errors import BackupFailed, BackupRefused, RollbackFailed
 from mock2pg.runs import VERSION, Run, StepResult, now
 from mock2pg.tools import backups, postgres, server
 
@@ -29,7 +29,10 @@ def run(run: Run, backup_id: str) -> StepResult:
     ):
         if postgres.describe_database(connection)["name"] != backup.header["database"]:
             raise BackupRefused(f"{backup_id} is of another database: {backup.header['database']}")
-        current = postgres.dump.definitions(settings.url, schema, None, server.binary("pg_dump"))
+        try:
+            current = postgres.dump.definitions(settings.url, schema, None, server.binary("pg_dump"))
+        except BackupFailed as error:
+            raise RollbackFailed(f"the present definitions cannot be read: {error.message}") from error
         with connection.transaction():
             connection.execute("SELECT set_config('lock_timeout', %s, true)", [settings.lock_timeout])
             restored = postgres.restore.restore(connection, schema, state, current)

@@ -75,7 +75,7 @@ def _compare(run: Run, published: Run, connection: postgres.Connection, table: T
     try:
         postgres.scratch.write_hashes(connection, run.settings.target_schema, table, rows)
         found = staging.compare(
-            published.folder / "hashes" / f"{table.name}.parquet", rows, extra_allowed=table.publish == "ensure"
+            published.folder / "hashes" / f"{table.name}.parquet", rows, presence_only=table.publish == "ensure"
         )
     finally:
         rows.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -65,6 +66,8 @@ class Writer:
         try:
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.file.parent.chmod(0o700)
+            if self.file.exists():
+                raise BackupFailed(f"{self.file.name} is there already: another backup began at the same moment")
             self._out = open(os.open(self._aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
         except OSError as error:
             raise BackupFailed(f"cannot write into {self.file.parent}: {error.strerror}") from error
@@ -73,7 +76,8 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._out.close()
+        with suppress(OSError):  # no room: what could not be written is tried once more
+            self._out.close()
         self._aside.unlink(missing_ok=True)
 
     def begin(self, header: Mapping[str, Any]) -> None:
@@ -90,7 +94,7 @@ class Writer:
             text = held + block
             held = text[-2:]
             self._write(text[:-2])
-        self._write(held.removesuffix(b",\n") + b"\n]")
+        self._write((held.removesuffix(b",\n") if rows else b"") + b"\n]")
         self._counts[name] = rows
         return rows
 
@@ -144,7 +148,7 @@ def opened(folder: Path, backup_id: str) -> Backup:
     if "backup-" + str(header["timestamp"]).replace(":", "-").replace(".", "-") != backup_id:
         raise BackupRefused(f"{file.name} was renamed: it is the backup of {header['timestamp']}")
     with file.open("rb") as lines:
-        counts = next(line for line in _tail(lines) if line.startswith(b'"counts": '))
+        counts = _tail(lines)[-2]
     tables = json.loads(counts.removeprefix(b'"counts": ').rstrip(b",\n"))
     return Backup(backup_id, file, header, tables, digest.hexdigest(), file.stat().st_size)
 
@@ -160,6 +164,12 @@ def rows(backup: Backup, table: str) -> Iterator[bytes]:
             if line[:1] == b"]":
                 return
             yield line
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a process that was killed left unfinished; only while no other can be writing one."""
+    for aside in folder.glob(".backup-*.part"):
+        aside.unlink(missing_ok=True)
 
 
 def listed(folder: Path) -> list[tuple[str, Mapping[str, Any], int]]:

@@ -13,13 +13,23 @@ from mock2pg.tools.expectations.engines import duckdb_url
 from mock2pg.tools.expectations.lazy_imports import import_great_expectations
 from mock2pg.tools.expectations.records import Broken, Failure, Validation
 
-__all__ = ["Broken", "Failure", "Validation", "duckdb_url", "validate", "warm"]
+__all__ = ["Broken", "Failure", "Validation", "duckdb_url", "rule_types", "validate", "warm"]
 
 
 def warm() -> None:
     """Import Great Expectations now; meant for a thread that runs beside other work."""
     import_great_expectations()
     import_module("mock2pg.tools.expectations.validation")
+
+
+def rule_types(suites: Path) -> dict[str, set[str]]:
+    """The types of the expectations in the folder `suites`, by table. Raises InternalError as `validate` does."""
+    warm()
+    from mock2pg.tools.expectations.suites import load_suites  # needs Great Expectations
+
+    return {
+        table: {rule.expectation_type for rule in suite.expectations} for table, suite in load_suites(suites).items()
+    }
 
 
 def validate(

@@ -3,18 +3,17 @@
 from mock2pg.tools.postgres import catalogue, dump, history, merge, restore, scratch
 from mock2pg.tools.postgres.connection import (
     Connection,
-    as_url,
     connect,
     database_url,
     describe_database,
     drop_database,
     ensure_database,
+    environment,
     named,
     one_at_a_time,
-    parameters,
 )
 
 __all__ = [
-    "Connection", "as_url", "catalogue", "connect", "database_url", "describe_database", "drop_database", "dump",
-    "ensure_database", "history", "merge", "named", "one_at_a_time", "parameters", "restore", "scratch",
+    "Connection", "catalogue", "connect", "database_url", "describe_database", "drop_database", "dump",
+    "ensure_database", "environment", "history", "merge", "named", "one_at_a_time", "restore", "scratch",
 ]  # fmt: skip

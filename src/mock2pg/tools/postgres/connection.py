@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
-from psycopg import conninfo, sql
+from psycopg import conninfo, pq, sql
 
 from mock2pg.errors import AlreadyRunning, DatabaseError, Mock2pgError, UsageError, scrubbed
 
@@ -28,6 +27,7 @@ _SESSION = {
     "client_min_messages": "error",
 }
 _LOCK = 0x6D6F636B  # "mock": the advisory lock that every run on a database takes
+_SETUP_LOCK = _LOCK + 1
 
 
 def connect(url: str, *, name: str, read_only: bool = False) -> Connection:
@@ -82,31 +82,21 @@ def database_url(url: str, database: str) -> str:
     return conninfo.make_conninfo(url, dbname=database)
 
 
-def parameters(url: str) -> dict[str, str]:
-    """host, port, user, password and dbname of the session that the URL leads to, defaults filled in."""
+def environment(url: str) -> dict[str, str]:
+    """The session that the URL leads to as libpq's own variables (PGHOST, PGSSLMODE ...), for a program that we start.
+
+    The password is among them: a command line is for all to see, an environment is not.
+    """
+    variables = {
+        option.keyword.decode(): option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar
+    }
     with connect(url, name="parameters") as connection:
         info = connection.info
-        return {
-            "host": info.host,
-            "port": str(info.port),
-            "user": info.user,
-            "password": info.password,
-            "dbname": info.dbname,
-        }
-
-
-def as_url(url: str) -> str:
-    """Any connection string as a URL with nothing left to defaults, as SQLAlchemy wants it."""
-    found = parameters(url)
-    rest = {
-        key: value
-        for key, value in conninfo.conninfo_to_dict(url).items()
-        if key.startswith("ssl") and value is not None
-    }
-    secret = ":" + quote(found["password"], safe="") if found["password"] else ""
-    query = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in {"host": found["host"], **rest}.items())
-    user, database = quote(found["user"], safe=""), quote(found["dbname"], safe="")
-    return f"postgresql://{user}{secret}@:{found['port']}/{database}?{query}"
+        found = {
+            **conninfo.conninfo_to_dict(url), "host": info.host, "port": info.port, "user": info.user,
+            "password": info.password, "dbname": info.dbname,
+        }  # fmt: skip
+    return {variables[key]: str(value) for key, value in found.items() if key in variables and value}
 
 
 def describe_database(connection: Connection) -> dict[str, str]:
@@ -134,7 +124,7 @@ def ensure_database(url: str, database: str) -> None:
         connect(url, name="setup") as connection,
         named(DatabaseError, f"cannot create the database {database}"),
     ):
-        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])  # two first runs at once
+        connection.execute("SELECT pg_advisory_lock(%s)", [_SETUP_LOCK])  # two first runs at once
         found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [database]).fetchone()
         if found is None:
             connection.execute(

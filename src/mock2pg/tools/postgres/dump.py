@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -15,8 +14,9 @@ import psycopg
 from psycopg import sql
 
 from mock2pg.errors import BackupFailed, scrubbed
+from mock2pg.settings import inherited
 from mock2pg.tools.postgres import catalogue
-from mock2pg.tools.postgres.connection import Connection, connect, named
+from mock2pg.tools.postgres.connection import Connection, connect, environment, named
 
 # Raw lines in both directions: JSON never holds these two bytes unescaped, so COPY neither quotes nor escapes.
 RAW = sql.SQL(r"(FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')")
@@ -123,7 +123,7 @@ def _with_tls(program: Path) -> Path:
             "the server is reached with TLS, and the bundled pg_dump speaks none",
             hint="Install PostgreSQL's client programs (pg_dump of the server's version or later) on this machine.",
         )
-    return Path(own) if own else program
+    return Path(own)
 
 
 def _pg_dump(url: str, schema: str, section: str, snapshot_name: str | None, program: Path) -> str:
@@ -131,14 +131,9 @@ def _pg_dump(url: str, schema: str, section: str, snapshot_name: str | None, pro
     command = [str(program), "--schema-only", f"--section={section}", f"--schema={pattern}"]
     if snapshot_name:
         command.append(f"--snapshot={snapshot_name}")
-    with connect(url, name="pg_dump") as connection:  # the password in the environment: arguments are for all to see
-        info = connection.info
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("LC_")} | {
-            "PGHOST": info.host, "PGPORT": str(info.port), "PGUSER": info.user, "PGDATABASE": info.dbname,
-            "PGPASSWORD": info.password, "PGCLIENTENCODING": "UTF8", "LC_ALL": "C",
-        }  # fmt: skip
+    session = inherited() | environment(url) | {"PGCLIENTENCODING": "UTF8", "LC_ALL": "C"}
     done = subprocess.run(  # noqa: S603  a program of ours, its arguments are ours
-        command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        command, env=session, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
     if done.returncode != 0:
         raise BackupFailed(f"pg_dump failed: {scrubbed(done.stderr)}")
@@ -148,5 +143,8 @@ def _pg_dump(url: str, schema: str, section: str, snapshot_name: str | None, pro
 def _plain(text: str, schema: str) -> str:
     """pg_dump's script as any server since version 14 takes it, the same for the same definitions."""
     name = re.escape(schema)
-    text = re.sub(r"(?m)^(\\(un)?restrict .*|SET transaction_timeout = 0;|-- Dumped .*)\n", "", text)
-    return re.sub(rf'(?m)^CREATE SCHEMA ("{name}"|{name});$', r"CREATE SCHEMA IF NOT EXISTS \1;", text)
+    text = re.sub(r"\n\\unrestrict .*\n+\Z", "\n", text)
+    head, first, rest = text.partition("-- Name: ")  # below stand definitions, whose own texts are not to be touched
+    head = re.sub(r"(?m)^(\\restrict .*|SET transaction_timeout = 0;|-- Dumped .*)\n", "", head)
+    rest = re.sub(rf'\A(.*\n--\n\n)CREATE SCHEMA ("{name}"|{name});\n', r"\1CREATE SCHEMA IF NOT EXISTS \2;\n", rest)
+    return head + first + rest

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from mock2pg.contracts import Column, Table
 from mock2pg.errors import PublishFailed, RollbackFailed
-from mock2pg.tools.postgres import catalogue, merge
+from mock2pg.tools.postgres import catalogue, clearing, merge
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.dump import RAW, json_types
 from mock2pg.tools.postgres.merge import Difference
@@ -83,9 +83,8 @@ def _merged(connection: Connection, schema: str, state: State) -> dict[str, Diff
 
 def _recreated(connection: Connection, schema: str, state: State) -> Restored:
     before = {name: catalogue.rows(connection, schema, name) for name in catalogue.tables(connection, schema)}
-    outside = _outside(connection, schema)
-    for statement in _drops(connection, schema):
-        connection.execute(statement)
+    clearing.clear(connection, schema)
+    clearing.forget_default_privileges(connection, schema)
     after: dict[str, int] = {}
     if state.definitions is None:
         connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
@@ -95,13 +94,8 @@ def _recreated(connection: Connection, schema: str, state: State) -> Restored:
             after[name] = _fill(connection, (schema, name), state, name, json_types(connection, schema, name))
         _restart(connection, schema, state)
         connection.execute(state.definitions["post_data"])
+        clearing.refresh_views(connection, schema)
         connection.execute("SELECT set_config('search_path', '', false)")
-    lost = outside - _outside(connection, schema)
-    if lost:
-        raise RollbackFailed(
-            f"objects outside of schema {schema} depend on what would be dropped: {', '.join(sorted(lost))}",
-            hint="Drop them first, and make them again afterwards.",
-        )
     return Restored(
         "recreate",
         {
@@ -125,23 +119,24 @@ def _fill(
         with cursor.copy(sql.SQL("COPY pg_temp.mock2pg_lines FROM STDIN {}").format(RAW)) as copy:
             for line in state.rows(name):
                 copy.write(line)
-        columns = [sql.Identifier(column) for column, _, _ in types]
+        lines = sql.SQL("FROM pg_temp.mock2pg_lines")
+        insert = sql.SQL("INSERT INTO {} SELECT {}").format(sql.Identifier(*target), lines)  # rows without a column
         if types:
-            cursor.execute(
-                sql.SQL(
-                    "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM pg_temp.mock2pg_lines,"
-                    " LATERAL json_to_record(rtrim(line, ',')::json) AS r({})"
-                ).format(
-                    sql.Identifier(*target),
-                    sql.SQL(", ").join(columns),
-                    sql.SQL(", ").join(
-                        sql.SQL("r.{}::{}").format(sql.Identifier(column), _sql(own)) for column, own, _ in types
-                    ),
-                    sql.SQL(", ").join(
-                        sql.SQL("{} {}").format(sql.Identifier(column), _sql(spelled)) for column, _, spelled in types
-                    ),
-                )
+            insert = sql.SQL(
+                "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} {},"
+                " LATERAL json_to_record(rtrim(line, ',')::json) AS r({})"
+            ).format(
+                sql.Identifier(*target),
+                sql.SQL(", ").join(sql.Identifier(column) for column, _, _ in types),
+                sql.SQL(", ").join(
+                    sql.SQL("r.{}::{}").format(sql.Identifier(column), _sql(own)) for column, own, _ in types
+                ),
+                lines,
+                sql.SQL(", ").join(
+                    sql.SQL("{} {}").format(sql.Identifier(column), _sql(spelled)) for column, _, spelled in types
+                ),
             )
+        cursor.execute(insert)
         restored = cursor.rowcount
         cursor.execute("DROP TABLE pg_temp.mock2pg_lines")
     if restored != state.tables[name]:
@@ -157,56 +152,6 @@ def _restart(connection: Connection, schema: str, state: State) -> None:
         connection.execute(
             "SELECT setval(%s::text::regclass, %s, %s)", [sequence.as_string(), last, position["is_called"]]
         )
-
-
-def _drops(connection: Connection, schema: str) -> list[str]:
-    """A DROP statement for every relation, routine and type of the schema that no extension owns."""
-    rows = connection.execute(
-        """
-        WITH home AS (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s),
-        owned AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e')
-        SELECT 1, format('DROP %%s IF EXISTS %%s CASCADE', CASE c.relkind WHEN 'v' THEN 'VIEW'
-            WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' WHEN 'S' THEN 'SEQUENCE'
-            ELSE 'TABLE' END, c.oid::regclass)
-        FROM pg_class AS c, home WHERE c.relnamespace = home.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-            AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-                AND d.deptype IN ('a', 'i') AND c.relkind = 'S')
-            AND ('pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM owned)
-        UNION ALL
-        SELECT 2, format('DROP ROUTINE IF EXISTS %%s CASCADE', p.oid::regprocedure)
-        FROM pg_proc AS p, home WHERE p.pronamespace = home.oid
-            AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
-                AND d.deptype IN ('e', 'i'))
-        UNION ALL
-        SELECT 3, format('DROP TYPE IF EXISTS %%s CASCADE', t.oid::regtype)
-        FROM pg_type AS t, home WHERE t.typnamespace = home.oid AND t.typelem = 0
-            AND (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND EXISTS
-                (SELECT FROM pg_class AS c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
-            AND ('pg_type'::regclass, t.oid) NOT IN (SELECT classid, objid FROM owned)
-        ORDER BY 1
-        """,
-        {"schema": schema},
-    ).fetchall()
-    return [statement for _, statement in rows]
-
-
-def _outside(connection: Connection, schema: str) -> set[str]:
-    """What lives in other schemas and could be swept away with what is dropped in this one."""
-    rows = connection.execute(
-        """
-        WITH elsewhere AS (SELECT oid FROM pg_namespace
-            WHERE nspname <> %s AND nspname !~ '^(pg_|mock2pg_|information_schema)')
-        SELECT oid::regclass::text FROM pg_class WHERE relnamespace IN (SELECT oid FROM elsewhere)
-        UNION ALL SELECT format('constraint %%s of %%s', conname, conrelid::regclass) FROM pg_constraint
-            WHERE connamespace IN (SELECT oid FROM elsewhere) AND conrelid <> 0
-        UNION ALL SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace IN (SELECT oid FROM elsewhere)
-        UNION ALL SELECT format('column %%s of %%s', attname, attrelid::regclass) FROM pg_attribute
-            JOIN pg_class AS c ON c.oid = attrelid WHERE c.relnamespace IN (SELECT oid FROM elsewhere)
-            AND attnum > 0 AND NOT attisdropped AND c.relkind IN ('r', 'p')
-        """,
-        [schema],
-    ).fetchall()
-    return {name for (name,) in rows}
 
 
 def _sql(text: str) -> sql.SQL:

@@ -60,7 +60,7 @@ def land(connection: Connection, table: SourceTable, blocks: Iterable[bytes], ex
 def write_hashes(connection: Connection, schema: str, table: Table, file: Path, *, built_only: bool = False) -> None:
     """Write a CSV (0600) of `key`, `hash` of the compared columns and `built` of the derived ones."""
     values = [_key(table), *([] if built_only else [_hash(table.compared)]), _hash(table.derived)]
-    query = sql.SQL("COPY (SELECT {} FROM {} AS t) TO STDOUT (FORMAT csv)").format(
+    query = sql.SQL("COPY (SELECT {} FROM {} AS t) TO STDOUT (FORMAT csv, FORCE_QUOTE *)").format(
         sql.SQL(", ").join(values), sql.Identifier(schema, table.name)
     )
     file.touch(mode=0o600)

@@ -116,15 +116,19 @@ def table_hash(file: Path) -> str:
     return str(_row(query, [str(file)])[0])
 
 
-def compare(file: Path, live: Path, *, extra_allowed: bool) -> Comparison:
-    """Compare the Parquet file of a run with a CSV of `key`, `hash`, `built` that was read from the live table."""
+def compare(file: Path, live: Path, *, presence_only: bool) -> Comparison:
+    """Compare the Parquet file of a run with a CSV of `key`, `hash`, `built` that was read from the live table.
+
+    presence_only  the rows must be there; what they hold, and which others there are, is not ours
+    """
     query = f"""
         WITH expected AS (FROM read_parquet('{_path(file)}')),
         live AS (FROM {_csv(live, "key", "hash", "built")}),
         joined AS (
             SELECT coalesce(e.key, l.key) AS key,
                 CASE WHEN l.key IS NULL THEN 'missing'
-                     WHEN e.key IS NULL THEN {"NULL" if extra_allowed else "'extra'"}
+                     WHEN {str(presence_only).lower()} THEN NULL
+                     WHEN e.key IS NULL THEN 'extra'
                      WHEN e.hash <> l.hash OR e.built <> l.built THEN 'different' END AS how
             FROM expected AS e FULL JOIN live AS l ON e.key = l.key)
         SELECT (SELECT count(*) FROM expected), (SELECT count(*) FROM live), count(*) FILTER (how = 'missing'),

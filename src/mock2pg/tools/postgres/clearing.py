@@ -1,0 +1,96 @@
+"""Taking a schema's objects away: what there is to drop, and what outside of it would be swept away with it."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from mock2pg.errors import RollbackFailed
+from mock2pg.tools.postgres.connection import Connection
+
+# The objects that live in a schema, of every kind that pg_dump writes.
+_OBJECTS = "\n        UNION ALL ".join(
+    f"SELECT '{name}'::regclass AS classid, oid FROM {name} WHERE {home} = (SELECT oid FROM home)"  # noqa: S608
+    for name, home in (
+        ("pg_class", "relnamespace"), ("pg_proc", "pronamespace"), ("pg_type", "typnamespace"),
+        ("pg_collation", "collnamespace"), ("pg_conversion", "connamespace"), ("pg_operator", "oprnamespace"),
+        ("pg_opclass", "opcnamespace"), ("pg_opfamily", "opfnamespace"), ("pg_statistic_ext", "stxnamespace"),
+        ("pg_ts_config", "cfgnamespace"), ("pg_ts_dict", "dictnamespace"), ("pg_ts_parser", "prsnamespace"),
+        ("pg_ts_template", "tmplnamespace"),
+    )
+)  # fmt: skip
+_HOME = f"""
+    WITH home AS (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s),
+    owned AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+    objects AS (SELECT * FROM (
+        {_OBJECTS}) AS o WHERE (classid, oid) NOT IN (SELECT classid, objid FROM owned))"""  # noqa: S608  the names are those above
+
+
+def clear(connection: Connection, schema: str) -> None:
+    """Drop every object of the schema that no extension owns; what belongs to another one goes with it.
+
+    Raises RollbackFailed when an object that is not the schema's own depends on any of them.
+    """
+    _refuse_dependents(connection, schema)
+    query = """
+        SELECT format('DROP %%s IF EXISTS %%s CASCADE', i.type, i.identity)
+        FROM objects AS o, pg_identify_object(o.classid, o.oid, 0) AS i
+        WHERE NOT EXISTS (SELECT FROM pg_depend AS d WHERE (d.classid, d.objid) = (o.classid, o.oid)
+            AND d.refobjid <> o.oid  -- a partitioned table depends on its own columns
+            AND (d.deptype = 'i' OR d.deptype = 'a' AND d.refclassid = 'pg_class'::regclass))
+        ORDER BY o.classid <> 'pg_class'::regclass, o.oid"""
+    for (statement,) in connection.execute(_HOME + query, {"schema": schema}).fetchall():
+        connection.execute(statement)
+
+
+def _refuse_dependents(connection: Connection, schema: str) -> None:
+    query = """,
+        inside AS (
+            SELECT * FROM objects
+            UNION ALL SELECT 'pg_attrdef'::regclass, a.oid FROM pg_attrdef AS a JOIN objects AS o ON o.oid = adrelid
+            UNION ALL SELECT 'pg_trigger'::regclass, t.oid FROM pg_trigger AS t JOIN objects AS o ON o.oid = tgrelid
+            UNION ALL SELECT 'pg_rewrite'::regclass, r.oid FROM pg_rewrite AS r JOIN objects AS o ON o.oid = ev_class
+            UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy AS p JOIN objects AS o ON o.oid = polrelid
+            UNION ALL SELECT 'pg_constraint'::regclass, c.oid FROM pg_constraint AS c WHERE connamespace =
+                (SELECT oid FROM home)
+            UNION ALL SELECT 'pg_amop'::regclass, a.oid FROM pg_amop AS a JOIN objects AS o ON o.oid = amopfamily
+            UNION ALL SELECT 'pg_amproc'::regclass, a.oid FROM pg_amproc AS a JOIN objects AS o ON o.oid = amprocfamily)
+        SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)
+        FROM pg_depend AS d JOIN inside AS i ON (d.refclassid, d.refobjid) = (i.classid, i.oid)
+        WHERE d.deptype IN ('n', 'a') AND (d.classid, d.objid) NOT IN (SELECT classid, oid FROM inside)
+        ORDER BY 1"""
+    rows = connection.execute(_HOME + query, {"schema": schema}).fetchall()
+    if rows:
+        raise RollbackFailed(
+            f"what depends on schema {schema} without being part of it would be dropped: "
+            + ", ".join(name for (name,) in rows),
+            hint="Drop it first, and make it again afterwards.",
+        )
+
+
+def forget_default_privileges(connection: Connection, schema: str) -> None:
+    """Take back what new objects would be granted by themselves: a table that is made again would be open to more."""
+    rows = connection.execute(
+        """
+        SELECT DISTINCT format('ALTER DEFAULT PRIVILEGES IN SCHEMA %%I REVOKE ALL ON %%s FROM %%s', %(schema)s::text,
+            CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'ROUTINES'
+                ELSE 'TYPES' END,
+            CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)
+        FROM pg_default_acl AS d, aclexplode(d.defaclacl) AS a
+        WHERE d.defaclnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
+            AND d.defaclrole = current_user::regrole
+        """,
+        {"schema": schema},
+    ).fetchall()
+    for (statement,) in rows:
+        connection.execute(statement)
+
+
+def refresh_views(connection: Connection, schema: str) -> None:
+    """Fill the materialized views, which definitions alone leave empty and unreadable; oldest first."""
+    rows = connection.execute(
+        "SELECT relname FROM pg_class WHERE relkind = 'm' AND relnamespace ="
+        " (SELECT oid FROM pg_namespace WHERE nspname = %s) ORDER BY oid",
+        [schema],
+    ).fetchall()
+    for (name,) in rows:
+        connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(schema, name)))
