@@ -13,8 +13,10 @@ from mock2pg import settings as settings_module
 from mock2pg.errors import (
     BackupRefused,
     CheckFailed,
+    DatabaseError,
     InternalError,
     NothingPublished,
+    PublishFailed,
     SourceError,
     VerifyFailed,
 )
@@ -198,6 +200,29 @@ def test_a_rollback_that_fails_too_reports_both(
     assert record["status"] == "rollback_failed"
     assert record["error"]["message"] == "injected in verify"
     assert record["undo_error"]["message"] == "injected in rollback"
+
+
+def test_a_server_that_is_gone_when_asked_leaves_the_outcome_unknown(
+    service: MigrationService, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When nobody can tell whether the transaction was committed, the record says so instead of guessing."""
+    execute = plan.execute
+
+    def failing(what: plan.Step, run: Run, **parameters: str) -> StepResult:
+        if what.name == "publish":
+            monkeypatch.setattr(postgres.history, "newest", lost)
+            raise PublishFailed("the connection was lost")
+        return execute(what, run, **parameters)
+
+    def lost(*_: object) -> None:
+        raise DatabaseError("cannot connect")
+
+    monkeypatch.setattr(plan, "execute", failing)
+    monkeypatch.setattr(postgres.history, "newest", postgres.history.newest)
+    result = service.migrate_all_data()
+    assert Run(result.run_id, settings).read("record.json")["status"] == "unknown"
+    assert "the new rows or the old ones" in result.message
+    assert result.report.is_file()
 
 
 def test_a_damaged_or_misnamed_backup_is_refused(service: MigrationService, settings: Settings) -> None:

@@ -185,7 +185,9 @@ def traced(error: BaseException) -> str:
 
 _QUOTE = re.compile("[\"'\n]")
 _NAME = re.compile(
-    r'\b(?:violates|on table|constraint|relation|column|table|schema|type|function|role|database|index) ("[^"\n]*")'
+    r"\b(?:violates|on table|for user|constraint|relation|column|table|schema|type|function|role|database|index"
+    r"|server at"
+    r'|on socket(?= "/)) ("[^"\n]*")'
 )
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from mock2pg.settings import Settings
 
@@ -24,18 +27,35 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
+@contextmanager
+def also_to(file: Path) -> Iterator[None]:
+    """Send the log to a file of its own as well (0600): the run's."""
+    handler = _to_file(file)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _to_file(file: Path) -> logging.Handler:
+    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(_Formatter())
+    return handler
+
+
 def start(settings: Settings, *, console: bool = True) -> None:
     """Send the log to logs/migration.log (0600) and, unless told not to, to standard error."""
     for handler in list(log.handlers):
         log.removeHandler(handler)
         handler.close()
     settings.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(settings.log_file, os.O_CREAT | os.O_WRONLY, 0o600))
-    handlers: list[logging.Handler] = [logging.FileHandler(settings.log_file, encoding="utf-8")]
+    log.addHandler(_to_file(settings.log_file))
     if console:
-        handlers.append(logging.StreamHandler(sys.stderr))
-    for handler in handlers:
-        handler.setFormatter(_Formatter())
-        log.addHandler(handler)
+        screen = logging.StreamHandler(sys.stderr)
+        screen.setFormatter(_Formatter())
+        log.addHandler(screen)
     log.setLevel(logging.DEBUG if settings.verbose else settings.log_level.upper())
     log.propagate = False

@@ -45,14 +45,20 @@ def of_end(command: str, milliseconds: int, error: Mock2pgError | None) -> str:
     return f"❌ {name} failed in {milliseconds} ms" if error else f"✅ {name} completed in {milliseconds} ms"
 
 
-def verdict(command: str, error: Mock2pgError | None, undone: str | None, undo_error: Mock2pgError | None) -> str:
-    """One line for the whole run. `undone` is the backup that the run went back to by itself."""
+def verdict(
+    command: str, status: str, error: Mock2pgError | None, backup_id: str | None, undo_error: Mock2pgError | None
+) -> str:
+    """One line for the whole run."""
     if error is None:
         return _DONE[command]
     what = error.message.split("\n", 1)[0]
-    if undo_error is not None:
-        return f"Failed, and the rollback failed too: {what}; {undo_error.message}"
-    return f"Rolled back to {undone}: {what}" if undone else what
+    if status == "rolled_back":
+        return f"Rolled back to {backup_id}: {what}"
+    if status == "rollback_failed":
+        return f"Failed, and the rollback failed too: {what}; {undo_error}"
+    if status == "unknown":
+        return f"Live holds the new rows or the old ones, never a mix, and cannot be asked now: {what}"
+    return what
 
 
 def _named(command: str) -> str:

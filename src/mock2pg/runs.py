@@ -54,6 +54,14 @@ class Run:
     def folder(self) -> Path:
         return self.settings.runs_dir / self.id
 
+    @property
+    def source_label(self) -> str | None:
+        """What a person calls the source: a path, from the project's folder where it lies inside it."""
+        if self.source is None or isinstance(self.source, Mapping):
+            return None if self.source is None else "a Python dict"
+        inside = self.source.is_relative_to(self.settings.project)
+        return str(self.source.relative_to(self.settings.project) if inside else self.source)
+
     def path(self, *parts: str) -> Path:
         """A place inside the folder; the folders on the way are made."""
         place = self.folder.joinpath(*parts)

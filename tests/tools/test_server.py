@@ -23,8 +23,7 @@ import psycopg
 import pytest
 
 from mock2pg.errors import DatabaseError
-from mock2pg.tools.server import embedded, programs
-from mock2pg.tools.server import Server, ServerStatus, binary
+from mock2pg.tools.server import Server, ServerStatus, binary, embedded
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 SOMEBODY = pwd.getpwnam("daemon").pw_uid if os.geteuid() == 0 else os.geteuid()  # an ordinary user

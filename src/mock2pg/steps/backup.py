@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from mock2pg.runs import Run, StepResult, now
 from mock2pg.tools import backups, postgres, server
 
@@ -31,7 +33,9 @@ def run(run: Run) -> StepResult:
             }
         )
         for table in postgres.catalogue.tables(connection, schema):
-            writer.table(table, postgres.dump.rows(connection, schema, table))
+            # closed also when the disk is full: the transaction cannot end while a COPY is half read
+            with closing(postgres.dump.rows(connection, schema, table)) as blocks:
+                writer.table(table, blocks)
         backup = writer.finish()
     return StepResult(
         step="backup",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 
 from mock2pg.contracts import SourceTable, Table, derived_columns
 from mock2pg.errors import LoadFailed
@@ -52,7 +53,8 @@ def run(run: Run) -> StepResult:
 def _land(run: Run, connection: postgres.Connection, table: SourceTable) -> int:
     staged = run.result("stage")
     expected = staged.data["tables"][table.name]["rows"] if staged else 0
-    return postgres.scratch.land(connection, table, staging.csv_blocks(run.folder / "staging.duckdb", table), expected)
+    with closing(staging.csv_blocks(run.folder / "staging.duckdb", table)) as blocks:
+        return postgres.scratch.land(connection, table, blocks, expected)
 
 
 def _audit(run: Run, tables: Iterable[Table]) -> expectations.Validation:

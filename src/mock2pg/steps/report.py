@@ -21,6 +21,7 @@ _MOODS = {
     "failed": ("bad", "Failed"),
     "rolled_back": ("care", "Rolled back"),
     "rollback_failed": ("bad", "Failed, and so did the rollback"),
+    "unknown": ("bad", "Failed, and how far is not known"),
     "running": ("care", "Unfinished"),
 }
 _EVIDENCE = {
@@ -29,7 +30,7 @@ _EVIDENCE = {
     "record.json": "The record of the run, for programs",
     "errors.json": "Every error and warning that is listed, for programs",
     "contracts.json": "What the tables were built to be: columns, types, keys",
-    "log.jsonl": "The log of the run",
+    "migration.log": "The log of the run",
 }
 
 
@@ -100,6 +101,8 @@ def _live(record: Mapping[str, Any], results: Results) -> str:
         return "The live tables are what they were before this run: restored from its backup."
     if record["status"] == "rollback_failed":
         return "The live tables hold what this run published, which did not pass verification. Act at once."
+    if record["status"] == "unknown":
+        return "Live holds what it held before or what this run built, never a mix. Run `make verify` to know which."
     if record["status"] == "succeeded":
         but = ", but for the columns that are changed on purpose" if _derived(results) else ""
         return f"The live tables hold exactly the input, row by row{but}."

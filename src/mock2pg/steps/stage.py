@@ -24,9 +24,9 @@ def run(run: Run) -> StepResult:
         shutil.rmtree(cut, ignore_errors=True)
     return StepResult(
         step="stage",
-        summary=f"{sum(counts.values())} rows of {len(document.arrays)} entities from {document.label}",
+        summary=f"{sum(counts.values())} rows of {len(document.arrays)} entities from {run.source_label}",
         data={
-            "source": document.label,
+            "source": run.source_label,
             "sha256": document.sha256,
             "bytes": document.bytes,
             "tables": {

@@ -27,19 +27,17 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 class Document:
     """A source that was cut into its arrays.
 
-    label   how a person calls it: the path as given, or "a Python dict"
     arrays  entity -> a file (0600) that holds its array, exactly as it stood in the source
     sha256  over name, length and bytes of every array, in the order of their names
     bytes   the size of all arrays
     """
 
-    label: str
     arrays: dict[str, Path]
     sha256: str
     bytes: int
 
 
-def read(source: Path | Mapping[str, Any], entities: Sequence[str], into: Path, *, label: str = "") -> Document:
+def read(source: Path | Mapping[str, Any], entities: Sequence[str], into: Path) -> Document:
     """Cut a folder of `<entity>.json`, one JSON document or a Python dict into one file per entity in `into`.
 
     Raises UsageError when there is no such source and SourceError, which names every fault that it found,
@@ -69,7 +67,7 @@ def read(source: Path | Mapping[str, Any], entities: Sequence[str], into: Path, 
     if faults:
         raise SourceError("\n".join(["the source is not what is declared:", *(f"  {fault}" for fault in faults)]))
     digest, size = _digest(arrays)
-    return Document(label or ("a Python dict" if isinstance(source, Mapping) else str(source)), arrays, digest, size)
+    return Document(arrays, digest, size)
 
 
 def _from_mapping(source: Mapping[str, Any], into: Path, faults: list[str]) -> dict[str, Path]:

@@ -142,9 +142,23 @@ def in_key_order(names: Sequence[str], parents: dict[str, set[str]]) -> list[str
     waiting = list(names)
     while waiting:
         ready = [name for name in waiting if not (parents.get(name, set()) - {name}) & set(waiting)]
-        ordered += ready or waiting[:1]
+        if not ready:  # the first of a cycle that refers to nothing but itself
+            above = {name: _above(name, parents, set(waiting)) for name in waiting}
+            ready = [next(name for name in waiting if all(name in above[other] for other in above[name]))]
+        ordered += ready
         waiting = [name for name in waiting if name not in ordered]
     return ordered
+
+
+def _above(name: str, parents: dict[str, set[str]], among: set[str]) -> set[str]:
+    """All that a name refers to, directly or not."""
+    found: set[str] = set()
+    new = [name]
+    while new:
+        more = (parents.get(new.pop(), set()) & among) - found
+        found |= more
+        new += more
+    return found
 
 
 def schema_exists(connection: Connection, schema: str) -> bool:

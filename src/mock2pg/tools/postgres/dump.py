@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def definitions(url: str, schema: str, snapshot_name: str | None, program: Path)
     }
 
 
-def rows(connection: Connection, schema: str, table: str) -> Iterator[bytes]:
+def rows(connection: Connection, schema: str, table: str) -> Generator[bytes, None, None]:
     """Every row as a line of JSON that ends in a comma, in blocks; generated columns are left out."""
     selected = [
         sql.SQL("{0}" if _NATIVE.fullmatch(column.data_type) else "{0}::text AS {0}").format(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import LiteralString
 
 from psycopg import sql
 
 from mock2pg.contracts import Column, SourceTable, Table
-from mock2pg.encoding import TABLE_HASH_POSTGRES, postgres_value
+from mock2pg.encoding import KINDS, TABLE_HASH_POSTGRES, postgres_value
 from mock2pg.errors import LoadFailed
 from mock2pg.tools.postgres.catalogue import count, schema_exists
 from mock2pg.tools.postgres.connection import Connection, named
@@ -93,13 +94,18 @@ def _hash(columns: Sequence[Column]) -> sql.Composable:
 
 
 def _key(table: Table) -> sql.Composable:
-    if len(table.primary_key) == 1:
-        return sql.SQL("t.{}::text").format(sql.Identifier(table.primary_key[0]))
-    return sql.SQL(" || ").join(_value(column) for column in table.columns if column.name in table.primary_key)
+    keys = [column for column in table.columns if column.name in table.primary_key]
+    if len(keys) == 1:
+        return _spelled(KINDS[keys[0].data_type].postgres, keys[0])
+    return sql.SQL(" || ").join(_value(column) for column in keys)
 
 
 def _value(column: Column) -> sql.Composable:
-    return sql.SQL(postgres_value(column.data_type)).format(x=sql.SQL("t.{}").format(sql.Identifier(column.name)))
+    return _spelled(postgres_value(column.data_type), column)
+
+
+def _spelled(expression: LiteralString, column: Column) -> sql.Composable:
+    return sql.SQL(expression).format(x=sql.SQL("t.{}").format(sql.Identifier(column.name)))
 
 
 def _type(name: str) -> sql.SQL:

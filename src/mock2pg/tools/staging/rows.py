@@ -6,7 +6,7 @@ import fcntl
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from mock2pg.contracts import Column, SourceTable, Table
-from mock2pg.encoding import TABLE_HASH_DUCKDB, duckdb_value
+from mock2pg.encoding import KINDS, TABLE_HASH_DUCKDB, duckdb_value
 from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.tools.staging.tables import opened, quoted
 
@@ -37,7 +37,7 @@ class Comparison:
     keys: tuple[str, ...]
 
 
-def csv_blocks(database: Path, table: SourceTable) -> Iterator[bytes]:
+def csv_blocks(database: Path, table: SourceTable) -> Generator[bytes, None, None]:
     """The staged table as CSV for PostgreSQL's COPY, in blocks of up to 1 MiB, columns in declared order.
 
     DuckDB writes into a pipe while the caller reads. A fault of DuckDB's is raised from here, so inside the
@@ -154,9 +154,9 @@ def _hash(columns: tuple[Column, ...]) -> str:
 
 
 def _key(columns: list[Column]) -> str:
-    """A single column's own text; several are encoded, so that no two keys look alike."""
+    """A single column's canonical text; several are encoded, so that no two keys look alike."""
     if len(columns) == 1:
-        return f"{quoted(str(columns[0].source))}::VARCHAR"
+        return KINDS[columns[0].data_type].duckdb.format(x=quoted(str(columns[0].source)))
     return " || ".join(duckdb_value(column.data_type).format(x=quoted(str(column.source))) for column in columns)
 
 

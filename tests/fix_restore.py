@@ -1,0 +1,83 @@
+"""Backing a database up, going back, and looking at the whole of it, as the steps and a person do."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mock2pg.errors import RollbackFailed
+from mock2pg.settings import REPOSITORY
+from mock2pg.tools import backups, postgres
+from mock2pg.tools.backups import Backup
+from mock2pg.tools.postgres import catalogue, dump, restore
+from mock2pg.tools.server import binary
+
+Trial = Callable[..., restore.Restored]
+
+# One of each kind of object that a schema may hold, and statements that change its rows and no definition.
+EVERYTHING = (REPOSITORY / "tests" / "data" / "everything.sql").read_text(encoding="utf-8")
+CHANGED = (REPOSITORY / "tests" / "data" / "everything_changed.sql").read_text(encoding="utf-8")
+
+
+def dumped(url: str) -> str:
+    """The whole database as pg_dump has it; rows sorted, for their place on the disk is no part of them."""
+    command = [binary("pg_dump"), "--restrict-key=x", url]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return re.sub(r"(?ms)(?<= FROM stdin;\n).*?(?=^\\\.$)", lambda rows: "\n".join(sorted(rows[0].split("\n"))), text)
+
+
+def back_up(url: str, folder: Path, schema: str = "public", moment: str = "2026-01-01T00:00:00.000Z") -> Backup:
+    """A backup file as the backup step writes it."""
+    with dump.snapshot(url) as (connection, name), backups.Writer(folder, moment) as writer:
+        definitions = dump.definitions(url, schema, name, binary("pg_dump"))
+        writer.begin({"format": backups.FORMAT, "timestamp": moment, "definitions": definitions,
+                      "sequences": dump.sequences(connection, schema)})  # fmt: skip
+        for table in catalogue.tables(connection, schema):
+            writer.table(table, dump.rows(connection, schema, table))
+        return writer.finish()
+
+
+def go_back(url: str, backup: Backup, schema: str = "public") -> restore.Restored:
+    """Restore as the rollback step does it."""
+    opened = backups.opened(backup.file.parent, backup.id)
+    with postgres.connect(url, name="rollback") as connection, postgres.named(RollbackFailed, "cannot roll back"):
+        current = dump.definitions(url, schema, None, binary("pg_dump"))
+        with connection.transaction():
+            return restore.restore(connection, schema, state_of(opened), current)
+
+
+def state_of(backup: Backup) -> restore.State:
+    """What an opened backup holds."""
+    header = backup.header
+    return restore.State(
+        header["definitions"], backup.tables, header["sequences"], lambda table: backups.rows(backup, table)
+    )
+
+
+def execute(url: str, script: str) -> None:
+    """Run statements in one transaction."""
+    with postgres.connect(url, name="test") as connection:
+        connection.execute(script)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def trial(database: str, tmp_path: Path) -> Trial:
+    """Sets up, backs up, changes, restores; the dumps before and after are equal."""
+
+    def run(setup: str, change: str, way: str, schema: str = "public") -> restore.Restored:
+        execute(database, setup)
+        before = dumped(database)
+        backup = back_up(database, tmp_path / "backups", schema)
+        assert dumped(database) == before
+        execute(database, change)
+        assert dumped(database) != before
+        restored = go_back(database, backup, schema)
+        assert dumped(database) == before
+        assert restored.way == way
+        return restored
+
+    return run

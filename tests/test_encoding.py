@@ -1,0 +1,233 @@
+"""The row hash: equal in both engines for equal rows, and different for rows that differ in any way."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import struct
+import unicodedata
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
+from mock2pg.encoding import KINDS
+from mock2pg.tools import postgres, staging
+
+Row = dict[str, str]  # column -> its value as JSON text
+
+COLUMNS = {"id": "text", **{f"a {kind}": kind for kind in KINDS}, "other": "text"}
+SOURCE = SourceTable("t", "a", tuple(SourceColumn(name, kind, name) for name, kind in COLUMNS.items()))
+
+
+def contract(source: SourceTable = SOURCE, *keys: str, derived: str | None = None) -> Table:
+    """Every column as it is staged; or, but for the key, derived."""
+    keys = keys or ("id",)
+    columns = (
+        Column(own.name, own.data_type, False, own.name, None if own.name in keys else derived)
+        for own in source.columns
+    )
+    return Table("t", tuple(columns), keys, source="t")
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Both:
+    """Stages rows in DuckDB and lands them in PostgreSQL."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url, self.folder = url, folder
+        self.staged, self.parquet = folder / "staging.duckdb", folder / "hashes.parquet"
+
+    def take(self, rows: list[Row], source: SourceTable = SOURCE) -> None:
+        array = self.folder / "a.json"
+        lines = ["{" + ", ".join(f"{json.dumps(key)}: {text}" for key, text in row.items()) + "}" for row in rows]
+        array.write_text(f"[{', '.join(lines)}]", encoding="utf-8")
+        self.staged.unlink(missing_ok=True)
+        staging.stage(self.staged, {"a": array}, [source])
+        with staging.opened(self.staged, read_only=True) as checked:
+            assert checked.execute("SELECT _unfit FROM t WHERE _unfit <> [] OR _unknown <> []").fetchall() == []
+        with postgres.connect(self.url, name="test") as connection:
+            postgres.scratch.recreate(connection)
+            postgres.scratch.land(connection, source, staging.csv_blocks(self.staged, source), len(rows))
+
+    def prove(self, table: Table) -> staging.Comparison:
+        """Write the hashes on both sides and compare them."""
+        built, live, schema = self.folder / "built.csv", self.folder / "live.csv", postgres.scratch.LANDING
+        with postgres.connect(self.url, name="test") as connection:
+            postgres.scratch.write_hashes(connection, schema, table, built, built_only=True)
+            postgres.scratch.write_hashes(connection, schema, table, live)
+            staging.write_hashes(self.staged, table, built, self.parquet)
+            assert postgres.scratch.table_hash(connection, schema, table) == staging.table_hash(self.parquet)
+        return staging.compare(self.parquet, live, presence_only=False)
+
+    def hashes(self) -> dict[str, str]:
+        """key -> hash, as DuckDB wrote them."""
+        with duckdb.connect() as connection:
+            return dict(connection.execute("SELECT key, hash FROM read_parquet(?)", [str(self.parquet)]).fetchall())
+
+    def without_key(self) -> dict[str, str]:
+        """key -> hash of all other columns, as PostgreSQL writes them."""
+        file = self.folder / "built.csv"
+        with postgres.connect(self.url, name="test") as connection:
+            table = contract(derived="everything")
+            postgres.scratch.write_hashes(connection, postgres.scratch.LANDING, table, file, built_only=True)
+        with file.open(newline="") as lines:
+            return dict(csv.reader(lines))  # type: ignore[arg-type]  two columns
+
+
+@pytest.fixture
+def both(database: str, tmp_path: Path) -> Both:
+    return Both(database, tmp_path)
+
+
+characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+texts = st.text(characters, max_size=8) | st.sampled_from(["N", "T1:a", "1:", "\\", '"', "{}", "NULL", "\\.", "\r\n"])
+numbers = st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?", fullmatch=True)
+json_texts = st.recursive(
+    st.sampled_from(["true", "false", "{}", "[]"]) | numbers | texts.map(json.dumps),
+    lambda inner: (
+        st.lists(inner | st.just("null"), max_size=3).map(lambda items: f"[{', '.join(items)}]")
+        | st.dictionaries(texts, inner | st.just("null"), max_size=3).map(
+            lambda pairs: "{" + ",".join(f"{json.dumps(key)} :{text}" for key, text in pairs.items()) + "}"
+        )
+    ),
+    max_leaves=6,
+)
+VALUES: dict[str, st.SearchStrategy[str]] = {
+    "text": texts.map(json.dumps),
+    "integer": st.integers(-(2**31), 2**31 - 1).map(str),
+    "double precision": (
+        st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([-0.0, 5e-324, 1e308, 0.1, 1e22, 123456.789])
+    ).map(repr),
+    "boolean": st.sampled_from(["true", "false"]),
+    "date": st.dates().map(lambda day: json.dumps(day.isoformat())),
+    "time": st.times().map(lambda moment: json.dumps(moment.strftime("%H:%M"))),
+    "jsonb": json_texts,
+    "text[]": st.lists(texts, max_size=4).map(json.dumps),
+}
+any_row = st.fixed_dictionaries(
+    {name: VALUES[kind] | st.just("null") for name, kind in COLUMNS.items() if name != "id"}
+)
+
+
+@given(st.lists(any_row, min_size=5, max_size=40))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_hashes_of_both_engines_are_equal(both: Both, rows: list[Row]) -> None:
+    """Whatever the values, a row has the same hash where it was staged and where it is live."""
+    both.take([{"id": json.dumps(str(n)), **row} for n, row in enumerate(rows)])
+    assert both.prove(contract()) == staging.Comparison(len(rows), len(rows), 0, 0, 0, ())
+
+
+def test_there_is_a_strategy_for_every_type() -> None:
+    """A type that is added is also tested."""
+    assert VALUES.keys() == KINDS.keys()
+
+
+def test_the_encoding_is_the_one_that_is_described(both: Both) -> None:
+    """Anybody can compute a row's hash: tag, length in bytes, colon and text of each value, one after another."""
+    row = {
+        "id": '"1"', "a text": '"é"', "a integer": "-5", "a double precision": "0.1", "a boolean": "true",
+        "a date": '"0001-02-03"', "a time": '"09:05"', "a jsonb": '{"b": 1.0, "a": []}', "a text[]": '["x", "", "é"]',
+    }  # fmt: skip
+    both.take([row, {"id": '""', "a boolean": "false", "a text[]": "[]"}])
+    assert both.prove(contract()).different == 0
+    bits = struct.unpack(">q", struct.pack(">d", 0.1))[0]
+    encoded = dict.fromkeys(KINDS, "N")
+    encoded |= {"text": "T2:é", "integer": "I2:-5", "double precision": f"F{len(str(bits))}:{bits}", "boolean": "B1:t"}
+    encoded |= {"date": "D10:0001-02-03", "time": "C8:09:05:00", "jsonb": 'J19:{"a": [], "b": 1.0}'}
+    encoded |= {"text[]": "A12:T1:xT0:T2:é"}
+    whole = "T1:1" + "".join(encoded[kind] for kind in KINDS) + "N"
+    empty = "T0:" + "".join({"boolean": "B1:f", "text[]": "A0:"}.get(kind, "N") for kind in KINDS) + "N"
+    assert both.hashes() == {"1": sha256(whole), "": sha256(empty)}
+
+
+DIFFERENT: list[list[Row]] = [
+    [{"a text": text} for text in ("null", '""', '" "', '"a"', '"a "', '" a"', '"A"', '"N"', '"NULL"', '"null"')],
+    [{"a text": json.dumps(unicodedata.normalize(form, "é"))} for form in ("NFC", "NFD")],
+    [{"a text": f'"a{space}b"'} for space in ("", " ", "\u00a0", "\u200b", "\\t", "\\n", "\\r\\n", "  ")],
+    [{"a text": '"ab"', "other": '"c"'}, {"a text": '"a"', "other": '"bc"'}, {"a text": '"abc"', "other": '""'}],
+    [{"a text": '"a"', "other": '"b"'}, {"a text": '"b"', "other": '"a"'}, {"other": '"ab"'}, {"a text": '"ab"'}],
+    [{"a text": '"T1:a"'}, {"a text": '"a"', "other": '"a"'}, {"a text": '"aT1:a"'}, {"a text": '"NN"'}, {}],
+    [{"a text": '"1"'}, {"a integer": "1"}, {"a double precision": "1"}, {"a jsonb": "1"}, {"other": '"1"'}],
+    [{"a integer": text} for text in ("0", "null", "1", "-1", "10")],
+    [{"a double precision": text} for text in ("0", "-0.0", "5e-324", "1", "1.0000000000000002", "null")],
+    [{"a double precision": text} for text in ("0.1", "0.30000000000000004", "0.3", "1e16", "9007199254740992")],
+    [{"a boolean": text} for text in ("true", "false", "null")],
+    [{"a date": text} for text in ('"2026-01-02"', '"2026-02-01"', '"2025-01-02"', "null")],
+    [{"a time": text} for text in ('"01:02"', '"02:01"', '"13:02"', '"00:00"', "null")],
+    [{"a text[]": text} for text in ('["a", "b"]', '["ab"]', '["b", "a"]', '["a,b"]', '["a", "b", ""]', '["a"]')],
+    [{"a text[]": text} for text in ("null", "[]", '[""]', '["", ""]', '["NULL"]', '["{}"]', '["N"]', '[" "]')],
+    [{"a text[]": text} for text in ('["T1:a"]', '["a"]', '["a", "a"]', '["aT1:a"]', '["1:aT1:a"]')],
+    [{"a jsonb": text} for text in ("1", "1.0", "1.00", "10", '"1"', "[1]", '{"a": 1}', "null", "true")],
+    [{"a jsonb": text} for text in ("{}", "[]", '""', "[null]", '{"a": null}', "[[]]", "[{}]", "null")],
+    [{"a jsonb": text} for text in ('["a", "b"]', '["b", "a"]', '["ab"]', '["a, b"]', '{"a": "b"}', '{"b": "a"}')],
+    [{"a jsonb": text} for text in ('"é"', '"e\\u0301"', "0.1", "0.10000000000000000000001", "1e20", "1e21")],
+]  # fmt: skip
+
+
+def test_no_two_different_rows_have_one_hash(both: Both) -> None:
+    """Differences that comparisons often hide: blanks, case, NULL, spellings, places, order and borders of values."""
+    rows = {f"{group}.{n}": row for group, rows in enumerate(DIFFERENT) for n, row in enumerate(rows)}
+    both.take([{"id": json.dumps(key), **row} for key, row in rows.items()])
+    found = both.without_key()
+    assert found.keys() == rows.keys()
+    for group, members in enumerate(DIFFERENT):
+        hashes = [found[f"{group}.{n}"] for n in range(len(members))]
+        assert len(set(hashes)) == len(hashes), members
+
+
+def test_a_change_of_any_cell_is_noticed(both: Both) -> None:
+    """One cell of the live table that is changed by hand, in any column, is one different row."""
+    row = {"a text": '"x"', "a integer": "1", "a double precision": "0.5", "a boolean": "true",
+           "a date": '"2026-01-01"', "a time": '"08:00"', "a jsonb": "[1]", "a text[]": '["x"]',
+           "other": '"y"'}  # fmt: skip
+    changes = {
+        "a text": "'X'", "a integer": "2", "a double precision": "0.5000000000000001", "a boolean": "false",
+        "a date": "'2026-01-02'", "a time": "'08:00:00.001'", "a jsonb": "'[1.0]'", "a text[]": "'{x,NULL}'",
+        "other": "NULL",
+    }  # fmt: skip
+    assert {"id", *changes} == set(COLUMNS)
+    for column, value in changes.items():
+        both.take([{"id": '"1"', **row}, {"id": '"2"', **row}])
+        assert both.prove(contract()).different == 0
+        live = both.folder / "live.csv"
+        with postgres.connect(both.url, name="test") as connection:
+            connection.execute(f"UPDATE mock2pg_landing.t SET \"{column}\" = {value} WHERE id = '2'")  # type: ignore[arg-type]
+            postgres.scratch.write_hashes(connection, postgres.scratch.LANDING, contract(), live)
+        found = staging.compare(both.parquet, live, presence_only=False)
+        assert (found.different, found.keys) == (1, ("2 (different)",)), column
+
+
+@pytest.mark.parametrize("keys", [(name,) for name in COLUMNS] + [("a integer", "id"), ("a text", "other")])
+def test_a_row_is_found_by_a_key_of_any_type(keys: tuple[str, ...], both: Both) -> None:
+    """Keys of every type, and keys of several columns, are spelled alike by both engines."""
+    row = {"a text": '"é, \\"1\\""', "a integer": "-1", "a double precision": "5", "a boolean": "true",
+           "a date": '"0001-01-01"', "a time": '"08:00"', "a jsonb": '{"b": 1.50}', "a text[]": '["x y", ""]',
+           "other": '""'}  # fmt: skip
+    both.take([{"id": '"1"', **row}])
+    assert both.prove(contract(SOURCE, *keys)) == staging.Comparison(1, 1, 0, 0, 0, ())
+
+
+def test_the_order_of_rows_is_no_part_of_a_tables_hash(both: Both) -> None:
+    """The same rows in another order are the same table; a row that stands twice is not."""
+    found = []
+    for ids in ("123", "321", "12", "122"):
+        both.take([{"id": f'"{own}"'} for own in ids])
+        with postgres.connect(both.url, name="test") as connection:
+            found.append(postgres.scratch.table_hash(connection, postgres.scratch.LANDING, contract()))
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+
+
+def test_a_table_without_rows_has_a_hash(both: Both) -> None:
+    """Nothing is equal to nothing."""
+    both.take([])
+    assert both.prove(contract()) == staging.Comparison(0, 0, 0, 0, 0, ())
+    assert staging.table_hash(both.parquet) == "0:0:0"

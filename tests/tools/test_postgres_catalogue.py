@@ -1,0 +1,102 @@
+"""What the server says is there: tables, keys, counts, and rows that refer to nothing."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from mock2pg.tools import postgres
+from mock2pg.tools.postgres import catalogue
+from mock2pg.tools.postgres.catalogue import LiveForeignKey
+
+SCHEMA = """
+    CREATE SCHEMA "My Schema";
+    CREATE TABLE "My Schema"."order" ("the id" int, "Part" text, v numeric(5,2), g int GENERATED ALWAYS AS (1) STORED,
+        PRIMARY KEY ("Part", "the id"));
+    CREATE TABLE "My Schema".child (n int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, b int, "A" text, gone int,
+        "self" int REFERENCES "My Schema".child,
+        CONSTRAINT "To order" FOREIGN KEY ("A", b) REFERENCES "My Schema"."order" ("Part", "the id") MATCH SIMPLE);
+    ALTER TABLE "My Schema".child DROP COLUMN gone;
+    CREATE TABLE "My Schema".parts (id int, v text) PARTITION BY LIST (id);
+    CREATE TABLE "My Schema".part1 PARTITION OF "My Schema".parts FOR VALUES IN (1);
+    CREATE VIEW "My Schema".a_view AS SELECT 1 AS x;
+    CREATE MATERIALIZED VIEW "My Schema".kept AS SELECT 1 AS x;
+    CREATE SEQUENCE "My Schema".numbers;
+    CREATE TABLE public.elsewhere (id int PRIMARY KEY);
+    ALTER TABLE "My Schema".parts ADD FOREIGN KEY (id) REFERENCES public.elsewhere;
+"""
+
+
+@pytest.fixture
+def filled(connection: postgres.Connection) -> postgres.Connection:
+    connection.execute(SCHEMA)
+    return connection
+
+
+def test_tables_are_those_that_hold_rows_of_their_own(filled: postgres.Connection) -> None:
+    """Views, sequences and partitions are no tables; another schema's tables are not this one's."""
+    assert catalogue.tables(filled, "My Schema") == ["child", "order", "parts"]
+    assert catalogue.tables(filled, "my schema") == []
+    assert catalogue.schema_exists(filled, "My Schema")
+    assert not catalogue.schema_exists(filled, "my schema")
+
+
+def test_columns_and_primary_keys(filled: postgres.Connection) -> None:
+    """Columns stand in their order without the dropped ones, a key's columns in the key's order."""
+    columns = catalogue.columns(filled, "My Schema", "order")
+    assert [(column.name, column.data_type) for column in columns] == [
+        ("the id", "integer"), ("Part", "text"), ("v", "numeric(5,2)"), ("g", "integer"),
+    ]  # fmt: skip
+    assert [column.generated for column in columns] == [False, False, False, True]
+    assert [column.name for column in catalogue.columns(filled, "My Schema", "child")] == ["n", "b", "A", "self"]
+    assert [column.identity_always for column in catalogue.columns(filled, "My Schema", "child")][:2] == [True, False]
+    assert catalogue.primary_key(filled, "My Schema", "order") == ("Part", "the id")
+    assert catalogue.primary_key(filled, "My Schema", "parts") == ()
+
+
+def test_foreign_keys(filled: postgres.Connection) -> None:
+    """Each key once, with its columns in pairs; those of partitions belong to their root."""
+    assert catalogue.foreign_keys(filled, "My Schema") == [
+        LiveForeignKey("To order", "child", ("A", "b"), "My Schema", "order", ("Part", "the id")),
+        LiveForeignKey("child_self_fkey", "child", ("self",), "My Schema", "child", ("n",)),
+        LiveForeignKey("parts_id_fkey", "parts", ("id",), "public", "elsewhere", ("id",)),
+    ]
+    assert catalogue.is_referred_to(filled, "public", "elsewhere")
+    assert not catalogue.is_referred_to(filled, "My Schema", "parts")
+
+
+def test_orphans_are_counted(filled: postgres.Connection) -> None:
+    """Rows whose parent is not there, as when keys were not enforced; a NULL refers to nothing."""
+    filled.execute("""
+        SET session_replication_role = replica;
+        INSERT INTO "My Schema"."order" VALUES (1, 'x');
+        INSERT INTO "My Schema".child (b, "A", "self")
+            VALUES (1, 'x', NULL), (2, 'x', 1), (1, 'y', 9), (1, NULL, 9), (NULL, 'y', NULL);
+        INSERT INTO "My Schema".parts VALUES (1, 'a');
+        SET session_replication_role = DEFAULT""")
+    keys = catalogue.foreign_keys(filled, "My Schema")
+    assert [catalogue.orphans(filled, "My Schema", key) for key in keys] == [2, 2, 1]
+    assert catalogue.rows(filled, "My Schema", "child") == 5
+
+
+def test_parents_come_before_children() -> None:
+    """Whatever the order given, each name comes after those it refers to; equals keep the order given."""
+    parents = {"c": {"b"}, "b": {"a", "b"}, "e": {"d", "not there"}}
+    for names in itertools.permutations("abcde"):
+        ordered = catalogue.in_key_order(names, parents)
+        assert sorted(ordered) == list("abcde")
+        assert ordered.index("a") < ordered.index("b") < ordered.index("c")
+        assert ordered.index("d") < ordered.index("e")
+    assert catalogue.in_key_order(["z", "y", "x"], {}) == ["z", "y", "x"]
+
+
+def test_a_cycle_comes_after_what_it_refers_to_and_before_what_refers_to_it() -> None:
+    """b and c refer to each other and to a; d hangs on c; e and f are a cycle that refers to d."""
+    parents = {"b": {"a", "c"}, "c": {"b"}, "d": {"c"}, "e": {"f", "d"}, "f": {"e"}}
+    for names in itertools.permutations("abcdef"):
+        place = {name: at for at, name in enumerate(catalogue.in_key_order(names, parents))}
+        assert len(place) == 6
+        assert place["a"] < place["b"]
+        assert place["a"] < place["c"] < place["d"] < place["e"]
+        assert place["d"] < place["f"]
