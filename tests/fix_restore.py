@@ -72,7 +72,6 @@ def trial(database: str, tmp_path: Path) -> Trial:
         execute(database, setup)
         before = dumped(database)
         backup = back_up(database, tmp_path / "backups", schema)
-        assert dumped(database) == before
         execute(database, change)
         assert dumped(database) != before
         restored = go_back(database, backup, schema)

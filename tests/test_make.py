@@ -43,11 +43,14 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
     programs = without_postgres(tmp_path / "programs")
 
+    # what an outer make says to its own children is not for this one
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))}
+
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["make", "--no-print-directory", *arguments],
             cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy / "src"), "PATH": str(programs)},
+            env={**inherited, "PYTHONPATH": str(copy / "src"), "PATH": str(programs)},
             capture_output=True,
             text=True,
             check=False,

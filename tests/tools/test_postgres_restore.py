@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -13,25 +14,29 @@ from mock2pg.tools import backups, postgres
 from mock2pg.tools.backups import Backup
 from mock2pg.tools.postgres import catalogue, dump, restore
 from mock2pg.tools.server import binary
-from tests.fix_restore import CHANGED, EVERYTHING, Trial, back_up, dumped, execute
+from tests.fix_restore import CHANGED, EVERYTHING, Trial, back_up, dumped, execute, state_of
 
 # Every value is one that a careless way through JSON would change, and each pair is two that may compare as equal.
 TYPES = {
     "numeric": ("1.00", "1.0"), "numeric(9,2)": ("'NaN'", "0"), "bigint": ("9007199254740993", "1"),
-    "double precision": ("'-0'", "0"), "real": ("'1e-40'", "'NaN'"), "money": ("1.5", "2"), "oid": ("4294967295", "1"),
-    "text": ("e'\\x01\\x02\\n\\r\\t\\\\\"''{}[],'", "''"), "varchar(3)": ("'é  '", "'é'"), "char(5)": ("'a'", "'b'"),
-    "name": ("'a'", "'b'"), '"char"': ("'a'", "'b'"), "bytea": ("'\\x00ff'", "'\\x00'"), "uuid": ("gen_random_uuid()", "NULL"),
-    "date": ("'0044-03-15 BC'", "'infinity'"), "time": ("'24:00'", "'00:00'"), "timetz": ("'10:00+02'", "'08:00+00'"),
-    "timestamp(3)": ("'-infinity'", "'2026-01-01'"), "timestamptz": ("'0044-03-15 BC'", "'infinity'"),
-    "interval": ("'30 days'", "'1 month'"), "json": ("'{\"a\": 1,  \"a\":2}'", "'{\"a\":1}'"),
-    "jsonb": ("'{\"a\": [1.0, null]}'", "'{\"a\": [1, null]}'"), "jsonb[]": ("'{\"1.0\"}'", "'{\"1\"}'"),
-    "jsonpath": ("'$.a'", "'$.b'"), "text[]": ("'{a,NULL,\"NULL\",\"\"}'", "'[0:3]={a,NULL,NULL,\"\"}'"),
-    "integer[]": ("'{{1,2},{3,NULL}}'", "'{}'"), "inet": ("'1.2.3.4/24'", "'1.2.3.4'"), "macaddr": ("'08:00:2b:01:02:03'", "NULL"),
-    "bit varying": ("b'01'", "b'1'"), "point": ("'(1,2)'", "'(1,3)'"), "box": ("'((1,2),(0,0))'", "'((2,1),(0,0))'"),
-    "tsvector": ("'a b:2'", "'a'"), "tsquery": ("'a & b'", "'a'"), "int4range": ("'empty'", "'[1,2)'"),
-    "numrange": ("'[1.0,2]'", "'[1.00,2]'"), "nummultirange": ("'{[1.0,2]}'", "'{[1,2]}'"), "regclass": ("'pg_class'", "'pg_type'"),
-    "public.mood": ("'glad'", "NULL"), "public.mood[]": ("'{glad,\"so so\"}'", "'{}'"), "public.tags": ("'{a}'", "'{}'"),
-    "public.pair": ("'(1,\"x, y\")'", "'(1,)'"), "public.span": ("'[1.5,2]'", "NULL"), "public.positive": ("5", "6"),
+    "double precision": ("'-0'", "0"), "real": ("'1e-40'", "'NaN'"), "money": ("1.5", "2"),
+    "oid": ("4294967295", "1"), "text": ("e'\\x01\\x02\\n\\r\\t\\\\\"''{}[],'", "''"),
+    "varchar(3)": ("'é  '", "'é'"), "char(5)": ("'a'", "'b'"), "name": ("'a'", "'b'"), '"char"': ("'a'", "'b'"),
+    "bytea": ("'\\x00ff'", "'\\x00'"), "uuid": ("gen_random_uuid()", "NULL"),
+    "date": ("'0044-03-15 BC'", "'infinity'"), "time": ("'24:00'", "'00:00'"),
+    "timetz": ("'10:00+02'", "'08:00+00'"), "timestamp(3)": ("'-infinity'", "'2026-01-01'"),
+    "timestamptz": ("'0044-03-15 BC'", "'infinity'"), "interval": ("'30 days'", "'1 month'"),
+    "json": ("'{\"a\": 1,  \"a\":2}'", "'{\"a\":1}'"), "jsonb": ("'{\"a\": [1.0, null]}'", "'{\"a\": [1, null]}'"),
+    "jsonb[]": ("'{\"1.0\"}'", "'{\"1\"}'"), "jsonpath": ("'$.a'", "'$.b'"),
+    "text[]": ("'{a,NULL,\"NULL\",\"\"}'", "'[0:3]={a,NULL,NULL,\"\"}'"),
+    "integer[]": ("'{{1,2},{3,NULL}}'", "'{}'"), "inet": ("'1.2.3.4/24'", "'1.2.3.4'"),
+    "macaddr": ("'08:00:2b:01:02:03'", "NULL"), "bit varying": ("b'01'", "b'1'"), "point": ("'(1,2)'", "'(1,3)'"),
+    "box": ("'((1,2),(0,0))'", "'((2,1),(0,0))'"), "tsvector": ("'a b:2'", "'a'"), "tsquery": ("'a & b'", "'a'"),
+    "int4range": ("'empty'", "'[1,2)'"), "numrange": ("'[1.0,2]'", "'[1.00,2]'"),
+    "nummultirange": ("'{[1.0,2]}'", "'{[1,2]}'"), "regclass": ("'pg_class'", "'pg_type'"),
+    "public.mood": ("'glad'", "NULL"), "public.mood[]": ("'{glad,\"so so\"}'", "'{}'"),
+    "public.tags": ("'{a}'", "'{}'"), "public.pair": ("'(1,\"x, y\")'", "'(1,)'"),
+    "public.span": ("'[1.5,2]'", "NULL"), "public.positive": ("5", "6"),
 }  # fmt: skip
 OWN_TYPES = """
     CREATE TYPE public.mood AS ENUM ('so so', 'glad');
@@ -58,14 +63,11 @@ def test_values_of_every_type_come_back(change: str, way: str, trial: Trial) -> 
 
 
 def test_rows_and_sequences_come_back_into_the_tables_that_are_there(
-    trial: Trial, connection: postgres.Connection
+    trial: Trial, database: str, connection: postgres.Connection
 ) -> None:
     """Where the definitions are the same, only rows move: no table is made anew."""
     query = "SELECT oid, relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
-    execute(
-        connection.info.dsn,
-        EVERYTHING.replace("CREATE RULE quiet AS ON DELETE TO public.counts DO INSTEAD NOTHING;", ""),
-    )
+    execute(database, EVERYTHING + "DROP RULE quiet ON public.counts")  # no row could be taken away again
     before = connection.execute(query).fetchall()
     restored = trial("SELECT 1", CHANGED, "merge")
     assert connection.execute(query).fetchall() == before
@@ -73,31 +75,32 @@ def test_rows_and_sequences_come_back_into_the_tables_that_are_there(
     assert restored.dropped == ()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "CREATE TABLE public.more (id int)",
-        "ALTER TABLE public.parent ADD more int",
-        "DROP TABLE public.parent CASCADE",
-        "DROP TABLE public.rest",
-        "DROP FUNCTION public.twice CASCADE",
-        "ALTER TYPE public.mood ADD VALUE 'sad'",
-        "DROP INDEX public.by_code",
-        "COMMENT ON TABLE public.parent IS NULL",
-        "REVOKE ALL ON public.parent FROM pg_monitor",
-        "ALTER TABLE public.child DISABLE ROW LEVEL SECURITY",
-        "ALTER SEQUENCE public.down INCREMENT 1",
-        "CREATE FUNCTION public.more() RETURNS public.parent LANGUAGE sql AS 'SELECT NULL::public.parent'",
-        "CREATE DOMAIN public.more AS public.tags",
-        "DROP SCHEMA public CASCADE;\nCREATE SCHEMA public AUTHORIZATION pg_database_owner;\n"
-        "GRANT USAGE ON SCHEMA public TO PUBLIC;\nCOMMENT ON SCHEMA public IS 'standard public schema'",
-    ],
-)
-def test_definitions_come_back(change: str, trial: Trial, connection: postgres.Connection) -> None:
-    """Every kind of object is as it was, also after another one was added, changed or dropped."""
-    restored = trial(EVERYTHING, change if "DROP" in change else f"{CHANGED};\n{change}", "recreate")
+DEFINITIONS_CHANGED = {
+    "added": """
+        CREATE TABLE public.more (id int); ALTER TABLE public.parent ADD more int;
+        ALTER TYPE public.mood ADD VALUE 'sad';
+        CREATE FUNCTION public.more() RETURNS public.parent LANGUAGE sql AS 'SELECT NULL::public.parent';
+        CREATE DOMAIN public.more_tags AS public.tags; CREATE VIEW public.more_named AS SELECT * FROM public.named""",
+    "changed": """
+        COMMENT ON TABLE public.parent IS NULL; REVOKE ALL ON public.parent FROM pg_monitor;
+        ALTER TABLE public.child DISABLE ROW LEVEL SECURITY; ALTER SEQUENCE public.down INCREMENT 1 CACHE 1;
+        DROP INDEX public.by_code; ALTER TABLE public.parent ALTER t TYPE varchar;
+        ALTER TABLE public.parent RENAME number TO n""",
+    "dropped": """
+        DROP TABLE public.parent CASCADE; DROP TABLE public.rest; DROP FUNCTION public.twice CASCADE;
+        DROP AGGREGATE public.total(integer); DROP COLLATION public.plainly""",
+    "all dropped": """
+        DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+        GRANT USAGE ON SCHEMA public TO PUBLIC; COMMENT ON SCHEMA public IS 'standard public schema'""",
+}
+
+
+@pytest.mark.parametrize("what", DEFINITIONS_CHANGED)
+def test_definitions_come_back(what: str, trial: Trial, connection: postgres.Connection) -> None:
+    """Every kind of object is as it was, also after others were added, changed or dropped."""
+    restored = trial(EVERYTHING, CHANGED + DEFINITIONS_CHANGED[what], "recreate")
     assert connection.execute("SELECT * FROM public.on_kept").fetchone() == (3,)  # filled, not only defined
-    assert restored.dropped == (("more",) if "TABLE public.more" in change else ())
+    assert restored.dropped == (("more",) if what == "added" else ())
 
 
 @pytest.mark.parametrize(
@@ -120,7 +123,8 @@ def test_definitions_come_back(change: str, trial: Trial, connection: postgres.C
          "INSERT INTO public.u VALUES (1, 1);\nUPDATE public.t SET u = 1",
          "UPDATE public.t SET u = NULL;\nDELETE FROM public.u;\nDELETE FROM public.t"),
         ("CREATE TABLE public.t (id int PRIMARY KEY, at timestamptz);\n"
-         "CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN new.at := clock_timestamp(); RETURN new; END';\n"
+         "CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS"
+         " 'BEGIN new.at := clock_timestamp(); RETURN new; END';\n"
          "CREATE TRIGGER f BEFORE INSERT OR UPDATE ON public.t FOR EACH ROW EXECUTE FUNCTION public.f();\n"
          "INSERT INTO public.t VALUES (1)", "UPDATE public.t SET id = 2"),
         ("CREATE TABLE public.t (id int PRIMARY KEY);\nCREATE TABLE public.log (id int PRIMARY KEY);\n"
@@ -142,14 +146,11 @@ def test_identity_columns_that_are_no_key_do_not_stand_in_the_way(trial: Trial) 
 
 def test_another_schema_with_an_odd_name_comes_back(trial: Trial) -> None:
     """With its grants and its comment, and without a look at what is elsewhere."""
-    trial(
-        'CREATE SCHEMA "My ""Schema"" $1";\nCOMMENT ON SCHEMA "My ""Schema"" $1" IS \'x\';\n'
-        'GRANT USAGE ON SCHEMA "My ""Schema"" $1" TO pg_monitor;\nCREATE TABLE "My ""Schema"" $1".t (id int PRIMARY KEY);\n'
-        'CREATE TABLE public.t (id int);\nINSERT INTO public.t VALUES (1);\nINSERT INTO "My ""Schema"" $1".t VALUES (1)',
-        'DROP SCHEMA "My ""Schema"" $1" CASCADE',
-        "recreate",
-        'My "Schema" $1',
-    )
+    setup = """CREATE SCHEMA "My ""Schema"" $1"; COMMENT ON SCHEMA "My ""Schema"" $1" IS 'x';
+        GRANT USAGE ON SCHEMA "My ""Schema"" $1" TO pg_monitor;
+        CREATE TABLE "My ""Schema"" $1".t (id int PRIMARY KEY); CREATE TABLE public.t (id int);
+        INSERT INTO public.t VALUES (1); INSERT INTO "My ""Schema"" $1".t VALUES (1)"""
+    trial(setup, 'DROP SCHEMA "My ""Schema"" $1" CASCADE', "recreate", 'My "Schema" $1')
 
 
 def test_a_backup_is_of_one_moment(database: str, tmp_path: Path) -> None:
@@ -200,11 +201,8 @@ def test_a_restore_that_fails_late_changes_nothing(database: str, tmp_path: Path
     backup = back_up(database, tmp_path)
     execute(database, CHANGED + ";\nCREATE TABLE public.more ()")
     before = dumped(database)
-    opened = backups.opened(tmp_path, backup.id)
-    definitions = {**opened.header["definitions"], "post_data": "SELECT 1 / 0"}
-    state = restore.State(
-        definitions, opened.tables, opened.header["sequences"], lambda table: backups.rows(opened, table)
-    )
+    state = state_of(backups.opened(tmp_path, backup.id))
+    state = replace(state, definitions={**(state.definitions or {}), "post_data": "SELECT 1 / 0"})
     with (
         postgres.connect(database, name="test") as connection,
         pytest.raises(psycopg.errors.DivisionByZero),
@@ -219,17 +217,16 @@ def test_a_lock_that_is_not_given_is_no_reason_to_make_tables_anew(database: str
     execute(database, "CREATE TABLE public.t (id int PRIMARY KEY);\nINSERT INTO public.t VALUES (1)")
     backup = back_up(database, tmp_path)
     execute(database, "DELETE FROM public.t")
-    opened = backups.opened(tmp_path, backup.id)
-    state = restore.State(opened.header["definitions"], opened.tables, {}, lambda table: backups.rows(opened, table))
-    with postgres.connect(database, name="other") as other, other.transaction():
+    state = state_of(backups.opened(tmp_path, backup.id))
+    with (
+        postgres.connect(database, name="other") as other,
+        other.transaction(),
+        postgres.connect(database, name="test") as connection,
+    ):
         other.execute("LOCK TABLE public.t IN SHARE MODE")
-        with (
-            postgres.connect(database, name="test") as connection,
-            pytest.raises(psycopg.errors.LockNotAvailable),
-            connection.transaction(),
-        ):
-            connection.execute("SET LOCAL lock_timeout = '50ms'")
-            restore.restore(connection, "public", state, opened.header["definitions"])
+        connection.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable), connection.transaction():
+            restore.restore(connection, "public", state, state.definitions)
 
 
 def test_a_pg_dump_that_fails_has_a_name_and_shows_no_password(database: str) -> None:

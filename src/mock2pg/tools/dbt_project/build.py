@@ -1,0 +1,119 @@
+"""dbt in this process: parses the project, builds the models and runs their tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from mock2pg.contracts import Table
+from mock2pg.errors import InternalError, LoadFailed
+from mock2pg.tools.dbt_project import target_tables
+from mock2pg.tools.dbt_project.source_tables import sources
+
+_SAFE = re.compile(
+    r'violates [a-z -]+ constraint "[^"]*"|could not create unique index "[^"]*"|null value in column "[^"]*"'
+    r'|[a-z]+ "[a-z0-9_.]+" does not exist'
+)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build did. models, tests: how many of each ran."""
+
+    models: int
+    tests: int
+
+
+class DbtProject:
+    """dbt in this process, on one database. `target` holds its artefacts, without any value that a database quoted."""
+
+    def __init__(self, project: Path, target: Path, connection: Mapping[str, str], cache: Path) -> None:
+        self.project, self.target, self.connection = project, target, connection
+        self.parsed = cache / "dbt_partial_parse.msgpack"  # spares two seconds when nothing in the project changed
+        self._manifest: Any = None
+
+    def tables(self) -> tuple[Table, ...]:
+        """The target tables by their contracts, parents before children."""
+        if self._manifest is None:
+            known = ["--partial-parse-file-path", str(self.parsed)] if self.parsed.exists() else []
+            self._manifest = self._invoke("parse", *known).result
+            self._keep_parsed()
+        nodes = json.loads((self.target / "manifest.json").read_text(encoding="utf-8"))["nodes"]
+        models = {key: node for key, node in nodes.items() if node["resource_type"] == "model"}
+        staged = {table.name: table for table in sources(self.project)}
+        found = [
+            target_tables.table(node, staged)
+            for node in models.values()
+            if node["config"].get("contract", {}).get("enforced") and node["config"]["materialized"] == "table"
+        ]
+        return target_tables.ordered(found)
+
+    def build(self, *arguments: str) -> Built:
+        """Build every model and run every data test. Raises LoadFailed naming what failed."""
+        self.tables()
+        outcome = self._invoke("build", "--exclude-resource-type", "unit_test", *arguments)
+        results = list(getattr(outcome.result, "results", ()))
+        for file in self.target.iterdir():  # run_results.json quotes what the database said; the rest nobody reads
+            if file.is_file() and file.name != "manifest.json":
+                file.unlink()
+        failed = [result for result in results if str(result.status) in ("error", "fail", "runtime error")]
+        if failed or not outcome.success:
+            lines = [f"  {result.node.name}: {_reason(result)}" for result in failed]
+            raise LoadFailed("\n".join(["dbt did not build what the contracts say:", *lines]))
+        kinds = [str(result.node.resource_type) for result in results]
+        return Built(sum(kind.endswith("model") for kind in kinds), sum(kind.endswith("test") for kind in kinds))
+
+    def _keep_parsed(self) -> None:
+        fresh = self.target / "partial_parse.msgpack"
+        if not fresh.exists():  # dbt found nothing that changed
+            return
+        self.parsed.parent.mkdir(parents=True, exist_ok=True)
+        aside = self.parsed.with_name(f"{self.parsed.name}.{os.getpid()}")
+        shutil.move(fresh, aside)
+        aside.replace(self.parsed)
+
+    def _invoke(self, command: str, *arguments: str) -> Any:
+        from dbt.cli.main import dbtRunner
+
+        options = ["--project-dir", self.project, "--profiles-dir", self.project, "--target-path", self.target,
+                   "--log-path", self.target, "--log-level", "none", "--log-level-file", "none", "--no-use-colors",
+                   "--no-version-check"]  # fmt: skip
+        with _environment(self.connection), redirect_stdout(StringIO()):
+            outcome = dbtRunner(manifest=self._manifest).invoke([command, *map(str, options), *arguments])
+        if outcome.exception is not None or (command == "parse" and not outcome.success):
+            raise InternalError(f"dbt {command} failed: {_first_line(outcome.exception)}") from outcome.exception
+        return outcome
+
+
+def _reason(result: Any) -> str:
+    """Why a node failed, out of what cannot be a value of the data."""
+    found = _SAFE.search(str(result.message or ""))
+    if found:
+        return found[0]
+    if result.failures:
+        return f"{result.failures} rows fail"
+    return f"{result.status!s} in {result.node.original_file_path}"
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).strip().split("\n", 1)[0] if error else "see the model files"
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """dbt's profile reads the environment; ours is put back as it was."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,107 @@
+"""What the contracts of the dbt models say of the target tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mock2pg.contracts import Column, ForeignKey, SourceTable, Table
+from mock2pg.encoding import KINDS
+from mock2pg.errors import InternalError
+
+_SPELLINGS = {"time without time zone": "time", "int": "integer", "int4": "integer", "float8": "double precision",
+              "bool": "boolean", "character varying": "text", "varchar": "text"}  # fmt: skip
+
+
+def table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
+    name, meta = node["name"], node["config"].get("meta", {})
+    source = staged.get(meta.get("source", name))
+    places = {_snake(column.name): column.name for column in source.columns} if source else {}
+    columns = []
+    for column in node["columns"].values():
+        own = {**column.get("meta", {}), **column.get("config", {}).get("meta", {})}
+        data_type = _SPELLINGS.get(column["data_type"].lower(), column["data_type"].lower())
+        if data_type not in KINDS:
+            raise InternalError(f"{name}.{column['name']}: data_type {data_type} is not one of {', '.join(KINDS)}")
+        kinds = {constraint["type"] for constraint in column["constraints"]}
+        origin = own.get("source", places.get(column["name"]))
+        if source and origin is None and not own.get("derived"):
+            raise InternalError(
+                f"{name}.{column['name']} comes from no staged column",
+                hint="Say why in the model's YAML: config.meta.derived, or name the column: config.meta.source.",
+            )
+        columns.append(
+            Column(
+                column["name"],
+                data_type,
+                bool(kinds & {"not_null", "primary_key"}),
+                origin,
+                own.get("derived"),
+            )
+        )
+    return _constrained(
+        Table(
+            name=name,
+            columns=tuple(columns),
+            primary_key=(),
+            source=source.name if source else None,
+            publish=meta.get("publish", "merge"),
+            database_columns=tuple(meta.get("database_columns", {}).items()),
+        ),
+        node,
+    )
+
+
+def _constrained(table: Table, node: Mapping[str, Any]) -> Table:
+    constraints = list(node["constraints"]) + [
+        {**constraint, "columns": [column["name"]]}
+        for column in node["columns"].values()
+        for constraint in column["constraints"]
+    ]
+    by_kind: dict[str, list[Mapping[str, Any]]] = {}
+    for constraint in constraints:
+        by_kind.setdefault(constraint["type"], []).append(constraint)
+    keys = by_kind.get("primary_key", [])
+    if len(keys) != 1:
+        raise InternalError(f"{table.name}: its contract needs one primary key")
+    return Table(
+        **{
+            **{name: getattr(table, name) for name in table.__dataclass_fields__},
+            "primary_key": tuple(keys[0]["columns"]),
+            "uniques": tuple(tuple(unique["columns"]) for unique in by_kind.get("unique", ())),
+            "checks": tuple(
+                (check.get("name") or f"{table.name}_check{n}", check["expression"])
+                for n, check in enumerate(by_kind.get("check", ()), 1)
+            ),
+            "foreign_keys": tuple(
+                ForeignKey(
+                    tuple(key["columns"]),
+                    _referred(key["to"]),
+                    tuple(key["to_columns"]),
+                    key.get("expression") or node["config"].get("meta", {}).get("on_delete", ""),
+                )
+                for key in by_kind.get("foreign_key", ())
+            ),
+        }
+    )
+
+
+def _referred(to: str) -> str:
+    """The table that a reference names: `ref('a_table')` when parsed, `"db"."schema"."a_table"` when compiled."""
+    found = re.search(r"""ref\(\s*['"]([^'"]+)['"]\s*\)""", to)
+    return found[1] if found else to.rpartition(".")[2].strip('"')
+
+
+def ordered(tables: Sequence[Table]) -> tuple[Table, ...]:
+    waiting, ordered = sorted(tables, key=lambda table: table.name), list[Table]()
+    while waiting:
+        names = {table.name for table in waiting}
+        ready = [t for t in waiting if not {key.parent for key in t.foreign_keys} - {t.name} & names] or waiting[:1]
+        ordered += ready
+        waiting = [table for table in waiting if table not in ready]
+    return tuple(ordered)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
