@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -220,13 +220,9 @@ def start(as_json: bool) -> None:
 
     Example: mock2pg server start
     """
-    from mock2pg.service import EMBEDDED_DATABASE
-    from mock2pg.tools.postgres import ensure_database
-    from mock2pg.tools.server import Server
+    from mock2pg.service import start_embedded
 
-    embedded = Server(settings.load().postgres_dir)
-    ensure_database(embedded.start(), EMBEDDED_DATABASE)
-    url = embedded.url(EMBEDDED_DATABASE)
+    url = start_embedded(settings.load())
     click.echo(json.dumps({"success": True, "url": url}) if as_json else url)
 
 
@@ -251,9 +247,12 @@ def status(as_json: bool) -> None:
 
     Example: mock2pg server status
     """
+    from mock2pg.service import EMBEDDED_DATABASE
     from mock2pg.tools.server import Server
 
-    found = Server(settings.load().postgres_dir).status()
+    embedded = Server(settings.load().postgres_dir)
+    found = embedded.status()
+    found = replace(found, url=found.url and embedded.url(EMBEDDED_DATABASE))
     if as_json:
         click.echo(json.dumps(asdict(found), default=str))
     elif found.running:

@@ -101,9 +101,7 @@ class MigrationService:
     def url(self) -> str:
         """The target's connection string; the embedded server is started when DATABASE_URL is unset."""
         if self._settings.database_url is None:
-            started = Server(self._settings.postgres_dir).start()
-            postgres.ensure_database(started, EMBEDDED_DATABASE)
-            return Server(self._settings.postgres_dir).url(EMBEDDED_DATABASE)
+            return start_embedded(self._settings)
         return self._settings.url
 
     def _run(
@@ -223,6 +221,17 @@ def _errors(run: Run) -> tuple[ValidationError, ...]:
         return tuple(ValidationError(**error) for error in run.read("errors.json")["errors"])
     except FileNotFoundError:
         return ()
+
+
+def start_embedded(settings: Settings) -> str:
+    """Start the embedded server unless it runs; returns the URL of its database, which is made if need be."""
+    server = Server(settings.postgres_dir)
+    url = server.url(EMBEDDED_DATABASE)
+    ran = server.status().running
+    postgres.ensure_database(server.start(), EMBEDDED_DATABASE)
+    if not ran:
+        log.log.info("🐘 Started PostgreSQL %s: %s", server.status().version, url)
+    return url
 
 
 @contextmanager
