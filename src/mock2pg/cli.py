@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mock2pg import settings
-from mock2pg.errors import InternalError, Interrupted, Mock2pgError, ScenarioFailed, UsageError, ValidationError, traced
+from mock2pg.errors import InternalError, Interrupted, Mock2pgError, ScenarioFailed, UsageError, traced
+from mock2pg.terminal import show
 
 if TYPE_CHECKING:
-    from mock2pg.results import MigrationResult
     from mock2pg.service import MigrationService
-
-_SHOWN = 50  # rows that break a rule, on the terminal; errors.json and the report have them all
 
 
 def _service() -> MigrationService:
@@ -84,7 +82,7 @@ def migrate(source: Path | None, as_json: bool) -> None:
 
     Example: mock2pg migrate ../frontend/src/mocks
     """
-    _show(_service().migrate_all_data(source), as_json)
+    show(_service().migrate_all_data(source), as_json)
 
 
 @command.command()
@@ -94,7 +92,7 @@ def verify(as_json: bool) -> None:
 
     Example: mock2pg verify --json
     """
-    _show(_service().verify(), as_json)
+    show(_service().verify(), as_json)
 
 
 @command.command()
@@ -104,7 +102,7 @@ def backup(as_json: bool) -> None:
 
     Example: mock2pg backup
     """
-    _show(_service().take_backup(), as_json)
+    show(_service().take_backup(), as_json)
 
 
 @command.command()
@@ -137,7 +135,7 @@ def rollback(backup_id: str, as_json: bool) -> None:
     """
     if not backup_id:
         raise UsageError("no backup is named", hint="make rollback ID=backup-...; `make backups` lists them.")
-    _show(_service().rollback(backup_id), as_json)
+    show(_service().rollback(backup_id), as_json)
 
 
 @command.command("test-migration")
@@ -259,50 +257,3 @@ def status(as_json: bool) -> None:
         click.echo(f"PostgreSQL {found.version} is running (pid {found.pid}) in {found.home}\n{found.url}")
     else:
         click.echo(f"not running; its data is kept in {found.home}")
-
-
-def _show(result: MigrationResult, as_json: bool) -> None:
-    """The end of a run: what it came to, and where the report lies. Exits with the error's code."""
-    if as_json:
-        click.echo(json.dumps(result.as_dict(), ensure_ascii=False, indent=2, default=str))
-    else:
-        _show_errors(result)
-        _show_tables(result)
-        click.secho(("✔ " if result.success else "✘ ") + result.message, fg="green" if result.success else "red")
-        if result.error and result.error.hint:
-            click.echo(result.error.hint)
-        if result.report.exists():
-            click.echo(f"Report: {result.report}")
-    if result.error:
-        if click.get_current_context().obj:
-            click.echo(traced(result.error), err=True)
-        sys.exit(result.error.code)
-
-
-def _show_errors(result: MigrationResult) -> None:
-    critical = [error for error in result.errors if error.severity == "critical"]
-    warnings = [error for error in result.errors if error.severity != "critical"]
-    for colour, found in (("red", critical), ("yellow", warnings)):
-        for error in found[:_SHOWN]:
-            click.secho(_line(error), fg=colour)
-        if len(found) > _SHOWN:
-            click.echo(f"... and {len(found) - _SHOWN} more in {result.report.parent / 'errors.json'}")
-
-
-def _line(error: ValidationError) -> str:
-    return str(error) if error.severity == "critical" else f"warning: {error}"
-
-
-def _show_tables(result: MigrationResult) -> None:
-    published = result.summary.get("publish") or result.summary.get("rollback")
-    if not published or not published.get("tables"):
-        return
-    columns = ("before", "after", "inserted", "updated", "deleted", "unchanged")
-    width = max(len(name) for name in published["tables"])
-    click.echo("".join([f"{'table':<{width}}", *(f"{name:>11}" for name in columns)]))
-    sums = dict.fromkeys(columns, 0)
-    for name, table in published["tables"].items():
-        click.echo("".join([f"{name:<{width}}", *(f"{table[column]:>11,}" for column in columns)]))
-        sums = {column: sums[column] + table[column] for column in columns}
-    click.echo("".join([f"{'all':<{width}}", *(f"{sums[column]:>11,}" for column in columns)]))
-    click.echo(", ".join(f"{sums[column]} {column}" for column in ("inserted", "updated", "deleted")))

@@ -1,0 +1,60 @@
+"""What a person sees at the end of a run."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from mock2pg.errors import ValidationError, traced
+from mock2pg.results import MigrationResult
+
+_SHOWN = 50  # rows that break a rule; errors.json and the report have them all
+
+
+def show(result: MigrationResult, as_json: bool) -> None:
+    """The end of a run: what it came to, and where the report lies. Exits with the error's code."""
+    if as_json:
+        click.echo(json.dumps(result.as_dict(), ensure_ascii=False, indent=2, default=str))
+    else:
+        _errors(result)
+        _tables(result)
+        click.secho(("✔ " if result.success else "✘ ") + result.message, fg="green" if result.success else "red")
+        if result.error and result.error.hint:
+            click.echo(result.error.hint)
+        if result.report.exists():
+            click.echo(f"Report: {result.report}")
+    if result.error:
+        if click.get_current_context().obj:
+            click.echo(traced(result.error), err=True)
+        sys.exit(result.error.code)
+
+
+def _errors(result: MigrationResult) -> None:
+    critical = [error for error in result.errors if error.severity == "critical"]
+    warnings = [error for error in result.errors if error.severity != "critical"]
+    for colour, found in (("red", critical), ("yellow", warnings)):
+        for error in found[:_SHOWN]:
+            click.secho(_line(error), fg=colour)
+        if len(found) > _SHOWN:
+            click.echo(f"... and {len(found) - _SHOWN} more in {result.report.parent / 'errors.json'}")
+
+
+def _line(error: ValidationError) -> str:
+    return str(error) if error.severity == "critical" else f"warning: {error}"
+
+
+def _tables(result: MigrationResult) -> None:
+    published = result.summary.get("publish") or result.summary.get("rollback")
+    if not published or not published.get("tables"):
+        return
+    columns = ("before", "after", "inserted", "updated", "deleted", "unchanged")
+    width = max(len(name) for name in published["tables"])
+    click.echo("".join([f"{'table':<{width}}", *(f"{name:>11}" for name in columns)]))
+    sums = dict.fromkeys(columns, 0)
+    for name, table in published["tables"].items():
+        click.echo("".join([f"{name:<{width}}", *(f"{table[column]:>11,}" for column in columns)]))
+        sums = {column: sums[column] + table[column] for column in columns}
+    click.echo("".join([f"{'all':<{width}}", *(f"{sums[column]:>11,}" for column in columns)]))
+    click.echo(", ".join(f"{sums[column]} {column}" for column in ("inserted", "updated", "deleted")))
