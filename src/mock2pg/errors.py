@@ -205,7 +205,8 @@ def scrubbed(message: str) -> str:
         end = next((stop for start, stop in names if start == quote.start()), None)
         if end is None:
             last = max(text.rfind('"'), text.rfind("'")) + 1
-            rest = "" if "\n" in text[quote.start() : last] else text[last:]
+            closed = last > quote.end() and "\n" not in text[quote.start() : last]
+            rest = text[last:] if closed else ""
             text = f"{text[: quote.start()]}(a value){rest}"
             break
         at = end

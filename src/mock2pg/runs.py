@@ -92,7 +92,10 @@ class Run:
 
     def results(self) -> list[StepResult]:
         """The results of all steps that ran, in the order in which they started."""
-        found = [StepResult(**json.loads(file.read_text())) for file in (self.folder / "steps").glob("*.json")]
+        found = [
+            StepResult(**json.loads(file.read_text(encoding="utf-8")))
+            for file in (self.folder / "steps").glob("*.json")
+        ]
         return sorted(found, key=lambda result: result.started_at)
 
 
@@ -111,15 +114,14 @@ def new_run(settings: Settings, source: Path | Mapping[str, Any] | None = None) 
 
 def open_run(settings: Settings, run_id: str | None = None) -> Run:
     """A run that exists: by id, or the newest. Raises UsageError."""
-    if run_id is None:
-        newest = max((run.id for run in all_runs(settings)), default=None)
-        if newest is None:
-            raise UsageError("there is no run yet", hint="Run `make migrate` first.")
-        run_id = newest
-    run = Run(run_id, settings)
-    if Path(run_id).name != run_id or not (run.folder / "record.json").exists():
+    found = {run.id: run for run in all_runs(settings)}
+    if run_id == "latest":  # the link that every run leaves
+        run_id = (settings.runs_dir / run_id).resolve().name
+    if run_id is None and not found:
+        raise UsageError("there is no run yet", hint="Run `make migrate` first.")
+    if run_id is not None and run_id not in found:
         raise UsageError(f"there is no run {run_id}", hint="The folders in runs/ are the runs there are.")
-    return run
+    return found[run_id or max(found)]
 
 
 def all_runs(settings: Settings) -> Iterator[Run]:

@@ -119,12 +119,20 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """The same settings as environment variables, for a process that we start."""
         values = {}
-        for name, field in type(self).model_fields.items():
+        for name in type(self).model_fields:
             value = getattr(self, name)
             if value is not None:
-                key = field.validation_alias or f"MIGRATION_{name.upper()}"
-                values[str(key)] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+                text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+                values[_variable(name)] = text
         return values
+
+
+def _variable(field: str) -> str:
+    """The environment variable of a field."""
+    declared = Settings.model_fields.get(field)
+    if declared is None:  # pydantic names a field that has an alias by that
+        return field
+    return str(declared.validation_alias or f"MIGRATION_{field.upper()}")
 
 
 def inherited() -> dict[str, str]:
@@ -137,7 +145,9 @@ def load(**overrides: object) -> Settings:
     project = Path(str(overrides.get("project") or os.environ.get("MIGRATION_PROJECT") or REPOSITORY))
     try:
         return Settings(_env_file=project / ".env", **overrides)  # type: ignore[arg-type]
+    except UnicodeDecodeError:
+        raise UsageError(f"{project / '.env'} is not UTF-8", hint="Save it as UTF-8.") from None
     except ValidationError as error:
         # pydantic's own text quotes the value, and a value may be a credential
-        names = ", ".join(str(fault["loc"][0]) for fault in error.errors())
+        names = ", ".join(_variable(str(fault["loc"][0])) for fault in error.errors())
         raise UsageError(f"a setting is not valid: {names}", hint="docs/settings.md lists what each takes.") from None

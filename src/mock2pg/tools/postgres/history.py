@@ -39,7 +39,7 @@ def record(
     version: str,
 ) -> None:
     """Add the run's row; the table is made when it is not there yet."""
-    connection.execute(resources.files("mock2pg").joinpath("history.sql").read_text())
+    connection.execute(resources.files("mock2pg").joinpath("history.sql").read_text(encoding="utf-8"))
     connection.execute(
         "INSERT INTO mock2pg.runs (run_id, command, operator, started_at, target_schema, published_run, input_sha256,"
         " backup_id, tables, version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",

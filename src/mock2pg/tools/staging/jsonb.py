@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any
 
 _WHOLE, _FRACTION = 131072, 16383  # the digits that PostgreSQL's numeric holds before and after the point
@@ -27,30 +28,39 @@ def jsonb_text(row: str, steps: Sequence[str]) -> str | None:
 
 @lru_cache(maxsize=8)  # the elements of one array come from one row
 def _parsed(row: str) -> Any:
-    return json.loads(row, parse_float=Decimal, parse_int=Decimal, object_pairs_hook=_Pairs)
+    return json.loads(row, parse_float=Decimal, parse_int=Decimal, object_pairs_hook=_object)
 
 
-class _Pairs(dict[str, Any]):
-    """An object that remembers whether a key stood twice in it."""
+class _Repeated(dict[str, Any]):
+    """An object in which a key stood twice."""
 
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        super().__init__(pairs)
-        self.repeated = len(self) < len(pairs)
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _Repeated(found)
 
 
 def _jsonb(value: Any) -> str:
-    if isinstance(value, _Pairs):
-        if value.repeated:
-            raise ValueError("jsonb would keep one of them")
-        ordered = sorted(value.items(), key=lambda pair: (len(pair[0].encode()), pair[0].encode()))
-        return "{" + ", ".join(f"{_jsonb(key)}: {_jsonb(item)}" for key, item in ordered) + "}"
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("jsonb holds no such character")
+        return encode_basestring(value)
+    if isinstance(value, _Repeated):
+        raise ValueError("jsonb would keep one of the values")
+    if isinstance(value, dict):
+        ordered = sorted(value, key=_key_order) if len(value) > 1 else value
+        return "{" + ", ".join([f"{_jsonb(key)}: {_jsonb(value[key])}" for key in ordered]) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_jsonb(item) for item in value) + "]"
+        return "[" + ", ".join([_jsonb(item) for item in value]) + "]"
     if isinstance(value, Decimal):
         exponent = value.as_tuple().exponent
         if value.adjusted() >= _WHOLE or not -_FRACTION <= int(exponent) <= _WHOLE:
             raise ValueError("jsonb holds no such number")
         return format(abs(value) if value == 0 else value, "f")
-    if isinstance(value, str) and "\0" in value:
-        raise ValueError("jsonb holds no such character")
-    return json.dumps(value, ensure_ascii=False)
+    return {True: "true", False: "false", None: "null"}[value]
+
+
+def _key_order(key: str) -> tuple[int, bytes]:
+    """Shorter keys first, as PostgreSQL keeps them."""
+    text = key.encode()
+    return len(text), text

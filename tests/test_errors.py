@@ -1,0 +1,133 @@
+"""The error tree: every failure has a name, an exit code and a next step, and quotes no value."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from mock2pg import errors
+from mock2pg.errors import (
+    CheckFailed,
+    InternalError,
+    LoadFailed,
+    Mock2pgError,
+    ValidationError,
+    from_dict,
+    scrubbed,
+    traced,
+)
+
+CANARY = "Canary7291"
+
+
+def kinds(root: type[Mock2pgError] = Mock2pgError) -> list[type[Mock2pgError]]:
+    return [
+        root,
+        *(kind for child in root.__subclasses__() if child.__module__ == errors.__name__ for kind in kinds(child)),
+    ]
+
+
+ALL = kinds()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_an_error_of_another_process_is_the_same_error(kind: type[Mock2pgError]) -> None:
+    """What a step recorded as JSON comes back with its class, text, hint and code."""
+    for hint in (None, "", "Do this."):
+        first = kind("it went 'wrong'\nin two lines", hint=hint)
+        second = from_dict(json.loads(json.dumps(first.as_dict())))
+        assert type(second) is kind
+        assert (second.message, second.hint, second.code) == (first.message, first.hint, first.code)
+        assert str(second) == "it went 'wrong'\nin two lines"
+        assert second.as_dict() == first.as_dict()
+
+
+def test_a_failed_check_keeps_its_rows() -> None:
+    """Every listed row survives the way through a record."""
+    rows = (
+        ValidationError("a", "é", "n[2].status", "must be x", "critical", "rule", 3),
+        ValidationError("a", None, "*", "must have rows", "warning"),
+    )
+    again = from_dict(json.loads(json.dumps(CheckFailed("2 errors", rows).as_dict())))
+    assert isinstance(again, CheckFailed)
+    assert again.errors == rows
+
+
+def test_an_error_of_a_later_version_is_an_internal_one() -> None:
+    """A name that is not known here is not lost."""
+    again = from_dict({"name": "Unheard", "code": 99, "message": "what", "hint": "how"})
+    assert (type(again), again.message, again.hint) == (InternalError, "what", "how")
+
+
+def test_codes_tell_errors_apart_and_the_tree_above_them_is_right() -> None:
+    """Each class has an exit code of its own, a hint but where each message brings one, and its line in the tree."""
+    assert len({kind.code for kind in ALL}) == len(ALL)
+    assert all(0 < kind.code < 256 for kind in ALL)
+    drawn = dict(re.findall(r"^[│ ]*[├└]?─* ?(\w+) +(\d+)  ", errors.__doc__ or "", re.MULTILINE))
+    assert drawn == {kind.__name__: str(kind.code) for kind in ALL if kind is not Mock2pgError}
+    assert {kind.__name__ for kind in ALL if not kind.hint} <= {"Mock2pgError", "UsageError"}
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValidationError("a", "17", "name", "is required", row=3), "a[17].name: is required"),
+        (ValidationError("a", None, "name", "is required", row=3), "a[row 3].name: is required"),
+        (ValidationError("a", "", "n[2].x", "is required", row=3), "a[].n[2].x: is required"),
+        (ValidationError("a", None, "*", "must have rows"), "a: must have rows"),
+    ],
+)
+def test_a_broken_rule_is_a_line_that_finds_the_row(error: ValidationError, text: str) -> None:
+    """The entity, the row by id or by place, the field, and what it must be."""
+    assert str(error) == text
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ('duplicate key violates unique constraint "t_pkey"', 'duplicate key violates unique constraint "t_pkey"'),
+        ('null value in column "a" of relation "b" violates not-null constraint',
+         'null value in column "a" of relation "b" violates not-null constraint'),
+        ('relation "app.x" does not exist\nLINE 1: SELECT \'Canary7291\'', 'relation "app.x" does not exist'),
+        ('insert on table "t" violates foreign key constraint "c"\nDETAIL:  Key (a)=(Canary7291) is not present',
+         'insert on table "t" violates foreign key constraint "c"'),
+        ("Key (email)=(Canary7291) already exists.", "Key (a value) already exists."),
+        ("Key (a, b)=(Canary7291, (Canary7291)) already exists.", "Key (a value) already exists."),
+        ('invalid input syntax for type date: "Canary7291"', "invalid input syntax for type date: (a value)"),
+        ('value "Canary7291" is out of range for type integer', "value (a value) is out of range for type integer"),
+        ('invalid input value for enum app.mood: "Canary7291"', "invalid input value for enum app.mood: (a value)"),
+        ("Could not convert string 'Canary7291' to INT32", "Could not convert string (a value) to INT32"),
+        ('type integer: "x"Canary7291"y"', "type integer: (a value)"),
+        ('type integer: "say "hello" to Canary7291"', "type integer: (a value)"),
+        ('type integer: "Canary7291\nCanary7291" LINE', "type integer: (a value)"),
+        ('type integer: "Canary7291', "type integer: (a value)"),
+        ('type integer: "table "Canary7291" is"', "type integer: (a value)"),
+        ("string 'O'Canary7291 \"x\" Canary7291' to", "string (a value) to"),
+        ('column "a" is of type integer: "Canary7291"', 'column "a" is of type integer: (a value)'),
+        ('no such column "Canary7291\n" here', "no such column (a value)"),
+        ("  syntax error  \n", "syntax error"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_a_databases_message_loses_the_values_and_keeps_the_names(said: str, kept: str) -> None:
+    """Whatever a value looks like, be it a name, a quote or a line break, nothing of it is kept."""
+    assert scrubbed(said) == kept
+    assert CANARY not in kept
+
+
+def test_a_traceback_shows_ours_and_hides_theirs() -> None:
+    """Where it happened, all the way down; the texts of others' errors may quote a value and are left out."""
+    try:
+        try:
+            raise ValueError(CANARY)
+        except ValueError as error:
+            raise LoadFailed("a model failed") from error
+    except LoadFailed as error:
+        text = traced(error)
+    lines = text.splitlines()
+    assert lines[0] == "LoadFailed: a model failed"
+    assert "ValueError" in lines
+    assert f"{__file__}:" in text
+    assert CANARY not in text

@@ -1,0 +1,171 @@
+"""Settings: where they come from, and that a bad one is named and never quoted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pydantic
+import pytest
+
+from mock2pg import settings as settings_module
+from mock2pg.errors import UsageError
+from mock2pg.settings import REPOSITORY, Settings, load
+
+CANARY = "Canary7291"
+
+VARIABLES = {
+    "DATABASE_URL": ("database_url", f"postgresql://u:{CANARY}@h/db"),
+    "MIGRATION_SCHEMA": ("target_schema", "app"),
+    "MIGRATION_SOURCE": ("source", Path("other data")),
+    "MIGRATION_POSTGRES": ("postgres", Path("/srv/pg")),
+    "MIGRATION_MAX_ERRORS_PER_RULE": ("max_errors_per_rule", 7),
+    "MIGRATION_LOG_LEVEL": ("log_level", "warning"),
+    "DEBUG": ("debug", "migration:*"),
+    "MIGRATION_OPERATOR": ("operator", "Zoë 'O'Neil'"),
+    "MIGRATION_LOCK_TIMEOUT": ("lock_timeout", "500ms"),
+}
+
+
+def value(settings: Settings, field: str) -> object:
+    found = getattr(settings, field)
+    return found.get_secret_value() if isinstance(found, pydantic.SecretStr) else found
+
+
+def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each field has its variable, and the table above has each field."""
+    for name, (_, given) in VARIABLES.items():
+        monkeypatch.setenv(name, str(given))
+    monkeypatch.setenv("MIGRATION_PROJECT", str(tmp_path))
+    settings = load()
+    assert {field: value(settings, field) for field, _ in VARIABLES.values()} == dict(VARIABLES.values())
+    assert settings.project == tmp_path
+    assert {field for field, _ in VARIABLES.values()} | {"project"} == set(Settings.model_fields)
+
+
+def test_without_any_variable_the_defaults_hold(tmp_path: Path) -> None:
+    """Nothing needs to be set; the target is then not known here."""
+    settings = load(project=tmp_path)
+    assert (settings.database_url, settings.target_schema, settings.max_errors_per_rule) == (None, "public", 100)
+    assert settings.operator
+    assert not settings.verbose
+    with pytest.raises(UsageError, match="DATABASE_URL is not set"):
+        settings.url  # noqa: B018
+    assert Settings.model_fields["project"].default == REPOSITORY
+
+
+def test_the_project_has_an_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """.env of the project is read; the environment wins over it, and what is given in Python over both."""
+    (tmp_path / ".env").write_text("MIGRATION_OPERATOR=\"Zoë\"\nDATABASE_URL='postgresql://file'\nOTHER=1\n# a note\n")
+    settings = load(project=tmp_path)
+    assert (settings.operator, settings.url) == ("Zoë", "postgresql://file")
+    monkeypatch.setenv("MIGRATION_PROJECT", str(tmp_path))
+    assert load().operator == "Zoë"
+    monkeypatch.setenv("MIGRATION_OPERATOR", "environment")
+    assert load(project=tmp_path).operator == "environment"
+    assert load(project=tmp_path, operator="Python").operator == "Python"
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`DATABASE_URL= make migrate` starts the embedded server; it does not write to whatever libpq finds."""
+    for name in [*VARIABLES, "MIGRATION_PROJECT"]:
+        monkeypatch.setenv(name, "")
+    settings = load(project=tmp_path)
+    assert (settings.database_url, settings.target_schema, settings.max_errors_per_rule) == (None, "public", 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("MIGRATION_MAX_ERRORS_PER_RULE", CANARY),
+        ("MIGRATION_MAX_ERRORS_PER_RULE", "0"),
+        ("MIGRATION_LOG_LEVEL", CANARY),
+        ("MIGRATION_LOCK_TIMEOUT", f"2s; DROP TABLE {CANARY}"),
+        ("MIGRATION_LOCK_TIMEOUT", "soon"),
+        ("MIGRATION_SCHEMA", "mock2pg_next"),
+        ("MIGRATION_SCHEMA", "mock2pg"),
+        ("MIGRATION_SCHEMA", "pg_catalog"),
+        ("MIGRATION_SCHEMA", "information_schema"),
+    ],
+)
+def test_a_bad_value_is_named_and_not_quoted(
+    name: str, given: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The message names the variable as the user typed it; a value might be a credential."""
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u:{CANARY}@h/db")
+    monkeypatch.setenv(name, given)
+    with pytest.raises(UsageError) as failed:
+        load(project=tmp_path)
+    assert failed.value.message == f"a setting is not valid: {name}"
+    assert CANARY not in str(failed.value.as_dict())
+    assert failed.value.__cause__ is None
+
+
+def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Who mends one finds no second one behind it."""
+    monkeypatch.setenv("MIGRATION_MAX_ERRORS_PER_RULE", "x")
+    monkeypatch.setenv("MIGRATION_LOG_LEVEL", "x")
+    with pytest.raises(UsageError, match="MIGRATION_MAX_ERRORS_PER_RULE, MIGRATION_LOG_LEVEL"):
+        load(project=tmp_path)
+
+
+def test_an_env_file_that_cannot_be_read_has_a_name(tmp_path: Path) -> None:
+    """Another encoding is an error of the file, not a traceback."""
+    (tmp_path / ".env").write_bytes(f"MIGRATION_OPERATOR=Zo\xeb {CANARY}".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"\.env") as failed:
+        load(project=tmp_path)
+    assert CANARY not in str(failed.value.as_dict())
+
+
+def test_another_process_gets_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `environment` hands on is read back as it was, whatever the other process finds elsewhere."""
+    first = load(project=tmp_path, **dict(VARIABLES.values()))
+    (tmp_path / ".env").write_text("MIGRATION_OPERATOR=another\nMIGRATION_SCHEMA=another\n")
+    for name, given in first.environment().items():
+        monkeypatch.setenv(name, given)
+    assert load() == first
+
+
+def test_a_credential_is_not_shown(tmp_path: Path) -> None:
+    """Printing the settings prints no password."""
+    settings = load(project=tmp_path, database_url=f"postgresql://u:{CANARY}@h/db")
+    assert CANARY not in f"{settings!r} {settings} {settings.model_dump()}"
+    assert CANARY in settings.url
+
+
+def test_settings_do_not_change_under_way(tmp_path: Path) -> None:
+    """One frozen record."""
+    settings = load(project=tmp_path)
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        settings.operator = "x"  # type: ignore[misc]
+
+
+def test_paths_belong_to_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative paths start at the project's folder, wherever the shell stands; absolute ones stay."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "project").mkdir()
+    settings = load(project=Path("project"), source=Path("data"), postgres=Path("/srv/pg"))
+    monkeypatch.chdir("/")
+    assert settings.source_path == tmp_path / "project" / "data"
+    assert settings.postgres_dir == Path("/srv/pg")
+    for folder in (settings.backups_dir, settings.runs_dir, settings.dbt_dir, settings.suites_dir, settings.log_file):
+        assert folder.is_relative_to(tmp_path / "project")
+
+
+@pytest.mark.parametrize(
+    ("level", "debug", "verbose"),
+    [("info", "", False), ("debug", "", True), ("info", "migration:*", True), ("error", "migration:x", True),
+     ("info", "*", False), ("info", "1", False)],
+)  # fmt: skip
+def test_debug_is_asked_for_in_two_ways(level: str, debug: str, verbose: bool, tmp_path: Path) -> None:
+    """MIGRATION_LOG_LEVEL=debug or DEBUG=migration:*; what other programs take DEBUG for does nothing."""
+    assert load(project=tmp_path, log_level=level, debug=debug).verbose is verbose
+
+
+def test_a_user_without_a_name_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A uid that the password file does not know can run a migration, too."""
+
+    def nameless() -> str:
+        raise KeyError
+
+    monkeypatch.setattr(settings_module.getpass, "getuser", nameless)
+    assert settings_module._user() == "unknown"

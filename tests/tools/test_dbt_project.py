@@ -1,0 +1,307 @@
+"""The dbt project: what it declares reaches Python as it is written, and a build that fails says where."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mock2pg.contracts import Column, ForeignKey, SourceColumn, SourceTable, Table, table_from_dict
+from mock2pg.errors import InternalError, LoadFailed
+from mock2pg.settings import REPOSITORY
+from mock2pg.tools import postgres
+from mock2pg.tools.dbt_project import DbtProject, sources, target_tables
+
+REAL = REPOSITORY / "dbt_project"
+CANARY = "Canary7291"
+
+DECLARED: dict[str, Any] = {
+    "sources": [
+        {
+            "name": "landing",
+            "tables": [
+                {
+                    "name": "parts",
+                    "description": "One row per part.",
+                    "config": {"meta": {"path": "wholes[].parts[]"}},
+                    "columns": [
+                        {"name": "id", "data_type": "text", "config": {"meta": {"uuid5": ["wholeId", "own"]}}},
+                        {"name": "wholeId", "data_type": "text", "config": {"meta": {"place": "wholes[].id"}}},
+                        {"name": "own", "data_type": "text[]", "config": {"meta": {"required": True, "place": "."}}},
+                    ],
+                }
+            ],
+        }
+    ]
+}
+
+
+def project_of(folder: Path, declared: object) -> Path:
+    file = folder / "models" / "staging" / "_sources.yml"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(declared if isinstance(declared, bytes) else yaml.safe_dump(declared).encode())
+    return folder
+
+
+def test_sources_are_read_as_they_are_declared(tmp_path: Path) -> None:
+    """Names, types, places and keys, in the order in which they stand."""
+    columns = (
+        SourceColumn("id", "text", "id", uuid5=("wholeId", "own")),
+        SourceColumn("wholeId", "text", "wholes[].id"),
+        SourceColumn("own", "text[]", ".", required=True),
+    )
+    table = SourceTable("parts", "wholes[].parts[]", columns, "One row per part.")
+    assert sources(project_of(tmp_path, DECLARED)) == (table,)
+    assert (table.entity, table.nested) == ("wholes", "parts")
+
+
+def spoiled(**changes: object) -> Any:
+    """The declaration with a table's or, by `column`, its last column's keys changed; None takes a key out."""
+    declared = copy.deepcopy(DECLARED)
+    table = declared["sources"][0]["tables"][0]
+    place = table["columns"][-1] if changes.pop("column", False) else table
+    for key, value in changes.items():
+        place.pop(key) if value is None else place.update({key: value})
+    return declared
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        (b"sources: [", "_sources.yml cannot be read: ParserError"),
+        (b"sources: \xff", "_sources.yml cannot be read: UnicodeDecodeError"),
+        (b"", "_sources.yml cannot be read: TypeError"),
+        ({"version": 2}, "_sources.yml cannot be read: KeyError: 'sources'"),
+        ({"sources": None}, "_sources.yml cannot be read: TypeError"),
+        ({"sources": [{"tables": ["parts"]}]}, "_sources.yml: a table: cannot be read"),
+        (spoiled(config=None), "_sources.yml: parts: cannot be read: KeyError: 'config'"),
+        (spoiled(columns=None), "_sources.yml: parts: cannot be read: KeyError: 'columns'"),
+        (spoiled(columns=["id"]), "_sources.yml: parts: cannot be read: AttributeError"),
+        (
+            spoiled(config={"meta": {"path": "a[].b[].c[]"}}),
+            "path a[].b[].c[] is neither `rows` nor ",
+        ),
+        (spoiled(config={"meta": {"path": "wholes[].parts"}}), "path wholes[].parts is neither"),
+        (spoiled(column=True, data_type=None), "_sources.yml: parts: cannot be read: KeyError: 'data_type'"),
+        (spoiled(column=True, data_type="varchar"), "_sources.yml: parts.own: data_type varchar is not one of text, "),
+        (spoiled(column=True, name="ID"), "_sources.yml: parts: columns of one name, but perhaps for case: ID, id"),
+        (spoiled(column=True, config={"meta": {"uuid5": ["x"]}}), "parts.own: uuid5 takes a list of other columns"),
+        (spoiled(column=True, config={"meta": {"uuid5": "id"}}), "parts.own: uuid5 takes a list of other columns"),
+        (spoiled(column=True, config={"meta": {"place": "b[].id"}}), "parts.own: place b[].id is in another array"),
+        ({"sources": DECLARED["sources"] * 2}, "_sources.yml: tables of one name, but perhaps for case: parts"),
+    ],
+)
+def test_a_fault_in_the_sources_is_named(declared: object, said: str, tmp_path: Path) -> None:
+    """The file, and the table and column where there is one."""
+    with pytest.raises(InternalError) as failed:
+        sources(project_of(tmp_path, declared))
+    assert said in failed.value.message
+
+
+def test_sources_that_are_not_there_are_named(tmp_path: Path) -> None:
+    """A project without a declaration says what is missing."""
+    with pytest.raises(InternalError, match=r"_sources.yml cannot be read: FileNotFoundError"):
+        sources(tmp_path)
+
+
+PARTS = SourceTable(
+    "parts",
+    "parts",
+    (
+        SourceColumn("id", "text", "id"),
+        SourceColumn("wholeId", "text", "wholeId"),
+        SourceColumn("showCode2Me", "text", "x"),
+    ),
+)
+
+
+def node(**columns: dict[str, Any]) -> dict[str, Any]:
+    """A model as dbt's manifest has it."""
+    return {
+        "name": "parts",
+        "config": {"meta": {}},
+        "constraints": [{"type": "primary_key", "columns": ["id"]}],
+        "columns": {
+            name: {"name": name, "data_type": "text", "constraints": [], **more}
+            for name, more in {"id": {}, **columns}.items()
+        },
+    }
+
+
+def test_a_column_is_traced_to_the_staged_one() -> None:
+    """By its name in snake case, or as its YAML says; a reason stands beside a change that is made on purpose."""
+    table = target_tables.table(
+        node(
+            whole_id={"constraints": [{"type": "not_null"}]},
+            show_code2_me={},
+            other={"config": {"meta": {"source": "wholeId", "derived": "a reason"}}},
+            made={"config": {"meta": {"derived": "another reason"}}},
+        ),
+        {"parts": PARTS},
+    )
+    assert table.source == "parts"
+    assert table.columns == (
+        Column("id", "text", False, "id", None),
+        Column("whole_id", "text", True, "wholeId", None),
+        Column("show_code2_me", "text", False, "showCode2Me", None),
+        Column("other", "text", False, "wholeId", "a reason"),
+        Column("made", "text", False, None, "another reason"),
+    )
+    assert [column.name for column in table.compared] == ["id", "whole_id", "show_code2_me"]
+    assert [column.name for column in table.derived] == ["other", "made"]
+
+
+def test_a_column_from_nowhere_is_refused() -> None:
+    """What is neither staged nor explained is not compared with anything."""
+    with pytest.raises(InternalError, match=r"parts\.nowhere comes from no staged column") as failed:
+        target_tables.table(node(nowhere={}), {"parts": PARTS})
+    assert "config.meta.derived" in failed.value.hint
+
+
+def test_a_contract_needs_known_types_and_one_primary_key() -> None:
+    """Other spellings of a type are the same type; a type that cannot be compared is refused."""
+    assert target_tables.table(node(whole_id={"data_type": "VARCHAR"}), {"parts": PARTS}).columns[1].data_type == "text"
+    with pytest.raises(InternalError, match=r"parts\.whole_id: data_type money is not one of "):
+        target_tables.table(node(whole_id={"data_type": "money"}), {"parts": PARTS})
+    with pytest.raises(InternalError, match="parts: its contract needs one primary key"):
+        target_tables.table({**node(), "constraints": []}, {"parts": PARTS})
+
+
+def test_constraints_of_columns_count_as_those_of_the_table() -> None:
+    """Where a contract says it makes no difference; a reference names its table before and after it is compiled."""
+    checks = [{"type": "check", "expression": "id <> ''"}, {"type": "unique"}]
+    keys = [
+        {"type": "foreign_key", "to": to, "to_columns": ["id"], "columns": ["id"], "expression": "on delete cascade"}
+        for to in ("ref('wholes')", '"db"."schema"."wholes"')
+    ]
+    model = node(id={"constraints": checks})
+    model["constraints"] += keys
+    table = target_tables.table(model, {"parts": PARTS})
+    assert table.checks == (("parts_check1", "id <> ''"),)
+    assert table.uniques == (("id",),)
+    assert set(table.foreign_keys) == {ForeignKey(("id",), "wholes", ("id",), "on delete cascade")}
+
+
+@pytest.fixture
+def dbt(database: str, tmp_path: Path) -> DbtProject:
+    """The real project on a database whose landing tables are empty."""
+    with postgres.connect(database, name="test") as connection:
+        postgres.scratch.recreate(connection)
+        for table in sources(REAL):
+            postgres.scratch.land(connection, table, [], 0)
+    found = postgres.environment(database)
+    names = {"HOST": "PGHOST", "PORT": "PGPORT", "USER": "PGUSER", "DBNAME": "PGDATABASE"}
+    connected = {f"MOCK2PG_{name}": found[variable] for name, variable in names.items()}
+    return DbtProject(
+        REAL, tmp_path / "target", connected | {"DBT_ENV_SECRET_MOCK2PG_PASSWORD": CANARY}, REPOSITORY / ".cache"
+    )
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+@pytest.fixture
+def unchanged_environment() -> Iterator[None]:
+    """dbt's profile reads the environment, and nobody else is to see what is put there."""
+    before = environment()
+    yield
+    assert environment() == before
+
+
+@pytest.mark.usefixtures("unchanged_environment")
+def test_the_contracts_of_the_project(dbt: DbtProject) -> None:
+    """Every target table with its keys, references, checks and reasons, parents first, and again as a run keeps it."""
+    tables = {table.name: table for table in dbt.tables()}
+    assert len(tables) == 14
+    assert tuple(map(table_from_dict, [table.as_dict() for table in tables.values()])) == tuple(tables.values())
+    staged = {table.name for table in sources(REAL)}
+    assert {table.source for table in tables.values()} == {None, *staged}
+    assert {table.publish for name, table in tables.items() if name != "users"} == {"merge"}
+    assert {table.database_columns for table in tables.values()} == {
+        (("created_at", "timestamp with time zone not null default now()"),)
+    }
+    seen: set[str] = set()
+    for table in tables.values():
+        assert table.primary_key == ("id",)
+        assert {key.parent for key in table.foreign_keys} <= seen
+        assert {key.on_delete for key in table.foreign_keys} <= {"on delete cascade"}
+        seen.add(table.name)
+    users, results, meetings = tables["users"], tables["test_results"], tables["meetings"]
+    assert (users.publish, users.source, users.uniques) == ("ensure", None, (("email",),))
+    assert results.uniques == (("test_id", "student_id"),)
+    assert {key.parent for key in results.foreign_keys} == {"tests", "students"}
+    assert ("meetings_end_time_check", "end_time > start_time") in meetings.checks
+    types = {column.name: (column.data_type, column.not_null) for column in meetings.columns}
+    assert (types["participants"], types["start_time"], types["notes"]) == (
+        ("text[]", True),
+        ("time", True),
+        ("text", False),
+    )
+    derived = {f"{table.name}.{own.name}" for table in tables.values() for own in table.derived if own.derived}
+    assert derived == {"meetings.meeting_type", "schedule_exceptions.cancelled"}
+    assert all(column.source for table in tables.values() if table.source for column in table.columns)
+
+
+@pytest.mark.usefixtures("unchanged_environment")
+def test_a_build_that_fails_names_the_models_and_no_value(
+    dbt: DbtProject, database: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A broken check, a broken key and failing tests are told apart; what the database quoted is nowhere."""
+    with postgres.connect(database, name="test") as connection:
+        connection.execute(f"""
+            INSERT INTO mock2pg_landing.meetings VALUES ('{CANARY}', 'x', 'x', '2026-01-01', '09:00', '08:00', '{{}}',
+                '{CANARY}', 'x', 'virtual', 'scheduled', '2026-01-01', NULL);
+            INSERT INTO mock2pg_landing.classes SELECT '{CANARY}', 'x', 'x', 'x', 'x', 1, '2026-01-01', '#000000'
+                FROM generate_series(1, 2)""")  # type: ignore[arg-type]
+    with pytest.raises(LoadFailed) as failed:
+        dbt.build()
+    lines = failed.value.message.splitlines()
+    assert lines[0] == "dbt did not build what the contracts say:"
+    assert '  meetings: violates check constraint "meetings_end_time_check"' in lines
+    assert '  classes: could not create unique index "classes_pkey"' in lines
+    assert "  not_empty_students_: 1 rows fail" in lines
+    said = capfd.readouterr()
+    assert CANARY not in failed.value.message + said.out + said.err
+    kept = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert any(file.name == "manifest.json" for file in kept)
+    assert [file for file in kept if CANARY.encode() in file.read_bytes()] == []
+
+
+def test_the_projects_own_unit_tests_pass(dbt: DbtProject) -> None:
+    """The models' logic, looked at by dbt without a row of data, in less than 20 seconds."""
+    dbt.tables()
+    began = time.process_time()
+    outcome = dbt._invoke("build", "--empty", "--exclude-resource-type", "test")
+    found = {result.node.name: str(result.status) for result in outcome.result.results}
+    assert outcome.success
+    units = yaml.safe_load((REAL / "models" / "dependents" / "meetings.yml").read_text())["unit_tests"]
+    assert {found[unit["name"]] for unit in units} == {"pass"}
+    assert set(found.values()) == {"pass", "success"}
+    assert time.process_time() - began < 20
+
+
+def test_an_unreachable_database_is_a_failure_with_a_name(tmp_path: Path) -> None:
+    """Nobody answers: dbt's own words are kept, the password is not."""
+    connected = {"MOCK2PG_HOST": str(tmp_path), "MOCK2PG_PORT": "1", "MOCK2PG_USER": "u", "MOCK2PG_DBNAME": "d"}
+    project = DbtProject(
+        REAL, tmp_path / "target", connected | {"DBT_ENV_SECRET_MOCK2PG_PASSWORD": CANARY}, REPOSITORY / ".cache"
+    )
+    with pytest.raises((InternalError, LoadFailed)) as failed:
+        project.build()
+    assert CANARY not in str(failed.value.as_dict())
+
+
+def test_tables_stand_after_those_they_refer_to() -> None:
+    """By name among equals, and in a circle as good as may be."""
+    names = {"a": ["b"], "b": [], "c": ["a", "c"], "x": ["y"], "y": ["x"]}
+    tables = [Table(name, (), (), foreign_keys=tuple(ForeignKey((), to, ()) for to in names[name])) for name in "cabxy"]
+    ordered = [table.name for table in target_tables.ordered(tables)]
+    assert ordered[:3] == ["b", "a", "c"]
+    assert sorted(ordered[3:]) == ["x", "y"]
