@@ -96,13 +96,14 @@ def _recreated(connection: Connection, schema: str, state: State) -> Restored:
         connection.execute(state.definitions["post_data"])
         clearing.refresh_views(connection, schema)
         connection.execute("SELECT set_config('search_path', '', false)")
+    dropped = [name for name in before if name not in after]
     return Restored(
         "recreate",
         {
             name: Difference(before.get(name, 0), count, count, 0, before.get(name, 0), name not in before)
-            for name, count in after.items()
+            for name, count in {**after, **dict.fromkeys(dropped, 0)}.items()
         },
-        tuple(name for name in before if name not in after),
+        tuple(dropped),
     )
 
 
