@@ -17,6 +17,7 @@ from mock2pg.errors import (
     from_dict,
     scrubbed,
     traced,
+    unusable,
 )
 
 CANARY = "Canary7291"
@@ -131,3 +132,11 @@ def test_a_traceback_shows_ours_and_hides_theirs() -> None:
     assert "ValueError" in lines
     assert f"{__file__}:" in text
     assert CANARY not in text
+
+
+def test_a_full_disk_is_said_in_a_users_words() -> None:
+    """What the system says of a file becomes what, where it is known, and what to do."""
+    error = unusable(OSError(28, "No space left on device", "a/file"), "stage")
+    assert error.message == "stage: No space left on device: a/file"
+    assert "room" in error.hint
+    assert unusable(OSError(28, "No space left on device"), "stage").message == "stage: No space left on device"

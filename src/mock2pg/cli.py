@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mock2pg import settings
-from mock2pg.errors import InternalError, Interrupted, Mock2pgError, ScenarioFailed, UsageError, traced
+from mock2pg.errors import InternalError, Interrupted, Mock2pgError, ScenarioFailed, UsageError, traced, unusable
 from mock2pg.terminal import show
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _end(error: BaseException, *, as_json: bool, debug: bool, cause: BaseExcepti
     if isinstance(error, KeyboardInterrupt):
         error = Interrupted("interrupted")
     if isinstance(error, OSError):
-        error = UsageError(f"{error.strerror}: {error.filename}", hint="Is there room, and may this user write there?")
+        error = unusable(error, "cannot use a file")
     assert isinstance(error, Mock2pgError)  # noqa: S101
     if debug:
         click.echo(traced(cause or error), err=True)

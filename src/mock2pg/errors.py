@@ -169,6 +169,12 @@ def _kinds(root: type[Mock2pgError]) -> list[type[Mock2pgError]]:
     return [root, *(kind for child in root.__subclasses__() for kind in _kinds(child))]
 
 
+def unusable(error: OSError, doing: str) -> UsageError:
+    """A disk that is full or a place that is closed, in a user's words."""
+    where = f": {error.filename}" if error.filename else ""
+    return UsageError(f"{doing}: {error.strerror}{where}", hint="Is there room, and may this user write there?")
+
+
 def traced(error: BaseException) -> str:
     """The traceback and those of its causes, without the texts of errors that are not ours: they may hold a value."""
     lines: list[str] = []

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from mock2pg import settings as settings_module
-from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, from_dict
+from mock2pg.errors import InternalError, Interrupted, Mock2pgError, from_dict, unusable
 from mock2pg.runs import Run, StepResult, now, open_run
 from mock2pg.tools import notebooks
 
@@ -110,9 +110,7 @@ def named(error: BaseException, name: str) -> Mock2pgError:
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return Interrupted(f"{name} was interrupted")
     if isinstance(error, OSError) and error.strerror:
-        return UsageError(
-            f"{name}: {error.strerror}: {error.filename}", hint="Is there room, and may this user write there?"
-        )
+        return unusable(error, name)
     return InternalError(f"{name} failed: {type(error).__name__}")
 
 
