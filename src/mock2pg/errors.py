@@ -2,8 +2,9 @@
 
 Mock2pgError                  exit  what the user does next
 ├── UsageError                  2   corrects the command, a setting or a path
-├── SourceError                 3   mends the JSON: it is not JSON, or not the declared shape
-├── CheckFailed                 4   mends the rows that are listed
+├── InputRefused                -   catches the next two
+│   ├── SourceError             3   mends the JSON: it is not JSON, or not the declared arrays
+│   └── CheckFailed             4   mends the rows that are listed
 ├── DatabaseError               5   looks at the server: cannot connect, lost, refused
 │   └── AlreadyRunning          6   waits for the other run
 ├── BackupFailed                7   makes room, or looks at the rights of the backup folder
@@ -36,8 +37,12 @@ class ValidationError:
     field     the JSON field, with its place inside the row: ``attendanceData[2].status``
     message   what is wrong, in words
     severity  "critical" stops the run, "warning" does not
-    rule      the expectation's type
+    rule      the expectation's type, or what the reader of the source found: ``strict_json``, ``declared_arrays``,
+              ``readable_source``
     row       1-based position of the row in its array; None for a rule about the whole entity
+    file      the file of the source, from where the source was named; None for a dict or an absent array
+    line      1-based, and `column` too, in characters; None where there is no text to point at
+    pointer   RFC 6901, from the top of the file (of its line in NDJSON): ``/classes/3/capacity``
     """
 
     entity: str
@@ -47,11 +52,26 @@ class ValidationError:
     severity: str = "critical"
     rule: str = ""
     row: int | None = None
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    pointer: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where an editor finds it: `mocks/classes.json:41:17`; empty where there is no file."""
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+
+    @property
+    def subject(self) -> str:
+        """What it is about: `classes[7].capacity`; empty when it is about a file."""
+        if self.row is None:
+            return self.entity
+        row = f"{self.entity}[{printable(self.id) if self.id is not None else f'row {self.row}'}]"
+        return f"{row}.{self.field}" if self.field else row
 
     def __str__(self) -> str:
-        if self.row is None:
-            return f"{self.entity}: {self.message}"
-        return f"{self.entity}[{self.id if self.id is not None else f'row {self.row}'}].{self.field}: {self.message}"
+        return ": ".join(filter(None, [self.place, self.subject, self.message]))
 
 
 class Mock2pgError(Exception):
@@ -76,16 +96,8 @@ class UsageError(Mock2pgError):
     code = 2
 
 
-class SourceError(Mock2pgError):
-    code = 3
-    hint = "Mend the JSON and run again; nothing was written."
-
-
-class CheckFailed(Mock2pgError):
-    """Holds every `ValidationError` of the run, up to the cap per rule."""
-
-    code = 4
-    hint = "Mend the rows that are listed and run again; the database was not touched."
+class InputRefused(Mock2pgError):
+    """The root of the two that are about the input: holds every `ValidationError`, up to the cap per rule."""
 
     def __init__(self, message: str, errors: Sequence[ValidationError] = (), *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -93,6 +105,16 @@ class CheckFailed(Mock2pgError):
 
     def as_dict(self) -> dict[str, Any]:
         return {**super().as_dict(), "errors": [asdict(error) for error in self.errors]}
+
+
+class SourceError(InputRefused):
+    code = 3
+    hint = "Mend the source and run again; the database was not touched."
+
+
+class CheckFailed(InputRefused):
+    code = 4
+    hint = "Mend the rows that are listed and run again; the database was not touched."
 
 
 class DatabaseError(Mock2pgError):
@@ -159,7 +181,7 @@ def from_dict(record: dict[str, Any]) -> Mock2pgError:
     """The error that a step in another process recorded with `as_dict`."""
     kinds = {kind.__name__: kind for kind in _kinds(Mock2pgError)}
     kind = kinds.get(record["name"], InternalError)
-    if issubclass(kind, CheckFailed):
+    if issubclass(kind, InputRefused):
         errors = [ValidationError(**error) for error in record.get("errors", ())]
         return kind(record["message"], errors, hint=record["hint"])
     return kind(record["message"], hint=record["hint"])
@@ -167,6 +189,11 @@ def from_dict(record: dict[str, Any]) -> Mock2pgError:
 
 def _kinds(root: type[Mock2pgError]) -> list[type[Mock2pgError]]:
     return [root, *(kind for child in root.__subclasses__() for kind in _kinds(child))]
+
+
+def printable(text: str) -> str:
+    """A text of the input as a terminal may show it: what would move the cursor or turn the writing round is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def unusable(error: OSError, doing: str) -> UsageError:
