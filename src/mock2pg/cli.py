@@ -15,16 +15,17 @@ import click
 
 from mock2pg import settings
 from mock2pg.errors import InternalError, Interrupted, Mock2pgError, ScenarioFailed, UsageError, traced, unusable
-from mock2pg.terminal import show
+from mock2pg.terminal import show, show_check
 
 if TYPE_CHECKING:
     from mock2pg.service import MigrationService
 
 
-def _service() -> MigrationService:
+def _service(**overrides: Any) -> MigrationService:
     from mock2pg.service import MigrationService
 
-    return MigrationService(console=True)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return MigrationService(console=True, **given)
 
 
 def _verb(function: Callable[..., None]) -> Callable[..., None]:
@@ -74,15 +75,52 @@ def command() -> None:
     """
 
 
+def _input(function: Callable[..., None]) -> Callable[..., None]:
+    """What the commands have that read a source."""
+    for option in (
+        click.option("--max-refused", metavar="N|N%", help="With quarantine: the most rows to leave out."),
+        click.option(
+            "--on-error",
+            type=click.Choice(["refuse", "quarantine"]),
+            help="Rows that break a rule: refuse the input, or leave them out.",
+        ),
+        click.argument("source", required=False, type=click.Path(path_type=Path, allow_dash=True)),
+    ):
+        function = option(function)
+    return function
+
+
 @command.command()
-@click.argument("source", required=False, type=click.Path(path_type=Path))
+@_input
 @_verb
-def migrate(source: Path | None, as_json: bool) -> None:
-    """Migrate SOURCE (a folder of <entity>.json or one JSON document; mock_data/ if none is named).
+def migrate(source: Path | None, on_error: str | None, max_refused: str | None, as_json: bool) -> None:
+    """Migrate SOURCE (mock_data/ if none is named).
+
+    A folder of <entity>.json or .ndjson, or one JSON document; each may be .gz or .zst; - is standard input.
 
     Example: mock2pg migrate ../frontend/src/mocks
     """
-    show(_service().migrate_all_data(source), as_json)
+    show(_service(on_error=on_error, max_refused=max_refused).migrate_all_data(source), as_json)
+
+
+@command.command()
+@_input
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "junit", "github"]),
+    default="text",
+    show_default=True,
+    help="How to print what was found.",
+)
+@_verb
+def check(source: Path | None, on_error: str | None, max_refused: str | None, form: str, as_json: bool) -> None:
+    """Check SOURCE as migrate would, without any database.
+
+    Example: mock2pg check ../frontend/src/mocks --format github
+    """
+    service = _service(on_error=on_error, max_refused=max_refused)
+    show_check(service.check(source), "json" if as_json else form, service.settings.github_workspace)
 
 
 @command.command()

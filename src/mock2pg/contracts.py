@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+NESTING_LIMIT = 100  # levels of arrays and objects inside one value
+
 
 @dataclass(frozen=True)
 class SourceColumn:
@@ -23,6 +25,11 @@ class SourceColumn:
     place: str
     required: bool = False
     uuid5: tuple[str, ...] = ()
+
+    @property
+    def is_key(self) -> bool:
+        """Whether its value lies under a key of the staged element itself."""
+        return not self.uuid5 and self.place != "." and "[]." not in self.place
 
 
 @dataclass(frozen=True)

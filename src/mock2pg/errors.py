@@ -191,8 +191,13 @@ def _kinds(root: type[Mock2pgError]) -> list[type[Mock2pgError]]:
     return [root, *(kind for child in root.__subclasses__() for kind in _kinds(child))]
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def printable(text: str) -> str:
-    """A text of the input as a terminal may show it: what would move the cursor or turn the writing round is escaped."""
+    """A text of the input as a terminal may show it: what would move the cursor or turn the writing is escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 

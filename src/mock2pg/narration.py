@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mock2pg.errors import Mock2pgError
+from mock2pg.errors import Mock2pgError, counted
 from mock2pg.runs import StepResult
 
 _DONE = {
+    "check": "The input can be migrated.",
     "migrate": "Migrated and proven.",
     "verify": "Live is what was published.",
     "backup": "Backup taken.",
@@ -25,6 +26,8 @@ _STEPS = {
 
 def of_step(result: StepResult) -> Sequence[str]:
     """The lines about a step that passed."""
+    if result.step == "stage":
+        return [_STEPS["stage"].format(result.summary), *(f"📎 {note}" for note in result.data["notes"])]
     if result.step != "publish":
         return [_STEPS[result.step].format(result.summary)]
     tables = result.data["tables"]
@@ -46,11 +49,18 @@ def of_end(command: str, milliseconds: int, error: Mock2pgError | None) -> str:
 
 
 def verdict(
-    command: str, status: str, error: Mock2pgError | None, backup_id: str | None, undo_error: Mock2pgError | None
+    command: str,
+    status: str,
+    error: Mock2pgError | None,
+    backup_id: str | None,
+    undo_error: Mock2pgError | None,
+    refused: int = 0,
 ) -> str:
     """One line for the whole run."""
     if error is None:
-        return _DONE[command]
+        return _DONE[command] + (
+            f" {counted(refused, 'row')} refused: refused.jsonl says which and why." if refused else ""
+        )
     what = error.message.split("\n", 1)[0]
     if status == "rolled_back":
         return f"Rolled back to {backup_id}: {what}"

@@ -24,9 +24,9 @@ class Step:
     notebook: bool = False
 
 
+CHECK = (Step("stage"), Step("check"))
 MIGRATE = (
-    Step("stage"),
-    Step("check"),
+    *CHECK,
     Step("backup", notebook=True),
     Step("load"),
     Step("publish"),

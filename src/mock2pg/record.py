@@ -36,11 +36,15 @@ class Record:
     def milliseconds(self) -> int:
         return round((time.perf_counter() - self._began) * 1000)
 
-    def end(self) -> None:
+    def end(self, run: Run) -> None:
         """Settle the status and the verdict."""
+        checked = run.result("check")
+        refused = sum(entity["refused"] for entity in checked.data.get("entities", {}).values()) if checked else 0
         if self.status == "running":
             self.status = "failed" if self.error else "succeeded"
-        self.message = narration.verdict(self.command, self.status, self.error, self.backup_id, self.undo_error)
+        self.message = narration.verdict(
+            self.command, self.status, self.error, self.backup_id, self.undo_error, refused
+        )
 
     def write(self, run: Run) -> None:
         results = run.results()

@@ -59,6 +59,8 @@ class Run:
         """What a person calls the source: a path, from the project's folder where it lies inside it."""
         if self.source is None or isinstance(self.source, Mapping):
             return None if self.source is None else "a Python dict"
+        if self.source == Path("-"):
+            return "standard input"
         inside = self.source.is_relative_to(self.settings.project)
         return str(self.source.relative_to(self.settings.project) if inside else self.source)
 

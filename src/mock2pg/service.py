@@ -35,10 +35,17 @@ class MigrationService:
     def migrate_all_data(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
         """The whole job: stage, check, backup, load, publish, verify, report.
 
-        mock_data  a dict of arrays, a folder of <entity>.json or one JSON document; the setting `source` if None
+        mock_data  a dict of arrays, a folder of <entity>.json or .ndjson, one JSON document, or "-" for standard input;
+                   the setting `source` if None
         """
-        source = mock_data if isinstance(mock_data, Mapping) else Path(mock_data or self._settings.source_path)
-        return self._run("migrate", self._migrate, source)
+        return self._run("migrate", self._migrate, self._source(mock_data))
+
+    def check(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
+        """Stage and check alone: whether the input could be migrated. No database is contacted.
+
+        mock_data  as for `migrate_all_data`
+        """
+        return self._run("check", self._check, self._source(mock_data))
 
     def validate_migration(self) -> bool:
         """Whether live is what the run that published it says. Reads only."""
@@ -120,7 +127,7 @@ class MigrationService:
                 log.log.debug(traced(error))
             finally:
                 tidy.clear(run)
-            record.end()
+            record.end(run)
             record.write(run)
             self._report(run, record)
             level = logging.ERROR if record.error else logging.INFO
@@ -135,10 +142,16 @@ class MigrationService:
             error=record.error,
         )
 
+    def _source(self, mock_data: Mapping[str, Any] | Path | str | None) -> Mapping[str, Any] | Path:
+        return mock_data if isinstance(mock_data, Mapping) else Path(mock_data or self._settings.source_path)
+
+    def _check(self, run: Run, record: Record) -> None:
+        for step in plan.CHECK:
+            self._step(step, run)
+
     def _migrate(self, run: Run, record: Record) -> None:
-        stage, check, backup, load, publish, verify = plan.MIGRATE
-        self._step(stage, run)
-        self._step(check, run)
+        *_, backup, load, publish, verify = plan.MIGRATE
+        self._check(run, record)
         with self._target(run, record) as aimed:
             with _importing("dbt.cli.main"):  # two seconds, while the notebook's process is at work
                 record.backup_id = self._step(backup, aimed).data["backup_id"]

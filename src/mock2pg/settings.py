@@ -46,6 +46,23 @@ class Settings(BaseSettings):
     source: Path = Field(Path("mock_data"), description="What `migrate` takes when no source is named.")
     postgres: Path = Field(Path(".postgres"), description="Where the embedded server keeps its data.")
     max_errors_per_rule: int = Field(100, ge=1, description="Rows listed per broken rule; the totals stay exact.")
+    on_error: Literal["refuse", "quarantine"] = Field(
+        "refuse", description="What rows do that break a rule: refuse stops the run, quarantine leaves them out."
+    )
+    max_refused: str = Field(
+        "10%",
+        pattern=r"^\d+$|^\d+(\.\d+)?%$",
+        description="With quarantine: how many rows may be left out, as a number or a share of all rows.",
+    )
+    unknown_fields: Literal["refuse", "warn"] = Field(
+        "refuse",
+        description="What a key that is not declared does: refuse is an error, warn leaves it out and says so.",
+    )
+    github_workspace: Path | None = Field(
+        None,
+        validation_alias="GITHUB_WORKSPACE",
+        description="Set by GitHub Actions: `--format github` names files from here.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug shows more.")
     debug: str = Field("", validation_alias="DEBUG", description="`migration:*` is the same as log level debug.")
     operator: str = Field(default_factory=_user, description="Who runs it, for the history.")

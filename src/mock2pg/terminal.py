@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import click
 
-from mock2pg.errors import ValidationError, traced
+from mock2pg import formats
+from mock2pg.errors import ValidationError, counted, traced
 from mock2pg.results import MigrationResult
 
 _SHOWN = 50  # rows that break a rule; errors.json and the report have them all
@@ -19,6 +21,7 @@ def show(result: MigrationResult, as_json: bool) -> None:
         click.echo(json.dumps(result.as_dict(), ensure_ascii=False, indent=2, default=str))
     else:
         _errors(result)
+        _accounts(result)
         _tables(result)
         click.secho(("✔ " if result.success else "✘ ") + result.message, fg="green" if result.success else "red")
         if result.error and result.error.hint:
@@ -28,6 +31,16 @@ def show(result: MigrationResult, as_json: bool) -> None:
     if result.error:
         if click.get_current_context().obj:
             click.echo(traced(result.error), err=True)
+        sys.exit(result.error.code)
+
+
+def show_check(result: MigrationResult, form: str, workspace: Path | None) -> None:
+    """The end of a check in one of the formats; `workspace` is where GitHub names files from."""
+    if form in ("text", "json"):
+        show(result, form == "json")
+        return
+    click.echo(formats.junit(result) if form == "junit" else formats.github(result, workspace))
+    if result.error:
         sys.exit(result.error.code)
 
 
@@ -43,6 +56,30 @@ def _errors(result: MigrationResult) -> None:
 
 def _line(error: ValidationError) -> str:
     return str(error) if error.severity == "critical" else f"warning: {error}"
+
+
+def _accounts(result: MigrationResult) -> None:
+    """Where every row went that was read; array by array when some were refused."""
+    if result.error or "check" not in result.summary:
+        return
+    staged, entities = result.summary["stage"]["tables"], result.summary["check"]["entities"]
+    landed = result.summary.get("load", {}).get("landed")
+    kept = "sound" if landed is None else "loaded"
+    rows = {
+        table["path"]: {
+            "read": table["rows"],
+            kept: table["rows"] - entities[table["path"]]["refused"] if landed is None else landed[name],
+            "refused": entities[table["path"]]["refused"],
+        }
+        for name, table in staged.items()
+    }
+    sums = {key: sum(row[key] for row in rows.values()) for key in ("read", kept, "refused")}
+    if sums["refused"]:
+        width = max(len(path) for path in rows)
+        click.echo("".join([f"{'array':<{width}}", *(f"{key:>11}" for key in sums)]))
+        for path, row in rows.items():
+            click.echo("".join([f"{path:<{width}}", *(f"{number:>11,}" for number in row.values())]))
+    click.echo(f"{counted(sums['read'], 'row')} read = {sums[kept]:,} {kept} + {sums['refused']:,} refused")
 
 
 def _tables(result: MigrationResult) -> None:

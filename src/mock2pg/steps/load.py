@@ -51,8 +51,9 @@ def run(run: Run) -> StepResult:
 
 
 def _land(run: Run, connection: postgres.Connection, table: SourceTable) -> int:
-    staged = run.result("stage")
-    expected = staged.data["tables"][table.name]["rows"] if staged else 0
+    checked = run.result("check")
+    rows = checked.data["entities"][table.path] if checked else {"read": 0, "refused": 0}
+    expected = rows["read"] - rows["refused"]
     with closing(staging.csv_blocks(run.folder / "staging.duckdb", table)) as blocks:
         return postgres.scratch.land(connection, table, blocks, expected)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mock2pg.errors import InternalError
+from mock2pg.errors import InternalError, ValidationError
 from mock2pg.log import log
 from mock2pg.runs import Run, StepResult, now
 from mock2pg.tools import displays, notebooks, pages, pictures
@@ -15,7 +15,13 @@ Results = Mapping[str, StepResult]
 
 LISTED = 20  # errors of one rule that the page shows; errors.json has them all
 
-_TITLES = {"migrate": "Migration", "verify": "Verification", "backup": "Backup", "rollback": "Rollback"}
+_TITLES = {
+    "check": "Check",
+    "migrate": "Migration",
+    "verify": "Verification",
+    "backup": "Backup",
+    "rollback": "Rollback",
+}
 _MOODS = {
     "succeeded": ("good", "Succeeded"),
     "failed": ("bad", "Failed"),
@@ -29,6 +35,7 @@ _EVIDENCE = {
     "data_docs/built/index.html": "Data Docs of the built tables: the audit before they were published",
     "record.json": "The record of the run, for programs",
     "errors.json": "Every error and warning that is listed, for programs",
+    "refused.jsonl": "The rows that were left out, and why",
     "contracts.json": "What the tables were built to be: columns, types, keys",
     "migration.log": "The log of the run",
 }
@@ -90,6 +97,8 @@ def _published(record: Mapping[str, Any], results: Results) -> bool:
 
 def _live(record: Mapping[str, Any], results: Results) -> str:
     """The state that the run left the live tables in."""
+    if record["command"] == "check":
+        return "No database was contacted."
     if record["command"] in ("verify", "backup"):
         return "The live tables were only read."
     if record["command"] == "rollback":
@@ -104,8 +113,9 @@ def _live(record: Mapping[str, Any], results: Results) -> str:
     if record["status"] == "unknown":
         return "Live holds what it held before or what this run built, never a mix. Run `make verify` to know which."
     if record["status"] == "succeeded":
+        without = ", without the rows that are refused" if _refused(results) else ""
         but = ", but for the columns that are changed on purpose" if _derived(results) else ""
-        return f"The live tables hold exactly the input, row by row{but}."
+        return f"The live tables hold exactly the input, row by row{without}{but}."
     if _passed(results, "publish"):
         return "The live tables hold what this run published; it has not been verified."
     if record["status"] == "running" and "load" in results:
@@ -115,7 +125,7 @@ def _live(record: Mapping[str, Any], results: Results) -> str:
 
 def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
     """The numbers that stand beside the verdict, by label."""
-    if record["command"] != "migrate":
+    if record["command"] not in ("check", "migrate"):
         return displays.figures(results[record["command"]]) if record["command"] in results else {}
     figures = {f"rows {key}": f"{number:,}" for key, number in _accounts(record, results)["sum"].items()}
     if "check" in results and results["check"].status == "failed":
@@ -128,8 +138,17 @@ def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
     return figures
 
 
+def _refused(results: Results) -> int:
+    entities = results["check"].data.get("entities", {}) if "check" in results else {}
+    return sum(entity["refused"] for entity in entities.values())
+
+
 def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
-    """Where every row that was read has gone, per array of the input: loaded + refused + left out = read."""
+    """Where every row that was read has gone, per array of the input: loaded + refused + left out = read.
+
+    A check loads nothing: there what is left are the sound rows.
+    """
+    left = "sound" if record["command"] == "check" and record["status"] == "succeeded" else "left out"
     staged = results["stage"].data.get("tables", {}) if "stage" in results else {}
     entities = results["check"].data.get("entities", {}) if "check" in results else {}
     landed = results["load"].data.get("landed", {}) if _published(record, results) and "load" in results else {}
@@ -137,11 +156,13 @@ def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
     for name, table in staged.items():
         read, loaded = table["rows"], landed.get(name, 0)
         refused = entities.get(table["path"], {}).get("refused", 0)
-        counts = {"read": read, "loaded": loaded, "refused": refused, "left out": read - loaded - refused}
+        counts = {"read": read, "loaded": loaded, "refused": refused, left: read - loaded - refused}
         rows.append({"path": table["path"], "table": name, "nested": "[]." in table["path"], **counts})
-    sums = {key: displays.total(rows, key) for key in ("read", "loaded", "refused", "left out")} if rows else {}
-    if not sums.get("left out"):
-        sums.pop("left out", None)
+    sums = {key: displays.total(rows, key) for key in ("read", "loaded", "refused", left)} if rows else {}
+    if left == "sound":
+        sums.pop("loaded", None)
+    elif not sums.get(left):
+        sums.pop(left, None)
     return {"rows": rows, "sum": sums}
 
 
@@ -167,7 +188,7 @@ def _faults(run: Run) -> dict[str, list[dict[str, Any]]]:
             (error["entity"], field, error["rule"]),
             {"entity": error["entity"], "field": field, "rule": error["rule"], "errors": []},
         )
-        group["errors"].append(error)
+        group["errors"].append(ValidationError(**error))
     return {severity: list(groups.values()) for severity, groups in faults.items()}
 
 

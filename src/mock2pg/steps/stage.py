@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-import shutil
+from dataclasses import asdict
 
-from mock2pg.errors import InternalError
+from mock2pg.errors import InternalError, SourceError, counted
 from mock2pg.runs import Run, StepResult
 from mock2pg.tools import dbt_project, documents, staging
 
 
 def run(run: Run) -> StepResult:
-    """Raises SourceError when the source is not JSON or not of the declared shape."""
+    """Raises SourceError when nothing at all of the source could be read; other faults are left to the check.
+
+    The arrays stay beside the staged tables, so that an error can point into the source.
+    """
     tables = dbt_project.sources(run.settings.dbt_dir)
     if run.source is None:
         raise InternalError("a run without a source cannot be staged")
-    cut = run.folder / "arrays"
-    try:
-        document = documents.read(run.source, list(dict.fromkeys(table.entity for table in tables)), cut)
-        database = run.path("staging.duckdb")
-        counts = staging.stage(database, document.arrays, tables)
-        database.chmod(0o600)
-    finally:
-        shutil.rmtree(cut, ignore_errors=True)
+    entities = list(dict.fromkeys(table.entity for table in tables))
+    document = documents.read(
+        run.source,
+        entities,
+        run.folder / "arrays",
+        label=run.source_label or "",
+        undeclared=run.settings.unknown_fields,
+    )
+    faults = [asdict(fault) for fault in document.faults]
+    if len(document.unread) == len(entities):
+        run.write("errors.json", {"errors": faults, "totals": {}, "capped": {}})
+        raise SourceError(f"{counted(len(faults), 'error')} in the source itself", document.faults)
+    database = run.folder / "staging.duckdb"
+    counts = staging.stage(database, document.arrays, tables)
+    database.chmod(0o600)
+    unread = f", {len(document.unread)} could not be read" if document.unread else ""
     return StepResult(
         step="stage",
-        summary=f"{sum(counts.values())} rows of {len(document.arrays)} entities from {run.source_label}",
+        summary=f"{sum(counts.values())} rows of {len(entities)} entities from {run.source_label}{unread}",
         data={
             "source": run.source_label,
             "sha256": document.sha256,
             "bytes": document.bytes,
+            "unread": document.unread,
+            "faults": faults,
+            "notes": document.notes,
             "tables": {
                 table.name: {"rows": counts[table.name], "path": table.path, "entity": table.entity} for table in tables
             },

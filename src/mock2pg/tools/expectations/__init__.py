@@ -5,15 +5,15 @@ Importing this package costs nothing; Great Expectations itself is imported by `
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from mock2pg.tools.expectations.engines import duckdb_url
 from mock2pg.tools.expectations.lazy_imports import import_great_expectations
-from mock2pg.tools.expectations.records import Broken, Failure, Validation
+from mock2pg.tools.expectations.records import Broken, Failure, Outcome, Validation
 
-__all__ = ["Broken", "Failure", "Validation", "duckdb_url", "rule_types", "validate", "warm"]
+__all__ = ["Broken", "Failure", "Outcome", "Validation", "duckdb_url", "rule_types", "validate", "warm"]
 
 
 def warm() -> None:
@@ -41,6 +41,8 @@ def validate(
     title: str = "",
     limit: int = 100,
     schema: str | None = None,
+    unread: Collection[str] = (),
+    lenient: Collection[str] = (),
 ) -> Validation:
     """Run every suite in the folder `suites` on its table, and write Data Docs into the folder `docs`.
 
@@ -48,6 +50,8 @@ def validate(
     index_columns  the columns that name a row: of every table, or by table
     limit          rows listed for each rule and field; the totals stay exact
     schema         where PostgreSQL looks the tables up
+    unread         tables whose rows are not known: their rules, and those that look into them, are not judged
+    lenient        types of expectations that give a warning, whatever severity their suite says
 
     Raises InternalError for a suite that is not understood or whose table is not there, DatabaseError when the
     database cannot be reached.
@@ -55,4 +59,14 @@ def validate(
     warm()
     from mock2pg.tools.expectations.validation import validate as run  # needs Great Expectations
 
-    return run(url, suites, index_columns=index_columns, docs=docs, title=title, limit=limit, schema=schema)
+    return run(
+        url,
+        suites,
+        index_columns=index_columns,
+        docs=docs,
+        title=title,
+        limit=limit,
+        schema=schema,
+        unread=unread,
+        lenient=lenient,
+    )

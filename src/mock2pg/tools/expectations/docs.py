@@ -22,9 +22,9 @@ from great_expectations.render.renderer.renderer import Renderer
 from jinja2 import Environment, PackageLoader
 
 from mock2pg.errors import InternalError
-from mock2pg.tools.expectations.verdicts import BROKEN, FAILED, PASSED, WARNED, Verdict
+from mock2pg.tools.expectations.verdicts import BROKEN, FAILED, PASSED, SKIPPED, WARNED, Verdict
 
-_ORDER = (BROKEN, FAILED, WARNED)  # what a reader looks for first
+_ORDER = (BROKEN, FAILED, WARNED, SKIPPED)  # what a reader looks for first
 
 
 def build(context: Any, folder: Path, title: str, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
@@ -54,7 +54,7 @@ def _stored(table: str, run: Any, verdicts: Sequence[Verdict]) -> Any:
                 "sentence": verdict.sentence,
                 "status": verdict.status,
                 "totals": verdict.totals,
-                "reason": verdict.broken.reason if verdict.broken else "",
+                "reason": verdict.reason,
             },
         )
         for verdict in verdicts

@@ -35,13 +35,34 @@ class Broken:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """One rule of a suite and what came of it.
+
+    sentence  the rule in words
+    status    "passed", "failed" (critical), "warned", "broken" (it could not run), "skipped" (it was not judged)
+    rows      the exact number of rows at fault
+    reason    why it is broken or skipped, without a value
+    """
+
+    table: str
+    rule: str
+    sentence: str
+    severity: str
+    status: str
+    rows: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Validation:
     """The outcome of all suites.
 
     success   no critical rule failed and none is broken
     failures  up to the limit of rows for each rule and field
-    rules     how many rules were evaluated; of these `failed` critical ones and `warned` warnings found a fault
+    rules     how many rules there are; `failed` critical ones and `warned` warnings found a fault, `skipped` were
+              not judged
     totals    "table.rule.field" to the exact number of rows at fault, however many are listed
+    outcomes  every rule, in the order of tables and suites
     """
 
     success: bool
@@ -50,4 +71,6 @@ class Validation:
     rules: int
     failed: int
     warned: int
+    skipped: int
     totals: dict[str, int]
+    outcomes: tuple[Outcome, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from great_expectations.data_context.types.base import DataContextConfig, InMemo
 from mock2pg.errors import InternalError
 from mock2pg.tools.expectations import docs as data_docs
 from mock2pg.tools.expectations.engines import open_engine
-from mock2pg.tools.expectations.records import Validation
+from mock2pg.tools.expectations.records import Broken, Outcome, Validation
 from mock2pg.tools.expectations.source import GivenEngineDatasource
 from mock2pg.tools.expectations.suites import load_suites
-from mock2pg.tools.expectations.verdicts import BROKEN, FAILED, WARNED, Judge, Verdict
+from mock2pg.tools.expectations.verdicts import BROKEN, FAILED, SKIPPED, WARNED, Judge, Verdict
 
 _numbers = itertools.count(1)
 
@@ -32,6 +32,8 @@ def validate(
     title: str = "",
     limit: int = 100,
     schema: str | None = None,
+    unread: Collection[str] = (),
+    lenient: Collection[str] = (),
 ) -> Validation:
     """What the package's `validate` promises."""
     loaded = load_suites(suites)
@@ -43,7 +45,7 @@ def validate(
             for table, suite in loaded.items():
                 try:
                     columns = index_columns[table] if isinstance(index_columns, Mapping) else index_columns
-                    verdicts[table] = _verdicts(source, Judge(engine, columns, limit), table, suite)
+                    verdicts[table] = _verdicts(source, Judge(engine, columns, limit, unread, lenient), table, suite)
                 except Exception as error:  # its text may quote values
                     kind = type(error).__name__
                     raise InternalError(f"suite {suite.name}: table {table} cannot be validated: {kind}") from None
@@ -78,14 +80,14 @@ def _source(context: Any, engine: sa.Engine) -> Iterator[Any]:
 def _verdicts(source: Any, judge: Judge, table: str, suite: Any) -> list[Verdict]:
     """The verdict on each rule of a suite, in its order."""
     batch = source.add_table_asset(table, table_name=table).add_batch_definition_whole_table("all").get_batch()
+    judged = [rule for rule in suite.expectations if not judge.skips(table, rule)]
     passed = {
         result.expectation_config.id
-        for result in batch.validate(suite, result_format="BOOLEAN_ONLY").results
+        for result in batch.validate(_suite(suite.name, judged), result_format="BOOLEAN_ONLY").results
         if result.success
     }
     # Naming rows costs two queries more for each rule, so only the rules that need it are run again.
-    others = gx.ExpectationSuite(suite.name)
-    others.expectations = [rule for rule in suite.expectations if rule.id not in passed]
+    others = _suite(suite.name, [rule for rule in judged if rule.id not in passed])
     results = {}
     if others.expectations:
         outcome = batch.validate(
@@ -103,19 +105,42 @@ def _verdicts(source: Any, judge: Judge, table: str, suite: Any) -> list[Verdict
     return [judge.verdict(table, rule, results.get(rule.id)) for rule in suite.expectations]
 
 
+def _suite(name: str, rules: Sequence[Any]) -> Any:
+    suite = gx.ExpectationSuite(name)
+    suite.expectations = list(rules)  # as they are: to be added one by one they would be given other ids
+    return suite
+
+
 def _validation(verdicts: Sequence[Verdict]) -> Validation:
     totals: dict[str, int] = {}
     for verdict in verdicts:
         for field, total in verdict.totals.items():
             name = f"{verdict.table}.{verdict.rule}.{field}"
             totals[name] = totals.get(name, 0) + total
-    counts = {status: sum(verdict.status == status for verdict in verdicts) for status in (FAILED, WARNED, BROKEN)}
+    counts = {
+        status: sum(verdict.status == status for verdict in verdicts) for status in (FAILED, WARNED, BROKEN, SKIPPED)
+    }
     return Validation(
         success=not counts[FAILED] and not counts[BROKEN],
         failures=tuple(failure for verdict in verdicts for failure in verdict.failures),
-        broken=tuple(verdict.broken for verdict in verdicts if verdict.broken),
+        broken=tuple(
+            Broken(verdict.table, verdict.rule, verdict.reason) for verdict in verdicts if verdict.status == BROKEN
+        ),
         rules=len(verdicts),
         failed=counts[FAILED],
         warned=counts[WARNED],
+        skipped=counts[SKIPPED],
         totals=totals,
+        outcomes=tuple(
+            Outcome(
+                verdict.table,
+                verdict.rule,
+                verdict.sentence,
+                verdict.severity,
+                verdict.status,
+                sum(verdict.totals.values()),
+                verdict.reason,
+            )
+            for verdict in verdicts
+        ),
     )

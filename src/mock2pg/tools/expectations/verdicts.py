@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from great_expectations.expectations.core import UnexpectedRowsExpectation
 
 from mock2pg.errors import scrubbed
-from mock2pg.tools.expectations.records import Broken, Failure
+from mock2pg.tools.expectations.records import Failure
 from mock2pg.tools.expectations.rules import ExpectNoRows
 from mock2pg.tools.expectations.sql import identifier, string
 
-PASSED, FAILED, WARNED, BROKEN = "passed", "failed", "warned", "broken"
+PASSED, FAILED, WARNED, BROKEN, SKIPPED = "passed", "failed", "warned", "broken", "skipped"
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Verdict:
 
     sentence  the rule in words
     totals    rows at fault, by field
+    reason    why it is broken or skipped
     """
 
     table: str
@@ -33,25 +34,37 @@ class Verdict:
     status: str
     totals: dict[str, int] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
-    broken: Broken | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Judge:
     """Reads results; asks the database for the rows that Great Expectations does not name.
 
-    limit  rows named for each rule and field
+    limit    rows named for each rule and field
+    unread   tables whose rows are not known
+    lenient  types of expectations that give a warning, whatever their suite says
     """
 
     engine: sa.Engine
     index_columns: Sequence[str]
     limit: int
+    unread: Collection[str] = ()
+    lenient: Collection[str] = ()
+
+    def skips(self, table: str, rule: Any) -> str:
+        """Why a rule cannot be judged: it needs the rows of a table that could not be read. Empty when it can."""
+        query = getattr(rule, "unexpected_rows_query", "")
+        needed = [name for name in self.unread if name == table or re.search(rf"\b{re.escape(name)}\b", query)]
+        return f"not judged, because {needed[0]} could not be read" if needed else ""
 
     def verdict(self, table: str, rule: Any, result: Any) -> Verdict:
         """The verdict on one expectation of the table, from its validation result; no result: it passed."""
         name = (rule.meta or {}).get("rule", rule.expectation_type)
-        severity = rule.severity.value
+        severity = "warning" if rule.expectation_type in self.lenient else rule.severity.value
         known = {"table": table, "rule": name, "severity": severity, "sentence": _sentence(rule)}
+        if skipped := self.skips(table, rule):
+            return Verdict(**known, status=SKIPPED, reason=skipped)
         if result is None or result.success:
             return Verdict(**known, status=PASSED)
         reason = _reason(result.exception_info)
@@ -61,7 +74,7 @@ class Judge:
             except (sa.exc.SQLAlchemyError, KeyError) as error:
                 reason = _scrubbed(str(error))
         if reason is not None:
-            return Verdict(**known, status=BROKEN, broken=Broken(table, name, reason))
+            return Verdict(**known, status=BROKEN, reason=reason)
         failures = tuple(
             Failure(table, name, column, _message(rule, column), severity, keys)
             for column, _, rows in found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import duckdb
 from duckdb.func import SPECIAL
 
 from mock2pg.contracts import SourceColumn, SourceTable
-from mock2pg.errors import InternalError, SourceError, scrubbed
-from mock2pg.tools.staging.jsonb import jsonb_text
+from mock2pg.errors import InternalError, scrubbed
+from mock2pg.tools.staging.json_values import exact_double, jsonb_text
 
 HIDDEN = ("_row", "_root_row", "_id", "_index", "_unfit", "_unknown")
 
@@ -29,10 +30,12 @@ _CASTS = {
     "text": "CASE WHEN {k} = 'VARCHAR' AND NOT contains({v}->>'$', chr(0)) THEN {v}->>'$' END",
     "integer": "CASE WHEN {k} IN ('BIGINT', 'UBIGINT') THEN TRY_CAST({v}::VARCHAR AS INTEGER) END",
     "double precision": (
-        "CASE WHEN {k} IN ('BIGINT', 'UBIGINT', 'DOUBLE') AND isfinite(TRY_CAST({v}::VARCHAR AS DOUBLE))"
-        " AND (contains({v}::VARCHAR, '.') OR contains(lower({v}::VARCHAR), 'e')"
-        " OR TRY_CAST(TRY_CAST({v}::VARCHAR AS DOUBLE) AS HUGEINT) = TRY_CAST({v}::VARCHAR AS HUGEINT))"
-        " THEN TRY_CAST({v}::VARCHAR AS DOUBLE) END"
+        "CASE WHEN {k} IN ('BIGINT', 'UBIGINT')"
+        " AND TRY_CAST(TRY_CAST({v}::VARCHAR AS DOUBLE) AS HUGEINT) = TRY_CAST({v}::VARCHAR AS HUGEINT)"
+        " THEN TRY_CAST({v}::VARCHAR AS DOUBLE) WHEN {k} = 'DOUBLE' AND isfinite(TRY_CAST({v}::VARCHAR AS DOUBLE))"
+        # a decimal of up to 15 digits has a double of its own; any other row is read again, in full
+        " AND CASE WHEN regexp_matches(root::VARCHAR, '[0-9.]{{16}}|[eE][+-]?[0-9]{{3}}')"
+        " THEN exact_double(root::VARCHAR, {p}) ELSE true END THEN TRY_CAST({v}::VARCHAR AS DOUBLE) END"
     ),
     "boolean": "CASE WHEN {k} = 'BOOLEAN' THEN TRY_CAST({v}::VARCHAR AS BOOLEAN) END",
     "date": (
@@ -59,9 +62,10 @@ def opened(database: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDB
         with duckdb.connect(str(database), read_only=read_only) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             if not read_only:
-                connection.create_function(
-                    "jsonb_text", jsonb_text, ["VARCHAR", "VARCHAR[]"], "VARCHAR", null_handling=SPECIAL
-                )
+                for function, result in ((jsonb_text, "VARCHAR"), (exact_double, "BOOLEAN")):
+                    connection.create_function(
+                        function.__name__, function, ["VARCHAR", "VARCHAR[]"], result, null_handling=SPECIAL
+                    )
             yield connection
     except duckdb.Error as error:
         raise InternalError(f"the staging database: {type(error).__name__}: {scrubbed(str(error))}") from error
@@ -70,7 +74,9 @@ def opened(database: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDB
 def stage(database: Path, arrays: Mapping[str, Path], tables: Sequence[SourceTable]) -> dict[str, int]:
     """Make one staged table per source table from the arrays' files; returns the rows of each.
 
-    Raises SourceError when a row names one key twice: JSON readers differ in which value they keep.
+    `_unfit` lists what a row holds that its columns cannot: "." for the row itself, "" for the array around it, and
+    "*" for something below a key that is not declared. A key that stands twice is unfit as well: JSON readers differ
+    in which value they keep.
     """
     counts = {}
     with opened(database) as connection:
@@ -78,9 +84,36 @@ def stage(database: Path, arrays: Mapping[str, Path], tables: Sequence[SourceTab
             nested = [other.nested for other in tables if other.entity == table.entity and other.nested]
             connection.execute(_create(table, [name for name in nested if name]), [str(arrays[table.entity])])
             counts[table.name] = _one(connection, f"SELECT count(*) FROM {quoted(table.name)}")
-            _refuse_repeated_keys(connection, table)
-            connection.execute(f"ALTER TABLE {quoted(table.name)} DROP COLUMN _repeated")
     return counts
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A staged row that was taken out: its hidden columns."""
+
+    table: str
+    row: int
+    root_row: int
+    id: str | None
+    index: int | None
+
+
+def refuse(database: Path, rows: Mapping[str, Collection[int]], tables: Sequence[SourceTable]) -> list[Refused]:
+    """Take rows out of the staged tables, by table and `_row`, and with a row the elements of its nested arrays."""
+    gone: list[Refused] = []
+    with opened(database) as connection:
+
+        def take(table: str, condition: str, parameters: list[Any]) -> None:
+            query = f"DELETE FROM {quoted(table)} WHERE {condition} RETURNING _row, _root_row, _id, _index"
+            gone.extend(Refused(table, *row) for row in connection.execute(query, parameters).fetchall())
+
+        for table, numbers in rows.items():
+            take(table, "_row IN (SELECT unnest(?::BIGINT[]))", [sorted(numbers)])
+        roots = {table.entity: table.name for table in tables if not table.nested}
+        for nested in tables:
+            if nested.nested and nested.entity in roots:
+                take(nested.name, f"_root_row NOT IN (SELECT _row FROM {quoted(roots[nested.entity])})", [])
+    return gone
 
 
 def quoted(name: str) -> str:
@@ -89,11 +122,7 @@ def quoted(name: str) -> str:
 
 
 def _create(table: SourceTable, nested: Sequence[str]) -> str:
-    keys = {
-        column.place: "JSON"
-        for column in table.columns
-        if not column.uuid5 and column.place != "." and "[]." not in column.place
-    }
+    keys = {column.place: "JSON" for column in table.columns if column.is_key}
     declared = [*keys, *(nested if not table.nested else ())]
     transform = f"json_transform(element, {_text(json.dumps(keys))})" if keys else "NULL"
     columns = {column.name: _value(table, column) for column in table.columns if not column.uuid5}
@@ -107,24 +136,29 @@ def _create(table: SourceTable, nested: Sequence[str]) -> str:
     scalar = any(column.place == "." for column in table.columns)
     derived = [f"{_uuid5(table, column)} AS {quoted(column.name)}" for column in table.columns if column.uuid5]
     order = ", ".join(quoted(column.name) for column in table.columns)
+    known = f"list_contains({_list(declared)}, key)"
+    twice = "len(list_filter(keys, lambda other: other = key)) > 1"
     return f"""
         CREATE TABLE {quoted(table.name)} AS
         WITH elements AS ({_elements(table)}),
-        fields AS (SELECT *, {transform} AS f FROM elements),
+        fields AS (
+            SELECT *, {transform} AS f,
+                CASE WHEN json_type(element) = 'OBJECT' AND NOT {str(scalar).lower()}
+                     THEN json_keys(element) ELSE [] END AS keys
+            FROM elements),
         typed AS (
             SELECT {", ".join(select)}, _row, _root_row, _id, _index,
                 CASE WHEN misplaced THEN ['']
                      WHEN {"false" if scalar else "json_type(element) IS DISTINCT FROM 'OBJECT'"} THEN ['.']
-                     ELSE list_filter([{", ".join(unfit)}], lambda name: name IS NOT NULL) END AS _unfit,
-                CASE WHEN json_type(element) = 'OBJECT' AND NOT {str(scalar).lower()}
-                     THEN list_filter(json_keys(element), lambda key: NOT list_contains({_list(declared)}, key))
-                     ELSE [] END AS _unknown,
-                CASE WHEN json_type(element) = 'OBJECT' AND NOT {str(scalar).lower()}
-                     THEN len(json_keys(element)) <> len(list_distinct(json_keys(element)))
-                     ELSE false END AS _repeated
+                     ELSE list_distinct(list_filter([{", ".join(unfit)}], lambda name: name IS NOT NULL)
+                        || CASE WHEN len(keys) <> len(list_distinct(keys))
+                                THEN list_filter(keys, lambda key: {known} AND {twice}) ELSE [] END
+                        || CASE WHEN len(list_filter(keys, lambda key: NOT {known})) > 0
+                                AND jsonb_text(element::VARCHAR, []) IS NULL THEN ['*'] ELSE [] END) END AS _unfit,
+                list_filter(keys, lambda key: NOT {known}) AS _unknown
             FROM fields),
         derived AS (SELECT *{"".join(", " + value for value in derived)} FROM typed)
-        SELECT {order}, {", ".join(HIDDEN)}, _repeated FROM derived ORDER BY _row"""
+        SELECT {order}, {", ".join(HIDDEN)} FROM derived ORDER BY _row"""
 
 
 def _elements(table: SourceTable) -> str:
@@ -182,15 +216,6 @@ def _uuid5(table: SourceTable, column: SourceColumn) -> str:
         " || substr('89ab89ab89ab89ab', ('0x' || substr(h, 17, 1))::INTEGER + 1, 1) || substr(h, 18, 3) || '-'"
         f" || substr(h, 21, 12) FROM (SELECT {digest} AS h)) END"
     )
-
-
-def _refuse_repeated_keys(connection: duckdb.DuckDBPyConnection, table: SourceTable) -> None:
-    rows = connection.execute(
-        f"SELECT _root_row FROM {quoted(table.name)} WHERE _repeated ORDER BY _row LIMIT 20"
-    ).fetchall()
-    if rows:
-        named = ", ".join(str(row) for (row,) in rows)
-        raise SourceError(f"{table.path}: a key stands twice in one row; rows of {table.entity}: {named}")
 
 
 def _path(key: str) -> str:

@@ -1,34 +1,52 @@
-"""JSON values as PostgreSQL's jsonb prints them, so that both sides can be compared as text."""
+"""JSON values read out of a row's own text, where DuckDB keeps no more of a number than a double holds."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from json.encoder import encode_basestring
+from math import isfinite
 from typing import Any
+
+from mock2pg.contracts import NESTING_LIMIT
 
 _WHOLE, _FRACTION = 131072, 16383  # the digits that PostgreSQL's numeric holds before and after the point
 
 
 def jsonb_text(row: str, steps: Sequence[str]) -> str | None:
-    """The value at `steps` (keys and indexes) of a row, as jsonb prints it; None when jsonb cannot keep it whole.
-
-    It is read out of the row's own text: DuckDB keeps no more of a number than a double holds.
-    """
+    """The value at `steps` (keys and indexes) of a row, as jsonb prints it; None when jsonb cannot keep it whole."""
     try:
-        value = _parsed(row)
-        for step in steps:
-            value = value[int(step) if isinstance(value, list) else step]
-        return _jsonb(value)
+        return _jsonb(_at(row, steps), NESTING_LIMIT)
     except (ValueError, RecursionError):
         return None
 
 
+def exact_double(row: str, steps: Sequence[str]) -> bool:
+    """Whether a double keeps the number at `steps`: it is the double, or the shortest decimal that names it."""
+    number = _at(row, steps)
+    double = float(number)
+    return bool(isfinite(double) and number in (Decimal(repr(double)), Decimal(double)))
+
+
+def _at(row: str, steps: Sequence[str]) -> Any:
+    value = _parsed(row)
+    for step in steps:
+        value = value[int(step) if isinstance(value, list) else step]
+    return value
+
+
 @lru_cache(maxsize=8)  # the elements of one array come from one row
 def _parsed(row: str) -> Any:
-    return json.loads(row, parse_float=Decimal, parse_int=Decimal, object_pairs_hook=_object)
+    return json.loads(row, parse_float=_number, parse_int=_number, object_pairs_hook=_object)
+
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent beyond all measure
+        return Decimal("NaN")
 
 
 class _Repeated(dict[str, Any]):
@@ -40,7 +58,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found if len(found) == len(pairs) else _Repeated(found)
 
 
-def _jsonb(value: Any) -> str:
+def _jsonb(value: Any, levels: int) -> str:
+    if levels == 0 and isinstance(value, dict | list):
+        raise ValueError("nested too deeply")
     if isinstance(value, str):
         if "\0" in value:
             raise ValueError("jsonb holds no such character")
@@ -49,9 +69,9 @@ def _jsonb(value: Any) -> str:
         raise ValueError("jsonb would keep one of the values")
     if isinstance(value, dict):
         ordered = sorted(value, key=_key_order) if len(value) > 1 else value
-        return "{" + ", ".join([f"{_jsonb(key)}: {_jsonb(value[key])}" for key in ordered]) + "}"
+        return "{" + ", ".join([f"{_jsonb(key, levels)}: {_jsonb(value[key], levels - 1)}" for key in ordered]) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join([_jsonb(item) for item in value]) + "]"
+        return "[" + ", ".join([_jsonb(item, levels - 1) for item in value]) + "]"
     if isinstance(value, Decimal):
         exponent = value.as_tuple().exponent
         if value.adjusted() >= _WHOLE or not -_FRACTION <= int(exponent) <= _WHOLE:
