@@ -17,7 +17,7 @@ setup: $(READY) ## make .venv from requirements.lock (every target does this by 
 # --no-deps because the lock is complete; --no-build-isolation because the build backend is locked too.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mock2pg needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
-	@test -x "$(BIN)/python" && "$(BIN)/python" -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); echo "Setting up .venv (once, about a minute) ..."; $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is incomplete here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }; }
+	@test -x "$(BIN)/python" && "$(BIN)/python" -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); echo "Setting up .venv (once, about a minute) ..." >&2; $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is incomplete here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }; }
 	@"$(BIN)/python" -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@"$(BIN)/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-pytest_plugins = ["tests.fix_postgres", "tests.fix_project", "tests.fix_restore"]
+pytest_plugins = ["tests.fix_browser", "tests.fix_postgres", "tests.fix_project", "tests.fix_restore"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -34,7 +34,7 @@ class ValidationError:
 
     entity    the array of the source document
     id        the row's id; None when the rule is about the whole entity or the row has none
-    field     the JSON field, with its place inside the row: ``attendanceData[2].status``
+    field     the JSON field, with its place inside the row: ``items[2].amount``
     message   what is wrong, in words
     severity  "critical" stops the run, "warning" does not
     rule      the expectation's type, or what the reader of the source found: ``strict_json``, ``declared_arrays``,
@@ -42,7 +42,7 @@ class ValidationError:
     row       1-based position of the row in its array; None for a rule about the whole entity
     file      the file of the source, from where the source was named; None for a dict or an absent array
     line      1-based, and `column` too, in characters; None where there is no text to point at
-    pointer   RFC 6901, from the top of the file (of its line in NDJSON): ``/classes/3/capacity``
+    pointer   RFC 6901, from the top of the file (of its line in NDJSON): ``/orders/3/amount``
     """
 
     entity: str
@@ -59,13 +59,13 @@ class ValidationError:
 
     @property
     def place(self) -> str:
-        """Where an editor finds it: `mocks/classes.json:41:17`; empty where there is no file."""
+        """Where an editor finds it: `mocks/orders.json:41:17`; empty where there is no file."""
         return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
 
     @property
     def subject(self) -> str:
-        """What it is about: `classes[7].capacity`; empty when it is about a file."""
-        if self.row is None:
+        """What it is about: `orders[7].amount`; empty when it is about a file."""
+        if self.row is None or not self.entity:
             return self.entity
         row = f"{self.entity}[{printable(self.id) if self.id is not None else f'row {self.row}'}]"
         return f"{row}.{self.field}" if self.field else row

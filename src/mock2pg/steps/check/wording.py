@@ -39,7 +39,7 @@ def _sought(failure: expectations.Failure, tables: Mapping[str, SourceTable]) ->
     table, keys = tables[failure.table], failure.keys
     if not keys:
         return None
-    steps = element(table, keys.get("_index"))
+    steps = element(table, keys.get("_index") if failure.field else None)
     column = _column(table, failure.field)
     declared: frozenset[str] | None = None
     if column is not None and "[]." in column.place:
@@ -78,11 +78,11 @@ def _error(failure: expectations.Failure, tables: Mapping[str, SourceTable], spo
 
 
 def field(table: SourceTable, name: str, index: int | None) -> str:
-    """The field as the JSON has it, from the row of the entity: `attendanceData[2].status`."""
+    """The field as the JSON has it, from the row of the entity: `items[2].amount`."""
     whole = name in (".", "*") or getattr(_column(table, name), "place", "") == "."
     if not table.nested:
         return "" if whole else name
-    place = table.nested if index is None else f"{table.nested}[{index}]"
+    place = table.nested if index is None or name == "" else f"{table.nested}[{index}]"
     return place if whole or name == "" else f"{place}.{name}"
 
 

@@ -65,8 +65,8 @@ class Faults:
         guess = f"; did you mean {near[0]}?" if near else ""
         if self._undeclared == "warn":
             number = rows()
-            counted = "" if number is None else f" with its {counted(number, 'row')}"
-            message, severity = f"is not declared in _sources.yml: left out{counted}{guess}", "warning"
+            all_of_it = "" if number is None else f" with its {counted(number, 'row')}"
+            message, severity = f"is not declared in _sources.yml: left out{all_of_it}{guess}", "warning"
         else:
             message, severity = f"is not declared in _sources.yml, so it would be lost{guess}", "critical"
         self.add(DECLARED_ARRAYS, message, shown(entity), severity=severity, **place)
