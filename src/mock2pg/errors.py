@@ -2,9 +2,8 @@
 
 Mock2pgError                  exit  what the user does next
 ├── UsageError                  2   corrects the command, a setting or a path
-├── InputRefused                -   catches the next two
-│   ├── SourceError             3   mends the JSON: it is not JSON, or not the declared arrays
-│   └── CheckFailed             4   mends the rows that are listed
+├── SourceError                 3   mends the source: it is not JSON, or not the declared arrays
+├── CheckFailed                 4   mends the rows that are listed
 ├── DatabaseError               5   looks at the server: cannot connect, lost, refused
 │   └── AlreadyRunning          6   waits for the other run
 ├── BackupFailed                7   makes room, or looks at the rights of the backup folder
@@ -75,44 +74,37 @@ class ValidationError:
 
 
 class Mock2pgError(Exception):
-    """The root. `message` says what and where, `hint` what to do; neither holds a value of the data."""
+    """The root. `message` says what and where, `hint` what to do; neither holds a value of the data.
+
+    errors  what is wrong with the input, one by one, up to the cap per rule
+    """
 
     code: ClassVar[int] = 1
     hint: str = ""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, errors: Sequence[ValidationError] = (), *, hint: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
+        self.message, self.errors = message, tuple(errors)
         self.data: dict[str, Any] = {}  # what the step had found out, for the report
         if hint is not None:
             self.hint = hint
 
     def as_dict(self) -> dict[str, Any]:
         """The error as a run records it."""
-        return {"name": type(self).__name__, "code": self.code, "message": self.message, "hint": self.hint}
+        record = {"name": type(self).__name__, "code": self.code, "message": self.message, "hint": self.hint}
+        return record | ({"errors": [asdict(error) for error in self.errors]} if self.errors else {})
 
 
 class UsageError(Mock2pgError):
     code = 2
 
 
-class InputRefused(Mock2pgError):
-    """The root of the two that are about the input: holds every `ValidationError`, up to the cap per rule."""
-
-    def __init__(self, message: str, errors: Sequence[ValidationError] = (), *, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.errors = tuple(errors)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {**super().as_dict(), "errors": [asdict(error) for error in self.errors]}
-
-
-class SourceError(InputRefused):
+class SourceError(Mock2pgError):
     code = 3
     hint = "Mend the source and run again; the database was not touched."
 
 
-class CheckFailed(InputRefused):
+class CheckFailed(Mock2pgError):
     code = 4
     hint = "Mend the rows that are listed and run again; the database was not touched."
 
@@ -181,10 +173,8 @@ def from_dict(record: dict[str, Any]) -> Mock2pgError:
     """The error that a step in another process recorded with `as_dict`."""
     kinds = {kind.__name__: kind for kind in _kinds(Mock2pgError)}
     kind = kinds.get(record["name"], InternalError)
-    if issubclass(kind, InputRefused):
-        errors = [ValidationError(**error) for error in record.get("errors", ())]
-        return kind(record["message"], errors, hint=record["hint"])
-    return kind(record["message"], hint=record["hint"])
+    errors = [ValidationError(**error) for error in record.get("errors", ())]
+    return kind(record["message"], errors, hint=record["hint"])
 
 
 def _kinds(root: type[Mock2pgError]) -> list[type[Mock2pgError]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from mock2pg.errors import CheckFailed, InputRefused, InternalError, SourceError, ValidationError, printable
+from mock2pg.errors import CheckFailed, InternalError, Mock2pgError, SourceError, ValidationError, printable
 from mock2pg.results import MigrationResult
 
 _NAME = "mock2pg check"
@@ -151,7 +151,7 @@ def _suites(result: MigrationResult) -> dict[str, list[_Case]]:
     for (entity, name), errors in others.items():
         suites[entity].append(_found(name, errors, CheckFailed))
     refused = any(case.outcome in ("failure", "error") for cases in suites.values() for case in cases)
-    if result.error and not (refused and isinstance(result.error, InputRefused)):
+    if result.error and not (refused and isinstance(result.error, SourceError | CheckFailed)):
         said = "\n".join(filter(None, [result.error.message, result.error.hint]))
         kind = type(result.error).__name__
         suites["mock2pg"].append(_Case("The check ran to its end.", "error", kind, result.error.message, said))
@@ -177,7 +177,7 @@ def _not_judged(name: str, reason: str) -> _Case:
 
 
 def _found(
-    name: str, errors: Sequence[ValidationError], kind: type[InputRefused], rows: int = 0, *, failed: bool = False
+    name: str, errors: Sequence[ValidationError], kind: type[Mock2pgError], rows: int = 0, *, failed: bool = False
 ) -> _Case:
     """The testcase of a rule that `rows` rows break; as many of them are listed as there are errors."""
     lines = [_line(error) for error in errors]
@@ -208,7 +208,7 @@ def _command(level: str, message: str, **properties: str | int | None) -> str:
 
 
 def _verdict(result: MigrationResult) -> str:
-    if result.error and not isinstance(result.error, InputRefused):
+    if result.error and not isinstance(result.error, SourceError | CheckFailed):
         return "\n".join(filter(None, [result.message, result.error.hint]))
     checked = result.summary.get("check", {})
     listed = Counter(error.severity == "critical" for error in result.errors)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from mock2pg.contracts import SourceTable
-from mock2pg.errors import CheckFailed, InputRefused, InternalError, SourceError, ValidationError, counted
+from mock2pg.errors import CheckFailed, InternalError, Mock2pgError, SourceError, ValidationError, counted
 from mock2pg.runs import Run, StepResult
 from mock2pg.steps.check import quarantine, wording
 from mock2pg.tools import dbt_project, expectations, staging
@@ -66,7 +66,7 @@ def _run(run: Run) -> StepResult:
         try:
             again = partial(_validated, run, unread, limit=None)
             data["entities"] = quarantine.run(run, tables, validation, read, again)
-        except InputRefused as refusal:
+        except CheckFailed as refusal:
             refusal.errors, refusal.data = tuple(critical), data
             raise
     elif sums["critical"]:
@@ -129,7 +129,7 @@ def _sums(faults: list[ValidationError], validation: expectations.Validation) ->
 
 def _refusal(
     faults: list[ValidationError], validation: expectations.Validation, total: int, listed: list[ValidationError]
-) -> InputRefused:
+) -> Mock2pgError:
     own = sum(fault.severity == "critical" for fault in faults)
     rules = counted(validation.failed, "rule")
     told = f"{counted(total, 'error')} by {rules}"

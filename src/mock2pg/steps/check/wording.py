@@ -79,7 +79,7 @@ def _error(failure: expectations.Failure, tables: Mapping[str, SourceTable], spo
 
 def field(table: SourceTable, name: str, index: int | None) -> str:
     """The field as the JSON has it, from the row of the entity: `items[2].amount`."""
-    whole = name in (".", "*") or getattr(_column(table, name), "place", "") == "."
+    whole = name in (".", "*", "?") or getattr(_column(table, name), "place", "") == "."
     if not table.nested:
         return "" if whole else name
     place = table.nested if index is None or name == "" else f"{table.nested}[{index}]"
@@ -94,8 +94,8 @@ def _message(
     if failure.rule == DECLARED:
         near = difflib.get_close_matches(failure.field, _keys(table, tables), n=1)
         guess = f"; did you mean {near[0]}?" if near else ""
-        left_out = failure.severity == "warning"
-        return f"is not a declared key{': left out' if left_out else ', so its value would be lost'}{guess}"
+        subject = "has a key that is not declared" if failure.field == "?" else "is not a declared key"
+        return f"{subject}{': left out' if failure.severity == 'warning' else ', so its value would be lost'}{guess}"
     if failure.rule != FITS:
         return failure.message
     if spot.trouble:

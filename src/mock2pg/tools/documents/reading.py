@@ -263,8 +263,10 @@ class _Single(_Files):
             try:
                 raws = self.decoded(text, dict[str, msgspec.Raw], self.label)
             except msgspec.ValidationError:
-                message = "must be an object whose keys are the entities"
-                self.faults.add(DECLARED_ARRAYS, message, file=self.label, line=1, column=1)
+                raw = self.decoded(text, msgspec.Raw, self.label)  # or it is no JSON at all, further on
+                if raw is not None:
+                    message, at = "must be an object whose keys are the entities", address(raw) - address(text)
+                    self.faults.add(DECLARED_ARRAYS, message, file=self.label, at=at, lines=Lines(text))
         if text is not None and raws is not None:
             self._cut(text, raws)
             self.faults.missing(lambda _: self.label)

@@ -93,7 +93,7 @@ def _explained(content: Text, reason: str, offset: int) -> NotJson:
     elif word and word[0].decode() in _NO_VALUES:
         reason = f"{word[0].decode()} is no JSON value"
     elif reason == "trailing characters":
-        reason = "there is more after the end of the document"
+        reason, offset = "there is more after the end of the document", offset - 1  # msgspec has read it by then
     elif reason == "object keys must be strings":
         reason = "a key must be a string in double quotes"
     elif reason == "invalid character" and near < b" " and near:
