@@ -82,7 +82,9 @@ def stage(database: Path, arrays: Mapping[str, Path], tables: Sequence[SourceTab
     with opened(database) as connection:
         for table in tables:
             nested = [other.nested for other in tables if other.entity == table.entity and other.nested]
-            connection.execute(_create(table, [name for name in nested if name]), [str(arrays[table.entity])])
+            array = arrays[table.entity]
+            largest = max(array.stat().st_size, 1 << 20)  # no row is larger than its array
+            connection.execute(_create(table, [name for name in nested if name], largest), [str(array)])
             counts[table.name] = _one(connection, f"SELECT count(*) FROM {quoted(table.name)}")
     return counts
 
@@ -121,7 +123,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _create(table: SourceTable, nested: Sequence[str]) -> str:
+def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
     keys = {column.place: "JSON" for column in table.columns if column.is_key}
     declared = [*keys, *(nested if not table.nested else ())]
     transform = f"json_transform(element, {_text(json.dumps(keys))})" if keys else "NULL"
@@ -136,18 +138,20 @@ def _create(table: SourceTable, nested: Sequence[str]) -> str:
     scalar = any(column.place == "." for column in table.columns)
     derived = [f"{_uuid5(table, column)} AS {quoted(column.name)}" for column in table.columns if column.uuid5]
     order = ", ".join(quoted(column.name) for column in table.columns)
+    # numbered when the rows' own texts are gone: of a nested array, each element carries that of its whole row
+    number = "row_number() OVER (ORDER BY _root_row, _index)" if table.nested else "_root_row"
     known = f"list_contains({_list(declared)}, key)"
     twice = "len(list_filter(keys, lambda other: other = key)) > 1"
     return f"""
         CREATE TABLE {quoted(table.name)} AS
-        WITH elements AS ({_elements(table)}),
+        WITH elements AS ({_elements(table, largest)}),
         fields AS (
             SELECT *, {transform} AS f,
                 CASE WHEN json_type(element) = 'OBJECT' AND NOT {str(scalar).lower()}
                      THEN json_keys(element) ELSE [] END AS keys
             FROM elements),
         typed AS (
-            SELECT {", ".join(select)}, _row, _root_row, _id, _index,
+            SELECT {", ".join(select)}, _root_row, _id, _index,
                 CASE WHEN misplaced THEN ['']
                      WHEN {"false" if scalar else "json_type(element) IS DISTINCT FROM 'OBJECT'"} THEN ['.']
                      ELSE list_distinct(list_filter([{", ".join(unfit)}], lambda name: name IS NOT NULL)
@@ -157,30 +161,29 @@ def _create(table: SourceTable, nested: Sequence[str]) -> str:
                                 AND jsonb_text(element::VARCHAR, []) IS NULL THEN ['*'] ELSE [] END) END AS _unfit,
                 list_filter(keys, lambda key: NOT {known}) AS _unknown
             FROM fields),
-        derived AS (SELECT *{"".join(", " + value for value in derived)} FROM typed)
+        derived AS (SELECT *, {number} AS _row{"".join(", " + value for value in derived)} FROM typed)
         SELECT {order}, {", ".join(HIDDEN)} FROM derived ORDER BY _row"""
 
 
-def _elements(table: SourceTable) -> str:
+def _elements(table: SourceTable, largest: int) -> str:
     rows = (
-        "SELECT n, r FROM read_json_objects(?, format = 'array', maximum_object_size = 1073741824)"
+        f"SELECT n, r FROM read_json_objects(?, format = 'array', maximum_object_size = {largest})"
         " WITH ORDINALITY AS x(r, n)"
     )
     identity = "CASE WHEN json_type(r->'$.id') = 'VARCHAR' THEN r->>'$.id' END AS _id"
     if not table.nested:
         return f"""
-            SELECT n AS _row, n AS _root_row, {identity}, NULL::BIGINT AS _index, r AS element, r AS root,
+            SELECT n AS _root_row, {identity}, NULL::BIGINT AS _index, r AS element, r AS root,
                 false AS misplaced FROM ({rows})"""
     inside = f"r->{_path(table.nested)}"
     return f"""
-        SELECT row_number() OVER (ORDER BY _root_row, _index) AS _row, * FROM (
-            SELECT n AS _root_row, {identity}, i - 1 AS _index, element, CASE WHEN NOT misplaced THEN r END AS root,
-                misplaced
-            FROM (SELECT n, r, unnest(elements) AS element, generate_subscripts(elements, 1) AS i, misplaced
-                  FROM (SELECT n, r, misplaced,
-                            CASE WHEN misplaced THEN [NULL::JSON] ELSE ({inside})::JSON[] END AS elements
-                        FROM (SELECT n, r, coalesce(json_type({inside}), 'NULL') <> 'ARRAY' AS misplaced
-                              FROM ({rows}) WHERE json_type(r) = 'OBJECT'))))"""
+        SELECT n AS _root_row, {identity}, i - 1 AS _index, element,
+            CASE WHEN NOT misplaced THEN r END AS root, misplaced
+        FROM (SELECT n, r, unnest(elements) AS element, generate_subscripts(elements, 1) AS i, misplaced
+              FROM (SELECT n, r, misplaced,
+                        CASE WHEN misplaced THEN [NULL::JSON] ELSE ({inside})::JSON[] END AS elements
+                    FROM (SELECT n, r, coalesce(json_type({inside}), 'NULL') <> 'ARRAY' AS misplaced
+                          FROM ({rows}) WHERE json_type(r) = 'OBJECT')))"""
 
 
 def _json(column: SourceColumn) -> str:
