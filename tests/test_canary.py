@@ -89,6 +89,15 @@ def test_no_value_leaves_a_run_that_fails(settings: Settings, source: Path) -> N
     assert done.returncode == 4, done.stderr.decode()
     assert MARK.encode() not in done.stdout + done.stderr
 
+    for form, code, environment in (
+        ("junit", 4, {}),
+        ("github", 0, {"MIGRATION_ON_ERROR": "quarantine", "MIGRATION_UNKNOWN_FIELDS": "warn"}),
+    ):
+        done = mock2pg(settings, "check", str(bad), "--format", form, "--max-refused", "90%", "--debug", **environment)
+        assert done.returncode == code, done.stderr.decode()
+        assert MARK.encode() not in done.stdout + done.stderr
+    assert list(settings.runs_dir.glob("*/refused.jsonl"))
+
     (not_json := source.with_name("not.json")).write_text(f'{{"students": [{{"name": "{MARK}"}} {MARK}]}}')
     done = mock2pg(settings, "migrate", str(not_json), "--debug")
     assert done.returncode == 3, done.stderr.decode()

@@ -137,11 +137,13 @@ def test_what_is_not_the_declared_shape_is_refused(service: MigrationService, tm
     file.write_text('{"students": [],}')
     result = service.migrate_all_data(file)
     assert isinstance(result.error, SourceError)
-    assert "line 1" in result.message
+    (error,) = result.errors
+    assert (error.line, error.column, error.rule) == (1, 17, "strict_json")
     result = service.migrate_all_data({"students": [], "pupils": []})
     assert isinstance(result.error, SourceError)
-    assert "classes: is missing" in result.error.message
-    assert "pupils: is not declared" in result.error.message
+    said = [str(error) for error in result.errors]
+    assert "classes: is missing; an empty array [] says that there are none" in said
+    assert "pupils: is not declared in _sources.yml, so it would be lost" in said
     assert result.report.is_file()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mock2pg.contracts import SourceColumn, SourceTable
-from mock2pg.errors import InternalError, SourceError
+from mock2pg.errors import InternalError
 from mock2pg.tools import staging
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -248,19 +248,40 @@ def test_a_column_may_have_any_name(name: str, stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "path"),
+    ("text", "name", "unfit"),
     [
-        ('[{"id": "1"}, {"id": "2", "id": "2"}]', "a"),
-        ('[{}, {"id": "1", "n": [], "n": []}]', "a"),
-        ('[{}, {"z": 1, "\\u007a": 1}]', "a"),
-        ('[{"n": []}, {"n": [{"k": "1"}, {"k": "1", "k": "2"}]}]', "a[].n[]"),
+        ('[{"id": "1"}, {"id": "2", "id": "2"}]', "a", ["id"]),
+        ('[{}, {"id": "1", "\\u0069d": null}]', "a", ["id"]),
+        ('[{}, {"id": "1", "n": [], "n": []}]', "a", ["n"]),
+        ('[{}, {"z": 1, "\\u007a": 1}]', "a", ["*"]),
+        ('[{}, {"z": {"y": [{"x": 1, "x": 1}]}}]', "a", ["*"]),
+        ('[{}, {"z": "\\u0000"}]', "a", ["*"]),
+        ('[{"n": [{}]}, {"n": [{"k": "1", "k": "2"}]}]', "n", ["k"]),
+        ('[{"n": [{}]}, {"n": [{"z": {"k": 1, "k": 1}}]}]', "n", ["*"]),
     ],
 )
-def test_a_row_that_names_a_key_twice_is_refused(text: str, path: str, stage: Stage) -> None:
-    """The row is named by its place; JSON readers differ in which of the values they keep."""
-    with pytest.raises(SourceError) as refused:
-        stage(text, table("a", column("id")), table("a[].n[]", column("k")))
-    assert refused.value.message == f"{path}: a key stands twice in one row; rows of a: 2"
+def test_a_row_that_names_a_key_twice_is_unfit(text: str, name: str, unfit: list[str], stage: Stage) -> None:
+    """JSON readers differ in which value they keep: the key is marked, also deep below a key that is not declared."""
+    rows = stage(text, table("a", column("id")), table("a[].n[]", column("k")))[name]
+    assert [row["_unfit"] for row in rows] == [[], unfit]
+
+
+def test_a_row_and_its_elements_are_taken_out(tmp_path: Path) -> None:
+    """Who is refused goes with the elements of its nested arrays; an element goes alone."""
+    file, database = tmp_path / "a.json", tmp_path / "staging.duckdb"
+    file.write_text('[{"id": "1", "n": [{}]}, {"id": "2", "n": [{}, {}]}, {"id": "3", "n": [{}, {}]}]')
+    tables = [table("a", column("id")), table("a[].n[]", column("k"))]
+    staging.stage(database, {"a": file}, tables)
+    gone = staging.refuse(database, {"a": {2}, "n": {5}}, tables)
+    assert [(row.table, row.row, row.root_row, row.id, row.index) for row in gone] == [
+        ("a", 2, 2, "2", None),
+        ("n", 5, 3, "3", 1),
+        ("n", 2, 2, "2", 0),
+        ("n", 3, 2, "2", 1),
+    ]
+    with staging.opened(database, read_only=True) as connection:
+        assert connection.execute("SELECT id FROM a").fetchall() == [("1",), ("3",)]
+        assert connection.execute("SELECT _row FROM n ORDER BY 1").fetchall() == [(1,), (4,)]
 
 
 @pytest.mark.parametrize(
