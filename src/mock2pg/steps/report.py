@@ -148,7 +148,7 @@ def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
 
     A check loads nothing: there what is left are the sound rows.
     """
-    left = "sound" if record["command"] == "check" and record["status"] == "succeeded" else "left out"
+    left = "sound" if record["command"] == "check" else "left out"
     staged = results["stage"].data.get("tables", {}) if "stage" in results else {}
     entities = results["check"].data.get("entities", {}) if "check" in results else {}
     landed = results["load"].data.get("landed", {}) if _published(record, results) and "load" in results else {}
