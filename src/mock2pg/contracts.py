@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -137,3 +137,32 @@ def table_from_dict(record: dict[str, Any]) -> Table:
             ),
         }
     )
+
+
+def key_groups(names: Sequence[str], parents: Mapping[str, set[str]]) -> list[list[str]]:
+    """The names so that each comes after those it refers to; those of a cycle come together, in one group.
+
+    Among equals they stay in the order given.
+    """
+    groups: list[list[str]] = []
+    waiting = list(names)
+    while waiting:
+        ready = [[name] for name in waiting if not (parents.get(name, set()) - {name}) & set(waiting)]
+        if not ready:  # the first cycle that refers to nothing but itself
+            above = {name: _above(name, parents, set(waiting)) for name in waiting}
+            first = next(name for name in waiting if all(name in above[other] for other in above[name]))
+            ready = [[name for name in waiting if name in above[first]]]
+        groups += ready
+        waiting = [name for name in waiting if not any(name in group for group in ready)]
+    return groups
+
+
+def _above(name: str, parents: Mapping[str, set[str]], among: set[str]) -> set[str]:
+    """All that a name refers to, directly or not."""
+    found: set[str] = set()
+    new = [name]
+    while new:
+        more = (parents.get(new.pop(), set()) & among) - found
+        found |= more
+        new += more
+    return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
 from mock2pg.tools import postgres
@@ -15,7 +13,7 @@ SCHEMA = """
     CREATE TABLE "My Schema"."order" ("the id" int, "Part" text, v numeric(5,2), g int GENERATED ALWAYS AS (1) STORED,
         PRIMARY KEY ("Part", "the id"));
     CREATE TABLE "My Schema".child (n int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, b int, "A" text, gone int,
-        "self" int REFERENCES "My Schema".child,
+        "self" int REFERENCES "My Schema".child ON DELETE SET NULL,
         CONSTRAINT "To order" FOREIGN KEY ("A", b) REFERENCES "My Schema"."order" ("Part", "the id") MATCH SIMPLE);
     ALTER TABLE "My Schema".child DROP COLUMN gone;
     CREATE TABLE "My Schema".parts (id int, v text) PARTITION BY LIST (id);
@@ -51,17 +49,23 @@ def test_columns_and_primary_keys(filled: postgres.Connection) -> None:
     assert [column.generated for column in columns] == [False, False, False, True]
     assert [column.name for column in catalogue.columns(filled, "My Schema", "child")] == ["n", "b", "A", "self"]
     assert [column.identity_always for column in catalogue.columns(filled, "My Schema", "child")][:2] == [True, False]
+    id_, b, *_ = catalogue.columns(filled, "My Schema", "child")
+    assert (id_.not_null, id_.has_default, id_.sequence) == (True, True, '"My Schema".child_n_seq')
+    assert (b.not_null, b.has_default, b.sequence) == (False, False, None)
     assert catalogue.primary_key(filled, "My Schema", "order") == ("Part", "the id")
     assert catalogue.primary_key(filled, "My Schema", "parts") == ()
 
 
 def test_foreign_keys(filled: postgres.Connection) -> None:
     """Each key once, with its columns in pairs; those of partitions belong to their root."""
-    assert catalogue.foreign_keys(filled, "My Schema") == [
-        LiveForeignKey("To order", "child", ("A", "b"), "My Schema", "order", ("Part", "the id")),
-        LiveForeignKey("child_self_fkey", "child", ("self",), "My Schema", "child", ("n",)),
-        LiveForeignKey("parts_id_fkey", "parts", ("id",), "public", "elsewhere", ("id",)),
+    to_order, to_self, away = [
+        LiveForeignKey("To order", "child", ("A", "b"), "My Schema", "order", ("Part", "the id"), "My Schema"),
+        LiveForeignKey("child_self_fkey", "child", ("self",), "My Schema", "child", ("n",), "My Schema", "SET NULL"),
+        LiveForeignKey("parts_id_fkey", "parts", ("id",), "public", "elsewhere", ("id",), "My Schema"),
     ]
+    assert catalogue.foreign_keys(filled, "My Schema") == [to_order, to_self, away]
+    assert catalogue.references_to(filled, "My Schema") == [to_order, to_self]
+    assert catalogue.references_to(filled, "public") == [away]
     assert catalogue.is_referred_to(filled, "public", "elsewhere")
     assert not catalogue.is_referred_to(filled, "My Schema", "parts")
 
@@ -80,23 +84,10 @@ def test_orphans_are_counted(filled: postgres.Connection) -> None:
     assert catalogue.rows(filled, "My Schema", "child") == 5
 
 
-def test_parents_come_before_children() -> None:
-    """Whatever the order given, each name comes after those it refers to; equals keep the order given."""
-    parents = {"c": {"b"}, "b": {"a", "b"}, "e": {"d", "not there"}}
-    for names in itertools.permutations("abcde"):
-        ordered = catalogue.in_key_order(names, parents)
-        assert sorted(ordered) == list("abcde")
-        assert ordered.index("a") < ordered.index("b") < ordered.index("c")
-        assert ordered.index("d") < ordered.index("e")
-    assert catalogue.in_key_order(["z", "y", "x"], {}) == ["z", "y", "x"]
-
-
-def test_a_cycle_comes_after_what_it_refers_to_and_before_what_refers_to_it() -> None:
-    """b and c refer to each other and to a; d hangs on c; e and f are a cycle that refers to d."""
-    parents = {"b": {"a", "c"}, "c": {"b"}, "d": {"c"}, "e": {"f", "d"}, "f": {"e"}}
-    for names in itertools.permutations("abcdef"):
-        place = {name: at for at, name in enumerate(catalogue.in_key_order(names, parents))}
-        assert len(place) == 6
-        assert place["a"] < place["b"]
-        assert place["a"] < place["c"] < place["d"] < place["e"]
-        assert place["d"] < place["f"]
+def test_unique_keys_are_those_that_rows_can_exchange(filled: postgres.Connection) -> None:
+    """The columns of unique constraints and indexes; neither the primary key, nor included columns, nor expressions."""
+    filled.execute("""
+        ALTER TABLE "My Schema"."order" ADD UNIQUE (v, "Part");
+        CREATE UNIQUE INDEX ON "My Schema"."order" ("Part") INCLUDE (v);
+        CREATE UNIQUE INDEX ON "My Schema"."order" (lower("Part"))""")
+    assert catalogue.unique_keys(filled, "My Schema", "order") == [("v", "Part"), ("Part",)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mock2pg.contracts import Column, ForeignKey, SourceTable, Table
+from mock2pg.contracts import Column, ForeignKey, SourceTable, Table, key_groups
 from mock2pg.encoding import KINDS
 from mock2pg.errors import InternalError
 
@@ -94,13 +94,9 @@ def _referred(to: str) -> str:
 
 
 def ordered(tables: Sequence[Table]) -> tuple[Table, ...]:
-    waiting, ordered = sorted(tables, key=lambda table: table.name), list[Table]()
-    while waiting:
-        names = {table.name for table in waiting}
-        ready = [t for t in waiting if not {key.parent for key in t.foreign_keys} - {t.name} & names] or waiting[:1]
-        ordered += ready
-        waiting = [table for table in waiting if table not in ready]
-    return tuple(ordered)
+    by_name = {table.name: table for table in sorted(tables, key=lambda table: table.name)}
+    parents = {name: {key.parent for key in table.foreign_keys} for name, table in by_name.items()}
+    return tuple(by_name[name] for group in key_groups(list(by_name), parents) for name in group)
 
 
 def _snake(name: str) -> str:

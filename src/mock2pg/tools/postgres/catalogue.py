@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -19,6 +18,9 @@ class LiveColumn:
     type_category: str
     generated: bool
     identity_always: bool
+    not_null: bool = False
+    has_default: bool = False
+    sequence: str | None = None  # that an identity or serial column draws from, qualified and quoted
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class LiveForeignKey:
     parent_schema: str
     parent: str
     parent_columns: tuple[str, ...]
+    schema: str = ""  # of `table`
+    on_delete: str = "NO ACTION"
 
 
 def tables(connection: Connection, schema: str) -> list[str]:
@@ -52,12 +56,13 @@ def columns(connection: Connection, schema: str, table: str) -> list[LiveColumn]
     rows = connection.execute(
         """
         SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typcategory::text, a.attgenerated <> '',
-            a.attidentity = 'a'
+            a.attidentity = 'a', a.attnotnull, a.atthasdef OR a.attidentity <> '',
+            pg_get_serial_sequence(format('%%I.%%I', %s::text, %s::text), a.attname)
         FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
         WHERE a.attrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND a.attnum > 0 AND NOT a.attisdropped
         ORDER BY a.attnum
         """,
-        [schema, table],
+        [schema, table, schema, table],
     ).fetchall()
     return [LiveColumn(*row) for row in rows]
 
@@ -79,23 +84,51 @@ def primary_key(connection: Connection, schema: str, table: str) -> tuple[str, .
 
 def foreign_keys(connection: Connection, schema: str) -> list[LiveForeignKey]:
     """Every foreign key of the schema's tables."""
-    rows = connection.execute(
+    return _foreign_keys(connection, sql.SQL("t.relnamespace"), schema)
+
+
+def references_to(connection: Connection, schema: str) -> list[LiveForeignKey]:
+    """Every foreign key, of a table of any schema, that leads to one of the schema's tables."""
+    return _foreign_keys(connection, sql.SQL("p.relnamespace"), schema)
+
+
+def _foreign_keys(connection: Connection, whose: sql.SQL, schema: str) -> list[LiveForeignKey]:
+    query = sql.SQL(
         """
         SELECT c.conname, t.relname,
             (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(c.conkey) WITH ORDINALITY AS k(attnum, n)
                 JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum),
             n.nspname, p.relname,
             (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(c.confkey) WITH ORDINALITY AS k(attnum, n)
-                JOIN pg_attribute AS a ON a.attrelid = c.confrelid AND a.attnum = k.attnum)
+                JOIN pg_attribute AS a ON a.attrelid = c.confrelid AND a.attnum = k.attnum),
+            (SELECT nspname FROM pg_namespace WHERE oid = t.relnamespace),
+            CASE c.confdeltype WHEN 'a' THEN 'NO ACTION' WHEN 'r' THEN 'RESTRICT'
+                WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE 'SET DEFAULT' END
         FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid
             JOIN pg_class AS p ON p.oid = c.confrelid JOIN pg_namespace AS n ON n.oid = p.relnamespace
         WHERE c.contype = 'f' AND c.conparentid = 0
-            AND t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
+            AND {whose} = (SELECT oid FROM pg_namespace WHERE nspname = %s)
         ORDER BY t.relname COLLATE "C", c.conname COLLATE "C"
+        """
+    ).format(whose=whose)
+    rows = connection.execute(query, [schema]).fetchall()
+    return [LiveForeignKey(n, t, tuple(c), ps, p, tuple(pc), s, d) for n, t, c, ps, p, pc, s, d in rows]
+
+
+def unique_keys(connection: Connection, schema: str, table: str) -> list[tuple[str, ...]]:
+    """The columns of each unique index but the primary key's; those over expressions are left out."""
+    rows = connection.execute(
+        """
+        SELECT (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(i.indkey[:i.indnkeyatts - 1])
+            WITH ORDINALITY AS k(attnum, n) JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum)
+        FROM pg_index AS i
+        WHERE i.indrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND i.indisunique AND NOT i.indisprimary
+            AND i.indexprs IS NULL
+        ORDER BY i.indexrelid
         """,
-        [schema],
+        [schema, table],
     ).fetchall()
-    return [LiveForeignKey(n, t, tuple(c), ps, p, tuple(pc)) for n, t, c, ps, p, pc in rows]
+    return [tuple(names) for (names,) in rows]
 
 
 def is_referred_to(connection: Connection, schema: str, table: str) -> bool:
@@ -131,34 +164,6 @@ def count(connection: Connection, query: sql.Composed) -> int:
     row = connection.execute(query).fetchone()
     assert row is not None  # noqa: S101
     return int(row[0])
-
-
-def in_key_order(names: Sequence[str], parents: dict[str, set[str]]) -> list[str]:
-    """The names so that each comes after those it refers to; among equals, in the order given.
-
-    A table that is part of a cycle comes when everything outside the cycle has come.
-    """
-    ordered: list[str] = []
-    waiting = list(names)
-    while waiting:
-        ready = [name for name in waiting if not (parents.get(name, set()) - {name}) & set(waiting)]
-        if not ready:  # the first of a cycle that refers to nothing but itself
-            above = {name: _above(name, parents, set(waiting)) for name in waiting}
-            ready = [next(name for name in waiting if all(name in above[other] for other in above[name]))]
-        ordered += ready
-        waiting = [name for name in waiting if name not in ordered]
-    return ordered
-
-
-def _above(name: str, parents: dict[str, set[str]], among: set[str]) -> set[str]:
-    """All that a name refers to, directly or not."""
-    found: set[str] = set()
-    new = [name]
-    while new:
-        more = (parents.get(new.pop(), set()) & among) - found
-        found |= more
-        new += more
-    return found
 
 
 def schema_exists(connection: Connection, schema: str) -> bool:

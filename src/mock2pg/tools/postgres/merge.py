@@ -1,219 +1,159 @@
-"""Publishing: makes live tables hold exactly the rows of the built ones, by difference, keeping the tables themselves.
+"""Publishing: makes live tables hold the rows of the built ones, by difference, keeping the tables themselves.
 
 Everything here runs inside the caller's transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Sequence
+from itertools import chain
 
 import psycopg
 from psycopg import sql
 
-from mock2pg.contracts import Table
-from mock2pg.errors import PublishFailed
+from mock2pg.contracts import Table, key_groups
+from mock2pg.errors import PublishFailed, counted
 from mock2pg.tools.postgres import catalogue, creation
+from mock2pg.tools.postgres.catalogue import LiveForeignKey
 from mock2pg.tools.postgres.connection import Connection
+from mock2pg.tools.postgres.table_merge import Difference, TableMerge
+
+__all__ = ["Difference", "Merge", "publish"]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """What one table went through; counts of rows."""
+class Merge:
+    """All tables: what is to be done, found out without writing, and then done.
 
-    before: int
-    after: int
-    inserted: int
-    updated: int
-    deleted: int
-    created: bool = False
-
-    @property
-    def unchanged(self) -> int:
-        return self.before - self.updated - self.deleted
-
-    def as_dict(self) -> dict[str, int | bool]:
-        """The counts as a run records them."""
-        return {**asdict(self), "unchanged": self.unchanged}
-
-
-def publish(connection: Connection, built: str, live: str, tables: Sequence[Table]) -> dict[str, Difference]:
-    """Bring the built tables live: existing ones are merged, absent ones created, filled and then constrained.
-
-    tables  in foreign-key order
-    Raises PublishFailed when what is live afterwards is not what was built.
+    tables  a table is merged whole, or keeps what is live and not built, as its `publish` says
     """
-    present = set(catalogue.tables(connection, live))
-    merges = [_Merge(connection, built, live, table, table.name not in present) for table in tables]
-    differences = {merge.table.name: merge.difference() for merge in merges}
-    waiting = [merge for merge in reversed(merges) if merge.delete(differences[merge.table.name].deleted)]
-    for merge in merges:
-        if merge.created:
-            creation.create(connection, live, merge.table)
-        if differences[merge.table.name].updated:
-            merge.update()
-        if differences[merge.table.name].inserted:
-            merge.insert()
-    for merge in waiting:
-        merge.delete_rest()
-    for step in (creation.constrain, creation.refer):  # every key before the first reference to one
-        for merge in merges:
-            if merge.created:
-                step(connection, live, merge.table)
-    return {merge.table.name: merge.proven(differences[merge.table.name]) for merge in merges}
 
-
-class _Merge:
-    """One table on its way from the built to the live schema."""
-
-    def __init__(self, connection: Connection, built: str, live: str, table: Table, created: bool) -> None:
-        self.connection, self.table, self.created = connection, table, created
-        self.built, self.live = sql.Identifier(built, table.name), sql.Identifier(live, table.name)
-        self.live_schema = live
-        self.there = {} if created else {c.name: c for c in catalogue.columns(connection, live, table.name)}
-        missing = [column.name for column in table.columns if not created and column.name not in self.there]
-        if missing:
-            raise PublishFailed(f"table {table.name} is there but has no column {', '.join(missing)}")
-        self.types = {
-            column.name: self.there[column.name].data_type if self.there else column.data_type
-            for column in table.columns
+    def __init__(self, connection: Connection, built: str, live: str, tables: Sequence[Table]) -> None:
+        self._connection, self._live = connection, live
+        present = set(catalogue.tables(connection, live))
+        self._references = catalogue.references_to(connection, live)
+        merges = {
+            table.name: TableMerge(connection, built, live, table, created=table.name not in present)
+            for table in tables
         }
-        self.keys = _and("l.{0} = {1}", table.primary_key, self.types)
-        self.others = [name for name, kind in self.types.items() if name not in table.primary_key or kind not in _EXACT]
+        self._groups = [[merges[name] for name in group] for group in self._key_groups(list(merges))]
+        self._merges = list(chain.from_iterable(self._groups))
+        self.differences = {merge.table.name: merge.difference() for merge in self._merges}
 
-    def difference(self) -> Difference:
-        """Count what is to be inserted, updated and deleted; nothing is written."""
-        before = (
-            0
-            if self.created
-            else catalogue.count(self.connection, sql.SQL("SELECT count(*) FROM {}").format(self.live))
-        )
-        inserted = self._count(
-            "SELECT count(*) FROM {built} AS b" + ("" if self.created else " WHERE NOT EXISTS ({same})")
-        )
-        if self.created or self.table.publish == "ensure":
-            return Difference(before, before + inserted, inserted, 0, 0, self.created)
-        deleted = self._count(_GONE.replace("DELETE", "SELECT count(*)", 1))
-        updated = self._count("SELECT count(*) FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}")
-        return Difference(before, before + inserted - deleted, inserted, updated, deleted)
+    def keys(self, limit: int) -> dict[str, dict[str, list[str]]]:
+        """Up to `limit` primary keys of rows to insert, update and delete, by table."""
+        return {merge.table.name: merge.shown_keys(limit) for merge in self._merges}
 
-    def delete(self, gone: int) -> bool:
-        """Delete what is gone, but for rows that others still refer to: those move away first. Whether any is left."""
-        if not gone:
-            return False
-        keys = [
-            key
-            for key in catalogue.foreign_keys(self.connection, self.live_schema)
-            if (key.parent_schema, key.parent) == (self.live_schema, self.table.name)
-        ]
-        free = [
-            sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS c WHERE {})").format(
-                sql.Identifier(self.live_schema, key.table),
-                sql.SQL(" AND ").join(
-                    sql.SQL("c.{} = l.{}").format(sql.Identifier(ours), sql.Identifier(theirs))
-                    for ours, theirs in zip(key.columns, key.parent_columns, strict=True)
-                ),
+    def refuse_strangers(self, allowed: Collection[str] = ()) -> None:
+        """Raises PublishFailed when rows that go are referred to from tables that are not ours.
+
+        allowed  tables whose rows may be changed by their own ON DELETE CASCADE, SET NULL or SET DEFAULT
+        """
+        refused = []
+        for merge in self._merges:
+            if not self.differences[merge.table.name].deleted:
+                continue
+            for key in self._references:
+                if key.parent != merge.table.name or self._is_ours(key):
+                    continue
+                acts = key.on_delete not in ("NO ACTION", "RESTRICT")
+                if (not acts or key.table not in allowed) and (rows := merge.taken_along(key)):
+                    what = f"would be changed by ON DELETE {key.on_delete}" if acts else "keep them from going"
+                    named = f"{key.schema}.{key.table} ({key.name})"
+                    refused.append(f"{counted(rows, 'row')} of {named} refer to {merge.table.name} and {what}")
+        if refused:
+            raise PublishFailed(
+                "rows would go that others refer to, of tables that are not migrated: " + "; ".join(refused),
+                hint="Keep those rows in the input, change the rows that refer to them, or allow a cascade by name.",
             )
-            for key in keys
-        ]
-        return self.connection.execute(self._compose(_GONE) + sql.SQL("").join(free)).rowcount < gone
 
-    def delete_rest(self) -> None:
-        self._execute(_GONE)
+    def apply(self) -> dict[str, Difference]:
+        """Write. Raises PublishFailed when what is live afterwards is not what was built."""
+        self._connection.execute("SET CONSTRAINTS ALL DEFERRED")
+        waiting = self._delete()
+        for merge in self._merges:
+            if merge.created:
+                creation.create(self._connection, self._live, merge.table)
+        for group in self._groups:
+            self._write(group)
+        self._together([merge.delete_rest for merge in waiting])
+        for step in (creation.constrain, creation.refer):  # every key before the first reference to one
+            for merge in self._merges:
+                if merge.created:
+                    step(self._connection, self._live, merge.table)
+        self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for merge in self._merges:
+            if self.differences[merge.table.name].inserted:
+                merge.advance_sequences()
+        return {merge.table.name: merge.proven(self.differences[merge.table.name]) for merge in self._merges}
 
-    def update(self) -> None:
-        try:
-            with self.connection.transaction():
-                self._execute("UPDATE {live} AS l SET {sets} FROM {built} AS b WHERE {keys} AND {differs}")
-        except psycopg.errors.UniqueViolation:  # two rows exchange a value, and each is looked at on its own
-            if catalogue.is_referred_to(self.connection, self.live_schema, self.table.name):
-                raise
-            self._replace()
+    def _key_groups(self, names: list[str]) -> list[list[str]]:
+        parents: dict[str, set[str]] = {}
+        for key in self._references:
+            if key.schema == self._live:
+                parents.setdefault(key.table, set()).add(key.parent)
+        return key_groups(names, parents)
 
-    def _replace(self) -> None:
-        """Take the rows that change out and put them in again, with what they hold in columns that are not ours."""
-        for query in (
-            "CREATE TEMPORARY TABLE {held} AS SELECT l.* FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}",
-            "DELETE FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys} AND {differs})",
-            "UPDATE {held} AS l SET {sets} FROM {built} AS b WHERE {keys}",
-            "INSERT INTO {live} ({whole}) OVERRIDING SYSTEM VALUE SELECT {whole} FROM {held}",
-            "DROP TABLE {held}",
-        ):
-            self._execute(query)
+    def _is_ours(self, key: LiveForeignKey) -> bool:
+        return key.schema == self._live and any(merge.table.name == key.table for merge in self._merges)
 
-    def insert(self) -> None:
-        new = "" if self.created else " WHERE NOT EXISTS ({same})"
-        self._execute("INSERT INTO {live} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {built} AS b" + new)
+    def _delete(self) -> list[TableMerge]:
+        """Delete what is gone, children first; what is still referred to waits until that has moved away."""
+        waiting = {m: self.differences[m.table.name].deleted for m in reversed(self._merges)}
+        waiting = {merge: number for merge, number in waiting.items() if number}
+        restricted = any(key.on_delete == "RESTRICT" for key in self._references)
+        went = 1
+        while waiting and went:
+            went = 0
+            for merge in list(waiting):
+                gone = merge.delete_free(self._references)
+                waiting[merge] -= gone
+                went += gone
+                if not waiting[merge]:
+                    del waiting[merge]
+            if not restricted:  # then one statement can delete a row and what refers to it
+                break
+        return list(waiting)
 
-    def proven(self, expected: Difference) -> Difference:
-        """The difference, after a look at what is live now: counts and, column by column, content."""
-        after = self._count("SELECT count(*) FROM {live} AS l")
-        equal = self._count("SELECT count(*) FROM {live} AS l JOIN {built} AS b ON {keys} WHERE NOT {differs}")
-        built = self._count("SELECT count(*) FROM {built} AS b")
-        if self.table.publish == "ensure":
-            there = self._count("SELECT count(*) FROM {live} AS l JOIN {built} AS b ON {keys}")
-            if there == built:
-                return replace(expected, after=after)
-        elif after == equal == built:
-            return replace(expected, after=after)
-        raise PublishFailed(
-            f"table {self.table.name}: of {built} built rows, {equal} are live as they should be, among {after}",
-            hint="A trigger or rule on the table changes what is written. The transaction was rolled back.",
+    def _write(self, group: Sequence[TableMerge]) -> None:
+        """Update and insert; where tables refer to each other or themselves, all rows are there before one changes."""
+        names = {merge.table.name for merge in group}
+        round_about = any(
+            key.table in names and key.parent in names for key in self._references if key.schema == self._live
         )
+        updates = [merge for merge in group if self.differences[merge.table.name].updated]
+        inserts = [merge for merge in group if self.differences[merge.table.name].inserted]
+        if not round_about:
+            for merge in updates:
+                merge.update()
+        if inserts:
+            try:
+                with self._connection.transaction():
+                    self._together([merge.insert for merge in inserts])
+            except psycopg.errors.UniqueViolation:  # with a value of a row that goes or changes later
+                if not all(merge.step_aside() for merge in group):
+                    raise
+                self._together([merge.insert for merge in inserts])
+        if round_about:
+            for merge in updates:
+                merge.update()
 
-    def _compose(self, query: str) -> sql.Composed:
-        same = sql.SQL("SELECT FROM {} AS l WHERE {}").format(self.live, self.keys)
-        differs = [
-            sql.SQL("l.{0}{2} IS DISTINCT FROM {1}{2}").format(
-                sql.Identifier(name), _cast(name, self.types), _sql(_EXACT.get(self.types[name], "::text"))
-            )
-            for name in self.others
-        ]
-        settable = [name for name in self.others if not (self.there and self.there[name].identity_always)]
-        return _sql(query).format(
-            live=self.live,
-            built=self.built,
-            keys=self.keys,
-            same=same,
-            columns=_names(tuple(self.types)),
-            values=sql.SQL(", ").join(_cast(name, self.types) for name in self.types),
-            sets=sql.SQL(", ").join(
-                sql.SQL("{} = {}").format(sql.Identifier(name), _cast(name, self.types)) for name in settable
-            ),
-            held=sql.Identifier("pg_temp", "mock2pg_held"),
-            whole=_names(tuple(name for name, column in self.there.items() if not column.generated)),
-            differs=sql.SQL("({})").format(sql.SQL(" OR ").join(differs) if differs else sql.SQL("false")),
+    def _together(self, statements: Sequence[sql.Composed]) -> None:
+        """One statement of several: references between their tables are looked at when all of them are done."""
+        if len(statements) < 2:
+            for statement in statements:
+                self._connection.execute(statement)
+            return
+        parts = sql.SQL(", ").join(
+            sql.SQL("{} AS ({})").format(sql.Identifier(f"part{number}"), statement)
+            for number, statement in enumerate(statements)
         )
-
-    def _count(self, query: str) -> int:
-        return catalogue.count(self.connection, self._compose(query))
-
-    def _execute(self, query: str) -> None:
-        self.connection.execute(self._compose(query))
+        self._connection.execute(sql.SQL("WITH {} SELECT").format(parts))
 
 
-# Types whose equal values are the same value, and how they are compared. Any other type is compared by its text:
-# 1.0 equals 1 in a jsonb, 0 equals -0 in a float and 1 month equals 30 days, but a hash tells them apart.
-_EXACT = {
-    **dict.fromkeys(("smallint", "integer", "bigint", "boolean", "date", "uuid", "time without time zone"), ""),
-    "text": ' COLLATE "C"',
-}
-_GONE = "DELETE FROM {live} AS l WHERE NOT EXISTS (SELECT FROM {built} AS b WHERE {keys})"
-
-
-def _cast(name: str, types: dict[str, str]) -> sql.Composable:
-    """A built column as the live column's own type."""
-    return sql.SQL("b.{}::{}").format(sql.Identifier(name), _sql(types[name]))
-
-
-def _and(template: str, names: Sequence[str], types: dict[str, str]) -> sql.Composable:
-    return sql.SQL(" AND ").join(_sql(template).format(sql.Identifier(name), _cast(name, types)) for name in names)
-
-
-def _names(names: Sequence[str]) -> sql.Composable:
-    return sql.SQL(", ").join(map(sql.Identifier, names))
-
-
-def _sql(text: str) -> sql.SQL:
-    """SQL that is our own, dbt's contract's or the catalogue's; never a name or a value of the data."""
-    return sql.SQL(text)
+def publish(
+    connection: Connection, built: str, live: str, tables: Sequence[Table], allowed: Collection[str] = ()
+) -> dict[str, Difference]:
+    """Bring the built tables live: existing ones are merged, absent ones created, filled and then constrained."""
+    merge = Merge(connection, built, live, tables)
+    merge.refuse_strangers(allowed)
+    return merge.apply()

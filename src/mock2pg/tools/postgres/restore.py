@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from mock2pg.contracts import Column, Table
+from mock2pg.contracts import Column, Table, key_groups
 from mock2pg.errors import PublishFailed, RollbackFailed
 from mock2pg.tools.postgres import catalogue, clearing, merge
 from mock2pg.tools.postgres.connection import Connection
@@ -63,7 +64,7 @@ def _merged(connection: Connection, schema: str, state: State) -> dict[str, Diff
     for key in catalogue.foreign_keys(connection, schema):
         parents.setdefault(key.table, set()).add(key.parent)
     tables = []
-    for name in catalogue.in_key_order(list(state.tables), parents):
+    for name in chain.from_iterable(key_groups(list(state.tables), parents)):
         keys = catalogue.primary_key(connection, schema, name)
         if not keys:
             raise _NoKeyError

@@ -14,20 +14,27 @@ from mock2pg.contracts import NESTING_LIMIT
 
 _WHOLE, _FRACTION = 131072, 16383  # the digits that PostgreSQL's numeric holds before and after the point
 
+# Deep nesting, and steps that end elsewhere because a key stands twice and DuckDB had taken the first of its values:
+# in both cases the row is refused by name.
+_ELSEWHERE = (LookupError, TypeError, ValueError, RecursionError)
+
 
 def jsonb_text(row: str, steps: Sequence[str]) -> str | None:
     """The value at `steps` (keys and indexes) of a row, as jsonb prints it; None when jsonb cannot keep it whole."""
     try:
         return _jsonb(_at(row, steps), NESTING_LIMIT)
-    except (ValueError, RecursionError):
+    except _ELSEWHERE:
         return None
 
 
-def exact_double(row: str, steps: Sequence[str]) -> bool:
-    """Whether a double keeps the number at `steps`: it is the double, or the shortest decimal that names it."""
-    number = _at(row, steps)
-    double = float(number)
-    return bool(isfinite(double) and number in (Decimal(repr(double)), Decimal(double)))
+def exact_double(row: str, steps: Sequence[str]) -> float | None:
+    """The double that keeps the number at `steps`, which is it or the shortest decimal that names it; else None."""
+    try:
+        number = _at(row, steps)
+        double = float(number)
+    except _ELSEWHERE:
+        return None
+    return double if isfinite(double) and number in (Decimal(repr(double)), Decimal(double)) else None
 
 
 def _at(row: str, steps: Sequence[str]) -> Any:
@@ -74,9 +81,9 @@ def _jsonb(value: Any, levels: int) -> str:
         return "[" + ", ".join([_jsonb(item, levels - 1) for item in value]) + "]"
     if isinstance(value, Decimal):
         exponent = value.as_tuple().exponent
-        if value.adjusted() >= _WHOLE or not -_FRACTION <= int(exponent) <= _WHOLE:
+        if not isinstance(exponent, int) or exponent < -_FRACTION or (value and value.adjusted() >= _WHOLE):
             raise ValueError("jsonb holds no such number")
-        return format(abs(value) if value == 0 else value, "f")
+        return format(value or abs(value), "f")
     return {True: "true", False: "false", None: "null"}[value]
 
 

@@ -30,12 +30,12 @@ _CASTS = {
     "text": "CASE WHEN {k} = 'VARCHAR' AND NOT contains({v}->>'$', chr(0)) THEN {v}->>'$' END",
     "integer": "CASE WHEN {k} IN ('BIGINT', 'UBIGINT') THEN TRY_CAST({v}::VARCHAR AS INTEGER) END",
     "double precision": (
-        "CASE WHEN {k} IN ('BIGINT', 'UBIGINT')"
-        " AND TRY_CAST(TRY_CAST({v}::VARCHAR AS DOUBLE) AS HUGEINT) = TRY_CAST({v}::VARCHAR AS HUGEINT)"
-        " THEN TRY_CAST({v}::VARCHAR AS DOUBLE) WHEN {k} = 'DOUBLE' AND isfinite(TRY_CAST({v}::VARCHAR AS DOUBLE))"
-        # a decimal of up to 15 digits has a double of its own; any other row is read again, in full
-        " AND CASE WHEN regexp_matches(root::VARCHAR, '[0-9.]{{16}}|[eE][+-]?[0-9]{{3}}')"
-        " THEN exact_double(root::VARCHAR, {p}) ELSE true END THEN TRY_CAST({v}::VARCHAR AS DOUBLE) END"
+        "CASE WHEN {k} IN ('BIGINT', 'UBIGINT') AND len({v}::VARCHAR) < 16 AND {v}::VARCHAR <> '0'"
+        " THEN TRY_CAST({v}::VARCHAR AS DOUBLE) WHEN {k} IN ('BIGINT', 'UBIGINT', 'DOUBLE')"
+        # a decimal of up to 15 digits has a double of its own; a longer one, and -0, is read again from the row's text
+        " THEN CASE WHEN regexp_matches(root::VARCHAR,"
+        " '[0-9.]{{16}}|[eE][+-]?[0-9]{{3}}|-0[ \\t\\r\\n]*([],}}]|$)')"
+        " THEN exact_double(root::VARCHAR, {p}) ELSE TRY_CAST({v}::VARCHAR AS DOUBLE) END END"
     ),
     "boolean": "CASE WHEN {k} = 'BOOLEAN' THEN TRY_CAST({v}::VARCHAR AS BOOLEAN) END",
     "date": (
@@ -62,7 +62,7 @@ def opened(database: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDB
         with duckdb.connect(str(database), read_only=read_only) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             if not read_only:
-                for function, result in ((jsonb_text, "VARCHAR"), (exact_double, "BOOLEAN")):
+                for function, result in ((jsonb_text, "VARCHAR"), (exact_double, "DOUBLE")):
                     connection.create_function(
                         function.__name__, function, ["VARCHAR", "VARCHAR[]"], result, null_handling=SPECIAL
                     )
@@ -157,8 +157,9 @@ def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
                      ELSE list_distinct(list_filter([{", ".join(unfit)}], lambda name: name IS NOT NULL)
                         || CASE WHEN len(keys) <> len(list_distinct(keys))
                                 THEN list_filter(keys, lambda key: {known} AND {twice}) ELSE [] END
-                        || CASE WHEN len(list_filter(keys, lambda key: NOT {known})) > 0
-                                AND jsonb_text(element::VARCHAR, []) IS NULL THEN ['*'] ELSE [] END) END AS _unfit,
+                        || CASE WHEN len(list_filter(keys, lambda key: NOT {known} AND ({twice}
+                                OR contains(key, chr(0)) OR jsonb_text(element::VARCHAR, [key]) IS NULL))) > 0
+                                THEN ['*'] ELSE [] END) END AS _unfit,
                 list_filter(keys, lambda key: NOT {known}) AS _unknown
             FROM fields),
         derived AS (SELECT *, {number} AS _row{"".join(", " + value for value in derived)} FROM typed)
