@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: psql help setup migrate check-data verify backup backups rollback report sample test-migration test coverage lint lock clean
+.PHONY: psql help setup migrate check-data plan verify backup backups rollback report sample test-migration test coverage lint lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -27,6 +27,9 @@ migrate: $(READY) ## migrate mock_data/ (or ARGS=SOURCE) into PostgreSQL and pri
 
 check-data: $(READY) ## check mock_data/ (or ARGS=SOURCE) as migrate would, without any database
 	@"$(BIN)/mock2pg" check $(ARGS)
+
+plan: $(READY) ## say what migrating mock_data/ (or ARGS=SOURCE) would change; live is only read
+	@"$(BIN)/mock2pg" plan $(ARGS)
 
 verify: $(READY) ## prove the live tables against the run that published them; reads only
 	@"$(BIN)/mock2pg" verify $(ARGS)

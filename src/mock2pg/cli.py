@@ -77,30 +77,73 @@ def command() -> None:
 
 def _input(function: Callable[..., None]) -> Callable[..., None]:
     """What the commands have that read a source."""
-    for option in (
-        click.option("--max-refused", metavar="N|N%", help="With quarantine: the most rows to leave out."),
-        click.option(
-            "--on-error",
-            type=click.Choice(["refuse", "quarantine"]),
-            help="Rows that break a rule: refuse the input, or leave them out.",
-        ),
-        click.argument("source", required=False, type=click.Path(path_type=Path, allow_dash=True)),
-    ):
+    for option in _INPUT:
         function = option(function)
     return function
 
 
+def _changes(function: Callable[..., None]) -> Callable[..., None]:
+    """What `migrate` has for a live database that somebody uses."""
+    for option in _CHANGES:
+        function = option(function)
+    return function
+
+
+_INPUT = (
+    click.option("--max-refused", metavar="N|N%", help="With quarantine: the most rows to leave out."),
+    click.option(
+        "--on-error",
+        type=click.Choice(["refuse", "quarantine"]),
+        help="Rows that break a rule: refuse the input, or leave them out.",
+    ),
+    click.argument("source", required=False, type=click.Path(path_type=Path, allow_dash=True)),
+)
+_CHANGES = (
+    click.option("--max-deleted", metavar="N|N%", help="The most rows of one table to delete."),
+    click.option("--allow-empty", metavar="ENTITY", multiple=True, help="Its tables may be emptied. May be repeated."),
+    click.option(
+        "--allow-cascade",
+        metavar="TABLE",
+        multiple=True,
+        help="A table that is not migrated, whose rows its ON DELETE may change. May be repeated.",
+    ),
+    click.option(
+        "--plan", "reviewed", type=click.Path(path_type=Path), help="A plan.json: publish just that, or nothing."
+    ),
+)
+
+
 @command.command()
 @_input
+@_changes
 @_verb
-def migrate(source: Path | None, on_error: str | None, max_refused: str | None, as_json: bool) -> None:
+def migrate(
+    source: Path | None,
+    reviewed: Path | None,
+    allow_empty: tuple[str, ...],
+    allow_cascade: tuple[str, ...],
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Migrate SOURCE (mock_data/ if none is named).
 
     A folder of <entity>.json or .ndjson, or one JSON document; each may be .gz or .zst; - is standard input.
 
     Example: mock2pg migrate ../frontend/src/mocks
     """
-    show(_service(on_error=on_error, max_refused=max_refused).migrate_all_data(source), as_json)
+    lists = {"allow_empty": ",".join(allow_empty) or None, "allow_cascade": ",".join(allow_cascade) or None}
+    show(_service(**given, **lists).migrate_all_data(source, reviewed=reviewed), as_json)
+
+
+@command.command()
+@_input
+@_verb
+def plan(source: Path | None, as_json: bool, **given: Any) -> None:
+    """Say what migrating SOURCE would change, table by table; live is only read.
+
+    Example: mock2pg plan ../frontend/src/mocks
+    """
+    show(_service(**given).plan(source), as_json)
 
 
 @command.command()
@@ -114,12 +157,12 @@ def migrate(source: Path | None, on_error: str | None, max_refused: str | None, 
     help="How to print what was found.",
 )
 @_verb
-def check(source: Path | None, on_error: str | None, max_refused: str | None, form: str, as_json: bool) -> None:
+def check(source: Path | None, form: str, as_json: bool, **given: Any) -> None:
     """Check SOURCE as migrate would, without any database.
 
     Example: mock2pg check ../frontend/src/mocks --format github
     """
-    service = _service(on_error=on_error, max_refused=max_refused)
+    service = _service(**given)
     show_check(service.check(source), "json" if as_json else form, service.settings.github_workspace)
 
 

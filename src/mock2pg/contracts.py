@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -120,6 +122,12 @@ def derived_columns(tables: Iterable[Table]) -> list[dict[str, str]]:
         for column in table.columns
         if column.derived
     ]
+
+
+def fingerprint(tables: Iterable[dict[str, Any]]) -> str:
+    """SHA-256 over what `Table.as_dict` gave for each table, whatever their order."""
+    records = sorted(tables, key=lambda record: str(record["name"]))
+    return hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest()
 
 
 def table_from_dict(record: dict[str, Any]) -> Table:

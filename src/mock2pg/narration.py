@@ -10,6 +10,7 @@ from mock2pg.runs import StepResult
 _DONE = {
     "check": "The input can be migrated.",
     "migrate": "Migrated and proven.",
+    "plan": "Planned: live was only read.",
     "verify": "Live is what was published.",
     "backup": "Backup taken.",
     "rollback": "Rolled back.",
@@ -19,6 +20,7 @@ _STEPS = {
     "check": "🔎 Checked: {}",
     "backup": "📦 Created backup {}",
     "load": "🧱 Built: {}",
+    "plan": "🧭 Planned: {}",
     "verify": "🧾 Verified: {}",
     "rollback": "🔙 Rolled back: {}",
 }

@@ -32,6 +32,7 @@ MIGRATE = (
     Step("publish"),
     Step("verify", notebook=True),
 )
+PLAN = Step("plan")
 BACKUP = Step("backup", notebook=True)
 VERIFY = Step("verify", notebook=True)
 ROLLBACK = Step("rollback", notebook=True)

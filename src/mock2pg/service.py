@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from pydantic import SecretStr
 from mock2pg import log, narration, plan, scenarios, tidy
 from mock2pg import settings as settings_module
 from mock2pg.errors import InternalError, Mock2pgError, ValidationError, traced
+from mock2pg.plan import Step
 from mock2pg.record import Record
 from mock2pg.results import MigrationResult, TestReport
 from mock2pg.runs import Run, StepResult, new_run, open_run, point_latest
 from mock2pg.settings import Settings
+from mock2pg.steps.publish import reviewed_plan
 from mock2pg.tools import backups, notebooks, postgres
 from mock2pg.tools.server import Server
 
@@ -32,13 +35,25 @@ class MigrationService:
         self._settings, self._console = settings or settings_module.load(**overrides), console
         log.start(self._settings, console=console)
 
-    def migrate_all_data(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
+    def migrate_all_data(
+        self, mock_data: Mapping[str, Any] | Path | str | None = None, *, reviewed: Path | None = None
+    ) -> MigrationResult:
         """The whole job: stage, check, backup, load, publish, verify, report.
 
         mock_data  a dict of arrays, a folder of <entity>.json or .ndjson, one JSON document, or "-" for standard input;
                    the setting `source` if None
+        reviewed   the plan.json that somebody agreed to: what would be published must still be just that
         """
-        return self._run("migrate", self._migrate, self._source(mock_data))
+        if reviewed is not None:
+            reviewed_plan(reviewed)  # refused before a run begins
+        return self._run("migrate", partial(self._migrate, reviewed=reviewed), self._source(mock_data))
+
+    def plan(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
+        """What a migration would change, table by table, in `summary["plan"]`; live is only read.
+
+        mock_data  as for `migrate_all_data`
+        """
+        return self._run("plan", self._plan, self._source(mock_data))
 
     def check(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
         """Stage and check alone: whether the input could be migrated. No database is contacted.
@@ -149,23 +164,27 @@ class MigrationService:
         for step in plan.CHECK:
             self._step(step, run)
 
-    def _migrate(self, run: Run, record: Record) -> None:
+    def _plan(self, run: Run, record: Record) -> None:
+        *_, load, _publish, _verify = plan.MIGRATE
+        self._check(run, record)
+        with self._target(run, record) as aimed, _scratch(aimed):
+            self._step(load, aimed)
+            self._step(plan.PLAN, aimed)
+
+    def _migrate(self, run: Run, record: Record, reviewed: Path | None = None) -> None:
         *_, backup, load, publish, verify = plan.MIGRATE
         self._check(run, record)
         with self._target(run, record) as aimed:
             with _importing("dbt.cli.main"):  # two seconds, while the notebook's process is at work
                 record.backup_id = self._step(backup, aimed).data["backup_id"]
-            try:
+            with _scratch(aimed):
                 self._step(load, aimed)
                 try:
-                    self._step(publish, aimed)
+                    self._step(publish, aimed, **({"plan": str(reviewed.resolve())} if reviewed else {}))
                     self._step(verify, aimed)
                 except BaseException:
                     self._undo_if_live(aimed, record)
                     raise
-            finally:
-                with suppress(Mock2pgError), postgres.connect(aimed.settings.url, name=f"tidy {run.id}") as connection:
-                    postgres.scratch.drop(connection)
 
     def _undo_if_live(self, run: Run, record: Record) -> None:
         """Undo the run if its transaction was committed: the history row was written in it, so it knows."""
@@ -189,12 +208,12 @@ class MigrationService:
             record.status, record.undo_error = "rollback_failed", undo
             log.log.error("❌ The rollback failed too: %s. Live holds what run %s published.", undo.message, run.id)
 
-    def _reach(self, run: Run, record: Record, step: plan.Step, *, alone: bool = False, **parameters: str) -> None:
+    def _reach(self, run: Run, record: Record, step: Step, *, alone: bool = False, **parameters: str) -> None:
         """One step against the target. `alone`: no other run may be at work meanwhile."""
         with self._target(run, record, alone=alone) as aimed:
             record.backup_id = self._step(step, aimed, **parameters).data.get("backup_id")
 
-    def _step(self, step: plan.Step, run: Run, **parameters: str) -> StepResult:
+    def _step(self, step: Step, run: Run, **parameters: str) -> StepResult:
         log.log.debug("… %s", step.name)
         result = plan.execute(step, run, **parameters)
         for line in narration.of_step(result):
@@ -245,6 +264,16 @@ def start_embedded(settings: Settings) -> str:
     if not ran:
         log.log.info("🐘 Started PostgreSQL %s: %s", server.status().version, url)
     return url
+
+
+@contextmanager
+def _scratch(run: Run) -> Iterator[None]:
+    """Drop the scratch schemas when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        with suppress(Mock2pgError), postgres.connect(run.settings.url, name=f"tidy {run.id}") as connection:
+            postgres.scratch.drop(connection)
 
 
 @contextmanager

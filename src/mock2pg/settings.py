@@ -14,6 +14,8 @@ from mock2pg.errors import UsageError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+_SHARE = r"^\d+$|^\d+(\.\d+)?%$"  # a number of rows, or a share of them
+
 
 def _user() -> str:
     try:
@@ -51,8 +53,17 @@ class Settings(BaseSettings):
     )
     max_refused: str = Field(
         "10%",
-        pattern=r"^\d+$|^\d+(\.\d+)?%$",
+        pattern=_SHARE,
         description="With quarantine: how many rows may be left out, as a number or a share of all rows.",
+    )
+    max_deleted: str = Field(
+        "50%",
+        pattern=_SHARE,
+        description="The most rows of one table that a run may delete; a share counts from 101 rows on.",
+    )
+    allow_empty: str = Field("", description="Entities, by comma, whose tables a run may empty.")
+    allow_cascade: str = Field(
+        "", description="Tables that are not migrated, by comma, whose rows may be changed by their ON DELETE."
     )
     unknown_fields: Literal["refuse", "warn"] = Field(
         "refuse",
@@ -142,6 +153,16 @@ class Settings(BaseSettings):
                 text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
                 values[_variable(name)] = text
         return values
+
+
+def share(setting: str, rows: int) -> int:
+    """A number of rows or a share of them, as max_refused and max_deleted give it, as a number of rows."""
+    return int(float(setting.removesuffix("%")) * rows / 100) if setting.endswith("%") else int(setting)
+
+
+def listed(setting: str) -> list[str]:
+    """The names in a setting that takes several, by comma."""
+    return [name.strip() for name in setting.split(",") if name.strip()]
 
 
 def _variable(field: str) -> str:

@@ -28,6 +28,8 @@ def show(result: MigrationResult, as_json: bool) -> None:
             click.echo(result.error.hint)
         if result.report.exists():
             click.echo(f"Report: {result.report}")
+        if "plan" in result.summary and result.success:
+            click.echo(f"To publish just this: mock2pg migrate ... --plan {result.report.parent / 'plan.json'}")
     if result.error:
         if click.get_current_context().obj:
             click.echo(traced(result.error), err=True)
@@ -63,7 +65,7 @@ def _accounts(result: MigrationResult) -> None:
     if result.error or "check" not in result.summary:
         return
     staged, entities = result.summary["stage"]["tables"], result.summary["check"]["entities"]
-    landed = result.summary.get("load", {}).get("landed")
+    landed = result.summary["load"]["landed"] if "publish" in result.summary else None
     kept = "sound" if landed is None else "loaded"
     rows = {
         table["path"]: {
@@ -83,7 +85,7 @@ def _accounts(result: MigrationResult) -> None:
 
 
 def _tables(result: MigrationResult) -> None:
-    published = result.summary.get("publish") or result.summary.get("rollback")
+    published = next((result.summary[step] for step in ("publish", "rollback", "plan") if step in result.summary), None)
     if not published or not published.get("tables"):
         return
     columns = ("before", "after", "inserted", "updated", "deleted", "unchanged")

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from mock2pg.contracts import table_from_dict
-from mock2pg.errors import PublishFailed
+from mock2pg.contracts import Table, fingerprint, table_from_dict
+from mock2pg.errors import PublishFailed, UsageError, counted
 from mock2pg.runs import VERSION, Run, StepResult, now
+from mock2pg.settings import listed, share
 from mock2pg.tools import postgres, staging
 
+_SMALL = 100  # rows; a share of so few says little
 
-def run(run: Run) -> StepResult:
-    """Raises PublishFailed; the transaction is then rolled back and live is as it was."""
+
+def run(run: Run, plan: str = "") -> StepResult:
+    """Raises PublishFailed; the transaction is then rolled back and live is as it was.
+
+    plan  the plan.json that was reviewed; what it says must still be so
+    """
     settings, schema = run.settings, run.settings.target_schema
-    tables = [table_from_dict(record) for record in run.read("contracts.json")]
+    records = run.read("contracts.json")
+    tables = [table_from_dict(record) for record in records]
     staged, backup = run.result("stage"), run.result("backup")
     with (
         postgres.connect(settings.url, name=f"publish {run.id}") as connection,
@@ -23,7 +34,13 @@ def run(run: Run) -> StepResult:
         with connection.transaction():
             connection.execute("SELECT set_config('lock_timeout', %s, true)", [settings.lock_timeout])
             postgres.scratch.create(connection, schema)
-            differences = postgres.merge.publish(connection, postgres.scratch.NEXT, schema, tables)
+            merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables)
+            if plan:
+                seen = postgres.review.seen(connection, schema, tables, merge.differences)
+                _refuse_another(Path(plan), run, fingerprint(records), seen)
+            _refuse_losses(run, tables, merge.differences)
+            merge.refuse_strangers(listed(settings.allow_cascade))
+            differences = merge.apply()
             hashes = {}
             for table in tables:
                 hashes[table.name] = postgres.scratch.table_hash(connection, schema, table)
@@ -51,3 +68,56 @@ def run(run: Run) -> StepResult:
         summary=", ".join(f"{number} {key}" for key, number in sums.items()),
         data={"tables": counts, "seconds_in_transaction": round(seconds, 3), "published_at": now()},
     )
+
+
+def _refuse_losses(run: Run, tables: Sequence[Table], differences: Mapping[str, postgres.merge.Difference]) -> None:
+    """A source that was cut short looks like one from which rows were deleted on purpose."""
+    settings, staged = run.settings, run.result("stage")
+    entities = {name: table["entity"] for name, table in staged.data["tables"].items()} if staged else {}
+    refused = []
+    for table in tables:
+        difference = differences[table.name]
+        entity = entities.get(table.source or "", table.name)
+        small = settings.max_deleted.endswith("%") and difference.before <= _SMALL
+        if difference.deleted and not difference.after:
+            if not {entity, table.name} & set(listed(settings.allow_empty)):
+                refused.append(f"{table.name} would be emptied of {counted(difference.before, 'row')} ({entity})")
+        elif not small and difference.deleted > share(settings.max_deleted, difference.before):
+            refused.append(f"{table.name} would lose {difference.deleted} of {counted(difference.before, 'row')}")
+    if refused:
+        raise PublishFailed(
+            f"more would be deleted than is allowed: {'; '.join(refused)}",
+            hint="If that is meant: --allow-empty ENTITY, --max-deleted N or N%. The live tables were not touched.",
+        )
+
+
+def _refuse_another(plan: Path, run: Run, contracts: str, seen: Mapping[str, str]) -> None:
+    """The reviewer said yes to one difference, not to whatever there is now."""
+    reviewed, staged = reviewed_plan(plan), run.result("stage")
+    changed = [
+        what
+        for what, then, now_ in (
+            ("the schema", reviewed["schema"], run.settings.target_schema),
+            ("the input", reviewed["input_sha256"], staged.data["sha256"] if staged else None),
+            ("the contracts", reviewed["contracts_sha256"], contracts),
+            *((f"table {name}", reviewed["seen"].get(name), live) for name, live in seen.items()),
+        )
+        if then != now_
+    ]
+    if changed:
+        raise PublishFailed(
+            f"the difference is no longer the one that was reviewed in run {reviewed['run_id']}: "
+            f"{', '.join(changed)} changed",
+            hint="Plan again and review that. The live tables were not touched.",
+        )
+
+
+def reviewed_plan(file: Path) -> dict[str, Any]:
+    """What the step `plan` wrote. Raises UsageError."""
+    try:
+        plan: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if {"run_id", "schema", "input_sha256", "contracts_sha256", "seen"} <= plan.keys():
+            return plan
+    except (OSError, ValueError, AttributeError):
+        pass
+    raise UsageError(f"{file} is no plan", hint="`mock2pg plan` writes plan.json into its run's folder.")

@@ -30,12 +30,14 @@ _MOODS = {
     "unknown": ("bad", "Failed, and how far is not known"),
     "running": ("care", "Unfinished"),
 }
+_CHANGES = ("publish", "rollback", "plan")
 _EVIDENCE = {
     "data_docs/staged/index.html": "Data Docs of the staged input: every rule, and how it came out",
     "data_docs/built/index.html": "Data Docs of the built tables: the audit before they were published",
     "record.json": "The record of the run, for programs",
     "errors.json": "Every error and warning that is listed, for programs",
     "refused.jsonl": "The rows that were left out, and why",
+    "plan.json": "What would change, for `mock2pg migrate --plan`",
     "contracts.json": "What the tables were built to be: columns, types, keys",
     "migration.log": "The log of the run",
 }
@@ -62,7 +64,9 @@ def run(run: Run) -> StepResult:
         live=_live(record, results),
         figures=_figures(record, results),
         accounts=_accounts(record, results),
-        changes=[(step, results[step].data["tables"]) for step in ("publish", "rollback") if _has(results, step)],
+        changes=[
+            (step, results[step].data["tables"]) for step in ("publish", "rollback", "plan") if _has(results, step)
+        ],
         verified=results["verify"].data if _has(results, "verify") else None,
         derived=_derived(results),
         faults=_faults(run),
@@ -99,7 +103,7 @@ def _live(record: Mapping[str, Any], results: Results) -> str:
     """The state that the run left the live tables in."""
     if record["command"] == "check":
         return "No database was contacted."
-    if record["command"] in ("verify", "backup"):
+    if record["command"] in ("plan", "verify", "backup"):
         return "The live tables were only read."
     if record["command"] == "rollback":
         if record["status"] == "running":
@@ -125,7 +129,7 @@ def _live(record: Mapping[str, Any], results: Results) -> str:
 
 def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
     """The numbers that stand beside the verdict, by label."""
-    if record["command"] not in ("check", "migrate"):
+    if record["command"] not in ("check", "plan", "migrate"):
         return displays.figures(results[record["command"]]) if record["command"] in results else {}
     figures = {f"rows {key}": f"{number:,}" for key, number in _accounts(record, results)["sum"].items()}
     if "check" in results and results["check"].status == "failed":
@@ -133,6 +137,9 @@ def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
     if _published(record, results):
         tables = list(results["publish"].data["tables"].values())
         figures["rows changed in live"] = f"{displays.total(tables, 'inserted', 'updated', 'deleted'):,}"
+    if _has(results, "plan"):
+        tables = list(results["plan"].data["tables"].values())
+        figures["rows that would change"] = f"{displays.total(tables, 'inserted', 'updated', 'deleted'):,}"
     if _has(results, "rollback"):
         figures["rows put back"] = displays.figures(results["rollback"])["rows put back"]
     return figures
@@ -148,7 +155,7 @@ def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
 
     A check loads nothing: there what is left are the sound rows.
     """
-    left = "sound" if record["command"] == "check" else "left out"
+    left = "sound" if record["command"] in ("check", "plan") else "left out"
     staged = results["stage"].data.get("tables", {}) if "stage" in results else {}
     entities = results["check"].data.get("entities", {}) if "check" in results else {}
     landed = results["load"].data.get("landed", {}) if _published(record, results) and "load" in results else {}

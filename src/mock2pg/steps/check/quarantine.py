@@ -9,6 +9,7 @@ from typing import Any
 from mock2pg.contracts import SourceTable
 from mock2pg.errors import CheckFailed, counted
 from mock2pg.runs import Run
+from mock2pg.settings import share
 from mock2pg.steps.check import wording
 from mock2pg.tools import documents, expectations, staging
 
@@ -29,7 +30,7 @@ def run(
     validate  validates what is left; it is asked until nothing is at fault
     Raises CheckFailed when more rows would go than the settings allow, or when a rule is about no single row.
     """
-    allowed = _allowed(run.settings.max_refused, sum(read.values()))
+    allowed = share(run.settings.max_refused, sum(read.values()))
     reasons: dict[tuple[str, int], list[dict[str, Any]]] = {}
     gone: list[staging.Refused] = []
     first = True
@@ -54,11 +55,6 @@ def run(
     for refused in gone:
         accounts[tables[refused.table].path]["refused"] += 1
     return accounts
-
-
-def _allowed(most: str, rows: int) -> int:
-    """The setting as a number of rows."""
-    return int(float(most.removesuffix("%")) * rows / 100) if most.endswith("%") else int(most)
 
 
 def _row_at_fault(failure: expectations.Failure, tables: Mapping[str, SourceTable]) -> tuple[str, int]:

@@ -1,6 +1,6 @@
 """PostgreSQL through psycopg: connections, catalogue, scratch schemas, publishing, reading and restoring a schema."""
 
-from mock2pg.tools.postgres import catalogue, dump, history, merge, restore, scratch
+from mock2pg.tools.postgres import catalogue, dump, history, merge, restore, review, scratch
 from mock2pg.tools.postgres.connection import (
     Connection,
     connect,
@@ -15,5 +15,5 @@ from mock2pg.tools.postgres.connection import (
 
 __all__ = [
     "Connection", "catalogue", "connect", "database_url", "describe_database", "drop_database", "dump",
-    "ensure_database", "environment", "history", "merge", "named", "one_at_a_time", "restore", "scratch",
+    "ensure_database", "environment", "history", "merge", "named", "one_at_a_time", "restore", "review", "scratch",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import LiteralString
 
@@ -78,6 +79,15 @@ def table_hash(connection: Connection, schema: str, table: Table) -> str:
     row = connection.execute(query).fetchone()
     assert row is not None  # noqa: S101
     return str(row[0])
+
+
+def content_hash(connection: Connection, schema: str, table: Table) -> str:
+    """The same over all columns of the contract, those that a model derives among them."""
+    return table_hash(
+        connection,
+        schema,
+        replace(table, columns=tuple(replace(c, source=c.name, derived=None) for c in table.columns)),
+    )
 
 
 def row_counts(connection: Connection, schema: str, names: Iterable[str]) -> dict[str, int]:

@@ -1,0 +1,52 @@
+"""plan: what publishing would change, table by table and key by key; live is only read."""
+
+from __future__ import annotations
+
+from mock2pg.contracts import fingerprint, table_from_dict
+from mock2pg.errors import InternalError, PublishFailed
+from mock2pg.runs import Run, StepResult
+from mock2pg.tools import postgres
+
+KEYS = 20  # of the rows to insert, update and delete, in each table
+
+
+def run(run: Run) -> StepResult:
+    """Writes plan.json, which `migrate --plan` takes. Raises PublishFailed when live tables cannot be merged into."""
+    settings, schema = run.settings, run.settings.target_schema
+    records, staged = run.read("contracts.json"), run.result("stage")
+    if staged is None:
+        raise InternalError("a run that staged nothing cannot be planned")
+    tables = [table_from_dict(record) for record in records]
+    with (
+        postgres.connect(settings.url, name=f"plan {run.id}", read_only=True) as connection,
+        postgres.named(PublishFailed, "cannot plan"),
+        connection.transaction(),
+    ):
+        merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables)
+        keys, differences = merge.keys(KEYS), merge.differences
+        seen = postgres.review.seen(connection, schema, tables, differences)
+    locks = postgres.review.locks(tables, differences)
+    counts = {
+        name: {**difference.as_dict(), "lock": locks[name], "keys": keys[name]}
+        for name, difference in differences.items()
+    }
+    run.write(
+        "plan.json",
+        {
+            "run_id": run.id,
+            "schema": schema,
+            "input_sha256": staged.data["sha256"],
+            "contracts_sha256": fingerprint(records),
+            "seen": seen,
+            "tables": counts,
+        },
+    )
+    sums = {
+        key: sum(getattr(difference, key) for difference in differences.values())
+        for key in ("inserted", "updated", "deleted")
+    }
+    return StepResult(
+        step="plan",
+        summary=", ".join(f"{number} rows would be {key}" for key, number in sums.items()),
+        data={"tables": counts, "file": f"runs/{run.id}/plan.json"},
+    )

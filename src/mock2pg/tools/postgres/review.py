@@ -1,0 +1,45 @@
+"""What a reviewer saw: enough of a difference to know, later, that it is still the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mock2pg.contracts import Table
+from mock2pg.tools.postgres.connection import Connection
+from mock2pg.tools.postgres.merge import Difference
+from mock2pg.tools.postgres.scratch import content_hash
+
+
+def seen(
+    connection: Connection, live: str, tables: Sequence[Table], differences: Mapping[str, Difference]
+) -> dict[str, str]:
+    """Table -> what is live in the columns that are migrated, as a hash.
+
+    Of a table that keeps the rows of others only the rows to insert count.
+    """
+    found = {}
+    for table in tables:
+        difference = differences[table.name]
+        if difference.created:
+            found[table.name] = "absent"
+        elif table.publish == "ensure":
+            found[table.name] = f"{difference.inserted} to insert"
+        else:
+            found[table.name] = content_hash(connection, live, table)
+    return found
+
+
+def locks(tables: Sequence[Table], differences: Mapping[str, Difference]) -> dict[str, str]:
+    """Table -> the strongest lock that publishing takes on it, by PostgreSQL's name; empty when it only reads."""
+    referred = {key.parent for table in tables if differences[table.name].created for key in table.foreign_keys}
+    found = {}
+    for table in tables:
+        difference = differences[table.name]
+        if difference.created:
+            found[table.name] = "ACCESS EXCLUSIVE"
+        elif table.name in referred:
+            found[table.name] = "SHARE ROW EXCLUSIVE"
+        else:
+            changes = difference.inserted + difference.updated + difference.deleted
+            found[table.name] = "ROW EXCLUSIVE" if changes else ""
+    return found

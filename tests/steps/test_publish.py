@@ -1,0 +1,168 @@
+"""Publishing and planning: what is reviewed is what is published, and no more is deleted than is allowed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock2pg import MigrationService
+from mock2pg import settings as settings_module
+from mock2pg.errors import PublishFailed, UsageError
+from mock2pg.settings import Settings
+from mock2pg.tools import postgres
+from mock2pg.tools.server import Server
+from tests.fix_postgres import new_database
+from tests.fix_project import Document, new_project, sample
+
+
+@pytest.fixture(scope="module")
+def published(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A live database that holds the sample, for several tests: each must leave it as it was."""
+    with new_database(server) as url:
+        settings = settings_module.load(project=new_project(tmp_path_factory.mktemp("shared")), database_url=url)
+        assert MigrationService(settings).migrate_all_data(sample()).success
+        yield settings
+
+
+def fingerprint(settings: Settings) -> list[Any]:
+    """Rows and their physical versions: a row that was written again, even with the same values, shows."""
+    with postgres.connect(settings.url, name="test", read_only=True) as connection:
+        names = postgres.catalogue.tables(connection, "public")
+        query = " UNION ALL ".join(f"SELECT '{name}', id, xmin::text, ctid::text FROM public.{name}" for name in names)
+        return connection.execute(query + " ORDER BY 1, 2").fetchall()  # type: ignore[arg-type]
+
+
+def changed(document: Document) -> Document:
+    document["students"][0]["phone"] = "changed"
+    document["classNotes"].pop()
+    document["meetings"].append({**document["meetings"][0], "id": "new"})
+    return document
+
+
+def test_a_plan_says_what_would_change_and_writes_nothing(published: Settings, document: Document) -> None:
+    """Per table the numbers, the keys and the lock; live is not written, and no scratch schema stays."""
+    before = fingerprint(published)
+    gone = document["classNotes"][-1]["id"]
+    result = MigrationService(published).plan(changed(document))
+    assert result.success
+    tables = result.summary["plan"]["tables"]
+    numbers = {name: (t["inserted"], t["updated"], t["deleted"]) for name, t in tables.items()}
+    assert {name for name, n in numbers.items() if any(n)} == {"students", "class_notes", "meetings"}
+    assert tables["students"]["keys"] == {"inserted": [], "updated": [document["students"][0]["id"]], "deleted": []}
+    assert tables["class_notes"]["keys"]["deleted"] == [gone]
+    assert tables["meetings"]["keys"]["inserted"] == ["new"]
+    assert {t["lock"] for name, t in tables.items() if any(numbers[name])} == {"ROW EXCLUSIVE"}
+    assert {t["lock"] for name, t in tables.items() if not any(numbers[name])} == {""}
+    assert fingerprint(published) == before
+    with postgres.connect(published.url, name="test") as connection:
+        assert not postgres.catalogue.schema_exists(connection, postgres.scratch.NEXT)
+    assert (result.report.parent / "plan.json").is_file()
+    assert "The live tables were only read." in result.report.read_text()
+
+
+def test_a_plan_for_an_empty_database_names_every_table(settings: Settings, document: Document) -> None:
+    """Tables that are not there would be created, with all their rows."""
+    result = MigrationService(settings).plan(document)
+    tables = result.summary["plan"]["tables"]
+    assert all(table["created"] and table["lock"] == "ACCESS EXCLUSIVE" for table in tables.values())
+    assert tables["students"]["inserted"] == len(document["students"])
+    assert len(tables["homework_submissions"]["keys"]["inserted"]) == 20
+    with postgres.connect(settings.url, name="test") as connection:
+        assert postgres.catalogue.tables(connection, "public") == []
+
+
+def test_what_was_reviewed_is_published_or_nothing(settings: Settings, document: Document) -> None:
+    """Another input, another row in live, or another plan: each is refused by name; the same is published."""
+    service = MigrationService(settings)
+    assert service.migrate_all_data(document).success
+    planned = service.plan(changed(document))
+    reviewed = planned.report.parent / "plan.json"
+    before = fingerprint(settings)
+
+    other = service.migrate_all_data(sample(), reviewed=reviewed)
+    assert isinstance(other.error, PublishFailed)
+    assert "the input changed" in other.error.message
+    assert fingerprint(settings) == before
+
+    with postgres.connect(settings.url, name="test") as connection:
+        connection.execute("UPDATE public.students SET grade = grade || '!' WHERE id = '5'")
+    before = fingerprint(settings)
+    late = service.migrate_all_data(document, reviewed=reviewed)
+    assert isinstance(late.error, PublishFailed)
+    assert late.error.message == (
+        f"the difference is no longer the one that was reviewed in run {planned.run_id}: table students changed"
+    )
+    assert fingerprint(settings) == before
+
+    again = service.plan(document).report.parent / "plan.json"
+    assert service.migrate_all_data(document, reviewed=again).success
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"run_id": "x"}'])
+def test_a_file_that_is_no_plan_is_refused_before_a_run(content: str, settings: Settings, tmp_path: Path) -> None:
+    """A wrong path or file is an error of the one who typed it."""
+    (file := tmp_path / "plan.json").write_text(content)
+    for path in (file, tmp_path / "nothing"):
+        with pytest.raises(UsageError, match="is no plan"):
+            MigrationService(settings).migrate_all_data({}, reviewed=path)
+    assert not settings.runs_dir.exists()
+
+
+def test_more_deletions_than_allowed_stop_the_run(published: Settings, document: Document) -> None:
+    """A source that was cut short: neither half of a table of more than 100 rows goes, nor all rows of a small one."""
+    before = fingerprint(published)
+    document["homeworkSubmissions"] = document["homeworkSubmissions"][:60]
+    document["scheduleExceptions"] = []
+    result = MigrationService(published).migrate_all_data(document)
+    assert isinstance(result.error, PublishFailed)
+    assert result.error.message == (
+        "more would be deleted than is allowed: homework_submissions would lose 72 of 132 rows;"
+        " schedule_exceptions would be emptied of 9 rows (scheduleExceptions)"
+    )
+    assert "--allow-empty" in result.error.hint
+    assert fingerprint(published) == before
+
+
+def test_deletions_that_are_meant_go_through(settings: Settings, document: Document) -> None:
+    """A higher limit and an entity that is named; a limit in rows holds for small tables too."""
+    assert MigrationService(settings).migrate_all_data(document).success
+    document["homeworkSubmissions"] = document["homeworkSubmissions"][:60]
+    document["scheduleExceptions"] = []
+    low = settings.model_copy(update={"max_deleted": "8", "allow_empty": "scheduleExceptions"})
+    refused = MigrationService(low).migrate_all_data(document)
+    assert refused.error is not None
+    assert "homework_submissions would lose 72 of 132 rows" in refused.error.message
+    meant = settings.model_copy(update={"max_deleted": "55%", "allow_empty": "other, scheduleExceptions"})
+    result = MigrationService(meant).migrate_all_data(document)
+    assert result.success, result.message
+    assert result.summary["publish"]["tables"]["homework_submissions"]["deleted"] == 72
+    assert result.summary["publish"]["tables"]["schedule_exceptions"]["after"] == 0
+
+
+def test_rows_of_other_tables_are_not_taken_along_unasked(settings: Settings, document: Document) -> None:
+    """An application's own table that refers to a row that goes is named; its rows change when that is allowed."""
+    assert MigrationService(settings).migrate_all_data(document).success
+    gone = document["classNotes"].pop()["id"]
+    with postgres.connect(settings.url, name="test") as connection:
+        connection.execute("CREATE TABLE public.pins (note text REFERENCES public.class_notes ON DELETE CASCADE)")
+        connection.execute("INSERT INTO public.pins VALUES (%s)", [gone])
+    result = MigrationService(settings).migrate_all_data(document)
+    assert isinstance(result.error, PublishFailed)
+    assert "1 row of public.pins (pins_note_fkey)" in result.error.message
+    allowed = settings.model_copy(update={"allow_cascade": "pins"})
+    assert MigrationService(allowed).migrate_all_data(document).success
+    with postgres.connect(settings.url, name="test") as connection:
+        assert connection.execute("SELECT count(*) FROM public.pins").fetchone() == (0,)
+
+
+def test_plan_json_holds_no_value(published: Settings, document: Document) -> None:
+    """Keys, numbers and hashes only."""
+    document["students"][0]["phone"] = "CANARY-7291"
+    result = MigrationService(published).plan(document)
+    plan = json.loads((result.report.parent / "plan.json").read_text())
+    assert plan["tables"]["students"]["updated"] == 1
+    assert "CANARY" not in json.dumps(plan)
