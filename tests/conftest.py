@@ -6,12 +6,18 @@ import os
 
 import pytest
 
-pytest_plugins = ["tests.fix_browser", "tests.fix_postgres", "tests.fix_project", "tests.fix_restore"]
+pytest_plugins = [
+    "tests.fix_browser",
+    "tests.fix_merge",
+    "tests.fix_postgres",
+    "tests.fix_project",
+    "tests.fix_restore",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> None:
     """No test may reach a database, a project or a log that the caller's environment names."""
     for name in list(os.environ):
-        if name.startswith(("MIGRATION_", "DATABASE_URL", "PG", "DBT_")) or name == "DEBUG":
+        if name.startswith(("MIGRATION_", "DATABASE_URL", "PG", "DBT_")) or name in ("DEBUG", "GITHUB_WORKSPACE"):
             del os.environ[name]

@@ -23,6 +23,15 @@ VARIABLES = {
     "DEBUG": ("debug", "migration:*"),
     "MIGRATION_OPERATOR": ("operator", "Zoë 'O'Neil'"),
     "MIGRATION_LOCK_TIMEOUT": ("lock_timeout", "500ms"),
+    "MIGRATION_STATEMENT_TIMEOUT": ("statement_timeout", "1min"),
+    "MIGRATION_PUBLISH_ATTEMPTS": ("publish_attempts", 2),
+    "MIGRATION_ON_ERROR": ("on_error", "quarantine"),
+    "MIGRATION_MAX_REFUSED": ("max_refused", "2.5%"),
+    "MIGRATION_MAX_DELETED": ("max_deleted", "7"),
+    "MIGRATION_ALLOW_EMPTY": ("allow_empty", "a, b"),
+    "MIGRATION_ALLOW_CASCADE": ("allow_cascade", "pins"),
+    "MIGRATION_UNKNOWN_FIELDS": ("unknown_fields", "warn"),
+    "GITHUB_WORKSPACE": ("github_workspace", Path("/srv/work")),
 }
 
 

@@ -83,6 +83,15 @@ class Settings(BaseSettings):
         description="How long publishing waits for a lock, as PostgreSQL writes durations.",
     )
 
+    statement_timeout: str = Field(
+        "0",
+        pattern=r"^\d+(us|ms|s|min|h|d)?$",
+        description="How long one statement of publishing may take, as PostgreSQL writes durations; 0 is for ever.",
+    )
+    publish_attempts: int = Field(
+        5, ge=1, description="How often publishing is tried when a lock, a deadlock or a lost connection stops it."
+    )
+
     @field_validator("project")
     @classmethod
     def _absolute(cls, project: Path) -> Path:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mock2pg.contracts import Table, fingerprint, table_from_dict
-from mock2pg.errors import PublishFailed, UsageError, counted
+from mock2pg.errors import DatabaseError, PublishFailed, UsageError, counted
+from mock2pg.log import log
 from mock2pg.runs import VERSION, Run, StepResult, now
 from mock2pg.settings import listed, share
 from mock2pg.tools import postgres, staging
@@ -22,52 +25,81 @@ def run(run: Run, plan: str = "") -> StepResult:
 
     plan  the plan.json that was reviewed; what it says must still be so
     """
-    settings, schema = run.settings, run.settings.target_schema
+    settings = run.settings
     records = run.read("contracts.json")
-    tables = [table_from_dict(record) for record in records]
-    staged, backup = run.result("stage"), run.result("backup")
-    with (
-        postgres.connect(settings.url, name=f"publish {run.id}") as connection,
-        postgres.named(PublishFailed, "cannot publish"),
-    ):
-        began = time.perf_counter()
-        with connection.transaction():
-            connection.execute("SELECT set_config('lock_timeout', %s, true)", [settings.lock_timeout])
-            postgres.scratch.create(connection, schema)
-            merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables)
-            if plan:
-                seen = postgres.review.seen(connection, schema, tables, merge.differences)
-                _refuse_another(Path(plan), run, fingerprint(records), seen)
-            _refuse_losses(run, tables, merge.differences)
-            merge.refuse_strangers(listed(settings.allow_cascade))
-            differences = merge.apply()
-            hashes = {}
-            for table in tables:
-                hashes[table.name] = postgres.scratch.table_hash(connection, schema, table)
-                wanted = staging.table_hash(run.folder / "hashes" / f"{table.name}.parquet")
-                if table.source and hashes[table.name] != wanted:
-                    raise PublishFailed(f"table {table.name}: what would be live is not what was staged")
-            counts = {name: difference.as_dict() for name, difference in differences.items()}
-            postgres.history.record(
-                connection,
-                run_id=run.id,
-                command="migrate",
-                operator=settings.operator,
-                started_at=staged.started_at if staged else now(),
-                schema=schema,
-                published_run=run.id,
-                input_sha256=staged.data["sha256"] if staged else None,
-                backup_id=backup.data["backup_id"] if backup else None,
-                tables={name: {**counts[name], "hash": hashes[name]} for name in counts},
-                version=VERSION,
+    began = time.perf_counter()
+    with postgres.named(PublishFailed, "cannot publish"):
+        try:
+            counts = postgres.transact(
+                settings.url,
+                f"publish {run.id}",
+                partial(_publish, run, [table_from_dict(record) for record in records], fingerprint(records), plan),
+                committed=lambda connection: postgres.history.has(connection, run.id, "migrate"),
+                attempts=settings.publish_attempts,
+                tell=partial(_tell, run),
             )
-        seconds = time.perf_counter() - began
+        except postgres.LockNotAvailable as error:
+            raise PublishFailed(f"a lock was not given within {settings.lock_timeout}: {_holders(run)}") from error
     sums = {key: sum(table[key] for table in counts.values()) for key in ("inserted", "updated", "deleted")}
     return StepResult(
         step="publish",
         summary=", ".join(f"{number} {key}" for key, number in sums.items()),
-        data={"tables": counts, "seconds_in_transaction": round(seconds, 3), "published_at": now()},
+        data={"tables": counts, "seconds_in_transaction": round(time.perf_counter() - began, 3), "published_at": now()},
     )
+
+
+def _publish(
+    run: Run, tables: Sequence[Table], contracts: str, plan: str, connection: postgres.Connection
+) -> dict[str, dict[str, Any]]:
+    """What is done in the transaction; returns the counts by table."""
+    settings, schema = run.settings, run.settings.target_schema
+    for name in ("lock_timeout", "statement_timeout"):
+        connection.execute("SELECT set_config(%s, %s, true)", [name, getattr(settings, name)])
+    postgres.scratch.create(connection, schema)
+    merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables)
+    if plan:
+        seen = postgres.review.seen(connection, schema, tables, merge.differences)
+        _refuse_another(Path(plan), run, contracts, seen)
+    _refuse_losses(run, tables, merge.differences)
+    merge.refuse_strangers(listed(settings.allow_cascade))
+    counts = {name: difference.as_dict() for name, difference in merge.apply().items()}
+    hashes = {table.name: _hash(run, connection, table) for table in tables}
+    staged, backup = run.result("stage"), run.result("backup")
+    postgres.history.record(
+        connection,
+        run_id=run.id,
+        command="migrate",
+        operator=settings.operator,
+        started_at=staged.started_at if staged else now(),
+        schema=schema,
+        published_run=run.id,
+        input_sha256=staged.data["sha256"] if staged else None,
+        backup_id=backup.data["backup_id"] if backup else None,
+        tables={name: {**counts[name], "hash": hashes[name]} for name in counts},
+        version=VERSION,
+    )
+    return counts
+
+
+def _hash(run: Run, connection: postgres.Connection, table: Table) -> str:
+    """The hash of what would be live. Raises PublishFailed when it is not that of the staged rows."""
+    found = postgres.scratch.table_hash(connection, run.settings.target_schema, table)
+    if table.source and found != staging.table_hash(run.folder / "hashes" / f"{table.name}.parquet"):
+        raise PublishFailed(f"table {table.name}: what would be live is not what was staged")
+    return found
+
+
+def _tell(run: Run, attempt: int, error: BaseException) -> None:
+    blocked = f": {_holders(run)}" if isinstance(error, postgres.LockNotAvailable) else ""
+    log.warning("🔁 Attempt %d to publish stopped by %s%s; trying again", attempt, type(error).__name__, blocked)
+
+
+def _holders(run: Run) -> str:
+    """Who has locks on the live tables, as far as it can be told now."""
+    with suppress(DatabaseError), postgres.connect(run.settings.url, name=f"holders {run.id}") as connection:
+        holders = postgres.catalogue.holders(connection, run.settings.target_schema)
+        return "; ".join(holders) or "nobody holds it any more"
+    return "it cannot be told who holds it"
 
 
 def _refuse_losses(run: Run, tables: Sequence[Table], differences: Mapping[str, postgres.merge.Difference]) -> None:

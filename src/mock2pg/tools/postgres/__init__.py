@@ -1,5 +1,7 @@
 """PostgreSQL through psycopg: connections, catalogue, scratch schemas, publishing, reading and restoring a schema."""
 
+from psycopg.errors import LockNotAvailable
+
 from mock2pg.tools.postgres import catalogue, dump, history, merge, restore, review, scratch
 from mock2pg.tools.postgres.connection import (
     Connection,
@@ -12,8 +14,10 @@ from mock2pg.tools.postgres.connection import (
     named,
     one_at_a_time,
 )
+from mock2pg.tools.postgres.transactions import transact
 
 __all__ = [
-    "Connection", "catalogue", "connect", "database_url", "describe_database", "drop_database", "dump",
-    "ensure_database", "environment", "history", "merge", "named", "one_at_a_time", "restore", "review", "scratch",
+    "Connection", "LockNotAvailable", "catalogue", "connect", "database_url", "describe_database", "drop_database",
+    "dump", "ensure_database", "environment", "history", "merge", "named", "one_at_a_time", "restore", "review",
+    "scratch", "transact",
 ]  # fmt: skip

@@ -58,6 +58,16 @@ def record(
     )
 
 
+def has(connection: Connection, run_id: str, command: str) -> bool:
+    """Whether the run committed what the command did."""
+    if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
+        return False
+    row = connection.execute(
+        "SELECT FROM mock2pg.runs WHERE run_id = %s AND command = %s", [run_id, command]
+    ).fetchone()
+    return row is not None
+
+
 def newest(connection: Connection, schema: str) -> Published | None:
     """What the schema's live tables come from, or None when nothing was ever published into it."""
     if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
