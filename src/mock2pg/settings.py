@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -166,7 +167,7 @@ class Settings(BaseSettings):
 
 def share(setting: str, rows: int) -> int:
     """A number of rows or a share of them, as max_refused and max_deleted give it, as a number of rows."""
-    return int(float(setting.removesuffix("%")) * rows / 100) if setting.endswith("%") else int(setting)
+    return int(Decimal(setting.removesuffix("%")) * rows / 100) if setting.endswith("%") else int(setting)
 
 
 def listed(setting: str) -> list[str]:

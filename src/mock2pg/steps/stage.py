@@ -24,11 +24,14 @@ def run(run: Run) -> StepResult:
         run.folder / "arrays",
         label=run.source_label or "",
         undeclared=run.settings.unknown_fields,
+        limit=run.settings.max_errors_per_rule,
     )
     faults = [asdict(fault) for fault in document.faults]
+    totals = [{"rule": rule, "severity": how, "number": number} for (rule, how), number in document.totals.items()]
     if len(document.unread) == len(entities):
-        run.write("errors.json", {"errors": faults, "totals": {}, "capped": {}})
-        raise SourceError(f"{counted(len(faults), 'error')} in the source itself", document.faults)
+        run.write("errors.json", {"errors": faults, "totals": {t["rule"]: t["number"] for t in totals}, "capped": {}})
+        number = sum(document.totals.values())
+        raise SourceError(f"{counted(number, 'error')} in the source itself", document.faults)
     database = run.folder / "staging.duckdb"
     counts = staging.stage(database, document.arrays, tables)
     database.chmod(0o600)
@@ -42,6 +45,7 @@ def run(run: Run) -> StepResult:
             "bytes": document.bytes,
             "unread": document.unread,
             "faults": faults,
+            "fault_totals": totals,
             "notes": document.notes,
             "tables": {
                 table.name: {"rows": counts[table.name], "path": table.path, "entity": table.entity} for table in tables

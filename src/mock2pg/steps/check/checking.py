@@ -41,11 +41,11 @@ def _run(run: Run) -> StepResult:
     validation = _validated(run, unread, limit=None if quarantines else settings.max_errors_per_rule, docs=True)
     listed = _listed(validation, settings.max_errors_per_rule)
     found = [*faults, *wording.errors(run.folder / "arrays", listed, tables)]
-    sums = _sums(faults, validation)
+    sums = _sums(staged.data["fault_totals"], validation)
     capped = {rule: total for rule, total in validation.totals.items() if total > settings.max_errors_per_rule}
     if found:
         errors = sorted(found, key=lambda error: error.severity != "critical")
-        totals = validation.totals | Counter(fault.rule for fault in faults)
+        totals = validation.totals | {total["rule"]: total["number"] for total in staged.data["fault_totals"]}
         run.write("errors.json", {"errors": [asdict(error) for error in errors], "totals": totals, "capped": capped})
     data: dict[str, Any] = {
         "rules": validation.rules,
@@ -70,7 +70,7 @@ def _run(run: Run) -> StepResult:
             refusal.errors, refusal.data = tuple(critical), data
             raise
     elif sums["critical"]:
-        error = _refusal(faults, validation, sums["critical"], critical)
+        error = _refusal(staged.data["fault_totals"], validation, sums["critical"], critical)
         error.data = data
         raise error
     return StepResult(step="check", summary=_summary(data), data=data)
@@ -119,18 +119,20 @@ def _listed(validation: expectations.Validation, limit: int) -> list[expectation
     return listed
 
 
-def _sums(faults: list[ValidationError], validation: expectations.Validation) -> Counter[str]:
+def _sums(faults: list[dict[str, Any]], validation: expectations.Validation) -> Counter[str]:
     """Exact numbers of faults by severity; what is listed may be capped."""
-    sums = Counter(fault.severity for fault in faults)
+    sums: Counter[str] = Counter()
+    for total in faults:
+        sums[total["severity"]] += total["number"]
     for outcome in validation.outcomes:
         sums[outcome.severity] += outcome.rows
     return sums
 
 
 def _refusal(
-    faults: list[ValidationError], validation: expectations.Validation, total: int, listed: list[ValidationError]
+    faults: list[dict[str, Any]], validation: expectations.Validation, total: int, listed: list[ValidationError]
 ) -> Mock2pgError:
-    own = sum(fault.severity == "critical" for fault in faults)
+    own = sum(fault["number"] for fault in faults if fault["severity"] == "critical")
     rules = counted(validation.failed, "rule")
     told = f"{counted(total, 'error')} by {rules}"
     if own:

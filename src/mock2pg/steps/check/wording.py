@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mock2pg.contracts import SourceColumn, SourceTable
@@ -25,7 +27,14 @@ def errors(
 
     arrays  the folder in which `documents.read` left them
     """
-    sought = {number: (failure, _sought(failure, tables)) for number, failure in enumerate(failures)}
+    hidden: Counter[tuple[str, int]] = Counter()  # keys of one row that are not shown, so not told apart by name
+    sought: dict[int, tuple[expectations.Failure, documents.Sought | None]] = {}
+    for number, failure in enumerate(failures):
+        place = _sought(failure, tables)
+        if place and failure.field == "?":
+            row = failure.table, failure.keys["_row"]
+            place, hidden[row] = replace(place, nth=hidden[row]), hidden[row] + 1
+        sought[number] = failure, place
     spots = documents.locate(arrays, [place for _, place in sought.values() if place])
     found = [
         _error(failure, tables, spots[place] if place else documents.Spot(None, None, None, ""))
@@ -89,7 +98,7 @@ def field(table: SourceTable, name: str, index: int | None) -> str:
 def _message(
     failure: expectations.Failure, table: SourceTable, tables: Mapping[str, SourceTable], spot: documents.Spot
 ) -> str:
-    if failure.rule == GIVEN:
+    if failure.rule == GIVEN or (failure.rule == FITS and not spot.kind):
         return "is required, but null" if spot.kind == "null" else "is required, but the key is missing"
     if failure.rule == DECLARED:
         near = difflib.get_close_matches(failure.field, _keys(table, tables), n=1)

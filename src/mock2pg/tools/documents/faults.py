@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from mock2pg.errors import ValidationError, counted
 from mock2pg.tools.documents.scanner import PLAIN, Lines, Text, pointer, steps_to
 from mock2pg.tools.documents.strict import NotJson
 
-STRICT_JSON, DECLARED_ARRAYS, READABLE_SOURCE = "strict_json", "declared_arrays", "readable_source"
+_LONG = 64  # characters of a key that nobody meant as one of ours
 
-LISTED = 100  # faults of one kind in one file; the rest is counted
+STRICT_JSON, DECLARED_ARRAYS, READABLE_SOURCE = "strict_json", "declared_arrays", "readable_source"
 
 
 class Faults:
@@ -20,12 +21,14 @@ class Faults:
 
     entities    the declared ones
     undeclared  "refuse" makes an array that is not declared a fault, "warn" a warning
+    limit       faults listed of each rule; `totals` stay exact, by rule and severity
     """
 
-    def __init__(self, entities: Sequence[str], undeclared: str) -> None:
+    def __init__(self, entities: Sequence[str], undeclared: str, limit: int) -> None:
         self.found: list[ValidationError] = []
+        self.totals: Counter[tuple[str, str]] = Counter()
         self.known: set[str] = set()  # entities that are there, whether or not they could be read
-        self._entities, self._undeclared = entities, undeclared
+        self._entities, self._undeclared, self._limit = entities, undeclared, limit
 
     def add(
         self,
@@ -39,6 +42,9 @@ class Faults:
         **place: Any,
     ) -> None:
         """Keep a fault; `at` is its byte in the text of `lines`, `place` are fields of ValidationError."""
+        self.totals[rule, severity] += 1
+        if self.totals[rule, severity] > self._limit:
+            return
         if at is not None and lines is not None:
             place["line"], place["column"] = lines.place(at)
         self.found.append(ValidationError(entity, None, "", message, severity, rule, **place))
@@ -56,12 +62,16 @@ class Faults:
     def no_array(self, entity: str, **place: Any) -> None:
         self.add(DECLARED_ARRAYS, "must be an array of rows", entity, **place)
 
-    def declared(self, entity: str, rows: Callable[[], int | None], **place: Any) -> bool:
-        """Whether an entity is one of ours; when it is not, that is a fault, or a warning with its number of rows."""
+    def declared(self, entity: str, rows: Callable[[], int | None], there: Collection[str], **place: Any) -> bool:
+        """Whether an entity is one of ours; when it is not, that is a fault, or a warning with its number of rows.
+
+        there  all entities of the source: what is there was not meant by another name
+        """
         self.known.add(entity)
         if entity in self._entities:
             return True
-        near = difflib.get_close_matches(entity, [name for name in self._entities if name not in self.known], n=1)
+        absent = [name for name in self._entities if name not in there]
+        near = difflib.get_close_matches(entity, absent, n=1) if len(entity) < _LONG else []
         guess = f"; did you mean {near[0]}?" if near else ""
         if self._undeclared == "warn":
             number = rows()

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy
 
-from mock2pg.tools.documents.scanner import PLAIN, Lines, children, kind, pointer, trouble
+from mock2pg.tools.documents.scanner import PLAIN, Child, Lines, children, kind, pointer, trouble
 
 ORIGINS = ".origins.json"
 
@@ -44,7 +44,7 @@ class Sought:
 
     row          1-based
     steps        keys and indexes from the row on; empty for the row itself
-    declared     the last step is not known: the first key of the object that is none of these, and no plain name
+    declared     the last step is not known: the `nth` key of the object that is none of these, no plain names first
     at_key       the key's place is wanted, not the value's
     look_inside  say what keeps the value from being kept, and point at it
     """
@@ -53,6 +53,7 @@ class Sought:
     row: int
     steps: tuple[str | int, ...] = ()
     declared: frozenset[str] | None = None
+    nth: int = 0
     at_key: bool = False
     look_inside: bool = True
 
@@ -87,7 +88,7 @@ def locate(folder: Path, sought: Iterable[Sought]) -> dict[Sought, Spot]:
     spots: dict[Sought, Spot] = {}
     for entity, of_entity in groupby(sorted(set(sought), key=lambda one: one.entity), key=lambda one: one.entity):
         origin, wanted = Origin(**kept[entity]), list(of_entity)
-        found = dict(zip(wanted, _in_array(_mapped(folder / origin.array), wanted), strict=True))
+        found = _in_array(_mapped(folder / origin.array), wanted)
         lines = Lines(_mapped(folder / origin.text)) if origin.text else None
         for one, place in sorted(found.items(), key=lambda item: item[1].at):
             spots[one] = _spot(origin, lines, one, place)
@@ -99,36 +100,53 @@ def _mapped(file: Path) -> mmap.mmap:
         return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _in_array(array: mmap.mmap, sought: Sequence[Sought]) -> list[_Found]:
+def _in_array(array: mmap.mmap, sought: Sequence[Sought]) -> dict[Sought, _Found]:
     rows = msgspec.json.decode(memoryview(array), type=list[msgspec.Raw])
     base = address(array)
-    found = []
-    for one in sought:
-        row = memoryview(rows[one.row - 1])
-        place = _in_row(bytes(row), one)
-        found.append(replace(place, at=address(row) - base + place.at))
+    found: dict[Sought, _Found] = {}
+    for number, of_row in groupby(sorted(sought, key=lambda one: one.row), key=lambda one: one.row):
+        row = _Row(bytes(rows[number - 1]))
+        for one in of_row:
+            place = row.find(one)
+            found[one] = replace(place, at=address(rows[number - 1]) - base + place.at)
     return found
 
 
-def _in_row(row: bytes, sought: Sought) -> _Found:
-    at, end, key_at = 0, len(row), 0
-    for depth, step in enumerate(sought.steps):
-        same = [child for child in children(row, at) if child.key == step]
-        if not same:
-            return _Found(at, sought.steps[:depth])
-        at, end, key_at = same[-1].at, same[-1].end, same[-1].key_at
-        if len(same) > 1:
-            return _Found(key_at, sought.steps[: depth + 1], kind(row[at:end]), "stands twice in one object")
-    if sought.declared is not None:
-        others = [child for child in children(row, at) if child.key not in sought.declared]
-        hidden = [child for child in others if not PLAIN.fullmatch(str(child.key))]
-        return _Found((hidden or others)[0].key_at if others else at, sought.steps)
-    value = row[at:end]
-    if sought.at_key:
-        return _Found(key_at, sought.steps, kind(value))
-    if sought.look_inside and (found := trouble(value)):
-        return _Found(at + found.at, (*sought.steps, *found.steps), kind(value), found.reason)
-    return _Found(at, sought.steps, kind(value))
+class _Row:
+    """One row, whose objects and arrays are gone through once, however much is sought in them."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._inside: dict[int, dict[str | int, list[Child]]] = {}
+
+    def _children(self, at: int) -> dict[str | int, list[Child]]:
+        if at not in self._inside:
+            by_key: dict[str | int, list[Child]] = {}
+            for child in children(self._text, at):
+                by_key.setdefault(child.key, []).append(child)
+            self._inside[at] = by_key
+        return self._inside[at]
+
+    def find(self, sought: Sought) -> _Found:
+        row = self._text
+        at, end, key_at = 0, len(row), 0
+        for depth, step in enumerate(sought.steps):
+            same = self._children(at).get(step)
+            if not same:
+                return _Found(at, sought.steps[:depth])
+            at, end, key_at = same[-1].at, same[-1].end, same[-1].key_at
+            if len(same) > 1:
+                return _Found(key_at, sought.steps[: depth + 1], kind(row[at:end]), "stands twice in one object")
+        if sought.declared is not None:
+            others = [c for found in self._children(at).values() for c in found if c.key not in sought.declared]
+            others.sort(key=lambda child: bool(PLAIN.fullmatch(str(child.key))))
+            return _Found(others[min(sought.nth, len(others) - 1)].key_at if others else at, sought.steps)
+        value = row[at:end]
+        if sought.at_key:
+            return _Found(key_at, sought.steps, kind(value))
+        if sought.look_inside and (found := trouble(value)):
+            return _Found(at + found.at, (*sought.steps, *found.steps), kind(value), found.reason)
+        return _Found(at, sought.steps, kind(value))
 
 
 def _spot(origin: Origin, lines: Lines | None, sought: Sought, found: _Found) -> Spot:

@@ -6,9 +6,10 @@ import hashlib
 import json
 import mmap
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ import msgspec
 from mock2pg.errors import UsageError, ValidationError
 from mock2pg.tools.documents import spool, strict
 from mock2pg.tools.documents.arrays import Arrays
-from mock2pg.tools.documents.faults import DECLARED_ARRAYS, LISTED, READABLE_SOURCE, STRICT_JSON, Faults, shown
+from mock2pg.tools.documents.faults import DECLARED_ARRAYS, READABLE_SOURCE, STRICT_JSON, Faults, shown
 from mock2pg.tools.documents.places import address
-from mock2pg.tools.documents.scanner import Lines, Text, pointer
+from mock2pg.tools.documents.scanner import Lines, Text, key_before, pointer
 
 _FILE = re.compile(r"(?P<entity>[^.].*)\.(?P<form>json|ndjson|jsonl)(\.gz|\.zst)?")
 _SPACE = b" \t\r\n"
@@ -36,6 +37,7 @@ class Document:
     bytes   the size of all arrays
     unread  the declared entities that could not be read
     faults  what is wrong with the source itself; the rows have not been looked at
+    totals  how many faults there are by rule and severity, however many are listed
     notes   what was accepted and should be known, one sentence each
     """
 
@@ -44,6 +46,7 @@ class Document:
     bytes: int
     unread: tuple[str, ...] = ()
     faults: tuple[ValidationError, ...] = ()
+    totals: Mapping[tuple[str, str], int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -54,6 +57,7 @@ def read(
     *,
     label: str = "",
     undeclared: str = "refuse",
+    limit: int = 100,
 ) -> Document:
     """Cut a source into one file per entity, in the folder `into`, with a note of where each array stood.
 
@@ -61,10 +65,11 @@ def read(
                 named pipe, for one document; or a Python dict
     label       what the errors call it; its path if empty
     undeclared  "refuse" makes an array that is not declared a fault, "warn" a warning
+    limit       faults listed of each rule; the totals stay exact
 
     Raises UsageError when there is no such source.
     """
-    arrays, faults = Arrays(into, entities), Faults(entities, undeclared)
+    arrays, faults = Arrays(into, entities), Faults(entities, undeclared, limit)
     notes: tuple[str, ...] = ()
     if isinstance(source, Mapping):
         _read_mapping(source, arrays, faults)
@@ -72,9 +77,9 @@ def read(
     else:
         label = label or str(source)
         if source.is_dir():
-            notes = _Folder(source, label, arrays, faults).read(entities)
+            notes = _Folder(source, label, arrays, faults, entities).read()
         elif spool.is_stream(source) or source.is_file():
-            notes = _Single(source, label, arrays, faults).read(entities)
+            notes = _Single(source, label, arrays, faults, entities).read()
         else:
             raise UsageError(
                 f"there is no source at {source}",
@@ -82,7 +87,7 @@ def read(
             )
     unread = arrays.finish()
     files = {entity: arrays.files[entity] for entity in entities}
-    return Document(files, arrays.sha256, arrays.bytes, unread, tuple(faults.found), notes)
+    return Document(files, arrays.sha256, arrays.bytes, unread, tuple(faults.found), dict(faults.totals), notes)
 
 
 def _read_mapping(source: Mapping[str, Any], arrays: Arrays, faults: Faults) -> None:
@@ -92,7 +97,7 @@ def _read_mapping(source: Mapping[str, Any], arrays: Arrays, faults: Faults) -> 
             faults.add(DECLARED_ARRAYS, "a key of the dict is not a string")
             continue
         place = pointer([entity])
-        if not faults.declared(entity, partial(_length, rows), pointer=place):
+        if not faults.declared(entity, partial(_length, rows), source.keys(), pointer=place):
             continue
         if not isinstance(rows, list):
             faults.no_array(entity, pointer=place)
@@ -113,17 +118,16 @@ def _row_text(row: Any, entity: str, number: int, faults: Faults) -> str | None:
     try:
         return json.dumps(row, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:  # their texts may quote a value
-        if sum(fault.entity == entity for fault in faults.found) < LISTED:
-            reason = f"holds what JSON cannot say ({type(error).__name__})"
-            faults.add(STRICT_JSON, reason, entity, row=number, pointer=pointer([entity, number - 1]))
+        reason = f"holds what JSON cannot say ({type(error).__name__})"
+        faults.add(STRICT_JSON, reason, entity, row=number, pointer=pointer([entity, number - 1]))
         return None
 
 
 class _Files:
     """What reading a folder and reading a document have in common."""
 
-    def __init__(self, source: Path, label: str, arrays: Arrays, faults: Faults) -> None:
-        self.source, self.label, self.arrays, self.faults = source, label, arrays, faults
+    def __init__(self, source: Path, label: str, arrays: Arrays, faults: Faults, entities: Sequence[str]) -> None:
+        self.source, self.label, self.arrays, self.faults, self.entities = source, label, arrays, faults, entities
         self.notes: list[str] = []
 
     def spooled(self, source: Path, to: Path, file: str, entity: str = "") -> mmap.mmap | None:
@@ -167,15 +171,16 @@ class _Files:
 class _Folder(_Files):
     """One file per entity."""
 
-    def read(self, entities: Sequence[str]) -> tuple[str, ...]:
+    def read(self) -> tuple[str, ...]:
         before = {file: spool.fingerprint(file) for file in self._files()}
         if not before:
             raise UsageError(
                 f"there is no <entity>.json in {self.source}",
-                hint=f"Expected: {', '.join(f'{entity}.json' for entity in entities)}",
+                hint=f"Expected: {', '.join(f'{entity}.json' for entity in self.entities)}",
             )
+        names = {file.name.partition(".")[0] for file in before}
         for file in before:
-            self._file(file)
+            self._file(file, names)
         self.faults.missing(lambda entity: f"{self.label}/{entity}.json")
         for file in spool.changed(before):
             self.changed(f"{self.label}/{file.name}")
@@ -186,14 +191,14 @@ class _Folder(_Files):
     def _files(self) -> list[Path]:
         return sorted(file for file in self.source.iterdir() if _FILE.fullmatch(file.name))
 
-    def _file(self, file: Path) -> None:
+    def _file(self, file: Path, there: Collection[str]) -> None:
         name = _FILE.fullmatch(file.name)
         assert name is not None  # noqa: S101  it is one of `_files`
         entity, label = name["entity"], f"{self.label}/{file.name}"
         if entity in self.faults.known:
             self.faults.add(DECLARED_ARRAYS, "has two files; keep one", shown(entity), file=label)
             return
-        if not self.faults.declared(entity, lambda: None, file=label):
+        if not self.faults.declared(entity, lambda: None, there, file=label):
             return
         text = self.spooled(file, self.arrays.place(entity), label, entity)
         if text is None:
@@ -214,7 +219,7 @@ class _Folder(_Files):
 
     def _lines(self, text: mmap.mmap, entity: str, label: str) -> None:
         """NDJSON as an array that keeps its lines: `[` before the first row, `,` before each other one."""
-        broken, rows, size, digest = 0, 0, 0, hashlib.sha256()
+        broken, rows, size, digest = False, 0, 0, hashlib.sha256()
         strict.without_lone_surrogates(text)
         aside = self.arrays.source
         with aside.open("wb") as out:
@@ -224,19 +229,15 @@ class _Folder(_Files):
                     try:
                         strict.decode(row, msgspec.Raw)
                     except strict.NotJson as fault:
-                        broken += 1
-                        if broken <= LISTED:
-                            column = Lines(line).place(len(line) - len(line.lstrip(_SPACE)) + fault.offset)[1]
-                            self.faults.add(STRICT_JSON, fault.reason, entity, file=label, line=number, column=column)
+                        broken = True
+                        column = Lines(line).place(len(line) - len(line.lstrip(_SPACE)) + fault.offset)[1]
+                        self.faults.add(STRICT_JSON, fault.reason, entity, file=label, line=number, column=column)
                         continue
                     out.write(b"," if rows else b"[")
                     rows, size = rows + 1, size + len(row) + 1
                     digest.update(row + b"\n")
                 out.write(line.rstrip(b"\r\n") + b"\n")
             out.write(b"]" if rows else b"[]")
-        if broken > LISTED:
-            message = f"{broken} lines are not JSON; {LISTED} of them are listed"
-            self.faults.add(STRICT_JSON, message, entity, file=label)
         if not broken:
             aside.chmod(0o600)
             aside.replace(self.arrays.place(entity))
@@ -247,7 +248,7 @@ class _Folder(_Files):
 class _Single(_Files):
     """One object whose keys are the entities."""
 
-    def read(self, entities: Sequence[str]) -> tuple[str, ...]:
+    def read(self) -> tuple[str, ...]:
         name = _FILE.fullmatch(self.source.name)
         if name and name["form"] != "json":
             raise UsageError(
@@ -278,14 +279,17 @@ class _Single(_Files):
         for entity, at in sorted(spans.items(), key=lambda span: span[1]):
             raw = raws[entity]
             place: dict[str, Any] = {"file": self.label, "pointer": pointer([entity])}
-            if self.faults.declared(entity, partial(_rows, raw), at=at, lines=lines, **place):
+            key = key_before(text, at)
+            if self.faults.declared(entity, partial(_rows, raw), raws.keys(), at=key, lines=lines, **place):
                 if _is_array(raw):
                     self.arrays.write(entity, memoryview(raw), text=self.arrays.source.name, offset=at, **place)
                 else:
                     self.faults.no_array(entity, at=at, lines=lines, **place)
-        for key in _repeated(text, raws):
-            place = {"file": self.label, "pointer": pointer([key]), "at": spans[key], "lines": Lines(text)}
-            self.faults.add(DECLARED_ARRAYS, "stands twice in the document", shown(key), **place)
+        for name in _repeated(text, raws):
+            if name in self.entities:  # or it is a fault already
+                at = key_before(text, spans[name])
+                place = {"file": self.label, "pointer": pointer([name]), "at": at, "lines": Lines(text)}
+                self.faults.add(DECLARED_ARRAYS, "stands twice in the document", name, **place)
 
 
 def _is_array(raw: msgspec.Raw) -> bool:
@@ -309,5 +313,4 @@ def _repeated(content: Text, raws: Mapping[str, msgspec.Raw]) -> list[str]:
         at = start + length
     skeleton += bytes(content[at:])
     pairs: list[tuple[str, Any]] = json.loads(skeleton, object_pairs_hook=lambda found: found)
-    keys = [key for key, _ in pairs]
-    return sorted({key for key in keys if keys.count(key) > 1})
+    return sorted(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)

@@ -115,6 +115,17 @@ def steps_to(text: Text, offset: int) -> list[str | int]:
     return [step for step in path if step is not None]
 
 
+def key_before(text: mmap.mmap, at: int) -> int:
+    """Where the key stands whose value begins at `at`."""
+    quote = text.rfind(b'"', 0, at)
+    while quote > 0:
+        quote = text.rfind(b'"', 0, quote)
+        before = bytes(text[max(0, quote - 64) : quote])
+        if (len(before) - len(before.rstrip(b"\\"))) % 2 == 0:
+            return quote
+    return at
+
+
 def too_deep(text: Text) -> int:
     """Where the nesting first exceeds the limit, from the array of an entity on."""
     depth, limit = 0, NESTING_LIMIT + _AROUND

@@ -37,6 +37,25 @@ def exact_double(row: str, steps: Sequence[str]) -> float | None:
     return double if isfinite(double) and number in (Decimal(repr(double)), Decimal(double)) else None
 
 
+def strict_json(row: str, steps: Sequence[str]) -> bool:
+    """Whether the value at `steps`, which is left out, is at least one that every JSON reader understands alike."""
+    try:
+        return _is_strict(_at(row, steps), NESTING_LIMIT)
+    except _ELSEWHERE:
+        return False
+
+
+def _is_strict(value: Any, levels: int) -> bool:
+    if isinstance(value, str):
+        return "\0" not in value
+    if isinstance(value, list):
+        return levels > 0 and all(_is_strict(item, levels - 1) for item in value)
+    if isinstance(value, dict):
+        inside = (_is_strict(key, levels) and _is_strict(item, levels - 1) for key, item in value.items())
+        return levels > 0 and not isinstance(value, _Repeated) and all(inside)
+    return True
+
+
 def _at(row: str, steps: Sequence[str]) -> Any:
     value = _parsed(row)
     for step in steps:

@@ -15,7 +15,7 @@ from duckdb.func import SPECIAL
 
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import InternalError, scrubbed
-from mock2pg.tools.staging.json_values import exact_double, jsonb_text
+from mock2pg.tools.staging.json_values import exact_double, jsonb_text, strict_json
 
 HIDDEN = ("_row", "_root_row", "_id", "_index", "_unfit", "_unknown")
 
@@ -62,7 +62,8 @@ def opened(database: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDB
         with duckdb.connect(str(database), read_only=read_only) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             if not read_only:
-                for function, result in ((jsonb_text, "VARCHAR"), (exact_double, "DOUBLE")):
+                functions = ((jsonb_text, "VARCHAR"), (exact_double, "DOUBLE"), (strict_json, "BOOLEAN"))
+                for function, result in functions:
                     connection.create_function(
                         function.__name__, function, ["VARCHAR", "VARCHAR[]"], result, null_handling=SPECIAL
                     )
@@ -85,7 +86,10 @@ def stage(database: Path, arrays: Mapping[str, Path], tables: Sequence[SourceTab
             array = arrays[table.entity]
             largest = max(array.stat().st_size, 1 << 20)  # no row is larger than its array
             connection.execute(_create(table, [name for name in nested if name], largest), [str(array)])
-            counts[table.name] = _one(connection, f"SELECT count(*) FROM {quoted(table.name)}")
+            # where there is no array inside a row, one row stands for it, so that the check can say so
+            counts[table.name] = _one(
+                connection, f"SELECT count(*) FROM {quoted(table.name)} WHERE NOT list_contains(_unfit, '')"
+            )
     return counts
 
 
@@ -106,8 +110,9 @@ def refuse(database: Path, rows: Mapping[str, Collection[int]], tables: Sequence
     with opened(database) as connection:
 
         def take(table: str, condition: str, parameters: list[Any]) -> None:
-            query = f"DELETE FROM {quoted(table)} WHERE {condition} RETURNING _row, _root_row, _id, _index"
-            gone.extend(Refused(table, *row) for row in connection.execute(query, parameters).fetchall())
+            query = f"DELETE FROM {quoted(table)} WHERE {condition} RETURNING _row, _root_row, _id, _index, _unfit"
+            rows = connection.execute(query, parameters).fetchall()
+            gone.extend(Refused(table, *row) for *row, unfit in rows if unfit != [""])
 
         for table, numbers in rows.items():
             take(table, "_row IN (SELECT unnest(?::BIGINT[]))", [sorted(numbers)])
@@ -142,6 +147,9 @@ def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
     number = "row_number() OVER (ORDER BY _root_row, _index)" if table.nested else "_root_row"
     known = f"list_contains({_list(declared)}, key)"
     twice = "len(list_filter(keys, lambda other: other = key)) > 1"
+    unknown = f"list_filter(keys, lambda key: NOT {known})"
+    kept = "NOT contains(key, chr(0)) AND strict_json(element::VARCHAR, [key])"
+    lost = f"list_filter({unknown}, lambda key: {twice} OR NOT ({kept}))"  # calls Python: only where keys are unknown
     return f"""
         CREATE TABLE {quoted(table.name)} AS
         WITH elements AS ({_elements(table, largest)}),
@@ -157,10 +165,9 @@ def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
                      ELSE list_distinct(list_filter([{", ".join(unfit)}], lambda name: name IS NOT NULL)
                         || CASE WHEN len(keys) <> len(list_distinct(keys))
                                 THEN list_filter(keys, lambda key: {known} AND {twice}) ELSE [] END
-                        || CASE WHEN len(list_filter(keys, lambda key: NOT {known} AND ({twice}
-                                OR contains(key, chr(0)) OR jsonb_text(element::VARCHAR, [key]) IS NULL))) > 0
-                                THEN ['*'] ELSE [] END) END AS _unfit,
-                list_filter(keys, lambda key: NOT {known}) AS _unknown
+                        || CASE WHEN len({unknown}) > 0
+                                THEN CASE WHEN len({lost}) > 0 THEN ['*'] ELSE [] END ELSE [] END) END AS _unfit,
+                list_distinct({unknown}) AS _unknown
             FROM fields),
         derived AS (SELECT *, {number} AS _row{"".join(", " + value for value in derived)} FROM typed)
         SELECT {order}, {", ".join(HIDDEN)} FROM derived ORDER BY _row"""
