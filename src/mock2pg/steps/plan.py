@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mock2pg.contracts import fingerprint, table_from_dict
-from mock2pg.errors import InternalError, PublishFailed
+from mock2pg.errors import InternalError, PublishFailed, counted
 from mock2pg.runs import Run, StepResult
 from mock2pg.tools import postgres
 
@@ -47,6 +47,6 @@ def run(run: Run) -> StepResult:
     }
     return StepResult(
         step="plan",
-        summary=", ".join(f"{number} rows would be {key}" for key, number in sums.items()),
+        summary=", ".join(f"{counted(number, 'row')} to be {key}" for key, number in sums.items()),
         data={"tables": counts, "file": f"runs/{run.id}/plan.json"},
     )
