@@ -19,7 +19,7 @@ def test_parents_come_before_children() -> None:
 
 
 def test_a_cycle_comes_after_what_it_refers_to_and_before_what_refers_to_it() -> None:
-    """b and c refer to each other and to a; d hangs on c; e and f are a cycle that refers to d. A cycle is one group."""
+    """b and c refer to each other and to a; d hangs on c; e and f are a cycle that refers to d: each is one group."""
     parents = {"b": {"a", "c"}, "c": {"b"}, "d": {"c"}, "e": {"f", "d"}, "f": {"e"}}
     for names in itertools.permutations("abcdef"):
         groups = key_groups(names, parents)

@@ -27,6 +27,7 @@ VARIABLES = {
     "MIGRATION_PUBLISH_ATTEMPTS": ("publish_attempts", 2),
     "MIGRATION_ON_ERROR": ("on_error", "quarantine"),
     "MIGRATION_MAX_REFUSED": ("max_refused", "2.5%"),
+    "MIGRATION_CONFIRM": ("confirm", "app"),
     "MIGRATION_MAX_DELETED": ("max_deleted", "7"),
     "MIGRATION_ALLOW_EMPTY": ("allow_empty", "a, b"),
     "MIGRATION_ALLOW_CASCADE": ("allow_cascade", "pins"),

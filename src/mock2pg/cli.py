@@ -25,7 +25,8 @@ def _service(**overrides: Any) -> MigrationService:
     from mock2pg.service import MigrationService
 
     given = {name: value for name, value in overrides.items() if value is not None}
-    return MigrationService(console=True, **given)
+    ask = (lambda question: str(click.prompt(question, err=True))) if sys.stdin and sys.stdin.isatty() else None
+    return MigrationService(console=True, ask=ask, **given)
 
 
 def _verb(function: Callable[..., None]) -> Callable[..., None]:
@@ -98,7 +99,9 @@ _INPUT = (
     ),
     click.argument("source", required=False, type=click.Path(path_type=Path, allow_dash=True)),
 )
+_CONFIRM = click.option("--confirm", metavar="DATABASE", help="The database to change, when it is on another machine.")
 _CHANGES = (
+    _CONFIRM,
     click.option("--max-deleted", metavar="N|N%", help="The most rows of one table to delete."),
     click.option("--allow-empty", metavar="ENTITY", multiple=True, help="Its tables may be emptied. May be repeated."),
     click.option(
@@ -208,15 +211,16 @@ def backups(as_json: bool) -> None:
 
 @command.command()
 @click.argument("backup_id")
+@_CONFIRM
 @_verb
-def rollback(backup_id: str, as_json: bool) -> None:
+def rollback(backup_id: str, confirm: str | None, as_json: bool) -> None:
     """Bring the live schema back to what BACKUP_ID says, in one transaction.
 
     Example: mock2pg rollback backup-2026-11-22T10-30-00-000Z
     """
     if not backup_id:
         raise UsageError("no backup is named", hint="make rollback ID=backup-...; `make backups` lists them.")
-    show(_service().rollback(backup_id), as_json)
+    show(_service(confirm=confirm).rollback(backup_id), as_json)
 
 
 @command.command("test-migration")

@@ -199,7 +199,11 @@ def _scratch(settings: Settings, url: str) -> Iterator[Settings]:
                 if (settings.project / name).exists():
                     (project / name).symlink_to(settings.project / name, target_is_directory=True)
             yield settings.model_copy(
-                update={"project": project, "database_url": SecretStr(postgres.database_url(url, database))}
+                update={
+                    "project": project,
+                    "database_url": SecretStr(postgres.database_url(url, database)),
+                    "confirm": database,  # it is ours, wherever the server is
+                }
             )
     finally:
         postgres.drop_database(url, database)

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from mock2pg import log, narration, plan, scenarios, tidy
 from mock2pg import settings as settings_module
-from mock2pg.errors import InternalError, Mock2pgError, ValidationError, traced
+from mock2pg.errors import InternalError, Mock2pgError, UsageError, ValidationError, traced
 from mock2pg.plan import Step
 from mock2pg.record import Record
 from mock2pg.results import MigrationResult, TestReport
@@ -29,10 +29,21 @@ EMBEDDED_DATABASE = "mock2pg"
 
 
 class MigrationService:
-    """One target, one project. `overrides` are settings by field name: `MigrationService(database_url=...)`."""
+    """One target, one project. `overrides` are settings by field name: `MigrationService(database_url=...)`.
 
-    def __init__(self, settings: Settings | None = None, *, console: bool = False, **overrides: object) -> None:
+    ask  is given a question when a database on another machine is to be changed, and answers with its name
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        console: bool = False,
+        ask: Callable[[str], str] | None = None,
+        **overrides: object,
+    ) -> None:
         self._settings, self._console = settings or settings_module.load(**overrides), console
+        self._ask = ask
         log.start(self._settings, console=console)
 
     def migrate_all_data(
@@ -227,6 +238,8 @@ class MigrationService:
         settings = self._settings.model_copy(update={"database_url": SecretStr(url)})
         with postgres.connect(url, name=f"run {run.id}") as connection:
             record.database = {**postgres.describe_database(connection), "schema": settings.target_schema}
+            if record.command in ("migrate", "rollback"):
+                self._confirm(record.database["name"], postgres.host(connection))
         record.write(run)
         if not alone:
             yield Run(run.id, settings, run.source)
@@ -234,6 +247,15 @@ class MigrationService:
         with postgres.one_at_a_time(url, f"run {run.id}"):
             tidy.after_killed(run)
             yield Run(run.id, settings, run.source)
+
+    def _confirm(self, database: str, host: str) -> None:
+        """A database on another machine is changed only when it is called by its name, as the server says it."""
+        if not host or self._settings.confirm == database:
+            return
+        what = f"the database {database} is on {host}, not on this machine"
+        if not self._settings.confirm and self._ask and self._ask(f"{what}. Type its name to change it") == database:
+            return
+        raise UsageError(what, hint=f"If you mean it: --confirm {database}. The live tables were not touched.")
 
     def _report(self, run: Run, record: Record) -> None:
         try:

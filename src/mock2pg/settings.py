@@ -57,6 +57,9 @@ class Settings(BaseSettings):
         pattern=_SHARE,
         description="With quarantine: how many rows may be left out, as a number or a share of all rows.",
     )
+    confirm: str = Field(
+        "", description="The name of the database that may be changed although it is on another machine."
+    )
     max_deleted: str = Field(
         "50%",
         pattern=_SHARE,

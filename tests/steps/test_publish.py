@@ -159,6 +159,36 @@ def test_rows_of_other_tables_are_not_taken_along_unasked(settings: Settings, do
         assert connection.execute("SELECT count(*) FROM public.pins").fetchone() == (0,)
 
 
+def test_a_database_on_another_machine_is_called_by_its_name(
+    published: Settings, document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its name, or with another, nothing is changed; asked for, it may be typed. Reading needs none."""
+    monkeypatch.setattr(postgres, "host", lambda connection: "db.example")
+    with postgres.connect(published.url, name="test") as connection:
+        name = postgres.describe_database(connection)["name"]
+    before = fingerprint(published)
+    questions: list[str] = []
+
+    def answer(question: str) -> str:
+        questions.append(question)
+        return "another"
+
+    for service in (
+        MigrationService(published),
+        MigrationService(published.model_copy(update={"confirm": "another"}), ask=answer),
+        MigrationService(published, ask=answer),
+    ):
+        result = service.migrate_all_data(changed(sample()))
+        assert isinstance(result.error, UsageError)
+        assert result.error.message == f"the database {name} is on db.example, not on this machine"
+        assert f"--confirm {name}" in result.error.hint
+    assert questions == [f"the database {name} is on db.example, not on this machine. Type its name to change it"]
+    assert fingerprint(published) == before
+    assert MigrationService(published).verify().success
+    assert MigrationService(published, ask=lambda _: name).migrate_all_data(document).success
+    assert MigrationService(published.model_copy(update={"confirm": name})).migrate_all_data(document).success
+
+
 def test_plan_json_holds_no_value(published: Settings, document: Document) -> None:
     """Keys, numbers and hashes only."""
     document["students"][0]["phone"] = "CANARY-7291"

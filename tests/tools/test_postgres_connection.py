@@ -290,3 +290,19 @@ def test_the_password_of_the_url_is_handed_on(database: str, monkeypatch: pytest
     variables: dict[str, Any] = postgres.environment(url)
     assert variables["PGPASSWORD"] == "p@ss'w\\ord"
     assert (variables["PGSSLMODE"], variables["PGSSLROOTCERT"]) == ("disable", "/ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("hostaddr", "name", "said"),
+    [("", "/run/x", ""), ("127.0.0.1", "localhost", ""), ("::1", "", ""), ("127.8.0.1", "127.8.0.1", ""),
+     ("10.0.0.5", "db.example", "db.example"), ("2001:db8::1", "", "2001:db8::1")],
+)  # fmt: skip
+def test_a_server_is_here_or_elsewhere(hostaddr: str, name: str, said: str) -> None:
+    """A socket and a loopback address are this machine, whatever name led there."""
+    connection = SimpleNamespace(info=SimpleNamespace(hostaddr=hostaddr, host=name))
+    assert postgres.host(connection) == said  # type: ignore[arg-type]
+
+
+def test_the_tests_own_server_is_here(connection: postgres.Connection) -> None:
+    """A real connection through a socket."""
+    assert postgres.host(connection) == ""

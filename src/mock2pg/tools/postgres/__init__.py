@@ -11,6 +11,7 @@ from mock2pg.tools.postgres.connection import (
     drop_database,
     ensure_database,
     environment,
+    host,
     named,
     one_at_a_time,
 )
@@ -18,6 +19,6 @@ from mock2pg.tools.postgres.transactions import transact
 
 __all__ = [
     "Connection", "LockNotAvailable", "catalogue", "connect", "database_url", "describe_database", "drop_database",
-    "dump", "ensure_database", "environment", "history", "merge", "named", "one_at_a_time", "restore", "review",
+    "dump", "ensure_database", "environment", "history", "host", "merge", "named", "one_at_a_time", "restore", "review",
     "scratch", "transact",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Any
 
 import psycopg
@@ -116,6 +117,14 @@ def describe_database(connection: Connection) -> dict[str, str]:
             hint="JSON is UTF-8: create the database with ENCODING 'UTF8'.",
         )
     return {"name": name, "server_version": version.split(" ")[0]}
+
+
+def host(connection: Connection) -> str:
+    """Where the server is when that is not this machine; empty for a socket and for a loopback address."""
+    address = connection.info.hostaddr
+    if not address:  # a socket
+        return ""
+    return "" if ip_address(address).is_loopback else connection.info.host or address
 
 
 def ensure_database(url: str, database: str) -> None:
