@@ -6,7 +6,7 @@ import pytest
 
 from mock2pg.tools import postgres
 from mock2pg.tools.postgres import catalogue
-from mock2pg.tools.postgres.catalogue import LiveForeignKey
+from mock2pg.tools.postgres.catalogue import LiveForeignKey, LiveUnique
 
 SCHEMA = """
     CREATE SCHEMA "My Schema";
@@ -66,8 +66,12 @@ def test_foreign_keys(filled: postgres.Connection) -> None:
     assert catalogue.foreign_keys(filled, "My Schema") == [to_order, to_self, away]
     assert catalogue.references_to(filled, "My Schema") == [to_order, to_self]
     assert catalogue.references_to(filled, "public") == [away]
-    assert catalogue.is_referred_to(filled, "public", "elsewhere")
-    assert not catalogue.is_referred_to(filled, "My Schema", "parts")
+    filled.execute('ALTER TABLE "My Schema".parts ADD UNIQUE (id, v)')
+    filled.execute(
+        'CREATE TABLE public.to_part (i int, v text, FOREIGN KEY (i, v) REFERENCES "My Schema".part1 (id, v))'
+    )
+    of_a_part = LiveForeignKey("to_part_i_v_fkey", "to_part", ("i", "v"), "My Schema", "parts", ("id", "v"), "public")
+    assert catalogue.references_to(filled, "My Schema") == [to_order, to_self, of_a_part]
 
 
 def test_orphans_are_counted(filled: postgres.Connection) -> None:
@@ -84,10 +88,22 @@ def test_orphans_are_counted(filled: postgres.Connection) -> None:
     assert catalogue.rows(filled, "My Schema", "child") == 5
 
 
-def test_unique_keys_are_those_that_rows_can_exchange(filled: postgres.Connection) -> None:
-    """The columns of unique constraints and indexes; neither the primary key, nor included columns, nor expressions."""
+def test_what_keeps_rows_from_being_alike(filled: postgres.Connection) -> None:
+    """Unique constraints and indexes but the primary key, with what expressions and predicates look at."""
     filled.execute("""
-        ALTER TABLE "My Schema"."order" ADD UNIQUE (v, "Part");
+        ALTER TABLE "My Schema"."order" ADD UNIQUE (v, "Part"), ADD w text, ADD x text, ADD y text COLLATE "POSIX",
+            ADD z text GENERATED ALWAYS AS (w || x) STORED UNIQUE;
         CREATE UNIQUE INDEX ON "My Schema"."order" ("Part") INCLUDE (v);
-        CREATE UNIQUE INDEX ON "My Schema"."order" (lower("Part"))""")
-    assert catalogue.unique_keys(filled, "My Schema", "order") == [("v", "Part"), ("Part",)]
+        CREATE UNIQUE INDEX ON "My Schema"."order" (x, lower("Part")) INCLUDE (v);
+        CREATE UNIQUE INDEX ON "My Schema"."order" (w) WHERE v IS NULL;
+        CREATE UNIQUE INDEX ON "My Schema"."order" (y COLLATE "C");
+        ALTER TABLE "My Schema"."order" ADD EXCLUDE (v WITH =, w WITH =)""")
+    assert catalogue.uniques(filled, "My Schema", "order") == [
+        LiveUnique(("w", "x", "z"), ("w", "x", "z"), plain=False),
+        LiveUnique(("Part", "v"), ("Part", "v"), plain=True),
+        LiveUnique(("Part",), ("Part", "v"), plain=True),
+        LiveUnique(("Part", "v", "x"), ("Part", "v", "x"), plain=False),
+        LiveUnique(("w",), ("v", "w"), plain=True),
+        LiveUnique(("y",), ("y",), plain=False),
+        LiveUnique(("v", "w"), ("v", "w"), plain=False),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg

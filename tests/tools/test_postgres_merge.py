@@ -2,68 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
-from mock2pg.contracts import Column, ForeignKey, Table
+from mock2pg.contracts import ForeignKey
 from mock2pg.errors import PublishFailed
 from mock2pg.tools import postgres
-from mock2pg.tools.postgres import catalogue, creation, merge
-
-Rows = Iterable[tuple[Any, ...]]
-Publish = Callable[..., dict[str, tuple[int, int, int, int, int]]]
-
-
-def table(name: str, *columns: str, key: tuple[str, ...] = ("id",), **more: Any) -> Table:
-    """A contract; a column is `name type` or `name type!` for one that is never null."""
-    made = []
-    for column in columns:
-        own, _, kind = column.replace("double ", "double_").rpartition(" ")
-        made.append(Column(own, kind.rstrip("!").replace("_", " "), kind.endswith("!"), own, None))
-    return Table(name, tuple(made), key, **more)
-
-
-PARENT = table(
-    "parent", "id text!", "name text", database_columns=(("created_at", "timestamptz NOT NULL DEFAULT now()"),)
-)
-CHILD = table(
-    "child", "id text!", "parent_id text!", "n integer",
-    uniques=(("parent_id", "n"),), checks=(("n_check", "n < 100"),),
-    foreign_keys=(ForeignKey(("parent_id",), "parent", ("id",), "on delete cascade"),),
-    database_columns=(("created_at", "timestamptz NOT NULL DEFAULT clock_timestamp()"),),
-)  # fmt: skip
-PARENTS, CHILDREN = [("1", "a"), ("2", "b")], [("x", "1", 1), ("y", "2", 1)]
-
-
-@pytest.fixture
-def publish(connection: postgres.Connection) -> Publish:
-    """Builds tables with these rows and publishes them: before, after, inserted, updated, deleted of each."""
-
-    def run(
-        built: dict[Table, Rows] | list[tuple[Table, Rows]], live: str = "public", allowed: Collection[str] = ()
-    ) -> Any:
-        pairs = list(built.items()) if isinstance(built, dict) else built
-        postgres.scratch.recreate(connection)
-        for each, rows in pairs:
-            creation.create(connection, postgres.scratch.NEXT, replace(each, database_columns=()))
-            values = sql.SQL(", ").join(sql.Placeholder() * len(each.columns))
-            home = sql.Identifier(postgres.scratch.NEXT, each.name)
-            for row in rows:
-                connection.execute(sql.SQL("INSERT INTO {} VALUES ({})").format(home, values), row)
-        with connection.transaction():
-            done = merge.publish(connection, postgres.scratch.NEXT, live, [each for each, _ in pairs], allowed)
-        return {name: (d.before, d.after, d.inserted, d.updated, d.deleted) for name, d in done.items()}
-
-    return run
-
-
-def select(connection: postgres.Connection, query: str) -> list[tuple[Any, ...]]:
-    return connection.execute(query).fetchall()  # type: ignore[arg-type]
+from mock2pg.tools.postgres import catalogue
+from tests.fix_merge import CHILD, CHILDREN, PARENT, PARENTS, Publish, Rows, select, table
 
 
 def test_absent_tables_are_made_as_the_contracts_say(connection: postgres.Connection, publish: Publish) -> None:
@@ -278,7 +227,7 @@ def test_rows_of_others_follow_their_parent_where_that_is_allowed(
     with pytest.raises(PublishFailed) as refused:
         publish({PARENT: [("1", "changed")]})
     assert refused.value.message == (
-        "rows would go that others refer to, of tables that are not migrated:"
+        "rows would go or change that others refer to:"
         " 1 row of public.pins (pins_p_fkey) refer to parent and would be changed by ON DELETE SET NULL;"
         " 1 row of app.stars (stars_p_fkey) refer to parent and would be changed by ON DELETE CASCADE"
     )

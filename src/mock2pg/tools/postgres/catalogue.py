@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psycopg import sql
 
@@ -20,11 +20,16 @@ class LiveColumn:
     identity_always: bool
     not_null: bool = False
     has_default: bool = False
-    sequence: str | None = None  # that an identity or serial column draws from, qualified and quoted
+    sequence: str | None = None  # that its values are drawn from, qualified and quoted
 
 
 @dataclass(frozen=True)
 class LiveForeignKey:
+    """One foreign key; `parent` is the whole table where the key leads to a partition.
+
+    equals  the operators that compare parent and child, which a search path might not find: `pg_catalog.=`
+    """
+
     name: str
     table: str
     columns: tuple[str, ...]
@@ -33,6 +38,32 @@ class LiveForeignKey:
     parent_columns: tuple[str, ...]
     schema: str = ""  # of `table`
     on_delete: str = "NO ACTION"
+    on_update: str = "NO ACTION"
+    equals: tuple[str, ...] = field(default=(), compare=False)
+
+    def refers(self, child: str, parent: str) -> sql.Composable:
+        """The condition that `child`, an alias of the table, refers to `parent`, an alias of the parent."""
+        pairs = zip(self.columns, self.parent_columns, self.equals, strict=True)
+        return sql.SQL(" AND ").join(
+            sql.SQL("{}.{} OPERATOR({}) {}.{}").format(
+                sql.Identifier(parent), sql.Identifier(theirs), _sql(equal), sql.Identifier(child), sql.Identifier(ours)
+            )
+            for ours, theirs, equal in pairs
+        )
+
+
+@dataclass(frozen=True)
+class LiveUnique:
+    """What keeps two rows of a table from being alike: a unique constraint or index, or an exclusion constraint.
+
+    columns  those whose values it compares, also inside of an expression or a generated column
+    watched  those and all others that decide whether two rows are alike, as in a partial index
+    plain    it compares the columns themselves, by the equality of their types
+    """
+
+    columns: tuple[str, ...]
+    watched: tuple[str, ...]
+    plain: bool
 
 
 def tables(connection: Connection, schema: str) -> list[str]:
@@ -57,7 +88,11 @@ def columns(connection: Connection, schema: str, table: str) -> list[LiveColumn]
         """
         SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typcategory::text, a.attgenerated <> '',
             a.attidentity = 'a', a.attnotnull, a.atthasdef OR a.attidentity <> '',
-            pg_get_serial_sequence(format('%%I.%%I', %s::text, %s::text), a.attname)
+            coalesce(pg_get_serial_sequence(format('%%I.%%I', %s::text, %s::text), a.attname), (
+                SELECT min(format('%%I.%%I', n.nspname, s.relname)) FROM pg_attrdef AS f JOIN pg_depend AS d
+                    ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass
+                    JOIN pg_class AS s ON s.oid = d.refobjid JOIN pg_namespace AS n ON n.oid = s.relnamespace
+                WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum AND s.relkind = 'S'))
         FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
         WHERE a.attrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND a.attnum > 0 AND NOT a.attisdropped
         ORDER BY a.attnum
@@ -102,55 +137,69 @@ def _foreign_keys(connection: Connection, whose: sql.SQL, schema: str) -> list[L
             (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(c.confkey) WITH ORDINALITY AS k(attnum, n)
                 JOIN pg_attribute AS a ON a.attrelid = c.confrelid AND a.attnum = k.attnum),
             (SELECT nspname FROM pg_namespace WHERE oid = t.relnamespace),
-            CASE c.confdeltype WHEN 'a' THEN 'NO ACTION' WHEN 'r' THEN 'RESTRICT'
-                WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE 'SET DEFAULT' END
+            c.confdeltype::text, c.confupdtype::text,
+            (SELECT array_agg(format('%%I.%%s', (SELECT nspname FROM pg_namespace WHERE oid = o.oprnamespace),
+                o.oprname) ORDER BY k.n)
+                FROM unnest(c.conpfeqop) WITH ORDINALITY AS k(oid, n) JOIN pg_operator AS o ON o.oid = k.oid)
         FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid
-            JOIN pg_class AS p ON p.oid = c.confrelid JOIN pg_namespace AS n ON n.oid = p.relnamespace
+            JOIN pg_class AS p ON p.oid = coalesce(pg_partition_root(c.confrelid), c.confrelid)
+            JOIN pg_namespace AS n ON n.oid = p.relnamespace
         WHERE c.contype = 'f' AND c.conparentid = 0
             AND {whose} = (SELECT oid FROM pg_namespace WHERE nspname = %s)
         ORDER BY t.relname COLLATE "C", c.conname COLLATE "C"
         """
     ).format(whose=whose)
-    rows = connection.execute(query, [schema]).fetchall()
-    return [LiveForeignKey(n, t, tuple(c), ps, p, tuple(pc), s, d) for n, t, c, ps, p, pc, s, d in rows]
+    return [
+        LiveForeignKey(n, t, tuple(c), ps, p, tuple(pc), s, _ACTIONS[deleted], _ACTIONS[updated], tuple(equals))
+        for n, t, c, ps, p, pc, s, deleted, updated, equals in connection.execute(query, [schema]).fetchall()
+    ]
 
 
-def unique_keys(connection: Connection, schema: str, table: str) -> list[tuple[str, ...]]:
-    """The columns of each unique index but the primary key's; those over expressions are left out."""
+_ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+
+
+def uniques(connection: Connection, schema: str, table: str) -> list[LiveUnique]:
+    """What keeps rows from being alike, but for the primary key."""
     rows = connection.execute(
         """
-        SELECT (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(i.indkey[:i.indnkeyatts - 1])
-            WITH ORDINALITY AS k(attnum, n) JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum)
-        FROM pg_index AS i
-        WHERE i.indrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND i.indisunique AND NOT i.indisprimary
-            AND i.indexprs IS NULL
+        WITH i AS (
+            SELECT indexrelid, indrelid, indkey[:indnkeyatts - 1] AS keys, indexprs IS NOT NULL AS expressions,
+                indexprs IS NULL AND NOT indisexclusion
+                    AND to_jsonb(x) ->> 'indnullsnotdistinct' IS DISTINCT FROM 'true'
+                    AND NOT EXISTS (SELECT FROM unnest(indkey::int2[], indcollation::oid[]) AS k(attnum, collated)
+                        JOIN pg_attribute AS c USING (attnum) WHERE c.attrelid = indrelid
+                        AND (c.attcollation <> k.collated OR c.attgenerated <> '')) AS plain
+            FROM pg_index AS x
+            WHERE indrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND NOT indisprimary
+                AND (indisunique OR indisexclusion)),
+        depends AS (
+            SELECT indexrelid, unnest(keys) AS attnum, true AS compared FROM i
+            UNION ALL SELECT i.indexrelid, d.refobjsubid, i.expressions FROM i JOIN pg_depend AS d
+                ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refobjid = i.indrelid
+            UNION ALL SELECT i.indexrelid, d.refobjsubid, true FROM i JOIN pg_attrdef AS f
+                ON f.adrelid = i.indrelid AND f.adnum = ANY (i.keys) JOIN pg_depend AS d
+                ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refobjid = i.indrelid)
+        SELECT array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE d.compared),
+            array_agg(a.attname::text ORDER BY a.attnum), i.plain
+        FROM (SELECT indexrelid, attnum, bool_or(compared) AS compared FROM depends GROUP BY 1, 2) AS d
+            JOIN i USING (indexrelid) JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = d.attnum
+        WHERE a.attnum > 0
+        GROUP BY i.indexrelid, i.plain
         ORDER BY i.indexrelid
         """,
         [schema, table],
     ).fetchall()
-    return [tuple(names) for (names,) in rows]
-
-
-def is_referred_to(connection: Connection, schema: str, table: str) -> bool:
-    """Whether a foreign key of any schema leads to the table."""
-    row = connection.execute(
-        "SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid = format('%%I.%%I', %s::text, %s::text)::regclass",
-        [schema, table],
-    ).fetchone()
-    return row is not None
+    return [LiveUnique(tuple(compared or ()), tuple(watched), plain) for compared, watched, plain in rows]
 
 
 def orphans(connection: Connection, schema: str, key: LiveForeignKey) -> int:
     """How many rows refer to a parent that is not there (a NULL refers to nothing)."""
     child, parent = sql.Identifier(schema, key.table), sql.Identifier(key.parent_schema, key.parent)
-    pairs = list(zip(key.columns, key.parent_columns, strict=True))
     query = sql.SQL("SELECT count(*) FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})").format(
         child,
-        sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(column)) for column, _ in pairs),
+        sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(column)) for column in key.columns),
         parent,
-        sql.SQL(" AND ").join(
-            sql.SQL("p.{} = c.{}").format(sql.Identifier(theirs), sql.Identifier(ours)) for ours, theirs in pairs
-        ),
+        key.refers("c", "p"),
     )
     return count(connection, query)
 
@@ -166,5 +215,25 @@ def count(connection: Connection, query: sql.Composed) -> int:
     return int(row[0])
 
 
+def holders(connection: Connection, schema: str) -> list[str]:
+    """Other sessions that hold a lock on the schema's tables which more than reading needs, in words."""
+    rows = connection.execute(
+        """
+        SELECT DISTINCT format('server process %%s, user %%s, %%s, in a transaction since %%s', a.pid, a.usename,
+            coalesce(nullif(a.application_name, ''), 'no application name'), a.xact_start::timestamptz(0))
+        FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid JOIN pg_class AS c ON c.oid = l.relation
+        WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) AND l.granted
+            AND l.mode <> 'AccessShareLock' AND l.pid <> pg_backend_pid()
+        ORDER BY 1
+        """,
+        [schema],
+    ).fetchall()
+    return [text for (text,) in rows]
+
+
 def schema_exists(connection: Connection, schema: str) -> bool:
     return connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [schema]).fetchone() is not None
+
+
+def _sql(text: str) -> sql.SQL:
+    return sql.SQL(text)  # as the catalogue spells it

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import chain
 
-import psycopg
 from psycopg import sql
 
 from mock2pg.contracts import Table, key_groups
-from mock2pg.errors import PublishFailed, counted
-from mock2pg.tools.postgres import catalogue, creation
-from mock2pg.tools.postgres.catalogue import LiveForeignKey
+from mock2pg.errors import PublishFailed
+from mock2pg.tools.postgres import catalogue, creation, exchange, strangers
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.table_merge import Difference, TableMerge
 
@@ -35,6 +33,8 @@ class Merge:
             table.name: TableMerge(connection, built, live, table, created=table.name not in present)
             for table in tables
         }
+        for merge in merges.values():
+            merge.refuse_misfits()
         self._groups = [[merges[name] for name in group] for group in self._key_groups(list(merges))]
         self._merges = list(chain.from_iterable(self._groups))
         self.differences = {merge.table.name: merge.difference() for merge in self._merges}
@@ -44,25 +44,14 @@ class Merge:
         return {merge.table.name: merge.shown_keys(limit) for merge in self._merges}
 
     def refuse_strangers(self, allowed: Collection[str] = ()) -> None:
-        """Raises PublishFailed when rows that go are referred to from tables that are not ours.
+        """Raises PublishFailed when rows that go or change are referred to by rows that we do not write.
 
-        allowed  tables whose rows may be changed by their own ON DELETE CASCADE, SET NULL or SET DEFAULT
+        allowed  tables, as `table` or `schema.table`, whose rows their own CASCADE, SET NULL or SET DEFAULT may change
         """
-        refused = []
-        for merge in self._merges:
-            if not self.differences[merge.table.name].deleted:
-                continue
-            for key in self._references:
-                if key.parent != merge.table.name or self._is_ours(key):
-                    continue
-                acts = key.on_delete not in ("NO ACTION", "RESTRICT")
-                if (not acts or key.table not in allowed) and (rows := merge.taken_along(key)):
-                    what = f"would be changed by ON DELETE {key.on_delete}" if acts else "keep them from going"
-                    named = f"{key.schema}.{key.table} ({key.name})"
-                    refused.append(f"{counted(rows, 'row')} of {named} refer to {merge.table.name} and {what}")
+        refused = strangers.refusals(self._connection, self._merges, self.differences, self._references, allowed)
         if refused:
             raise PublishFailed(
-                "rows would go that others refer to, of tables that are not migrated: " + "; ".join(refused),
+                "rows would go or change that others refer to: " + "; ".join(refused),
                 hint="Keep those rows in the input, change the rows that refer to them, or allow a cascade by name.",
             )
 
@@ -82,8 +71,7 @@ class Merge:
                     step(self._connection, self._live, merge.table)
         self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for merge in self._merges:
-            if self.differences[merge.table.name].inserted:
-                merge.advance_sequences()
+            merge.advance_sequences()
         return {merge.table.name: merge.proven(self.differences[merge.table.name]) for merge in self._merges}
 
     def _key_groups(self, names: list[str]) -> list[list[str]]:
@@ -93,26 +81,13 @@ class Merge:
                 parents.setdefault(key.table, set()).add(key.parent)
         return key_groups(names, parents)
 
-    def _is_ours(self, key: LiveForeignKey) -> bool:
-        return key.schema == self._live and any(merge.table.name == key.table for merge in self._merges)
-
     def _delete(self) -> list[TableMerge]:
-        """Delete what is gone, children first; what is still referred to waits until that has moved away."""
-        waiting = {m: self.differences[m.table.name].deleted for m in reversed(self._merges)}
-        waiting = {merge: number for merge, number in waiting.items() if number}
-        restricted = any(key.on_delete == "RESTRICT" for key in self._references)
-        went = 1
-        while waiting and went:
-            went = 0
-            for merge in list(waiting):
-                gone = merge.delete_free(self._references)
-                waiting[merge] -= gone
-                went += gone
-                if not waiting[merge]:
-                    del waiting[merge]
-            if not restricted:  # then one statement can delete a row and what refers to it
-                break
-        return list(waiting)
+        """Delete what is gone, children first; those are returned in which rows wait until others have moved away."""
+        return [
+            merge
+            for merge in reversed(self._merges)
+            if (number := self.differences[merge.table.name].deleted) and merge.delete_free(self._references) < number
+        ]
 
     def _write(self, group: Sequence[TableMerge]) -> None:
         """Update and insert; where tables refer to each other or themselves, all rows are there before one changes."""
@@ -124,18 +99,18 @@ class Merge:
         inserts = [merge for merge in group if self.differences[merge.table.name].inserted]
         if not round_about:
             for merge in updates:
-                merge.update()
+                merge.update(self._references)
         if inserts:
             try:
                 with self._connection.transaction():
                     self._together([merge.insert for merge in inserts])
-            except psycopg.errors.UniqueViolation:  # with a value of a row that goes or changes later
+            except exchange.ALIKE:  # with a value of a row that goes or changes later
                 if not all(merge.step_aside() for merge in group):
                     raise
                 self._together([merge.insert for merge in inserts])
         if round_about:
             for merge in updates:
-                merge.update()
+                merge.update(self._references)
 
     def _together(self, statements: Sequence[sql.Composed]) -> None:
         """One statement of several: references between their tables are looked at when all of them are done."""

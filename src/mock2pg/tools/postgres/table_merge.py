@@ -12,10 +12,10 @@ import psycopg
 from psycopg import sql
 
 from mock2pg.contracts import Table
-from mock2pg.errors import PublishFailed
-from mock2pg.tools.postgres import catalogue
+from mock2pg.errors import PublishFailed, counted
+from mock2pg.tools.postgres import catalogue, exchange, sequences
 from mock2pg.tools.postgres.catalogue import LiveForeignKey
-from mock2pg.tools.postgres.connection import Connection
+from mock2pg.tools.postgres.connection import Connection, described
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class TableMerge:
     def __init__(self, connection: Connection, built: str, live: str, table: Table, *, created: bool) -> None:
         self.connection, self.table, self.created = connection, table, created
         self.built, self.live = sql.Identifier(built, table.name), sql.Identifier(live, table.name)
-        self.live_schema = live
+        self.built_schema, self.live_schema = built, live
         self.keeps = table.publish != "merge"
         self.there = {} if created else {c.name: c for c in catalogue.columns(connection, live, table.name)}
         missing = [column.name for column in table.columns if not created and column.name not in self.there]
@@ -58,8 +58,40 @@ class TableMerge:
             column.name: self.there[column.name].data_type if self.there else column.data_type
             for column in table.columns
         }
-        self.keys = _and("l.{0} = {1}", table.primary_key, self.types)
+        self.keys = self.equal(table.primary_key)
         self.others = [name for name, kind in self.types.items() if name not in table.primary_key or kind not in _EXACT]
+
+    @property
+    def inserted(self) -> list[str]:
+        """The columns that a row is inserted with; a generated one follows from the others."""
+        return [name for name in self.types if not (self.there and self.there[name].generated)]
+
+    @property
+    def settable(self) -> list[str]:
+        """The columns that an update may change."""
+        return [
+            name
+            for name in self.others
+            if name in self.inserted and not (self.there and self.there[name].identity_always)
+        ]
+
+    def refuse_misfits(self) -> None:
+        """Raises PublishFailed when a live column's own type would not keep what is built, there and back."""
+        if self.created:
+            return
+        for column in catalogue.columns(self.connection, self.built_schema, self.table.name):
+            if column.name not in self.types or column.data_type == self.types[column.name]:
+                continue
+            home = f"table {self.table.name}: column {column.name} is {self.types[column.name]}"
+            query = sql.SQL("SELECT count(*) FROM {} AS b WHERE {}::{}::text IS DISTINCT FROM b.{}::text").format(
+                self.built, self.cast(column.name), _sql(column.data_type), sql.Identifier(column.name)
+            )
+            try:
+                changed = catalogue.count(self.connection, query)
+            except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.CannotCoerce) as error:
+                raise PublishFailed(f"{home}, which does not take what is built: {described(error)}") from error
+            if changed:
+                raise PublishFailed(f"{home}, which would change {counted(changed, 'value')} of those built")
 
     def difference(self) -> Difference:
         """Count what is to be inserted, updated and deleted; nothing is written."""
@@ -87,22 +119,15 @@ class TableMerge:
                 queries["deleted"] = "SELECT {key_of_l} FROM {live} AS l WHERE {gone}"
         found = {}
         for what, query in queries.items():
-            limited = self._compose(query + " ORDER BY 1 LIMIT ") + sql.Literal(limit)
+            limited = self.compose(query + " ORDER BY 1 LIMIT ") + sql.Literal(limit)
             found[what] = [key for (key,) in self.connection.execute(limited).fetchall()]
         return found
-
-    def taken_along(self, key: LiveForeignKey) -> int:
-        """How many rows of a table that is not ours refer by this key to a row that goes."""
-        query = self._compose("SELECT count(*) FROM {live} AS l JOIN ") + sql.SQL("{} AS c ON {} WHERE ").format(
-            sql.Identifier(key.schema, key.table), _refers(key)
-        )
-        return catalogue.count(self.connection, query + self._compose("{gone}"))
 
     def delete_free(self, references: Sequence[LiveForeignKey]) -> int:
         """Delete what is gone, but for rows that others still refer to; returns how many went."""
         free = [
             sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS c WHERE {})").format(
-                sql.Identifier(key.schema, key.table), _refers(key)
+                sql.Identifier(key.schema, key.table), key.refers("c", "l")
             )
             for key in references
             if key.parent == self.table.name
@@ -111,109 +136,33 @@ class TableMerge:
 
     @property
     def delete_rest(self) -> sql.Composed:
-        return self._compose("DELETE FROM {live} AS l WHERE {gone}")
+        return self.compose("DELETE FROM {live} AS l WHERE {gone}")
 
     @property
     def insert(self) -> sql.Composed:
         new = "" if self.created else " WHERE NOT EXISTS ({same})"
-        return self._compose(
+        return self.compose(
             "INSERT INTO {live} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {built} AS b" + new
         )
 
-    def update(self) -> None:
-        query = self._compose("UPDATE {live} AS l SET {sets} FROM {built} AS b WHERE {keys} AND {differs}")
-        if self._goes(query) or (self.step_aside() and self._goes(query)):
+    def update(self, references: Sequence[LiveForeignKey]) -> None:
+        """Change what differs; where rows exchange unique values, in two steps."""
+        query = self.compose("UPDATE {live} AS l SET {sets} FROM {built} AS b WHERE {keys} AND {differs}")
+        if exchange.goes(self.connection, query) or (self.step_aside() and exchange.goes(self.connection, query)):
             return
-        if catalogue.is_referred_to(self.connection, self.live_schema, self.table.name):
+        if any(key.parent == self.table.name and key.on_delete != "NO ACTION" for key in references):
             self.connection.execute(query)  # which names the constraint
-        self._replace()
-
-    def _goes(self, query: sql.Composed) -> bool:
-        """Whether it could be done: two rows may exchange a unique value, and each is looked at on its own."""
-        try:
-            with self.connection.transaction():
-                self.connection.execute(query)
-        except psycopg.errors.UniqueViolation:
-            return False
-        return True
+        exchange.replace(self)
 
     def step_aside(self) -> bool:
         """Take unique values that other rows are to hold away from those that hold them; whether all of it could be."""
-        if self.created or self.table.publish == "ensure":
-            return False
-        try:
-            with self.connection.transaction():
-                return all(self._free(unique) for unique in self._unique_keys())
-        except psycopg.errors.IntegrityError:  # a check that the value for the moment does not meet
-            return False
-
-    def _unique_keys(self) -> list[tuple[str, ...]]:
-        keys = catalogue.unique_keys(self.connection, self.live_schema, self.table.name)
-        return [key for key in keys if set(key) <= self.types.keys()]
-
-    def _free(self, unique: Sequence[str]) -> bool:
-        same = _and("l.{0} = {1}", unique, self.types)
-        wanted = self._compose("EXISTS (SELECT FROM {built} AS b WHERE NOT ({keys}) AND ") + same + sql.SQL(")")
-        if not catalogue.count(self.connection, self._compose("SELECT count(*) FROM {live} AS l WHERE ") + wanted):
-            return True
-        bound = {
-            name
-            for key in catalogue.foreign_keys(self.connection, self.live_schema)
-            if key.table == self.table.name
-            for name in key.columns
-        }
-        columns = [self.there[name] for name in unique if name not in self.table.primary_key]
-        nullable = [column for column in columns if not column.not_null]
-        typed = [column for column in columns if column.name not in bound and column.type_category in _ASIDE]
-        if not nullable and not typed:
-            return False
-        column = (nullable or typed)[0]
-        aside = "NULL" if nullable else _ASIDE[column.type_category]
-        names = {
-            "column": sql.Identifier(column.name),
-            "aside": _sql(aside).format(column=sql.Identifier(column.name), live=self.live),
-            "type": _sql(column.data_type),
-        }
-        self.connection.execute(
-            self._compose("UPDATE {live} AS l SET ")
-            + sql.SQL("{column} = ({aside})::{type} FROM (SELECT ").format(**names)
-            + self._compose("{key}, row_number() OVER () AS number FROM {live} AS l WHERE ")
-            + wanted
-            + sql.SQL(") AS f WHERE ")
-            + sql.SQL(" AND ").join(sql.SQL("l.{0} = f.{0}").format(sql.Identifier(n)) for n in self.table.primary_key)
-        )
-        return True
-
-    def _replace(self) -> None:
-        """Take the rows that change out and put them in again, with what they hold in columns that are not ours."""
-        for query in (
-            "CREATE TEMPORARY TABLE {held} AS SELECT l.* FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}",
-            "DELETE FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys} AND {differs})",
-            "UPDATE {held} AS l SET {sets} FROM {built} AS b WHERE {keys}",
-            "INSERT INTO {live} ({whole}) OVERRIDING SYSTEM VALUE SELECT {whole} FROM {held}",
-            "DROP TABLE {held}",
-        ):
-            self.connection.execute(self._compose(query))
+        return not self.created and self.table.publish != "ensure" and exchange.step_aside(self)
 
     def advance_sequences(self) -> None:
-        """Let an identity or serial column go on after the largest value that it holds now.
-
-        By RESTART, which a rollback undoes and setval would not.
-        """
+        """Let an identity or serial column go on after what it holds now."""
         for column in self.there.values():
-            if column.sequence is None or column.name not in self.types:
-                continue
-            row = self.connection.execute(
-                sql.SQL("SELECT max({}) FROM {}").format(sql.Identifier(column.name), self.live)
-            ).fetchone()
-            sequence = _sql(column.sequence)
-            state = self.connection.execute(sql.SQL("SELECT last_value, is_called FROM {}").format(sequence)).fetchone()
-            assert row is not None and state is not None  # noqa: S101, PT018
-            following = state[0] + (1 if state[1] else 0)
-            if row[0] is not None and row[0] >= following:
-                self.connection.execute(
-                    sql.SQL("ALTER SEQUENCE {} RESTART WITH {}").format(sequence, sql.Literal(int(row[0]) + 1))
-                )
+            if column.sequence and column.name in self.types and column.type_category == "N":
+                sequences.advance(self.connection, self.live, column)
 
     def proven(self, expected: Difference) -> Difference:
         """The difference, after a look at what is live now: counts and, column by column, content."""
@@ -231,36 +180,47 @@ class TableMerge:
             hint="A trigger or rule on the table changes what is written. The transaction was rolled back.",
         )
 
-    def _compose(self, query: str) -> sql.Composed:
-        same = sql.SQL("SELECT FROM {} AS l WHERE {}").format(self.live, self.keys)
-        differs = [
-            sql.SQL("l.{0}{2} IS DISTINCT FROM {1}{2}").format(
-                sql.Identifier(name), _cast(name, self.types), _sql(_EXACT.get(self.types[name], "::text"))
-            )
-            for name in self.others
-        ]
-        settable = [name for name in self.others if not (self.there and self.there[name].identity_always)]
+    def compose(self, query: str) -> sql.Composed:
+        """The statement with what its braces name filled in."""
         return _sql(query).format(
             live=self.live,
             built=self.built,
             keys=self.keys,
-            key=_names(self.table.primary_key),
             key_of_b=_key_text("b", self.table.primary_key),
             key_of_l=_key_text("l", self.table.primary_key),
-            same=same,
+            same=sql.SQL("SELECT FROM {} AS l WHERE {}").format(self.live, self.keys),
             gone=sql.SQL("NOT EXISTS (SELECT FROM {} AS b WHERE {})").format(self.built, self.keys),
-            columns=_names(tuple(self.types)),
-            values=sql.SQL(", ").join(_cast(name, self.types) for name in self.types),
+            columns=_names(self.inserted),
+            values=sql.SQL(", ").join(map(self.cast, self.inserted)),
             sets=sql.SQL(", ").join(
-                sql.SQL("{} = {}").format(sql.Identifier(name), _cast(name, self.types)) for name in settable
+                sql.SQL("{} = {}").format(sql.Identifier(name), self.cast(name)) for name in self.settable
             ),
             held=sql.Identifier("pg_temp", "mock2pg_held"),
-            whole=_names(tuple(name for name, column in self.there.items() if not column.generated)),
-            differs=sql.SQL("({})").format(sql.SQL(" OR ").join(differs) if differs else sql.SQL("false")),
+            whole=_names([name for name, column in self.there.items() if not column.generated]),
+            differs=self.differs(self.others),
         )
 
+    def cast(self, name: str) -> sql.Composable:
+        """A built column as the live column's own type."""
+        return sql.SQL("b.{}::{}").format(sql.Identifier(name), _sql(self.types[name]))
+
+    def equal(self, names: Sequence[str]) -> sql.Composable:
+        return sql.SQL(" AND ").join(
+            sql.SQL("l.{} = {}").format(sql.Identifier(name), self.cast(name)) for name in names
+        )
+
+    def differs(self, names: Sequence[str]) -> sql.Composable:
+        """That a live and a built row hold anything else in the columns."""
+        each = [
+            sql.SQL("l.{0}{2} IS DISTINCT FROM {1}{2}").format(
+                sql.Identifier(name), self.cast(name), _sql(_EXACT.get(self.types[name], "::text"))
+            )
+            for name in names
+        ]
+        return sql.SQL("({})").format(sql.SQL(" OR ").join(each) if each else sql.SQL("false"))
+
     def _count(self, query: str) -> int:
-        return catalogue.count(self.connection, self._compose(query))
+        return catalogue.count(self.connection, self.compose(query))
 
 
 # Types whose equal values are the same value, and how they are compared. Any other type is compared by its text:
@@ -270,34 +230,10 @@ _EXACT = {
     "text": ' COLLATE "C"',
 }
 
-# What a column that may not be NULL holds for a moment, by pg_type.typcategory: a value that no row has.
-_ASIDE = {
-    "S": "'mock2pg ' || gen_random_uuid()",
-    "U": "gen_random_uuid()",
-    "N": "(SELECT min({column}) FROM {live}) - f.number",
-}
-
-
-def _cast(name: str, types: dict[str, str]) -> sql.Composable:
-    """A built column as the live column's own type."""
-    return sql.SQL("b.{}::{}").format(sql.Identifier(name), _sql(types[name]))
-
-
-def _and(template: str, names: Sequence[str], types: dict[str, str]) -> sql.Composable:
-    return sql.SQL(" AND ").join(_sql(template).format(sql.Identifier(name), _cast(name, types)) for name in names)
-
 
 def _key_text(alias: str, names: Sequence[str]) -> sql.Composable:
     return sql.SQL("concat_ws(', ', {})").format(
-        sql.SQL(", ").join(sql.SQL(f"{alias}.{{}}").format(sql.Identifier(name)) for name in names)
-    )
-
-
-def _refers(key: LiveForeignKey) -> sql.Composable:
-    """`c`, a row of the table that refers, refers to `l`."""
-    return sql.SQL(" AND ").join(
-        sql.SQL("c.{} = l.{}").format(sql.Identifier(ours), sql.Identifier(theirs))
-        for ours, theirs in zip(key.columns, key.parent_columns, strict=True)
+        sql.SQL(", ").join(sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(name)) for name in names)
     )
 
 

@@ -1,0 +1,71 @@
+"""Publishing built rows into live tables, as the publish step does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from psycopg import sql
+
+from mock2pg.contracts import Column, ForeignKey, Table
+from mock2pg.tools import postgres
+from mock2pg.tools.postgres import creation, merge
+
+Rows = Iterable[tuple[Any, ...]]
+Publish = Callable[..., dict[str, tuple[int, int, int, int, int]]]
+
+
+def table(name: str, *columns: str, key: tuple[str, ...] = ("id",), **more: Any) -> Table:
+    """A contract; a column is `name type` or `name type!` for one that is never null."""
+    made = []
+    for column in columns:
+        own, _, kind = column.replace("double ", "double_").rpartition(" ")
+        made.append(Column(own, kind.rstrip("!").replace("_", " "), kind.endswith("!"), own, None))
+    return Table(name, tuple(made), key, **more)
+
+
+PARENT = table(
+    "parent", "id text!", "name text", database_columns=(("created_at", "timestamptz NOT NULL DEFAULT now()"),)
+)
+CHILD = table(
+    "child", "id text!", "parent_id text!", "n integer",
+    uniques=(("parent_id", "n"),), checks=(("n_check", "n < 100"),),
+    foreign_keys=(ForeignKey(("parent_id",), "parent", ("id",), "on delete cascade"),),
+    database_columns=(("created_at", "timestamptz NOT NULL DEFAULT clock_timestamp()"),),
+)  # fmt: skip
+PARENTS, CHILDREN = [("1", "a"), ("2", "b")], [("x", "1", 1), ("y", "2", 1)]
+
+
+def build(connection: postgres.Connection, pairs: Iterable[tuple[Table, Rows]]) -> list[Table]:
+    """Fill the scratch schema as dbt would."""
+    pairs = list(pairs)
+    postgres.scratch.recreate(connection)
+    for each, rows in pairs:
+        creation.create(connection, postgres.scratch.NEXT, replace(each, database_columns=()))
+        values = sql.SQL(", ").join(sql.Placeholder() * len(each.columns))
+        home = sql.Identifier(postgres.scratch.NEXT, each.name).as_string().replace("%", "%%")
+        insert = sql.SQL("INSERT INTO {} VALUES ({})").format(sql.SQL(home), values)  # type: ignore[arg-type]
+        for row in rows:
+            connection.execute(insert, row)
+    return [each for each, _ in pairs]
+
+
+@pytest.fixture
+def publish(connection: postgres.Connection) -> Publish:
+    """Builds tables with these rows and publishes them: before, after, inserted, updated, deleted of each."""
+
+    def run(
+        built: dict[Table, Rows] | list[tuple[Table, Rows]], live: str = "public", allowed: Collection[str] = ()
+    ) -> Any:
+        tables = build(connection, built.items() if isinstance(built, dict) else built)
+        with connection.transaction():
+            done = merge.publish(connection, postgres.scratch.NEXT, live, tables, allowed)
+        return {name: (d.before, d.after, d.inserted, d.updated, d.deleted) for name, d in done.items()}
+
+    return run
+
+
+def select(connection: postgres.Connection, query: str) -> list[tuple[Any, ...]]:
+    return connection.execute(query).fetchall()  # type: ignore[arg-type]
