@@ -21,7 +21,7 @@ from mock2pg.record import Record
 from mock2pg.results import MigrationResult, TestReport
 from mock2pg.runs import Run, StepResult, new_run, open_run, point_latest
 from mock2pg.settings import Settings
-from mock2pg.steps.publish import reviewed_plan
+from mock2pg.steps.publish import refuse_other_input, reviewed_plan
 from mock2pg.tools import backups, notebooks, postgres
 from mock2pg.tools.server import Server
 
@@ -185,6 +185,8 @@ class MigrationService:
     def _migrate(self, run: Run, record: Record, reviewed: Path | None = None) -> None:
         *_, backup, load, publish, verify = plan.MIGRATE
         self._check(run, record)
+        if reviewed:
+            refuse_other_input(reviewed, run)
         with self._target(run, record) as aimed:
             with _importing("dbt.cli.main"):  # two seconds, while the notebook's process is at work
                 record.backup_id = self._step(backup, aimed).data["backup_id"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ import pytest
 
 from mock2pg import MigrationService
 from mock2pg import settings as settings_module
+from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed, UsageError
+from mock2pg.runs import new_run
 from mock2pg.settings import Settings
+from mock2pg.steps import publish
 from mock2pg.tools import postgres
 from mock2pg.tools.server import Server
 from tests.fix_postgres import new_database
@@ -47,7 +50,8 @@ def test_a_plan_says_what_would_change_and_writes_nothing(published: Settings, d
     """Per table the numbers, the keys and the lock; live is not written, and no scratch schema stays."""
     before = fingerprint(published)
     gone = document["classNotes"][-1]["id"]
-    result = MigrationService(published).plan(changed(document))
+    changed(document)["students"][0]["phone"] = "CANARY-7291"
+    result = MigrationService(published).plan(document)
     assert result.success
     tables = result.summary["plan"]["tables"]
     numbers = {name: (t["inserted"], t["updated"], t["deleted"]) for name, t in tables.items()}
@@ -60,7 +64,7 @@ def test_a_plan_says_what_would_change_and_writes_nothing(published: Settings, d
     assert fingerprint(published) == before
     with postgres.connect(published.url, name="test") as connection:
         assert not postgres.catalogue.schema_exists(connection, postgres.scratch.NEXT)
-    assert (result.report.parent / "plan.json").is_file()
+    assert "CANARY" not in (result.report.parent / "plan.json").read_text()
     assert "The live tables were only read." in result.report.read_text()
 
 
@@ -76,7 +80,7 @@ def test_a_plan_for_an_empty_database_names_every_table(settings: Settings, docu
 
 
 def test_what_was_reviewed_is_published_or_nothing(settings: Settings, document: Document) -> None:
-    """Another input, another row in live, or another plan: each is refused by name; the same is published."""
+    """Another input is refused at once; the same is published; a second time live is no longer what was reviewed."""
     service = MigrationService(settings)
     assert service.migrate_all_data(document).success
     planned = service.plan(changed(document))
@@ -85,21 +89,19 @@ def test_what_was_reviewed_is_published_or_nothing(settings: Settings, document:
 
     other = service.migrate_all_data(sample(), reviewed=reviewed)
     assert isinstance(other.error, PublishFailed)
-    assert "the input changed" in other.error.message
+    assert other.error.message.endswith(f"reviewed in run {planned.run_id}: the input changed")
+    assert "backup" not in other.summary
     assert fingerprint(settings) == before
 
-    with postgres.connect(settings.url, name="test") as connection:
-        connection.execute("UPDATE public.students SET grade = grade || '!' WHERE id = '5'")
+    assert service.migrate_all_data(document, reviewed=reviewed).success
     before = fingerprint(settings)
     late = service.migrate_all_data(document, reviewed=reviewed)
     assert isinstance(late.error, PublishFailed)
     assert late.error.message == (
-        f"the difference is no longer the one that was reviewed in run {planned.run_id}: table students changed"
+        f"the difference is no longer the one that was reviewed in run {planned.run_id}:"
+        " table class_notes, table meetings, table students changed"
     )
     assert fingerprint(settings) == before
-
-    again = service.plan(document).report.parent / "plan.json"
-    assert service.migrate_all_data(document, reviewed=again).success
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"run_id": "x"}'])
@@ -127,36 +129,45 @@ def test_more_deletions_than_allowed_stop_the_run(published: Settings, document:
     assert fingerprint(published) == before
 
 
-def test_deletions_that_are_meant_go_through(settings: Settings, document: Document) -> None:
-    """A higher limit and an entity that is named; a limit in rows holds for small tables too."""
+def test_losses_that_are_meant_go_through(settings: Settings, document: Document) -> None:
+    """A higher limit, an entity that is named, and a table of the application's own that is named."""
+    gone = document["homeworkSubmissions"][-1]["id"]
     assert MigrationService(settings).migrate_all_data(document).success
+    with postgres.connect(settings.url, name="test") as connection:
+        connection.execute(
+            "CREATE TABLE public.pins (of text REFERENCES public.homework_submissions ON DELETE CASCADE)"
+        )
+        connection.execute("INSERT INTO public.pins VALUES (%s)", [gone])
     document["homeworkSubmissions"] = document["homeworkSubmissions"][:60]
     document["scheduleExceptions"] = []
-    low = settings.model_copy(update={"max_deleted": "8", "allow_empty": "scheduleExceptions"})
-    refused = MigrationService(low).migrate_all_data(document)
-    assert refused.error is not None
-    assert "homework_submissions would lose 72 of 132 rows" in refused.error.message
     meant = settings.model_copy(update={"max_deleted": "55%", "allow_empty": "other, scheduleExceptions"})
     result = MigrationService(meant).migrate_all_data(document)
+    assert isinstance(result.error, PublishFailed)
+    assert "1 row of public.pins (pins_of_fkey)" in result.error.message
+
+    result = MigrationService(meant.model_copy(update={"allow_cascade": "pins"})).migrate_all_data(document)
     assert result.success, result.message
     assert result.summary["publish"]["tables"]["homework_submissions"]["deleted"] == 72
     assert result.summary["publish"]["tables"]["schedule_exceptions"]["after"] == 0
-
-
-def test_rows_of_other_tables_are_not_taken_along_unasked(settings: Settings, document: Document) -> None:
-    """An application's own table that refers to a row that goes is named; its rows change when that is allowed."""
-    assert MigrationService(settings).migrate_all_data(document).success
-    gone = document["classNotes"].pop()["id"]
-    with postgres.connect(settings.url, name="test") as connection:
-        connection.execute("CREATE TABLE public.pins (note text REFERENCES public.class_notes ON DELETE CASCADE)")
-        connection.execute("INSERT INTO public.pins VALUES (%s)", [gone])
-    result = MigrationService(settings).migrate_all_data(document)
-    assert isinstance(result.error, PublishFailed)
-    assert "1 row of public.pins (pins_note_fkey)" in result.error.message
-    allowed = settings.model_copy(update={"allow_cascade": "pins"})
-    assert MigrationService(allowed).migrate_all_data(document).success
     with postgres.connect(settings.url, name="test") as connection:
         assert connection.execute("SELECT count(*) FROM public.pins").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("limit", "before", "deleted", "refused"),
+    [
+        ("50%", 100, 99, False), ("50%", 101, 50, False), ("50%", 101, 51, True), ("0%", 101, 1, True),
+        ("8", 20, 9, True), ("8", 20, 8, False), ("0", 1000, 1, True), ("100%", 1000, 999, False),
+    ],
+)  # fmt: skip
+def test_the_limit_is_a_number_or_a_share(
+    limit: str, before: int, deleted: int, refused: bool, settings: Settings
+) -> None:
+    """A share counts for tables of more than 100 rows; a number counts for all."""
+    run = new_run(settings.model_copy(update={"max_deleted": limit}))
+    differences = {"a": postgres.merge.Difference(before, before - deleted, 0, 0, deleted)}
+    with pytest.raises(PublishFailed) if refused else nullcontext():
+        publish._refuse_losses(run, [Table("a", (), ("id",))], differences)
 
 
 def test_a_database_on_another_machine_is_called_by_its_name(
@@ -184,15 +195,5 @@ def test_a_database_on_another_machine_is_called_by_its_name(
         assert f"--confirm {name}" in result.error.hint
     assert questions == [f"the database {name} is on db.example, not on this machine. Type its name to change it"]
     assert fingerprint(published) == before
-    assert MigrationService(published).verify().success
     assert MigrationService(published, ask=lambda _: name).migrate_all_data(document).success
-    assert MigrationService(published.model_copy(update={"confirm": name})).migrate_all_data(document).success
-
-
-def test_plan_json_holds_no_value(published: Settings, document: Document) -> None:
-    """Keys, numbers and hashes only."""
-    document["students"][0]["phone"] = "CANARY-7291"
-    result = MigrationService(published).plan(document)
-    plan = json.loads((result.report.parent / "plan.json").read_text())
-    assert plan["tables"]["students"]["updated"] == 1
-    assert "CANARY" not in json.dumps(plan)
+    MigrationService(published.model_copy(update={"confirm": name}))._confirm(name, "db.example")

@@ -17,6 +17,7 @@ from mock2pg.runs import VERSION, Run, StepResult, now
 from mock2pg.settings import listed, share
 from mock2pg.tools import postgres, staging
 
+_WHAT = {"schema": "the schema", "input_sha256": "the input", "contracts_sha256": "the contracts"}  # in a plan
 _SMALL = 100  # rows; a share of so few says little
 
 
@@ -59,7 +60,7 @@ def _publish(
     merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables)
     if plan:
         seen = postgres.review.seen(connection, schema, tables, merge.differences)
-        _refuse_another(Path(plan), run, contracts, seen)
+        _refuse_changed(reviewed_plan(Path(plan)), {"contracts_sha256": contracts}, seen)
     _refuse_losses(run, tables, merge.differences)
     merge.refuse_strangers(listed(settings.allow_cascade))
     counts = {name: difference.as_dict() for name, difference in merge.apply().items()}
@@ -123,19 +124,20 @@ def _refuse_losses(run: Run, tables: Sequence[Table], differences: Mapping[str, 
         )
 
 
-def _refuse_another(plan: Path, run: Run, contracts: str, seen: Mapping[str, str]) -> None:
+def refuse_other_input(plan: Path, run: Run) -> None:
+    """Raises PublishFailed when the plan is of another input: that is known before the database is reached."""
+    staged = run.result("stage")
+    _refuse_changed(
+        reviewed_plan(plan),
+        {"schema": run.settings.target_schema, "input_sha256": staged.data["sha256"] if staged else None},
+        {},
+    )
+
+
+def _refuse_changed(reviewed: Mapping[str, Any], found: Mapping[str, Any], seen: Mapping[str, str]) -> None:
     """The reviewer said yes to one difference, not to whatever there is now."""
-    reviewed, staged = reviewed_plan(plan), run.result("stage")
-    changed = [
-        what
-        for what, then, now_ in (
-            ("the schema", reviewed["schema"], run.settings.target_schema),
-            ("the input", reviewed["input_sha256"], staged.data["sha256"] if staged else None),
-            ("the contracts", reviewed["contracts_sha256"], contracts),
-            *((f"table {name}", reviewed["seen"].get(name), live) for name, live in seen.items()),
-        )
-        if then != now_
-    ]
+    changed = [_WHAT[what] for what, value in found.items() if reviewed[what] != value]
+    changed += sorted(f"table {name}" for name, live in seen.items() if reviewed["seen"].get(name) != live)
     if changed:
         raise PublishFailed(
             f"the difference is no longer the one that was reviewed in run {reviewed['run_id']}: "
