@@ -203,6 +203,7 @@ def _scratch(settings: Settings, url: str) -> Iterator[Settings]:
                     "project": project,
                     "database_url": SecretStr(postgres.database_url(url, database)),
                     "confirm": database,  # it is ours, wherever the server is
+                    "max_deleted": "100%",  # the large one replaces the rows of the first
                 }
             )
     finally:
