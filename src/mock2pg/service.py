@@ -172,6 +172,8 @@ class MigrationService:
         return mock_data if isinstance(mock_data, Mapping) else Path(mock_data or self._settings.source_path)
 
     def _check(self, run: Run, record: Record) -> None:
+        if record.command == "check":
+            tidy.after_killed_checks(run)
         for step in plan.CHECK:
             self._step(step, run)
 

@@ -25,9 +25,19 @@ def clear(run: Run) -> None:
 def after_killed(run: Run) -> None:
     """Clear up after runs whose process was killed. Only under the lock: then nobody but `run` is at work."""
     backups.tidy(run.settings.backups_dir)
+    _clear_killed(run)
+
+
+def after_killed_checks(run: Run) -> None:
+    """The same for checks alone, which take no lock and leave nothing but their own folder."""
+    _clear_killed(run, "check")
+
+
+def _clear_killed(run: Run, command: str | None = None) -> None:
     for other in all_runs(run.settings):
         left = other.read("record.json")
-        if other.id != run.id and left.get("status") == "running" and not _alive(left.get("pid")):
+        killed = left.get("status") == "running" and not _alive(left.get("pid"))
+        if other.id != run.id and killed and command in (None, left.get("command")):
             clear(other)
             other.write("record.json", {**left, "status": "failed", "message": "The process was killed."})
             log.info("🧹 Tidied up after run %s, which was killed", other.id)

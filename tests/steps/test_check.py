@@ -7,6 +7,8 @@ import gzip
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from mock2pg import MigrationService
 from mock2pg import settings as settings_module
 from mock2pg.errors import InternalError, ValidationError
 from mock2pg.results import MigrationResult
+from mock2pg.runs import new_run
 from mock2pg.settings import REPOSITORY
 from mock2pg.tools import documents
 from mock2pg.tools.documents import spool
@@ -517,3 +520,21 @@ def test_the_callers_dict_is_left_as_it_is(own_project: Path) -> None:
     given = copy.deepcopy(document)
     checked(own_project, document)
     assert document == given
+
+
+def test_a_check_that_was_killed_leaves_no_data_behind(tmp_path: Path) -> None:
+    """The next check removes what the first had staged, whether or not a database is ever reached."""
+    service = MigrationService(settings_module.load(project=new_project(tmp_path)))
+    killed = new_run(service.settings, {})
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    killed.write("record.json", {"command": "check", "status": "running", "pid": ended.pid})
+    others = new_run(service.settings, {})
+    others.write("record.json", {"command": "migrate", "status": "running", "pid": ended.pid})
+    for run in (killed, others):
+        run.path("arrays", "students.json").write_text("[]")
+        run.path("staging.duckdb").write_text("x")
+    service.check({})
+    assert [path.name for path in killed.folder.iterdir()] == ["record.json"]
+    assert killed.read("record.json")["status"] == "failed"
+    assert (others.folder / "staging.duckdb").exists()  # that is for a run that holds the lock to judge
