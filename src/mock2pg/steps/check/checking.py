@@ -42,10 +42,12 @@ def _run(run: Run) -> StepResult:
     listed = _listed(validation, settings.max_errors_per_rule)
     found = [*faults, *wording.errors(run.folder / "arrays", listed, tables)]
     sums = _sums(staged.data["fault_totals"], validation)
-    capped = {rule: total for rule, total in validation.totals.items() if total > settings.max_errors_per_rule}
+    totals = Counter(validation.totals)
+    for fault in staged.data["fault_totals"]:
+        totals[fault["rule"]] += fault["number"]
+    capped = {rule: total for rule, total in totals.items() if total > settings.max_errors_per_rule}
     if found:
         errors = sorted(found, key=lambda error: error.severity != "critical")
-        totals = validation.totals | {total["rule"]: total["number"] for total in staged.data["fault_totals"]}
         run.write("errors.json", {"errors": [asdict(error) for error in errors], "totals": totals, "capped": capped})
     data: dict[str, Any] = {
         "rules": validation.rules,
