@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
-from mock2pg import log, narration, plan, scenarios, tidy
+from mock2pg import log, narration, plan, scenarios, target, tidy
 from mock2pg import settings as settings_module
-from mock2pg.errors import InternalError, Mock2pgError, UsageError, ValidationError, traced
+from mock2pg.errors import InternalError, Mock2pgError, ValidationError, traced
 from mock2pg.plan import Step
 from mock2pg.record import Record
 from mock2pg.results import MigrationResult, TestReport
@@ -23,9 +21,6 @@ from mock2pg.runs import Run, StepResult, new_run, open_run, point_latest
 from mock2pg.settings import Settings
 from mock2pg.steps.publish import refuse_other_input, reviewed_plan
 from mock2pg.tools import backups, notebooks, postgres
-from mock2pg.tools.server import Server
-
-EMBEDDED_DATABASE = "mock2pg"
 
 
 class MigrationService:
@@ -133,9 +128,7 @@ class MigrationService:
 
     def url(self) -> str:
         """The target's connection string; the embedded server is started when DATABASE_URL is unset."""
-        if self._settings.database_url is None:
-            return start_embedded(self._settings)
-        return self._settings.url
+        return target.url(self._settings)
 
     def _run(
         self, command: str, body: Callable[[Run, Record], None], source: Mapping[str, Any] | Path | None = None
@@ -180,7 +173,7 @@ class MigrationService:
     def _plan(self, run: Run, record: Record) -> None:
         *_, load, _publish, _verify = plan.MIGRATE
         self._check(run, record)
-        with self._target(run, record) as aimed, _scratch(aimed):
+        with self._aim(run, record) as aimed, target.scratch(aimed):
             self._step(load, aimed)
             self._step(plan.PLAN, aimed)
 
@@ -189,10 +182,10 @@ class MigrationService:
         self._check(run, record)
         if reviewed:
             refuse_other_input(reviewed, run)
-        with self._target(run, record) as aimed:
+        with self._aim(run, record) as aimed:
             with _importing("dbt.cli.main"):  # two seconds, while the notebook's process is at work
                 record.backup_id = self._step(backup, aimed).data["backup_id"]
-            with _scratch(aimed):
+            with target.scratch(aimed):
                 self._step(load, aimed)
                 try:
                     self._step(publish, aimed, **({"plan": str(reviewed.resolve())} if reviewed else {}))
@@ -225,7 +218,7 @@ class MigrationService:
 
     def _reach(self, run: Run, record: Record, step: Step, *, alone: bool = False, **parameters: str) -> None:
         """One step against the target. `alone`: no other run may be at work meanwhile."""
-        with self._target(run, record, alone=alone) as aimed:
+        with self._aim(run, record, alone=alone) as aimed:
             record.backup_id = self._step(step, aimed, **parameters).data.get("backup_id")
 
     def _step(self, step: Step, run: Run, **parameters: str) -> StepResult:
@@ -235,31 +228,8 @@ class MigrationService:
             log.log.info(line)
         return result
 
-    @contextmanager
-    def _target(self, run: Run, record: Record, *, alone: bool = True) -> Iterator[Run]:
-        """The run with the target's connection string in its settings, while no other run works on that database."""
-        url = self.url()
-        settings = self._settings.model_copy(update={"database_url": SecretStr(url)})
-        with postgres.connect(url, name=f"run {run.id}") as connection:
-            record.database = {**postgres.describe_database(connection), "schema": settings.target_schema}
-            if record.command in ("migrate", "rollback"):
-                self._confirm(record.database["name"], postgres.host(connection))
-        record.write(run)
-        if not alone:
-            yield Run(run.id, settings, run.source)
-            return
-        with postgres.one_at_a_time(url, f"run {run.id}"):
-            tidy.after_killed(run)
-            yield Run(run.id, settings, run.source)
-
-    def _confirm(self, database: str, host: str) -> None:
-        """A database on another machine is changed only when it is called by its name, as the server says it."""
-        if not host or self._settings.confirm == database:
-            return
-        what = f"the database {database} is on {host}, not on this machine"
-        if not self._settings.confirm and self._ask and self._ask(f"{what}. Type its name to change it") == database:
-            return
-        raise UsageError(what, hint=f"If you mean it: --confirm {database}. The live tables were not touched.")
+    def _aim(self, run: Run, record: Record, *, alone: bool = True) -> AbstractContextManager[Run]:
+        return target.aim(run, record, alone=alone, ask=self._ask)
 
     def _report(self, run: Run, record: Record) -> None:
         try:
@@ -279,27 +249,6 @@ def _errors(run: Run) -> tuple[ValidationError, ...]:
         return tuple(ValidationError(**error) for error in run.read("errors.json")["errors"])
     except FileNotFoundError:
         return ()
-
-
-def start_embedded(settings: Settings) -> str:
-    """Start the embedded server unless it runs; returns the URL of its database, which is made if need be."""
-    server = Server(settings.postgres_dir)
-    url = server.url(EMBEDDED_DATABASE)
-    ran = server.status().running
-    postgres.ensure_database(server.start(), EMBEDDED_DATABASE)
-    if not ran:
-        log.log.info("🐘 Started PostgreSQL %s: %s", server.status().version, url)
-    return url
-
-
-@contextmanager
-def _scratch(run: Run) -> Iterator[None]:
-    """Drop the scratch schemas when the block ends, however it ends."""
-    try:
-        yield
-    finally:
-        with suppress(Mock2pgError), postgres.connect(run.settings.url, name=f"tidy {run.id}") as connection:
-            postgres.scratch.drop(connection)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from mock2pg.errors import PublishFailed, UsageError
 from mock2pg.runs import new_run
 from mock2pg.settings import Settings
 from mock2pg.steps import publish
+from mock2pg.target import confirm
 from mock2pg.tools import postgres
 from mock2pg.tools.server import Server
 from tests.fix_postgres import new_database
@@ -196,4 +197,4 @@ def test_a_database_on_another_machine_is_called_by_its_name(
     assert questions == [f"the database {name} is on db.example, not on this machine. Type its name to change it"]
     assert fingerprint(published) == before
     assert MigrationService(published, ask=lambda _: name).migrate_all_data(document).success
-    MigrationService(published.model_copy(update={"confirm": name}))._confirm(name, "db.example")
+    confirm(published.model_copy(update={"confirm": name}), name, "db.example")

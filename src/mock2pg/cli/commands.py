@@ -1,0 +1,180 @@
+"""One command per verb: reads options, calls the service, prints."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mock2pg import settings
+from mock2pg.cli import options
+from mock2pg.cli.verb import service, verb
+from mock2pg.errors import ScenarioFailed, UsageError
+from mock2pg.terminal import show, show_check
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="mock2pg", prog_name="mock2pg")
+def command() -> None:
+    """Mock JSON in, a PostgreSQL database you can prove out.
+
+    Without DATABASE_URL the commands start and use a PostgreSQL of their own in .postgres/.
+    """
+
+
+@command.command()
+@options.source
+@options.changes
+@verb
+def migrate(
+    source: Path | None,
+    reviewed: Path | None,
+    allow_empty: tuple[str, ...],
+    allow_cascade: tuple[str, ...],
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Migrate SOURCE (mock_data/ if none is named).
+
+    A folder of <entity>.json or .ndjson, or one JSON document; each may be .gz or .zst; - is standard input.
+
+    Example: mock2pg migrate ../frontend/src/mocks
+    """
+    lists = {"allow_empty": ",".join(allow_empty) or None, "allow_cascade": ",".join(allow_cascade) or None}
+    show(service(**given, **lists).migrate_all_data(source, reviewed=reviewed), as_json)
+
+
+@command.command()
+@options.source
+@verb
+def plan(source: Path | None, as_json: bool, **given: Any) -> None:
+    """Say what migrating SOURCE would change, table by table; live is only read.
+
+    Example: mock2pg plan ../frontend/src/mocks
+    """
+    show(service(**given).plan(source), as_json)
+
+
+@command.command()
+@options.source
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "junit", "github"]),
+    default="text",
+    show_default=True,
+    help="How to print what was found.",
+)
+@verb
+def check(source: Path | None, form: str, as_json: bool, **given: Any) -> None:
+    """Check SOURCE as migrate would, without any database.
+
+    Example: mock2pg check ../frontend/src/mocks --format github
+    """
+    checking = service(**given)
+    show_check(checking.check(source), "json" if as_json else form, checking.settings.github_workspace)
+
+
+@command.command()
+@verb
+def verify(as_json: bool) -> None:
+    """Prove the live tables against the run that published them; reads only.
+
+    Example: mock2pg verify --json
+    """
+    show(service().verify(), as_json)
+
+
+@command.command()
+@verb
+def backup(as_json: bool) -> None:
+    """Take a backup of the live schema now.
+
+    Example: mock2pg backup
+    """
+    show(service().take_backup(), as_json)
+
+
+@command.command()
+@verb
+def backups(as_json: bool) -> None:
+    """List the backups, newest first.
+
+    Example: mock2pg backups
+    """
+    found = service().backups()
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    elif not found:
+        click.echo("There is no backup yet.")
+    else:
+        for entry in found:
+            where = (
+                f"{entry['database']}.{entry['schema']}" if entry["timestamp"] else "damaged: its header is unreadable"
+            )
+            click.echo(f"{entry['id']}  {entry['bytes']:>12,} bytes  {where}")
+
+
+@command.command()
+@click.argument("backup_id")
+@options.CONFIRM
+@verb
+def rollback(backup_id: str, confirm: str | None, as_json: bool) -> None:
+    """Bring the live schema back to what BACKUP_ID says, in one transaction.
+
+    Example: mock2pg rollback backup-2026-11-22T10-30-00-000Z
+    """
+    if not backup_id:
+        raise UsageError("no backup is named", hint="make rollback ID=backup-...; `make backups` lists them.")
+    show(service(confirm=confirm).rollback(backup_id), as_json)
+
+
+@command.command("test-migration")
+@verb
+def test_migration(as_json: bool) -> None:
+    """Play good and bad migrations in a scratch database; the live one is never touched.
+
+    Example: mock2pg test-migration
+    """
+    report = service().test_migration((lambda _: None) if as_json else click.echo)
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=2))
+    if not report.success:
+        failed = [scenario.name for scenario in report.results if not scenario.passed]
+        raise ScenarioFailed(f"{len(failed)} of {len(report.results)} scenarios failed: {', '.join(failed)}")
+
+
+@command.command()
+@click.argument("run_id", required=False)
+@verb
+def report(run_id: str | None, as_json: bool) -> None:
+    """Build the report of RUN_ID again (of the newest run if none is named) and print where it lies.
+
+    Example: mock2pg report
+    """
+    page = service().report(run_id)
+    click.echo(json.dumps({"success": True, "report": str(page)}) if as_json else str(page))
+
+
+@command.command()
+@click.option("--rows", default=10_000, show_default=True, help="Rows in all, those of nested arrays included.")
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same bytes.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder that is empty or not there yet.")
+@verb
+def sample(rows: int, seed: int, out: Path, as_json: bool) -> None:
+    """Make mock data of any size, of the same shape as mock_data/.
+
+    Example: mock2pg sample --rows 100000 --seed 7 --out big
+    """
+    from mock2pg.tools.sample import generate
+
+    made = generate(settings.load().project / "mock_data" / "sample", out, rows=rows, seed=seed)
+    if as_json:
+        click.echo(json.dumps({"success": True, "entities": made}))
+    else:
+        for entity, number in made.items():
+            click.echo(f"{number:>10,}  {entity}")
+        click.echo(f"in {out}")

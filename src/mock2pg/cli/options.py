@@ -1,0 +1,48 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+
+def source(function: Callable[..., None]) -> Callable[..., None]:
+    """What the commands have that read a source."""
+    for option in _SOURCE:
+        function = option(function)
+    return function
+
+
+def changes(function: Callable[..., None]) -> Callable[..., None]:
+    """What `migrate` has for a live database that somebody uses."""
+    for option in _CHANGES:
+        function = option(function)
+    return function
+
+
+_SOURCE = (
+    click.option("--max-refused", metavar="N|N%", help="With quarantine: the most rows to leave out."),
+    click.option(
+        "--on-error",
+        type=click.Choice(["refuse", "quarantine"]),
+        help="Rows that break a rule: refuse the input, or leave them out.",
+    ),
+    click.argument("source", required=False, type=click.Path(path_type=Path, allow_dash=True)),
+)
+CONFIRM = click.option("--confirm", metavar="DATABASE", help="The database to change, when it is on another machine.")
+_CHANGES = (
+    CONFIRM,
+    click.option("--max-deleted", metavar="N|N%", help="The most rows of one table to delete."),
+    click.option("--allow-empty", metavar="ENTITY", multiple=True, help="Its tables may be emptied. May be repeated."),
+    click.option(
+        "--allow-cascade",
+        metavar="TABLE",
+        multiple=True,
+        help="A table that is not migrated, whose rows its ON DELETE may change. May be repeated.",
+    ),
+    click.option(
+        "--plan", "reviewed", type=click.Path(path_type=Path), help="A plan.json: publish just that, or nothing."
+    ),
+)

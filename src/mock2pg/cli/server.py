@@ -1,0 +1,88 @@
+"""The commands for the embedded server, and psql on the target."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+
+import click
+
+from mock2pg import settings
+from mock2pg.cli.commands import command
+from mock2pg.cli.verb import end, service, verb
+from mock2pg.errors import Mock2pgError
+
+
+@command.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def psql(arguments: tuple[str, ...]) -> None:
+    r"""Open the bundled psql on the target database; ARGUMENTS are psql's own.
+
+    Example: mock2pg psql -c '\dt'
+    """
+    from mock2pg.tools.postgres import environment
+    from mock2pg.tools.server import binary
+
+    try:
+        session = environment(service().url())
+    except Mock2pgError as error:
+        end(error, as_json=False, debug=False)
+    sys.exit(subprocess.call([str(binary("psql")), *arguments], env=settings.inherited() | session))  # noqa: S603
+
+
+@command.group()
+def server() -> None:
+    """The embedded PostgreSQL in .postgres/.
+
+    Example: mock2pg server status
+    """
+
+
+@server.command()
+@verb
+def start(as_json: bool) -> None:
+    """Start it, unless it runs, and print its URL.
+
+    Example: mock2pg server start
+    """
+    from mock2pg.target import start_embedded
+
+    url = start_embedded(settings.load())
+    click.echo(json.dumps({"success": True, "url": url}) if as_json else url)
+
+
+@server.command()
+@verb
+def stop(as_json: bool) -> None:
+    """Stop it; its data stays.
+
+    Example: mock2pg server stop
+    """
+    from mock2pg.tools.server import Server
+
+    stopped = Server(settings.load().postgres_dir).stop()
+    text = "stopped" if stopped else "was not running"
+    click.echo(json.dumps({"success": True, "stopped": stopped}) if as_json else text)
+
+
+@server.command()
+@verb
+def status(as_json: bool) -> None:
+    """Say whether it runs, and where.
+
+    Example: mock2pg server status
+    """
+    from mock2pg.target import EMBEDDED_DATABASE
+    from mock2pg.tools.server import Server
+
+    embedded = Server(settings.load().postgres_dir)
+    found = embedded.status()
+    found = replace(found, url=found.url and embedded.url(EMBEDDED_DATABASE))
+    if as_json:
+        click.echo(json.dumps(asdict(found), default=str))
+    elif found.running:
+        click.echo(f"PostgreSQL {found.version} is running (pid {found.pid}) in {found.home}\n{found.url}")
+    else:
+        click.echo(f"not running; its data is kept in {found.home}")

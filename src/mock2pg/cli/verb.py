@@ -1,0 +1,62 @@
+"""What every command has: a service, --json, --debug, and an end with a name and a code."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mock2pg.errors import InternalError, Interrupted, Mock2pgError, traced, unusable
+
+if TYPE_CHECKING:
+    from mock2pg.service import MigrationService
+
+
+def service(**overrides: Any) -> MigrationService:
+    from mock2pg.service import MigrationService
+
+    given = {name: value for name, value in overrides.items() if value is not None}
+    ask = (lambda question: str(click.prompt(question, err=True))) if sys.stdin and sys.stdin.isatty() else None
+    return MigrationService(console=True, ask=ask, **given)
+
+
+def verb(function: Callable[..., None]) -> Callable[..., None]:
+    """What every command has: --json, --debug, and an end with a name and a code instead of a traceback."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; the log stays on standard error.")
+    @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+    @functools.wraps(function)
+    def wrapped(*args: Any, as_json: bool, debug: bool, **options: Any) -> None:
+        click.get_current_context().obj = debug
+        try:
+            function(*args, as_json=as_json, **options)
+        except (Mock2pgError, KeyboardInterrupt, OSError) as error:
+            end(error, as_json=as_json, debug=debug)
+        except click.ClickException:
+            raise
+        except Exception as error:
+            # an unforeseen error's own text may hold a value of the data, so only its kind is shown
+            end(InternalError(f"unexpected: {type(error).__name__}"), as_json=as_json, debug=debug, cause=error)
+
+    return wrapped
+
+
+def end(error: BaseException, *, as_json: bool, debug: bool, cause: BaseException | None = None) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        error = Interrupted("interrupted")
+    if isinstance(error, OSError):
+        error = unusable(error, "cannot use a file")
+    assert isinstance(error, Mock2pgError)  # noqa: S101
+    if debug:
+        click.echo(traced(cause or error), err=True)
+    if as_json:
+        click.echo(json.dumps({"success": False, "error": error.as_dict()}, ensure_ascii=False, indent=2))
+    else:
+        click.secho(f"{type(error).__name__}: {error.message}", err=True, fg="red")
+        if error.hint:
+            click.echo(error.hint, err=True)
+    sys.exit(error.code)

@@ -1,0 +1,79 @@
+"""The database that a run works on: where it is, whether it may be changed, and one run at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from pydantic import SecretStr
+
+from mock2pg import tidy
+from mock2pg.errors import Mock2pgError, UsageError
+from mock2pg.log import log
+from mock2pg.record import Record
+from mock2pg.runs import Run
+from mock2pg.settings import Settings
+from mock2pg.tools import postgres
+from mock2pg.tools.server import Server
+
+EMBEDDED_DATABASE = "mock2pg"
+Ask = Callable[[str], str]
+
+
+def url(settings: Settings) -> str:
+    """The target's connection string; the embedded server is started when DATABASE_URL is unset."""
+    return start_embedded(settings) if settings.database_url is None else settings.url
+
+
+def start_embedded(settings: Settings) -> str:
+    """Start the embedded server unless it runs; returns the URL of its database, which is made if need be."""
+    server = Server(settings.postgres_dir)
+    url = server.url(EMBEDDED_DATABASE)
+    ran = server.status().running
+    postgres.ensure_database(server.start(), EMBEDDED_DATABASE)
+    if not ran:
+        log.info("🐘 Started PostgreSQL %s: %s", server.status().version, url)
+    return url
+
+
+@contextmanager
+def aim(run: Run, record: Record, *, alone: bool = True, ask: Ask | None = None) -> Iterator[Run]:
+    """The run with the target's connection string in its settings.
+
+    alone  no other run works on that database meanwhile, and what killed ones left is cleared up
+    ask    is given a question when a database on another machine is to be changed, and answers with its name
+    """
+    where = url(run.settings)
+    settings = run.settings.model_copy(update={"database_url": SecretStr(where)})
+    with postgres.connect(where, name=f"run {run.id}") as connection:
+        record.database = {**postgres.describe_database(connection), "schema": settings.target_schema}
+        if record.command in ("migrate", "rollback"):
+            confirm(settings, record.database["name"], postgres.host(connection), ask)
+    record.write(run)
+    aimed = Run(run.id, settings, run.source)
+    if not alone:
+        yield aimed
+        return
+    with postgres.one_at_a_time(where, f"run {run.id}"):
+        tidy.after_killed(run)
+        yield aimed
+
+
+def confirm(settings: Settings, database: str, host: str, ask: Ask | None = None) -> None:
+    """A database on another machine is changed only when it is called by its name, as the server says it."""
+    if not host or settings.confirm == database:
+        return
+    what = f"the database {database} is on {host}, not on this machine"
+    if not settings.confirm and ask and ask(f"{what}. Type its name to change it") == database:
+        return
+    raise UsageError(what, hint=f"If you mean it: --confirm {database}. The live tables were not touched.")
+
+
+@contextmanager
+def scratch(run: Run) -> Iterator[None]:
+    """Drop the scratch schemas when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        with suppress(Mock2pgError), postgres.connect(run.settings.url, name=f"tidy {run.id}") as connection:
+            postgres.scratch.drop(connection)
