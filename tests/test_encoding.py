@@ -13,6 +13,7 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 
 from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
 from mock2pg.encoding import KINDS
@@ -64,8 +65,10 @@ class Both:
             postgres.scratch.write_hashes(connection, schema, table, built, built_only=True)
             postgres.scratch.write_hashes(connection, schema, table, live)
             staging.write_hashes(self.staged, table, built, self.parquet)
-            assert postgres.scratch.table_hash(connection, schema, table) == staging.table_hash(self.parquet)
-        return staging.compare(self.parquet, live, presence_only=False)
+            assert postgres.scratch.table_hash(
+                connection, sql.Identifier(schema, table.name), table
+            ) == staging.table_hash(self.parquet)
+        return staging.compare(self.parquet, live, publish="merge")
 
     def hashes(self) -> dict[str, str]:
         """key -> hash, as DuckDB wrote them."""
@@ -202,7 +205,7 @@ def test_a_change_of_any_cell_is_noticed(both: Both) -> None:
             query = f"UPDATE mock2pg_landing.t SET \"{column}\" = {value} WHERE id = '{column}'"
             connection.execute(query)  # type: ignore[arg-type]
         postgres.scratch.write_hashes(connection, postgres.scratch.LANDING, contract(), live)
-    found = staging.compare(both.parquet, live, presence_only=False)
+    found = staging.compare(both.parquet, live, publish="merge")
     assert found.keys == tuple(f"{column} (different)" for column in sorted(changes))
     assert (found.different, found.missing, found.extra) == (len(changes), 0, 0)
 
@@ -223,7 +226,11 @@ def test_the_order_of_rows_is_no_part_of_a_tables_hash(both: Both) -> None:
     for ids in ("123", "321", "12", "122"):
         both.take([{"id": f'"{own}"'} for own in ids])
         with postgres.connect(both.url, name="test") as connection:
-            found.append(postgres.scratch.table_hash(connection, postgres.scratch.LANDING, contract()))
+            found.append(
+                postgres.scratch.table_hash(
+                    connection, sql.Identifier(postgres.scratch.LANDING, contract().name), contract()
+                )
+            )
     assert found[0] == found[1]
     assert len(set(found)) == 3
 

@@ -2,7 +2,8 @@
 
     {#- one order of parents everywhere: two models that lock the same two then never wait for each other -#}
     {%- set keys = model['constraints'] | rejectattr('type', 'equalto', 'check') | list -%}
-    {%- set keys = keys | rejectattr('to') | list + keys | selectattr('to') | sort(attribute='to') -%}
+    {%- set references = keys | selectattr('to') | sort(attribute='to') if var('mode') == 'replace' else [] -%}
+    {%- set keys = keys | rejectattr('to') | list + references -%}
 
     {%- if keys %}
         alter table {{ this }}

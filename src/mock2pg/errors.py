@@ -8,6 +8,7 @@ Mock2pgError                  exit  what the user does next
 │   └── AlreadyRunning          6   waits for the other run
 ├── BackupFailed                7   makes room, or looks at the rights of the backup folder
 ├── LoadFailed                  8   looks at the model, contract, test or suite that is named
+├── PreflightFailed            15   changes what stands in the way, or allows it by name
 ├── PublishFailed               9   looks at the constraint or lock that is named
 ├── VerifyFailed               10   looks at the keys that are listed
 ├── RollbackFailed             11   acts at once: the message says in which state live is
@@ -127,6 +128,11 @@ class BackupFailed(Mock2pgError):
 class LoadFailed(Mock2pgError):
     code = 8
     hint = "The live tables were not touched."
+
+
+class PreflightFailed(Mock2pgError):
+    code = 15
+    hint = "Each line says what to do. The live tables were not touched."
 
 
 class PublishFailed(Mock2pgError):

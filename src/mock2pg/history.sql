@@ -1,7 +1,7 @@
 -- The history of what was published: never part of a backup, never undone by a rollback.
 CREATE SCHEMA IF NOT EXISTS mock2pg;
 
-CREATE TABLE IF NOT EXISTS mock2pg.runs (
+CREATE TABLE mock2pg.runs (
     run_id text NOT NULL,
     command text NOT NULL, -- migrate or rollback; a run that undoes itself has a row of each
     operator text NOT NULL,
@@ -9,11 +9,20 @@ CREATE TABLE IF NOT EXISTS mock2pg.runs (
     published_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     target_schema text NOT NULL,
     published_run text, -- the run whose rows are live from now on; null: none is
+    mode text, -- of a migration: replace or upsert
     input_sha256 text,
+    contracts_sha256 text, -- over the contracts of all models
     backup_id text,
     tables jsonb NOT NULL, -- table -> rows, hash, inserted, updated, deleted
     version text NOT NULL,
     PRIMARY KEY (run_id, command)
 );
 
+CREATE TABLE mock2pg.settings (
+    name text PRIMARY KEY,
+    value jsonb NOT NULL
+);
+
+COMMENT ON TABLE mock2pg.settings IS
+    'protected = true: only an input that was migrated on another server before is taken here.';
 COMMENT ON TABLE mock2pg.runs IS 'One row per migration and rollback, written in the transaction that published it.';

@@ -20,10 +20,14 @@ _STEPS = {
     "check": "🔎 Checked: {}",
     "backup": "📦 Created backup {}",
     "load": "🧱 Built: {}",
+    "preflight": "🛫 Preflight: {}",
     "plan": "🧭 Planned: {}",
     "verify": "🧾 Verified: {}",
     "rollback": "🔙 Rolled back: {}",
 }
+
+
+_NOTHING = "✅ Nothing to change, proven by hash: live already holds this input"
 
 
 def of_step(result: StepResult) -> Sequence[str]:
@@ -37,7 +41,7 @@ def of_step(result: StepResult) -> Sequence[str]:
     changed = deleted + sum(table["inserted"] + table["updated"] for table in tables.values())
     cleared = [f"🧹 Cleared {deleted} rows that are gone"] if deleted else []
     migrated = [f"✅ Migrated {table['after']} {name}" for name, table in tables.items()]
-    return cleared + migrated + ([] if changed else ["✅ Nothing to change: live already holds exactly this input"])
+    return cleared + migrated + ([] if changed else [_NOTHING])
 
 
 def of_start(command: str, run_id: str) -> str:

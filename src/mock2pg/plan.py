@@ -27,8 +27,9 @@ class Step:
 CHECK = (Step("stage"), Step("check"))
 MIGRATE = (
     *CHECK,
-    Step("backup", notebook=True),
     Step("load"),
+    Step("preflight"),
+    Step("backup", notebook=True),
     Step("publish"),
     Step("verify", notebook=True),
 )

@@ -63,6 +63,7 @@ class Record:
                 "pid": os.getpid(),
                 "version": VERSION,
                 "source": self.source,
+                "mode": run.settings.mode,
                 "input_sha256": staged.data.get("sha256") if staged else None,
                 "database": self.database,
                 "backup_id": self.backup_id,

@@ -45,6 +45,28 @@ class MigrationResult:
 
 
 @dataclass(frozen=True)
+class Status:
+    """What is live in a database, and what is going on.
+
+    published_run  the run whose rows are live; None before any migration and after a rollback to that
+    published_at   when the newest row of the history was written, by which command and by whom; None without one
+    at_work        who holds the advisory lock, in words; None when nobody does
+    protected      whether the database only takes what was migrated elsewhere before
+    left           what killed runs left behind; the next run that takes the lock removes it
+    """
+
+    database: str
+    schema: str
+    published_run: str | None
+    published_at: str | None
+    command: str | None
+    operator: str | None
+    at_work: str | None
+    protected: bool
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Scenario:
     """One migration that was played; `expected` and `happened` are outcomes in words."""
 

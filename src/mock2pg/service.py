@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mock2pg import log, narration, plan, scenarios, target, tidy
 from mock2pg import settings as settings_module
-from mock2pg.errors import InternalError, Mock2pgError, ValidationError, traced
+from mock2pg.errors import DatabaseError, InternalError, Mock2pgError, ValidationError, traced
+from mock2pg.log import timestamp
 from mock2pg.plan import Step
 from mock2pg.record import Record
-from mock2pg.results import MigrationResult, TestReport
+from mock2pg.results import MigrationResult, Status, TestReport
 from mock2pg.runs import Run, StepResult, new_run, open_run, point_latest
 from mock2pg.settings import Settings
 from mock2pg.steps.publish import refuse_other_input, reviewed_plan
-from mock2pg.tools import backups, notebooks, postgres
+from mock2pg.tools import backups, postgres
 
 
 class MigrationService:
@@ -44,7 +43,7 @@ class MigrationService:
     def migrate_all_data(
         self, mock_data: Mapping[str, Any] | Path | str | None = None, *, reviewed: Path | None = None
     ) -> MigrationResult:
-        """The whole job: stage, check, backup, load, publish, verify, report.
+        """The whole job: stage, check, load, preflight, backup, publish, verify, report.
 
         mock_data  a dict of arrays, a folder of <entity>.json or .ndjson, one JSON document, or "-" for standard input;
                    the setting `source` if None
@@ -93,6 +92,32 @@ class MigrationService:
             {"id": name, **{key: header.get(key) for key in ("timestamp", "database", "schema")}, "bytes": size}
             for name, header, size in backups.listed(self._settings.backups_dir)
         ]
+
+    def status(self) -> Status:
+        """Which run is live, who is at work, and what killed runs left. Reads only."""
+        url, schema = self.url(), self._settings.target_schema
+        with (
+            postgres.connect(url, name="status", read_only=True) as connection,
+            postgres.named(DatabaseError, "cannot ask the database"),
+        ):
+            newest = postgres.history.newest(connection, schema)
+            at_work = postgres.at_work(connection)
+            return Status(
+                database=postgres.describe_database(connection)["name"],
+                schema=schema,
+                published_run=newest.published_run if newest else None,
+                published_at=timestamp(newest.published_at) if newest else None,
+                command=newest.command if newest else None,
+                operator=newest.operator if newest else None,
+                at_work=at_work,
+                protected=postgres.history.is_protected(connection),
+                left=() if at_work else tuple(tidy.left(self._settings, connection)),
+            )
+
+    def init_roles(self, migrator: str = "mock2pg_migrator", auditor: str = "mock2pg_auditor") -> str:
+        """SQL for psql that makes a role which may migrate and one which may only read. No database is contacted."""
+        database = target.database(self._settings)
+        return postgres.roles.statements(database, self._settings.target_schema, migrator, auditor)
 
     def rollback(self, backup_id: str) -> MigrationResult:
         """Bring definitions, rows and sequences back to what the backup says."""
@@ -171,28 +196,28 @@ class MigrationService:
             self._step(step, run)
 
     def _plan(self, run: Run, record: Record) -> None:
-        *_, load, _publish, _verify = plan.MIGRATE
+        _, _, load, preflight, *_ = plan.MIGRATE
         self._check(run, record)
         with self._aim(run, record) as aimed, target.scratch(aimed):
             self._step(load, aimed)
+            self._step(preflight, aimed, purpose="plan")
             self._step(plan.PLAN, aimed)
 
     def _migrate(self, run: Run, record: Record, reviewed: Path | None = None) -> None:
-        *_, backup, load, publish, verify = plan.MIGRATE
+        _, _, load, preflight, backup, publish, verify = plan.MIGRATE
         self._check(run, record)
         if reviewed:
             refuse_other_input(reviewed, run)
-        with self._aim(run, record) as aimed:
-            with _importing("dbt.cli.main"):  # two seconds, while the notebook's process is at work
-                record.backup_id = self._step(backup, aimed).data["backup_id"]
-            with target.scratch(aimed):
-                self._step(load, aimed)
-                try:
-                    self._step(publish, aimed, **({"plan": str(reviewed.resolve())} if reviewed else {}))
-                    self._step(verify, aimed)
-                except BaseException:
-                    self._undo_if_live(aimed, record)
-                    raise
+        with self._aim(run, record) as aimed, target.scratch(aimed):
+            self._step(load, aimed)
+            self._step(preflight, aimed)
+            record.backup_id = self._step(backup, aimed).data["backup_id"]
+            try:
+                self._step(publish, aimed, **({"plan": str(reviewed.resolve())} if reviewed else {}))
+                self._step(verify, aimed)
+            except BaseException:
+                self._undo_if_live(aimed, record)
+                raise
 
     def _undo_if_live(self, run: Run, record: Record) -> None:
         """Undo the run if its transaction was committed: the history row was written in it, so it knows."""
@@ -249,23 +274,3 @@ def _errors(run: Run) -> tuple[ValidationError, ...]:
         return tuple(ValidationError(**error) for error in run.read("errors.json")["errors"])
     except FileNotFoundError:
         return ()
-
-
-@contextmanager
-def _importing(module: str) -> Iterator[None]:
-    """Import something slow in the background; it is there when the block ends.
-
-    What the block itself imports is imported first: two threads in the middle of one package trip each other up.
-    """
-    notebooks.warm()
-
-    def work() -> None:
-        with suppress(Exception):  # the one who needs it gets the same error, and names it
-            import_module(module)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()

@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     source: Path = Field(Path("mock_data"), description="What `migrate` takes when no source is named.")
     postgres: Path = Field(Path(".postgres"), description="Where the embedded server keeps its data.")
     max_errors_per_rule: int = Field(100, ge=1, description="Rows listed per broken rule; the totals stay exact.")
+    mode: Literal["replace", "upsert"] = Field(
+        "replace",
+        description="replace: live holds exactly the input; upsert: nothing is deleted, and what is not there stays.",
+    )
     on_error: Literal["refuse", "quarantine"] = Field(
         "refuse", description="What rows do that break a rule: refuse stops the run, quarantine leaves them out."
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from pydantic import SecretStr
 
 from mock2pg import tidy
-from mock2pg.errors import Mock2pgError, UsageError
+from mock2pg.errors import DatabaseError, Mock2pgError, UsageError
 from mock2pg.log import log
 from mock2pg.record import Record
-from mock2pg.runs import Run
+from mock2pg.runs import Run, all_runs
 from mock2pg.settings import Settings
 from mock2pg.tools import postgres
 from mock2pg.tools.server import Server
@@ -23,6 +23,11 @@ Ask = Callable[[str], str]
 def url(settings: Settings) -> str:
     """The target's connection string; the embedded server is started when DATABASE_URL is unset."""
     return start_embedded(settings) if settings.database_url is None else settings.url
+
+
+def database(settings: Settings) -> str:
+    """The name of the target database, as far as the settings say it."""
+    return EMBEDDED_DATABASE if settings.database_url is None else postgres.database_name(settings.url)
 
 
 def start_embedded(settings: Settings) -> str:
@@ -49,13 +54,18 @@ def aim(run: Run, record: Record, *, alone: bool = True, ask: Ask | None = None)
         record.database = {**postgres.describe_database(connection), "schema": settings.target_schema}
         if record.command in ("migrate", "rollback"):
             confirm(settings, record.database["name"], postgres.host(connection), ask)
+        if record.command == "migrate":
+            with postgres.named(DatabaseError, "cannot read mock2pg.settings"):
+                protected = postgres.history.is_protected(connection)
+            if protected:
+                require_rehearsal(run, record.database)
     record.write(run)
     aimed = Run(run.id, settings, run.source)
     if not alone:
         yield aimed
         return
     with postgres.one_at_a_time(where, f"run {run.id}"):
-        tidy.after_killed(run)
+        tidy.after_killed(run, where)
         yield aimed
 
 
@@ -67,6 +77,22 @@ def confirm(settings: Settings, database: str, host: str, ask: Ask | None = None
     if not settings.confirm and ask and ask(f"{what}. Type its name to change it") == database:
         return
     raise UsageError(what, hint=f"If you mean it: --confirm {database}. The live tables were not touched.")
+
+
+def require_rehearsal(run: Run, database: Mapping[str, str]) -> None:
+    """A protected database takes only what was migrated on another server before, as the runs of this project say."""
+    staged = run.result("stage")
+    sha256 = staged.data["sha256"] if staged else None
+    for other in all_runs(run.settings):
+        record = other.read("record.json")
+        server = (record.get("database") or {}).get("system_identifier")
+        migrated = (record["command"], record["status"], record["input_sha256"]) == ("migrate", "succeeded", sha256)
+        if migrated and server not in (None, database["system_identifier"]):
+            return
+    raise UsageError(
+        f"the database {database['name']} is protected, and this input was never migrated on another server",
+        hint="Migrate the same source elsewhere first, with the same runs/ folder. The live tables were not touched.",
+    )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import click
 
 from mock2pg import formats
 from mock2pg.errors import ValidationError, counted, traced
-from mock2pg.results import MigrationResult
+from mock2pg.results import MigrationResult, Status
 
 _SHOWN = 50  # rows that break a rule; errors.json and the report have them all
 
@@ -24,6 +24,8 @@ def show(result: MigrationResult, as_json: bool) -> None:
         _accounts(result)
         _tables(result)
         click.secho(("✔ " if result.success else "✘ ") + result.message, fg="green" if result.success else "red")
+        for line in result.error.message.split("\n")[1:] if result.error else ():
+            click.echo(line)
         if result.error and result.error.hint:
             click.echo(result.error.hint)
         if result.report.exists():
@@ -34,6 +36,23 @@ def show(result: MigrationResult, as_json: bool) -> None:
         if click.get_current_context().obj:
             click.echo(traced(result.error), err=True)
         sys.exit(result.error.code)
+
+
+def status_lines(status: Status) -> str:
+    """What `mock2pg status` prints."""
+    live = "nothing was published yet"
+    if status.command:
+        live = f"run {status.published_run}" if status.published_run else "as before any migration"
+        live += f" (by {status.command} of {status.operator}, {status.published_at})"
+    lines = [
+        f"database  {status.database}, schema {status.schema}" + (", protected" if status.protected else ""),
+        f"live      {live}",
+        f"at work   {status.at_work or 'nobody'}",
+        f"left      {'; '.join(status.left) or 'nothing'}",
+    ]
+    if status.left:
+        lines.append("The next migrate, plan, backup or rollback tidies up.")
+    return "\n".join(lines)
 
 
 def show_check(result: MigrationResult, form: str, workspace: Path | None) -> None:

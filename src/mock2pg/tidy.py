@@ -1,15 +1,19 @@
-"""What holds the data itself must not stay when a run has ended, however it ended."""
+"""What a run must not leave behind, however it ended, and what one that was killed did."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 
+from mock2pg import plan
+from mock2pg.errors import Mock2pgError, counted
 from mock2pg.log import log
-from mock2pg.runs import Run, all_runs
-from mock2pg.tools import backups
+from mock2pg.runs import Run, StepResult, all_runs
+from mock2pg.settings import Settings
+from mock2pg.tools import backups, postgres
 
-_LEFT = ("staging.duckdb", "staging.duckdb.wal", "staging.duckdb.tmp", "arrays", "live")
+_LEFT = ("staging.duckdb", "staging.duckdb.wal", "staging.duckdb.tmp", "arrays", "live")  # they hold the data itself
 
 
 def clear(run: Run) -> None:
@@ -22,25 +26,69 @@ def clear(run: Run) -> None:
             place.unlink(missing_ok=True)
 
 
-def after_killed(run: Run) -> None:
+def after_killed(run: Run, url: str) -> None:
     """Clear up after runs whose process was killed. Only under the lock: then nobody but `run` is at work."""
     backups.tidy(run.settings.backups_dir)
-    _clear_killed(run)
+    with postgres.connect(url, name=f"tidy {run.id}") as connection:
+        with suppress(Mock2pgError):  # a schema of another role: whoever needs it will say so
+            postgres.scratch.drop(connection)
+        for other in _killed(run.settings):
+            if other.id != run.id:
+                _recover(other, connection)
+                _close(other)
 
 
 def after_killed_checks(run: Run) -> None:
     """The same for checks alone, which take no lock and leave nothing but their own folder."""
-    _clear_killed(run, "check")
+    for other in _killed(run.settings):
+        if other.id != run.id and other.read("record.json").get("command") == "check":
+            _close(other)
 
 
-def _clear_killed(run: Run, command: str | None = None) -> None:
-    for other in all_runs(run.settings):
-        left = other.read("record.json")
-        killed = left.get("status") == "running" and not _alive(left.get("pid"))
-        if other.id != run.id and killed and command in (None, left.get("command")):
-            clear(other)
-            other.write("record.json", {**left, "status": "failed", "message": "The process was killed."})
-            log.info("🧹 Tidied up after run %s, which was killed", other.id)
+def left(settings: Settings, connection: postgres.Connection) -> list[str]:
+    """What killed runs left, in words; the next run that changes or reads live under the lock removes it."""
+    found = []
+    for run in _killed(settings):
+        places = [name for name in _LEFT if (run.folder / name).exists()]
+        found.append(f"run {run.id} was killed" + (f" and left {', '.join(places)}" if places else ""))
+    unfinished = backups.unfinished(settings.backups_dir)
+    if unfinished:
+        found.append(f"{counted(len(unfinished), 'backup')} in {settings.backups_dir.name}/ that came to no end")
+    return found + [f"the schema {name}" for name in postgres.scratch.present(connection)]
+
+
+def _killed(settings: Settings) -> list[Run]:
+    """Runs that say they are at work, and whose process is gone."""
+    found = []
+    for run in all_runs(settings):
+        record = run.read("record.json")
+        if record.get("status") == "running" and not _alive(record.get("pid")):
+            found.append(run)
+    return sorted(found, key=lambda run: run.id)
+
+
+def _recover(run: Run, connection: postgres.Connection) -> None:
+    """What a run had committed when it was killed before it could write that down: the history has it."""
+    with postgres.named(Mock2pgError, "cannot read the history"):
+        newest = postgres.history.newest(connection, run.settings.target_schema)
+    if newest and newest.run_id == run.id and newest.command == "migrate" and run.result("publish") is None:
+        run.save(
+            StepResult(
+                step="publish",
+                started_at=newest.published_at.isoformat(),
+                summary="committed, as the history says, before the process was killed",
+                data={"tables": dict(newest.tables)},
+            )
+        )
+
+
+def _close(run: Run) -> None:
+    clear(run)
+    record = run.read("record.json")
+    run.write("record.json", {**record, "status": "failed", "message": "The process was killed."})
+    with suppress(Mock2pgError, OSError):
+        plan.perform("report", run)
+    log.info("🧹 Tidied up after run %s, which was killed", run.id)
 
 
 def _alive(pid: int | None) -> bool:

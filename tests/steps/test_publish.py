@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,8 @@ import pytest
 
 from mock2pg import MigrationService
 from mock2pg import settings as settings_module
-from mock2pg.contracts import Table
-from mock2pg.errors import PublishFailed, UsageError
-from mock2pg.runs import new_run
+from mock2pg.errors import PreflightFailed, PublishFailed, UsageError
 from mock2pg.settings import Settings
-from mock2pg.steps import publish
 from mock2pg.target import confirm
 from mock2pg.tools import postgres
 from mock2pg.tools.server import Server
@@ -121,12 +117,13 @@ def test_more_deletions_than_allowed_stop_the_run(published: Settings, document:
     document["homeworkSubmissions"] = document["homeworkSubmissions"][:60]
     document["scheduleExceptions"] = []
     result = MigrationService(published).migrate_all_data(document)
-    assert isinstance(result.error, PublishFailed)
-    assert result.error.message == (
-        "more would be deleted than is allowed: homework_submissions would lose 72 of 132 rows;"
-        " schedule_exceptions would be emptied of 9 rows (scheduleExceptions)"
-    )
-    assert "--allow-empty" in result.error.hint
+    assert isinstance(result.error, PreflightFailed)
+    assert [(finding["table"], finding["what"]) for finding in result.summary["preflight"]["findings"]] == [
+        ("homework_submissions", "would lose 72 of 132 rows"),
+        ("schedule_exceptions", "would be emptied of 9 rows"),
+    ]
+    assert "--allow-empty scheduleExceptions" in result.error.message
+    assert "backup" not in result.summary
     assert fingerprint(published) == before
 
 
@@ -143,7 +140,7 @@ def test_losses_that_are_meant_go_through(settings: Settings, document: Document
     document["scheduleExceptions"] = []
     meant = settings.model_copy(update={"max_deleted": "55%", "allow_empty": "other, scheduleExceptions"})
     result = MigrationService(meant).migrate_all_data(document)
-    assert isinstance(result.error, PublishFailed)
+    assert isinstance(result.error, PreflightFailed)
     assert "1 row of public.pins (pins_of_fkey)" in result.error.message
 
     result = MigrationService(meant.model_copy(update={"allow_cascade": "pins"})).migrate_all_data(document)
@@ -152,23 +149,6 @@ def test_losses_that_are_meant_go_through(settings: Settings, document: Document
     assert result.summary["publish"]["tables"]["schedule_exceptions"]["after"] == 0
     with postgres.connect(settings.url, name="test") as connection:
         assert connection.execute("SELECT count(*) FROM public.pins").fetchone() == (0,)
-
-
-@pytest.mark.parametrize(
-    ("limit", "before", "deleted", "refused"),
-    [
-        ("50%", 100, 99, False), ("50%", 101, 50, False), ("50%", 101, 51, True), ("0%", 101, 1, True),
-        ("8", 20, 9, True), ("8", 20, 8, False), ("0", 1000, 1, True), ("100%", 1000, 999, False),
-    ],
-)  # fmt: skip
-def test_the_limit_is_a_number_or_a_share(
-    limit: str, before: int, deleted: int, refused: bool, settings: Settings
-) -> None:
-    """A share counts for tables of more than 100 rows; a number counts for all."""
-    run = new_run(settings.model_copy(update={"max_deleted": limit}))
-    differences = {"a": postgres.merge.Difference(before, before - deleted, 0, 0, deleted)}
-    with pytest.raises(PublishFailed) if refused else nullcontext():
-        publish._refuse_losses(run, [Table("a", (), ("id",))], differences)
 
 
 def test_a_database_on_another_machine_is_called_by_its_name(

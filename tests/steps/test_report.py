@@ -84,7 +84,7 @@ STEPS: dict[str, StepResult] = {
         data={"backup_id": BACKUP, "way": "merge", "tables": {"parents": CHANGED}, "dropped": ["a_later_table"]},
     ),
 }
-MIGRATED = ("stage", "check", "backup", "load", "publish", "verify")
+MIGRATED = ("stage", "check", "load", "preflight", "backup", "publish", "verify")
 
 Build = Callable[..., str]
 

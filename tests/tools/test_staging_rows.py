@@ -161,7 +161,7 @@ def test_any_key_is_followed_from_the_staged_to_the_built_row(keys: list[str], t
     assert sorted(key for (key,) in found) == sorted(keys)
     live = tmp_path / "live.csv"
     live.write_bytes(b"".join(csv(key, "x", EMPTY) for key in keys))
-    assert staging.compare(file, live, presence_only=False).different == len(keys)
+    assert staging.compare(file, live, publish="merge").different == len(keys)
 
 
 def test_a_model_that_loses_or_invents_rows_is_noticed(tmp_path: Path) -> None:
@@ -192,8 +192,8 @@ def test_what_differs_is_counted_and_named_by_key(tmp_path: Path) -> None:
     ]
     live.write_bytes(b"".join([*lines, csv("9", own["5"], EMPTY)]))
     expected = Comparison(5, 5, 1, 1, 2, ("2 (different)", "3 (different)", "4 (missing)", "9 (extra)"))
-    assert staging.compare(file, live, presence_only=False) == expected
-    assert staging.compare(file, live, presence_only=True) == Comparison(5, 5, 1, 0, 0, ("4 (missing)",))
+    assert staging.compare(file, live, publish="merge") == expected
+    assert staging.compare(file, live, publish="ensure") == Comparison(5, 5, 1, 0, 0, ("4 (missing)",))
 
 
 def test_no_more_than_twenty_keys_are_named(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_no_more_than_twenty_keys_are_named(tmp_path: Path) -> None:
     keys = [f"{n:02}" for n in range(50)]
     file = written(tmp_path, stage(tmp_path, [{"id": key} for key in keys], ONE), list(keys))
     (tmp_path / "live.csv").touch()
-    found = staging.compare(file, tmp_path / "live.csv", presence_only=False)
+    found = staging.compare(file, tmp_path / "live.csv", publish="merge")
     assert (found.expected, found.live, found.missing) == (50, 0, 50)
     assert found.keys == tuple(f"{key} (missing)" for key in keys[:20])
 

@@ -4,6 +4,6 @@ select count(*) as rows
 
 from {{ model }}
 
-having count(*) = 0
+having count(*) = 0 and '{{ var("mode") }}' = 'replace'
 
 {% endtest %}

@@ -13,7 +13,7 @@ from mock2pg import settings
 from mock2pg.cli import options
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import ScenarioFailed, UsageError
-from mock2pg.terminal import show, show_check
+from mock2pg.terminal import show, show_check, status_lines
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -27,28 +27,22 @@ def command() -> None:
 
 @command.command()
 @options.source
+@options.limits
 @options.changes
 @verb
-def migrate(
-    source: Path | None,
-    reviewed: Path | None,
-    allow_empty: tuple[str, ...],
-    allow_cascade: tuple[str, ...],
-    as_json: bool,
-    **given: Any,
-) -> None:
+def migrate(source: Path | None, reviewed: Path | None, as_json: bool, **given: Any) -> None:
     """Migrate SOURCE (mock_data/ if none is named).
 
     A folder of <entity>.json or .ndjson, or one JSON document; each may be .gz or .zst; - is standard input.
 
     Example: mock2pg migrate ../frontend/src/mocks
     """
-    lists = {"allow_empty": ",".join(allow_empty) or None, "allow_cascade": ",".join(allow_cascade) or None}
-    show(service(**given, **lists).migrate_all_data(source, reviewed=reviewed), as_json)
+    show(service(**given).migrate_all_data(source, reviewed=reviewed), as_json)
 
 
 @command.command()
 @options.source
+@options.limits
 @verb
 def plan(source: Path | None, as_json: bool, **given: Any) -> None:
     """Say what migrating SOURCE would change, table by table; live is only read.
@@ -130,6 +124,30 @@ def rollback(backup_id: str, confirm: str | None, as_json: bool) -> None:
     if not backup_id:
         raise UsageError("no backup is named", hint="make rollback ID=backup-...; `make backups` lists them.")
     show(service(confirm=confirm).rollback(backup_id), as_json)
+
+
+@command.command()
+@verb
+def status(as_json: bool) -> None:
+    """Say which run is live, who is at work, and what killed runs left behind.
+
+    Example: mock2pg status
+    """
+    found = service().status()
+    click.echo(json.dumps(asdict(found), indent=2) if as_json else status_lines(found))
+
+
+@command.command("init-roles")
+@click.option("--migrator", default="mock2pg_migrator", show_default=True, help="The role that migrates.")
+@click.option("--auditor", default="mock2pg_auditor", show_default=True, help="The role that only reads.")
+@verb
+def init_roles(migrator: str, auditor: str, as_json: bool) -> None:
+    """Print SQL that makes a role which may migrate and no more, and one which may only read.
+
+    Example: mock2pg init-roles | psql -v ON_ERROR_STOP=1 app
+    """
+    statements = service().init_roles(migrator, auditor)
+    click.echo(json.dumps({"success": True, "sql": statements}) if as_json else statements, nl=as_json)
 
 
 @command.command("test-migration")

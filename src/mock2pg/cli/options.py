@@ -15,6 +15,13 @@ def source(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
+def limits(function: Callable[..., None]) -> Callable[..., None]:
+    """What may be taken away from a live database that somebody uses."""
+    for option in _LIMITS:
+        function = option(function)
+    return function
+
+
 def changes(function: Callable[..., None]) -> Callable[..., None]:
     """What `migrate` has for a live database that somebody uses."""
     for option in _CHANGES:
@@ -23,6 +30,11 @@ def changes(function: Callable[..., None]) -> Callable[..., None]:
 
 
 _SOURCE = (
+    click.option(
+        "--mode",
+        type=click.Choice(["replace", "upsert"]),
+        help="Make live hold exactly the source, or delete nothing and leave alone what is not in it.",
+    ),
     click.option("--max-refused", metavar="N|N%", help="With quarantine: the most rows to leave out."),
     click.option(
         "--on-error",
@@ -32,8 +44,7 @@ _SOURCE = (
     click.argument("source", required=False, type=click.Path(path_type=Path, allow_dash=True)),
 )
 CONFIRM = click.option("--confirm", metavar="DATABASE", help="The database to change, when it is on another machine.")
-_CHANGES = (
-    CONFIRM,
+_LIMITS = (
     click.option("--max-deleted", metavar="N|N%", help="The most rows of one table to delete."),
     click.option("--allow-empty", metavar="ENTITY", multiple=True, help="Its tables may be emptied. May be repeated."),
     click.option(
@@ -42,6 +53,9 @@ _CHANGES = (
         multiple=True,
         help="A table that is not migrated, whose rows its ON DELETE may change. May be repeated.",
     ),
+)
+_CHANGES = (
+    CONFIRM,
     click.option(
         "--plan", "reviewed", type=click.Path(path_type=Path), help="A plan.json: publish just that, or nothing."
     ),

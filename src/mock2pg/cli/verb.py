@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def service(**overrides: Any) -> MigrationService:
     from mock2pg.service import MigrationService
 
-    given = {name: value for name, value in overrides.items() if value is not None}
+    lists = {name: ",".join(value) or None for name, value in overrides.items() if isinstance(value, tuple)}
+    given = {name: value for name, value in {**overrides, **lists}.items() if value is not None}
     ask = (lambda question: str(click.prompt(question, err=True))) if sys.stdin and sys.stdin.isatty() else None
     return MigrationService(console=True, ask=ask, **given)
 

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import replace
+from typing import Any
 
-from mock2pg.contracts import SourceTable, Table, derived_columns
+from mock2pg.contracts import SourceTable, Table, derived_columns, fingerprint
 from mock2pg.errors import LoadFailed
 from mock2pg.runs import Run, StepResult
 from mock2pg.tools import dbt_project, expectations, postgres, staging
+
+# How a table is published, by the mode of the run and what its model says.
+_PUBLISH = {
+    ("replace", "merge"): "merge",
+    ("replace", "ensure"): "ensure",
+    ("upsert", "merge"): "upsert",
+    ("upsert", "ensure"): "ensure",
+}
 
 
 def run(run: Run) -> StepResult:
     """Raises LoadFailed naming the model, contract, test or suite that fails; live is not touched."""
     settings = run.settings
     project = dbt_project.DbtProject(
-        settings.dbt_dir, run.path("dbt", "manifest.json").parent, _profile(settings.url), settings.cache_dir
+        settings.dbt_dir,
+        run.path("dbt", "manifest.json").parent,
+        _profile(settings.url),
+        settings.cache_dir,
+        mode=settings.mode,
     )
-    tables = project.tables()
+    contracts = project.tables()
+    tables = [replace(table, publish=_PUBLISH[settings.mode, table.publish]) for table in contracts]
     sources = dbt_project.sources(settings.dbt_dir)
     database = run.folder / "staging.duckdb"
     with postgres.connect(settings.url, name=f"load {run.id}") as connection:
@@ -37,7 +52,7 @@ def run(run: Run) -> StepResult:
         step="load",
         summary=(
             f"{sum(counts.values())} rows built into {len(tables)} tables,"
-            f" {built.tests} tests and {audit.rules} rules hold"
+            f" {built.tests} tests and {audit.rules - audit.skipped} rules hold"
         ),
         data={
             "landed": landed,
@@ -45,6 +60,7 @@ def run(run: Run) -> StepResult:
             "models": built.models,
             "tests": built.tests,
             "derived": derived_columns(tables),
+            "contracts_sha256": fingerprint(table.as_dict() for table in contracts),
             "audit": {"rules": audit.rules, "failed": audit.failed},
         },
     )
@@ -67,12 +83,23 @@ def _audit(run: Run, tables: Iterable[Table]) -> expectations.Validation:
         title=f"Built tables of run {run.id}",
         limit=run.settings.max_errors_per_rule,
         schema=postgres.scratch.NEXT,
+        **_partial(run, tables),
     )
     if not audit.success:
         failed = [f"  {f.table}.{f.field}: {f.message} ({f.keys})" for f in audit.failures if f.severity == "critical"]
         broken = [f"  {b.table}: {b.rule} could not run: {b.reason}" for b in audit.broken]
         raise LoadFailed("\n".join(["the built tables do not pass their audit:", *failed[:20], *broken]))
     return audit
+
+
+def _partial(run: Run, tables: Iterable[Table]) -> dict[str, Any]:
+    """What an audit of an upsert cannot judge: the rows that are not in the source may be live."""
+    staged = run.result("stage")
+    if run.settings.mode != "upsert" or staged is None:
+        return {}
+    counts = {name: table["rows"] for name, table in staged.data["tables"].items()}
+    empty = [table.name for table in tables if table.source and not counts[table.source]]
+    return {"unread": dict.fromkeys(empty, "has no row in the source"), "partial": [table.name for table in tables]}
 
 
 def _profile(url: str) -> dict[str, str]:

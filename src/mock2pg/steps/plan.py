@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mock2pg.contracts import fingerprint, table_from_dict
+from mock2pg.contracts import table_from_dict
 from mock2pg.errors import InternalError, PublishFailed, counted
 from mock2pg.runs import Run, StepResult
 from mock2pg.tools import postgres
@@ -13,10 +13,10 @@ KEYS = 20  # of the rows to insert, update and delete, in each table
 def run(run: Run) -> StepResult:
     """Writes plan.json, which `migrate --plan` takes. Raises PublishFailed when live tables cannot be merged into."""
     settings, schema = run.settings, run.settings.target_schema
-    records, staged = run.read("contracts.json"), run.result("stage")
-    if staged is None:
-        raise InternalError("a run that staged nothing cannot be planned")
-    tables = [table_from_dict(record) for record in records]
+    staged, loaded = run.result("stage"), run.result("load")
+    if staged is None or loaded is None:
+        raise InternalError("a run that built nothing cannot be planned")
+    tables = [table_from_dict(record) for record in run.read("contracts.json")]
     with (
         postgres.connect(settings.url, name=f"plan {run.id}", read_only=True) as connection,
         postgres.named(PublishFailed, "cannot plan"),
@@ -36,7 +36,8 @@ def run(run: Run) -> StepResult:
             "run_id": run.id,
             "schema": schema,
             "input_sha256": staged.data["sha256"],
-            "contracts_sha256": fingerprint(records),
+            "mode": settings.mode,
+            "contracts_sha256": loaded.data["contracts_sha256"],
             "seen": seen,
             "tables": counts,
         },

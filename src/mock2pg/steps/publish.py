@@ -10,15 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg.contracts import Table, fingerprint, table_from_dict
-from mock2pg.errors import DatabaseError, PublishFailed, UsageError, counted
+from mock2pg.contracts import Table, table_from_dict
+from mock2pg.errors import DatabaseError, PublishFailed, UsageError
 from mock2pg.log import log
 from mock2pg.runs import VERSION, Run, StepResult, now
-from mock2pg.settings import listed, share
 from mock2pg.tools import postgres, staging
 
-_WHAT = {"schema": "the schema", "input_sha256": "the input", "contracts_sha256": "the contracts"}  # in a plan
-_SMALL = 100  # rows; a share of so few says little
+# What a plan holds beside the differences.
+_WHAT = {
+    "schema": "the schema",
+    "mode": "the mode",
+    "input_sha256": "the input",
+    "contracts_sha256": "the contracts",
+}
 
 
 def run(run: Run, plan: str = "") -> StepResult:
@@ -27,14 +31,14 @@ def run(run: Run, plan: str = "") -> StepResult:
     plan  the plan.json that was reviewed; what it says must still be so
     """
     settings = run.settings
-    records = run.read("contracts.json")
+    tables = [table_from_dict(record) for record in run.read("contracts.json")]
     began = time.perf_counter()
     with postgres.named(PublishFailed, "cannot publish"):
         try:
             counts = postgres.transact(
                 settings.url,
                 f"publish {run.id}",
-                partial(_publish, run, [table_from_dict(record) for record in records], fingerprint(records), plan),
+                partial(_publish, run, tables, plan),
                 committed=lambda connection: postgres.history.has(connection, run.id, "migrate"),
                 attempts=settings.publish_attempts,
                 tell=partial(_tell, run),
@@ -50,22 +54,24 @@ def run(run: Run, plan: str = "") -> StepResult:
 
 
 def _publish(
-    run: Run, tables: Sequence[Table], contracts: str, plan: str, connection: postgres.Connection
+    run: Run, tables: Sequence[Table], plan: str, connection: postgres.Connection
 ) -> dict[str, dict[str, Any]]:
     """What is done in the transaction; returns the counts by table."""
     settings, schema = run.settings, run.settings.target_schema
     for name in ("lock_timeout", "statement_timeout"):
         connection.execute("SELECT set_config(%s, %s, true)", [name, getattr(settings, name)])
+    staged, loaded, backup = (run.result(step) for step in ("stage", "load", "backup"))
+    contracts = loaded.data["contracts_sha256"] if loaded else None
     postgres.scratch.create(connection, schema)
     merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables)
     if plan:
         seen = postgres.review.seen(connection, schema, tables, merge.differences)
         _refuse_changed(reviewed_plan(Path(plan)), {"contracts_sha256": contracts}, seen)
-    _refuse_losses(run, tables, merge.differences)
-    merge.refuse_strangers(listed(settings.allow_cascade))
+    limits = postgres.losses.Limits.of(settings, staged.data["tables"] if staged else {})
+    limits.refuse(tables, merge.differences)
+    merge.refuse_strangers(limits.allow_cascade)
     counts = {name: difference.as_dict() for name, difference in merge.apply().items()}
-    hashes = {table.name: _hash(run, connection, table) for table in tables}
-    staged, backup = run.result("stage"), run.result("backup")
+    hashes = {each.table.name: _hash(run, connection, each) for each in merge.merges}
     postgres.history.record(
         connection,
         run_id=run.id,
@@ -74,7 +80,9 @@ def _publish(
         started_at=staged.started_at if staged else now(),
         schema=schema,
         published_run=run.id,
+        mode=settings.mode,
         input_sha256=staged.data["sha256"] if staged else None,
+        contracts_sha256=contracts,
         backup_id=backup.data["backup_id"] if backup else None,
         tables={name: {**counts[name], "hash": hashes[name]} for name in counts},
         version=VERSION,
@@ -82,9 +90,14 @@ def _publish(
     return counts
 
 
-def _hash(run: Run, connection: postgres.Connection, table: Table) -> str:
-    """The hash of what would be live. Raises PublishFailed when it is not that of the staged rows."""
-    found = postgres.scratch.table_hash(connection, run.settings.target_schema, table)
+def _hash(run: Run, connection: postgres.Connection, merge: postgres.merge.TableMerge) -> str:
+    """The hash of what would be live; of an upsert that of the rows that were built.
+
+    Raises PublishFailed when it is not that of the staged rows.
+    """
+    table = merge.table
+    rows = merge.of_built if table.publish == "upsert" else merge.live
+    found = postgres.scratch.table_hash(connection, rows, table)
     if table.source and found != staging.table_hash(run.folder / "hashes" / f"{table.name}.parquet"):
         raise PublishFailed(f"table {table.name}: what would be live is not what was staged")
     return found
@@ -103,33 +116,16 @@ def _holders(run: Run) -> str:
     return "it cannot be told who holds it"
 
 
-def _refuse_losses(run: Run, tables: Sequence[Table], differences: Mapping[str, postgres.merge.Difference]) -> None:
-    """A source that was cut short looks like one from which rows were deleted on purpose."""
-    settings, staged = run.settings, run.result("stage")
-    entities = {name: table["entity"] for name, table in staged.data["tables"].items()} if staged else {}
-    refused = []
-    for table in tables:
-        difference = differences[table.name]
-        entity = entities.get(table.source or "", table.name)
-        small = settings.max_deleted.endswith("%") and difference.before <= _SMALL
-        if difference.deleted and not difference.after:
-            if not {entity, table.name} & set(listed(settings.allow_empty)):
-                refused.append(f"{table.name} would be emptied of {counted(difference.before, 'row')} ({entity})")
-        elif not small and difference.deleted > share(settings.max_deleted, difference.before):
-            refused.append(f"{table.name} would lose {difference.deleted} of {counted(difference.before, 'row')}")
-    if refused:
-        raise PublishFailed(
-            f"more would be deleted than is allowed: {'; '.join(refused)}",
-            hint="If that is meant: --allow-empty ENTITY, --max-deleted N or N%. The live tables were not touched.",
-        )
-
-
 def refuse_other_input(plan: Path, run: Run) -> None:
     """Raises PublishFailed when the plan is of another input: that is known before the database is reached."""
     staged = run.result("stage")
     _refuse_changed(
         reviewed_plan(plan),
-        {"schema": run.settings.target_schema, "input_sha256": staged.data["sha256"] if staged else None},
+        {
+            "schema": run.settings.target_schema,
+            "mode": run.settings.mode,
+            "input_sha256": staged.data["sha256"] if staged else None,
+        },
         {},
     )
 
@@ -150,7 +146,7 @@ def reviewed_plan(file: Path) -> dict[str, Any]:
     """What the step `plan` wrote. Raises UsageError."""
     try:
         plan: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if {"run_id", "schema", "input_sha256", "contracts_sha256", "seen"} <= plan.keys():
+        if {"run_id", "seen", *_WHAT} <= plan.keys():
             return plan
     except (OSError, ValueError, AttributeError):
         pass

@@ -117,6 +117,8 @@ def _live(record: Mapping[str, Any], results: Results) -> str:
     if record["status"] == "unknown":
         return "Live holds what it held before or what this run built, never a mix. Run `make verify` to know which."
     if record["status"] == "succeeded":
+        if record["mode"] == "upsert":
+            return "The live tables hold every row of the input; rows that it does not have were left alone."
         without = ", without the rows that are refused" if _refused(results) else ""
         but = ", but for the columns that are changed on purpose" if _derived(results) else ""
         return f"The live tables hold exactly the input, row by row{without}{but}."

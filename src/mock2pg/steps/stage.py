@@ -24,29 +24,34 @@ def run(run: Run) -> StepResult:
         run.folder / "arrays",
         label=run.source_label or "",
         undeclared=run.settings.unknown_fields,
+        missing="leave" if run.settings.mode == "upsert" else "refuse",
         limit=run.settings.max_errors_per_rule,
     )
     faults = [asdict(fault) for fault in document.faults]
     totals = [{"rule": rule, "severity": how, "number": number} for (rule, how), number in document.totals.items()]
-    if len(document.unread) == len(entities):
+    if len(document.absent) == len(entities):
+        raise SourceError(f"{run.source_label} holds none of the declared arrays: {', '.join(entities)}")
+    if len(document.unread) + len(document.absent) == len(entities):
         run.write("errors.json", {"errors": faults, "totals": {t["rule"]: t["number"] for t in totals}, "capped": {}})
         number = sum(document.totals.values())
         raise SourceError(f"{counted(number, 'error')} in the source itself", document.faults)
     database = run.folder / "staging.duckdb"
     counts = staging.stage(database, document.arrays, tables)
     database.chmod(0o600)
+    read = len(entities) - len(document.absent)
     unread = f", {len(document.unread)} could not be read" if document.unread else ""
     return StepResult(
         step="stage",
-        summary=f"{sum(counts.values())} rows of {len(entities)} entities from {run.source_label}{unread}",
+        summary=f"{sum(counts.values())} rows of {read} entities from {run.source_label}{unread}",
         data={
             "source": run.source_label,
             "sha256": document.sha256,
             "bytes": document.bytes,
             "unread": document.unread,
+            "absent": document.absent,
             "faults": faults,
             "fault_totals": totals,
-            "notes": document.notes,
+            "notes": [*document.notes, *(f"{entity} is not there: left alone" for entity in document.absent)],
             "tables": {
                 table.name: {"rows": counts[table.name], "path": table.path, "entity": table.entity} for table in tables
             },

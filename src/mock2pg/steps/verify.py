@@ -74,9 +74,7 @@ def _compare(run: Run, published: Run, connection: postgres.Connection, table: T
     rows = run.path("live", f"{table.name}.csv")
     try:
         postgres.scratch.write_hashes(connection, run.settings.target_schema, table, rows)
-        found = staging.compare(
-            published.folder / "hashes" / f"{table.name}.parquet", rows, presence_only=table.publish == "ensure"
-        )
+        found = staging.compare(published.folder / "hashes" / f"{table.name}.parquet", rows, publish=table.publish)
     finally:
         rows.unlink(missing_ok=True)
     return {

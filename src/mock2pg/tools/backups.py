@@ -168,8 +168,13 @@ def rows(backup: Backup, table: str) -> Iterator[bytes]:
 
 def tidy(folder: Path) -> None:
     """Remove what a process that was killed left unfinished; only while no other can be writing one."""
-    for aside in folder.glob(".backup-*.part"):
+    for aside in unfinished(folder):
         aside.unlink(missing_ok=True)
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """Backups that came to no end, or that are being written."""
+    return sorted(folder.glob(".backup-*.part"))
 
 
 def listed(folder: Path) -> list[tuple[str, Mapping[str, Any], int]]:

@@ -28,12 +28,6 @@ _HEADLINE = "papermill-error-cell-tag"
 _GRACE = 5.0  # seconds in which an interrupted kernel may undo what it is doing
 
 
-def warm() -> None:
-    """Import what is slow before it is needed; it costs a second."""
-    import nbconvert.exporters.html  # noqa: F401
-    import papermill  # noqa: F401
-
-
 def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], environment: Mapping[str, str]) -> None:
     """Run a notebook with these parameters; what it became is kept in `executed`, also when a cell fails.
 

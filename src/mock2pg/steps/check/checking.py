@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -37,8 +38,8 @@ def _run(run: Run) -> StepResult:
     read = {table.path: staged.data["tables"][table.name]["rows"] for table in tables.values()}
     broken_source = any(fault.severity == "critical" for fault in faults)
     quarantines = settings.on_error == "quarantine" and not broken_source
-    unread = {table.name for table in tables.values() if table.entity in staged.data["unread"]}
-    validation = _validated(run, unread, limit=None if quarantines else settings.max_errors_per_rule, docs=True)
+    unread = _unread(staged.data, tables.values(), settings.mode)
+    validation = _validated(run, tables, unread, limit=None if quarantines else settings.max_errors_per_rule, docs=True)
     listed = _listed(validation, settings.max_errors_per_rule)
     found = [*faults, *wording.errors(run.folder / "arrays", listed, tables)]
     sums = _sums(staged.data["fault_totals"], validation)
@@ -66,7 +67,7 @@ def _run(run: Run) -> StepResult:
     critical = [error for error in found if error.severity == "critical"]
     if quarantines and validation.failed:
         try:
-            again = partial(_validated, run, unread, limit=None)
+            again = partial(_validated, run, tables, unread, limit=None)
             data["entities"] = quarantine.run(run, tables, validation, read, again)
         except CheckFailed as refusal:
             refusal.errors, refusal.data = tuple(critical), data
@@ -78,7 +79,9 @@ def _run(run: Run) -> StepResult:
     return StepResult(step="check", summary=_summary(data), data=data)
 
 
-def _validated(run: Run, unread: set[str], *, limit: int | None, docs: bool = False) -> expectations.Validation:
+def _validated(
+    run: Run, tables: Iterable[str], unread: dict[str, str], *, limit: int | None, docs: bool = False
+) -> expectations.Validation:
     settings = run.settings
     validation = expectations.validate(
         expectations.duckdb_url(run.folder / "staging.duckdb"),
@@ -88,12 +91,24 @@ def _validated(run: Run, unread: set[str], *, limit: int | None, docs: bool = Fa
         title=f"Staged data of run {run.id}",
         limit=limit or _ALL,
         unread=unread,
+        partial=list(tables) if settings.mode == "upsert" else [],
         lenient=[wording.DECLARED] if settings.unknown_fields == "warn" else [],
     )
     if validation.broken:
         named = "; ".join(f"{rule.table}: {rule.rule}: {rule.reason}" for rule in validation.broken)
         raise InternalError(f"a rule could not run: {named}", hint="Mend the suite in expectations/suites/staged/.")
     return validation
+
+
+def _unread(staged: dict[str, Any], tables: Iterable[SourceTable], mode: str) -> dict[str, str]:
+    """The tables whose rows are not known, and why; of an upsert an empty array says no more than an absent one."""
+    empty = {table.entity for table in tables if not staged["tables"][table.name]["rows"] and not table.nested}
+    why = {
+        **dict.fromkeys(empty if mode == "upsert" else (), "has no row in the source"),
+        **dict.fromkeys(staged["absent"], "is not in the source"),
+        **dict.fromkeys(staged["unread"], "could not be read"),
+    }
+    return {table.name: why[table.entity] for table in tables if table.entity in why}
 
 
 def _refuse_gaps(rules: dict[str, set[str]], tables: dict[str, SourceTable]) -> None:
@@ -150,5 +165,7 @@ def _refusal(
 
 def _summary(data: dict[str, Any]) -> str:
     refused = sum(entity["refused"] for entity in data["entities"].values())
-    said = f"{data['rules']} rules" + (f", {counted(refused, 'row')} refused" if refused else " hold")
+    rules = data["rules"] - data["skipped"]
+    said = f"{rules} rules" + (f", {counted(refused, 'row')} refused" if refused else " hold")
+    said += f", {data['skipped']} are not judged here" if data["skipped"] else ""
     return said + (f", {counted(data['warnings'], 'warning')}" if data["warnings"] else "")

@@ -48,7 +48,7 @@ class Arrays:
         self._digests[entity] = size, sha256
 
     def finish(self) -> tuple[str, ...]:
-        """Give the entities that could not be read an empty array, and write the origins down; returns the unread."""
+        """Give the entities that were not read an empty array, and write the origins down; returns them."""
         unread = tuple(entity for entity in self._entities if entity not in self.files)
         for entity in unread:
             self.write(entity, b"[]")

@@ -24,11 +24,12 @@ class Faults:
     limit       faults listed of each rule; `totals` stay exact, by rule and severity
     """
 
-    def __init__(self, entities: Sequence[str], undeclared: str, limit: int) -> None:
+    def __init__(self, entities: Sequence[str], undeclared: str, limit: int, missing: str = "refuse") -> None:
         self.found: list[ValidationError] = []
         self.totals: Counter[tuple[str, str]] = Counter()
         self.known: set[str] = set()  # entities that are there, whether or not they could be read
-        self._entities, self._undeclared, self._limit = entities, undeclared, limit
+        self.absent: list[str] = []  # entities that may be, and are, not there
+        self._entities, self._undeclared, self._limit, self._missing = entities, undeclared, limit, missing
 
     def add(
         self,
@@ -85,7 +86,9 @@ class Faults:
     def missing(self, file: Callable[[str], str | None]) -> None:
         """The declared entities that are not there; `file` says which file should have held one."""
         for entity in self._entities:
-            if entity not in self.known:
+            if entity not in self.known and self._missing == "leave":
+                self.absent.append(entity)
+            elif entity not in self.known:
                 message = "is missing; an empty array [] says that there are none"
                 self.add(DECLARED_ARRAYS, message, entity, file=file(entity))
 

@@ -27,6 +27,7 @@ class Document:
     sha256  over name, length and hash of every array, in the order of their names
     bytes   the size of all arrays
     unread  the declared entities that could not be read
+    absent  the declared entities that may be, and are, not there; of them too `arrays` has an empty array
     faults  what is wrong with the source itself; the rows have not been looked at
     totals  how many faults there are by rule and severity, however many are listed
     notes   what was accepted and should be known, one sentence each
@@ -36,6 +37,7 @@ class Document:
     sha256: str
     bytes: int
     unread: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     faults: tuple[ValidationError, ...] = ()
     totals: Mapping[tuple[str, str], int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -48,6 +50,7 @@ def read(
     *,
     label: str = "",
     undeclared: str = "refuse",
+    missing: str = "refuse",
     limit: int = 100,
 ) -> Document:
     """Cut a source into one file per entity, in the folder `into`, with a note of where each array stood.
@@ -56,11 +59,12 @@ def read(
                 named pipe, for one document; or a Python dict
     label       what the errors call it; its path if empty
     undeclared  "refuse" makes an array that is not declared a fault, "warn" a warning
+    missing     "refuse" makes an array that is declared and not there a fault, "leave" takes it as absent
     limit       faults listed of each rule; the totals stay exact
 
     Raises UsageError when there is no such source.
     """
-    arrays, faults = Arrays(into, entities), Faults(entities, undeclared, limit)
+    arrays, faults = Arrays(into, entities), Faults(entities, undeclared, limit, missing)
     notes: tuple[str, ...] = ()
     if isinstance(source, Mapping):
         _read_mapping(source, arrays, faults)
@@ -76,9 +80,18 @@ def read(
                 f"there is no source at {source}",
                 hint="Name a folder with one <entity>.json per entity, one JSON document, or - for standard input.",
             )
-    unread = arrays.finish()
+    unread = tuple(entity for entity in arrays.finish() if entity not in faults.absent)
     files = {entity: arrays.files[entity] for entity in entities}
-    return Document(files, arrays.sha256, arrays.bytes, unread, tuple(faults.found), dict(faults.totals), notes)
+    return Document(
+        files,
+        arrays.sha256,
+        arrays.bytes,
+        unread,
+        tuple(faults.absent),
+        tuple(faults.found),
+        dict(faults.totals),
+        notes,
+    )
 
 
 def _read_mapping(source: Mapping[str, Any], arrays: Arrays, faults: Faults) -> None:

@@ -41,7 +41,8 @@ def validate(
     title: str = "",
     limit: int = 100,
     schema: str | None = None,
-    unread: Collection[str] = (),
+    unread: Mapping[str, str] | None = None,
+    partial: Collection[str] = (),
     lenient: Collection[str] = (),
 ) -> Validation:
     """Run every suite in the folder `suites` on its table, and write Data Docs into the folder `docs`.
@@ -50,7 +51,8 @@ def validate(
     index_columns  the columns that name a row: of every table, or by table
     limit          rows listed for each rule and field; the totals stay exact
     schema         where PostgreSQL looks the tables up
-    unread         tables whose rows are not known: their rules, and those that look into them, are not judged
+    unread         tables whose rows are not known, and why: their rules, and those that look into them, are not judged
+    partial        tables of which there may be more rows elsewhere: rules of other tables do not look into them
     lenient        types of expectations that give a warning, whatever severity their suite says
 
     Raises InternalError for a suite that is not understood or whose table is not there, DatabaseError when the
@@ -68,5 +70,6 @@ def validate(
         limit=limit,
         schema=schema,
         unread=unread,
+        partial=partial,
         lenient=lenient,
     )

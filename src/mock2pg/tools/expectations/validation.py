@@ -32,7 +32,8 @@ def validate(
     title: str = "",
     limit: int = 100,
     schema: str | None = None,
-    unread: Collection[str] = (),
+    unread: Mapping[str, str] | None = None,
+    partial: Collection[str] = (),
     lenient: Collection[str] = (),
 ) -> Validation:
     """What the package's `validate` promises."""
@@ -45,7 +46,9 @@ def validate(
             for table, suite in loaded.items():
                 try:
                     columns = index_columns[table] if isinstance(index_columns, Mapping) else index_columns
-                    verdicts[table] = _verdicts(source, Judge(engine, columns, limit, unread, lenient), table, suite)
+                    verdicts[table] = _verdicts(
+                        source, Judge(engine, columns, limit, unread or {}, partial, lenient), table, suite
+                    )
                 except Exception as error:  # its text may quote values
                     kind = type(error).__name__
                     raise InternalError(f"suite {suite.name}: table {table} cannot be validated: {kind}") from None

@@ -42,21 +42,29 @@ class Judge:
     """Reads results; asks the database for the rows that Great Expectations does not name.
 
     limit    rows named for each rule and field
-    unread   tables whose rows are not known
+    unread   tables whose rows are not known, and why
+    partial  tables of which there may be more rows elsewhere
     lenient  types of expectations that give a warning, whatever their suite says
     """
 
     engine: sa.Engine
     index_columns: Sequence[str]
     limit: int
-    unread: Collection[str] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
+    partial: Collection[str] = ()
     lenient: Collection[str] = ()
 
     def skips(self, table: str, rule: Any) -> str:
-        """Why a rule cannot be judged: it needs the rows of a table that could not be read. Empty when it can."""
+        """Why a rule cannot be judged: it needs rows that are not known. Empty when it can."""
         query = getattr(rule, "unexpected_rows_query", "")
-        needed = [name for name in self.unread if name == table or re.search(rf"\b{re.escape(name)}\b", query)]
-        return f"not judged, because {needed[0]} could not be read" if needed else ""
+        others = {name for name in (*self.unread, *self.partial) if re.search(rf"\b{re.escape(name)}\b", query)}
+        for name, why in self.unread.items():
+            if name == table or name in others:
+                return f"not judged, because {name} {why}"
+        for name in self.partial:
+            if name != table and name in others:
+                return f"not judged here, because {name} may have more rows in the database"
+        return ""
 
     def verdict(self, table: str, rule: Any, result: Any) -> Verdict:
         """The verdict on one expectation of the table, from its validation result; no result: it passed."""

@@ -2,10 +2,12 @@
 
 from psycopg.errors import LockNotAvailable
 
-from mock2pg.tools.postgres import catalogue, dump, history, merge, restore, review, scratch
+from mock2pg.tools.postgres import catalogue, dump, history, losses, merge, preflight, restore, review, roles, scratch
 from mock2pg.tools.postgres.connection import (
     Connection,
+    at_work,
     connect,
+    database_name,
     database_url,
     describe_database,
     drop_database,
@@ -18,7 +20,7 @@ from mock2pg.tools.postgres.connection import (
 from mock2pg.tools.postgres.transactions import transact
 
 __all__ = [
-    "Connection", "LockNotAvailable", "catalogue", "connect", "database_url", "describe_database", "drop_database",
-    "dump", "ensure_database", "environment", "history", "host", "merge", "named", "one_at_a_time", "restore", "review",
-    "scratch", "transact",
+    "Connection", "LockNotAvailable", "at_work", "catalogue", "connect", "database_name", "database_url",
+    "describe_database", "drop_database", "dump", "ensure_database", "environment", "history", "host", "losses",
+    "merge", "named", "one_at_a_time", "preflight", "restore", "review", "roles", "scratch", "transact",
 ]  # fmt: skip

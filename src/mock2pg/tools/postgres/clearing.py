@@ -31,6 +31,11 @@ def clear(connection: Connection, schema: str) -> None:
     Raises RollbackFailed when an object that is not the schema's own depends on any of them.
     """
     _refuse_dependents(connection, schema)
+    drop_objects(connection, schema)
+
+
+def drop_objects(connection: Connection, schema: str) -> None:
+    """Drop every object of the schema that no extension owns, and whatever depends on it."""
     query = """
         SELECT format('DROP %%s IF EXISTS %%s CASCADE', i.type, i.identity)
         FROM objects AS o, pg_identify_object(o.classid, o.oid, 0) AS i

@@ -83,6 +83,17 @@ def database_url(url: str, database: str) -> str:
     return conninfo.make_conninfo(url, dbname=database)
 
 
+def database_name(url: str) -> str:
+    """The name of the database that a connection string names. Raises UsageError when it names none."""
+    try:
+        name = conninfo.conninfo_to_dict(url).get("dbname")
+    except psycopg.ProgrammingError:
+        name = None  # the driver's text quotes the URL
+    if not name:
+        raise UsageError("DATABASE_URL names no database", hint="It ends in /NAME: postgresql://me@host/app")
+    return str(name)
+
+
 def environment(url: str) -> dict[str, str]:
     """The session that the URL leads to as libpq's own variables (PGHOST, PGSSLMODE ...), for a program that we start.
 
@@ -101,14 +112,17 @@ def environment(url: str) -> dict[str, str]:
 
 
 def describe_database(connection: Connection) -> dict[str, str]:
-    """name, server_version and encoding of the database. Raises UsageError for what mock2pg cannot work with."""
+    """name, server_version and system_identifier of the database; the last tells one server from another.
+
+    Raises UsageError for what mock2pg cannot work with.
+    """
     with named(DatabaseError, "cannot ask the server what it is"):
         row = connection.execute(
             "SELECT current_database(), current_setting('server_version'), current_setting('server_version_num')::int,"
-            " current_setting('server_encoding')"
+            " current_setting('server_encoding'), (SELECT system_identifier::text FROM pg_control_system())"
         ).fetchone()
     assert row is not None  # noqa: S101
-    name, version, number, encoding = row
+    name, version, number, encoding, identifier = row
     if number < 140000:
         raise UsageError(f"the server is PostgreSQL {version}", hint="mock2pg needs PostgreSQL 14 or later.")
     if encoding != "UTF8":
@@ -116,7 +130,7 @@ def describe_database(connection: Connection) -> dict[str, str]:
             f"the database {name} is encoded in {encoding}",
             hint="JSON is UTF-8: create the database with ENCODING 'UTF8'.",
         )
-    return {"name": name, "server_version": version.split(" ")[0]}
+    return {"name": name, "server_version": version.split(" ")[0], "system_identifier": identifier}
 
 
 def host(connection: Connection) -> str:
@@ -157,11 +171,13 @@ def one_at_a_time(url: str, name: str) -> Iterator[None]:
         with named(DatabaseError, "cannot take the lock"):
             taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
             if taken != (True,):
-                raise AlreadyRunning(f"another run is at work on this database: {_holder(connection)}")
+                holder = at_work(connection) or "it has just ended"
+                raise AlreadyRunning(f"another run is at work on this database: {holder}")
         yield
 
 
-def _holder(connection: Connection) -> str:
+def at_work(connection: Connection) -> str | None:
+    """Who holds the advisory lock of the database, or None."""
     row = connection.execute(
         "SELECT a.pid, a.usename, a.application_name, a.backend_start::timestamptz(0)"
         " FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
@@ -170,6 +186,6 @@ def _holder(connection: Connection) -> str:
         [_LOCK],
     ).fetchone()
     if row is None:
-        return "it has just ended"
+        return None
     pid, user, application, since = row
     return f"server process {pid}, user {user}, {application}, since {since}"

@@ -19,9 +19,11 @@ class Published:
 
     run_id: str
     command: str
+    operator: str
     published_run: str | None
     backup_id: str | None
     published_at: datetime
+    tables: Mapping[str, Any]
 
 
 def record(
@@ -33,16 +35,20 @@ def record(
     started_at: str,
     schema: str,
     published_run: str | None,
+    mode: str | None = None,
     input_sha256: str | None,
+    contracts_sha256: str | None = None,
     backup_id: str | None,
     tables: Mapping[str, Any],
     version: str,
 ) -> None:
-    """Add the run's row; the table is made when it is not there yet."""
-    connection.execute(resources.files("mock2pg").joinpath("history.sql").read_text(encoding="utf-8"))
+    """Add the run's row; the table is made when it is not there yet, which may need a right that the role lacks."""
+    if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
+        connection.execute(definitions())
     connection.execute(
-        "INSERT INTO mock2pg.runs (run_id, command, operator, started_at, target_schema, published_run, input_sha256,"
-        " backup_id, tables, version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO mock2pg.runs (run_id, command, operator, started_at, target_schema, published_run, mode,"
+        " input_sha256, contracts_sha256, backup_id, tables, version)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
             run_id,
             command,
@@ -50,12 +56,27 @@ def record(
             started_at,
             schema,
             published_run,
+            mode,
             input_sha256,
+            contracts_sha256,
             backup_id,
             Jsonb(tables),
             version,
         ],
     )
+
+
+def definitions() -> str:
+    """The SQL that makes the schema `mock2pg`."""
+    return resources.files("mock2pg").joinpath("history.sql").read_text(encoding="utf-8")
+
+
+def is_protected(connection: Connection) -> bool:
+    """Whether the database's owner has marked it as `protected`."""
+    if connection.execute("SELECT to_regclass('mock2pg.settings')").fetchone() == (None,):
+        return False
+    row = connection.execute("SELECT value = 'true' FROM mock2pg.settings WHERE name = 'protected'").fetchone()
+    return row == (True,)
 
 
 def has(connection: Connection, run_id: str, command: str) -> bool:
@@ -73,7 +94,7 @@ def newest(connection: Connection, schema: str) -> Published | None:
     if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
         return None
     row = connection.execute(
-        "SELECT run_id, command, published_run, backup_id, published_at FROM mock2pg.runs"
+        "SELECT run_id, command, operator, published_run, backup_id, published_at, tables FROM mock2pg.runs"
         " WHERE target_schema = %s ORDER BY published_at DESC, run_id DESC LIMIT 1",
         [schema],
     ).fetchone()

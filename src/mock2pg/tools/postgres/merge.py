@@ -16,13 +16,16 @@ from mock2pg.tools.postgres import catalogue, creation, exchange, strangers
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.table_merge import Difference, TableMerge
 
-__all__ = ["Difference", "Merge", "publish"]
+__all__ = ["Difference", "Merge", "TableMerge", "publish"]
 
 
 class Merge:
     """All tables: what is to be done, found out without writing, and then done.
 
     tables  a table is merged whole, or keeps what is live and not built, as its `publish` says
+    merges  each table's own part, parents before children
+
+    Raises PublishFailed when a live table has not the columns, or a column's type does not keep what is built.
     """
 
     def __init__(self, connection: Connection, built: str, live: str, tables: Sequence[Table]) -> None:
@@ -33,22 +36,27 @@ class Merge:
             table.name: TableMerge(connection, built, live, table, created=table.name not in present)
             for table in tables
         }
-        for merge in merges.values():
-            merge.refuse_misfits()
+        misfits = [f"table {name}: {misfit}" for name, merge in merges.items() for misfit in merge.misfits()]
+        if misfits:
+            raise PublishFailed("; ".join(misfits))
         self._groups = [[merges[name] for name in group] for group in self._key_groups(list(merges))]
-        self._merges = list(chain.from_iterable(self._groups))
-        self.differences = {merge.table.name: merge.difference() for merge in self._merges}
+        self.merges = list(chain.from_iterable(self._groups))
+        self.differences = {merge.table.name: merge.difference() for merge in self.merges}
 
     def keys(self, limit: int) -> dict[str, dict[str, list[str]]]:
         """Up to `limit` primary keys of rows to insert, update and delete, by table."""
-        return {merge.table.name: merge.shown_keys(limit) for merge in self._merges}
+        return {merge.table.name: merge.shown_keys(limit) for merge in self.merges}
 
-    def refuse_strangers(self, allowed: Collection[str] = ()) -> None:
-        """Raises PublishFailed when rows that go or change are referred to by rows that we do not write.
+    def strangers(self, allowed: Collection[str] = ()) -> list[str]:
+        """Rows that we do not write and that refer to rows that go or change, in words.
 
         allowed  tables, as `table` or `schema.table`, whose rows their own CASCADE, SET NULL or SET DEFAULT may change
         """
-        refused = strangers.refusals(self._connection, self._merges, self.differences, self._references, allowed)
+        return strangers.refusals(self._connection, self.merges, self.differences, self._references, allowed)
+
+    def refuse_strangers(self, allowed: Collection[str] = ()) -> None:
+        """Raises PublishFailed when there are any."""
+        refused = self.strangers(allowed)
         if refused:
             raise PublishFailed(
                 "rows would go or change that others refer to: " + "; ".join(refused),
@@ -59,20 +67,20 @@ class Merge:
         """Write. Raises PublishFailed when what is live afterwards is not what was built."""
         self._connection.execute("SET CONSTRAINTS ALL DEFERRED")
         waiting = self._delete()
-        for merge in self._merges:
+        for merge in self.merges:
             if merge.created:
                 creation.create(self._connection, self._live, merge.table)
         for group in self._groups:
             self._write(group)
         self._together([merge.delete_rest for merge in waiting])
         for step in (creation.constrain, creation.refer):  # every key before the first reference to one
-            for merge in self._merges:
+            for merge in self.merges:
                 if merge.created:
                     step(self._connection, self._live, merge.table)
         self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        for merge in self._merges:
+        for merge in self.merges:
             merge.advance_sequences()
-        return {merge.table.name: merge.proven(self.differences[merge.table.name]) for merge in self._merges}
+        return {merge.table.name: merge.proven(self.differences[merge.table.name]) for merge in self.merges}
 
     def _key_groups(self, names: list[str]) -> list[list[str]]:
         parents: dict[str, set[str]] = {}
@@ -85,7 +93,7 @@ class Merge:
         """Delete what is gone, children first; those are returned in which rows wait until others have moved away."""
         return [
             merge
-            for merge in reversed(self._merges)
+            for merge in reversed(self.merges)
             if (number := self.differences[merge.table.name].deleted) and merge.delete_free(self._references) < number
         ]
 

@@ -12,6 +12,7 @@ from psycopg import sql
 from mock2pg.contracts import Column, SourceTable, Table
 from mock2pg.encoding import KINDS, TABLE_HASH_POSTGRES, postgres_value
 from mock2pg.errors import LoadFailed
+from mock2pg.tools.postgres import clearing
 from mock2pg.tools.postgres.catalogue import count, schema_exists
 from mock2pg.tools.postgres.connection import Connection, named
 
@@ -19,11 +20,13 @@ LANDING, NEXT = "mock2pg_landing", "mock2pg_next"
 
 
 def recreate(connection: Connection, schemas: Sequence[str] = (LANDING, NEXT)) -> None:
-    """Make the scratch schemas anew and empty."""
-    drop(connection, schemas)
+    """Make the scratch schemas, or empty those that are there."""
     with named(LoadFailed, "cannot make the scratch schemas"):
         for schema in schemas:
-            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+            if schema_exists(connection, schema):
+                clearing.drop_objects(connection, schema)
+            else:
+                connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
 
 
 def create(connection: Connection, schema: str) -> None:
@@ -32,10 +35,29 @@ def create(connection: Connection, schema: str) -> None:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
 
 
+def present(connection: Connection, schemas: Sequence[str] = (LANDING, NEXT)) -> list[str]:
+    """The scratch schemas that hold anything."""
+    rows = connection.execute(
+        "SELECT nspname FROM pg_namespace AS n WHERE nspname = ANY (%s)"
+        " AND EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid) ORDER BY 1",
+        [list(schemas)],
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
 def drop(connection: Connection, schemas: Sequence[str] = (LANDING, NEXT)) -> None:
+    """Take the scratch schemas away; one that a role could not make again, or that is another's, is only emptied."""
     with named(LoadFailed, "cannot drop the scratch schemas"):
         for schema in schemas:
-            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+            row = connection.execute(
+                "SELECT nspowner = current_user::regrole AND has_database_privilege(current_database(), 'CREATE')"
+                " FROM pg_namespace WHERE nspname = %s",
+                [schema],
+            ).fetchone()
+            if row == (True,):
+                connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+            elif row:
+                clearing.drop_objects(connection, schema)
 
 
 def land(connection: Connection, table: SourceTable, blocks: Iterable[bytes], expected: int) -> int:
@@ -71,10 +93,10 @@ def write_hashes(connection: Connection, schema: str, table: Table, file: Path, 
             out.write(block)
 
 
-def table_hash(connection: Connection, schema: str, table: Table) -> str:
-    """The table's hash over the compared columns: the same number that the staged rows have."""
+def table_hash(connection: Connection, rows: sql.Composable, table: Table) -> str:
+    """The hash of the table's `rows` over the compared columns: the same number that the staged rows have."""
     query = sql.SQL("SELECT {} FROM (SELECT {} AS hash FROM {} AS t) AS h").format(
-        sql.SQL(TABLE_HASH_POSTGRES), _hash(table.compared), sql.Identifier(schema, table.name)
+        sql.SQL(TABLE_HASH_POSTGRES), _hash(table.compared), rows
     )
     row = connection.execute(query).fetchone()
     assert row is not None  # noqa: S101
@@ -85,7 +107,7 @@ def content_hash(connection: Connection, schema: str, table: Table) -> str:
     """The same over all columns of the contract, those that a model derives among them."""
     return table_hash(
         connection,
-        schema,
+        sql.Identifier(schema, table.name),
         replace(table, columns=tuple(replace(c, source=c.name, derived=None) for c in table.columns)),
     )
 

@@ -75,23 +75,27 @@ class TableMerge:
             if name in self.inserted and not (self.there and self.there[name].identity_always)
         ]
 
-    def refuse_misfits(self) -> None:
-        """Raises PublishFailed when a live column's own type would not keep what is built, there and back."""
+    def misfits(self) -> list[str]:
+        """Columns whose own live type would not keep what is built, there and back, over all rows."""
         if self.created:
-            return
+            return []
+        found = []
         for column in catalogue.columns(self.connection, self.built_schema, self.table.name):
             if column.name not in self.types or column.data_type == self.types[column.name]:
                 continue
-            home = f"table {self.table.name}: column {column.name} is {self.types[column.name]}"
+            home = f"column {column.name} is {self.types[column.name]}"
             query = sql.SQL("SELECT count(*) FROM {} AS b WHERE {}::{}::text IS DISTINCT FROM b.{}::text").format(
                 self.built, self.cast(column.name), _sql(column.data_type), sql.Identifier(column.name)
             )
             try:
-                changed = catalogue.count(self.connection, query)
+                with self.connection.transaction():
+                    changed = catalogue.count(self.connection, query)
             except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.CannotCoerce) as error:
-                raise PublishFailed(f"{home}, which does not take what is built: {described(error)}") from error
+                found.append(f"{home}, which does not take what is built: {described(error)}")
+                continue
             if changed:
-                raise PublishFailed(f"{home}, which would change {counted(changed, 'value')} of those built")
+                found.append(f"{home}, which would change {counted(changed, 'value')} of those built")
+        return found
 
     def difference(self) -> Difference:
         """Count what is to be inserted, updated and deleted; nothing is written."""
@@ -180,9 +184,10 @@ class TableMerge:
             hint="A trigger or rule on the table changes what is written. The transaction was rolled back.",
         )
 
-    def compose(self, query: str) -> sql.Composed:
-        """The statement with what its braces name filled in."""
+    def compose(self, query: str, **more: sql.Composable) -> sql.Composed:
+        """The statement with what its braces name filled in; `more` are names of the caller's own."""
         return _sql(query).format(
+            **more,
             live=self.live,
             built=self.built,
             keys=self.keys,
@@ -199,6 +204,11 @@ class TableMerge:
             whole=_names([name for name, column in self.there.items() if not column.generated]),
             differs=self.differs(self.others),
         )
+
+    @property
+    def of_built(self) -> sql.Composed:
+        """The live rows whose keys are among the built ones, as a table."""
+        return self.compose("(SELECT l.* FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys}))")
 
     def cast(self, name: str) -> sql.Composable:
         """A built column as the live column's own type."""

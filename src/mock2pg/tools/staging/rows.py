@@ -116,10 +116,11 @@ def table_hash(file: Path) -> str:
     return str(_row(query, [str(file)])[0])
 
 
-def compare(file: Path, live: Path, *, presence_only: bool) -> Comparison:
+def compare(file: Path, live: Path, *, publish: str) -> Comparison:
     """Compare the Parquet file of a run with a CSV of `key`, `hash`, `built` that was read from the live table.
 
-    presence_only  the rows must be there; what they hold, and which others there are, is not ours
+    publish  as the table's contract has it: "merge", exactly these rows; "upsert", these rows and others;
+             "ensure", these rows, whatever they hold, and others
     """
     query = f"""
         WITH expected AS (FROM read_parquet('{_path(file)}')),
@@ -127,7 +128,8 @@ def compare(file: Path, live: Path, *, presence_only: bool) -> Comparison:
         joined AS (
             SELECT coalesce(e.key, l.key) AS key,
                 CASE WHEN l.key IS NULL THEN 'missing'
-                     WHEN {str(presence_only).lower()} THEN NULL
+                     WHEN {str(publish == "ensure").lower()} THEN NULL
+                     WHEN e.key IS NULL AND {str(publish == "upsert").lower()} THEN NULL
                      WHEN e.key IS NULL THEN 'extra'
                      WHEN e.hash <> l.hash OR e.built <> l.built THEN 'different' END AS how
             FROM expected AS e FULL JOIN live AS l ON e.key = l.key)

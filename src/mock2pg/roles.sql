@@ -1,0 +1,39 @@
+-- Roles for mock2pg. Run by the owner of the database or a superuser: psql -v ON_ERROR_STOP=1 -f FILE
+-- Passwords are yours to set: \password {migrator}
+BEGIN;
+
+SELECT 'CREATE ROLE ' || quote_ident(r) || ' LOGIN' FROM unnest(ARRAY[{migrator_name}, {auditor_name}]) AS r
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) \gexec
+GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {migrator};
+GRANT CONNECT ON DATABASE {database} TO {auditor};
+
+-- What was published when. Rows can be added by the migrator, and changed or removed by nobody but the owner;
+-- so can the settings: INSERT INTO mock2pg.settings VALUES ('protected', 'true');
+SELECT to_regclass('mock2pg.runs') IS NULL AS absent \gset
+\if :absent
+{history}
+\endif
+GRANT USAGE ON SCHEMA mock2pg TO {migrator}, {auditor};
+GRANT SELECT ON ALL TABLES IN SCHEMA mock2pg TO {migrator}, {auditor};
+GRANT INSERT ON mock2pg.runs TO {migrator};
+
+-- Where a migration builds before it publishes.
+CREATE SCHEMA IF NOT EXISTS mock2pg_landing;
+CREATE SCHEMA IF NOT EXISTS mock2pg_next;
+GRANT ALL ON SCHEMA mock2pg_landing, mock2pg_next TO {migrator};
+
+-- The live tables: their rows may be read by both and written by the migrator. Tables are nobody's to make, alter or
+-- drop; for tables that are not there yet, and for rollbacks that make tables anew, the migrator must own what is live.
+GRANT USAGE ON SCHEMA {live} TO {migrator}, {auditor};
+GRANT SELECT ON ALL TABLES IN SCHEMA {live} TO {migrator}, {auditor};
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA {live} TO {migrator}, {auditor};
+GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {live} TO {migrator};
+GRANT USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA {live} TO {migrator};
+-- The same for tables that you will make.
+ALTER DEFAULT PRIVILEGES IN SCHEMA {live} GRANT SELECT ON TABLES TO {migrator}, {auditor};
+ALTER DEFAULT PRIVILEGES IN SCHEMA {live} GRANT SELECT ON SEQUENCES TO {migrator}, {auditor};
+ALTER DEFAULT PRIVILEGES IN SCHEMA {live} GRANT INSERT, UPDATE, DELETE ON TABLES TO {migrator};
+ALTER DEFAULT PRIVILEGES IN SCHEMA {live} GRANT USAGE, UPDATE ON SEQUENCES TO {migrator};
+ALTER ROLE {auditor} SET default_transaction_read_only = on;
+
+COMMIT;

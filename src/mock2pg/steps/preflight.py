@@ -1,0 +1,44 @@
+"""preflight: names everything in live that would keep the built rows from being published; live is only read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from mock2pg.contracts import table_from_dict
+from mock2pg.errors import PreflightFailed, counted
+from mock2pg.runs import Run, StepResult
+from mock2pg.tools import postgres
+
+
+def run(run: Run, purpose: str = "migrate") -> StepResult:
+    """Raises PreflightFailed with all of it. `purpose` "plan": the role need not be allowed to write."""
+    settings = run.settings
+    staged = run.result("stage")
+    tables = [table_from_dict(record) for record in run.read("contracts.json")]
+    with (
+        postgres.connect(settings.url, name=f"preflight {run.id}") as connection,
+        postgres.named(PreflightFailed, "cannot look at the live tables"),
+        postgres.dump.one_moment(connection),
+    ):
+        preflight = postgres.preflight.look(
+            connection,
+            postgres.scratch.NEXT,
+            settings.target_schema,
+            tables,
+            postgres.losses.Limits.of(settings, staged.data["tables"] if staged else {}),
+            backups=settings.backups_dir,
+            writes=purpose != "plan",
+        )
+    findings = [asdict(finding) for finding in preflight.findings]
+    if findings:
+        lines = [f"  {finding}" for finding in preflight.findings]
+        told = f"{counted(len(findings), 'thing')} in the way of publishing into {settings.target_schema}:"
+        error = PreflightFailed("\n".join([told, *lines]))
+        error.data = {"findings": findings}
+        raise error
+    there = sum(not difference.created for difference in (preflight.differences or {}).values())
+    return StepResult(
+        step="preflight",
+        summary=f"nothing is in the way: {there} of {counted(len(tables), 'table')} are there",
+        data={"findings": []},
+    )

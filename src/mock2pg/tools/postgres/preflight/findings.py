@@ -1,0 +1,69 @@
+"""Looks at everything in turn; what can only be judged once something else holds is left for then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mock2pg.contracts import Table
+from mock2pg.tools.postgres import catalogue
+from mock2pg.tools.postgres.connection import Connection
+from mock2pg.tools.postgres.losses import Limits
+from mock2pg.tools.postgres.merge import Merge
+from mock2pg.tools.postgres.preflight import constraints, privileges, room, structure
+from mock2pg.tools.postgres.preflight.finding import Finding
+from mock2pg.tools.postgres.table_merge import Difference, TableMerge
+
+__all__ = ["Finding", "Preflight", "look"]
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """differences is None when there are findings without whose end no difference can be told."""
+
+    findings: tuple[Finding, ...]
+    differences: dict[str, Difference] | None
+
+
+def look(
+    connection: Connection,
+    built: str,
+    live: str,
+    tables: Sequence[Table],
+    limits: Limits,
+    *,
+    backups: Path,
+    writes: bool = True,
+) -> Preflight:
+    """Everything that would keep the built rows from being published. Writes nothing but scratch tables beside `built`.
+
+    backups  the folder that the backup goes to
+    writes   False for a role that only plans, and need not be allowed to write live
+    """
+    found = structure.findings(connection, live, tables)
+    found += privileges.of_reading(connection, live)
+    lame = {finding.table for finding in found}
+    present = set(catalogue.tables(connection, live))
+    sound = [table for table in tables if table.name not in lame]
+    if not any(finding.table not in {table.name for table in tables} for finding in found):
+        for table in list(sound):
+            misfits = TableMerge(connection, built, live, table, created=table.name not in present).misfits()
+            found += [Finding(table.name, misfit, _MISFIT) for misfit in misfits]
+            if misfits:
+                sound.remove(table)
+    if found:
+        return Preflight(tuple(found), None)
+    merge = Merge(connection, built, live, tables)
+    found += structure.unfilled(connection, live, tables, merge.differences)
+    found += constraints.findings(merge.merges)
+    found += [Finding(*refusal) for refusal in limits.refusals(tables, merge.differences)]
+    found += [Finding("", stranger, _STRANGER) for stranger in merge.strangers(limits.allow_cascade)]
+    if writes:
+        found += privileges.of_writing(connection, live, tables, merge.differences)
+    found += room.findings(connection, built, live, merge.differences, backups)
+    return Preflight(tuple(found), merge.differences)
+
+
+_MISFIT = "Give the column a type that keeps it, or mend the values in the source"
+_STRANGER = "Keep those rows in the input, change the rows that refer to them, or name the table: --allow-cascade TABLE"

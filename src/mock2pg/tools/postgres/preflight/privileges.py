@@ -1,0 +1,94 @@
+"""What the role may do, compared with what is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from psycopg import sql
+
+from mock2pg.contracts import Table
+from mock2pg.tools.postgres.catalogue import schema_exists
+from mock2pg.tools.postgres.connection import Connection
+from mock2pg.tools.postgres.preflight.finding import Finding
+from mock2pg.tools.postgres.table_merge import Difference
+
+_ROLES = "`mock2pg init-roles` prints what a role needs"
+
+
+def of_reading(connection: Connection, schema: str) -> list[Finding]:
+    """A backup reads every table and sequence of the schema, whole."""
+    if not schema_exists(connection, schema):
+        return []
+    if not _may(connection, "SELECT has_schema_privilege(%s, 'USAGE')", schema):
+        return [_lacking(connection, "", "USAGE", "SCHEMA", sql.Identifier(schema))]
+    rows = connection.execute(
+        """
+        SELECT c.relname, c.relkind = 'S', has_table_privilege(c.oid, 'SELECT'),
+            c.relkind <> 'S' AND row_security_active(c.oid)
+        FROM pg_class AS c WHERE c.relkind IN ('r', 'p', 'S')
+            AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
+        ORDER BY c.relname COLLATE "C"
+        """,
+        [schema],
+    ).fetchall()
+    found = []
+    for name, is_sequence, readable, hidden in rows:
+        if not readable:
+            kind = "SEQUENCE" if is_sequence else "TABLE"
+            found.append(_lacking(connection, name, "SELECT", kind, sql.Identifier(schema, name)))
+        elif hidden:
+            found.append(
+                Finding(
+                    name,
+                    f"row-level security would hide rows from {_role(connection)}",
+                    "Use the table's owner or a role with BYPASSRLS: a backup without the hidden rows is none",
+                )
+            )
+    return found
+
+
+def of_writing(
+    connection: Connection, schema: str, tables: Sequence[Table], differences: Mapping[str, Difference]
+) -> list[Finding]:
+    """What publishing these differences, and its row of the history, takes."""
+    found = []
+    for table in tables:
+        difference, home = differences[table.name], sql.Identifier(schema, table.name)
+        if difference.created:
+            continue
+        for right, rows in (
+            ("INSERT", difference.inserted), ("UPDATE", difference.updated), ("DELETE", difference.deleted),
+        ):  # fmt: skip
+            query = "SELECT has_table_privilege(%s, %s)"
+            if rows and not _may(connection, query, home.as_string(), right):
+                found.append(_lacking(connection, table.name, right, "TABLE", home))
+    for name, creates in (
+        (schema, any(difference.created for difference in differences.values())),
+        ("mock2pg", not _may(connection, "SELECT to_regclass('mock2pg.runs') IS NOT NULL")),
+    ):
+        if creates and not schema_exists(connection, name):
+            if not _may(connection, "SELECT has_database_privilege(current_database(), 'CREATE')"):
+                database = sql.Identifier(connection.info.dbname)
+                found.append(_lacking(connection, "", "CREATE", "DATABASE", database))
+        elif creates and not _may(connection, "SELECT has_schema_privilege(%s, 'CREATE')", name):
+            found.append(_lacking(connection, "", "CREATE", "SCHEMA", sql.Identifier(name)))
+    recorded = "SELECT to_regclass('mock2pg.runs') IS NULL OR has_table_privilege('mock2pg.runs', 'INSERT')"
+    if schema_exists(connection, "mock2pg") and not _may(connection, recorded):
+        found.append(_lacking(connection, "", "INSERT", "TABLE", sql.Identifier("mock2pg", "runs")))
+    return found
+
+
+def _lacking(connection: Connection, table: str, right: str, kind: str, home: sql.Identifier) -> Finding:
+    role, thing = _role(connection), home.as_string()
+    grant = f"GRANT {right} ON {kind} {thing} TO {sql.Identifier(role).as_string()}"
+    return Finding(table, f"{role} has no {right} on {kind.lower()} {thing}", f"{grant}; {_ROLES}")
+
+
+def _role(connection: Connection) -> str:
+    row = connection.execute("SELECT current_user").fetchone()
+    assert row is not None  # noqa: S101
+    return str(row[0])
+
+
+def _may(connection: Connection, query: str, *parameters: str) -> bool:
+    return connection.execute(query, parameters).fetchone() == (True,)

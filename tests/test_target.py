@@ -1,0 +1,155 @@
+"""The database that a run works on: protected or not, who may do what, and what is live."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from psycopg import conninfo, sql
+
+from mock2pg import MigrationService, target
+from mock2pg.errors import Mock2pgError, PreflightFailed, UsageError
+from mock2pg.runs import Run, new_run
+from mock2pg.settings import Settings
+from mock2pg.tools import postgres
+from mock2pg.tools.server import binary
+from tests.fix_project import Document
+
+
+@pytest.fixture
+def roles(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Names of two roles that `init-roles` is to make; they are dropped afterwards."""
+    names = f"migrator_{secrets.token_hex(4)}", f"an auditor {secrets.token_hex(4)}"
+    yield names
+    with postgres.connect(settings.url, name="test") as connection:
+        for name in names:
+            if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchone() is not None:
+                connection.execute(sql.SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(sql.Identifier(name)))
+
+
+def as_role(settings: Settings, role: str) -> Settings:
+    url = conninfo.make_conninfo(settings.url, user=role)
+    return settings_with(settings, database_url=url)
+
+
+def settings_with(settings: Settings, **changed: object) -> Settings:
+    return type(settings)(_env_file=None, **{**settings.model_dump(), **changed})  # type: ignore[call-arg]
+
+
+def psql(settings: Settings, script: str) -> None:
+    command = [binary("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", settings.url]
+    subprocess.run(command, input=script, text=True, check=True, capture_output=True)
+
+
+def test_the_printed_roles_can_do_their_work_and_no_more(
+    settings: Settings, roles: tuple[str, str], document: Document
+) -> None:
+    """The migrator plans, migrates and backs up but makes and drops nothing; the auditor verifies and only reads."""
+    owner = MigrationService(settings)
+    assert owner.migrate_all_data(document).success
+    script = owner.init_roles(*roles)
+    psql(settings, script)
+    psql(settings, script)  # a second time changes nothing
+    document["students"][0]["phone"] = "changed"
+    document["classNotes"].pop()
+    migrator = MigrationService(as_role(settings, roles[0]))
+    planned = migrator.plan(document)
+    assert planned.success, planned.message
+    migrated = migrator.migrate_all_data(document)
+    assert migrated.success, migrated.message
+    auditor = MigrationService(as_role(settings, roles[1]))
+    assert auditor.validate_migration()
+    for role, statements in (
+        (roles[0], ("CREATE TABLE public.mine (a int)", "DROP TABLE public.students", "DELETE FROM mock2pg.runs",
+                    "UPDATE mock2pg.settings SET value = 'false'", "CREATE SCHEMA mine")),
+        (roles[1], ("DELETE FROM public.students", "INSERT INTO mock2pg.runs DEFAULT VALUES")),
+    ):  # fmt: skip
+        with postgres.connect(as_role(settings, role).url, name="test") as connection:
+            for statement in statements:
+                with (
+                    pytest.raises(Mock2pgError, match=r"permission denied|must be owner|read-only"),
+                    postgres.named(Mock2pgError, "x"),
+                ):
+                    connection.execute(statement)  # type: ignore[arg-type]
+
+
+def test_a_plan_needs_no_right_to_write(settings: Settings, roles: tuple[str, str], document: Document) -> None:
+    """A role that reads live and writes the scratch schemas can plan; migrating it is told what it lacks."""
+    assert MigrationService(settings).migrate_all_data(document).success
+    planner = roles[0]
+    with postgres.connect(settings.url, name="test") as connection:
+        connection.execute(
+            sql.SQL(
+                "CREATE ROLE {0} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {0};"
+                "CREATE SCHEMA mock2pg_landing AUTHORIZATION {0}; CREATE SCHEMA mock2pg_next AUTHORIZATION {0};"
+                "GRANT USAGE ON SCHEMA mock2pg TO {0}; GRANT SELECT ON ALL TABLES IN SCHEMA mock2pg TO {0}"
+            ).format(sql.Identifier(planner))
+        )
+    document["students"][0]["phone"] = "changed"
+    service = MigrationService(as_role(settings, planner))
+    planned = service.plan(document)
+    assert planned.success, planned.message
+    assert planned.summary["plan"]["tables"]["students"]["updated"] == 1
+    refused = service.migrate_all_data(document)
+    assert isinstance(refused.error, PreflightFailed)
+    grants = " ".join(finding["to_do"] for finding in refused.summary["preflight"]["findings"])
+    assert f'GRANT UPDATE ON TABLE "public"."students" TO "{planner}"' in grants
+
+
+def test_a_protected_database_takes_what_was_migrated_elsewhere(settings: Settings, document: Document) -> None:
+    """The same input must have succeeded on another server; the owner says so in mock2pg.settings."""
+    service = MigrationService(settings)
+    first = service.migrate_all_data(document)
+    assert first.success
+    with postgres.connect(settings.url, name="test") as connection:
+        connection.execute("INSERT INTO mock2pg.settings VALUES ('protected', 'true')")
+    assert service.status().protected
+    refused = service.migrate_all_data(document)
+    assert isinstance(refused.error, UsageError)
+    assert "never migrated on another server" in refused.error.message
+    run = Run(first.run_id, settings)
+    record = run.read("record.json")
+    assert record["database"]["system_identifier"].isdigit()
+    run.write("record.json", {**record, "database": {**record["database"], "system_identifier": "1"}})
+    database = {"name": "a", "system_identifier": record["database"]["system_identifier"]}
+    target.require_rehearsal(run, database)
+    run.write("record.json", {**run.read("record.json"), "status": "failed"})
+    with pytest.raises(UsageError):
+        target.require_rehearsal(run, database)
+
+
+def test_status_says_what_is_live_who_is_at_work_and_what_is_left(settings: Settings) -> None:
+    """Before anything, while somebody holds the lock, and after a run that was killed, until the next one tidies up."""
+    service = MigrationService(settings)
+    status = service.status()
+    assert (status.published_run, status.command, status.at_work, status.left) == (None, None, None, ())
+    with postgres.one_at_a_time(settings.url, "run of another"):
+        assert "mock2pg run of another" in str(service.status().at_work)
+
+    killed = new_run(settings)
+    gone = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout
+    killed.write("record.json", {"command": "migrate", "status": "running", "pid": int(gone)})
+    (killed.folder / "staging.duckdb").touch()
+    settings.backups_dir.mkdir(exist_ok=True)
+    (settings.backups_dir / ".backup-2026-01-01T00-00-00-000Z.part").touch()
+    with postgres.connect(settings.url, name="test") as connection:
+        postgres.scratch.recreate(connection)
+        connection.execute("CREATE TABLE mock2pg_next.a (b int)")
+    assert service.status().left == (
+        f"run {killed.id} was killed and left staging.duckdb",
+        "1 backup in backups/ that came to no end",
+        "the schema mock2pg_next",
+    )
+    assert service.take_backup().success
+    assert service.status().left == ()
+    assert killed.read("record.json")["status"] == "failed"
+
+
+@pytest.mark.parametrize("url", ["postgresql://me@host", "host=a", "postgresql://%zz"])
+def test_roles_are_made_for_a_database_that_is_named(url: str, project: Path) -> None:
+    """A connection string without a database, or none at all that can be read, is a usage error that quotes nothing."""
+    with pytest.raises(UsageError, match="DATABASE_URL names no database"):
+        MigrationService(project=project, database_url=url).init_roles()
