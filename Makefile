@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: psql help setup migrate check-data plan verify backup backups rollback report sample test-migration test coverage lint lock clean
+.PHONY: psql status init-roles help setup migrate check-data plan verify backup backups rollback report sample test-migration test coverage lint lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -42,6 +42,12 @@ backups: $(READY) ## list the backups
 
 rollback: $(READY) ## go back to a backup: make rollback ID=backup-...
 	@"$(BIN)/mock2pg" rollback "$(ID)" $(ARGS)
+
+status: $(READY) ## say which run is live, who is at work, and what killed runs left
+	@"$(BIN)/mock2pg" status $(ARGS)
+
+init-roles: $(READY) ## print SQL for a role that may migrate and no more, and one that may only read
+	@"$(BIN)/mock2pg" init-roles $(ARGS)
 
 psql: $(READY) ## open psql on the target database
 	@"$(BIN)/mock2pg" psql $(ARGS)

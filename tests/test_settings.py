@@ -31,6 +31,8 @@ VARIABLES = {
     "MIGRATION_MAX_DELETED": ("max_deleted", "7"),
     "MIGRATION_ALLOW_EMPTY": ("allow_empty", "a, b"),
     "MIGRATION_ALLOW_CASCADE": ("allow_cascade", "pins"),
+    "MIGRATION_MODE": ("mode", "upsert"),
+    "MIGRATION_ALTER": ("alter", True),
     "MIGRATION_UNKNOWN_FIELDS": ("unknown_fields", "warn"),
     "GITHUB_WORKSPACE": ("github_workspace", Path("/srv/work")),
 }

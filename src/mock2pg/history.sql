@@ -14,6 +14,7 @@ CREATE TABLE mock2pg.runs (
     contracts_sha256 text, -- over the contracts of all models
     backup_id text,
     tables jsonb NOT NULL, -- table -> rows, hash, inserted, updated, deleted
+    owned jsonb NOT NULL, -- table -> oid and contract, of each that a migration created: only these may be altered
     version text NOT NULL,
     PRIMARY KEY (run_id, command)
 );

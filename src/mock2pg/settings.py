@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     allow_cascade: str = Field(
         "", description="Tables that are not migrated, by comma, whose rows may be changed by their ON DELETE."
     )
+    alter: bool = Field(
+        False, description="Alter tables that a migration created when their contract changed, while publishing."
+    )
     unknown_fields: Literal["refuse", "warn"] = Field(
         "refuse",
         description="What a key that is not declared does: refuse is an error, warn leaves it out and says so.",

@@ -20,6 +20,7 @@ def record(connection: postgres.Connection, run_id: str, command: str = "migrate
         input_sha256=None,
         backup_id="backup-x",
         tables={"t": {"inserted": 1}},
+        owned={},
         version="1",
     )
 

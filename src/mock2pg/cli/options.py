@@ -45,6 +45,12 @@ _SOURCE = (
 )
 CONFIRM = click.option("--confirm", metavar="DATABASE", help="The database to change, when it is on another machine.")
 _LIMITS = (
+    click.option(
+        "--alter",
+        is_flag=True,
+        default=None,
+        help="Alter tables that a migration created, where their contract changed.",
+    ),
     click.option("--max-deleted", metavar="N|N%", help="The most rows of one table to delete."),
     click.option("--allow-empty", metavar="ENTITY", multiple=True, help="Its tables may be emptied. May be repeated."),
     click.option(

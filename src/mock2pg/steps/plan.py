@@ -22,10 +22,13 @@ def run(run: Run) -> StepResult:
         postgres.named(PublishFailed, "cannot plan"),
         connection.transaction(),
     ):
-        merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables)
+        pending = postgres.alteration.pending(connection, schema, tables, postgres.history.owned(connection, schema))
+        alterations = pending if settings.alter else {}
+        merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
         keys, differences = merge.keys(KEYS), merge.differences
-        seen = postgres.review.seen(connection, schema, tables, differences)
-    locks = postgres.review.locks(tables, differences)
+        seen = postgres.review.seen(connection, schema, tables, differences, alterations)
+    locks = postgres.review.locks(tables, differences, alterations)
+    alter = {name: alteration.statements for name, alteration in pending.items()}
     counts = {
         name: {**difference.as_dict(), "lock": locks[name], "keys": keys[name]}
         for name, difference in differences.items()
@@ -37,9 +40,11 @@ def run(run: Run) -> StepResult:
             "schema": schema,
             "input_sha256": staged.data["sha256"],
             "mode": settings.mode,
+            "alter": settings.alter,
             "contracts_sha256": loaded.data["contracts_sha256"],
             "seen": seen,
             "tables": counts,
+            "statements": alter,
         },
     )
     sums = {
@@ -49,5 +54,5 @@ def run(run: Run) -> StepResult:
     return StepResult(
         step="plan",
         summary=", ".join(f"{counted(number, 'row')} to be {key}" for key, number in sums.items()),
-        data={"tables": counts, "file": f"runs/{run.id}/plan.json"},
+        data={"tables": counts, "alter": settings.alter, "statements": alter, "file": f"runs/{run.id}/plan.json"},
     )

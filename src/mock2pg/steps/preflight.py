@@ -27,6 +27,7 @@ def run(run: Run, purpose: str = "migrate") -> StepResult:
             tables,
             postgres.losses.Limits.of(settings, staged.data["tables"] if staged else {}),
             backups=settings.backups_dir,
+            alter=settings.alter,
             writes=purpose != "plan",
         )
     findings = [asdict(finding) for finding in preflight.findings]

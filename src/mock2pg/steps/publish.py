@@ -20,6 +20,7 @@ from mock2pg.tools import postgres, staging
 _WHAT = {
     "schema": "the schema",
     "mode": "the mode",
+    "alter": "whether tables are altered",
     "input_sha256": "the input",
     "contracts_sha256": "the contracts",
 }
@@ -63,14 +64,23 @@ def _publish(
     staged, loaded, backup = (run.result(step) for step in ("stage", "load", "backup"))
     contracts = loaded.data["contracts_sha256"] if loaded else None
     postgres.scratch.create(connection, schema)
-    merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables)
+    owned = postgres.history.owned(connection, schema)
+    alterations = postgres.alteration.pending(connection, schema, tables, owned) if settings.alter else {}
+    merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
     if plan:
-        seen = postgres.review.seen(connection, schema, tables, merge.differences)
+        seen = postgres.review.seen(connection, schema, tables, merge.differences, alterations)
         _refuse_changed(reviewed_plan(Path(plan)), {"contracts_sha256": contracts}, seen)
     limits = postgres.losses.Limits.of(settings, staged.data["tables"] if staged else {})
     limits.refuse(tables, merge.differences)
     merge.refuse_strangers(limits.allow_cascade)
+    if alterations:
+        for statement in (statement for each in alterations.values() for statement in each.first):
+            connection.execute(statement)
+        merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables)
     counts = {name: difference.as_dict() for name, difference in merge.apply().items()}
+    for statement in (statement for each in alterations.values() for statement in each.last):
+        connection.execute(statement)
+    changed = [*alterations, *(name for name, count in counts.items() if count["created"])]
     hashes = {each.table.name: _hash(run, connection, each) for each in merge.merges}
     postgres.history.record(
         connection,
@@ -85,6 +95,7 @@ def _publish(
         contracts_sha256=contracts,
         backup_id=backup.data["backup_id"] if backup else None,
         tables={name: {**counts[name], "hash": hashes[name]} for name in counts},
+        owned=postgres.alteration.owned_now(connection, schema, tables, owned, changed),
         version=VERSION,
     )
     return counts
@@ -124,6 +135,7 @@ def refuse_other_input(plan: Path, run: Run) -> None:
         {
             "schema": run.settings.target_schema,
             "mode": run.settings.mode,
+            "alter": run.settings.alter,
             "input_sha256": staged.data["sha256"] if staged else None,
         },
         {},

@@ -16,6 +16,7 @@ Results = Mapping[str, StepResult]
 LISTED = 20  # errors of one rule that the page shows; errors.json has them all
 
 _TITLES = {
+    "plan": "Plan",
     "check": "Check",
     "migrate": "Migration",
     "verify": "Verification",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mock2pg.errors import BackupFailed, BackupRefused, RollbackFailed
 from mock2pg.runs import VERSION, Run, StepResult, now
 from mock2pg.tools import backups, postgres, server
@@ -48,6 +51,7 @@ def run(run: Run, backup_id: str) -> StepResult:
                 input_sha256=None,
                 backup_id=backup_id,
                 tables=tables,
+                owned=_owned(connection, schema, restored.way, published_run),
                 version=VERSION,
             )
     gone = f", {len(restored.dropped)} tables dropped" if restored.dropped else ""
@@ -62,3 +66,10 @@ def run(run: Run, backup_id: str) -> StepResult:
             "published_run": published_run,
         },
     )
+
+
+def _owned(connection: postgres.Connection, schema: str, way: str, published_run: str | None) -> Mapping[str, Any]:
+    """The tables of our own afterwards: as they were, or made anew as the run had them whose rows are back."""
+    if way == "merge":
+        return postgres.history.owned(connection, schema)
+    return postgres.alteration.owned_again(connection, schema, postgres.history.owned_by(connection, published_run))

@@ -2,7 +2,19 @@
 
 from psycopg.errors import LockNotAvailable
 
-from mock2pg.tools.postgres import catalogue, dump, history, losses, merge, preflight, restore, review, roles, scratch
+from mock2pg.tools.postgres import (
+    alteration,
+    catalogue,
+    dump,
+    history,
+    losses,
+    merge,
+    preflight,
+    restore,
+    review,
+    roles,
+    scratch,
+)
 from mock2pg.tools.postgres.connection import (
     Connection,
     at_work,
@@ -20,7 +32,7 @@ from mock2pg.tools.postgres.connection import (
 from mock2pg.tools.postgres.transactions import transact
 
 __all__ = [
-    "Connection", "LockNotAvailable", "at_work", "catalogue", "connect", "database_name", "database_url",
+    "Connection", "LockNotAvailable", "alteration", "at_work", "catalogue", "connect", "database_name", "database_url",
     "describe_database", "drop_database", "dump", "ensure_database", "environment", "history", "host", "losses",
     "merge", "named", "one_at_a_time", "preflight", "restore", "review", "roles", "scratch", "transact",
 ]  # fmt: skip

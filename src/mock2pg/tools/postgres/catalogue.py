@@ -117,6 +117,21 @@ def primary_key(connection: Connection, schema: str, table: str) -> tuple[str, .
     return tuple(name for (name,) in rows)
 
 
+def constraint_names(connection: Connection, schema: str, table: str) -> dict[tuple[str, tuple[str, ...]], str]:
+    """The table's constraints by pg_constraint.contype and columns; a check, "c", by its own name."""
+    rows = connection.execute(
+        """
+        SELECT contype::text, conname, (SELECT array_agg(a.attname::text ORDER BY k.n)
+            FROM unnest(conkey) WITH ORDINALITY AS k(attnum, n)
+                JOIN pg_attribute AS a ON a.attrelid = conrelid AND a.attnum = k.attnum)
+        FROM pg_constraint
+        WHERE conrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND contype IN ('c', 'u', 'f')
+        """,
+        [schema, table],
+    ).fetchall()
+    return {(kind, (name,) if kind == "c" else tuple(columns)): name for kind, name, columns in rows}
+
+
 def foreign_keys(connection: Connection, schema: str) -> list[LiveForeignKey]:
     """Every foreign key of the schema's tables."""
     return _foreign_keys(connection, sql.SQL("t.relnamespace"), schema)

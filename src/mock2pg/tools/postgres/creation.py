@@ -5,9 +5,11 @@ Names are left to PostgreSQL, which shortens long ones so that they stay apart.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from psycopg import sql
 
-from mock2pg.contracts import Table
+from mock2pg.contracts import ForeignKey, Table
 from mock2pg.tools.postgres.connection import Connection
 
 
@@ -31,32 +33,46 @@ def create(connection: Connection, schema: str, table: Table) -> None:
 
 def constrain(connection: Connection, schema: str, table: Table) -> None:
     """Primary key, unique and check constraints."""
-    _add(connection, schema, table, sql.SQL("PRIMARY KEY ({})").format(_names(table.primary_key)))
+    connection.execute(_add(schema, table, sql.SQL("PRIMARY KEY ({})").format(_names(table.primary_key))))
     for columns in table.uniques:
-        _add(connection, schema, table, sql.SQL("UNIQUE ({})").format(_names(columns)))
+        connection.execute(unique(schema, table, columns))
     for name, expression in table.checks:
-        check = sql.SQL("CONSTRAINT {} CHECK ({})").format(sql.Identifier(name), sql.SQL(expression))
-        _add(connection, schema, table, check)
+        connection.execute(check(schema, table, name, expression))
 
 
 def refer(connection: Connection, schema: str, table: Table) -> None:
-    """Foreign keys, each with an index on the referring columns unless a key already begins with them."""
+    """Foreign keys, each with an index."""
     for key in table.foreign_keys:
-        reference = sql.SQL("FOREIGN KEY ({}) REFERENCES {} ({}) {}").format(
+        for statement in reference(schema, table, key):
+            connection.execute(statement)
+
+
+def unique(schema: str, table: Table, columns: tuple[str, ...]) -> sql.Composed:
+    return _add(schema, table, sql.SQL("UNIQUE ({})").format(_names(columns)))
+
+
+def check(schema: str, table: Table, name: str, expression: str) -> sql.Composed:
+    return _add(schema, table, sql.SQL("CONSTRAINT {} CHECK ({})").format(sql.Identifier(name), sql.SQL(expression)))
+
+
+def reference(schema: str, table: Table, key: ForeignKey) -> Iterator[sql.Composed]:
+    """A foreign key, and an index on the referring columns unless a key already begins with them."""
+    yield _add(
+        schema,
+        table,
+        sql.SQL("FOREIGN KEY ({}) REFERENCES {} ({}) {}").format(
             _names(key.columns),
             sql.Identifier(schema, key.parent),
             _names(key.parent_columns),
             sql.SQL(key.on_delete),
-        )
-        _add(connection, schema, table, reference)
-        if not any(unique[: len(key.columns)] == key.columns for unique in (table.primary_key, *table.uniques)):
-            connection.execute(
-                sql.SQL("CREATE INDEX ON {} ({})").format(sql.Identifier(schema, table.name), _names(key.columns))
-            )
+        ),
+    )
+    if not any(unique[: len(key.columns)] == key.columns for unique in (table.primary_key, *table.uniques)):
+        yield sql.SQL("CREATE INDEX ON {} ({})").format(sql.Identifier(schema, table.name), _names(key.columns))
 
 
-def _add(connection: Connection, schema: str, table: Table, constraint: sql.Composed) -> None:
-    connection.execute(sql.SQL("ALTER TABLE {} ADD {}").format(sql.Identifier(schema, table.name), constraint))
+def _add(schema: str, table: Table, constraint: sql.Composed) -> sql.Composed:
+    return sql.SQL("ALTER TABLE {} ADD {}").format(sql.Identifier(schema, table.name), constraint)
 
 
 def _names(names: tuple[str, ...]) -> sql.Composed:

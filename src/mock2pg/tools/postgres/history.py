@@ -24,6 +24,7 @@ class Published:
     backup_id: str | None
     published_at: datetime
     tables: Mapping[str, Any]
+    owned: Mapping[str, Any]
 
 
 def record(
@@ -40,6 +41,7 @@ def record(
     contracts_sha256: str | None = None,
     backup_id: str | None,
     tables: Mapping[str, Any],
+    owned: Mapping[str, Any],
     version: str,
 ) -> None:
     """Add the run's row; the table is made when it is not there yet, which may need a right that the role lacks."""
@@ -47,8 +49,8 @@ def record(
         connection.execute(definitions())
     connection.execute(
         "INSERT INTO mock2pg.runs (run_id, command, operator, started_at, target_schema, published_run, mode,"
-        " input_sha256, contracts_sha256, backup_id, tables, version)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        " input_sha256, contracts_sha256, backup_id, tables, owned, version)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
             run_id,
             command,
@@ -61,6 +63,7 @@ def record(
             contracts_sha256,
             backup_id,
             Jsonb(tables),
+            Jsonb(owned),
             version,
         ],
     )
@@ -94,8 +97,24 @@ def newest(connection: Connection, schema: str) -> Published | None:
     if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
         return None
     row = connection.execute(
-        "SELECT run_id, command, operator, published_run, backup_id, published_at, tables FROM mock2pg.runs"
+        "SELECT run_id, command, operator, published_run, backup_id, published_at, tables, owned FROM mock2pg.runs"
         " WHERE target_schema = %s ORDER BY published_at DESC, run_id DESC LIMIT 1",
         [schema],
     ).fetchone()
     return Published(*row) if row else None
+
+
+def owned(connection: Connection, schema: str) -> Mapping[str, Any]:
+    """The tables that migrations created, as the newest row has them: table -> oid and contract."""
+    row = newest(connection, schema)
+    return row.owned if row else {}
+
+
+def owned_by(connection: Connection, run_id: str | None) -> Mapping[str, Any]:
+    """The same as a migration had them."""
+    if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
+        return {}
+    row = connection.execute(
+        "SELECT owned FROM mock2pg.runs WHERE run_id = %s AND command = 'migrate'", [run_id]
+    ).fetchone()
+    return dict(row[0]) if row else {}

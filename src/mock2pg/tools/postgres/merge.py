@@ -5,14 +5,16 @@ Everything here runs inside the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 
 from psycopg import sql
 
 from mock2pg.contracts import Table, key_groups
 from mock2pg.errors import PublishFailed
 from mock2pg.tools.postgres import catalogue, creation, exchange, strangers
+from mock2pg.tools.postgres.alteration import Alteration
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.table_merge import Difference, TableMerge
 
@@ -24,16 +26,31 @@ class Merge:
 
     tables  a table is merged whole, or keeps what is live and not built, as its `publish` says
     merges  each table's own part, parents before children
+    alterations  what is to be altered before `apply`, which a merge of its own is for; this one can only look
 
     Raises PublishFailed when a live table has not the columns, or a column's type does not keep what is built.
     """
 
-    def __init__(self, connection: Connection, built: str, live: str, tables: Sequence[Table]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        built: str,
+        live: str,
+        tables: Sequence[Table],
+        alterations: Mapping[str, Alteration] = MappingProxyType({}),
+    ) -> None:
         self._connection, self._live = connection, live
         present = set(catalogue.tables(connection, live))
         self._references = catalogue.references_to(connection, live)
         merges = {
-            table.name: TableMerge(connection, built, live, table, created=table.name not in present)
+            table.name: TableMerge(
+                connection,
+                built,
+                live,
+                table,
+                created=table.name not in present,
+                altered=alterations.get(table.name),
+            )
             for table in tables
         }
         misfits = [f"table {name}: {misfit}" for name, merge in merges.items() for misfit in merge.misfits()]

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from psycopg import sql
+
 from mock2pg.contracts import Table
+from mock2pg.tools.postgres.alteration import Alteration
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.merge import Difference
 from mock2pg.tools.postgres.scratch import content_hash
 
 
 def seen(
-    connection: Connection, live: str, tables: Sequence[Table], differences: Mapping[str, Difference]
+    connection: Connection,
+    live: str,
+    tables: Sequence[Table],
+    differences: Mapping[str, Difference],
+    alterations: Mapping[str, Alteration],
 ) -> dict[str, str]:
     """Table -> what is live in the columns that are migrated, as a hash.
 
@@ -24,18 +31,30 @@ def seen(
             found[table.name] = "absent"
         elif table.publish == "ensure":
             found[table.name] = f"{difference.inserted} to insert"
+        elif altered := alterations.get(table.name):
+            found[table.name] = "; ".join([_whole(connection, live, table), *altered.statements])
         else:
             found[table.name] = content_hash(connection, live, table)
     return found
 
 
-def locks(tables: Sequence[Table], differences: Mapping[str, Difference]) -> dict[str, str]:
+def _whole(connection: Connection, live: str, table: Table) -> str:
+    """A hash of all that the live table holds, whatever its columns are."""
+    query = sql.SQL("SELECT concat(count(*), ':', sum(hashtextextended(t::text, 0)::numeric)) FROM {} AS t")
+    row = connection.execute(query.format(sql.Identifier(live, table.name))).fetchone()
+    assert row is not None  # noqa: S101
+    return str(row[0])
+
+
+def locks(
+    tables: Sequence[Table], differences: Mapping[str, Difference], alterations: Mapping[str, Alteration]
+) -> dict[str, str]:
     """Table -> the strongest lock that publishing takes on it, by PostgreSQL's name; empty when it only reads."""
     referred = {key.parent for table in tables if differences[table.name].created for key in table.foreign_keys}
     found = {}
     for table in tables:
         difference = differences[table.name]
-        if difference.created:
+        if difference.created or table.name in alterations:
             found[table.name] = "ACCESS EXCLUSIVE"
         elif table.name in referred:
             found[table.name] = "SHARE ROW EXCLUSIVE"

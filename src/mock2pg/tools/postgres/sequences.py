@@ -8,7 +8,7 @@ from mock2pg.tools.postgres.catalogue import LiveColumn
 from mock2pg.tools.postgres.connection import Connection
 
 
-def advance(connection: Connection, table: sql.Identifier, column: LiveColumn) -> None:
+def advance(connection: Connection, table: sql.Composable, column: LiveColumn) -> None:
     """Let the next value of the column's sequence be one that comes after all that the column holds.
 
     By RESTART, which a rollback undoes and setval alone would not; who does not own the sequence may only set it.

@@ -14,6 +14,7 @@ from psycopg import sql
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed, counted
 from mock2pg.tools.postgres import catalogue, exchange, sequences
+from mock2pg.tools.postgres.alteration import Alteration
 from mock2pg.tools.postgres.catalogue import LiveForeignKey
 from mock2pg.tools.postgres.connection import Connection, described
 
@@ -43,14 +44,27 @@ class TableMerge:
 
     created  it is not live yet
     keeps    rows that are live and not built stay: an "ensure" or "upsert" table
+    altered  what is to be altered first; until then its rows are looked at as they will be
     """
 
-    def __init__(self, connection: Connection, built: str, live: str, table: Table, *, created: bool) -> None:
-        self.connection, self.table, self.created = connection, table, created
-        self.built, self.live = sql.Identifier(built, table.name), sql.Identifier(live, table.name)
+    def __init__(
+        self,
+        connection: Connection,
+        built: str,
+        live: str,
+        table: Table,
+        *,
+        created: bool,
+        altered: Alteration | None = None,
+    ) -> None:
+        self.connection, self.table, self.created, self.altered = connection, table, created, altered
+        self.built: sql.Composable = sql.Identifier(built, table.name)
+        self.live: sql.Composable = sql.Identifier(live, table.name)
         self.built_schema, self.live_schema = built, live
         self.keeps = table.publish != "merge"
         self.there = {} if created else {c.name: c for c in catalogue.columns(connection, live, table.name)}
+        if altered:
+            self.live, self.there = altered.view(self.live, self.there)
         missing = [column.name for column in table.columns if not created and column.name not in self.there]
         if missing:
             raise PublishFailed(f"table {table.name} is there but has no column {', '.join(missing)}")
@@ -77,7 +91,7 @@ class TableMerge:
 
     def misfits(self) -> list[str]:
         """Columns whose own live type would not keep what is built, there and back, over all rows."""
-        if self.created:
+        if self.created or self.altered:
             return []
         found = []
         for column in catalogue.columns(self.connection, self.built_schema, self.table.name):

@@ -24,7 +24,7 @@ def findings(merges: Sequence[TableMerge]) -> list[Finding]:
     found: list[Finding] = []
     for merge in merges:
         found += references.of_part(merges, merge)
-        if merge.created:
+        if merge.created or merge.altered:  # what is altered is seen when it is published
             continue
         found += _fixed(merge)
         checks, indexes = _checks(merge), _indexes(merge)

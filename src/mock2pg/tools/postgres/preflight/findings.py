@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mock2pg.contracts import Table
-from mock2pg.tools.postgres import catalogue
+from mock2pg.tools.postgres import alteration, catalogue, history
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.losses import Limits
 from mock2pg.tools.postgres.merge import Merge
@@ -34,28 +34,35 @@ def look(
     limits: Limits,
     *,
     backups: Path,
+    alter: bool = False,
     writes: bool = True,
 ) -> Preflight:
     """Everything that would keep the built rows from being published. Writes nothing but scratch tables beside `built`.
 
     backups  the folder that the backup goes to
+    alter    whether tables that a migration created are altered first, where their contract changed
     writes   False for a role that only plans, and need not be allowed to write live
     """
-    found = structure.findings(connection, live, tables)
+    pending = alteration.pending(connection, live, tables, history.owned(connection, live))
+    found = structure.findings(connection, live, tables, pending, alter=alter)
+    alterations = pending if alter else {}
     found += privileges.of_reading(connection, live)
     lame = {finding.table for finding in found}
     present = set(catalogue.tables(connection, live))
     sound = [table for table in tables if table.name not in lame]
     if not any(finding.table not in {table.name for table in tables} for finding in found):
         for table in list(sound):
-            misfits = TableMerge(connection, built, live, table, created=table.name not in present).misfits()
+            created, altered = table.name not in present, alterations.get(table.name)
+            misfits = TableMerge(connection, built, live, table, created=created, altered=altered).misfits()
             found += [Finding(table.name, misfit, _MISFIT) for misfit in misfits]
             if misfits:
                 sound.remove(table)
     if found:
         return Preflight(tuple(found), None)
-    merge = Merge(connection, built, live, tables)
-    found += structure.unfilled(connection, live, tables, merge.differences)
+    merge = Merge(connection, built, live, tables, alterations)
+    found += structure.unfilled(
+        connection, live, [table for table in tables if table.name not in alterations], merge.differences
+    )
     found += constraints.findings(merge.merges)
     found += [Finding(*refusal) for refusal in limits.refusals(tables, merge.differences)]
     found += [Finding("", stranger, _STRANGER) for stranger in merge.strangers(limits.allow_cascade)]

@@ -9,6 +9,7 @@ from psycopg import sql
 from mock2pg.contracts import Table
 from mock2pg.errors import counted
 from mock2pg.tools.postgres import catalogue
+from mock2pg.tools.postgres.alteration import Alteration
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.preflight.finding import Finding
 from mock2pg.tools.postgres.table_merge import Difference
@@ -25,13 +26,19 @@ _KINDS = {
 }
 
 
-def findings(connection: Connection, schema: str, tables: Sequence[Table]) -> list[Finding]:
-    """Relations that are no tables, columns that are missing, keys that do not tell rows apart."""
+def findings(
+    connection: Connection, schema: str, tables: Sequence[Table], pending: Mapping[str, Alteration], *, alter: bool
+) -> list[Finding]:
+    """Relations that are no tables, columns that are missing, keys that do not tell rows apart.
+
+    pending  what could be altered, and `alter` whether it is
+    """
     present, others = set(catalogue.tables(connection, schema)), _others(connection, schema)
     found = []
     for table in tables:
         if table.name in present:
-            found += _columns(connection, schema, table)
+            altered = pending.get(table.name)
+            found += _columns(connection, schema, table, altered, alter=alter)
         elif kind := others.get(table.name):
             found.append(
                 Finding(
@@ -56,17 +63,21 @@ def _others(connection: Connection, schema: str) -> dict[str, str]:
     }
 
 
-def _columns(connection: Connection, schema: str, table: Table) -> list[Finding]:
+def _columns(
+    connection: Connection, schema: str, table: Table, altered: Alteration | None, *, alter: bool
+) -> list[Finding]:
     there = {column.name: column for column in catalogue.columns(connection, schema, table.name)}
     home = sql.Identifier(schema, table.name)
     found = [
         Finding(
             table.name,
             f"column {column.name} is missing",
-            f"Add it: {_text(sql.SQL('ALTER TABLE {} ADD {} {}'), home, column.name, column.data_type)}",
+            "A migration created the table: --alter adds it"
+            if altered and column in altered.added
+            else f"Add it: {_text(sql.SQL('ALTER TABLE {} ADD {} {}'), home, column.name, column.data_type)}",
         )
         for column in table.columns
-        if column.name not in there
+        if column.name not in there and not (alter and altered and column in altered.added)
     ]
     if not found and table.primary_key != catalogue.primary_key(connection, schema, table.name):
         twice = catalogue.count(
