@@ -1,0 +1,177 @@
+"""Whatever is killed, and whenever: live is wholly old or wholly new, and the next command tidies up."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock2pg import MigrationService, plan, target
+from mock2pg import settings as settings_module
+from mock2pg.record import Record
+from mock2pg.runs import Run, all_runs, new_run
+from mock2pg.settings import Settings
+from mock2pg.tools import postgres
+from mock2pg.tools.server import Server
+from tests.fix_crash import STRIKES, in_child, migrate, perform
+from tests.fix_small import small_document, small_project
+
+OLD = small_document(*(f"old {n}" for n in range(300)), "stays")
+NEW = small_document(*(f"new {n}:3" for n in range(300)), "stays:5")
+DATABASE, BASE = "crash", "crash_base"
+MOMENTS = 20
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A server of its own, for it is stopped; a project; and the rows that are live before and after."""
+
+    server: Server
+    settings: Settings
+    old: Any
+    new: Any
+
+    def live(self) -> Any:
+        """What is live, and the run that the history says it comes from."""
+        with postgres.connect(self.settings.url, name="test", read_only=True) as connection:
+            rows = tuple(
+                tuple(connection.execute(f"SELECT * FROM public.{name} ORDER BY id").fetchall())  # type: ignore[arg-type]
+                for name in ("owners", "pets")
+                if name in postgres.catalogue.tables(connection, "public")
+            )
+            newest = postgres.history.newest(connection, "public")
+        return tuple(tuple(row[:-1] for row in table) for table in rows), newest.published_run if newest else None
+
+    def keep(self) -> None:
+        """Keep the database as it is now as the one that every trial begins with."""
+        self._copy(BASE, DATABASE)
+
+    def begin(self) -> None:
+        self.server.start()
+        self._copy(DATABASE, BASE)
+
+    def tidy(self) -> None:
+        """What every command does first that takes the lock."""
+        run = new_run(self.settings)
+        with target.aim(run, Record("backup", None)):
+            pass
+
+    def _copy(self, to: str, name: str) -> None:
+        with postgres.connect(self.server.url(), name="test") as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {to} WITH (FORCE)")  # type: ignore[arg-type]
+            connection.execute(f"CREATE DATABASE {to} TEMPLATE {name}")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def stage(_no_settings_from_outside: None) -> Iterator[Stage]:
+    """The old rows are live, published by a migration."""
+    memory = Path("/dev/shm")
+    home = Path(tempfile.mkdtemp(prefix="mock2pg-crash-", dir=memory if memory.is_dir() else None))
+    home.chmod(0o755)
+    server = Server(home, keep=False, options={"fsync": "off"})
+    try:
+        server.start()
+        postgres.ensure_database(server.url(), DATABASE)
+        (home / "project").mkdir()
+        settings = settings_module.load(
+            project=small_project(home / "project"),
+            database_url=server.url(DATABASE),
+            operator="a tester",
+            publish_attempts=1,
+            max_deleted="100%",
+        )
+        service = MigrationService(settings)
+        made = Stage(server, settings, None, None)
+        postgres.ensure_database(server.url(), "crash_new")
+        assert service.migrate_all_data(NEW).success
+        new, _ = made.live()
+        with postgres.connect(server.url(), name="test") as connection:
+            connection.execute("DROP DATABASE crash_new")
+            connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")  # type: ignore[arg-type]
+        postgres.ensure_database(server.url(), DATABASE)
+        result = service.migrate_all_data(OLD)
+        assert result.success, result.message
+        old, _ = made.live()
+        made = Stage(server, settings, (old, result.run_id), new)
+        made.keep()
+        yield made
+    finally:
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def left_over(stage: Stage) -> tuple[str, ...]:
+    return MigrationService(stage.settings).status().left
+
+
+@pytest.mark.parametrize("strike", STRIKES)
+def test_at_every_boundary_between_steps(strike: str, stage: Stage) -> None:
+    """Until publishing has ended live is old, then it is new; `status` says so, and the next command tidies up."""
+    for number, step in enumerate(plan.MIGRATE):
+        stage.begin()
+        known = {run.id for run in all_runs(stage.settings)}
+        in_child(migrate, stage.settings, NEW, step.name, strike, stage.server.home)
+        stage.server.start()
+        (run,) = (run for run in all_runs(stage.settings) if run.id not in known)
+        rows, published = stage.live()
+        committed = number >= [each.name for each in plan.MIGRATE].index("publish")
+        assert (rows, published) == ((stage.new, run.id) if committed else stage.old), step
+        status = MigrationService(stage.settings).status()
+        assert status.published_run == published
+        if strike == "the process":
+            assert status.left[0].startswith(f"run {run.id} was killed and left staging.duckdb")
+        stage.tidy()
+        assert left_over(stage) == ()
+        record = run.read("record.json")
+        assert record["status"] != "running"
+        assert not (run.folder / "staging.duckdb").exists()
+        assert (run.folder / "index.html").is_file()
+        if committed and strike == "the process":
+            assert "hold what this run published" in (run.folder / "index.html").read_text()
+    assert MigrationService(stage.settings).migrate_all_data(NEW).success  # and everything works as ever
+
+
+@pytest.mark.parametrize("strike", STRIKES)
+@pytest.mark.parametrize("step", ["publish", "rollback"])
+def test_at_random_moments(step: str, strike: str, stage: Stage) -> None:
+    """Twenty moments between the beginning of the step and a little after its end."""
+    stage.begin()
+    known = {run.id for run in all_runs(stage.settings)}
+    in_child(migrate, stage.settings, NEW, "backup", "the process", stage.server.home)
+    (run,) = (run for run in all_runs(stage.settings) if run.id not in known)
+    record, parameters, states = run.read("record.json"), {}, {stage.old, (stage.new, run.id)}
+    if step == "rollback":
+        backup = run.result("backup")
+        assert backup is not None
+        parameters = {"backup_id": backup.data["backup_id"]}
+        plan.perform("publish", run)
+    with postgres.connect(stage.server.url(), name="test") as connection:
+        connection.execute("DROP DATABASE IF EXISTS crash_moment")
+        connection.execute(f"CREATE DATABASE crash_moment TEMPLATE {DATABASE}")  # type: ignore[arg-type]
+    seen, chance = set(), random.Random(step + strike)
+
+    def play(delay: float) -> float:
+        stage.server.start()
+        stage._copy(DATABASE, "crash_moment")
+        own = Run(run.id, stage.settings)
+        own.write("record.json", {**record, "status": "running"})
+        took = in_child(perform, stage.settings, run.id, step, parameters, strike, delay, stage.server.home)
+        stage.server.start()
+        found = stage.live()
+        assert found in states
+        seen.add(found)
+        assert MigrationService(stage.settings).status().published_run == found[1]
+        stage.tidy()
+        assert left_over(stage) == ()
+        return took
+
+    whole = play(-1)
+    for moment in range(MOMENTS):
+        play(whole * (moment + chance.random()) / MOMENTS)
+    assert seen == states  # else the moments all lay on one side
