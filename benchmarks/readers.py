@@ -1,0 +1,117 @@
+"""How long readers wait while rows are published, and while a seed script does the same job.
+
+Both put the same rows into the same tables of the same server, in turn. A reader asks each table for one row by its
+key, over and over; what counts is the longest answer in that time, beside the longest one while nothing is published.
+
+    python benchmarks/readers.py --rows 100000
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mock2pg import plan
+from mock2pg import settings as settings_module
+from mock2pg.runs import Run, new_run
+from mock2pg.settings import REPOSITORY, Settings
+from mock2pg.tools import postgres, sample
+from mock2pg.tools.server import Server
+
+
+class Reader(threading.Thread):
+    """Reads until it is told to end; keeps the longest answer in seconds."""
+
+    def __init__(self, url: str, tables: list[str]) -> None:
+        super().__init__(daemon=True)
+        self._url, self._tables = url, tables
+        self.longest, self.answers, self.ended = 0.0, 0, threading.Event()
+
+    def run(self) -> None:
+        with postgres.connect(self._url, name="reader", read_only=True) as connection:
+            while not self.ended.is_set():
+                for table in self._tables:
+                    began = time.perf_counter()
+                    connection.execute(f"SELECT * FROM public.{table} WHERE id = '1'").fetchall()  # type: ignore[arg-type]
+                    self.longest = max(self.longest, time.perf_counter() - began)
+                    self.answers += 1
+
+
+def watched(url: str, tables: list[str], work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds that the work took, and the longest that a reader waited meanwhile."""
+    reader = Reader(url, tables)
+    reader.start()
+    began = time.perf_counter()
+    work()
+    took = time.perf_counter() - began
+    reader.ended.set()
+    reader.join()
+    return took, reader.longest
+
+
+def seed_script(url: str, tables: list[str]) -> None:
+    """What a careful seed script does: empties all tables and fills them again, in one transaction."""
+    with postgres.connect(url, name="seed") as connection, connection.transaction():
+        connection.execute(f"TRUNCATE {', '.join(f'public.{table}' for table in tables)}")  # type: ignore[arg-type]
+        for table in tables:
+            columns = ", ".join(column.name for column in postgres.catalogue.columns(connection, "copy", table))
+            connection.execute(f"INSERT INTO public.{table} ({columns}) SELECT * FROM copy.{table}")  # type: ignore[arg-type]
+
+
+def built(settings: Settings, source: Path) -> Run:
+    """A run that has staged, checked and built the source, and publishes next."""
+    run = new_run(settings, source)
+    for step in ("stage", "check", "load"):
+        plan.perform(step, run)
+    return run
+
+
+def measure(home: Path, rows: int) -> list[tuple[str, float, float]]:
+    """What was done, seconds that it took, and seconds that a reader waited at the most."""
+    server = Server(home / "server", keep=False)
+    postgres.ensure_database(server.start(), "benchmark")
+    url, project = server.url("benchmark"), home / "project"
+    project.mkdir()
+    for name in ("dbt_project", "expectations", "notebooks"):
+        (project / name).symlink_to(REPOSITORY / name, target_is_directory=True)
+    settings = settings_module.load(project=project, database_url=url, max_deleted="100%")
+    for seed in (1, 2):
+        sample.generate(REPOSITORY / "mock_data" / "sample", home / f"seed{seed}", rows=rows, seed=seed)
+    plan.perform("publish", built(settings, home / "seed1"))
+    run = built(settings, home / "seed2")
+    tables = [record["name"] for record in run.read("contracts.json") if record["publish"] == "merge"]
+    with postgres.connect(url, name="copy") as connection:
+        connection.execute("CREATE SCHEMA copy")
+        for table in tables:
+            connection.execute(f"CREATE TABLE copy.{table} AS TABLE mock2pg_next.{table}")  # type: ignore[arg-type]
+    return [
+        ("nothing is published", *watched(url, tables, lambda: time.sleep(3))),
+        ("mock2pg publishes; every row differs", *watched(url, tables, lambda: plan.perform("publish", run))),
+        ("a seed script truncates and inserts", *watched(url, tables, lambda: seed_script(url, tables))),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    rows = parser.parse_args().rows
+    home = Path(tempfile.mkdtemp(prefix="mock2pg-benchmark-"))
+    home.chmod(0o755)
+    try:
+        results = measure(home, rows)
+    finally:
+        Server(home / "server", keep=False).stop()
+        shutil.rmtree(home, ignore_errors=True)
+    print(f"{rows:,} rows; readers wait at the most")
+    peer = results[-1][2]
+    for name, took, waited in results:
+        print(f"{name:<40} took {took:6.2f} s, {waited * 1000:8.1f} ms, {waited / peer:7.4f} of the seed script's")
+
+
+if __name__ == "__main__":
+    main()
