@@ -117,6 +117,19 @@ def test_no_value_leaves_a_run_that_fails(settings: Settings, source: Path) -> N
     with postgres.connect(settings.url, name="test") as connection:
         connection.execute("CREATE UNIQUE INDEX ON public.students (phone)")
     done = mock2pg(settings, "migrate", str(source), "--debug")
+    assert done.returncode == 15, done.stderr.decode()
+    assert MARK.encode() not in done.stdout + done.stderr
+
+    with postgres.connect(settings.url, name="test") as connection:
+        connection.execute("DROP INDEX public.students_phone_idx")
+        connection.execute(
+            f"CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$BEGIN RAISE EXCEPTION '{MARK} %', NEW.phone USING DETAIL = '{MARK}'; END$$"
+        )
+        connection.execute(
+            "CREATE TRIGGER no BEFORE UPDATE ON public.students FOR EACH ROW EXECUTE FUNCTION public.no()"
+        )
+    done = mock2pg(settings, "migrate", str(source), "--debug")
     assert done.returncode == 9, done.stderr.decode()
     assert MARK.encode() not in done.stdout + done.stderr
     assert leaks(settings.project) == []

@@ -52,11 +52,12 @@ STEPS: dict[str, StepResult] = {
             "entities": {"parents": {"read": 1200, "refused": 0}, "parents[].kids[]": {"read": 3000, "refused": 0}},
         },
     ),
+    "preflight": StepResult("preflight", started_at="3", seconds=0.2, data={"findings": []}),
     "backup": StepResult(
-        "backup", started_at="3", seconds=1.1, data={"backup_id": BACKUP, "bytes": 9, "tables": {"parents": 1190}}
+        "backup", started_at="4", seconds=1.1, data={"backup_id": BACKUP, "bytes": 9, "tables": {"parents": 1190}}
     ),
     "load": StepResult(
-        "load", started_at="4", seconds=5, data={"landed": {"parents": 1200, "children": 3000}, "derived": DERIVED}
+        "load", started_at="2b", seconds=5, data={"landed": {"parents": 1200, "children": 3000}, "derived": DERIVED}
     ),
     "publish": StepResult(
         "publish",
@@ -134,6 +135,7 @@ def build(run: Run) -> Build:
             "seconds": 17.3,
             "operator": "ada",
             "version": "1.2.3",
+            "mode": "replace",
             "source": "mock_data" if command == "migrate" else None,
             "input_sha256": "9f86d0" if command == "migrate" else None,
             "database": {"name": "a_database", "schema": "a_schema", "server_version": "18.6"},
@@ -189,6 +191,20 @@ def test_the_report_stands_on_its_own(build: Build, run: Run) -> None:
     assert "script" not in Page(html).tags
     assert html.count("<svg") == 2
     assert sorted(path.name for path in run.folder.iterdir()) == ["index.html", "record.json", "steps"]
+
+
+def test_what_is_in_the_way_stands_in_a_table(build: Build) -> None:
+    """Each finding of a preflight with its table and what to do; a plan shows what a changed contract asks for."""
+    finding = {"table": "parents", "what": "column x is missing", "to_do": "Add it"}
+    way = StepResult("preflight", status="failed", started_at="3", data={"findings": [finding]})
+    page = Page(build("migrate", "failed", "stage", "check", "load", way))
+    assert (
+        "In the way of publishing Table What is in the way What to do parents column x is missing Add it" in page.text
+    )
+    counts = {**CHANGED, "created": False, "lock": "", "keys": {}}
+    data = {"tables": {"parents": counts}, "alter": True, "statements": {"parents": ["ALTER TABLE a", "ALTER TABLE b"]}}
+    page = Page(build("plan", "succeeded", "stage", "check", StepResult("plan", started_at="4", data=data)))
+    assert "ALTER TABLE a; ALTER TABLE b;" in page.text
 
 
 def test_only_what_there_is_is_linked(build: Build, run: Run) -> None:
@@ -304,7 +320,7 @@ def test_an_undo_that_failed_shows_both_errors(build: Build) -> None:
         ((), "The live tables were not touched."),
         (("stage", "check"), "The live tables were not touched."),
         (MIGRATED[:4], "as before, or wholly as this run built them"),
-        (MIGRATED[:5], "The live tables hold what this run published; it has not been verified."),
+        (MIGRATED[:6], "The live tables hold what this run published; it has not been verified."),
     ],
 )
 def test_a_run_that_was_killed_says_how_far_it_came(build: Build, steps: tuple[str, ...], live: str) -> None:
