@@ -19,10 +19,20 @@ def new_project(parent: Path) -> Path:
     """A folder that links to the project's models, suites, notebooks and sample."""
     folder = parent / "a project"
     folder.mkdir()
-    (REPOSITORY / ".cache").mkdir(exist_ok=True)
-    for name in ("dbt_project", "expectations", "notebooks", "mock_data", ".cache"):
+    for name in ("dbt_project", "expectations", "notebooks", "mock_data"):
         (folder / name).symlink_to(REPOSITORY / name, target_is_directory=True)
+    (folder / ".cache").symlink_to(_cache(parent.parent), target_is_directory=True)
     return folder
+
+
+def _cache(folder: Path) -> Path:
+    """One for the projects of one process: what dbt parsed for a server counts for no other. Fonts are the same."""
+    cache, fonts = folder / ".cache", REPOSITORY / ".cache" / "matplotlib"
+    if not cache.is_dir():
+        cache.mkdir()
+        fonts.mkdir(parents=True, exist_ok=True)
+        (cache / "matplotlib").symlink_to(fonts, target_is_directory=True)
+    return cache
 
 
 def sample() -> Document:

@@ -631,7 +631,7 @@ def arrived(connection: postgres.Connection, table: SourceTable) -> list[dict[st
 @pytest.fixture(scope="module")
 def target(server: Server) -> Iterator[str]:
     """One database for all documents, so that each one but the first is merged into another's rows."""
-    with new_database(server) as url:
+    with new_database(server, "exact_values") as url:
         yield url
 
 
