@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fix_merge",
     "tests.fix_postgres",
     "tests.fix_project",
+    "tests.fix_published",
     "tests.fix_restore",
 ]
 

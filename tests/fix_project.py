@@ -19,10 +19,27 @@ def new_project(parent: Path) -> Path:
     """A folder that links to the project's models, suites, notebooks and sample."""
     folder = parent / "a project"
     folder.mkdir()
-    (REPOSITORY / ".cache").mkdir(exist_ok=True)
-    for name in ("dbt_project", "expectations", "notebooks", "mock_data", ".cache"):
+    for name in ("dbt_project", "expectations", "notebooks", "mock_data"):
         (folder / name).symlink_to(REPOSITORY / name, target_is_directory=True)
+    (folder / ".cache").symlink_to(shared_cache(parent.parent), target_is_directory=True)
     return folder
+
+
+def shared_cache(folder: Path) -> Path:
+    """One for all projects of this process, given the folder where pytest keeps theirs: what dbt has parsed for its
+    server counts for no other."""
+    cache = folder / ".cache"
+    if not cache.is_dir():
+        give_fonts(cache)
+    return cache
+
+
+def give_fonts(cache: Path) -> None:
+    """Let matplotlib find the machine's fonts in this new cache: to list them takes seconds."""
+    fonts = REPOSITORY / ".cache" / "matplotlib"
+    fonts.mkdir(parents=True, exist_ok=True)
+    cache.mkdir()
+    (cache / "matplotlib").symlink_to(fonts, target_is_directory=True)
 
 
 def sample() -> Document:

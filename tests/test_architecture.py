@@ -18,6 +18,7 @@ from mock2pg import MigrationService
 from mock2pg import settings as settings_module
 from mock2pg.settings import REPOSITORY
 from mock2pg.tools import postgres
+from tests.fix_project import give_fonts
 
 SOURCE = REPOSITORY / "src" / "mock2pg"
 
@@ -155,6 +156,7 @@ def copied(tmp_path: Path) -> Path:
     """A project folder with copies that a test may add to."""
     for name in ("dbt_project", "expectations", "notebooks"):
         shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("target", "logs"))
+    give_fonts(tmp_path / ".cache")
     return tmp_path
 
 

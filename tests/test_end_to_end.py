@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mock2pg import MigrationService, plan
-from mock2pg import settings as settings_module
+from mock2pg import MigrationResult, MigrationService, plan
 from mock2pg.errors import (
     BackupRefused,
     CheckFailed,
@@ -23,9 +21,6 @@ from mock2pg.errors import (
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import Settings
 from mock2pg.tools import postgres
-from mock2pg.tools.server import Server
-from tests.fix_postgres import new_database
-from tests.fix_project import new_project, sample
 
 Document = dict[str, Any]
 
@@ -44,25 +39,24 @@ def changes(result: Any) -> tuple[int, int, int]:
     return tuple(sum(table[key] for table in rows) for key in ("inserted", "updated", "deleted"))  # type: ignore[return-value]
 
 
-def test_migrate_again_verify_and_roll_back(service: MigrationService, settings: Settings, document: Document) -> None:
+def test_migrate_again_verify_and_roll_back(migrated: MigrationResult, published: Settings, document: Document) -> None:
     """From nothing to the sample, again without a change, proven, and back to nothing."""
-    first = service.migrate_all_data()
-    assert first.success, first.message
+    settings, service = published, MigrationService(published)
     expected = sum(len(rows) for rows in document.values())
     expected += sum(len(row["enrolledStudents"]) for row in document["classes"])
     expected += sum(len(row["attendanceData"]) for row in document["attendanceRecords"])
-    assert changes(first) == (expected + 1, 0, 0)  # and the default system user
-    assert first.report.is_file()
+    assert changes(migrated) == (expected + 1, 0, 0)  # and the default system user
+    assert migrated.report.is_file()
     assert (settings.runs_dir / "latest" / "index.html").is_file()
 
-    published = tables(settings)
+    before = tables(settings)
     again = service.migrate_all_data()
     assert again.success, again.message
     assert changes(again) == (0, 0, 0)
-    assert tables(settings) == published
+    assert tables(settings) == before
     assert service.validate_migration()
 
-    gone = service.rollback(first.summary["backup"]["backup_id"])
+    gone = service.rollback(migrated.summary["backup"]["backup_id"])
     assert gone.success, gone.message
     assert tables(settings) == {}
     emptied = gone.summary["rollback"]["tables"]
@@ -72,26 +66,24 @@ def test_migrate_again_verify_and_roll_back(service: MigrationService, settings:
 
     back = service.rollback(again.summary["backup"]["backup_id"])
     assert back.success, back.message
-    assert tables(settings) == published
+    assert tables(settings) == before
     assert service.validate_migration()
 
 
-def test_a_change_moves_only_what_changed(service: MigrationService, settings: Settings, document: Document) -> None:
+def test_a_change_moves_only_what_changed(published: Settings, document: Document) -> None:
     """One row more, one different and one gone is what the second run does, and what verify then proves."""
-    assert service.migrate_all_data(document).success
     document["classNotes"][0]["content"] = "Something else"
     removed = document["scheduleExceptions"].pop()
     document["meetings"].append({**document["meetings"][0], "id": "a new one"})
-    result = service.migrate_all_data(document)
+    result = MigrationService(published).migrate_all_data(document)
     assert result.success, result.message
     assert changes(result) == (1, 1, 1)
-    assert all(row[0] != removed["id"] for row in tables(settings)["schedule_exceptions"])
+    assert all(row[0] != removed["id"] for row in tables(published)["schedule_exceptions"])
 
 
-def test_verify_names_the_keys_that_differ(service: MigrationService, settings: Settings) -> None:
+def test_verify_names_the_keys_that_differ(published: Settings) -> None:
     """Rows changed, removed and added by hand are each named by their key, and no value is."""
-    assert service.migrate_all_data().success
-    with postgres.connect(settings.url, name="test") as connection:
+    with postgres.connect(published.url, name="test") as connection:
         connection.execute("UPDATE public.students SET phone = 'secret' WHERE id = '2'")
         connection.execute("DELETE FROM public.class_notes WHERE id = '3'")
         connection.execute(
@@ -99,7 +91,7 @@ def test_verify_names_the_keys_that_differ(service: MigrationService, settings: 
             " participants, participant_type, location, meeting_type, status, created_date, notes"
             " FROM public.meetings WHERE id = '1'"
         )
-    result = service.verify()
+    result = MigrationService(published).verify()
     assert isinstance(result.error, VerifyFailed)
     found = result.summary["verify"]["tables"]
     assert found["students"]["keys"] == ["2 (different)"]
@@ -147,26 +139,14 @@ def test_what_is_not_the_declared_shape_is_refused(service: MigrationService, tm
     assert result.report.is_file()
 
 
-@pytest.fixture(scope="module")
-def published(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MigrationService]:
-    """A live database that holds the sample minus one row, for several tests: each must leave it as it was."""
-    with new_database(server) as url:
-        service = MigrationService(
-            settings_module.load(project=new_project(tmp_path_factory.mktemp("shared")), database_url=url)
-        )
-        document = sample()
-        document["classNotes"].pop()
-        assert service.migrate_all_data(document).success
-        yield service
-
-
 @pytest.mark.parametrize("step", [step.name for step in plan.MIGRATE])
 def test_a_failure_at_any_step_leaves_live_as_it_was(
-    step: str, published: MigrationService, monkeypatch: pytest.MonkeyPatch
+    step: str, published: Settings, document: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever fails, and be it after publishing, live holds what it held before the run."""
-    settings = published.settings
+    settings = published
     before = tables(settings)
+    document["classNotes"].pop()
     execute = plan.execute
 
     def failing(what: plan.Step, run: Run, **parameters: str) -> StepResult:
@@ -176,7 +156,7 @@ def test_a_failure_at_any_step_leaves_live_as_it_was(
         return result
 
     monkeypatch.setattr(plan, "execute", failing)
-    result = published.migrate_all_data()
+    result = MigrationService(settings).migrate_all_data(document)
     assert not result.success
     assert f"injected after {step}" in result.message
     record = Run(result.run_id, settings).read("record.json")
@@ -230,9 +210,9 @@ def test_a_server_that_is_gone_when_asked_leaves_the_outcome_unknown(
     assert result.report.is_file()
 
 
-def test_a_damaged_or_misnamed_backup_is_refused(service: MigrationService, settings: Settings) -> None:
+def test_a_damaged_or_misnamed_backup_is_refused(published: Settings) -> None:
     """One changed byte, a name with a path in it, or a name that is not there: refused, and live untouched."""
-    assert service.migrate_all_data().success
+    settings, service = published, MigrationService(published)
     before = tables(settings)
     backup = service.backup()
     file = settings.backups_dir / f"{backup}.json"

@@ -31,6 +31,7 @@ from mock2pg.settings import REPOSITORY
 from mock2pg.tools import documents, postgres, staging
 from mock2pg.tools.server import Server
 from tests.fix_postgres import new_database
+from tests.fix_project import give_fonts
 
 TYPES = {
     "words": "text", "whole": "integer", "number": "double precision", "flag": "boolean", "day": "date",
@@ -631,7 +632,7 @@ def arrived(connection: postgres.Connection, table: SourceTable) -> list[dict[st
 @pytest.fixture(scope="module")
 def target(server: Server) -> Iterator[str]:
     """One database for all documents, so that each one but the first is merged into another's rows."""
-    with new_database(server) as url:
+    with new_database(server, "exact_values") as url:
         yield url
 
 
@@ -710,6 +711,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("dbt_project.yml", "profiles.yml", "selectors.yml"):
         shutil.copy(real / name, dbt)
     (folder / "notebooks").symlink_to(REPOSITORY / "notebooks", target_is_directory=True)
+    give_fonts(folder / ".cache")
     staging_models, core = dbt / "models" / "staging", dbt / "models" / "core"
     for each in (staging_models, core, suites / "staged", suites / "built"):
         each.mkdir(parents=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from psycopg import conninfo, sql
 
-from mock2pg import MigrationService, target
+from mock2pg import MigrationResult, MigrationService, target
 from mock2pg.errors import Mock2pgError, PreflightFailed, UsageError
 from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
@@ -20,11 +20,11 @@ from tests.fix_project import Document
 
 
 @pytest.fixture
-def roles(settings: Settings) -> Iterator[tuple[str, str]]:
+def roles(published: Settings) -> Iterator[tuple[str, str]]:
     """Names of two roles that `init-roles` is to make; they are dropped afterwards."""
     names = f"migrator_{secrets.token_hex(4)}", f"an auditor {secrets.token_hex(4)}"
     yield names
-    with postgres.connect(settings.url, name="test") as connection:
+    with postgres.connect(published.url, name="test") as connection:
         for name in names:
             if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchone() is not None:
                 connection.execute(sql.SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(sql.Identifier(name)))
@@ -45,12 +45,11 @@ def psql(settings: Settings, script: str) -> None:
 
 
 def test_the_printed_roles_can_do_their_work_and_no_more(
-    settings: Settings, roles: tuple[str, str], document: Document
+    published: Settings, roles: tuple[str, str], document: Document
 ) -> None:
     """The migrator plans, migrates and backs up but makes and drops nothing; the auditor verifies and only reads."""
-    owner = MigrationService(settings)
-    assert owner.migrate_all_data(document).success
-    script = owner.init_roles(*roles)
+    settings = published
+    script = MigrationService(settings).init_roles(*roles)
     psql(settings, script)
     psql(settings, script)  # a second time changes nothing
     document["students"][0]["phone"] = "changed"
@@ -76,11 +75,10 @@ def test_the_printed_roles_can_do_their_work_and_no_more(
                     connection.execute(statement)  # type: ignore[arg-type]
 
 
-def test_a_plan_needs_no_right_to_write(settings: Settings, roles: tuple[str, str], document: Document) -> None:
+def test_a_plan_needs_no_right_to_write(published: Settings, roles: tuple[str, str], document: Document) -> None:
     """A role that reads live and writes the scratch schemas can plan; migrating it is told what it lacks."""
-    assert MigrationService(settings).migrate_all_data(document).success
     planner = roles[0]
-    with postgres.connect(settings.url, name="test") as connection:
+    with postgres.connect(published.url, name="test") as connection:
         connection.execute(
             sql.SQL(
                 "CREATE ROLE {0} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {0};"
@@ -89,7 +87,7 @@ def test_a_plan_needs_no_right_to_write(settings: Settings, roles: tuple[str, st
             ).format(sql.Identifier(planner))
         )
     document["students"][0]["phone"] = "changed"
-    service = MigrationService(as_role(settings, planner))
+    service = MigrationService(as_role(published, planner))
     planned = service.plan(document)
     assert planned.success, planned.message
     assert planned.summary["plan"]["tables"]["students"]["updated"] == 1
@@ -99,18 +97,18 @@ def test_a_plan_needs_no_right_to_write(settings: Settings, roles: tuple[str, st
     assert f'GRANT UPDATE ON TABLE "public"."students" TO "{planner}"' in grants
 
 
-def test_a_protected_database_takes_what_was_migrated_elsewhere(settings: Settings, document: Document) -> None:
+def test_a_protected_database_takes_what_was_migrated_elsewhere(
+    migrated: MigrationResult, published: Settings, document: Document
+) -> None:
     """The same input must have succeeded on another server; the owner says so in mock2pg.settings."""
-    service = MigrationService(settings)
-    first = service.migrate_all_data(document)
-    assert first.success
+    settings, service = published, MigrationService(published)
     with postgres.connect(settings.url, name="test") as connection:
         connection.execute("INSERT INTO mock2pg.settings VALUES ('protected', 'true')")
     assert service.status().protected
     refused = service.migrate_all_data(document)
     assert isinstance(refused.error, UsageError)
     assert "never migrated on another server" in refused.error.message
-    run = Run(first.run_id, settings)
+    run = Run(migrated.run_id, settings)
     record = run.read("record.json")
     assert record["database"]["system_identifier"].isdigit()
     run.write("record.json", {**record, "database": {**record["database"], "system_identifier": "1"}})

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mock2pg import MigrationService
-from mock2pg import settings as settings_module
 from mock2pg.errors import PreflightFailed, PublishFailed, UsageError
 from mock2pg.settings import Settings
 from mock2pg.target import confirm
 from mock2pg.tools import postgres
-from mock2pg.tools.server import Server
-from tests.fix_postgres import new_database
-from tests.fix_project import Document, new_project, sample
-
-
-@pytest.fixture(scope="module")
-def published(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A live database that holds the sample, for several tests: each must leave it as it was."""
-    with new_database(server) as url:
-        settings = settings_module.load(project=new_project(tmp_path_factory.mktemp("shared")), database_url=url)
-        assert MigrationService(settings).migrate_all_data(sample()).success
-        yield settings
+from tests.fix_project import Document, sample
 
 
 def fingerprint(settings: Settings) -> list[Any]:
@@ -76,10 +63,9 @@ def test_a_plan_for_an_empty_database_names_every_table(settings: Settings, docu
         assert postgres.catalogue.tables(connection, "public") == []
 
 
-def test_what_was_reviewed_is_published_or_nothing(settings: Settings, document: Document) -> None:
+def test_what_was_reviewed_is_published_or_nothing(published: Settings, document: Document) -> None:
     """Another input is refused at once; the same is published; a second time live is no longer what was reviewed."""
-    service = MigrationService(settings)
-    assert service.migrate_all_data(document).success
+    settings, service = published, MigrationService(published)
     planned = service.plan(changed(document))
     reviewed = planned.report.parent / "plan.json"
     before = fingerprint(settings)
@@ -127,10 +113,9 @@ def test_more_deletions_than_allowed_stop_the_run(published: Settings, document:
     assert fingerprint(published) == before
 
 
-def test_losses_that_are_meant_go_through(settings: Settings, document: Document) -> None:
+def test_losses_that_are_meant_go_through(published: Settings, document: Document) -> None:
     """A higher limit, an entity that is named, and a table of the application's own that is named."""
-    gone = document["homeworkSubmissions"][-1]["id"]
-    assert MigrationService(settings).migrate_all_data(document).success
+    settings, gone = published, document["homeworkSubmissions"][-1]["id"]
     with postgres.connect(settings.url, name="test") as connection:
         connection.execute(
             "CREATE TABLE public.pins (of text REFERENCES public.homework_submissions ON DELETE CASCADE)"

@@ -17,6 +17,7 @@ from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.settings import REPOSITORY
 from mock2pg.tools import postgres
 from mock2pg.tools.dbt_project import DbtProject, sources, target_tables
+from tests.fix_project import shared_cache
 
 REAL = REPOSITORY / "dbt_project"
 CANARY = "Canary7291"
@@ -199,7 +200,10 @@ def dbt(database: str, tmp_path: Path) -> DbtProject:
     names = {"HOST": "PGHOST", "PORT": "PGPORT", "USER": "PGUSER", "DBNAME": "PGDATABASE"}
     connected = {f"MOCK2PG_{name}": found[variable] for name, variable in names.items()}
     return DbtProject(
-        REAL, tmp_path / "target", connected | {"DBT_ENV_SECRET_MOCK2PG_PASSWORD": CANARY}, REPOSITORY / ".cache"
+        REAL,
+        tmp_path / "target",
+        connected | {"DBT_ENV_SECRET_MOCK2PG_PASSWORD": CANARY},
+        shared_cache(tmp_path.parent),
     )
 
 
@@ -291,7 +295,7 @@ def test_an_unreachable_database_is_a_failure_with_a_name(tmp_path: Path) -> Non
     """Nobody answers: dbt's own words are kept, the password is not."""
     connected = {"MOCK2PG_HOST": str(tmp_path), "MOCK2PG_PORT": "1", "MOCK2PG_USER": "u", "MOCK2PG_DBNAME": "d"}
     project = DbtProject(
-        REAL, tmp_path / "target", connected | {"DBT_ENV_SECRET_MOCK2PG_PASSWORD": CANARY}, REPOSITORY / ".cache"
+        REAL, tmp_path / "target", connected | {"DBT_ENV_SECRET_MOCK2PG_PASSWORD": CANARY}, tmp_path / "cache"
     )
     with pytest.raises((InternalError, LoadFailed)) as failed:
         project.build()

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def render(template: str, **names: Any) -> str:
     """A template of ours with these names; every text is escaped, and a name that is missing is an error."""
+    return _environment().get_template(template).render(**names)
+
+
+@cache
+def _environment() -> Environment:
+    """What reads and keeps the templates: to compile one costs more than to fill it."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -22,7 +32,7 @@ def render(template: str, **names: Any) -> str:
     environment.filters["number"] = "{:,}".format
     environment.filters["seconds"] = "{:,.2f} s".format
     environment.filters["moment"] = moment
-    return environment.get_template(template).render(**names)
+    return environment
 
 
 def moment(timestamp: str | None) -> str:

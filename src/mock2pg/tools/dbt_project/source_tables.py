@@ -13,6 +13,7 @@ from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.encoding import KINDS
 from mock2pg.errors import InternalError
 
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast; a PyYAML may be built without it
 _PATH = re.compile(r"((?!\[\]).)+(\[\]\.((?!\[\]).)+\[\])?")
 
 
@@ -20,7 +21,7 @@ def sources(project: Path) -> tuple[SourceTable, ...]:
     """The source tables of `_sources.yml`, in its order. Raises InternalError naming what is wrong in it."""
     file = project / "models" / "staging" / "_sources.yml"
     try:
-        declared = yaml.safe_load(file.read_text(encoding="utf-8"))["sources"]
+        declared = yaml.load(file.read_text(encoding="utf-8"), _Loader)["sources"]  # noqa: S506  both are safe
         tables = [table for source in declared for table in source["tables"]]
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise InternalError(f"{file.name} cannot be read: {type(error).__name__}: {error}") from error

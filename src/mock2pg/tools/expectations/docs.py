@@ -24,6 +24,7 @@ from jinja2 import Environment, PackageLoader
 from mock2pg.errors import InternalError
 from mock2pg.tools.expectations.verdicts import BROKEN, FAILED, PASSED, SKIPPED, WARNED, Verdict
 
+_ENVIRONMENT = Environment(loader=PackageLoader(__package__), autoescape=True, trim_blocks=True)
 _ORDER = (BROKEN, FAILED, WARNED, SKIPPED)  # what a reader looks for first
 
 
@@ -141,8 +142,7 @@ class View:
     """One of our templates."""
 
     def __init__(self, template: str, title: str) -> None:
-        environment = Environment(loader=PackageLoader(__package__), autoescape=True, trim_blocks=True)
-        self._template = environment.get_template(template)
+        self._template = _ENVIRONMENT.get_template(template)
         self._title = title
 
     def render(self, page: Mapping[str, Any], **options: Any) -> str:

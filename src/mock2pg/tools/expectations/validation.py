@@ -10,6 +10,7 @@ from typing import Any
 
 import great_expectations as gx
 import sqlalchemy as sa
+from great_expectations.data_context import EphemeralDataContext, set_context
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 
 from mock2pg.errors import InternalError
@@ -40,7 +41,8 @@ def validate(
     loaded = load_suites(suites)
     engine = open_engine(url, schema)
     try:
-        context = _context()
+        context = _Context()
+        set_context(context)
         verdicts = {}
         with _source(context, engine) as source:
             for table, suite in loaded.items():
@@ -59,15 +61,19 @@ def validate(
     return _validation(list(itertools.chain(*verdicts.values())))
 
 
-def _context() -> Any:
+class _Context(EphemeralDataContext):  # type: ignore[misc]
     """A context without files, whose stores are in memory."""
-    return gx.get_context(
-        mode="ephemeral",
-        project_config=DataContextConfig(
-            store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
-            progress_bars={"globally": False},
-        ),
-    )
+
+    def __init__(self) -> None:
+        super().__init__(
+            DataContextConfig(
+                store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+                progress_bars={"globally": False},
+            )
+        )
+
+    def _save_project_config(self) -> None:
+        """Nothing: the whole of it would be written as YAML twice for each table, into memory, and read by nobody."""
 
 
 @contextmanager
