@@ -61,7 +61,7 @@ def test_migrate_again_verify_and_roll_back(migrated: MigrationResult, published
     assert tables(settings) == {}
     emptied = gone.summary["rollback"]["tables"]
     assert sum(table["deleted"] for table in emptied.values()) == expected + 1
-    assert "Nothing had to change" not in gone.report.read_text()
+    assert "Nothing to change" not in gone.report.read_text()
     assert isinstance(service.verify().error, NothingPublished)
 
     back = service.rollback(again.summary["backup"]["backup_id"])

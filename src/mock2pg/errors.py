@@ -132,7 +132,7 @@ class LoadFailed(Mock2pgError):
 
 class PreflightFailed(Mock2pgError):
     code = 15
-    hint = "Each line says what to do. The live tables were not touched."
+    hint = "Do what is said of each, or allow it by name. The live tables were not touched."
 
 
 class PublishFailed(Mock2pgError):

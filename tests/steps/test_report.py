@@ -371,7 +371,7 @@ def test_a_second_run_of_the_same_input_says_that_nothing_changed(build: Build, 
     same = {"before": 5, "after": 5, "inserted": 0, "updated": 0, "deleted": 0, "unchanged": 5, "created": False}
     publish = StepResult("publish", started_at="5", data={"tables": {"parents": same}})
     text = Page(build("migrate", "succeeded", "stage", "load", publish)).text
-    assert "Nothing had to change: live held exactly these rows already." in text
+    assert "Nothing to change, proven by hash: live held these rows already." in text
     assert "0 rows changed in live" in text
 
 
