@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +22,16 @@ _BLOCK = 1 << 16
 _FIRST = b'{"format": '
 _ROWS = b'"data": {\n'
 _OPEN, _CLOSE = b": [\n", b"]"  # how a table's first line ends, and how the line after its rows begins
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table as the document lists it; `start` is its first line."""
+
+    name: str
+    start: bytes
+    rows: int
+    sha256: str
 
 
 def start_of(table: str) -> bytes:
@@ -80,12 +91,12 @@ def header_in(lines: Sequence[bytes]) -> dict[str, Any]:
     return header
 
 
-def tables_in(rest: Sequence[bytes]) -> dict[bytes, tuple[str, int, str]] | None:
-    """First line -> name, rows and SHA-256 of each table, from what follows the last one; None when it is not that."""
+def tables_in(rest: Sequence[bytes]) -> list[Table] | None:
+    """The tables as what follows the last one lists them; None when it is not that."""
     try:
         closed, line = rest
         found: Mapping[str, Any] = json.loads(line.removeprefix(b'"tables": ').removesuffix(b",\n"))
-        listed = {start_of(name): (name, int(table["rows"]), str(table["sha256"])) for name, table in found.items()}
+        listed = [Table(name, start_of(name), table["rows"], table["sha256"]) for name, table in found.items()]
     except (ValueError, AttributeError, KeyError, TypeError):
         return None
     return listed if closed == b"},\n" else None

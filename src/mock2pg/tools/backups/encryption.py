@@ -32,7 +32,7 @@ def recipients(setting: str) -> list[Any]:
     except pyrage.RecipientError:
         raise UsageError(
             "MIGRATION_BACKUP_RECIPIENT is not an age recipient",
-            hint="age-keygen prints one as the public key: age1 and 58 more characters. The live tables were not touched.",
+            hint="age-keygen prints it as the public key. The live tables were not touched.",
         ) from None
 
 
@@ -56,8 +56,10 @@ def identities(given: SecretStr | None) -> list[Any]:
     return found
 
 
-def new_identity() -> Any:
-    return pyrage.x25519.Identity.generate()
+def new_key() -> tuple[str, SecretStr]:
+    """A new pair: the public key, and the one that opens."""
+    identity = pyrage.x25519.Identity.generate()
+    return str(identity.to_public()), SecretStr(str(identity))
 
 
 class Encrypted:
@@ -79,8 +81,12 @@ class Encrypted:
         self._end()
         self._out.close()
 
-    def _end(self) -> None:
+    def abandon(self) -> None:
+        """Let go of thread and pipe, whatever was or was not written."""
         self._work.join(self._pipe)
+
+    def _end(self) -> None:
+        self.abandon()
         error = self._out.error or self._work.error
         if error:
             raise error

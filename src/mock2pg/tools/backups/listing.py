@@ -33,6 +33,10 @@ class Listed:
         """As the backup says it, not its file; empty when it cannot."""
         return str(self.header.get("timestamp", ""))
 
+    def as_dict(self) -> dict[str, Any]:
+        known = {key: self.header.get(key) for key in ("timestamp", "database", "schema")}
+        return {"id": self.id, **known, "bytes": self.bytes, "encrypted": self.encrypted}
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -46,6 +50,10 @@ class Verdict:
     rows: Mapping[str, int]
     refused: str = ""
     sealed: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        found = {"whole": not self.refused, "reason": self.refused or None}
+        return {**self.listed.as_dict(), **found, "tables": len(self.rows), "rows": sum(self.rows.values())}
 
 
 def listed(folder: Path, identity: SecretStr | None = None) -> list[Listed]:

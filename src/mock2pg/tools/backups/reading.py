@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from mock2pg.errors import BackupRefused
 from mock2pg.tools.backups import encryption, names
-from mock2pg.tools.backups.document import FORMAT, document, head_lines, header_in, start_of, tables, tables_in
+from mock2pg.tools.backups.document import FORMAT, Table, document, head_lines, header_in, start_of, tables, tables_in
 from mock2pg.tools.backups.encryption import NoKey
 from mock2pg.tools.backups.seals import Damaged
 
@@ -50,17 +50,19 @@ class Passes:
         """The lines after the one that opens the table; none when it is not there."""
         lines = self._ahead(start)
         if lines is None:  # it lies behind, or no pass has begun
-            self._pass = self._begin()
+            self._pass = _begun(self._file, self._keys)
             lines = self._ahead(start)
         return lines or iter(())
 
     def _ahead(self, start: bytes) -> Iterator[bytes] | None:
         return next((lines for line, lines in self._pass if line == start), None)
 
-    def _begin(self) -> Iterator[tuple[bytes, Iterator[bytes]]]:
-        with document(self._file, self._keys) as (text, _):
-            head_lines(text)
-            yield from tables(text, [])
+
+def _begun(file: Path, keys: Sequence[Any]) -> Iterator[tuple[bytes, Iterator[bytes]]]:
+    """A pass. What it opened is closed as soon as nobody has it any more, so it must not refer to who has it."""
+    with document(file, keys) as (text, _):
+        head_lines(text)
+        yield from tables(text, [])
 
 
 def opened(folder: Path, backup_id: str, identity: SecretStr | None = None) -> Backup:
@@ -81,7 +83,7 @@ def opened(folder: Path, backup_id: str, identity: SecretStr | None = None) -> B
 
 def examined(file: Path, keys: Sequence[Any]) -> Backup:
     """The same for a file. Raises Damaged or NoKey."""
-    found: dict[bytes, tuple[int, str]] = {}
+    found: list[tuple[bytes, int, str]] = []
     rest: list[bytes] = []
     with document(file, keys) as (text, unsealed):
         try:
@@ -91,7 +93,7 @@ def examined(file: Path, keys: Sequence[Any]) -> Backup:
             while text.read(_BLOCK):  # the checksum is compared at the end
                 pass
         except Damaged as fault:
-            raise Damaged(f"{fault}{_named(_wrong(found, rest))}") from None
+            raise Damaged(f"{fault}{_named(_wrong(found, tables_in(rest) or []))}") from None
         sha256 = unsealed.sha256
     header, listed = header_in(head), tables_in(rest)
     if header.get("format") != FORMAT:
@@ -99,10 +101,9 @@ def examined(file: Path, keys: Sequence[Any]) -> Backup:
     backup_id, timestamp = names.id_in(file), str(header.get("timestamp"))
     if names.id_of(timestamp) != backup_id:
         raise Damaged(f"was renamed: it is the backup of {timestamp}")
-    wrong = _wrong(found, rest)
-    if listed is None or wrong:
-        raise Damaged(f"is damaged: its tables are not those that it lists{_named(wrong)}")
-    counts, digests = {name: rows for name, rows, _ in listed.values()}, {n: digest for n, _, digest in listed.values()}
+    if listed is None or found != [(table.start, table.rows, table.sha256) for table in listed]:
+        raise Damaged(f"is damaged: its tables are not those that it lists{_named(_wrong(found, listed or []))}")
+    counts, digests = {table.name: table.rows for table in listed}, {table.name: table.sha256 for table in listed}
     return Backup(backup_id, file, header, counts, sha256, file.stat().st_size, digests, Passes(file, keys))
 
 
@@ -132,20 +133,19 @@ def rows(backup: Backup, table: str) -> Iterator[bytes]:
         raise BackupRefused(f"{backup.file.name} was changed after it was opened{_named([table])}")
 
 
-def _digest_tables(text: Any, found: dict[bytes, tuple[int, str]], rest: list[bytes]) -> None:
+def _digest_tables(text: Any, found: list[tuple[bytes, int, str]], rest: list[bytes]) -> None:
     for start, lines in tables(text, rest):
         digest, count = hashlib.sha256(start), 0
         for line in lines:
             digest.update(line)
             count += 1
-        found[start] = count, digest.hexdigest()
+        found.append((start, count, digest.hexdigest()))
 
 
-def _wrong(found: Mapping[bytes, tuple[int, str]], rest: Sequence[bytes]) -> list[str]:
-    """The listed tables that are not as they are listed, and the others that are there."""
-    listed = tables_in(rest) or {}
-    wrong = [name for start, (name, *listing) in listed.items() if found.get(start) != tuple(listing)]
-    return wrong + (["one that is not listed"] if listed and found.keys() - listed.keys() else [])
+def _wrong(found: Sequence[tuple[bytes, int, str]], listed: Sequence[Table]) -> list[str]:
+    """The listed tables that are not there as they are listed, and whether others are there."""
+    wrong = [table.name for table in listed if (table.start, table.rows, table.sha256) not in found]
+    return wrong + (["one that is not listed"] if len(found) > len(listed) > 0 else [])
 
 
 def _named(wrong: Sequence[str]) -> str:

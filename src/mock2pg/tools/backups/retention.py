@@ -24,11 +24,15 @@ class Rule:
 
 @dataclass(frozen=True)
 class Fate:
-    """What is to become of one backup, and why."""
+    """What is to become of one backup, and why.
+
+    unjudged  it stays because no key at hand opens it
+    """
 
     listed: Listed
     goes: bool
     reason: str
+    unjudged: bool = False
 
 
 def fates(
@@ -45,7 +49,7 @@ def fates(
         if entry.id in needed:
             found.append(Fate(entry, False, "live can go back to it"))
         elif verdict.sealed:
-            found.append(Fate(entry, False, "encrypted: without its key nobody can say whether it is whole"))
+            found.append(Fate(entry, False, "encrypted: without its key nobody can say whether it is whole", True))
         elif verdict.refused:
             found.append(Fate(entry, rule.damaged, verdict.refused))
         elif where != (database, schema):

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -34,6 +34,7 @@ class Writer:
         self._header: Mapping[str, Any] = {}
         self._counts, self._digests = dict[str, int](), dict[str, str]()
         self._keys: list[Any] = []
+        self._open = ExitStack()
         self._file: BinaryIO
         self._out: Sealed
 
@@ -47,11 +48,15 @@ class Writer:
             self._file = open(os.open(self._aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
         except OSError as error:
             raise BackupFailed(f"cannot write into {folder}: {error.strerror}") from error
+        self._open.callback(self._aside.unlink, missing_ok=True)
+        self._open.callback(_close, self._file)
         sink: Sink = _Flushed(self._file)
         if self._recipients:
             # a key of this process's own, which is never written down: it can read again what it wrote
-            self._keys = [encryption.new_identity()]
-            sink = encryption.Encrypted(sink, [*self._recipients, self._keys[0].to_public()])
+            public, identity = encryption.new_key()
+            self._keys = encryption.identities(identity)
+            sink = encrypted = encryption.Encrypted(sink, [*self._recipients, *encryption.recipients(public)])
+            self._open.callback(encrypted.abandon)
         if self._compression != "none":
             sink = Packed(sink, self._compression)
         self._out = Sealed(sink, "none")
@@ -60,12 +65,7 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._file.closed:
-            with suppress(OSError):  # no room: what could not be written is tried once more
-                self._out.close()
-            with suppress(OSError):
-                self._file.close()
-        self._aside.unlink(missing_ok=True)
+        self._open.close()
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Everything that stands before the rows."""
@@ -130,6 +130,11 @@ class _Flushed:
 
     def close(self) -> None:
         self._file.flush()
+
+
+def _close(file: BinaryIO) -> None:
+    with suppress(OSError):  # no room: what could not be written is tried once more
+        file.close()
 
 
 def _settle(folder: Path) -> None:

@@ -78,3 +78,15 @@ def newest(connection: Connection, schema: str) -> Published | None:
         [schema],
     ).fetchone()
     return Published(*row) if row else None
+
+
+def backups_needed(connection: Connection, schema: str) -> set[str]:
+    """The ids of the backups that live can go back to: of the newest row, and of the run whose rows are live."""
+    published = newest(connection, schema)
+    if published is None:
+        return set()
+    rows = connection.execute(
+        "SELECT backup_id FROM mock2pg.runs WHERE target_schema = %s AND command = 'migrate' AND run_id = %s",
+        [schema, published.published_run],
+    ).fetchall()
+    return {backup_id for (backup_id,) in [*rows, (published.backup_id,)] if backup_id}
