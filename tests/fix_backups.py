@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +48,14 @@ def write(
 
 def read(backup: Backup, table: str) -> list[Any]:
     return [json.loads(text.rstrip(b",\n")) for text in backups.rows(backup, table)]
+
+
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """A disk on which no file of this process can be larger."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -235,7 +235,7 @@ def test_a_damaged_or_misnamed_backup_is_refused(service: MigrationService, sett
     assert service.migrate_all_data().success
     before = tables(settings)
     backup = service.backup()
-    file = settings.backups_dir / f"{backup}.json"
+    file = settings.backups_dir / f"{backup}.json.zst"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import resource
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from mock2pg.errors import BackupFailed, BackupRefused, UsageError
 from mock2pg.settings import REPOSITORY
 from mock2pg.tools import backups
 from mock2pg.tools.backups import Backup, Writer
-from tests.fix_backups import MOMENT, line, read, write
+from tests.fix_backups import MOMENT, line, read, room, write
 
 PUBLIC, IDENTITY = backups.new_key()
 FORMS = {
@@ -42,17 +40,6 @@ Form = dict[str, str]
 @pytest.fixture(params=FORMS, ids=lambda ending: ending)
 def form(request: pytest.FixtureRequest) -> Form:
     return FORMS[request.param]
-
-
-@contextmanager
-def room(size: int) -> Iterator[None]:
-    """A disk on which no file of this process can be larger."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def document(file: Path) -> bytes:

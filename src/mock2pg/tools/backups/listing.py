@@ -77,7 +77,7 @@ def judged(folder: Path, identity: SecretStr | None = None, backup_id: str | Non
         try:
             verdicts.append(Verdict(entry, reading.examined(entry.file, keys).tables))
         except (Damaged, NoKey) as fault:
-            verdicts.append(Verdict(entry, {}, str(fault), isinstance(fault, NoKey)))
+            verdicts.append(Verdict(entry, {}, f"it {fault}", isinstance(fault, NoKey)))
     return verdicts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from mock2pg.errors import counted
 from mock2pg.tools.backups.listing import Listed, Verdict
 
 
@@ -68,4 +69,4 @@ def _of_whole(entry: Listed, newer: int, rule: Rule) -> Fate:
         return Fate(entry, False, f"one of the newest {rule.last} that can be restored")
     if rule.since and entry.timestamp >= rule.since:
         return Fate(entry, False, f"taken since {rule.since}")
-    return Fate(entry, True, f"{newer} newer ones can be restored")
+    return Fate(entry, True, f"{counted(newer, 'newer backup')} can be restored")
