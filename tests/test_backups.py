@@ -65,7 +65,7 @@ def test_verify_says_of_each_backup_whether_it_is_whole(run: Any, three: list[st
     assert [line.split()[0] for line in lines] == three
     assert [line.partition(" bytes  ")[2] for line in lines] == [
         "whole: 3 rows of 2 tables",
-        "refused: is cut short: it does not end with its checksum",
+        "refused: it is cut short: it does not end with its checksum",
         "whole: 3 rows of 2 tables",
     ]
     assert run("verify", three[0]).exit_code == 0
@@ -78,13 +78,8 @@ def test_verify_tells_a_program_the_same(run: Any, three: list[str]) -> None:
     done = run("verify", "--json")
     assert done.exit_code == 12
     first, second, _ = json.loads(done.stdout)
-    assert (first["id"], first["whole"], first["reason"], first["tables"], first["rows"]) == (
-        three[0],
-        True,
-        None,
-        2,
-        3,
-    )
+    expected = {"id": three[0], "whole": True, "reason": None, "tables": 2, "rows": 3, "encrypted": False}
+    assert first.items() >= expected.items()
     assert (second["whole"], second["rows"]) == (False, 0)
     assert "cut short" in second["reason"]
 
@@ -100,8 +95,8 @@ def test_prune_says_what_it_would_do_and_does_it_when_told(run: Any, settings: S
     assert done.exit_code == 0, done.output
     assert [line.partition(" bytes  ")[2] for line in done.output.splitlines()] == [
         "stays: the newest that can be restored",
-        "stays: is cut short: it does not end with its checksum",
-        "would go: 1 newer ones can be restored",
+        "stays: it is cut short: it does not end with its checksum",
+        "would go: 1 newer backup can be restored",
     ]
     assert len(list(settings.backups_dir.iterdir())) == 3
     assert "removed: " in run("prune", "--keep-last", "1", "--yes").output
@@ -131,7 +126,6 @@ def test_an_encrypted_migration_goes_back_without_any_key(
 ) -> None:
     """The machine that migrates need not hold a key: a run can open its own backup, while it lasts."""
     connection.execute("CREATE TABLE public.other (id int PRIMARY KEY); INSERT INTO public.other VALUES (1)")
-    before = dumped(settings.url)
     execute = plan.execute
 
     def failing(what: plan.Step, run: Run, **parameters: str) -> StepResult:
@@ -143,7 +137,8 @@ def test_an_encrypted_migration_goes_back_without_any_key(
     service = MigrationService(settings.model_copy(update={"backup_recipient": PUBLIC}))
     result = service.migrate_all_data()
     assert Run(result.run_id, settings).read("record.json")["status"] == "rolled_back"
-    assert dumped(settings.url).partition("CREATE TABLE mock2pg.runs")[0] in before or "public.other" in before
+    assert postgres.catalogue.tables(connection, "public") == ["other"]
+    assert connection.execute("SELECT id FROM public.other").fetchall() == [(1,)]
     with pytest.raises(BackupRefused, match="no key is given"):
         service.rollback(result.summary["backup"]["backup_id"])
     assert in_files(settings.project, "AGE-SECRET-KEY") == []
@@ -151,9 +146,7 @@ def test_an_encrypted_migration_goes_back_without_any_key(
 
 def test_a_key_opens_it_and_appears_nowhere(settings: Settings, connection: postgres.Connection) -> None:
     """Backup to a recipient, rollback with the identity: the data is in no file in clear, the key in none at all."""
-    connection.execute(
-        "CREATE TABLE public.t (id int PRIMARY KEY, text text); INSERT INTO public.t VALUES (1, 'CANARY')"
-    )
+    connection.execute("CREATE TABLE public.t AS SELECT 'CANARY' AS text")
     key = IDENTITY.get_secret_value()
     taken = mock2pg(settings, "backup", "--json", MIGRATION_BACKUP_RECIPIENT=PUBLIC)
     assert taken.returncode == 0, taken.stderr
