@@ -72,8 +72,12 @@ def test_every_form_holds_the_same_document(ending: str, tmp_path: Path) -> None
 def test_who_wrote_a_backup_can_read_it_again_at_once(form: Form, tmp_path: Path) -> None:
     """Without any key but that of the process, which is gone with it: so that the backup can be rehearsed."""
     backup = write(tmp_path, ROWS, **form)
+    assert backups.reread(backup) == backup
     assert {name: read(backup, name) for name in ROWS} == ROWS
     assert backup.header["timestamp"] == MOMENT
+    backup.file.write_bytes(backup.file.read_bytes()[:-1])
+    with pytest.raises(BackupRefused):
+        backups.reread(backup)
 
 
 def refusal(backup: Backup, identity: SecretStr | None = IDENTITY) -> BackupRefused:

@@ -43,14 +43,14 @@ class Passes:
     """A backup's tables, in passes through its file: one is enough for who takes them in the order of the file."""
 
     def __init__(self, file: Path, keys: Sequence[Any]) -> None:
-        self._file, self._keys = file, keys
+        self._file, self.keys = file, keys
         self._pass: Iterator[tuple[bytes, Iterator[bytes]]] = iter(())
 
     def table(self, start: bytes) -> Iterator[bytes]:
         """The lines after the one that opens the table; none when it is not there."""
         lines = self._ahead(start)
         if lines is None:  # it lies behind, or no pass has begun
-            self._pass = _begun(self._file, self._keys)
+            self._pass = _begun(self._file, self.keys)
             lines = self._ahead(start)
         return lines or iter(())
 
@@ -70,8 +70,15 @@ def opened(folder: Path, backup_id: str, identity: SecretStr | None = None) -> B
 
     identity  the age key that opens it when it is encrypted, or the path of a file of such keys
     """
-    file = names.file_of(folder, backup_id)
-    keys = encryption.identities(identity)
+    return _whole(names.file_of(folder, backup_id), encryption.identities(identity))
+
+
+def reread(backup: Backup) -> Backup:
+    """The same backup, read through again with the keys that it was written or opened with. Raises BackupRefused."""
+    return _whole(backup.file, backup.passes.keys)
+
+
+def _whole(file: Path, keys: Sequence[Any]) -> Backup:
     try:
         return examined(file, keys)
     except NoKey as fault:
