@@ -38,6 +38,7 @@ OUTSIDE = {
     "papermill": {"tools/notebooks"},
     "psycopg": {"tools/postgres", "tools/expectations", "scenarios"},  # rules run on a connection; a scenario obstructs
     "pydantic_settings": {"settings"},
+    "pyrage": {"tools/backups"},
     "sqlalchemy": {"tools/expectations"},
 }
 

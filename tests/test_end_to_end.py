@@ -215,7 +215,7 @@ def test_a_damaged_or_misnamed_backup_is_refused(published: Settings) -> None:
     settings, service = published, MigrationService(published)
     before = tables(settings)
     backup = service.backup()
-    file = settings.backups_dir / f"{backup}.json"
+    file = settings.backups_dir / f"{backup}.json.zst"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)

@@ -78,8 +78,8 @@ def test_the_readme_from_first_to_last(make: Make, tmp_path: Path) -> None:
     assert "0 inserted, 0 updated, 0 deleted" in again.stdout
 
     assert make("verify").returncode == 0
-    backups = sorted((tmp_path / "a new folder" / "backups").glob("backup-*.json"))
-    back = make("rollback", f"ID={backups[0].stem}")
+    backups = sorted((tmp_path / "a new folder" / "backups").glob("backup-*.json.zst"))
+    back = make("rollback", f"ID={backups[0].name.removesuffix('.json.zst')}")
     assert back.returncode == 0, back.stderr
     listed = make("psql", "ARGS=-c '\\dt public.*'")
     assert listed.returncode == 0, listed.stderr

@@ -34,6 +34,10 @@ VARIABLES = {
     "MIGRATION_MODE": ("mode", "upsert"),
     "MIGRATION_ALTER": ("alter", True),
     "MIGRATION_UNKNOWN_FIELDS": ("unknown_fields", "warn"),
+    "MIGRATION_BACKUP_COMPRESSION": ("backup_compression", "gzip"),
+    "MIGRATION_BACKUP_RECIPIENT": ("backup_recipient", "age1" + "q" * 58 + ", age1" + "p" * 58),
+    "MIGRATION_BACKUP_IDENTITY": ("backup_identity", CANARY),
+    "MIGRATION_BACKUP_KEEP": ("backup_keep", 3),
     "GITHUB_WORKSPACE": ("github_workspace", Path("/srv/work")),
 }
 
@@ -94,6 +98,10 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, t
         ("MIGRATION_LOCK_TIMEOUT", f"2s; DROP TABLE {CANARY}"),
         ("MIGRATION_LOCK_TIMEOUT", "soon"),
         ("MIGRATION_SCHEMA", "mock2pg_next"),
+        ("MIGRATION_BACKUP_COMPRESSION", CANARY),
+        ("MIGRATION_BACKUP_RECIPIENT", f"AGE-SECRET-KEY-1{CANARY}"),
+        ("MIGRATION_BACKUP_RECIPIENT", "age1" + "q" * 58 + " age1" + "q" * 58),
+        ("MIGRATION_BACKUP_KEEP", "0"),
         ("MIGRATION_SCHEMA", "mock2pg"),
         ("MIGRATION_SCHEMA", "pg_catalog"),
         ("MIGRATION_SCHEMA", "information_schema"),
@@ -139,8 +147,8 @@ def test_another_process_gets_the_same_settings(tmp_path: Path, monkeypatch: pyt
 
 def test_a_credential_is_not_shown(tmp_path: Path) -> None:
     """Printing the settings prints no password."""
-    settings = load(project=tmp_path, database_url=f"postgresql://u:{CANARY}@h/db")
-    assert CANARY not in f"{settings!r} {settings} {settings.model_dump()}"
+    settings = load(project=tmp_path, database_url=f"postgresql://u:{CANARY}@h/db", backup_identity=CANARY)
+    assert CANARY not in f"{settings!r} {settings} {settings.model_dump()} {settings.identity}"
     assert CANARY in settings.url
 
 
@@ -161,6 +169,19 @@ def test_paths_belong_to_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert settings.postgres_dir == Path("/srv/pg")
     for folder in (settings.backups_dir, settings.runs_dir, settings.dbt_dir, settings.suites_dir, settings.log_file):
         assert folder.is_relative_to(tmp_path / "project")
+
+
+def test_the_key_of_backups_is_itself_or_a_file(tmp_path: Path) -> None:
+    """A file's path starts at the project's folder, as other paths do; a key is taken as it stands."""
+
+    def identity(given: str | None) -> str | None:
+        found = load(project=tmp_path, backup_identity=given).identity
+        return found and found.get_secret_value()
+
+    assert identity(None) is None
+    assert identity("AGE-SECRET-KEY-1A") == "AGE-SECRET-KEY-1A"
+    assert identity("keys/key.txt") == str(tmp_path / "keys" / "key.txt")
+    assert identity("/srv/key.txt") == "/srv/key.txt"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import log, narration, plan, scenarios, target, tidy
+from mock2pg import log, narration, plan, retention, scenarios, target, tidy
 from mock2pg import settings as settings_module
 from mock2pg.errors import DatabaseError, InternalError, Mock2pgError, ValidationError, traced
 from mock2pg.log import timestamp
@@ -87,10 +87,14 @@ class MigrationService:
         return self._run("backup", lambda run, record: self._reach(run, record, plan.BACKUP, alone=True))
 
     def backups(self) -> list[dict[str, Any]]:
-        """Every backup, newest first: id, timestamp, database, schema, bytes."""
+        """Every backup, newest first: id, timestamp, database, schema, bytes, encrypted."""
+        return [entry.as_dict() for entry in backups.listed(self._settings.backups_dir, self._settings.identity)]
+
+    def verify_backups(self, backup_id: str | None = None) -> list[dict[str, Any]]:
+        """Read each backup through, or the one of that id: as `backups`, with whole, reason, tables and rows."""
         return [
-            {"id": name, **{key: header.get(key) for key in ("timestamp", "database", "schema")}, "bytes": size}
-            for name, header, size in backups.listed(self._settings.backups_dir)
+            verdict.as_dict()
+            for verdict in backups.judged(self._settings.backups_dir, self._settings.identity, backup_id)
         ]
 
     def status(self) -> Status:
@@ -119,9 +123,22 @@ class MigrationService:
         database = target.database(self._settings)
         return postgres.roles.statements(database, self._settings.target_schema, migrator, auditor)
 
+    def prune_backups(
+        self, keep_last: int | None = None, keep_days: float | None = None, yes: bool = False, *, damaged: bool = False
+    ) -> list[dict[str, Any]]:
+        """Say of each backup whether it goes, and why: id, timestamp, bytes, goes, reason. With `yes` it is removed.
+
+        keep_last  so many of the newest stay; the setting `backup_keep` when neither this nor `keep_days` is given
+        keep_days  those of so many days stay
+        damaged    those that are not whole go
+        """
+        last = self._settings.backup_keep if keep_last is keep_days is None else keep_last
+        return retention.prune(self._settings, self.url(), retention.Keep(last, keep_days, damaged), remove=yes)
+
     def rollback(self, backup_id: str) -> MigrationResult:
         """Bring definitions, rows and sequences back to what the backup says."""
-        backups.opened(self._settings.backups_dir, backup_id)  # refused before a run begins or a server starts
+        # refused before a run begins or a server starts
+        backups.opened(self._settings.backups_dir, backup_id, self._settings.identity)
         return self._run(
             "rollback",
             lambda run, record: self._reach(run, record, plan.ROLLBACK, alone=True, backup_id=backup_id),

@@ -15,6 +15,7 @@ from mock2pg.errors import UsageError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+_RECIPIENTS = r"^(\s*age1[0-9a-z]{58}\s*(,|$))*$"
 _SHARE = r"^\d+$|^\d+(\.\d+)?%$"  # a number of rows, or a share of them
 
 
@@ -103,6 +104,17 @@ class Settings(BaseSettings):
         5, ge=1, description="How often publishing is tried when a lock, a deadlock or a lost connection stops it."
     )
 
+    backup_compression: Literal["none", "gzip", "zstd"] = Field("zstd", description="How backups are packed.")
+    backup_recipient: str = Field(
+        "", pattern=_RECIPIENTS, description="The age public keys, by comma, that backups are encrypted to."
+    )
+    backup_identity: SecretStr | None = Field(
+        None, description="The age key that opens encrypted backups, or the path of its file."
+    )
+    backup_keep: int | None = Field(
+        None, ge=1, description="How many backups stay when a run has succeeded. Unset: all of them."
+    )
+
     @field_validator("project")
     @classmethod
     def _absolute(cls, project: Path) -> Path:
@@ -152,6 +164,14 @@ class Settings(BaseSettings):
     @property
     def postgres_dir(self) -> Path:
         return self.project / self.postgres
+
+    @property
+    def identity(self) -> SecretStr | None:
+        """`backup_identity`, as the key that it is or as the path of a file, taken from the project's folder."""
+        given = self.backup_identity
+        if given is None or given.get_secret_value().startswith("AGE-SECRET-KEY-"):
+            return given
+        return SecretStr(str(self.project / given.get_secret_value()))
 
     @property
     def url(self) -> str:

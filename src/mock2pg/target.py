@@ -7,13 +7,13 @@ from contextlib import contextmanager, suppress
 
 from pydantic import SecretStr
 
-from mock2pg import tidy
+from mock2pg import retention, tidy
 from mock2pg.errors import DatabaseError, Mock2pgError, UsageError
 from mock2pg.log import log
 from mock2pg.record import Record
 from mock2pg.runs import Run, all_runs
 from mock2pg.settings import Settings
-from mock2pg.tools import postgres
+from mock2pg.tools import backups, postgres
 from mock2pg.tools.server import Server
 
 EMBEDDED_DATABASE = "mock2pg"
@@ -49,7 +49,7 @@ def aim(run: Run, record: Record, *, alone: bool = True, ask: Ask | None = None)
     ask    is given a question when a database on another machine is to be changed, and answers with its name
     """
     where = url(run.settings)
-    settings = run.settings.model_copy(update={"database_url": SecretStr(where)})
+    settings = run.settings.model_copy(update={"database_url": SecretStr(where), **_key(run.settings, record)})
     with postgres.connect(where, name=f"run {run.id}") as connection:
         record.database = {**postgres.describe_database(connection), "schema": settings.target_schema}
         if record.command in ("migrate", "rollback"):
@@ -67,6 +67,16 @@ def aim(run: Run, record: Record, *, alone: bool = True, ask: Ask | None = None)
     with postgres.one_at_a_time(where, f"run {run.id}"):
         tidy.after_killed(run, where)
         yield aimed
+        if record.command != "plan":  # not reached when the run failed
+            retention.after_success(run.settings, where)
+
+
+def _key(settings: Settings, record: Record) -> dict[str, object]:
+    """A key of the run's own for its encrypted backup, in memory only: it can go back also where no other key is."""
+    if not settings.backup_recipient or record.command not in ("migrate", "backup"):
+        return {}
+    public, identity = backups.new_key()
+    return {"backup_recipient": f"{settings.backup_recipient},{public}", "backup_identity": identity}
 
 
 def confirm(settings: Settings, database: str, host: str, ask: Ask | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 import pytest
@@ -12,19 +11,35 @@ from mock2pg.errors import BackupFailed
 from mock2pg.runs import new_run
 from mock2pg.settings import Settings
 from mock2pg.tools import backups, postgres
+from tests.fix_backups import room
 
 
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
 def test_a_full_disk_stops_the_backup_and_leaves_no_half_file(
-    settings: Settings, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+    compression: str, settings: Settings, connection: postgres.Connection
 ) -> None:
     """The step ends with its name although a table is half read, and nothing is left in the folder."""
     connection.execute(
-        "CREATE TABLE public.wide AS SELECT n, repeat('x', 1000) AS t FROM generate_series(1, 5000) AS n"
+        "CREATE TABLE public.wide AS SELECT n, string_agg(md5(random()::text), '') AS t"
+        " FROM generate_series(1, 5000) AS n, generate_series(1, 10 + n % 2) GROUP BY n"
     )
-    monkeypatch.setattr(backups, "open", full_after(100_000), raising=False)
-    with pytest.raises(BackupFailed, match="No space left on device"):
-        plan.perform("backup", new_run(settings))
+    run = new_run(settings.model_copy(update={"backup_compression": compression}))
+    with room(500_000), pytest.raises(BackupFailed, match=r"cannot write .*: File too large"):
+        plan.perform("backup", run)
     assert list(settings.backups_dir.iterdir()) == []
+
+
+def test_the_file_has_the_form_that_the_settings_ask_for(settings: Settings, database: str) -> None:
+    """Packed with zstd unless told otherwise; encrypted when a recipient is given."""
+    public, identity = backups.new_key()
+    for given, ending in (
+        ({}, ".json.zst"),
+        ({"backup_compression": "none"}, ".json"),
+        ({"backup_compression": "gzip", "backup_recipient": public}, ".json.gz.age"),
+    ):
+        result = plan.perform("backup", new_run(settings.model_copy(update=given)))
+        assert result.data["file"] == f"backups/{result.data['backup_id']}{ending}"
+        assert backups.opened(settings.backups_dir, result.data["backup_id"], identity).header["schema"] == "public"
 
 
 def test_what_a_killed_backup_left_is_tidied_up(tmp_path: Path) -> None:
@@ -34,26 +49,3 @@ def test_what_a_killed_backup_left_is_tidied_up(tmp_path: Path) -> None:
     half.touch()
     backups.tidy(tmp_path)
     assert list(tmp_path.iterdir()) == [whole]
-
-
-def full_after(room: int):  # type: ignore[no-untyped-def]
-    """An `open` for a disk with so many bytes left."""
-
-    def opening(descriptor: int, mode: str):  # type: ignore[no-untyped-def]
-        file = open(descriptor, mode)  # noqa: SIM115
-        written = 0
-
-        class Full:
-            def write(self, text: bytes) -> None:
-                nonlocal written
-                written += len(text)
-                if written > room:
-                    raise OSError(errno.ENOSPC, "No space left on device")
-                file.write(text)
-
-            def __getattr__(self, name: str) -> object:
-                return getattr(file, name)
-
-        return Full()
-
-    return opening

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
-import resource
-import signal
+import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from mock2pg.errors import BackupFailed, BackupRefused
 from mock2pg.tools import backups
 from mock2pg.tools.backups import Backup, Writer
+from tests.fix_backups import MOMENT, line, read, write
 
-MOMENT = "2026-11-22T10:30:00.000Z"
 ROWS: dict[str, list[Any]] = {
     "plain": [{"id": 1, "text": "a"}, {"id": 2, "text": None}],
     "empty": [],
@@ -33,34 +33,9 @@ ROWS: dict[str, list[Any]] = {
 }
 
 
-def line(row: object) -> bytes:
-    return json.dumps(row, ensure_ascii=False).encode() + b",\n"
-
-
-def cut(whole: bytes, places: Iterable[int]) -> Iterator[bytes]:
-    """The bytes in blocks that end where `places` say."""
-    at = 0
-    for place in sorted(place % (len(whole) + 1) for place in places):
-        yield whole[at:place]
-        at = place
-    yield whole[at:]
-
-
-def write(folder: Path, tables: Mapping[str, list[Any]] = ROWS, *, moment: str = MOMENT, places: Any = ()) -> Backup:
-    with Writer(folder, moment) as writer:
-        writer.begin({"format": backups.FORMAT, "timestamp": moment, "schema": "public", "definitions": None})
-        for name, rows in tables.items():
-            assert writer.table(name, cut(b"".join(map(line, rows)), places)) == len(rows)
-        return writer.finish()
-
-
-def read(backup: Backup, table: str) -> list[Any]:
-    return [json.loads(text.rstrip(b",\n")) for text in backups.rows(backup, table)]
-
-
 @pytest.fixture
 def backup(tmp_path: Path) -> Backup:
-    return write(tmp_path / "backups")
+    return write(tmp_path / "backups", ROWS)
 
 
 def refusal(backup: Backup, backup_id: str | None = None) -> str:
@@ -84,7 +59,19 @@ def test_a_backup_is_json_for_anybody(tables: dict[str, list[Any]], tmp_path: Pa
     """Any JSON reader finds the tables under "data"."""
     document = json.loads(write(tmp_path, tables).file.read_bytes())
     assert document["data"] == tables
-    assert document["counts"] == {name: len(rows) for name, rows in tables.items()}
+    assert {name: table["rows"] for name, table in document["tables"].items()} == {
+        name: len(rows) for name, rows in tables.items()
+    }
+
+
+def test_a_table_is_digested_as_it_stands_in_the_file(backup: Backup) -> None:
+    """Its SHA-256 is that of its lines from its name to its last row, so that anybody can compute it."""
+    content = backup.file.read_bytes()
+    listed = json.loads(content)["tables"]
+    for name in ROWS:
+        start = content.index(json.dumps(name, ensure_ascii=False).encode() + b": [\n")
+        lines = content[start : content.index(b"\n]", start) + 1]
+        assert hashlib.sha256(lines).hexdigest() == listed[name]["sha256"] == backup.digests[name]
 
 
 @given(st.lists(st.integers(0, 500), max_size=12), st.lists(st.text(max_size=5), max_size=5))
@@ -102,7 +89,7 @@ def test_only_the_owner_can_read_it(backup: Backup) -> None:
     """Personal data: the file is 0600 in a folder of 0700, also when the folder was open before."""
     assert stat.S_IMODE(backup.file.stat().st_mode) == 0o600
     backup.file.parent.chmod(0o755)
-    write(backup.file.parent, moment="2026-11-22T10:30:00.001Z")
+    write(backup.file.parent, ROWS, moment="2026-11-22T10:30:00.001Z")
     assert stat.S_IMODE(backup.file.parent.stat().st_mode) == 0o700
 
 
@@ -119,26 +106,11 @@ def test_a_fault_half_way_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("rows", [10, 3_000])
-@pytest.mark.parametrize("limit", [1, 20_000])
-def test_a_full_disk_leaves_no_file_and_has_a_name(rows: int, limit: int, tmp_path: Path) -> None:
-    """Whether the room ends among the rows or with the last bytes of the buffer, the error says so."""
-    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (min(limit, rows * 10), before[1]))
-        with pytest.raises(BackupFailed, match="File too large"):
-            write(tmp_path, {"t": [{"id": "0123456789"}] * rows}, places=range(0, 100_000, 20))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_folder_that_cannot_be_made_has_a_name(tmp_path: Path) -> None:
     """A file where the folder should be is said as what it is."""
     (tmp_path / "backups").write_text("")
     with pytest.raises(BackupFailed, match="cannot write into"):
-        write(tmp_path / "backups")
+        write(tmp_path / "backups", ROWS)
 
 
 def test_a_backup_is_never_written_over(backup: Backup) -> None:
@@ -166,14 +138,14 @@ def test_two_backups_at_once_are_two_files(tmp_path: Path) -> None:
 
 
 def places_to_spoil(content: bytes) -> list[int]:
-    """Every byte of the structure's lines, and 200 random ones."""
+    """Every byte that is structure or stands in the last two lines, and 200 random ones."""
     structural = [at for at, byte in enumerate(content) if byte in b'{}[]:,\n"']
-    last = range(content.rstrip().rfind(b"\n"), len(content))
+    last = range(content.rindex(b'"tables": '), len(content))
     return sorted({*structural, *last, *random.Random(7).sample(range(len(content)), 200)})
 
 
 def test_one_changed_byte_is_noticed_wherever_it_is(backup: Backup) -> None:
-    """Each bit pattern of damage, in the rows, the structure, the counts and the checksum itself."""
+    """Each bit pattern of damage, in the header, the rows, the structure, the counts and the checksums themselves."""
     content = backup.file.read_bytes()
     for place in places_to_spoil(content):
         spoiled = bytearray(content)
@@ -185,14 +157,64 @@ def test_one_changed_byte_is_noticed_wherever_it_is(backup: Backup) -> None:
 
 
 def test_a_file_that_ends_early_is_noticed_wherever_it_ends(backup: Backup) -> None:
-    """Also when it ends after a line, or is empty."""
+    """At every length, be it after a line, or none at all."""
     content = backup.file.read_bytes()
-    for length in {0, 1, *range(len(content) - 90, len(content)), *range(2, len(content), 37)}:
+    for length in range(len(content)):
         backup.file.write_bytes(content[:length])
         assert "cut short" in refusal(backup), length
 
 
-@pytest.mark.parametrize("more", [b"\n", b" ", b"{}", b'"checksum": "sha256:' + b"0" * 64 + b'"}\n'])
+def resealed(content: bytes) -> bytes:
+    """The document with the checksum that holds for what stands before it: edited by somebody who knows how."""
+    body = content[: content.rindex(b'"checksum"')]
+    return body + f'"checksum": "sha256:{hashlib.sha256(body).hexdigest()}"}}\n'.encode()
+
+
+def exchanged(text: bytes, one: bytes, other: bytes) -> bytes:
+    return text.replace(one, b"?").replace(other, one).replace(b"?", other)
+
+
+FIRST, SECOND = b'{"id": 1, "text": "a"}', b'{"id": 2, "text": null}'
+EMPTY = b'"empty": [\n],\n'
+EDITS: dict[str, Callable[[bytes], bytes]] = {
+    "swapped names": lambda text: exchanged(text, b'"plain": [', b'"data": ['),
+    "swapped rows": lambda text: exchanged(text, b'{"id": "{"}', b'{"id": "}"}'),
+    "an edited row": lambda text: text.replace(b'"text": "a"', b'"text": "b"'),
+    "a row less": lambda text: text.replace(FIRST + b",\n", b""),
+    "a row more": lambda text: text.replace(b'"empty": [\n', b'"empty": [\n{}\n'),
+    "rows in another order": lambda text: exchanged(text, FIRST, SECOND),
+    "a table less": lambda text: text.replace(EMPTY, b""),
+    "a table more": lambda text: text.replace(EMPTY, EMPTY + b'"more": [\n],\n'),
+    "a table twice": lambda text: text.replace(EMPTY, EMPTY + EMPTY),
+    "tables in another order": lambda text: text.replace(EMPTY, b"").replace(b'"data": {\n', b'"data": {\n' + EMPTY),
+    "a table unlisted": lambda text: re.sub(rb'"empty": {"rows": 0, "sha256": "\w+"}, ', b"", text),
+    "a wrong count": lambda text: text.replace(b'"empty": {"rows": 0', b'"empty": {"rows": 1'),
+    "no list of tables": lambda text: re.sub(rb'"tables": .*\n', b"", text),
+    "a list of something else": lambda text: re.sub(rb'"tables": .*\n', b'"tables": [1],\n', text),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_tables_that_are_not_those_that_were_listed_are_refused(edit: str, backup: Backup) -> None:
+    """Also when the checksum of the whole was computed anew, what a table's own checksum does not cover is found."""
+    content = backup.file.read_bytes()
+    edited = EDITS[edit](content)
+    assert edited != content
+    backup.file.write_bytes(edited)
+    assert "its checksum does not hold" in refusal(backup)
+    backup.file.write_bytes(resealed(edited))
+    assert "its tables are not those that it lists" in refusal(backup)
+    backup.file.write_bytes(resealed(content))
+    assert backups.opened(backup.file.parent, backup.id)
+
+
+def test_a_damaged_table_is_named(backup: Backup) -> None:
+    """Who has to mend something is told where: by the table's name, never by the row."""
+    backup.file.write_bytes(backup.file.read_bytes().replace(b'"text": "a"', b'"text": "b"'))
+    assert refusal(backup).endswith("is damaged: its checksum does not hold (table plain)")
+
+
+@pytest.mark.parametrize("more", [b"\0", b"\n", b" ", b"{}", b'"checksum": "sha256:' + b"0" * 64 + b'"}\n'])
 def test_bytes_after_the_end_are_noticed(more: bytes, backup: Backup) -> None:
     """Whatever was appended is not part of the backup."""
     with backup.file.open("ab") as out:
@@ -215,7 +237,7 @@ def test_a_renamed_file_is_refused(backup: Backup) -> None:
 def test_another_format_is_refused(tmp_path: Path) -> None:
     """A file of a later version is not read as if it were of this one."""
     with Writer(tmp_path, MOMENT) as writer:
-        writer.begin({"format": "mock2pg-backup/2", "timestamp": MOMENT})
+        writer.begin({"format": "mock2pg-backup/1", "timestamp": MOMENT})
         assert "a format that this version does not know" in refusal(writer.finish())
 
 
@@ -247,14 +269,58 @@ def test_a_backup_that_is_not_there_is_refused(backup: Backup) -> None:
         backups.opened(backup.file.parent / "nowhere", backup.id)
 
 
+def test_a_file_that_changes_after_it_was_opened_is_refused_while_it_is_read(backup: Backup) -> None:
+    """Replaced, edited, cut short or gone: no row of it is taken for one of the backup that was looked at."""
+    content = backup.file.read_bytes()
+    opened = backups.opened(backup.file.parent, backup.id)
+    for changed in (EDITS["an edited row"](content), EDITS["swapped names"](content), content[:100], b""):
+        backup.file.write_bytes(changed)
+        with pytest.raises(BackupRefused, match=r"after it was opened \(table plain\)|cut short|does not hold"):
+            read(opened, "plain")
+    backup.file.unlink()
+    with pytest.raises(BackupRefused, match="cannot be read: No such file"):
+        read(opened, "plain")
+    backup.file.write_bytes(content)
+    assert read(opened, "plain") == ROWS["plain"]
+
+
+def test_tables_come_in_any_order_and_may_be_left_half_read(backup: Backup) -> None:
+    """Rows are where they belong, whatever was asked for before; a table that is not there is refused."""
+    opened = backups.opened(backup.file.parent, backup.id)
+    for name in [*reversed(ROWS), *ROWS, "one", "one"]:
+        next(iter(backups.rows(opened, "plain")), None)
+        assert read(opened, name) == ROWS[name]
+    with pytest.raises(BackupRefused):
+        read(opened, "nowhere")
+
+
+def test_a_backup_that_is_there_twice_is_refused(backup: Backup) -> None:
+    """Nobody guesses which of two files of the same id is meant."""
+    backup.file.with_name(f"{backup.id}.json.gz").write_bytes(b"")
+    assert "is there twice" in refusal(backup)
+
+
 def test_the_list_is_newest_first_and_survives_damage(tmp_path: Path) -> None:
-    """Each backup is listed with header and size; a damaged one does not hide the others."""
+    """Each backup is listed with header and size, by what it says; a damaged one does not hide the others."""
     assert backups.listed(tmp_path / "nowhere") == []
-    old, new = write(tmp_path, moment="2026-01-01T00:00:00.000Z"), write(tmp_path, moment=MOMENT)
+    new, old = write(tmp_path, ROWS, moment=MOMENT), write(tmp_path, ROWS, moment="2026-01-01T00:00:00.000Z")
     (tmp_path / "backup-damaged.json").write_text("{")
-    (tmp_path / ".backup-part.part").write_text("")
+    for other in (".backup-part.part", "README.md", "backup-1.json.bak", "backup-1.txt"):
+        (tmp_path / other).write_text("")
     listed = backups.listed(tmp_path)
-    assert [backup_id for backup_id, _, _ in listed] == [new.id, old.id, "backup-damaged"]
-    assert listed[0][1]["timestamp"] == MOMENT
-    assert listed[0][2] == new.bytes
-    assert listed[2][1] == {}
+    assert [entry.id for entry in listed] == [new.id, old.id, "backup-damaged"]
+    assert (listed[0].timestamp, listed[0].bytes, listed[0].encrypted) == (MOMENT, new.bytes, False)
+    assert listed[2].header == {}
+
+
+def test_each_backup_is_judged_on_its_own(tmp_path: Path) -> None:
+    """One that is damaged is refused with its reason, and the others are read through all the same."""
+    whole, bad = write(tmp_path, ROWS), write(tmp_path, ROWS, moment="2026-01-01T00:00:00.000Z")
+    bad.file.write_bytes(bad.file.read_bytes()[:-1])
+    first, second = backups.judged(tmp_path)
+    assert (first.listed.id, first.refused, first.rows) == (whole.id, "", whole.tables)
+    assert (second.listed.id, second.rows) == (bad.id, {})
+    assert "cut short" in second.refused
+    assert backups.judged(tmp_path, backup_id=bad.id) == [second]
+    with pytest.raises(BackupRefused, match="there is no backup"):
+        backups.judged(tmp_path, backup_id="backup-1")

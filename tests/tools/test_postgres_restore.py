@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from mock2pg.errors import BackupFailed, RollbackFailed
+from mock2pg.errors import BackupFailed, BackupRefused, RollbackFailed
 from mock2pg.tools import backups, postgres
 from mock2pg.tools.backups import Backup
 from mock2pg.tools.postgres import catalogue, dump, restore
@@ -246,3 +246,20 @@ def test_a_pg_dump_that_fails_has_a_name_and_shows_no_password(database: str) ->
     with pytest.raises(BackupFailed, match="pg_dump failed: ") as failed:
         dump.definitions(url, "public", "no such snapshot", binary("pg_dump"))
     assert "Canary" not in failed.value.message
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM public.t", "ALTER TABLE public.t ADD COLUMN more int"])
+def test_a_backup_that_changes_while_it_is_restored_changes_nothing(change: str, database: str, tmp_path: Path) -> None:
+    """Whichever way is taken, rows that were not looked at before never become live."""
+    execute(database, "CREATE TABLE public.t (id int PRIMARY KEY); INSERT INTO public.t VALUES (1), (2)")
+    backup = back_up(database, tmp_path)
+    execute(database, change)
+    before = dumped(database)
+    state = state_of(backups.opened(tmp_path, backup.id))
+    backup.file.write_bytes(backup.file.read_bytes().replace(b'{"id":2}', b'{"id":3}'))
+    current = postgres.dump.definitions(database, "public", None, binary("pg_dump"))
+    with postgres.connect(database, name="rollback") as connection:  # noqa: SIM117  the transaction is what is tried
+        with pytest.raises(BackupRefused, match=r"was changed after it was opened \(table t\)"):
+            with connection.transaction():
+                postgres.restore.restore(connection, "public", state, current)
+    assert dumped(database) == before

@@ -93,26 +93,6 @@ def backup(as_json: bool) -> None:
 
 
 @command.command()
-@verb
-def backups(as_json: bool) -> None:
-    """List the backups, newest first.
-
-    Example: mock2pg backups
-    """
-    found = service().backups()
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-    elif not found:
-        click.echo("There is no backup yet.")
-    else:
-        for entry in found:
-            where = (
-                f"{entry['database']}.{entry['schema']}" if entry["timestamp"] else "damaged: its header is unreadable"
-            )
-            click.echo(f"{entry['id']}  {entry['bytes']:>12,} bytes  {where}")
-
-
-@command.command()
 @click.argument("backup_id")
 @options.CONFIRM
 @verb

@@ -14,7 +14,7 @@ def run(run: Run) -> StepResult:
     moment = now()
     with (
         postgres.dump.snapshot(settings.url) as (connection, name),
-        backups.Writer(settings.backups_dir, moment) as writer,
+        backups.Writer(settings.backups_dir, moment, settings.backup_compression, settings.backup_recipient) as writer,
     ):
         published = postgres.history.newest(connection, schema)
         definitions = postgres.dump.definitions(settings.url, schema, name, server.binary("pg_dump"))

@@ -13,7 +13,7 @@ from mock2pg.tools import backups, postgres, server
 def run(run: Run, backup_id: str) -> StepResult:
     """Raises BackupRefused before anything is touched, RollbackFailed when the transaction had to be rolled back."""
     settings, schema = run.settings, run.settings.target_schema
-    backup = backups.opened(settings.backups_dir, backup_id)
+    backup = backups.opened(settings.backups_dir, backup_id, settings.identity)
     if backup.header["schema"] != schema:
         raise BackupRefused(
             f"{backup_id} is of schema {backup.header['schema']}, the live schema is {schema}",

@@ -118,3 +118,15 @@ def owned_by(connection: Connection, run_id: str | None) -> Mapping[str, Any]:
         "SELECT owned FROM mock2pg.runs WHERE run_id = %s AND command = 'migrate'", [run_id]
     ).fetchone()
     return dict(row[0]) if row else {}
+
+
+def backups_needed(connection: Connection, schema: str) -> set[str]:
+    """The ids of the backups that live can go back to: of the newest row, and of the run whose rows are live."""
+    published = newest(connection, schema)
+    if published is None:
+        return set()
+    rows = connection.execute(
+        "SELECT backup_id FROM mock2pg.runs WHERE target_schema = %s AND command = 'migrate' AND run_id = %s",
+        [schema, published.published_run],
+    ).fetchall()
+    return {backup_id for (backup_id,) in [*rows, (published.backup_id,)] if backup_id}

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from mock2pg.contracts import Column, Table, key_groups
+from mock2pg.contracts import Column, Table
 from mock2pg.errors import PublishFailed, RollbackFailed
 from mock2pg.tools.postgres import catalogue, clearing, merge
 from mock2pg.tools.postgres.connection import Connection
@@ -60,11 +59,8 @@ class _NoKeyError(Exception):
 
 
 def _merged(connection: Connection, schema: str, state: State) -> dict[str, Difference]:
-    parents: dict[str, set[str]] = {}
-    for key in catalogue.foreign_keys(connection, schema):
-        parents.setdefault(key.table, set()).add(key.parent)
     tables = []
-    for name in chain.from_iterable(key_groups(list(state.tables), parents)):
+    for name in state.tables:  # as they stand in the file, so that one pass through it is enough
         keys = catalogue.primary_key(connection, schema, name)
         if not keys:
             raise _NoKeyError

@@ -1,0 +1,82 @@
+"""The commands for the backups that there are."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from mock2pg.cli.commands import command
+from mock2pg.cli.verb import service, verb
+from mock2pg.errors import BackupRefused, counted
+
+
+@command.group(invoke_without_command=True)
+@click.pass_context
+@verb
+def backups(context: click.Context, as_json: bool) -> None:
+    """List the backups, newest first.
+
+    Example: mock2pg backups
+    """
+    if context.invoked_subcommand is None:
+        found = service().backups()
+        _show(found, "There is no backup yet.", _where, as_json)
+
+
+@backups.command("verify")
+@click.argument("backup_id", required=False)
+@verb
+def verify_backups(backup_id: str | None, as_json: bool) -> None:
+    """Read BACKUP_ID through, or every backup, and say whether it is whole. Live is not looked at.
+
+    Example: mock2pg backups verify
+    """
+    found = service().verify_backups(backup_id)
+    _show(found, "There is no backup yet.", _verdict, as_json)
+    if not all(entry["whole"] for entry in found):
+        sys.exit(BackupRefused.code)
+
+
+@backups.command()
+@click.option("--keep-last", type=click.IntRange(1), metavar="N", help="So many of the newest stay.")
+@click.option("--keep-days", type=click.FloatRange(0), metavar="D", help="Those of so many days stay, too.")
+@click.option("--damaged", is_flag=True, help="Those that are not whole go.")
+@click.option("--yes", is_flag=True, help="Remove them; without it they are only listed.")
+@verb
+def prune(as_json: bool, **options: Any) -> None:
+    """Say which backups go and which stay, and why. With --yes those that go are removed.
+
+    Example: mock2pg backups prune --keep-last 10 --keep-days 30
+    """
+    found = service().prune_backups(**options)
+    _show(found, "There is no backup yet.", lambda entry: _fate(entry, options["yes"]), as_json)
+
+
+def _show(found: list[dict[str, Any]], none: str, line: Any, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for entry in found:
+        click.echo(f"{entry['id']}  {entry['bytes']:>12,} bytes  {line(entry)}")
+    if not found:
+        click.echo(none)
+
+
+def _where(entry: dict[str, Any]) -> str:
+    if entry["timestamp"]:
+        return f"{entry['database']}.{entry['schema']}{', encrypted' if entry['encrypted'] else ''}"
+    return "encrypted, and its key is not at hand" if entry["encrypted"] else "damaged: its header is unreadable"
+
+
+def _verdict(entry: dict[str, Any]) -> str:
+    if entry["whole"]:
+        return f"whole: {counted(entry['rows'], 'row')} of {counted(entry['tables'], 'table')}"
+    return f"refused: {entry['reason']}"
+
+
+def _fate(entry: dict[str, Any], removed: bool) -> str:
+    word = ("removed" if removed else "would go") if entry["goes"] else "stays"
+    return f"{word}: {entry['reason']}"

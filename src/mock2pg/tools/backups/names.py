@@ -1,0 +1,58 @@
+"""What a backup is called: its id out of its timestamp, and the file's ending out of how it is packed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mock2pg.errors import BackupRefused
+
+PACKED = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+ENCRYPTED = ".age"
+
+_ID = re.compile(r"backup-[0-9A-Za-z-]+")
+_FILE = re.compile(r"(?P<id>backup-[0-9A-Za-z-]+)\.json(?P<packed>\.gz|\.zst)?(?P<encrypted>\.age)?")
+
+
+def id_of(timestamp: str) -> str:
+    return "backup-" + timestamp.replace(":", "-").replace(".", "-")
+
+
+def name(backup_id: str, compression: str, *, encrypted: bool) -> str:
+    return f"{backup_id}.json{PACKED[compression]}{ENCRYPTED if encrypted else ''}"
+
+
+def split(file: Path) -> tuple[str, str, bool] | None:
+    """Id, compression and whether it is encrypted; None when the file's name is not that of a backup."""
+    found = _FILE.fullmatch(file.name)
+    if found is None:
+        return None
+    compression = next(kind for kind, ending in PACKED.items() if ending == (found["packed"] or ""))
+    return found["id"], compression, bool(found["encrypted"])
+
+
+def id_in(file: Path) -> str:
+    """The id that a backup's file is called by."""
+    parts = split(file)
+    return parts[0] if parts else ""
+
+
+def files(folder: Path) -> dict[Path, str]:
+    """Every file that is called like a backup, and its id; in the order of their names."""
+    found = ((file, split(file)) for file in sorted(folder.glob("backup-*")))
+    return {file: parts[0] for file, parts in found if parts}
+
+
+def file_of(folder: Path, backup_id: str) -> Path:
+    """The one file of that id. Raises BackupRefused."""
+    if not _ID.fullmatch(backup_id):
+        raise BackupRefused(
+            f"{backup_id!r} is not the id of a backup",
+            hint="An id looks like backup-2026-11-22T10-30-00-000Z.",
+        )
+    found = [file for file, file_id in files(folder).items() if file_id == backup_id]
+    if not found:
+        raise BackupRefused(f"there is no backup {backup_id} in {folder.name}/")
+    if len(found) > 1:
+        raise BackupRefused(f"{backup_id} is there twice: {', '.join(file.name for file in found)}")
+    return found[0]

@@ -1,0 +1,220 @@
+"""Retention: which backups go, which stay whatever is asked, and that the database has the last word."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from mock2pg import MigrationService, retention
+from mock2pg.errors import DatabaseError, UsageError
+from mock2pg.log import timestamp
+from mock2pg.settings import Settings
+from mock2pg.tools import backups, postgres
+from mock2pg.tools.backups import Backup
+from tests.fix_backups import write
+
+NOW = datetime.now(UTC)
+PUBLIC, IDENTITY = backups.new_key()
+
+Made = Callable[..., Backup]
+Fates = list[dict[str, Any]]
+
+
+@pytest.fixture
+def made(settings: Settings, connection: postgres.Connection) -> Made:
+    """A backup of the live schema that was taken so many days ago."""
+    database = postgres.describe_database(connection)["name"]
+
+    def make(days: float, **given: Any) -> Backup:
+        moment = timestamp(NOW - timedelta(days=days))
+        header = {"moment": moment, "database": database, "schema": "public", "published_run": None, **given}
+        return write(settings.backups_dir, {"t": [{"id": days}]}, **header)
+
+    return make
+
+
+@pytest.fixture
+def published(connection: postgres.Connection) -> Callable[..., None]:
+    """Writes the history's row of a run that took that backup, or went back to it."""
+
+    def publish(backup: Backup, command: str = "migrate", run: str = "", live: str = "") -> None:
+        postgres.history.record(
+            connection,
+            run_id=run or backup.id,
+            command=command,
+            operator="a tester",
+            started_at=timestamp(NOW),
+            schema="public",
+            published_run=live or run or backup.id,
+            input_sha256=None,
+            backup_id=backup.id,
+            tables={},
+            version="0",
+        )
+
+    return publish
+
+
+def gone(fates: Fates) -> list[str]:
+    return [fate["id"] for fate in fates if fate["goes"]]
+
+
+def reasons(fates: Fates) -> dict[str, str]:
+    return {fate["id"]: fate["reason"] for fate in fates if not fate["goes"]}
+
+
+def there(settings: Settings) -> set[str]:
+    return {entry.id for entry in backups.listed(settings.backups_dir)}
+
+
+def test_nothing_is_removed_unless_it_is_said_twice(service: MigrationService, settings: Settings, made: Made) -> None:
+    """Without `yes` the answer is the same, and every file is where it was."""
+    ids = [made(days).id for days in (1, 2, 3)]
+    fates = service.prune_backups(keep_last=1)
+    assert gone(fates) == ids[1:]
+    assert there(settings) == set(ids)
+    assert service.prune_backups(keep_last=1, yes=True) == fates
+    assert there(settings) == {ids[0]}
+    assert gone(service.prune_backups(keep_last=1, yes=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("keep", "staying"),
+    [
+        ({"keep_last": 1}, 1),
+        ({"keep_last": 2}, 2),
+        ({"keep_last": 9}, 4),
+        ({"keep_days": 5}, 2),
+        ({"keep_days": 0}, 1),
+        ({"keep_days": 100}, 4),
+        ({"keep_last": 3, "keep_days": 5}, 3),
+        ({"keep_last": 1, "keep_days": 5}, 2),
+    ],
+)
+def test_a_backup_stays_when_either_rule_holds_it(
+    keep: dict[str, int], staying: int, service: MigrationService, made: Made
+) -> None:
+    """So many of the newest, and those of so many days; each says why it stays or goes."""
+    ids = [made(days).id for days in (1, 4, 10, 50)]
+    fates = service.prune_backups(**keep)  # type: ignore[arg-type]
+    assert [fate["id"] for fate in fates] == ids
+    assert gone(fates) == ids[staying:]
+    assert all(fate["reason"] for fate in fates)
+
+
+def test_age_is_what_the_backup_says(service: MigrationService, settings: Settings, made: Made) -> None:
+    """A file that was copied or touched is as old as before."""
+    new, old = made(1), made(9)
+    os.utime(old.file)
+    os.utime(new.file, (0, 0))
+    assert gone(service.prune_backups(keep_last=1)) == [old.id]
+    assert gone(service.prune_backups(keep_days=5)) == [old.id]
+
+
+def test_what_live_can_go_back_to_stays(service: MigrationService, made: Made, published: Callable[..., None]) -> None:
+    """The backup of the newest migration; after a rollback the one gone back to, and that of the run that is live."""
+    first, second, third, newest = made(40), made(30), made(20), made(1)
+    published(first, run="one")
+    published(second, run="two")
+    assert reasons(service.prune_backups(keep_last=1)) == {
+        newest.id: "the newest that can be restored",
+        second.id: "live can go back to it",
+    }
+    published(third, "rollback", run="three", live="one")
+    assert gone(service.prune_backups(keep_last=1)) == [second.id]
+    assert {first.id, third.id, newest.id} == reasons(service.prune_backups(keep_last=1)).keys()
+
+
+def test_damaged_ones_are_not_counted_and_go_only_when_told(
+    service: MigrationService, settings: Settings, made: Made, published: Callable[..., None]
+) -> None:
+    """The newest whole one stays though newer files are there; what live needs stays even if it is damaged."""
+    needed, *spoiled = made(0.5), made(1), made(2)
+    whole = [made(days).id for days in (3, 4, 5)]
+    for backup in (needed, *spoiled):
+        backup.file.write_bytes(backup.file.read_bytes()[:-1])
+    published(needed)
+    damaged = [backup.id for backup in spoiled]
+    fates = service.prune_backups(keep_last=2)
+    assert gone(fates) == whole[2:]
+    assert all("cut short" in reasons(fates)[name] for name in damaged)
+    assert gone(service.prune_backups(keep_last=2, damaged=True, yes=True)) == [*damaged, whole[2]]
+    assert there(settings) == {needed.id, *whole[:2]}
+
+
+def test_backups_of_others_stay(service: MigrationService, made: Made) -> None:
+    """This database knows nothing of what another one, or another schema, can go back to."""
+    own = [made(days).id for days in (3, 4)]
+    others = [made(1, database="another").id, made(2, schema="another").id]
+    fates = service.prune_backups(keep_last=1)
+    assert gone(fates) == own[1:]
+    assert all("another" in reasons(fates)[name] for name in others)
+
+
+def test_what_cannot_be_opened_stays(service: MigrationService, settings: Settings, made: Made) -> None:
+    """Without the key nobody can say whether an encrypted backup is whole; with it, it is one like the others."""
+    sealed = [made(days, recipient=PUBLIC).id for days in (1, 2)]
+    plain = [made(days).id for days in (3, 4)]
+    fates = service.prune_backups(keep_last=1, damaged=True)
+    assert gone(fates) == plain[1:]
+    assert all("encrypted" in reasons(fates)[name] for name in sealed)
+    with_key = MigrationService(settings.model_copy(update={"backup_identity": IDENTITY}))
+    assert gone(with_key.prune_backups(keep_last=1)) == [sealed[1], *plain]
+
+
+def test_nothing_goes_when_nobody_can_say_what_live_needs(settings: Settings, made: Made) -> None:
+    """A database that cannot be reached removes nothing."""
+    ids = {made(days).id for days in (1, 2, 3)}
+    lost = MigrationService(settings.model_copy(update={"database_url": SecretStr("host=127.0.0.1 port=1")}))
+    with pytest.raises(DatabaseError):
+        lost.prune_backups(keep_last=1, yes=True)
+    assert there(settings) == ids
+
+
+def test_what_is_to_stay_must_be_said(service: MigrationService, settings: Settings, made: Made) -> None:
+    """Neither an option nor a setting is no reason to remove anything; the setting serves for the option."""
+    made(1), made(2), made(3)
+    with pytest.raises(UsageError, match="nothing says which backups are to stay"):
+        service.prune_backups(yes=True)
+    keeping = MigrationService(settings.model_copy(update={"backup_keep": 2}))
+    assert len(gone(keeping.prune_backups())) == 1
+    assert len(gone(keeping.prune_backups(keep_last=1))) == 2
+
+
+def test_each_run_that_succeeds_keeps_so_many(settings: Settings, made: Made) -> None:
+    """MIGRATION_BACKUP_KEEP after a backup: the new one, and as many as make up the number."""
+    old = [made(days) for days in (1, 2, 3)]
+    keeping = MigrationService(settings.model_copy(update={"backup_keep": 2}))
+    new = keeping.backup()
+    assert there(settings) == {new, old[0].id}
+
+
+def test_a_run_that_fails_removes_nothing(settings: Settings, made: Made) -> None:
+    """However few are to stay: here the backup's notebook is not there."""
+    ids = {made(days).id for days in (1, 2, 3)}
+    (settings.project / "notebooks").unlink()
+    keeping = MigrationService(settings.model_copy(update={"backup_keep": 1}))
+    assert not keeping.take_backup().success
+    assert there(settings) == ids
+
+
+def test_a_run_stands_though_pruning_after_it_fails(
+    settings: Settings, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was migrated is migrated: the log says that no more backups were removed, and why."""
+    made(1), made(2)
+
+    def closed(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "a file")
+
+    monkeypatch.setattr(retention, "_remove", closed)
+    keeping = MigrationService(settings.model_copy(update={"backup_keep": 1}))
+    result = keeping.take_backup()
+    assert result.success
+    log = (settings.runs_dir / result.run_id / "migration.log").read_text()
+    assert "No more backups were removed: cannot remove: Permission denied" in log
