@@ -286,7 +286,8 @@ def test_errors_are_grouped_by_rule_and_stand_before_the_rest(build: Build, run:
 def test_a_run_that_was_rolled_back_shows_both_ways(build: Build) -> None:
     """Published, found wrong, undone: the page says that live is as before, what differed, and what it took."""
     error = VerifyFailed("live is not what was published:\n  parents: 1 missing").as_dict()
-    wrong = {**STEPS["verify"].data, "tables": {"parents": {**COMPARED, "missing": 1, "missing_keys": ["p7"], "different": 21, "different_keys": ["p8"]}}}
+    found = {**COMPARED, "missing": 1, "missing_keys": ["p7"], "different": 21, "different_keys": ["p8"]}
+    wrong = {**STEPS["verify"].data, "tables": {"parents": found}}
     verify = StepResult("verify", "failed", "6", 2, "live is not what was published:", wrong, error)
     steps = (*MIGRATED[:5], verify, "rollback")
     html = build("migrate", "rolled_back", *steps, message=f"Rolled back: {error['message']}", error=error)

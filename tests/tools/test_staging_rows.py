@@ -207,7 +207,7 @@ def test_no_more_than_twenty_keys_are_named(tmp_path: Path) -> None:
 
 
 def test_a_second_row_of_a_key_and_a_row_without_one_are_extra(tmp_path: Path) -> None:
-    """A table without a primary key may hold them; where other rows are allowed, only the copy of ours is one too many."""
+    """A table without a primary key may hold them; where others are allowed, only the copy of ours is one too many."""
     file = written(tmp_path, stage(tmp_path, [{"id": "1"}], ONE), ["1"])
     own = hashlib.sha256(b"T1:1").hexdigest()
     live = tmp_path / "live.csv"
