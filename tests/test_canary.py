@@ -107,9 +107,10 @@ def test_no_value_leaves_a_run_that_fails(published: Settings, source: Path) -> 
     with postgres.connect(settings.url, name="test") as connection:
         connection.execute(f"UPDATE public.students SET phone = '{MARK} 2' WHERE id = '1'")
         connection.execute("CREATE UNIQUE INDEX ON public.students ((1)) WHERE id IN ('1')")
-    done = mock2pg(settings, "verify", "--debug")
-    assert done.returncode == 10, done.stderr.decode()
-    assert MARK.encode() not in done.stdout + done.stderr
+    for arguments in (("--debug",), ("--format", "junit")):
+        done = mock2pg(settings, "verify", *arguments)
+        assert done.returncode == 10, done.stderr.decode()
+        assert MARK.encode() not in done.stdout + done.stderr
 
     document = json.loads(source.read_text())
     document["students"][0]["phone"] = document["students"][1]["phone"] = f"{MARK} twice"

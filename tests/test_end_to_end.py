@@ -94,9 +94,11 @@ def test_verify_names_the_keys_that_differ(published: Settings) -> None:
     result = MigrationService(published).verify()
     assert isinstance(result.error, VerifyFailed)
     found = result.summary["verify"]["tables"]
-    assert found["students"]["keys"] == ["2 (different)"]
-    assert found["class_notes"]["keys"] == ["3 (missing)"]
-    assert found["meetings"]["keys"] == ["extra (extra)"]
+    assert found["students"]["different_keys"] == ["2"]
+    assert found["class_notes"]["missing_keys"] == ["3"]
+    assert found["meetings"]["extra_keys"] == ["extra"]
+    for line in ("  students: 1 different (2)", "  class_notes: 1 missing (3)", "  meetings: 1 extra (extra)"):
+        assert line in result.error.message.split("\n")
     assert "secret" not in str(result.as_dict())
 
 

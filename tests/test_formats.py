@@ -1,4 +1,4 @@
-"""The formats of a check: what a continuous integration server reads is what was found."""
+"""The formats of a check and of a verification: what a continuous integration server reads is what was found."""
 
 from __future__ import annotations
 
@@ -12,8 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock2pg.errors import CheckFailed, InternalError, Mock2pgError, SourceError, UsageError, ValidationError
-from mock2pg.formats import github, junit
+from mock2pg.errors import (
+    CheckFailed,
+    InternalError,
+    Mock2pgError,
+    NothingPublished,
+    SourceError,
+    UsageError,
+    ValidationError,
+    VerifyFailed,
+)
+from mock2pg.formats import verification
+from mock2pg.formats.check import github, junit
 from mock2pg.results import MigrationResult
 
 HOSTILE = [
@@ -485,3 +495,53 @@ def test_the_verdict_counts_the_rows_that_are_not_listed() -> None:
     """The check's exact totals stand in the verdict, not the number of lines."""
     given = result([rule(status="failed", rows=1204)], [fault()], errors=1204, warnings=1)
     assert commands(github(given, None))[-1].message == "rows break rules (1,204 errors, 1 warning)"
+
+
+def verified(error: Mock2pgError | None = None, *, orphans: int = 0, key: str = "7", **counts: int) -> MigrationResult:
+    """What a verification comes to, of a table with rows of these kinds and one without, and of one foreign key."""
+    tables = {
+        name: {
+            "staged": 30,
+            "live": 30,
+            **{kind: found.get(kind, 0) for kind in ("missing", "extra", "different")},
+            **{f"{kind}_keys": [key] * min(found.get(kind, 0), 2) for kind in ("missing", "extra", "different")},
+        }
+        for name, found in (("orders", counts), ("items", {}))
+    }
+    parent = {"name": "orders_shop_fkey", "table": "orders", "columns": ["shop"], "parent": "shops", "orphans": orphans}
+    summary = {} if isinstance(error, NothingPublished) else {"verify": {"tables": tables, "foreign_keys": [parent]}}
+    return MigrationResult(error is None, "", summary, (), "run", Path("index.html"), error)
+
+
+TABLE, ITEMS, KEY = ("tables", "orders"), ("tables", "items"), ("foreign keys", "orders.orders_shop_fkey")
+
+
+def test_a_verification_has_a_testcase_for_each_table_and_each_foreign_key() -> None:
+    """All pass when live is what was published, under the same names in every run."""
+    assert outcomes(verification.junit(verified())) == dict.fromkeys((TABLE, ITEMS, KEY), "passed")
+
+
+def test_a_table_that_differs_names_its_keys() -> None:
+    """Missing, extra and different rows by their keys, and how many more there are; a foreign key says how many."""
+    text = verification.junit(verified(VerifyFailed("live differs"), orphans=3, missing=1, different=5))
+    assert outcomes(text) == {TABLE: "failure", ITEMS: "passed", KEY: "failure"}
+    assert lines(text, *TABLE) == ["missing: 7", "different: 7", "different: 7", "different: ... and 3 more"]
+    assert lines(text, *KEY) == ["3 rows of orders (shop) without shops"]
+    found = [failure.get("message") for failure in ElementTree.fromstring(text).iter("failure")]
+    assert found == ["1 missing, 0 extra, 5 different", "3 rows of orders (shop) without shops"]
+
+
+@pytest.mark.parametrize("error", [NothingPublished("nothing"), VerifyFailed("no folder"), InternalError("no report")])
+def test_a_verification_that_proved_nothing_is_never_green(error: Mock2pgError) -> None:
+    """What is no difference of the rows is an error of its own."""
+    found = outcomes(verification.junit(verified(error)))
+    assert found["mock2pg", "The verification ran to its end."] == "error"
+
+
+@pytest.mark.parametrize("key", HOSTILE)
+def test_no_key_breaks_the_xml(key: str) -> None:
+    """Whatever a key holds, it is one line of a report that can be read."""
+    text = verification.junit(verified(VerifyFailed("live differs"), key=key, extra=1))
+    (line,) = lines(text, *TABLE)
+    assert line.startswith("extra: ")
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\ud800-\udfff\ufffe\uffff]", line)

@@ -40,8 +40,10 @@ KINDS: dict[str, Kind] = {
     "text[]": Kind(
         "A",
         f"coalesce(array_to_string(list_transform({{x}}, lambda e: {_ELEMENT_DUCKDB}), ''), '')",
-        f"(SELECT coalesce(string_agg({_ELEMENT_POSTGRES}, '' ORDER BY n), '')"
-        " FROM unnest({x}::text[]) WITH ORDINALITY AS u(e, n))",
+        # unnest would not see dimensions and bounds, which no staged list has but a live array may get
+        "CASE WHEN array_ndims({x}::text[]) > 1 OR array_lower({x}::text[], 1) <> 1 THEN {x}::text[]::text ELSE"
+        f" (SELECT coalesce(string_agg({_ELEMENT_POSTGRES}, '' ORDER BY n), '')"
+        " FROM unnest({x}::text[]) WITH ORDINALITY AS u(e, n)) END",
     ),
 }
 
@@ -53,6 +55,14 @@ TABLE_HASH_DUCKDB: LiteralString = (
 TABLE_HASH_POSTGRES: LiteralString = (
     "count(*) || ':' || coalesce(sum(('x' || substr(hash, 1, 15))::bit(60)::bigint), 0)"
     " || ':' || coalesce(sum(('x' || substr(hash, 16, 15))::bit(60)::bigint), 0)"
+)
+
+
+# Of a live column whose own type is not the contract's: a value that the cast would change is not taken for what it
+# is cast to. `{own}` stands for the column's own type, `{kind}` for the contract's.
+OWN_TYPE_POSTGRES: LiteralString = (
+    'CASE WHEN {x}::{kind}::{own}::text COLLATE "C" IS DISTINCT FROM {x}::text'
+    " THEN '?' || octet_length({x}::text) || ':' || {x}::text ELSE {value} END"
 )
 
 

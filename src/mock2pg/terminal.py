@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import click
 
-from mock2pg import formats
 from mock2pg.errors import ValidationError, counted, traced
+from mock2pg.formats import check, verification
 from mock2pg.results import MigrationResult, Status
 
 _SHOWN = 50  # rows that break a rule; errors.json and the report have them all
@@ -57,10 +59,19 @@ def status_lines(status: Status) -> str:
 
 def show_check(result: MigrationResult, form: str, workspace: Path | None) -> None:
     """The end of a check in one of the formats; `workspace` is where GitHub names files from."""
-    if form in ("text", "json"):
+    _show_as(form, result, {"junit": check.junit, "github": partial(check.github, workspace=workspace)})
+
+
+def show_verification(result: MigrationResult, form: str) -> None:
+    """The end of a verification in one of the formats."""
+    _show_as(form, result, {"junit": verification.junit})
+
+
+def _show_as(form: str, result: MigrationResult, written: Mapping[str, Callable[[MigrationResult], str]]) -> None:
+    if form not in written:
         show(result, form == "json")
         return
-    click.echo(formats.junit(result) if form == "junit" else formats.github(result, workspace))
+    click.echo(written[form](result))
     if result.error:
         sys.exit(result.error.code)
 

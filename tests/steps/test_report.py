@@ -24,7 +24,8 @@ STAGED = {
     "children": {"rows": 3000, "path": "parents[].kids[]", "entity": "parents"},
 }
 CHANGED = {"before": 1190, "after": 1200, "inserted": 15, "updated": 4, "deleted": 5, "unchanged": 1181}
-COMPARED = {"staged": 1200, "live": 1200, "missing": 0, "extra": 0, "different": 0, "keys": []}
+COMPARED = {"staged": 1200, "live": 1200, "missing": 0, "extra": 0, "different": 0,
+            "missing_keys": [], "extra_keys": [], "different_keys": []}  # fmt: skip
 DERIVED = [{"table": "children", "column": "kind", "reason": "two spellings become one"}]
 KEY = {
     "name": "children_parent_id_fkey",
@@ -285,7 +286,8 @@ def test_errors_are_grouped_by_rule_and_stand_before_the_rest(build: Build, run:
 def test_a_run_that_was_rolled_back_shows_both_ways(build: Build) -> None:
     """Published, found wrong, undone: the page says that live is as before, what differed, and what it took."""
     error = VerifyFailed("live is not what was published:\n  parents: 1 missing").as_dict()
-    wrong = {**STEPS["verify"].data, "tables": {"parents": {**COMPARED, "missing": 1, "keys": ["p7", "p8"]}}}
+    found = {**COMPARED, "missing": 1, "missing_keys": ["p7"], "different": 21, "different_keys": ["p8"]}
+    wrong = {**STEPS["verify"].data, "tables": {"parents": found}}
     verify = StepResult("verify", "failed", "6", 2, "live is not what was published:", wrong, error)
     steps = (*MIGRATED[:5], verify, "rollback")
     html = build("migrate", "rolled_back", *steps, message=f"Rolled back: {error['message']}", error=error)
@@ -295,7 +297,7 @@ def test_a_run_that_was_rolled_back_shows_both_ways(build: Build) -> None:
         "The live tables are what they were before this run",
         "4,200 rows read = 0 loaded + 0 refused + 4,200 left out",
         "24 rows put back",
-        "parents 1,200 1,200 1 0 0 p7, p8",
+        "parents 1,200 1,200 1 0 21 missing p7; different p8 …",
         "Tables before and after the rollback",
         "Dropped, because the backup does not know them: a_later_table.",
     ):
@@ -385,7 +387,7 @@ def test_a_hostile_name_is_text(build: Build, run: Run) -> None:
         started_at="6",
         data={
             "published_run": HOSTILE,
-            "tables": {HOSTILE: {**COMPARED, "different": 1, "keys": [HOSTILE]}},
+            "tables": {HOSTILE: {**COMPARED, "different": 1, "different_keys": [HOSTILE]}},
             "foreign_keys": [{**KEY, "name": HOSTILE}],
             "derived": [{"table": HOSTILE, "column": HOSTILE, "reason": HOSTILE}],
         },

@@ -113,7 +113,16 @@ def planned(tmp_path: Path) -> Callable[[str, dict[str, Any]], dict[str, str]]:
 
 
 ROWS = {"before": 7, "after": 8, "inserted": 1, "updated": 2, "deleted": 0, "unchanged": 5}
-COMPARED = {"staged": 4, "live": 4, "missing": 0, "extra": 0, "different": 0, "keys": []}
+COMPARED = {
+    "staged": 4,
+    "live": 4,
+    "missing": 0,
+    "extra": 0,
+    "different": 0,
+    "missing_keys": [],
+    "extra_keys": [],
+    "different_keys": [],
+}
 RESULTS: dict[str, dict[str, Any]] = {
     "backup": {"backup_id": "backup-1", "file": "backups/backup-1.json", "bytes": 9, "tables": {"a_table": 4711}},
     "verify": {"tables": {"a_table": COMPARED}, "rows_compared": 4711, "foreign_keys": [], "derived": []},

@@ -13,7 +13,7 @@ from mock2pg import settings
 from mock2pg.cli import options
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import ScenarioFailed, UsageError
-from mock2pg.terminal import show, show_check, status_lines
+from mock2pg.terminal import show, show_check, show_verification, status_lines
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -54,14 +54,7 @@ def plan(source: Path | None, as_json: bool, **given: Any) -> None:
 
 @command.command()
 @options.source
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "junit", "github"]),
-    default="text",
-    show_default=True,
-    help="How to print what was found.",
-)
+@options.form("text", "json", "junit", "github")
 @verb
 def check(source: Path | None, form: str, as_json: bool, **given: Any) -> None:
     """Check SOURCE as migrate would, without any database.
@@ -73,13 +66,14 @@ def check(source: Path | None, form: str, as_json: bool, **given: Any) -> None:
 
 
 @command.command()
+@options.form("text", "json", "junit")
 @verb
-def verify(as_json: bool) -> None:
+def verify(form: str, as_json: bool) -> None:
     """Prove the live tables against the run that published them; reads only.
 
     Example: mock2pg verify --json
     """
-    show(service().verify(), as_json)
+    show_verification(service().verify(), "json" if as_json else form)
 
 
 @command.command()

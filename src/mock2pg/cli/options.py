@@ -29,6 +29,18 @@ def changes(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
+def form(*choices: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """How a command prints what was found."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(choices),
+        default=choices[0],
+        show_default=True,
+        help="How to print what was found.",
+    )
+
+
 _SOURCE = (
     click.option(
         "--mode",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from mock2pg.contracts import Table, derived_columns, table_from_dict
-from mock2pg.errors import NothingPublished, VerifyFailed
+from mock2pg.errors import NothingPublished, VerifyFailed, printable
 from mock2pg.runs import Run, StepResult
 from mock2pg.tools import postgres, staging
+
+_KINDS = ("missing", "extra", "different")
 
 
 def run(run: Run) -> StepResult:
@@ -40,10 +43,9 @@ def run(run: Run) -> StepResult:
         "columns_compared": sum(len(table.columns) for table in tables),
     }
     faults = [
-        f"  {name}: {table['missing']} missing, {table['extra']} extra, {table['different']} different: "
-        + ", ".join(table["keys"])
+        f"  {name}: {'; '.join(filter(None, (_named(table, kind) for kind in _KINDS)))}"
         for name, table in compared.items()
-        if table["missing"] or table["extra"] or table["different"]
+        if any(table[kind] for kind in _KINDS)
     ] + [f"  {key['table']}: {key['orphans']} orphans by {key['name']}" for key in keys if key["orphans"]]
     if faults:
         error = VerifyFailed("\n".join([f"live is not what run {published.id} published:", *faults]))
@@ -77,11 +79,13 @@ def _compare(run: Run, published: Run, connection: postgres.Connection, table: T
         found = staging.compare(published.folder / "hashes" / f"{table.name}.parquet", rows, publish=table.publish)
     finally:
         rows.unlink(missing_ok=True)
-    return {
-        "staged": found.expected,
-        "live": found.live,
-        "missing": found.missing,
-        "extra": found.extra,
-        "different": found.different,
-        "keys": list(found.keys),
-    }
+    record = asdict(found)
+    return {"staged": record.pop("expected"), **record}
+
+
+def _named(table: dict[str, Any], kind: str) -> str:
+    """`2 missing (3, 7)`: the rows of one kind, with the first of their keys."""
+    if not table[kind]:
+        return ""
+    keys = ", ".join(map(printable, table[f"{kind}_keys"]))
+    return f"{table[kind]:,} {kind} ({keys}{', ...' if table[kind] > len(table[f'{kind}_keys']) else ''})"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import LiteralString
 
 from psycopg import sql
 
 from mock2pg.contracts import Column, SourceTable, Table
-from mock2pg.encoding import KINDS, TABLE_HASH_POSTGRES, postgres_value
+from mock2pg.encoding import KINDS, OWN_TYPE_POSTGRES, TABLE_HASH_POSTGRES, postgres_value
 from mock2pg.errors import LoadFailed
 from mock2pg.tools.postgres import clearing
-from mock2pg.tools.postgres.catalogue import count, schema_exists
+from mock2pg.tools.postgres.catalogue import columns, count, schema_exists
 from mock2pg.tools.postgres.connection import Connection, named
 
 LANDING, NEXT = "mock2pg_landing", "mock2pg_next"
@@ -83,7 +84,8 @@ def land(connection: Connection, table: SourceTable, blocks: Iterable[bytes], ex
 
 def write_hashes(connection: Connection, schema: str, table: Table, file: Path, *, built_only: bool = False) -> None:
     """Write a CSV (0600) of `key`, `hash` of the compared columns and `built` of the derived ones."""
-    values = [_key(table), *([] if built_only else [_hash(table.compared)]), _hash(table.derived)]
+    own = _own_types(connection, schema, table)
+    values = [_key(table), *([] if built_only else [_hash(table.compared, own)]), _hash(table.derived, own)]
     query = sql.SQL("COPY (SELECT {} FROM {} AS t) TO STDOUT (FORMAT csv, FORCE_QUOTE *)").format(
         sql.SQL(", ").join(values), sql.Identifier(schema, table.name)
     )
@@ -93,10 +95,20 @@ def write_hashes(connection: Connection, schema: str, table: Table, file: Path, 
             out.write(block)
 
 
-def table_hash(connection: Connection, rows: sql.Composable, table: Table) -> str:
-    """The hash of the table's `rows` over the compared columns: the same number that the staged rows have."""
+def _own_types(connection: Connection, schema: str, table: Table) -> Mapping[str, str]:
+    """The type of each column of the table as it stands in that schema."""
+    return {column.name: column.data_type for column in columns(connection, schema, table.name)}
+
+
+def table_hash(
+    connection: Connection, rows: sql.Composable, table: Table, own: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The hash of the table's `rows` over the compared columns: the same number that the staged rows have.
+
+    own  the columns' own types, for rows whose values nobody has compared with what was built
+    """
     query = sql.SQL("SELECT {} FROM (SELECT {} AS hash FROM {} AS t) AS h").format(
-        sql.SQL(TABLE_HASH_POSTGRES), _hash(table.compared), rows
+        sql.SQL(TABLE_HASH_POSTGRES), _hash(table.compared, own), rows
     )
     row = connection.execute(query).fetchone()
     assert row is not None  # noqa: S101
@@ -109,6 +121,7 @@ def content_hash(connection: Connection, schema: str, table: Table) -> str:
         connection,
         sql.Identifier(schema, table.name),
         replace(table, columns=tuple(replace(c, source=c.name, derived=None) for c in table.columns)),
+        _own_types(connection, schema, table),
     )
 
 
@@ -119,9 +132,10 @@ def row_counts(connection: Connection, schema: str, names: Iterable[str]) -> dic
     }
 
 
-def _hash(columns: Sequence[Column]) -> sql.Composable:
+def _hash(columns: Sequence[Column], own: Mapping[str, str]) -> sql.Composable:
     """SHA-256 in hex over the columns' encoded values."""
-    encoded = sql.SQL(" || ").join(_value(column) for column in columns) if columns else sql.SQL("''")
+    each = [_of_own_type(column, own.get(column.name, column.data_type)) for column in columns]
+    encoded = sql.SQL(" || ").join(each) if each else sql.SQL("''")
     return sql.SQL("encode(sha256(convert_to({}, 'UTF8')), 'hex')").format(encoded)
 
 
@@ -136,9 +150,17 @@ def _value(column: Column) -> sql.Composable:
     return _spelled(postgres_value(column.data_type), column)
 
 
+def _of_own_type(column: Column, own: str) -> sql.Composable:
+    value = _value(column)
+    if own in (column.data_type, f"{column.data_type} without time zone"):  # the catalogue's name of a time
+        return value
+    x = sql.SQL("t.{}").format(sql.Identifier(column.name))
+    return sql.SQL(OWN_TYPE_POSTGRES).format(x=x, value=value, kind=_type(column.data_type), own=_type(own))
+
+
 def _spelled(expression: LiteralString, column: Column) -> sql.Composable:
     return sql.SQL(expression).format(x=sql.SQL("t.{}").format(sql.Identifier(column.name)))
 
 
 def _type(name: str) -> sql.SQL:
-    return sql.SQL(name)  # from _sources.yml, which the project declares
+    return sql.SQL(name)  # from _sources.yml, a contract, or the catalogue, which quotes it

@@ -24,17 +24,16 @@ _KEYS_SHOWN = 20
 
 @dataclass(frozen=True)
 class Comparison:
-    """What differs between the hashes of a run and those of the live table; counts of rows.
-
-    keys  the first 20 primary keys that differ, each with how: `17 (missing)`
-    """
+    """What differs between the hashes of a run and those of the live table: counts of rows, and the first 20 keys."""
 
     expected: int
     live: int
     missing: int
     extra: int
     different: int
-    keys: tuple[str, ...]
+    missing_keys: tuple[str, ...] = ()
+    extra_keys: tuple[str, ...] = ()
+    different_keys: tuple[str, ...] = ()
 
 
 def csv_blocks(database: Path, table: SourceTable) -> Generator[bytes, None, None]:
@@ -121,24 +120,28 @@ def compare(file: Path, live: Path, *, publish: str) -> Comparison:
 
     publish  as the table's contract has it: "merge", exactly these rows; "upsert", these rows and others;
              "ensure", these rows, whatever they hold, and others
+    A second live row of one key, which only a table without a primary key can have, is extra; so is one without a key.
     """
+    kinds = ("missing", "extra", "different")
     query = f"""
         WITH expected AS (FROM read_parquet('{_path(file)}')),
-        live AS (FROM {_csv(live, "key", "hash", "built")}),
+        live AS (
+            SELECT *, row_number() OVER (PARTITION BY key ORDER BY hash, built) AS n
+            FROM {_csv(live, "key", "hash", "built")}),
         joined AS (
-            SELECT coalesce(e.key, l.key) AS key,
-                CASE WHEN l.key IS NULL THEN 'missing'
+            SELECT coalesce(e.key, l.key, 'NULL') AS key,
+                CASE WHEN l.n IS NULL THEN 'missing'
                      WHEN {str(publish == "ensure").lower()} THEN NULL
                      WHEN e.key IS NULL AND {str(publish == "upsert").lower()} THEN NULL
-                     WHEN e.key IS NULL THEN 'extra'
+                     WHEN e.key IS NULL OR l.n > 1 THEN 'extra'
                      WHEN e.hash <> l.hash OR e.built <> l.built THEN 'different' END AS how
             FROM expected AS e FULL JOIN live AS l ON e.key = l.key)
-        SELECT (SELECT count(*) FROM expected), (SELECT count(*) FROM live), count(*) FILTER (how = 'missing'),
-            count(*) FILTER (how = 'extra'), count(*) FILTER (how = 'different'),
-            coalesce(list(key || ' (' || how || ')' ORDER BY key) FILTER (how IS NOT NULL), [])[:{_KEYS_SHOWN}]
+        SELECT (SELECT count(*) FROM expected), (SELECT count(*) FROM live),
+            {", ".join(f"count(*) FILTER (how = '{kind}')" for kind in kinds)},
+            {", ".join(f"coalesce(min(key, {_KEYS_SHOWN}) FILTER (how = '{kind}'), [])" for kind in kinds)}
         FROM joined"""
-    expected, actual, missing, extra, different, keys = _row(query)
-    return Comparison(expected, actual, missing, extra, different, tuple(keys))
+    expected, actual, missing, extra, different, *keys = _row(query)
+    return Comparison(expected, actual, missing, extra, different, *map(tuple, keys))
 
 
 def _csv(file: Path, *columns: str) -> str:

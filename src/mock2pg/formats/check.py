@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from mock2pg.errors import CheckFailed, InternalError, Mock2pgError, SourceError, ValidationError, printable
+from mock2pg.errors import CheckFailed, InternalError, Mock2pgError, SourceError, ValidationError, counted
+from mock2pg.formats.xml import Case, clean, document, ended
 from mock2pg.results import MigrationResult
 
 _NAME = "mock2pg check"
@@ -19,8 +19,6 @@ _SOURCE = {  # the rules of the source itself, which stand in no suite
     "strict_json": "Every file is strict JSON.",
     "declared_arrays": "The source holds the declared arrays and no other.",
 }
-# what XML 1.0 cannot hold, and what ends a line or moves a cursor though it is no ASCII line break
-_UNSAFE = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # what GitHub's toolkit escapes in the message of a command, and in its properties
 _DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
@@ -33,24 +31,7 @@ def junit(result: MigrationResult) -> str:
 
     A rule that only warns passes; what it found is the testcase's output.
     """
-    suites = _suites(result)
-    every = [case for cases in suites.values() for case in cases]
-    root = Element("testsuites", {"name": _NAME, **_counts(every, "failure", "error")})
-    for suite, cases in suites.items():
-        name, seen = _clean(suite), Counter[str]()
-        element = SubElement(root, "testsuite", {"name": name, **_counts(cases, "failure", "error", "skipped")})
-        for case in cases:
-            seen[case.name] += 1
-            number = f" ({seen[case.name]})" if seen[case.name] > 1 else ""  # readers drop a name's second testcase
-            testcase = SubElement(element, "testcase", classname=name, name=_clean(case.name) + number)
-            if case.outcome:
-                about = {"type": case.kind, "message": _clean(case.message)}
-                SubElement(testcase, case.outcome, about).text = _clean(case.text)
-            elif case.text:
-                SubElement(testcase, "system-out").text = _clean(case.text)
-    indent(root)
-    # ASCII, with references for all else, is right in any encoding that standard output may have
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root).decode("ascii")
+    return document(_NAME, _suites(result))
 
 
 def github(result: MigrationResult, workspace: Path | None) -> str:
@@ -114,23 +95,7 @@ def _nested(path: str) -> str:
     return path.partition("[].")[2].removesuffix("[]")
 
 
-@dataclass(frozen=True)
-class _Case:
-    """One testcase.
-
-    outcome  the element that says how it did not pass: failure, error or skipped; empty when it passed
-    kind     the outcome's type: the error that the command ends with
-    text     everything in full; the output of a testcase that passed
-    """
-
-    name: str
-    outcome: str = ""
-    kind: str = ""
-    message: str = ""
-    text: str = ""
-
-
-def _suites(result: MigrationResult) -> dict[str, list[_Case]]:
+def _suites(result: MigrationResult) -> dict[str, list[Case]]:
     """The testcases by testsuite: the source, the tables, and the command itself if it failed."""
     rules = _Rules(result)
     source: dict[str, list[ValidationError]] = defaultdict(list)
@@ -144,7 +109,7 @@ def _suites(result: MigrationResult) -> dict[str, list[_Case]]:
             source[error.rule].append(error)
         else:
             others[error.entity, error.rule].append(error)
-    suites: dict[str, list[_Case]] = defaultdict(list)
+    suites: dict[str, list[Case]] = defaultdict(list)
     suites["source"] = _of_source(source, read=result.success or bool(rules.all))
     for rule in rules.all:
         suites[rule["table"]].append(_of_rule(rule, tables[id(rule)]))
@@ -152,33 +117,31 @@ def _suites(result: MigrationResult) -> dict[str, list[_Case]]:
         suites[entity].append(_found(name, errors, CheckFailed))
     refused = any(case.outcome in ("failure", "error") for cases in suites.values() for case in cases)
     if result.error and not (refused and isinstance(result.error, SourceError | CheckFailed)):
-        said = "\n".join(filter(None, [result.error.message, result.error.hint]))
-        kind = type(result.error).__name__
-        suites["mock2pg"].append(_Case("The check ran to its end.", "error", kind, result.error.message, said))
+        suites["mock2pg"].append(ended("The check ran to its end.", result.error))
     return suites
 
 
-def _of_source(faults: Mapping[str, Sequence[ValidationError]], *, read: bool) -> list[_Case]:
+def _of_source(faults: Mapping[str, Sequence[ValidationError]], *, read: bool) -> list[Case]:
     cases = [_found(sentence, faults[rule], SourceError) for rule, sentence in _SOURCE.items() if rule in faults]
     sound = "The source is strict JSON and holds the declared arrays."
-    return cases or [_Case(sound) if read else _not_judged(sound, "The source was not read.")]
+    return cases or [Case(sound) if read else _not_judged(sound, "The source was not read.")]
 
 
-def _of_rule(rule: _Rule, errors: Sequence[ValidationError]) -> _Case:
+def _of_rule(rule: _Rule, errors: Sequence[ValidationError]) -> Case:
     if rule["status"] == "broken" and not errors:
-        return _Case(rule["sentence"], "error", InternalError.__name__, rule["reason"], rule["reason"])
+        return Case(rule["sentence"], "error", InternalError.__name__, rule["reason"], rule["reason"])
     if rule["status"] == "skipped" and not errors:
         return _not_judged(rule["sentence"], rule["reason"])
     return _found(rule["sentence"], errors, CheckFailed, rule["rows"], failed=rule["status"] == "failed")
 
 
-def _not_judged(name: str, reason: str) -> _Case:
-    return _Case(name, "skipped", "not judged", reason, reason)
+def _not_judged(name: str, reason: str) -> Case:
+    return Case(name, "skipped", "not judged", reason, reason)
 
 
 def _found(
     name: str, errors: Sequence[ValidationError], kind: type[Mock2pgError], rows: int = 0, *, failed: bool = False
-) -> _Case:
+) -> Case:
     """The testcase of a rule that `rows` rows break; as many of them are listed as there are errors."""
     lines = [_line(error) for error in errors]
     if rows > len(lines):
@@ -186,8 +149,8 @@ def _found(
     text = "\n".join(lines)
     critical = sum(error.severity == "critical" for error in errors)
     if not failed and not critical:
-        return _Case(name, text=text)
-    return _Case(name, "failure", kind.__name__, _number(max(rows, critical), "error"), text)
+        return Case(name, text=text)
+    return Case(name, "failure", kind.__name__, counted(max(rows, critical), "error"), text)
 
 
 def _line(error: ValidationError) -> str:
@@ -195,16 +158,10 @@ def _line(error: ValidationError) -> str:
     return line.replace("\r", r"\r").replace("\n", r"\n")
 
 
-def _counts(cases: Sequence[_Case], *outcomes: str) -> dict[str, str]:
-    names = {"failure": "failures", "error": "errors", "skipped": "skipped"}
-    number = Counter(case.outcome for case in cases)
-    return {"tests": str(len(cases)), **{names[outcome]: str(number[outcome]) for outcome in outcomes}}
-
-
 def _command(level: str, message: str, **properties: str | int | None) -> str:
     given = ((name, value) for name, value in properties.items() if value is not None)
-    named = ",".join(f"{name}={_clean(str(value)).translate(_PROPERTY)}" for name, value in given)
-    return f"::{level} {named}::{_clean(message).translate(_DATA)}"
+    named = ",".join(f"{name}={clean(str(value)).translate(_PROPERTY)}" for name, value in given)
+    return f"::{level} {named}::{clean(message).translate(_DATA)}"
 
 
 def _verdict(result: MigrationResult) -> str:
@@ -212,13 +169,9 @@ def _verdict(result: MigrationResult) -> str:
         return "\n".join(filter(None, [result.message, result.error.hint]))
     checked = result.summary.get("check", {})
     listed = Counter(error.severity == "critical" for error in result.errors)
-    errors = _number(max(listed[True], checked.get("errors", 0)), "error")
-    warnings = _number(max(listed[False], checked.get("warnings", 0)), "warning")
+    errors = counted(max(listed[True], checked.get("errors", 0)), "error")
+    warnings = counted(max(listed[False], checked.get("warnings", 0)), "warning")
     return f"{result.message} ({errors}, {warnings})"
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _seen_from(workspace: Path | None, file: str) -> str | None:
@@ -229,7 +182,3 @@ def _seen_from(workspace: Path | None, file: str) -> str | None:
     if workspace is None or not path.resolve().is_relative_to(workspace.resolve()):
         return file
     return path.resolve().relative_to(workspace.resolve()).as_posix()
-
-
-def _clean(text: str) -> str:
-    return _UNSAFE.sub(lambda match: printable(match[0]), text)
