@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: psql status init-roles help setup migrate check-data plan verify backup backups rollback report sample test-migration test coverage lint lock clean
+.PHONY: psql status history verify-evidence init-roles help setup migrate check-data plan verify backup backups rollback report sample test-migration test coverage lint lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -46,13 +46,19 @@ rollback: $(READY) ## go back to a backup: make rollback ID=backup-...
 status: $(READY) ## say which run is live, who is at work, and what killed runs left
 	@"$(BIN)/mock2pg" status $(ARGS)
 
+history: $(READY) ## list what was published and tried in the database: when, what, by whom, from where
+	@"$(BIN)/mock2pg" history $(ARGS)
+
+verify-evidence: $(READY) ## prove the folders of all runs (or ARGS=RUN) against their manifests; reads only
+	@"$(BIN)/mock2pg" verify-evidence $(or $(ARGS),--all)
+
 init-roles: $(READY) ## print SQL for a role that may migrate and no more, and one that may only read
 	@"$(BIN)/mock2pg" init-roles $(ARGS)
 
 psql: $(READY) ## open psql on the target database
 	@"$(BIN)/mock2pg" psql $(ARGS)
 
-report: $(READY) ## rebuild the report of the newest run and print where it lies
+report: $(READY) ## print where the report of the newest run lies; build it when it is not there
 	@"$(BIN)/mock2pg" report $(ARGS)
 
 sample: $(READY) ## make mock data of any size: make sample ARGS="--rows 10000 --out big"

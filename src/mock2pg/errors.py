@@ -15,6 +15,7 @@ Mock2pgError                  exit  what the user does next
 │   └── BackupRefused          12   takes another backup: this one is damaged or not there
 ├── NothingPublished           13   migrates first
 ├── ScenarioFailed             14   reads which scenario of test-migration went wrong
+├── EvidenceBroken             17   finds out who changed, added or removed what is listed
 ├── InternalError              70   reports it: a fault of mock2pg or of its configuration
 └── Interrupted               130   runs again: it was stopped with Ctrl-C
 """
@@ -163,6 +164,11 @@ class NothingPublished(Mock2pgError):
 class ScenarioFailed(Mock2pgError):
     code = 14
     hint = "Each scenario's line says what was expected and what happened."
+
+
+class EvidenceBroken(Mock2pgError):
+    code = 17
+    hint = "The files are no longer what the runs left. Compare them with a copy, and find out who changed them."
 
 
 class InternalError(Mock2pgError):

@@ -1,4 +1,4 @@
--- The history of what was published: never part of a backup, never undone by a rollback.
+-- What was published, and what was tried: never part of a backup, never undone by a rollback.
 CREATE SCHEMA IF NOT EXISTS mock2pg;
 
 CREATE TABLE mock2pg.runs (
@@ -24,6 +24,38 @@ CREATE TABLE mock2pg.settings (
     value jsonb NOT NULL
 );
 
+CREATE TABLE mock2pg.events (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    happened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    kind text NOT NULL, -- migrate, plan, backup, verify, rollback; manifest: the folder of a run was sealed
+    run_id text,
+    outcome text NOT NULL, -- what became of it, as in the run's record; sealed
+    error text, -- the name of the error, when it failed or was refused
+    target_schema text NOT NULL,
+    backup_id text,
+    operator text NOT NULL, -- who, as the settings say
+    host text NOT NULL, -- where, as the client's machine calls itself
+    database_user text NOT NULL DEFAULT session_user,
+    client_address inet DEFAULT inet_client_addr(), -- null: through a socket
+    application text NOT NULL DEFAULT current_setting('application_name'),
+    chain text, -- of a manifest: the runs folder that it belongs to
+    sha256 text -- of a manifest
+);
+
+CREATE FUNCTION mock2pg.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'mock2pg.% only takes new rows', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON mock2pg.runs
+    FOR EACH STATEMENT EXECUTE FUNCTION mock2pg.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON mock2pg.events
+    FOR EACH STATEMENT EXECUTE FUNCTION mock2pg.refuse_change();
+-- also for a session that plays a replica, where other triggers do not fire
+ALTER TABLE mock2pg.runs ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE mock2pg.events ENABLE ALWAYS TRIGGER append_only;
+
 COMMENT ON TABLE mock2pg.settings IS
     'protected = true: only an input that was migrated on another server before is taken here.';
 COMMENT ON TABLE mock2pg.runs IS 'One row per migration and rollback, written in the transaction that published it.';
+COMMENT ON TABLE mock2pg.events IS 'One row per command that reached this database, and one per manifest; see mock2pg history.';

@@ -19,6 +19,7 @@ class Record:
                 when it would have told whether the run was published
     database    name, schema and server_version of the target, once it was reached
     undo_error  why the run could not undo itself
+    url         where the database was reached; it may hold a password, and is written nowhere
     """
 
     command: str
@@ -30,6 +31,7 @@ class Record:
     backup_id: str | None = None
     error: Mock2pgError | None = None
     undo_error: Mock2pgError | None = None
+    url: str | None = field(default=None, repr=False)
     _began: float = field(default_factory=time.perf_counter)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,40 @@ class Status:
     at_work: str | None
     protected: bool
     left: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing in which the evidence of a run is not what the run left; `file` is empty when it is about all of it."""
+
+    run_id: str
+    file: str
+    what: str
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, [self.run_id, self.file, self.what]))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What came of looking at the folders of runs.
+
+    success  whether everything that could be judged is as the runs left it
+    runs     those that were looked at
+    faults   what is not
+    notes    what could not be judged, and why, in words
+    error    EvidenceBroken when there are faults
+    """
+
+    success: bool
+    runs: tuple[str, ...]
+    faults: tuple[Fault, ...]
+    notes: tuple[str, ...]
+    error: Mock2pgError | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result for `--json`."""
+        return {**asdict(replace(self, error=None)), "error": self.error.as_dict() if self.error else None}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ SELECT to_regclass('mock2pg.runs') IS NULL AS absent \gset
 GRANT USAGE ON SCHEMA mock2pg TO {migrator}, {auditor};
 GRANT SELECT ON ALL TABLES IN SCHEMA mock2pg TO {migrator}, {auditor};
 GRANT INSERT ON mock2pg.runs TO {migrator};
+-- The other columns say who and when: the server fills them.
+GRANT INSERT (kind, run_id, outcome, error, target_schema, backup_id, operator, host, chain, sha256)
+    ON mock2pg.events TO {migrator};
 
 -- Where a migration builds before it publishes.
 CREATE SCHEMA IF NOT EXISTS mock2pg_landing;

@@ -143,3 +143,14 @@ def point_latest(run: Run) -> None:
 
 def now() -> str:
     return timestamp(datetime.now(UTC))
+
+
+def is_alive(pid: int | None) -> bool:
+    """Whether there is a process of that number."""
+    try:
+        os.kill(int(pid or 0), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return bool(pid)

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import log, narration, plan, retention, scenarios, target, tidy
+from mock2pg import evidence, log, narration, plan, retention, scenarios, target, tidy
 from mock2pg import settings as settings_module
 from mock2pg.errors import DatabaseError, InternalError, Mock2pgError, ValidationError, traced
 from mock2pg.log import timestamp
 from mock2pg.plan import Step
 from mock2pg.record import Record
-from mock2pg.results import MigrationResult, Status, TestReport
+from mock2pg.results import Evidence, MigrationResult, Status, TestReport
 from mock2pg.runs import Run, StepResult, new_run, open_run, point_latest
 from mock2pg.settings import Settings
 from mock2pg.steps.publish import refuse_other_input, reviewed_plan
@@ -118,6 +118,21 @@ class MigrationService:
                 left=() if at_work else tuple(tidy.left(self._settings, connection)),
             )
 
+    def history(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """What was published and what was tried in the database, newest first; the `limit` newest. Reads only."""
+        with (
+            postgres.connect(self.url(), name="history", read_only=True) as connection,
+            postgres.named(DatabaseError, "cannot read the history"),
+        ):
+            return [{**entry, "at": timestamp(entry["at"])} for entry in postgres.events.listed(connection, limit)]
+
+    def verify_evidence(self, run_id: str | None = None, *, every: bool = False) -> Evidence:
+        """Whether the folder of a run, the newest if none is named, is what the run left. Reads only.
+
+        every  look at all of them, and for runs whose folder is gone
+        """
+        return evidence.judge(self._settings, run_id, every=every, known=target.known_manifests(self._settings))
+
     def init_roles(self, migrator: str = "mock2pg_migrator", auditor: str = "mock2pg_auditor") -> str:
         """SQL for psql that makes a role which may migrate and one which may only read. No database is contacted."""
         database = target.database(self._settings)
@@ -159,10 +174,12 @@ class MigrationService:
             log.start(self._settings, console=self._console)  # the scratch project had the log meanwhile
 
     def report(self, run_id: str | None = None) -> Path:
-        """Build a run's report again; returns the page."""
+        """The page of a run. It is built unless it was sealed with the rest of the folder: that stays as it is."""
         run = open_run(self._settings, run_id)
-        plan.perform("report", run)
-        return run.folder / "index.html"
+        page = run.folder / "index.html"
+        if not (evidence.is_sealed(run) and page.exists()):
+            plan.perform("report", run)
+        return page
 
     @property
     def settings(self) -> Settings:
@@ -193,6 +210,8 @@ class MigrationService:
             self._report(run, record)
             level = logging.ERROR if record.error else logging.INFO
             log.log.log(level, narration.of_end(command, record.milliseconds, record.error))
+        unsealed = evidence.close(run, record.url)
+        record.error = record.error or unsealed
         return MigrationResult(
             success=record.error is None,
             message=record.message,

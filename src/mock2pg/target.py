@@ -51,6 +51,7 @@ def aim(run: Run, record: Record, *, alone: bool = True, ask: Ask | None = None)
     where = url(run.settings)
     settings = run.settings.model_copy(update={"database_url": SecretStr(where), **_key(run.settings, record)})
     with postgres.connect(where, name=f"run {run.id}") as connection:
+        record.url = where
         record.database = {**postgres.describe_database(connection), "schema": settings.target_schema}
         if record.command in ("migrate", "rollback"):
             confirm(settings, record.database["name"], postgres.host(connection), ask)
@@ -113,3 +114,18 @@ def scratch(run: Run) -> Iterator[None]:
     finally:
         with suppress(Mock2pgError), postgres.connect(run.settings.url, name=f"tidy {run.id}") as connection:
             postgres.scratch.drop(connection)
+
+
+def known_manifests(settings: Settings) -> list[postgres.events.Sealed] | str:
+    """The manifests that the database knows, or why that cannot be told. No embedded server is made for it."""
+    if settings.database_url is None and not settings.postgres_dir.exists():
+        return "there is none"
+    try:
+        with (
+            postgres.connect(url(settings), name="evidence", read_only=True) as connection,
+            postgres.named(DatabaseError, "cannot read mock2pg.events"),
+        ):
+            found = postgres.events.manifests(connection)
+    except Mock2pgError as error:
+        return error.message
+    return "it has no events that this role may read" if found is None else found

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
-from mock2pg.errors import ValidationError, counted, traced
+from mock2pg.errors import ValidationError, counted, printable, traced
 from mock2pg.formats import check, verification
-from mock2pg.results import MigrationResult, Status
+from mock2pg.results import Evidence, MigrationResult, Status
 
 _SHOWN = 50  # rows that break a rule; errors.json and the report have them all
 
@@ -55,6 +56,42 @@ def status_lines(status: Status) -> str:
     if status.left:
         lines.append("The next migrate, plan, backup or rollback tidies up.")
     return "\n".join(lines)
+
+
+def history_lines(entries: list[dict[str, Any]]) -> str:
+    """What `mock2pg history` prints: one line per entry."""
+    if not entries:
+        return "Nothing was published in this database yet."
+    lines = []
+    for entry in entries:
+        what = entry["kind"]
+        if what == "published":
+            published = entry["published_run"]
+            what = f"{entry['command']} published " + (f"run {published}" if published else "what was before any run")
+        elif what != "manifest":
+            what += f" {entry['outcome']}" + (f" ({entry['error']})" if entry["error"] else "")
+        where = [entry["database_user"] and f"as {entry['database_user']}", entry["host"] and f"from {entry['host']}"]
+        if entry["client_address"]:
+            where.append(f"at {entry['client_address']}")
+        who = " ".join(filter(None, [f"by {printable(entry['operator'])}", *where]))
+        lines.append(f"{entry['at']}  run {entry['run_id']}  {what}, {who}")
+    return "\n".join(lines)
+
+
+def show_evidence(evidence: Evidence, as_json: bool) -> None:
+    """What `mock2pg verify-evidence` prints. Exits with the error's code."""
+    if as_json:
+        click.echo(json.dumps(evidence.as_dict(), indent=2))
+    else:
+        for note in evidence.notes:
+            click.secho(f"not judged: {note}", fg="yellow")
+        if evidence.error:
+            click.secho(f"✘ {evidence.error.message}", fg="red")
+            click.echo(evidence.error.hint)
+        else:
+            click.secho(f"✔ The evidence of {counted(len(evidence.runs), 'run')} holds.", fg="green")
+    if evidence.error:
+        sys.exit(evidence.error.code)
 
 
 def show_check(result: MigrationResult, form: str, workspace: Path | None) -> None:

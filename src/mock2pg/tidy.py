@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from contextlib import suppress
 
-from mock2pg import plan
+from mock2pg import evidence, plan
 from mock2pg.errors import Mock2pgError, counted
 from mock2pg.log import log
-from mock2pg.runs import Run, StepResult, all_runs
+from mock2pg.runs import Run, StepResult, all_runs, is_alive
 from mock2pg.settings import Settings
 from mock2pg.tools import backups, postgres
 
@@ -35,14 +34,14 @@ def after_killed(run: Run, url: str) -> None:
         for other in _killed(run.settings):
             if other.id != run.id:
                 _recover(other, connection)
-                _close(other)
+                _close(other, url)
 
 
 def after_killed_checks(run: Run) -> None:
     """The same for checks alone, which take no lock and leave nothing but their own folder."""
     for other in _killed(run.settings):
         if other.id != run.id and other.read("record.json").get("command") == "check":
-            _close(other)
+            _close(other, None)
 
 
 def left(settings: Settings, connection: postgres.Connection) -> list[str]:
@@ -62,7 +61,7 @@ def _killed(settings: Settings) -> list[Run]:
     found = []
     for run in all_runs(settings):
         record = run.read("record.json")
-        if record.get("status") == "running" and not _alive(record.get("pid")):
+        if record.get("status") == "running" and not is_alive(record.get("pid")):
             found.append(run)
     return sorted(found, key=lambda run: run.id)
 
@@ -82,20 +81,12 @@ def _recover(run: Run, connection: postgres.Connection) -> None:
         )
 
 
-def _close(run: Run) -> None:
+def _close(run: Run, url: str | None) -> None:
     clear(run)
     record = run.read("record.json")
     run.write("record.json", {**record, "status": "failed", "message": "The process was killed."})
     with suppress(Mock2pgError, OSError):
         plan.perform("report", run)
+    if not evidence.is_sealed(run):  # or somebody made it look like one that was killed
+        evidence.close(run, url)
     log.info("🧹 Tidied up after run %s, which was killed", run.id)
-
-
-def _alive(pid: int | None) -> bool:
-    try:
-        os.kill(int(pid or 0), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return bool(pid)

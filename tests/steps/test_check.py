@@ -376,11 +376,11 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
     copied = spool.copy
 
     def arrange(name: str, act: Callable[[Path], None]) -> None:
-        def copy_and_act(source: Path, to: Path) -> bool:
-            marked = copied(source, to)
+        def copy_and_act(source: Path, to: Path) -> spool.Copied:
+            done = copied(source, to)
             if source.name == name:
                 act(source)
-            return marked
+            return done
 
         monkeypatch.setattr(spool, "copy", copy_and_act)
 

@@ -13,7 +13,7 @@ from mock2pg import settings
 from mock2pg.cli import options
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import ScenarioFailed, UsageError
-from mock2pg.terminal import show, show_check, show_verification, status_lines
+from mock2pg.terminal import history_lines, show, show_check, show_evidence, show_verification, status_lines
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -111,6 +111,32 @@ def status(as_json: bool) -> None:
     click.echo(json.dumps(asdict(found), indent=2) if as_json else status_lines(found))
 
 
+@command.command()
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The most entries to print.")
+@verb
+def history(limit: int, as_json: bool) -> None:
+    """List what was published and what was tried in the database, newest first: when, what, by whom, from where.
+
+    Example: mock2pg history --limit 5
+    """
+    found = service().history(limit)
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else history_lines(found))
+
+
+@command.command("verify-evidence")
+@click.argument("run_id", required=False)
+@click.option("--all", "every", is_flag=True, help="Look at every run, and for runs whose folder is gone.")
+@verb
+def verify_evidence(run_id: str | None, every: bool, as_json: bool) -> None:
+    """Prove the folder of RUN_ID (of the newest run if none is named) against its manifest; reads only.
+
+    Example: mock2pg verify-evidence --all
+    """
+    if run_id and every:
+        raise UsageError("a run and --all are both given", hint="Name a run, or look at all of them.")
+    show_evidence(service().verify_evidence(run_id, every=every), as_json)
+
+
 @command.command("init-roles")
 @click.option("--migrator", default="mock2pg_migrator", show_default=True, help="The role that migrates.")
 @click.option("--auditor", default="mock2pg_auditor", show_default=True, help="The role that only reads.")
@@ -143,7 +169,7 @@ def test_migration(as_json: bool) -> None:
 @click.argument("run_id", required=False)
 @verb
 def report(run_id: str | None, as_json: bool) -> None:
-    """Build the report of RUN_ID again (of the newest run if none is named) and print where it lies.
+    """Print where the report of RUN_ID lies (of the newest run if none is named); build it when it is not there.
 
     Example: mock2pg report
     """

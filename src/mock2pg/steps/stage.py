@@ -46,6 +46,7 @@ def run(run: Run) -> StepResult:
         data={
             "source": run.source_label,
             "sha256": document.sha256,
+            "files": {file: dict(read) for file, read in document.files.items()},
             "bytes": document.bytes,
             "unread": document.unread,
             "absent": document.absent,

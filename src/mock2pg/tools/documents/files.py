@@ -32,11 +32,14 @@ class _Files:
     def __init__(self, source: Path, label: str, arrays: Arrays, faults: Faults, entities: Sequence[str]) -> None:
         self.source, self.label, self.arrays, self.faults, self.entities = source, label, arrays, faults, entities
         self.notes: list[str] = []
+        self.files: dict[str, dict[str, Any]] = {}
 
     def spooled(self, source: Path, to: Path, file: str, entity: str = "") -> mmap.mmap | None:
         """The source's bytes in a file of our own, checked to be UTF-8; None, with a fault, when they are not there."""
         try:
-            if spool.copy(source, to):
+            copied = spool.copy(source, to)
+            self.files[file] = {"sha256": copied.sha256, "bytes": copied.bytes}
+            if copied.marked:
                 self.notes.append(f"{file} begins with a byte order mark; it is no part of JSON and was left out")
         except spool.Unreadable as fault:
             self.faults.add(READABLE_SOURCE, str(fault), entity, file=file)
@@ -74,7 +77,7 @@ class _Files:
 class Folder(_Files):
     """One file per entity."""
 
-    def read(self) -> tuple[str, ...]:
+    def read(self) -> None:
         before = {file: spool.fingerprint(file) for file in self._files()}
         if not before:
             raise UsageError(
@@ -89,7 +92,6 @@ class Folder(_Files):
             self.changed(f"{self.label}/{file.name}")
         if set(self._files()) != set(before):
             self.changed(self.label)
-        return tuple(self.notes)
 
     def _files(self) -> list[Path]:
         return sorted(file for file in self.source.iterdir() if _FILE.fullmatch(file.name))
@@ -151,7 +153,7 @@ class Folder(_Files):
 class Single(_Files):
     """One object whose keys are the entities."""
 
-    def read(self) -> tuple[str, ...]:
+    def read(self) -> None:
         name = _FILE.fullmatch(self.source.name)
         if name and name["form"] != "json":
             raise UsageError(
@@ -174,7 +176,6 @@ class Single(_Files):
         if text is not None and raws is not None:
             self._cut(text, raws)
             self.faults.missing(lambda _: self.label)
-        return tuple(self.notes)
 
     def _cut(self, text: mmap.mmap, raws: Mapping[str, msgspec.Raw]) -> None:
         spans = {key: address(raw) - address(text) for key, raw in raws.items()}

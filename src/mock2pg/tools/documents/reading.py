@@ -31,6 +31,7 @@ class Document:
     faults  what is wrong with the source itself; the rows have not been looked at
     totals  how many faults there are by rule and severity, however many are listed
     notes   what was accepted and should be known, one sentence each
+    files   file as it is called in errors -> sha256 and bytes of what was read, as it lay there
     """
 
     arrays: dict[str, Path]
@@ -41,6 +42,7 @@ class Document:
     faults: tuple[ValidationError, ...] = ()
     totals: Mapping[tuple[str, str], int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def read(
@@ -65,21 +67,22 @@ def read(
     Raises UsageError when there is no such source.
     """
     arrays, faults = Arrays(into, entities), Faults(entities, undeclared, limit, missing)
-    notes: tuple[str, ...] = ()
+    reader: Folder | Single | None = None
     if isinstance(source, Mapping):
         _read_mapping(source, arrays, faults)
         faults.missing(lambda _: None)
     else:
         label = label or str(source)
         if source.is_dir():
-            notes = Folder(source, label, arrays, faults, entities).read()
+            reader = Folder(source, label, arrays, faults, entities)
         elif spool.is_stream(source) or source.is_file():
-            notes = Single(source, label, arrays, faults, entities).read()
+            reader = Single(source, label, arrays, faults, entities)
         else:
             raise UsageError(
                 f"there is no source at {source}",
                 hint="Name a folder with one <entity>.json per entity, one JSON document, or - for standard input.",
             )
+        reader.read()
     unread = tuple(entity for entity in arrays.finish() if entity not in faults.absent)
     files = {entity: arrays.files[entity] for entity in entities}
     return Document(
@@ -90,7 +93,8 @@ def read(
         tuple(faults.absent),
         tuple(faults.found),
         dict(faults.totals),
-        notes,
+        tuple(reader.notes) if reader else (),
+        dict(reader.files) if reader else {},
     )
 
 

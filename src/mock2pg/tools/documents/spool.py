@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import os
 import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -32,15 +34,25 @@ def is_stream(source: Path) -> bool:
     return source == STANDARD_INPUT or source.is_fifo()
 
 
-def copy(source: Path, to: Path) -> bool:
-    """Copy a file, `.gz` and `.zst` unpacked, into a file of mode 0600; whether a byte order mark was left out.
+@dataclass(frozen=True)
+class Copied:
+    """What was read: whether it began with a byte order mark, and its bytes as they lay there, still packed."""
+
+    marked: bool
+    sha256: str
+    bytes: int
+
+
+def copy(source: Path, to: Path) -> Copied:
+    """Copy a file, `.gz` and `.zst` unpacked and without a byte order mark, into a file of mode 0600.
 
     Of a pipe the first bytes tell how it is packed. Raises Unreadable.
     """
+    read = _Read(source)
     try:
         with open(os.open(to, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600), "wb") as out:
             head = b""
-            blocks = _unpacked(source)
+            blocks = _unpacked(source, iter(read))
             while len(head) < len(codecs.BOM_UTF8) and (block := next(blocks, b"")):
                 head += block
             marked = head.startswith(codecs.BOM_UTF8)
@@ -50,7 +62,7 @@ def copy(source: Path, to: Path) -> bool:
         raise Unreadable("cannot be unpacked: it is damaged, or packed in another way than its name says") from None
     except EOFError:
         raise Unreadable("cannot be unpacked: it ends too early") from None
-    return marked
+    return Copied(marked, read.digest.hexdigest(), read.bytes)
 
 
 def fingerprint(file: Path) -> tuple[int, ...]:
@@ -69,8 +81,20 @@ def changed(before: Mapping[Path, tuple[int, ...]]) -> list[Path]:
     return [file for file, known in before.items() if fingerprint(file) != known]
 
 
-def _unpacked(source: Path) -> Iterator[bytes]:
-    blocks = _blocks(source)
+class _Read:
+    """The blocks of a source; afterwards what they were, in all."""
+
+    def __init__(self, source: Path) -> None:
+        self._source, self.digest, self.bytes = source, hashlib.sha256(), 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in _blocks(self._source):
+            self.digest.update(block)
+            self.bytes += len(block)
+            yield block
+
+
+def _unpacked(source: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:
     packing = source.suffix
     if is_stream(source):
         first = next(blocks, b"")

@@ -6,6 +6,7 @@ from mock2pg.tools.postgres import (
     alteration,
     catalogue,
     dump,
+    events,
     history,
     losses,
     merge,
@@ -33,6 +34,6 @@ from mock2pg.tools.postgres.transactions import transact
 
 __all__ = [
     "Connection", "LockNotAvailable", "alteration", "at_work", "catalogue", "connect", "database_name", "database_url",
-    "describe_database", "drop_database", "dump", "ensure_database", "environment", "history", "host", "losses",
-    "merge", "named", "one_at_a_time", "preflight", "restore", "review", "roles", "scratch", "transact",
+    "describe_database", "drop_database", "dump", "ensure_database", "environment", "events", "history", "host",
+    "losses", "merge", "named", "one_at_a_time", "preflight", "restore", "review", "roles", "scratch", "transact",
 ]  # fmt: skip

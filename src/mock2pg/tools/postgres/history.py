@@ -45,7 +45,7 @@ def record(
     version: str,
 ) -> None:
     """Add the run's row; the table is made when it is not there yet, which may need a right that the role lacks."""
-    if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
+    if not _there(connection):
         connection.execute(definitions())
     connection.execute(
         "INSERT INTO mock2pg.runs (run_id, command, operator, started_at, target_schema, published_run, mode,"
@@ -76,7 +76,7 @@ def definitions() -> str:
 
 def is_protected(connection: Connection) -> bool:
     """Whether the database's owner has marked it as `protected`."""
-    if connection.execute("SELECT to_regclass('mock2pg.settings')").fetchone() == (None,):
+    if not _there(connection, "settings"):
         return False
     row = connection.execute("SELECT value = 'true' FROM mock2pg.settings WHERE name = 'protected'").fetchone()
     return row == (True,)
@@ -84,7 +84,7 @@ def is_protected(connection: Connection) -> bool:
 
 def has(connection: Connection, run_id: str, command: str) -> bool:
     """Whether the run committed what the command did."""
-    if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
+    if not _there(connection):
         return False
     row = connection.execute(
         "SELECT FROM mock2pg.runs WHERE run_id = %s AND command = %s", [run_id, command]
@@ -94,7 +94,7 @@ def has(connection: Connection, run_id: str, command: str) -> bool:
 
 def newest(connection: Connection, schema: str) -> Published | None:
     """What the schema's live tables come from, or None when nothing was ever published into it."""
-    if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
+    if not _there(connection):
         return None
     row = connection.execute(
         "SELECT run_id, command, operator, published_run, backup_id, published_at, tables, owned FROM mock2pg.runs"
@@ -112,7 +112,7 @@ def owned(connection: Connection, schema: str) -> Mapping[str, Any]:
 
 def owned_by(connection: Connection, run_id: str | None) -> Mapping[str, Any]:
     """The same as a migration had them."""
-    if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
+    if not _there(connection):
         return {}
     row = connection.execute(
         "SELECT owned FROM mock2pg.runs WHERE run_id = %s AND command = 'migrate'", [run_id]
@@ -130,3 +130,8 @@ def backups_needed(connection: Connection, schema: str) -> set[str]:
         [schema, published.published_run],
     ).fetchall()
     return {backup_id for (backup_id,) in [*rows, (published.backup_id,)] if backup_id}
+
+
+def _there(connection: Connection, table: str = "runs") -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"mock2pg.{table}"]).fetchone()
+    return row == (True,)
