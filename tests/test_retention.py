@@ -54,6 +54,7 @@ def published(connection: postgres.Connection) -> Callable[..., None]:
             input_sha256=None,
             backup_id=backup.id,
             tables={},
+            owned={},
             version="0",
         )
 
