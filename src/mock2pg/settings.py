@@ -103,6 +103,10 @@ class Settings(BaseSettings):
         5, ge=1, description="How often publishing is tried when a lock, a deadlock or a lost connection stops it."
     )
 
+    backup_rehearsal: Literal["always", "never"] = Field(
+        "always", description="Whether a backup is restored and compared before anything goes on."
+    )
+
     @field_validator("project")
     @classmethod
     def _absolute(cls, project: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 from mock2pg.errors import BackupFailed, RollbackFailed
 from mock2pg.tools import backups, postgres
-from mock2pg.tools.backups import Backup
 from mock2pg.tools.postgres import catalogue, dump, restore
 from mock2pg.tools.server import binary
 from tests.fix_restore import CHANGED, EVERYTHING, Trial, back_up, dumped, execute, state_of
@@ -164,37 +162,11 @@ def test_another_schema_with_an_odd_name_comes_back(trial: Trial) -> None:
     trial(setup, 'DROP SCHEMA "My ""Schema"" $1" CASCADE', "recreate", 'My "Schema" $1')
 
 
-def test_a_backup_is_of_one_moment(database: str, tmp_path: Path) -> None:
-    """What is written while a backup is being taken is in none of its tables; two at once do not disturb each other."""
-    execute(database, "CREATE TABLE public.a (id int PRIMARY KEY);\nCREATE TABLE public.b (id int PRIMARY KEY)")
-    before = dumped(database)
-    with dump.snapshot(database) as (connection, name):
-        execute(
-            database, "INSERT INTO public.a VALUES (1);\nINSERT INTO public.b VALUES (1);\nCREATE TABLE public.c ()"
-        )
-        assert [b"".join(dump.rows(connection, "public", table)) for table in ("a", "b")] == [b"", b""]
-        definitions = dump.definitions(database, "public", name, binary("pg_dump"))
-        assert definitions is not None
-        assert "public.c" not in definitions["pre_data"]
-    execute(database, "DROP TABLE public.c;\nDELETE FROM public.a;\nDELETE FROM public.b")
-    assert dumped(database) == before
-    made: list[Backup] = []
-    moments = ["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.001Z"]
-    threads = [
-        threading.Thread(target=lambda moment: made.append(back_up(database, tmp_path, moment=moment)), args=[moment])
-        for moment in moments
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len({backups.opened(tmp_path, each.id).id for each in made}) == 2
-
-
 def test_a_backup_that_does_not_hold_all_rows_is_noticed(database: str) -> None:
     """Rows are counted as they come back; when one is missing, nothing changes."""
     execute(database, "CREATE TABLE public.t (v text);\nINSERT INTO public.t VALUES ('a'), ('b')")
-    definitions = dump.definitions(database, "public", None, binary("pg_dump"))
+    with postgres.connect(database, name="test") as connection:
+        definitions = dump.definitions(connection, database, "public", binary("pg_dump"))
     state = restore.State(definitions, {"t": 2}, {}, lambda table: [b'{"v":"a"}\n'])
     with (
         postgres.connect(database, name="test") as connection,
@@ -243,6 +215,9 @@ def test_a_lock_that_is_not_given_is_no_reason_to_make_tables_anew(database: str
 def test_a_pg_dump_that_fails_has_a_name_and_shows_no_password(database: str) -> None:
     """Its own words are kept as far as they quote nothing."""
     url = psycopg.conninfo.make_conninfo(database, password="Canary7291")
-    with pytest.raises(BackupFailed, match="pg_dump failed: ") as failed:
-        dump.definitions(url, "public", "no such snapshot", binary("pg_dump"))
+    with (
+        postgres.connect(database, name="test") as connection,
+        pytest.raises(BackupFailed, match="pg_dump failed: ") as failed,
+    ):
+        dump.definitions(connection, url, "public", binary("pg_dump"), snapshot="no such snapshot")
     assert "Canary" not in failed.value.message

@@ -19,12 +19,7 @@ def run(run: Run, backup_id: str) -> StepResult:
             f"{backup_id} is of schema {backup.header['schema']}, the live schema is {schema}",
             hint="Set MIGRATION_SCHEMA to the schema of the backup.",
         )
-    state = postgres.restore.State(
-        definitions=backup.header["definitions"],
-        tables=backup.tables,
-        sequences=backup.header["sequences"],
-        rows=lambda table: backups.rows(backup, table),
-    )
+    state = postgres.restore.State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table))
     published_run = backup.header["published_run"]
     with (
         postgres.connect(settings.url, name=f"rollback {run.id}") as connection,
@@ -33,7 +28,7 @@ def run(run: Run, backup_id: str) -> StepResult:
         if postgres.describe_database(connection)["name"] != backup.header["database"]:
             raise BackupRefused(f"{backup_id} is of another database: {backup.header['database']}")
         try:
-            current = postgres.dump.definitions(settings.url, schema, None, server.binary("pg_dump"))
+            current = postgres.dump.definitions(connection, settings.url, schema, server.binary("pg_dump"))
         except BackupFailed as error:
             raise RollbackFailed(f"the present definitions cannot be read: {error.message}") from error
         with connection.transaction():

@@ -9,7 +9,9 @@ from mock2pg.tools.postgres import (
     history,
     losses,
     merge,
+    moment,
     preflight,
+    rehearsal,
     restore,
     review,
     roles,
@@ -34,5 +36,6 @@ from mock2pg.tools.postgres.transactions import transact
 __all__ = [
     "Connection", "LockNotAvailable", "alteration", "at_work", "catalogue", "connect", "database_name", "database_url",
     "describe_database", "drop_database", "dump", "ensure_database", "environment", "history", "host", "losses",
-    "merge", "named", "one_at_a_time", "preflight", "restore", "review", "roles", "scratch", "transact",
+    "merge", "moment", "named", "one_at_a_time", "preflight", "rehearsal", "restore", "review", "roles", "scratch",
+    "transact",
 ]  # fmt: skip

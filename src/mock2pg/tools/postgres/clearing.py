@@ -24,6 +24,22 @@ _HOME = f"""
     objects AS (SELECT * FROM (
         {_OBJECTS}) AS o WHERE (classid, oid) NOT IN (SELECT classid, objid FROM owned))"""  # noqa: S608  the names are those above
 
+# And what belongs to them without standing in the schema itself.
+_INSIDE = (
+    _HOME  # noqa: S608
+    + """,
+    inside AS (
+        SELECT * FROM objects
+        UNION ALL SELECT 'pg_attrdef'::regclass, a.oid FROM pg_attrdef AS a JOIN objects AS o ON o.oid = adrelid
+        UNION ALL SELECT 'pg_trigger'::regclass, t.oid FROM pg_trigger AS t JOIN objects AS o ON o.oid = tgrelid
+        UNION ALL SELECT 'pg_rewrite'::regclass, r.oid FROM pg_rewrite AS r JOIN objects AS o ON o.oid = ev_class
+        UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy AS p JOIN objects AS o ON o.oid = polrelid
+        UNION ALL SELECT 'pg_constraint'::regclass, c.oid FROM pg_constraint AS c WHERE connamespace =
+            (SELECT oid FROM home)
+        UNION ALL SELECT 'pg_amop'::regclass, a.oid FROM pg_amop AS a JOIN objects AS o ON o.oid = amopfamily
+        UNION ALL SELECT 'pg_amproc'::regclass, a.oid FROM pg_amproc AS a JOIN objects AS o ON o.oid = amprocfamily)"""
+)
+
 
 def clear(connection: Connection, schema: str) -> None:
     """Drop every object of the schema that no extension owns; what belongs to another one goes with it.
@@ -48,28 +64,30 @@ def drop_objects(connection: Connection, schema: str) -> None:
 
 
 def _refuse_dependents(connection: Connection, schema: str) -> None:
-    query = """,
-        inside AS (
-            SELECT * FROM objects
-            UNION ALL SELECT 'pg_attrdef'::regclass, a.oid FROM pg_attrdef AS a JOIN objects AS o ON o.oid = adrelid
-            UNION ALL SELECT 'pg_trigger'::regclass, t.oid FROM pg_trigger AS t JOIN objects AS o ON o.oid = tgrelid
-            UNION ALL SELECT 'pg_rewrite'::regclass, r.oid FROM pg_rewrite AS r JOIN objects AS o ON o.oid = ev_class
-            UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy AS p JOIN objects AS o ON o.oid = polrelid
-            UNION ALL SELECT 'pg_constraint'::regclass, c.oid FROM pg_constraint AS c WHERE connamespace =
-                (SELECT oid FROM home)
-            UNION ALL SELECT 'pg_amop'::regclass, a.oid FROM pg_amop AS a JOIN objects AS o ON o.oid = amopfamily
-            UNION ALL SELECT 'pg_amproc'::regclass, a.oid FROM pg_amproc AS a JOIN objects AS o ON o.oid = amprocfamily)
+    query = """
         SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)
         FROM pg_depend AS d JOIN inside AS i ON (d.refclassid, d.refobjid) = (i.classid, i.oid)
         WHERE d.deptype IN ('n', 'a') AND (d.classid, d.objid) NOT IN (SELECT classid, oid FROM inside)
         ORDER BY 1"""
-    rows = connection.execute(_HOME + query, {"schema": schema}).fetchall()
+    rows = connection.execute(_INSIDE + query, {"schema": schema}).fetchall()
     if rows:
         raise RollbackFailed(
             f"what depends on schema {schema} without being part of it would be dropped: "
             + ", ".join(name for (name,) in rows),
             hint="Drop it first, and make it again afterwards.",
         )
+
+
+def extensions(connection: Connection, schema: str) -> list[tuple[str, str]]:
+    """The extensions whose objects the schema's own depend on, each with the schema that it is installed in."""
+    query = """
+        SELECT DISTINCT e.extname, n.nspname
+        FROM pg_depend AS d JOIN inside AS i ON (d.classid, d.objid) = (i.classid, i.oid)
+            LEFT JOIN pg_type AS t ON d.refclassid = 'pg_type'::regclass AND t.oid = d.refobjid
+            JOIN pg_depend AS o ON o.classid = d.refclassid AND o.objid IN (d.refobjid, t.typelem) AND o.deptype = 'e'
+            JOIN pg_extension AS e ON e.oid = o.refobjid JOIN pg_namespace AS n ON n.oid = e.extnamespace
+        ORDER BY 1"""
+    return connection.execute(_INSIDE + query, {"schema": schema}).fetchall()
 
 
 def forget_default_privileges(connection: Connection, schema: str) -> None:

@@ -5,7 +5,8 @@ Everything here runs inside the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -15,9 +16,9 @@ from psycopg import sql
 
 from mock2pg.contracts import Column, Table, key_groups
 from mock2pg.errors import PublishFailed, RollbackFailed
-from mock2pg.tools.postgres import catalogue, clearing, merge
+from mock2pg.tools.postgres import catalogue, clearing, dump, merge
 from mock2pg.tools.postgres.connection import Connection
-from mock2pg.tools.postgres.dump import RAW, json_types
+from mock2pg.tools.postgres.dump import RAW, Field
 from mock2pg.tools.postgres.merge import Difference
 
 
@@ -29,6 +30,11 @@ class State:
     tables: Mapping[str, int]
     sequences: Mapping[str, Mapping[str, Any]]
     rows: Callable[[str], Iterable[bytes]]
+
+    @classmethod
+    def of(cls, header: Mapping[str, Any], tables: Mapping[str, int], rows: Callable[[str], Iterable[bytes]]) -> State:
+        """From what a backup says of itself before its rows."""
+        return cls(header["definitions"], tables, header["sequences"], rows)
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ def restore(connection: Connection, schema: str, state: State, current: Mapping[
         try:
             with connection.transaction():  # a savepoint, for what sends us the other way
                 differences = _merged(connection, schema, state)
-                _restart(connection, schema, state)
+                restart(connection, schema, state)
                 return Restored("merge", differences, ())
         except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
             raise
@@ -68,17 +74,15 @@ def _merged(connection: Connection, schema: str, state: State) -> dict[str, Diff
         keys = catalogue.primary_key(connection, schema, name)
         if not keys:
             raise _NoKeyError
-        columns = [column for column in catalogue.columns(connection, schema, name) if not column.generated]
+        fields = dump.fields(connection, schema, name)
         connection.execute(
-            sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
-                sql.Identifier(name),
-                sql.SQL(", ").join(sql.Identifier(column.name) for column in columns),
-                sql.Identifier(schema, name),
+            sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {} WITH NO DATA").format(
+                sql.Identifier(name), shape(schema, name, fields)
             )
         )
-        _fill(connection, ("pg_temp", name), state, name, json_types(connection, schema, name))
-        shape = tuple(Column(column.name, column.data_type, False, None, None) for column in columns)
-        tables.append(Table(name, shape, keys))
+        fill(connection, sql.Identifier("pg_temp", name), state, name, fields, "pg_temp")
+        columns = tuple(Column(field.name, field.type, False, None, None) for field in fields)
+        tables.append(Table(name, columns, keys))
     return merge.publish(connection, "pg_temp", schema, tables)
 
 
@@ -90,13 +94,13 @@ def _recreated(connection: Connection, schema: str, state: State) -> Restored:
     if state.definitions is None:
         connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
     else:
-        connection.execute(state.definitions["pre_data"])
+        define(connection, state.definitions["pre_data"])
         for name in state.tables:
-            after[name] = _fill(connection, (schema, name), state, name, json_types(connection, schema, name))
-        _restart(connection, schema, state)
-        connection.execute(state.definitions["post_data"])
+            fields = dump.fields(connection, schema, name)
+            after[name] = fill(connection, sql.Identifier(schema, name), state, name, fields, "pg_temp")
+        restart(connection, schema, state)
+        define(connection, state.definitions["post_data"])
         clearing.refresh_views(connection, schema)
-        connection.execute("SELECT set_config('search_path', '', false)")
     dropped = [name for name in before if name not in after]
     return Restored(
         "recreate",
@@ -108,45 +112,58 @@ def _recreated(connection: Connection, schema: str, state: State) -> Restored:
     )
 
 
-def _fill(
-    connection: Connection,
-    target: tuple[str, str],
-    state: State,
-    name: str,
-    types: list[tuple[str, str, str]],
+def shape(schema: str, table: str, fields: Sequence[Field]) -> sql.Composed:
+    """A query for the columns that a backup holds of the table."""
+    names = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields)
+    return sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(schema, table))
+
+
+def fill(
+    connection: Connection, target: sql.Identifier, state: State, name: str, fields: Sequence[Field], home: str
 ) -> int:
-    """Insert a table's lines of JSON. Raises RollbackFailed when they are not as many as the backup says."""
+    """Insert a table's lines of JSON. Raises RollbackFailed when they are not as many as the backup says.
+
+    home  the schema in which the lines are held meanwhile
+    """
+    lines = sql.Identifier(home, "mock2pg_lines")
+    kind = sql.SQL("TEMPORARY" if home == "pg_temp" else "UNLOGGED")
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TEMPORARY TABLE mock2pg_lines (line text) ON COMMIT DROP")
-        with cursor.copy(sql.SQL("COPY pg_temp.mock2pg_lines FROM STDIN {}").format(RAW)) as copy:
+        cursor.execute(sql.SQL("CREATE {} TABLE {} (line text)").format(kind, lines))
+        with cursor.copy(sql.SQL("COPY {} FROM STDIN {}").format(lines, RAW)) as copy:
             for line in state.rows(name):
                 copy.write(line)
-        lines = sql.SQL("FROM pg_temp.mock2pg_lines")
-        insert = sql.SQL("INSERT INTO {} SELECT {}").format(sql.Identifier(*target), lines)  # rows without a column
-        if types:
+        insert = sql.SQL("INSERT INTO {} SELECT FROM {}").format(target, lines)  # without a column
+        if fields:
             insert = sql.SQL(
-                "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} {},"
+                "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {},"
                 " LATERAL json_to_record(rtrim(line, ',')::json) AS r({})"
             ).format(
-                sql.Identifier(*target),
-                sql.SQL(", ").join(sql.Identifier(column) for column, _, _ in types),
+                target,
+                sql.SQL(", ").join(sql.Identifier(field.name) for field in fields),
                 sql.SQL(", ").join(
-                    sql.SQL("r.{}::{}").format(sql.Identifier(column), _sql(own)) for column, own, _ in types
+                    sql.SQL("r.{}::{}").format(sql.Identifier(field.name), _sql(field.type)) for field in fields
                 ),
                 lines,
                 sql.SQL(", ").join(
-                    sql.SQL("{} {}").format(sql.Identifier(column), _sql(spelled)) for column, _, spelled in types
+                    sql.SQL("{} {}").format(sql.Identifier(field.name), _sql(field.read)) for field in fields
                 ),
             )
         cursor.execute(insert)
         restored = cursor.rowcount
-        cursor.execute("DROP TABLE pg_temp.mock2pg_lines")
+        cursor.execute(sql.SQL("DROP TABLE {}").format(lines))
     if restored != state.tables[name]:
         raise RollbackFailed(f"table {name}: {restored} of {state.tables[name]} rows came back")
     return restored
 
 
-def _restart(connection: Connection, schema: str, state: State) -> None:
+def define(connection: Connection, script: str) -> None:
+    """Execute what pg_dump wrote; the timeouts of the session stay as they are, which it would take away."""
+    head, first, rest = script.partition("-- Name: ")
+    connection.execute(re.sub(r"(?m)^SET \w+_timeout = 0;\n", "", head) + first + rest)
+    connection.execute("SELECT set_config('search_path', '', false)")
+
+
+def restart(connection: Connection, schema: str, state: State) -> None:
     """Set the sequences. A rollback undoes setval, too, once ALTER SEQUENCE has given the sequence a new file."""
     for name, position in state.sequences.items():
         sequence, last = sql.Identifier(schema, name), position["last_value"]
