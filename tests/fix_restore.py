@@ -30,15 +30,14 @@ def dumped(url: str) -> str:
     return re.sub(r"(?ms)(?<= FROM stdin;\n).*?(?=^\\\.$)", lambda rows: "\n".join(sorted(rows[0].split("\n"))), text)
 
 
-def back_up(
-    url: str, folder: Path, schema: str = "public", moment: str = "2026-01-01T00:00:00.000Z", *, rehearse: bool = True
-) -> Backup:
-    """A backup file as the backup step writes it; its rehearsal must hold, too."""
+def back_up(url: str, folder: Path, schema: str = "public", moment: str = "2026-01-01T00:00:00.000Z") -> Backup:
+    """A backup file as the backup step writes it; its rehearsal must hold, of the definitions too."""
     with postgres.moment.capture(url, schema, binary("pg_dump")) as found:
         with backups.Writer(folder, moment) as writer:
             backup = postgres.moment.save(found, writer, found.header(moment, backups.FORMAT))
-        if rehearse:
-            postgres.rehearsal.rehearse(url, state_of(backups.opened(folder, backup.id)), found, binary("pg_dump"))
+        state = state_of(backups.opened(folder, backup.id))
+        rehearsal = postgres.rehearsal.rehearse(url, state, found, binary("pg_dump"))
+    assert rehearsal.definitions in ("", "there is no schema") or "CREATE SCHEMA app" in rehearsal.definitions
     return backup
 
 

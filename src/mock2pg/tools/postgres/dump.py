@@ -73,13 +73,21 @@ def definitions(
 
 
 def entries(found: Mapping[str, str] | None) -> dict[str, str]:
-    """The definitions object by object, under what pg_dump calls each: `TABLE orders`, `INDEX by_code`."""
-    parts: dict[str, str] = {}
+    """The definitions object by object, under what pg_dump calls each: `TABLE orders`, `INDEX by_code`.
+
+    Their order is left out: pg_dump changes it for what stands in other schemas.
+    """
+    parts: dict[str, list[str]] = {}
     for text in (found or {}).values():
+        method = _HEAP
         _, *rest = _ENTRY.split(text)
         for name, kind, body in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
-            parts[f"{kind} {name}"] = parts.get(f"{kind} {name}", "") + body
-    return parts
+            own = method if kind in ("TABLE", "MATERIALIZED VIEW") else ""
+            ending = _ENDING.search(body)
+            assert ending is not None  # noqa: S101
+            parts.setdefault(f"{kind} {name}", []).append(own + body[: ending.start()])
+            method = ([method, *_METHOD.findall(ending[0])])[-1]
+    return {name: "".join(sorted(bodies)) for name, bodies in parts.items()}
 
 
 def changed_entries(before: Mapping[str, str] | None, after: Mapping[str, str] | None) -> dict[str, str]:
@@ -93,6 +101,9 @@ def changed_entries(before: Mapping[str, str] | None, after: Mapping[str, str] |
 
 
 _ENTRY = re.compile(r"(?m)^-- Name: (.*); Type: ([A-Z ]+); Schema: ")
+_HEAP = "SET default_table_access_method = heap;"
+_METHOD = re.compile(r"SET default_table_access_method = .*;")
+_ENDING = re.compile(r"(?m)\s*(^SET default_\w+ = .*;\s+)*^--\n(-- PostgreSQL database dump complete\n--\s*)?\Z")
 
 
 def rows(connection: Connection, schema: str, table: str) -> Generator[bytes, None, None]:

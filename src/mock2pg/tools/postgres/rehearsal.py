@@ -20,7 +20,7 @@ import psycopg
 from psycopg import sql
 
 from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed, counted
-from mock2pg.tools.postgres import catalogue, clearing, dump, restore
+from mock2pg.tools.postgres import catalogue, clearing, dump, restore, scratch
 from mock2pg.tools.postgres.connection import (
     connect,
     database_url,
@@ -88,21 +88,21 @@ def _rows(url: str, state: State, moment: Moment, clock: _Clock) -> dict[str, st
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(moment.snapshot)))
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA)))
             for number, name in enumerate(live):
-                fields, scratch = dump.fields(connection, moment.schema, name), sql.Identifier(SCHEMA, f"t{number}")
+                fields, table = dump.fields(connection, moment.schema, name), sql.Identifier(SCHEMA, f"t{number}")
                 with clock.runs():
                     connection.execute(
                         sql.SQL("CREATE UNLOGGED TABLE {} AS {} WITH NO DATA").format(
-                            scratch, restore.shape(moment.schema, name, fields)
+                            table, restore.shape(moment.schema, name, fields)
                         )
                     )
-                    restore.fill(connection, scratch, state, name, fields, SCHEMA)
+                    restore.fill(connection, table, state, name, fields, SCHEMA)
                 there = dump.lines(connection, moment.schema, name)
                 here = dump.lines(connection, SCHEMA, f"t{number}")
                 found[name] = dump.content_hash(connection, here)
                 if found[name] != dump.content_hash(connection, there):
                     rows = sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS missing").format(there, here)
                     different.append(f"{name} ({counted(catalogue.count(connection, rows), 'row')})")
-                connection.execute(sql.SQL("DROP TABLE {}").format(scratch))
+                connection.execute(sql.SQL("DROP TABLE {}").format(table))
     if different:
         raise BackupFailed(
             f"the backup does not restore equal to what is live: {', '.join(different)}",
@@ -146,7 +146,7 @@ def _executed(url: str, state: State, moment: Moment, program: Path, clock: _Clo
     with connect(url, name="rehearsal") as connection:
         with clock.runs(), connection.transaction():
             for extension, home in clearing.extensions(moment.connection, moment.schema):
-                connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(home)))
+                scratch.create(connection, home)
                 connection.execute(
                     sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA {} CASCADE").format(
                         sql.Identifier(extension), sql.Identifier(home)

@@ -48,7 +48,8 @@ class Restored:
 
 def restore(connection: Connection, schema: str, state: State, current: Mapping[str, str] | None) -> Restored:
     """Bring definitions, rows and sequences back. `current` are the definitions as they are now."""
-    if state.definitions is not None and state.definitions == current:
+    same = state.definitions is not None and current is not None
+    if same and not dump.changed_entries(state.definitions, current):
         try:
             with connection.transaction():  # a savepoint, for what sends us the other way
                 differences = _merged(connection, schema, state)
