@@ -33,7 +33,8 @@ def run(run: Run, backup_id: str) -> StepResult:
             raise RollbackFailed(f"the present definitions cannot be read: {error.message}") from error
         with connection.transaction():
             connection.execute("SELECT set_config('lock_timeout', %s, true)", [settings.lock_timeout])
-            restored = postgres.restore.restore(connection, schema, state, current)
+            staged = postgres.restore.Staged(connection, state)
+            restored = postgres.restore.restore(connection, schema, staged, current)
             tables = {name: difference.as_dict() for name, difference in restored.tables.items()}
             postgres.history.record(
                 connection,

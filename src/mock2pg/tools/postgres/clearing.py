@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from psycopg import sql
-
 from mock2pg.errors import RollbackFailed
 from mock2pg.tools.postgres.connection import Connection
 
@@ -57,7 +55,8 @@ def drop_objects(connection: Connection, schema: str) -> None:
         FROM objects AS o, pg_identify_object(o.classid, o.oid, 0) AS i
         WHERE NOT EXISTS (SELECT FROM pg_depend AS d WHERE (d.classid, d.objid) = (o.classid, o.oid)
             AND d.refobjid <> o.oid  -- a partitioned table depends on its own columns
-            AND (d.deptype = 'i' OR d.deptype = 'a' AND d.refclassid = 'pg_class'::regclass))
+            AND (d.deptype = 'i' OR d.deptype = 'a' AND d.refclassid = 'pg_class'::regclass
+                AND d.refobjid IN (SELECT oid FROM objects)))  -- and not on a table of another schema
         ORDER BY o.classid <> 'pg_class'::regclass, o.oid"""
     for (statement,) in connection.execute(_HOME + query, {"schema": schema}).fetchall():
         connection.execute(statement)
@@ -88,32 +87,3 @@ def extensions(connection: Connection, schema: str) -> list[tuple[str, str]]:
             JOIN pg_extension AS e ON e.oid = o.refobjid JOIN pg_namespace AS n ON n.oid = e.extnamespace
         ORDER BY 1"""
     return connection.execute(_INSIDE + query, {"schema": schema}).fetchall()
-
-
-def forget_default_privileges(connection: Connection, schema: str) -> None:
-    """Take back what new objects would be granted by themselves: a table that is made again would be open to more."""
-    rows = connection.execute(
-        """
-        SELECT DISTINCT format('ALTER DEFAULT PRIVILEGES IN SCHEMA %%I REVOKE ALL ON %%s FROM %%s', %(schema)s::text,
-            CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'ROUTINES'
-                ELSE 'TYPES' END,
-            CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)
-        FROM pg_default_acl AS d, aclexplode(d.defaclacl) AS a
-        WHERE d.defaclnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
-            AND d.defaclrole = current_user::regrole
-        """,
-        {"schema": schema},
-    ).fetchall()
-    for (statement,) in rows:
-        connection.execute(statement)
-
-
-def refresh_views(connection: Connection, schema: str) -> None:
-    """Fill the materialized views, which definitions alone leave empty and unreadable; oldest first."""
-    rows = connection.execute(
-        "SELECT relname FROM pg_class WHERE relkind = 'm' AND relnamespace ="
-        " (SELECT oid FROM pg_namespace WHERE nspname = %s) ORDER BY oid",
-        [schema],
-    ).fetchall()
-    for (name,) in rows:
-        connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(schema, name)))

@@ -83,10 +83,9 @@ def entries(found: Mapping[str, str] | None) -> dict[str, str]:
         _, *rest = _ENTRY.split(text)
         for name, kind, body in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
             own = method if kind in ("TABLE", "MATERIALIZED VIEW") else ""
-            ending = _ENDING.search(body)
-            assert ending is not None  # noqa: S101
-            parts.setdefault(f"{kind} {name}", []).append(own + body[: ending.start()])
-            method = ([method, *_METHOD.findall(ending[0])])[-1]
+            ending = _ENDING.search(body)  # none where a function's own text looks like the head of a definition
+            parts.setdefault(f"{kind} {name}", []).append(own + body[: ending.start() if ending else None])
+            method = [method, *_METHOD.findall(ending[0] if ending else "")][-1]
     return {name: "".join(sorted(bodies)) for name, bodies in parts.items()}
 
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from psycopg import errors, sql
 
 from mock2pg.errors import BackupFailed
-from mock2pg.tools.postgres import catalogue, dump, history
+from mock2pg.tools.postgres import catalogue, dump, history, views
 from mock2pg.tools.postgres.connection import Connection, connect, describe_database, named
 
 T_co = TypeVar("T_co", covariant=True)
@@ -76,6 +76,7 @@ class Moment:
             "published_run": published.published_run if published else None,
             "definitions": self.definitions,
             "sequences": self.sequences,
+            "unfilled": views.unfilled(self.connection, self.schema),
         }
 
 

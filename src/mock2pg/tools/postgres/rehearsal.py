@@ -20,7 +20,7 @@ import psycopg
 from psycopg import sql
 
 from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed, counted
-from mock2pg.tools.postgres import catalogue, clearing, dump, restore, scratch
+from mock2pg.tools.postgres import catalogue, clearing, dump, lines, restore, scratch
 from mock2pg.tools.postgres.connection import (
     connect,
     database_url,
@@ -89,20 +89,19 @@ def _rows(url: str, state: State, moment: Moment, clock: _Clock) -> dict[str, st
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA)))
             for number, name in enumerate(live):
                 fields, table = dump.fields(connection, moment.schema, name), sql.Identifier(SCHEMA, f"t{number}")
+                held = sql.Identifier(SCHEMA, "mock2pg_lines")
                 with clock.runs():
-                    connection.execute(
-                        sql.SQL("CREATE UNLOGGED TABLE {} AS {} WITH NO DATA").format(
-                            table, restore.shape(moment.schema, name, fields)
-                        )
-                    )
-                    restore.fill(connection, table, state, name, fields, SCHEMA)
+                    query = sql.SQL("CREATE UNLOGGED TABLE {} AS {} WITH NO DATA")
+                    connection.execute(query.format(table, lines.shape(moment.schema, name, fields)))
+                    lines.load(connection, held, state.rows(name), "UNLOGGED")
+                    lines.insert(connection, held, table, fields, state.tables[name])
                 there = dump.lines(connection, moment.schema, name)
                 here = dump.lines(connection, SCHEMA, f"t{number}")
                 found[name] = dump.content_hash(connection, here)
                 if found[name] != dump.content_hash(connection, there):
                     rows = sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS missing").format(there, here)
                     different.append(f"{name} ({counted(catalogue.count(connection, rows), 'row')})")
-                connection.execute(sql.SQL("DROP TABLE {}").format(table))
+                connection.execute(sql.SQL("DROP TABLE {}, {}").format(held, table))
     if different:
         raise BackupFailed(
             f"the backup does not restore equal to what is live: {', '.join(different)}",

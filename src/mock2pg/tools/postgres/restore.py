@@ -6,7 +6,7 @@ Everything here runs inside the caller's transaction.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -16,145 +16,80 @@ from psycopg import sql
 
 from mock2pg.contracts import Column, Table, key_groups
 from mock2pg.errors import PublishFailed, RollbackFailed
-from mock2pg.tools.postgres import catalogue, clearing, dump, merge
+from mock2pg.tools.postgres import catalogue, clearing, dump, lines, merge, privileges, views
 from mock2pg.tools.postgres.connection import Connection
-from mock2pg.tools.postgres.dump import RAW, Field
 from mock2pg.tools.postgres.merge import Difference
 
 
 @dataclass(frozen=True)
 class State:
-    """What a backup holds. `rows` gives a table's lines of JSON; `definitions` is None when there was no schema."""
+    """What a backup holds. `rows` gives a table's lines of JSON; `definitions` is None when there was no schema.
+
+    unfilled  the materialized views that could not be read when it was taken
+    """
 
     definitions: Mapping[str, str] | None
     tables: Mapping[str, int]
     sequences: Mapping[str, Mapping[str, Any]]
     rows: Callable[[str], Iterable[bytes]]
+    unfilled: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, header: Mapping[str, Any], tables: Mapping[str, int], rows: Callable[[str], Iterable[bytes]]) -> State:
         """From what a backup says of itself before its rows."""
-        return cls(header["definitions"], tables, header["sequences"], rows)
+        return cls(header["definitions"], tables, header["sequences"], rows, tuple(header.get("unfilled", ())))
 
 
 @dataclass(frozen=True)
 class Restored:
-    """way: "merge" or "recreate"; dropped: tables that are there no more."""
+    """way: "merge" or "recreate"; dropped: tables that are there no more.
+
+    hashes  table -> the hash of its content, which is the backup's
+    stale   materialized views that may not be refreshed by this role
+    """
 
     way: str
     tables: dict[str, Difference]
     dropped: tuple[str, ...]
+    hashes: Mapping[str, str]
+    stale: tuple[str, ...] = ()
 
 
-def restore(connection: Connection, schema: str, state: State, current: Mapping[str, str] | None) -> Restored:
-    """Bring definitions, rows and sequences back. `current` are the definitions as they are now."""
+class Staged:
+    """The rows of a backup in temporary tables, and the hashes of what they hold."""
+
+    def __init__(self, connection: Connection, state: State) -> None:
+        """Raises RollbackFailed when they are not as many as the backup says."""
+        self.state, self.homes, self.hashes = state, dict[str, sql.Identifier](), dict[str, str]()
+        for number, (name, rows) in enumerate(state.tables.items()):
+            home = self.homes[name] = sql.Identifier("pg_temp", f"mock2pg_lines_{number}")
+            found = lines.load(connection, home, state.rows(name))
+            if found != rows:
+                raise RollbackFailed(f"table {name}: {found} of {rows} rows came back")
+            connection.execute(sql.SQL("ANALYZE {}").format(home))
+            self.hashes[name] = dump.content_hash(connection, lines.as_written(home))
+
+
+def restore(connection: Connection, schema: str, staged: Staged, current: Mapping[str, str] | None) -> Restored:
+    """Bring definitions, rows and sequences back, and compare. `current` are the definitions as they are now.
+
+    Raises RollbackFailed when what is there then is not what the backup says.
+    """
+    state = staged.state
     same = state.definitions is not None and current is not None
     if same and not dump.changed_entries(state.definitions, current):
         try:
             with connection.transaction():  # a savepoint, for what sends us the other way
-                differences = _merged(connection, schema, state)
+                differences = _merged(connection, schema, staged)
                 restart(connection, schema, state)
-                return Restored("merge", differences, ())
+                stale = views.refresh(connection, schema, state.unfilled)
+                _prove(connection, schema, staged)
+                return Restored("merge", differences, (), staged.hashes, stale)
         except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
             raise
-        except (psycopg.Error, PublishFailed, _NoKeyError):
-            pass  # a trigger that changes rows, a circle of references, two rows that exchange a unique value
-    return _recreated(connection, schema, state)
-
-
-class _NoKeyError(Exception):
-    """A table without a primary key cannot be merged."""
-
-
-def _merged(connection: Connection, schema: str, state: State) -> dict[str, Difference]:
-    parents: dict[str, set[str]] = {}
-    for key in catalogue.foreign_keys(connection, schema):
-        parents.setdefault(key.table, set()).add(key.parent)
-    tables = []
-    for name in chain.from_iterable(key_groups(list(state.tables), parents)):
-        keys = catalogue.primary_key(connection, schema, name)
-        if not keys:
-            raise _NoKeyError
-        fields = dump.fields(connection, schema, name)
-        connection.execute(
-            sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {} WITH NO DATA").format(
-                sql.Identifier(name), shape(schema, name, fields)
-            )
-        )
-        fill(connection, sql.Identifier("pg_temp", name), state, name, fields, "pg_temp")
-        columns = tuple(Column(field.name, field.type, False, None, None) for field in fields)
-        tables.append(Table(name, columns, keys))
-    return merge.publish(connection, "pg_temp", schema, tables)
-
-
-def _recreated(connection: Connection, schema: str, state: State) -> Restored:
-    before = {name: catalogue.rows(connection, schema, name) for name in catalogue.tables(connection, schema)}
-    clearing.clear(connection, schema)
-    clearing.forget_default_privileges(connection, schema)
-    after: dict[str, int] = {}
-    if state.definitions is None:
-        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
-    else:
-        define(connection, state.definitions["pre_data"])
-        for name in state.tables:
-            fields = dump.fields(connection, schema, name)
-            after[name] = fill(connection, sql.Identifier(schema, name), state, name, fields, "pg_temp")
-        restart(connection, schema, state)
-        define(connection, state.definitions["post_data"])
-        clearing.refresh_views(connection, schema)
-    dropped = [name for name in before if name not in after]
-    return Restored(
-        "recreate",
-        {
-            name: Difference(before.get(name, 0), count, count, 0, before.get(name, 0), name not in before)
-            for name, count in {**after, **dict.fromkeys(dropped, 0)}.items()
-        },
-        tuple(dropped),
-    )
-
-
-def shape(schema: str, table: str, fields: Sequence[Field]) -> sql.Composed:
-    """A query for the columns that a backup holds of the table."""
-    names = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields)
-    return sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(schema, table))
-
-
-def fill(
-    connection: Connection, target: sql.Identifier, state: State, name: str, fields: Sequence[Field], home: str
-) -> int:
-    """Insert a table's lines of JSON. Raises RollbackFailed when they are not as many as the backup says.
-
-    home  the schema in which the lines are held meanwhile
-    """
-    lines = sql.Identifier(home, "mock2pg_lines")
-    kind = sql.SQL("TEMPORARY" if home == "pg_temp" else "UNLOGGED")
-    with connection.cursor() as cursor:
-        cursor.execute(sql.SQL("CREATE {} TABLE {} (line text)").format(kind, lines))
-        with cursor.copy(sql.SQL("COPY {} FROM STDIN {}").format(lines, RAW)) as copy:
-            for line in state.rows(name):
-                copy.write(line)
-        insert = sql.SQL("INSERT INTO {} SELECT FROM {}").format(target, lines)  # without a column
-        if fields:
-            insert = sql.SQL(
-                "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {},"
-                " LATERAL json_to_record(rtrim(line, ',')::json) AS r({})"
-            ).format(
-                target,
-                sql.SQL(", ").join(sql.Identifier(field.name) for field in fields),
-                sql.SQL(", ").join(
-                    sql.SQL("r.{}::{}").format(sql.Identifier(field.name), _sql(field.type)) for field in fields
-                ),
-                lines,
-                sql.SQL(", ").join(
-                    sql.SQL("{} {}").format(sql.Identifier(field.name), _sql(field.read)) for field in fields
-                ),
-            )
-        cursor.execute(insert)
-        restored = cursor.rowcount
-        cursor.execute(sql.SQL("DROP TABLE {}").format(lines))
-    if restored != state.tables[name]:
-        raise RollbackFailed(f"table {name}: {restored} of {state.tables[name]} rows came back")
-    return restored
+        except (psycopg.Error, PublishFailed, RollbackFailed, _NoKeyError):
+            pass  # a trigger that changes rows, or rows that no order of statements leads to
+    return _recreated(connection, schema, staged)
 
 
 def define(connection: Connection, script: str) -> None:
@@ -165,14 +100,87 @@ def define(connection: Connection, script: str) -> None:
 
 
 def restart(connection: Connection, schema: str, state: State) -> None:
-    """Set the sequences. A rollback undoes setval, too, once ALTER SEQUENCE has given the sequence a new file."""
+    """Set the sequences. A rollback undoes setval, too, once ALTER SEQUENCE has given the sequence a new file.
+
+    Who does not own a sequence may only set it; one that stands right is not touched.
+    """
+    positions = dump.sequences(connection, schema)
     for name, position in state.sequences.items():
+        if positions.get(name) == position:
+            continue
         sequence, last = sql.Identifier(schema, name), position["last_value"]
-        connection.execute(sql.SQL("ALTER SEQUENCE {} RESTART WITH {}").format(sequence, sql.Literal(last)))
+        owned = connection.execute(
+            "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::text::regclass", [sequence.as_string()]
+        ).fetchone()
+        if owned != (False,):
+            connection.execute(sql.SQL("ALTER SEQUENCE {} RESTART WITH {}").format(sequence, sql.Literal(last)))
         connection.execute(
             "SELECT setval(%s::text::regclass, %s, %s)", [sequence.as_string(), last, position["is_called"]]
         )
 
 
-def _sql(text: str) -> sql.SQL:
-    return sql.SQL(text)  # a type as the catalogue spells it
+class _NoKeyError(Exception):
+    """A table without a primary key cannot be merged."""
+
+
+def _merged(connection: Connection, schema: str, staged: Staged) -> dict[str, Difference]:
+    parents: dict[str, set[str]] = {}
+    for key in catalogue.foreign_keys(connection, schema):
+        parents.setdefault(key.table, set()).add(key.parent)
+    tables = []
+    for name in chain.from_iterable(key_groups(list(staged.homes), parents)):
+        keys = catalogue.primary_key(connection, schema, name)
+        if not keys:
+            raise _NoKeyError
+        fields, home = dump.fields(connection, schema, name), sql.Identifier("pg_temp", name)
+        query = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {} WITH NO DATA")
+        connection.execute(query.format(home, lines.shape(schema, name, fields)))
+        lines.insert(connection, staged.homes[name], home, fields, staged.state.tables[name])
+        columns = tuple(Column(field.name, field.type, False, None, None) for field in fields)
+        tables.append(Table(name, columns, keys))
+    return merge.publish(connection, "pg_temp", schema, tables)
+
+
+def _recreated(connection: Connection, schema: str, staged: Staged) -> Restored:
+    state = staged.state
+    before = {name: catalogue.rows(connection, schema, name) for name in catalogue.tables(connection, schema)}
+    clearing.clear(connection, schema)
+    stale: tuple[str, ...] = ()
+    if state.definitions is None:
+        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
+    else:
+        privileges.reset(connection, schema)
+        with privileges.without_default_privileges(connection, schema):
+            define(connection, state.definitions["pre_data"])
+            for name, rows in state.tables.items():
+                fields, target = dump.fields(connection, schema, name), sql.Identifier(schema, name)
+                lines.insert(connection, staged.homes[name], target, fields, rows)
+            restart(connection, schema, state)
+            define(connection, state.definitions["post_data"])
+        stale = views.refresh(connection, schema, state.unfilled)
+    _prove(connection, schema, staged)
+    dropped = tuple(name for name in before if name not in state.tables)
+    return Restored(
+        "recreate",
+        {
+            name: Difference(before.get(name, 0), count, count, 0, before.get(name, 0), name not in before)
+            for name, count in {**state.tables, **dict.fromkeys(dropped, 0)}.items()
+        },
+        dropped,
+        staged.hashes,
+        stale,
+    )
+
+
+def _prove(connection: Connection, schema: str, staged: Staged) -> None:
+    """Raises RollbackFailed when a table does not hold what the backup says."""
+    wrong = [
+        name
+        for name, expected in staged.hashes.items()
+        if dump.content_hash(connection, dump.lines(connection, schema, name)) != expected
+    ]
+    if wrong:
+        raise RollbackFailed(
+            f"what would be live is not what the backup says: {', '.join(wrong)}",
+            hint="Something changes what is written. The transaction was rolled back: live is as it was.",
+        )
