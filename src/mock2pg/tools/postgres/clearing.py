@@ -79,11 +79,25 @@ def _refuse_dependents(connection: Connection, schema: str) -> None:
 
 def extensions(connection: Connection, schema: str) -> list[tuple[str, str]]:
     """The extensions whose objects the schema's own depend on, each with the schema that it is installed in."""
-    query = """
-        SELECT DISTINCT e.extname, n.nspname
-        FROM pg_depend AS d JOIN inside AS i ON (d.classid, d.objid) = (i.classid, i.oid)
-            LEFT JOIN pg_type AS t ON d.refclassid = 'pg_type'::regclass AND t.oid = d.refobjid
-            JOIN pg_depend AS o ON o.classid = d.refclassid AND o.objid IN (d.refobjid, t.typelem) AND o.deptype = 'e'
-            JOIN pg_extension AS e ON e.oid = o.refobjid JOIN pg_namespace AS n ON n.oid = e.extnamespace
+    query = f"""
+        SELECT DISTINCT e.extname, n.nspname {_NEEDED} JOIN pg_extension AS e ON e.oid = o.refobjid
+            JOIN pg_namespace AS n ON n.oid = e.extnamespace
         ORDER BY 1"""
     return connection.execute(_INSIDE + query, {"schema": schema}).fetchall()
+
+
+def needs_others(connection: Connection, schema: str) -> bool:
+    """Whether the schema's objects depend on any that are not its own, of an extension or PostgreSQL's."""
+    query = f"""
+        SELECT EXISTS (SELECT {_NEEDED} WHERE o.refobjid IS NULL AND d.refobjid >= 16384
+            AND (d.refclassid, d.refobjid) NOT IN (SELECT classid, oid FROM inside)
+            AND (d.refclassid, d.refobjid) NOT IN (SELECT 'pg_namespace'::regclass, oid FROM home))"""  # noqa: S608
+    return connection.execute(_INSIDE + query, {"schema": schema}).fetchone() == (True,)
+
+
+# What the schema's objects depend on, with the extension (o.refobjid) that it is of, if it is of one.
+_NEEDED = """
+    FROM pg_depend AS d JOIN inside AS i ON (d.classid, d.objid) = (i.classid, i.oid)
+        LEFT JOIN pg_type AS t ON d.refclassid = 'pg_type'::regclass AND t.oid = d.refobjid
+        LEFT JOIN pg_depend AS o ON o.classid = d.refclassid AND o.objid IN (d.refobjid, t.typelem)
+            AND o.deptype = 'e'"""

@@ -219,8 +219,8 @@ def _pg_dump(url: str, schema: str, program: Path, options: Sequence[str]) -> st
         command, env=session, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
     if done.returncode != 0:
-        if "Command was: LOCK TABLE" in done.stderr and "permission denied" not in done.stderr:
-            raise psycopg.errors.LockNotAvailable("pg_dump was not given a table's lock")
+        if " was: LOCK TABLE" in done.stderr and "permission denied" not in done.stderr:
+            raise psycopg.errors.LockNotAvailable("pg_dump was not given the lock of a table")
         raise BackupFailed(f"pg_dump failed: {scrubbed(done.stderr)}")
     return _plain(done.stdout, schema)
 

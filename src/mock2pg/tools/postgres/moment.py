@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from psycopg import errors, sql
+import psycopg
+from psycopg import sql
 
 from mock2pg.errors import BackupFailed
 from mock2pg.tools.postgres import catalogue, dump, history, views
@@ -145,11 +146,11 @@ def _look(connection: Connection, url: str, schema: str, program: Path, lock_tim
             names = sql.SQL(", ").join(sql.Identifier(schema, table) for table in tables)
             connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
         sequences = dump.sequences(connection, schema)
-    except (BackupFailed, errors.LockNotAvailable, errors.UndefinedTable) as error:
+    except (BackupFailed, psycopg.Error) as error:
         failure = error
     with connect(url, name="definitions", read_only=True) as now:
         changed = defined(now, schema) != before
-    if changed or (left and isinstance(failure, errors.LockNotAvailable)):
+    if changed or (left and isinstance(failure, psycopg.errors.LockNotAvailable)):
         raise _ChangedError from failure
     if failure:
         raise failure

@@ -32,6 +32,8 @@ from mock2pg.tools.postgres.moment import Moment
 from mock2pg.tools.postgres.restore import State
 
 SCHEMA = "mock2pg_rehearsal"
+_NO_RIGHT = "42501"  # to an owner's role, or to an extension
+_ONE_AT_A_TIME = 0x6D6F636D  # an advisory lock: the scratch database has one name
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def _definitions(url: str, state: State, moment: Moment, program: Path, clock: _
     if not may:
         return "the role may not create a database to do it in"
     name = f"{SCHEMA}_{oid}"  # the same each time: what a process that was killed left is found
+    moment.connection.execute("SELECT pg_advisory_lock(%s)", [_ONE_AT_A_TIME])
     try:
         drop_database(url, name)
         with connect(url, name="rehearsal") as connection:
@@ -133,11 +136,19 @@ def _definitions(url: str, state: State, moment: Moment, program: Path, clock: _
             )
         return _executed(database_url(url, name), state, moment, program, clock)
     except psycopg.Error as error:
+        if isinstance(error, psycopg.ProgrammingError) and error.sqlstate != _NO_RIGHT and _stands_alone(moment):
+            raise BackupFailed(f"the definitions of the backup cannot be executed: {described(error)}") from error
         return f"not possible in a scratch database: {described(error)}"
     except DatabaseError as error:
         return f"not possible in a scratch database: {error.message}"
     finally:
         drop_database(url, name)
+        moment.connection.execute("SELECT pg_advisory_unlock(%s)", [_ONE_AT_A_TIME])
+
+
+def _stands_alone(moment: Moment) -> bool:
+    """Whether the definitions need nothing that an empty database lacks."""
+    return not clearing.needs_others(moment.connection, moment.schema)
 
 
 def _executed(url: str, state: State, moment: Moment, program: Path, clock: _Clock) -> str:
@@ -156,8 +167,8 @@ def _executed(url: str, state: State, moment: Moment, program: Path, clock: _Clo
             restore.define(connection, state.definitions["post_data"])
         again = dump.definitions(connection, url, moment.schema, program)
         positions = dump.sequences(connection, moment.schema)
-    changed = dump.changed_entries(state.definitions, again)
-    moved = [f"SEQUENCE {name}" for name, position in state.sequences.items() if positions.get(name) != position]
+    changed = dump.changed_entries(moment.definitions, again)
+    moved = [f"SEQUENCE {name}" for name, position in moment.sequences.items() if positions.get(name) != position]
     if changed or moved:
         raise BackupFailed(
             f"the backup does not restore equal to what is live: {', '.join([*changed, *moved])}",
