@@ -23,9 +23,9 @@ EVERYTHING = (REPOSITORY / "tests" / "data" / "everything.sql").read_text(encodi
 CHANGED = (REPOSITORY / "tests" / "data" / "everything_changed.sql").read_text(encoding="utf-8")
 
 
-def dumped(url: str) -> str:
-    """The whole database as pg_dump has it; rows sorted, for their place on the disk is no part of them."""
-    command = [binary("pg_dump"), "--restrict-key=x", url]
+def dumped(url: str, schema: str = "*") -> str:
+    """A database or schema as pg_dump has it; rows sorted, for their place on the disk is no part of them."""
+    command = [binary("pg_dump"), "--restrict-key=x", url, *([f"--schema={schema}"] if schema != "*" else [])]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return re.sub(r"(?ms)(?<= FROM stdin;\n).*?(?=^\\\.$)", lambda rows: "\n".join(sorted(rows[0].split("\n"))), text)
 

@@ -175,12 +175,12 @@ def test_what_the_definitions_need_from_outside_is_told(database: str) -> None:
     assert proved.definitions.startswith('not possible in a scratch database: relation "app.x" does not exist')
 
 
-def test_a_scratch_schema_of_somebody_else_is_not_touched(database: str, connection: postgres.Connection) -> None:
-    """Where there is a schema of that name, the rehearsal says so and stops."""
-    execute(database, f"{SETUP};\nCREATE SCHEMA mock2pg_rehearsal;\nCREATE TABLE mock2pg_rehearsal.t0 ()")
-    with captured(database) as (state, found), pytest.raises(BackupFailed, match="mock2pg_rehearsal"):
+def test_a_scratch_schema_that_is_there_is_used_and_stays(database: str, connection: postgres.Connection) -> None:
+    """So a role needs no right to make one, and what somebody keeps in it is as it was."""
+    execute(database, f"{SETUP};\nCREATE SCHEMA mock2pg_rehearsal;\nCREATE TABLE mock2pg_rehearsal.mine ()")
+    with captured(database) as (state, found):
         rehearsal.rehearse(database, state, found, binary("pg_dump"))
-    assert catalogue.rows(connection, "mock2pg_rehearsal", "t0") == 0
+    assert catalogue.tables(connection, "mock2pg_rehearsal") == ["mine"]
 
 
 def test_a_connection_that_is_lost_is_no_verdict_on_the_backup(

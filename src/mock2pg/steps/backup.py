@@ -32,6 +32,7 @@ def run(run: Run) -> StepResult:
             "sha256": backup.sha256,
             "tables": dict(backup.tables),
             "sequences": len(moment.sequences),
+            "definitions_sha256": postgres.dump.fingerprint(moment.definitions),
             "definitions_bytes": sum(len(text.encode()) for text in (moment.definitions or {}).values()),
             **rehearsal,
         },
@@ -42,7 +43,7 @@ def _rehearsal(run: Run, backup: backups.Backup, moment: postgres.moment.Moment)
     """What a rehearsal proved, as the step records it; a backup that does not restore equal is removed."""
     settings = run.settings
     if settings.backup_rehearsal == "never":
-        return {"rehearsed": False, "warnings": ["The backup is not rehearsed: nobody knows yet that it restores."]}
+        return {"rehearsed": False, "cautions": ["The backup is not rehearsed: nobody knows yet that it restores."]}
     try:
         opened = backups.opened(settings.backups_dir, backup.id)
         state = postgres.restore.State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table))

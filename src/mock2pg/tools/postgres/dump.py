@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -87,6 +89,11 @@ def entries(found: Mapping[str, str] | None) -> dict[str, str]:
             parts.setdefault(f"{kind} {name}", []).append(own + body[: ending.start() if ending else None])
             method = [method, *_METHOD.findall(ending[0] if ending else "")][-1]
     return {name: "".join(sorted(bodies)) for name, bodies in parts.items()}
+
+
+def fingerprint(found: Mapping[str, str] | None) -> str:
+    """The same for the same definitions, in whatever order."""
+    return hashlib.sha256(json.dumps(entries(found), sort_keys=True).encode()).hexdigest()
 
 
 def changed_entries(before: Mapping[str, str] | None, after: Mapping[str, str] | None) -> dict[str, str]:

@@ -88,7 +88,7 @@ def _rows(url: str, state: State, moment: Moment, clock: _Clock) -> dict[str, st
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         with connection.transaction(force_rollback=True):
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(moment.snapshot)))
-            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA)))
+            scratch.create(connection, SCHEMA)
             for number, name in enumerate(live):
                 fields, table = dump.fields(connection, moment.schema, name), sql.Identifier(SCHEMA, f"t{number}")
                 held = sql.Identifier(SCHEMA, "mock2pg_lines")
