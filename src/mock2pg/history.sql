@@ -14,7 +14,7 @@ CREATE TABLE mock2pg.runs (
     contracts_sha256 text, -- over the contracts of all models
     backup_id text, -- taken by a migration, gone back to by a rollback
     present_backup_id text, -- of a rollback: what was live before it
-    tables jsonb NOT NULL, -- table -> inserted, updated, deleted ..., and its hash (of a rollback: content)
+    tables jsonb NOT NULL, -- table -> counts of rows; hash: of what was migrated; content: of all that is live
     owned jsonb NOT NULL, -- table -> oid and contract, of each that a migration created: only these may be altered
     version text NOT NULL,
     PRIMARY KEY (run_id, command)

@@ -15,6 +15,7 @@ _DONE = {
     "verify": "Live is what was published.",
     "backup": "Backup taken.",
     "rollback": "Rolled back.",
+    "rollback --show": "Shown: live was only read.",
 }
 _STEPS = {
     "stage": "📥 Staged {}",

@@ -127,7 +127,7 @@ class MigrationService:
         """
         backups.opened(self._settings.backups_dir, backup_id)  # refused before a run begins or a server starts
         return self._run(
-            "rollback",
+            "rollback --show" if show else "rollback",
             partial(
                 self._roll_back,
                 show=show,

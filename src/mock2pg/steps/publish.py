@@ -119,7 +119,10 @@ def _publish(
         input_sha256=staged.data["sha256"] if staged else None,
         contracts_sha256=contracts,
         backup_id=backup.data["backup_id"] if backup else None,
-        tables={name: {**counts[name], "hash": hashes[name]} for name in counts},
+        tables={
+            name: {**counts[name], "hash": hashes[name], "content": postgres.dump.live_hash(connection, schema, name)}
+            for name in counts
+        },
         owned=postgres.alteration.owned_now(connection, schema, tables, owned, changed),
         version=VERSION,
     )

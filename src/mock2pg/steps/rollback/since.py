@@ -1,16 +1,16 @@
-"""What was changed in live since the newest row of the history, and by nobody's migration or rollback.
+"""What was changed in live since the newest row of the history, by whomever.
 
-A table that a migration publishes is compared with what its run published, as verify does; one that it does not, with
-the backup itself. After a rollback all of them are compared with what that restored.
+That row has the content of each table that the migration published or the rollback restored, as a hash; a table that it
+does not know is compared with the backup itself. The definitions are compared with those that the run left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
-from mock2pg.contracts import Table, table_from_dict
+from mock2pg.contracts import table_from_dict
+from mock2pg.errors import counted
 from mock2pg.runs import Run
 from mock2pg.tools import backups, postgres, staging
 from mock2pg.tools.postgres.changes import Change
@@ -50,43 +50,42 @@ def _of_table(look: Look, newest: Published | None, name: str, change: Change) -
     """What somebody wrote into the table, in words; empty when nobody did."""
     known = newest.tables.get(name) if newest else None
     if newest is None or known is None:
-        return _counts("are not as in the backup", change)
-    if newest.command == "rollback":
-        lines = postgres.dump.lines(look.connection, look.run.settings.target_schema, name)
-        same = postgres.dump.content_hash(look.connection, lines) == known.get("content")
-        return "" if same else f"not what the rollback of run {newest.run_id} left"
+        return _counts("not as in the backup", change)
+    if known.get("content") == _content(look, name):
+        return ""
     published = Run(newest.run_id, look.run.settings)
+    if newest.command == "migrate" and (since := _numbers(look, published, name)):
+        if since.rows:
+            return _counts(f"not as run {newest.run_id} published it", since)
+        return f"changed in columns or rows that run {newest.run_id} left alone"
+    return f"not what run {newest.run_id} left"
+
+
+def _content(look: Look, name: str) -> str | None:
+    """The hash of what is live; None when the table is not there."""
+    schema = look.run.settings.target_schema
+    if name not in postgres.catalogue.tables(look.connection, schema):
+        return None
+    return postgres.dump.live_hash(look.connection, schema, name)
+
+
+def _numbers(look: Look, published: Run, name: str) -> Change | None:
+    """What differs from what the run published; None when the run's folder or a column is gone."""
+    schema, hashes = look.run.settings.target_schema, published.folder / "hashes" / f"{name}.parquet"
     try:
         tables = {record["name"]: table_from_dict(record) for record in published.read("contracts.json")}
     except FileNotFoundError:
-        return f"it cannot be told: the folder of run {newest.run_id}, which published it, is gone"
-    return _since_published(look, newest, published, tables[name], known, change)
-
-
-def _since_published(
-    look: Look, newest: Published, published: Run, table: Table, known: Mapping[str, Any], change: Change
-) -> str:
-    schema, connection = look.run.settings.target_schema, look.connection
-    own = [column.name for column in table.columns]
-    if not set(own) <= {column.name for column in postgres.catalogue.columns(connection, schema, table.name)}:
-        return "it has not the columns any more that were published"
-    hashes, rows = published.folder / "hashes" / f"{table.name}.parquet", look.run.path("live", f"{table.name}.csv")
-    # rows that were there are left alone by "ensure", whatever they hold; those that it put in can be compared
-    publish = "upsert" if table.publish == "ensure" and known["inserted"] == known["after"] else table.publish
+        return None
+    there = {column.name for column in postgres.catalogue.columns(look.connection, schema, name)}
+    if not hashes.exists() or not {column.name for column in tables[name].columns} <= there:
+        return None
+    rows = look.run.path("live", f"{name}.csv")
     try:
-        postgres.scratch.write_hashes(connection, schema, table, rows)
-        found = staging.compare(hashes, rows, publish=publish)
+        postgres.scratch.write_hashes(look.connection, schema, tables[name], rows)
+        found = staging.compare(hashes, rows, publish=tables[name].publish)
     finally:
         rows.unlink(missing_ok=True)
-    since = Change(found.missing, found.extra, found.different)
-    if table.publish != "merge":  # rows that the migration left alone: they are to be as in the backup
-        ours = newest.backup_id == look.backup.id
-        more = change.rows - (sum(known[key] for key in ("inserted", "updated", "deleted")) if ours else 0)
-        since = replace(since, different=since.different + abs(more))
-    aside = postgres.changes.aside(connection, schema, table.name, look.staged, own)
-    words = [_counts(f"are not as run {newest.run_id} published them", since)] if since.rows else []
-    words += [f"{aside} changed in columns that are not migrated"] if aside else []
-    return "; ".join(words)
+    return Change(found.missing, found.extra, found.different)
 
 
 def _known_definitions(look: Look, newest: Published | None) -> str | None:
@@ -104,7 +103,7 @@ def _known_definitions(look: Look, newest: Published | None) -> str | None:
 def _counts(what: str, change: Change) -> str:
     counts = {"missing": change.back, "extra": change.gone, "different": change.different}
     told = ", ".join(f"{number:,} {word}" for word, number in counts.items() if number)
-    return f"{change.rows:,} rows {what} ({told})"
+    return f"{what}: {counted(change.rows, 'row')} ({told})"
 
 
 def _listed(definitions: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from psycopg import sql
@@ -39,32 +39,6 @@ def changes(connection: Connection, schema: str, staged: Staged) -> dict[str, Ch
     return {
         name: _change(connection, schema, name, staged, there=name in live) for name in sorted({*live, *staged.homes})
     }
-
-
-def aside(connection: Connection, schema: str, name: str, staged: Staged, managed: Collection[str]) -> int:
-    """How many rows are as the backup says in the columns that are managed, and not so in the others.
-
-    No migration changes a row in the others alone.
-    """
-    keys = catalogue.primary_key(connection, schema, name)
-    others = [field.name for field in dump.fields(connection, schema, name) if field.name not in managed]
-    if not keys or not others or name not in staged.homes:
-        return 0
-    part = sql.SQL(
-        "SELECT {key} AS key, p.own, p.other FROM ({rows}) AS r, LATERAL (SELECT"
-        " string_agg(e.key || ' ' || e.value, ',' ORDER BY e.key) FILTER (WHERE e.key <> ALL ({others})) AS own,"
-        " string_agg(e.key || ' ' || e.value, ',' ORDER BY e.key) FILTER (WHERE e.key = ANY ({others})) AS other"
-        " FROM json_each(r.line::json) AS e) AS p"
-    )
-    live, backup = (
-        part.format(key=_key(keys), others=sql.Literal(others), rows=rows)
-        for rows in (dump.lines(connection, schema, name), lines.as_written(staged.homes[name]))
-    )
-    query = sql.SQL(
-        "SELECT count(*) FROM ({}) AS l JOIN ({}) AS b USING (key)"
-        " WHERE l.own IS NOT DISTINCT FROM b.own AND l.other IS DISTINCT FROM b.other"
-    )
-    return catalogue.count(connection, query.format(live, backup))
 
 
 def lock(connection: Connection, schema: str) -> None:

@@ -145,6 +145,11 @@ def content_hash(connection: Connection, query: sql.Composed) -> str:
     return str(row[0])
 
 
+def live_hash(connection: Connection, schema: str, table: str) -> str:
+    """The same of a whole table."""
+    return content_hash(connection, lines(connection, schema, table))
+
+
 def fields(connection: Connection, schema: str, table: str) -> list[Field]:
     """What a backup holds of the table, in the order of its columns."""
     found = connection.execute(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -16,7 +17,7 @@ from psycopg import sql
 
 from mock2pg.contracts import Column, Table, key_groups
 from mock2pg.errors import PublishFailed, RollbackFailed
-from mock2pg.tools.postgres import catalogue, clearing, dump, lines, merge, privileges, views
+from mock2pg.tools.postgres import catalogue, clearing, dump, lines, merge, privileges, quiet, views
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.merge import Difference
 
@@ -76,20 +77,28 @@ def restore(connection: Connection, schema: str, staged: Staged, current: Mappin
     Raises RollbackFailed when what is there then is not what the backup says.
     """
     state = staged.state
-    same = state.definitions is not None and current is not None
-    if same and not dump.changed_entries(state.definitions, current):
-        try:
-            with connection.transaction():  # a savepoint, for what sends us the other way
-                differences = _merged(connection, schema, staged)
-                restart(connection, schema, state)
-                stale = views.refresh(connection, schema, state.unfilled)
-                _prove(connection, schema, staged)
-                return Restored("merge", differences, (), staged.hashes, stale)
-        except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
-            raise
-        except (psycopg.Error, PublishFailed, RollbackFailed, _NoKeyError):
-            pass  # a trigger that changes rows, or rows that no order of statements leads to
+    there = state.definitions is not None and current is not None
+    same = there and not dump.changed_entries(state.definitions, current)
+    if same and all(catalogue.primary_key(connection, schema, name) for name in staged.homes):
+        for without in (False, True)[: 2 if quiet.has_triggers(connection, schema) else 1]:
+            with suppress(_NotThisWayError), connection.transaction():  # a savepoint, for what takes another way
+                return _by_difference(connection, schema, staged, without)
     return _recreated(connection, schema, staged)
+
+
+def _by_difference(connection: Connection, schema: str, staged: Staged, without_triggers: bool) -> Restored:
+    """Raises _NotThisWayError where moving rows alone does not lead back."""
+    try:
+        with quiet.triggers(connection, schema) if without_triggers else nullcontext():
+            differences = _merged(connection, schema, staged)
+        restart(connection, schema, staged.state)
+        stale = views.refresh(connection, schema, staged.state.unfilled)
+        _prove(connection, schema, staged)
+    except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
+        raise
+    except (psycopg.Error, PublishFailed, RollbackFailed) as error:
+        raise _NotThisWayError from error
+    return Restored("merge", differences, (), staged.hashes, stale)
 
 
 def define(connection: Connection, script: str) -> None:
@@ -119,8 +128,8 @@ def restart(connection: Connection, schema: str, state: State) -> None:
         )
 
 
-class _NoKeyError(Exception):
-    """A table without a primary key cannot be merged."""
+class _NotThisWayError(Exception):
+    """A trigger or rule changes rows, or no order of statements leads to them."""
 
 
 def _merged(connection: Connection, schema: str, staged: Staged) -> dict[str, Difference]:
@@ -130,8 +139,6 @@ def _merged(connection: Connection, schema: str, staged: Staged) -> dict[str, Di
     tables = []
     for name in chain.from_iterable(key_groups(list(staged.homes), parents)):
         keys = catalogue.primary_key(connection, schema, name)
-        if not keys:
-            raise _NoKeyError
         fields, home = dump.fields(connection, schema, name), sql.Identifier("pg_temp", name)
         query = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {} WITH NO DATA")
         connection.execute(query.format(home, lines.shape(schema, name, fields)))
@@ -174,11 +181,7 @@ def _recreated(connection: Connection, schema: str, staged: Staged) -> Restored:
 
 def _prove(connection: Connection, schema: str, staged: Staged) -> None:
     """Raises RollbackFailed when a table does not hold what the backup says."""
-    wrong = [
-        name
-        for name, expected in staged.hashes.items()
-        if dump.content_hash(connection, dump.lines(connection, schema, name)) != expected
-    ]
+    wrong = [name for name, expected in staged.hashes.items() if dump.live_hash(connection, schema, name) != expected]
     if wrong:
         raise RollbackFailed(
             f"what would be live is not what the backup says: {', '.join(wrong)}",
