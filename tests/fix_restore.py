@@ -13,7 +13,7 @@ from mock2pg.errors import RollbackFailed
 from mock2pg.settings import REPOSITORY
 from mock2pg.tools import backups, postgres
 from mock2pg.tools.backups import Backup
-from mock2pg.tools.postgres import catalogue, dump, restore
+from mock2pg.tools.postgres import dump, restore
 from mock2pg.tools.server import binary
 
 Trial = Callable[..., restore.Restored]
@@ -23,39 +23,38 @@ EVERYTHING = (REPOSITORY / "tests" / "data" / "everything.sql").read_text(encodi
 CHANGED = (REPOSITORY / "tests" / "data" / "everything_changed.sql").read_text(encoding="utf-8")
 
 
-def dumped(url: str) -> str:
-    """The whole database as pg_dump has it; rows sorted, for their place on the disk is no part of them."""
-    command = [binary("pg_dump"), "--restrict-key=x", url]
+def dumped(url: str, schema: str = "*") -> str:
+    """A database or schema as pg_dump has it; rows sorted, for their place on the disk is no part of them."""
+    command = [binary("pg_dump"), "--restrict-key=x", url, *([f"--schema={schema}"] if schema != "*" else [])]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return re.sub(r"(?ms)(?<= FROM stdin;\n).*?(?=^\\\.$)", lambda rows: "\n".join(sorted(rows[0].split("\n"))), text)
 
 
 def back_up(url: str, folder: Path, schema: str = "public", moment: str = "2026-01-01T00:00:00.000Z") -> Backup:
-    """A backup file as the backup step writes it."""
-    with dump.snapshot(url) as (connection, name), backups.Writer(folder, moment) as writer:
-        definitions = dump.definitions(url, schema, name, binary("pg_dump"))
-        writer.begin({"format": backups.FORMAT, "timestamp": moment, "definitions": definitions,
-                      "sequences": dump.sequences(connection, schema)})  # fmt: skip
-        for table in catalogue.tables(connection, schema):
-            writer.table(table, dump.rows(connection, schema, table))
-        return writer.finish()
+    """A backup file as the backup step writes it; its rehearsal must hold, of the definitions too."""
+    with postgres.moment.capture(url, schema, binary("pg_dump")) as found:
+        with backups.Writer(folder, moment) as writer:
+            backup = postgres.moment.save(found, writer, found.header(moment, backups.FORMAT))
+        state = state_of(backups.opened(folder, backup.id))
+        rehearsal = postgres.rehearsal.rehearse(url, state, found, binary("pg_dump"))
+    outside = "does not exist" in rehearsal.definitions  # what the schema refers to stands in another one
+    assert outside or rehearsal.definitions in ("", "there is no schema")
+    return backup
 
 
 def go_back(url: str, backup: Backup, schema: str = "public") -> restore.Restored:
     """Restore as the rollback step does it."""
     opened = backups.opened(backup.file.parent, backup.id)
     with postgres.connect(url, name="rollback") as connection, postgres.named(RollbackFailed, "cannot roll back"):
-        current = dump.definitions(url, schema, None, binary("pg_dump"))
+        current = dump.definitions(connection, url, schema, binary("pg_dump"))
         with connection.transaction():
-            return restore.restore(connection, schema, state_of(opened), current)
+            staged = restore.Staged(connection, state_of(opened))
+            return restore.restore(connection, schema, staged, current)
 
 
 def state_of(backup: Backup) -> restore.State:
     """What an opened backup holds."""
-    header = backup.header
-    return restore.State(
-        header["definitions"], backup.tables, header["sequences"], lambda table: backups.rows(backup, table)
-    )
+    return restore.State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table))
 
 
 def execute(url: str, script: str) -> None:

@@ -12,7 +12,8 @@ Mock2pgError                  exit  what the user does next
 ├── PublishFailed               9   looks at the constraint or lock that is named
 ├── VerifyFailed               10   looks at the keys that are listed
 ├── RollbackFailed             11   acts at once: the message says in which state live is
-│   └── BackupRefused          12   takes another backup: this one is damaged or not there
+│   ├── BackupRefused          12   takes another backup: this one is damaged or not there
+│   └── LiveChanged            16   looks at what others wrote, and keeps it or gives it up
 ├── NothingPublished           13   migrates first
 ├── ScenarioFailed             14   reads which scenario of test-migration went wrong
 ├── EvidenceBroken             17   finds out who changed, added or removed what is listed
@@ -154,6 +155,11 @@ class RollbackFailed(Mock2pgError):
 class BackupRefused(RollbackFailed):
     code = 12
     hint = "`mock2pg backups` lists the backups. The live tables were not touched."
+
+
+class LiveChanged(RollbackFailed):
+    code = 16
+    hint = "--discard-changes goes back all the same, after a backup of what is live. The live tables were not touched."
 
 
 class NothingPublished(Mock2pgError):

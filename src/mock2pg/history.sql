@@ -12,8 +12,9 @@ CREATE TABLE mock2pg.runs (
     mode text, -- of a migration: replace or upsert
     input_sha256 text,
     contracts_sha256 text, -- over the contracts of all models
-    backup_id text,
-    tables jsonb NOT NULL, -- table -> rows, hash, inserted, updated, deleted
+    backup_id text, -- taken by a migration, gone back to by a rollback
+    present_backup_id text, -- of a rollback: what was live before it
+    tables jsonb NOT NULL, -- table -> counts of rows; hash: of what was migrated; content: of all that is live
     owned jsonb NOT NULL, -- table -> oid and contract, of each that a migration created: only these may be altered
     version text NOT NULL,
     PRIMARY KEY (run_id, command)

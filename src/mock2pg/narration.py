@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from mock2pg.errors import Mock2pgError, counted
 from mock2pg.runs import StepResult
@@ -14,6 +15,7 @@ _DONE = {
     "verify": "Live is what was published.",
     "backup": "Backup taken.",
     "rollback": "Rolled back.",
+    "rollback --show": "Shown: live was only read.",
 }
 _STEPS = {
     "stage": "📥 Staged {}",
@@ -34,6 +36,8 @@ def of_step(result: StepResult) -> Sequence[str]:
     """The lines about a step that passed."""
     if result.step == "stage":
         return [_STEPS["stage"].format(result.summary), *(f"📎 {note}" for note in result.data["notes"])]
+    if result.data.get("shown"):
+        return [f"🔎 A rollback {result.summary}", *_changes(result.data)]
     if result.step != "publish":
         return [_STEPS[result.step].format(result.summary)]
     tables = result.data["tables"]
@@ -42,6 +46,15 @@ def of_step(result: StepResult) -> Sequence[str]:
     cleared = [f"🧹 Cleared {deleted} rows that are gone"] if deleted else []
     migrated = [f"✅ Migrated {table['after']} {name}" for name, table in tables.items()]
     return cleared + migrated + ([] if changed else [_NOTHING])
+
+
+def _changes(data: Mapping[str, Any]) -> Iterator[str]:
+    """What a rollback would change, table by table."""
+    for name, change in data["changes"].items():
+        if any(change.values()):
+            yield f"   {name}: {change['back']} back, {change['gone']} gone, {change['different']} different"
+    for name, what in data["definitions_changed"].items():
+        yield f"   {name}: {what} since the backup"
 
 
 def of_start(command: str, run_id: str) -> str:

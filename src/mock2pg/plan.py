@@ -37,6 +37,7 @@ PLAN = Step("plan")
 BACKUP = Step("backup", notebook=True)
 VERIFY = Step("verify", notebook=True)
 ROLLBACK = Step("rollback", notebook=True)
+SHOW = Step("rollback")  # what it would change, without a receipt
 REPORT = Step("report")
 
 

@@ -20,10 +20,11 @@ GRANT INSERT ON mock2pg.runs TO {migrator};
 GRANT INSERT (kind, run_id, outcome, error, target_schema, backup_id, operator, host, chain, sha256)
     ON mock2pg.events TO {migrator};
 
--- Where a migration builds before it publishes.
+-- Where a migration builds before it publishes, and restores its backup to see that it does.
 CREATE SCHEMA IF NOT EXISTS mock2pg_landing;
 CREATE SCHEMA IF NOT EXISTS mock2pg_next;
-GRANT ALL ON SCHEMA mock2pg_landing, mock2pg_next TO {migrator};
+CREATE SCHEMA IF NOT EXISTS mock2pg_rehearsal;
+GRANT ALL ON SCHEMA mock2pg_landing, mock2pg_next, mock2pg_rehearsal TO {migrator};
 
 -- The live tables: their rows may be read by both and written by the migrator. Tables are nobody's to make, alter or
 -- drop; for tables that are not there yet, and for rollbacks that make tables anew, the migrator must own what is live.

@@ -150,13 +150,22 @@ class MigrationService:
         last = self._settings.backup_keep if keep_last is keep_days is None else keep_last
         return retention.prune(self._settings, self.url(), retention.Keep(last, keep_days, damaged), remove=yes)
 
-    def rollback(self, backup_id: str) -> MigrationResult:
-        """Bring definitions, rows and sequences back to what the backup says."""
+    def rollback(self, backup_id: str, *, discard_changes: bool = False, show: bool = False) -> MigrationResult:
+        """Bring definitions, rows and sequences back to what the backup says.
+
+        discard_changes  also give up what others wrote since; else there is a LiveChanged
+        show             only say what it would change
+        """
         # refused before a run begins or a server starts
         backups.opened(self._settings.backups_dir, backup_id, self._settings.identity)
         return self._run(
-            "rollback",
-            lambda run, record: self._reach(run, record, plan.ROLLBACK, alone=True, backup_id=backup_id),
+            "rollback --show" if show else "rollback",
+            partial(
+                self._roll_back,
+                show=show,
+                backup_id=backup_id,
+                discard_changes="yes" if discard_changes else "",
+            ),
         )
 
     def test_migration(self, tell: Callable[[str], None] = lambda _: None) -> TestReport:
@@ -271,11 +280,19 @@ class MigrationService:
         """What was published does not hold: go back to the backup, and keep both errors if that fails too."""
         log.log.error("🔙 A step after publishing failed; rolling back to %s", record.backup_id)
         try:
-            self._step(plan.ROLLBACK, run, backup_id=str(record.backup_id))
+            self._step(plan.ROLLBACK, run, backup_id=str(record.backup_id), undo="yes")
             record.status = "rolled_back"
         except Mock2pgError as undo:
             record.status, record.undo_error = "rollback_failed", undo
             log.log.error("❌ The rollback failed too: %s. Live holds what run %s published.", undo.message, run.id)
+
+    def _roll_back(self, run: Run, record: Record, *, show: bool, **parameters: str) -> None:
+        """What would change first, and then the change."""
+        record.backup_id = parameters["backup_id"]
+        with self._aim(run, record) as aimed:
+            self._step(plan.SHOW, aimed, show="yes", **parameters)
+            if not show:
+                self._step(plan.ROLLBACK, aimed, **parameters)
 
     def _reach(self, run: Run, record: Record, step: Step, *, alone: bool = False, **parameters: str) -> None:
         """One step against the target. `alone`: no other run may be at work meanwhile."""
@@ -287,6 +304,8 @@ class MigrationService:
         result = plan.execute(step, run, **parameters)
         for line in narration.of_step(result):
             log.log.info(line)
+        for caution in result.data.get("cautions", ()):
+            log.log.warning("⚠️ %s", caution)
         return result
 
     def _aim(self, run: Run, record: Record, *, alone: bool = True) -> AbstractContextManager[Run]:

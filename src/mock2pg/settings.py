@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     backup_keep: int | None = Field(
         None, ge=1, description="How many backups stay when a run has succeeded. Unset: all of them."
     )
+    backup_rehearsal: Literal["always", "never"] = Field(
+        "always", description="Whether a backup is restored and compared before anything goes on."
+    )
 
     @field_validator("project")
     @classmethod

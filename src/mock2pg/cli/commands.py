@@ -88,16 +88,19 @@ def backup(as_json: bool) -> None:
 
 @command.command()
 @click.argument("backup_id")
+@click.option("--show", "only_show", is_flag=True, help="Only say what it would change.")
+@click.option("--discard-changes", is_flag=True, help="Also give up what others wrote since.")
 @options.CONFIRM
 @verb
-def rollback(backup_id: str, confirm: str | None, as_json: bool) -> None:
+def rollback(backup_id: str, only_show: bool, discard_changes: bool, confirm: str | None, as_json: bool) -> None:
     """Bring the live schema back to what BACKUP_ID says, in one transaction.
 
     Example: mock2pg rollback backup-2026-11-22T10-30-00-000Z
     """
     if not backup_id:
         raise UsageError("no backup is named", hint="make rollback ID=backup-...; `make backups` lists them.")
-    show(service(confirm=confirm).rollback(backup_id), as_json)
+    result = service(confirm=confirm).rollback(backup_id, discard_changes=discard_changes, show=only_show)
+    show(result, as_json)
 
 
 @command.command()

@@ -1,52 +1,67 @@
-"""backup: the complete state of the live schema, of one moment, in one file that proves that it is whole."""
+"""backup: the complete state of the live schema, of one moment, in one file that was restored once to prove it."""
 
 from __future__ import annotations
 
-from contextlib import closing
+from typing import Any
 
+from mock2pg.errors import BackupFailed
 from mock2pg.runs import Run, StepResult, now
 from mock2pg.tools import backups, postgres, server
 
 
 def run(run: Run) -> StepResult:
     """Raises BackupFailed. Taken when nothing is there yet, too: that is a state one may want to go back to."""
-    settings, schema = run.settings, run.settings.target_schema
-    moment = now()
-    with (
-        postgres.dump.snapshot(settings.url) as (connection, name),
-        backups.Writer(settings.backups_dir, moment, settings.backup_compression, settings.backup_recipient) as writer,
-    ):
-        published = postgres.history.newest(connection, schema)
-        definitions = postgres.dump.definitions(settings.url, schema, name, server.binary("pg_dump"))
-        sequences = postgres.dump.sequences(connection, schema)
-        database = postgres.describe_database(connection)
-        writer.begin(
-            {
-                "format": backups.FORMAT,
-                "timestamp": moment,
-                "database": database["name"],
-                "schema": schema,
-                "server_version": database["server_version"],
-                "published_run": published.published_run if published else None,
-                "definitions": definitions,
-                "sequences": sequences,
-            }
-        )
-        for table in postgres.catalogue.tables(connection, schema):
-            # closed also when the disk is full: the transaction cannot end while a COPY is half read
-            with closing(postgres.dump.rows(connection, schema, table)) as blocks:
-                writer.table(table, blocks)
-        backup = writer.finish()
+    settings, timestamp = run.settings, now()
+    with postgres.moment.capture(
+        settings.url,
+        settings.target_schema,
+        server.binary("pg_dump"),
+        lock_timeout=settings.lock_timeout,
+        attempts=settings.publish_attempts,
+    ) as moment:
+        with backups.Writer(
+            settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
+        ) as writer:
+            backup = postgres.moment.save(moment, writer, moment.header(timestamp, backups.FORMAT))
+        rehearsal = _rehearsal(run, backup, moment)
     return StepResult(
         step="backup",
-        summary=f"{backup.id}: {sum(backup.tables.values())} rows of {len(backup.tables)} tables",
+        summary=f"{backup.id}: {sum(backup.tables.values())} rows of {len(backup.tables)} tables, {_told(rehearsal)}",
         data={
             "backup_id": backup.id,
             "file": f"backups/{backup.file.name}",
             "bytes": backup.bytes,
             "sha256": backup.sha256,
             "tables": dict(backup.tables),
-            "sequences": len(sequences),
-            "definitions_bytes": sum(len(text.encode()) for text in (definitions or {}).values()),
+            "sequences": len(moment.sequences),
+            "definitions_sha256": postgres.dump.fingerprint(moment.definitions),
+            "definitions_bytes": sum(len(text.encode()) for text in (moment.definitions or {}).values()),
+            **rehearsal,
         },
     )
+
+
+def _rehearsal(run: Run, backup: backups.Backup, moment: postgres.moment.Moment) -> dict[str, Any]:
+    """What a rehearsal proved, as the step records it; a backup that does not restore equal is removed."""
+    settings = run.settings
+    if settings.backup_rehearsal == "never":
+        return {"rehearsed": False, "cautions": ["The backup is not rehearsed: nobody knows yet that it restores."]}
+    try:
+        opened = backups.reread(backup)
+        state = postgres.restore.State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table))
+        found = postgres.rehearsal.rehearse(settings.url, state, moment, server.binary("pg_dump"))
+    except BackupFailed:
+        backup.file.unlink(missing_ok=True)
+        raise
+    return {
+        "rehearsed": True,
+        "restore_seconds": found.restore_seconds,
+        "hashes": found.tables,
+        "definitions": f"not executed: {found.definitions}" if found.definitions else "executed, and read the same",
+    }
+
+
+def _told(rehearsal: dict[str, Any]) -> str:
+    if not rehearsal["rehearsed"]:
+        return "not rehearsed"
+    return f"restored equal in {rehearsal['restore_seconds']} s (definitions {rehearsal['definitions']})"

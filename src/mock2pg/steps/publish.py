@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg.contracts import Table, table_from_dict
-from mock2pg.errors import DatabaseError, PublishFailed, UsageError
+from mock2pg.errors import DatabaseError, Mock2pgError, PublishFailed, UsageError
 from mock2pg.log import log
 from mock2pg.runs import VERSION, Run, StepResult, now
-from mock2pg.tools import postgres, staging
+from mock2pg.tools import postgres, server, staging
 
 # What a plan holds beside the differences.
 _WHAT = {
@@ -46,12 +46,37 @@ def run(run: Run, plan: str = "") -> StepResult:
             )
         except postgres.LockNotAvailable as error:
             raise PublishFailed(f"a lock was not given within {settings.lock_timeout}: {_holders(run)}") from error
+    created = settings.alter or any(table["created"] for table in counts.values())
     sums = {key: sum(table[key] for table in counts.values()) for key in ("inserted", "updated", "deleted")}
     return StepResult(
         step="publish",
         summary=", ".join(f"{number} {key}" for key, number in sums.items()),
-        data={"tables": counts, "seconds_in_transaction": round(time.perf_counter() - began, 3), "published_at": now()},
+        data={
+            "tables": counts,
+            "seconds_in_transaction": round(time.perf_counter() - began, 3),
+            "published_at": now(),
+            **({"definitions_sha256": _definitions(run)} if created else {}),  # else they are those of the backup
+        },
     )
+
+
+def _definitions(run: Run) -> str | None:
+    """The fingerprint of what was just defined, for a rollback; None when it cannot be told."""
+    settings = run.settings
+    with (
+        suppress(Mock2pgError),
+        postgres.named(DatabaseError, "cannot read the definitions"),
+        postgres.connect(settings.url, name=f"definitions {run.id}", read_only=True) as connection,
+    ):
+        found = postgres.dump.definitions(
+            connection,
+            settings.url,
+            settings.target_schema,
+            server.binary("pg_dump"),
+            lock_timeout=settings.lock_timeout,
+        )
+        return postgres.dump.fingerprint(found)
+    return None
 
 
 def _publish(
@@ -94,7 +119,10 @@ def _publish(
         input_sha256=staged.data["sha256"] if staged else None,
         contracts_sha256=contracts,
         backup_id=backup.data["backup_id"] if backup else None,
-        tables={name: {**counts[name], "hash": hashes[name]} for name in counts},
+        tables={
+            name: {**counts[name], "hash": hashes[name], "content": postgres.dump.live_hash(connection, schema, name)}
+            for name in counts
+        },
         owned=postgres.alteration.owned_now(connection, schema, tables, owned, changed),
         version=VERSION,
     )

@@ -22,6 +22,7 @@ _TITLES = {
     "verify": "Verification",
     "backup": "Backup",
     "rollback": "Rollback",
+    "rollback --show": "What a rollback would change",
 }
 _MOODS = {
     "succeeded": ("good", "Succeeded"),
@@ -73,6 +74,7 @@ def run(run: Run) -> StepResult:
         faults=_faults(run),
         checked=results["check"].data if "check" in results else {},
         listed=LISTED,
+        cautions=[caution for result in results.values() for caution in result.data.get("cautions", ())],
         evidence=_evidence(run),
         times=pictures.bars("Time per step", seconds) if len(seconds) > 1 else "",
         stacked=pictures.stacked,
@@ -104,7 +106,7 @@ def _live(record: Mapping[str, Any], results: Results) -> str:
     """The state that the run left the live tables in."""
     if record["command"] == "check":
         return "No database was contacted."
-    if record["command"] in ("plan", "verify", "backup"):
+    if record["command"] in ("plan", "verify", "backup", "rollback --show"):
         return "The live tables were only read."
     if record["command"] == "rollback":
         if record["status"] == "running":

@@ -65,7 +65,8 @@ def figures(result: StepResult) -> dict[str, str]:
     rows = list(data["tables"].values())
     match result.step:
         case "backup":
-            numbers = {"rows saved": sum(rows), "tables": len(rows), "on disk": size(data.get("bytes", 0))}
+            restored = f"{data['restore_seconds']:,} s" if data.get("rehearsed") else "never"
+            numbers = {"rows saved": sum(rows), "on disk": size(data.get("bytes", 0)), "restored in": restored}
         case "verify":
             numbers = {
                 "rows compared": data.get("rows_compared", 0),

@@ -5,12 +5,15 @@ from psycopg.errors import LockNotAvailable
 from mock2pg.tools.postgres import (
     alteration,
     catalogue,
+    changes,
     dump,
     events,
     history,
     losses,
     merge,
+    moment,
     preflight,
+    rehearsal,
     restore,
     review,
     roles,
@@ -33,7 +36,8 @@ from mock2pg.tools.postgres.connection import (
 from mock2pg.tools.postgres.transactions import transact
 
 __all__ = [
-    "Connection", "LockNotAvailable", "alteration", "at_work", "catalogue", "connect", "database_name", "database_url",
-    "describe_database", "drop_database", "dump", "ensure_database", "environment", "events", "history", "host",
-    "losses", "merge", "named", "one_at_a_time", "preflight", "restore", "review", "roles", "scratch", "transact",
+    "Connection", "LockNotAvailable", "alteration", "at_work", "catalogue", "changes", "connect", "database_name",
+    "database_url", "describe_database", "drop_database", "dump", "ensure_database", "environment", "events", "history",
+    "host", "losses", "merge", "moment", "named", "one_at_a_time", "preflight", "rehearsal", "restore", "review",
+    "roles", "scratch", "transact",
 ]  # fmt: skip

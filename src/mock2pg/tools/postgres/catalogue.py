@@ -67,12 +67,17 @@ class LiveUnique:
 
 
 def tables(connection: Connection, schema: str) -> list[str]:
-    """Tables that hold rows of their own (a partition is part of its root), except those of extensions, by name."""
+    """Tables that hold rows of their own, except those of extensions, by name.
+
+    A partition is part of the table above it, unless that stands in another schema.
+    """
     rows = connection.execute(
         """
         SELECT c.relname FROM pg_class AS c
         WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
-            AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+            AND c.relkind IN ('r', 'p') AND NOT (c.relispartition AND EXISTS (
+                SELECT FROM pg_partition_ancestors(c.oid) AS a JOIN pg_class AS above ON above.oid = a.relid
+                WHERE a.relid <> c.oid AND above.relnamespace = c.relnamespace))
             AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
                 AND d.objid = c.oid AND d.deptype = 'e')
         ORDER BY c.relname COLLATE "C"

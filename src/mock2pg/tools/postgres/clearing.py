@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from psycopg import sql
-
 from mock2pg.errors import RollbackFailed
 from mock2pg.tools.postgres.connection import Connection
 
@@ -24,6 +22,22 @@ _HOME = f"""
     objects AS (SELECT * FROM (
         {_OBJECTS}) AS o WHERE (classid, oid) NOT IN (SELECT classid, objid FROM owned))"""  # noqa: S608  the names are those above
 
+# And what belongs to them without standing in the schema itself.
+_INSIDE = (
+    _HOME  # noqa: S608
+    + """,
+    inside AS (
+        SELECT * FROM objects
+        UNION ALL SELECT 'pg_attrdef'::regclass, a.oid FROM pg_attrdef AS a JOIN objects AS o ON o.oid = adrelid
+        UNION ALL SELECT 'pg_trigger'::regclass, t.oid FROM pg_trigger AS t JOIN objects AS o ON o.oid = tgrelid
+        UNION ALL SELECT 'pg_rewrite'::regclass, r.oid FROM pg_rewrite AS r JOIN objects AS o ON o.oid = ev_class
+        UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy AS p JOIN objects AS o ON o.oid = polrelid
+        UNION ALL SELECT 'pg_constraint'::regclass, c.oid FROM pg_constraint AS c WHERE connamespace =
+            (SELECT oid FROM home)
+        UNION ALL SELECT 'pg_amop'::regclass, a.oid FROM pg_amop AS a JOIN objects AS o ON o.oid = amopfamily
+        UNION ALL SELECT 'pg_amproc'::regclass, a.oid FROM pg_amproc AS a JOIN objects AS o ON o.oid = amprocfamily)"""
+)
+
 
 def clear(connection: Connection, schema: str) -> None:
     """Drop every object of the schema that no extension owns; what belongs to another one goes with it.
@@ -41,29 +55,20 @@ def drop_objects(connection: Connection, schema: str) -> None:
         FROM objects AS o, pg_identify_object(o.classid, o.oid, 0) AS i
         WHERE NOT EXISTS (SELECT FROM pg_depend AS d WHERE (d.classid, d.objid) = (o.classid, o.oid)
             AND d.refobjid <> o.oid  -- a partitioned table depends on its own columns
-            AND (d.deptype = 'i' OR d.deptype = 'a' AND d.refclassid = 'pg_class'::regclass))
+            AND (d.deptype = 'i' OR d.deptype = 'a' AND d.refclassid = 'pg_class'::regclass
+                AND d.refobjid IN (SELECT oid FROM objects)))  -- and not on a table of another schema
         ORDER BY o.classid <> 'pg_class'::regclass, o.oid"""
     for (statement,) in connection.execute(_HOME + query, {"schema": schema}).fetchall():
         connection.execute(statement)
 
 
 def _refuse_dependents(connection: Connection, schema: str) -> None:
-    query = """,
-        inside AS (
-            SELECT * FROM objects
-            UNION ALL SELECT 'pg_attrdef'::regclass, a.oid FROM pg_attrdef AS a JOIN objects AS o ON o.oid = adrelid
-            UNION ALL SELECT 'pg_trigger'::regclass, t.oid FROM pg_trigger AS t JOIN objects AS o ON o.oid = tgrelid
-            UNION ALL SELECT 'pg_rewrite'::regclass, r.oid FROM pg_rewrite AS r JOIN objects AS o ON o.oid = ev_class
-            UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy AS p JOIN objects AS o ON o.oid = polrelid
-            UNION ALL SELECT 'pg_constraint'::regclass, c.oid FROM pg_constraint AS c WHERE connamespace =
-                (SELECT oid FROM home)
-            UNION ALL SELECT 'pg_amop'::regclass, a.oid FROM pg_amop AS a JOIN objects AS o ON o.oid = amopfamily
-            UNION ALL SELECT 'pg_amproc'::regclass, a.oid FROM pg_amproc AS a JOIN objects AS o ON o.oid = amprocfamily)
+    query = """
         SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)
         FROM pg_depend AS d JOIN inside AS i ON (d.refclassid, d.refobjid) = (i.classid, i.oid)
         WHERE d.deptype IN ('n', 'a') AND (d.classid, d.objid) NOT IN (SELECT classid, oid FROM inside)
         ORDER BY 1"""
-    rows = connection.execute(_HOME + query, {"schema": schema}).fetchall()
+    rows = connection.execute(_INSIDE + query, {"schema": schema}).fetchall()
     if rows:
         raise RollbackFailed(
             f"what depends on schema {schema} without being part of it would be dropped: "
@@ -72,30 +77,27 @@ def _refuse_dependents(connection: Connection, schema: str) -> None:
         )
 
 
-def forget_default_privileges(connection: Connection, schema: str) -> None:
-    """Take back what new objects would be granted by themselves: a table that is made again would be open to more."""
-    rows = connection.execute(
-        """
-        SELECT DISTINCT format('ALTER DEFAULT PRIVILEGES IN SCHEMA %%I REVOKE ALL ON %%s FROM %%s', %(schema)s::text,
-            CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'ROUTINES'
-                ELSE 'TYPES' END,
-            CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)
-        FROM pg_default_acl AS d, aclexplode(d.defaclacl) AS a
-        WHERE d.defaclnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
-            AND d.defaclrole = current_user::regrole
-        """,
-        {"schema": schema},
-    ).fetchall()
-    for (statement,) in rows:
-        connection.execute(statement)
+def extensions(connection: Connection, schema: str) -> list[tuple[str, str]]:
+    """The extensions whose objects the schema's own depend on, each with the schema that it is installed in."""
+    query = f"""
+        SELECT DISTINCT e.extname, n.nspname {_NEEDED} JOIN pg_extension AS e ON e.oid = o.refobjid
+            JOIN pg_namespace AS n ON n.oid = e.extnamespace
+        ORDER BY 1"""
+    return connection.execute(_INSIDE + query, {"schema": schema}).fetchall()
 
 
-def refresh_views(connection: Connection, schema: str) -> None:
-    """Fill the materialized views, which definitions alone leave empty and unreadable; oldest first."""
-    rows = connection.execute(
-        "SELECT relname FROM pg_class WHERE relkind = 'm' AND relnamespace ="
-        " (SELECT oid FROM pg_namespace WHERE nspname = %s) ORDER BY oid",
-        [schema],
-    ).fetchall()
-    for (name,) in rows:
-        connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(schema, name)))
+def needs_others(connection: Connection, schema: str) -> bool:
+    """Whether the schema's objects depend on any that are not its own, of an extension or PostgreSQL's."""
+    query = f"""
+        SELECT EXISTS (SELECT {_NEEDED} WHERE o.refobjid IS NULL AND d.refobjid >= 16384
+            AND (d.refclassid, d.refobjid) NOT IN (SELECT classid, oid FROM inside)
+            AND (d.refclassid, d.refobjid) NOT IN (SELECT 'pg_namespace'::regclass, oid FROM home))"""  # noqa: S608
+    return connection.execute(_INSIDE + query, {"schema": schema}).fetchone() == (True,)
+
+
+# What the schema's objects depend on, with the extension (o.refobjid) that it is of, if it is of one.
+_NEEDED = """
+    FROM pg_depend AS d JOIN inside AS i ON (d.classid, d.objid) = (i.classid, i.oid)
+        LEFT JOIN pg_type AS t ON d.refclassid = 'pg_type'::regclass AND t.oid = d.refobjid
+        LEFT JOIN pg_depend AS o ON o.classid = d.refclassid AND o.objid IN (d.refobjid, t.typelem)
+            AND o.deptype = 'e'"""

@@ -22,6 +22,8 @@ _SESSION = {
     "IntervalStyle": "postgres",
     "extra_float_digits": "3",
     "bytea_output": "hex",
+    "lc_monetary": "C",
+    "xmloption": "content",
     "standard_conforming_strings": "on",
     "search_path": "",
     "row_security": "off",

@@ -1,44 +1,50 @@
-"""Reading the complete state of a schema in one snapshot: definitions by pg_dump, rows as JSON, sequences."""
+"""Reading a schema: definitions by pg_dump, rows as JSON, sequences, and the hash of a table's content."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shutil
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from mock2pg.encoding import TABLE_HASH_POSTGRES
 from mock2pg.errors import BackupFailed, scrubbed
 from mock2pg.settings import inherited
 from mock2pg.tools.postgres import catalogue
-from mock2pg.tools.postgres.connection import Connection, connect, environment, named
+from mock2pg.tools.postgres.connection import Connection, environment
 
 # Raw lines in both directions: JSON never holds these two bytes unescaped, so COPY neither quotes nor escapes.
 RAW = sql.SQL(r"(FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')")
 
-# JSON keeps these exactly; every other type travels as its own text.
+# JSON keeps these exactly; every other type travels as what its own output function writes.
 _NATIVE = re.compile(
-    r"(boolean|smallint|integer|bigint|numeric(\(.*\))?|real|double precision|text|character varying(\(.*\))?|uuid|date"
-    r"|time(\(\d\))? with(out)? time zone|timestamp(\(\d\))? with(out)? time zone)"
+    r"(boolean|smallint|integer|bigint|numeric(\(.*\))?|real|double precision|text|character( varying)?(\(.*\))?|bpchar"
+    r"|uuid|date|time(\(\d\))? with(out)? time zone|timestamp(\(\d\))? with(out)? time zone)"
 )
 
 
-@contextmanager
-def snapshot(url: str) -> Iterator[tuple[Connection, str]]:
-    """A read-only transaction that sees one moment, and the name under which pg_dump can see the same one."""
-    with (
-        connect(url, name="backup", read_only=True) as connection,
-        named(BackupFailed, "cannot read the live tables"),
-        one_moment(connection),
-    ):
-        row = connection.execute("SELECT pg_export_snapshot()").fetchone()
-        assert row is not None  # noqa: S101
-        yield connection, row[0]
+@dataclass(frozen=True)
+class Field:
+    """A column that a backup holds: how its value becomes one of JSON, and how it is read again.
+
+    written  the value as JSON takes it, of the column of that name
+    read     the type that it has in a record made of the JSON
+    type     the type of the column
+    """
+
+    name: str
+    written: sql.Composable
+    read: str
+    type: str
 
 
 @contextmanager
@@ -49,52 +55,143 @@ def one_moment(connection: Connection) -> Iterator[None]:
         yield
 
 
-def definitions(url: str, schema: str, snapshot_name: str | None, program: Path) -> dict[str, str] | None:
-    """The schema's definitions as SQL, before and after the rows; None when there is no such schema."""
-    with connect(url, name="definitions") as connection:
-        if not catalogue.schema_exists(connection, schema):
-            return None
-        program = _with_tls(program) if connection.pgconn.ssl_in_use else program
+def definitions(
+    connection: Connection, url: str, schema: str, program: Path, *, snapshot: str = "", lock_timeout: str = "0"
+) -> dict[str, str] | None:
+    """The schema's definitions as SQL, before and after the rows; None when `connection` sees no such schema.
+
+    snapshot      the name of the snapshot to read them from, else they are those of now
+    lock_timeout  how long pg_dump waits for a table; 0 is for ever
+    """
+    if not catalogue.schema_exists(connection, schema):
+        return None
+    program = _with_tls(program) if connection.pgconn.ssl_in_use else program
+    options = [f"--snapshot={snapshot}"] if snapshot else []
+    options += [] if lock_timeout == "0" else [f"--lock-wait-timeout={lock_timeout}"]
     return {
-        section.replace("-", "_"): _pg_dump(url, schema, section, snapshot_name, program)
+        section.replace("-", "_"): _pg_dump(url, schema, program, [f"--section={section}", *options])
         for section in ("pre-data", "post-data")
     }
 
 
+def entries(found: Mapping[str, str] | None) -> dict[str, str]:
+    """The definitions object by object, under what pg_dump calls each: `TABLE orders`, `INDEX by_code`.
+
+    Their order is left out: pg_dump changes it for what stands in other schemas.
+    """
+    parts: dict[str, list[str]] = {}
+    for text in (found or {}).values():
+        method = _HEAP
+        _, *rest = _ENTRY.split(text)
+        for name, kind, body in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+            own = method if kind in ("TABLE", "MATERIALIZED VIEW") else ""
+            ending = _ENDING.search(body)  # none where a function's own text looks like the head of a definition
+            parts.setdefault(f"{kind} {name}", []).append(own + body[: ending.start() if ending else None])
+            method = [method, *_METHOD.findall(ending[0] if ending else "")][-1]
+    return {name: "".join(sorted(bodies)) for name, bodies in parts.items()}
+
+
+def fingerprint(found: Mapping[str, str] | None) -> str:
+    """The same for the same definitions, in whatever order."""
+    return hashlib.sha256(json.dumps(entries(found), sort_keys=True).encode()).hexdigest()
+
+
+def changed_entries(before: Mapping[str, str] | None, after: Mapping[str, str] | None) -> dict[str, str]:
+    """The objects whose definitions are not the same, by what became of each: "added", "removed" or "changed"."""
+    was, now = entries(before), entries(after)
+    return {
+        name: "added" if name not in was else "removed" if name not in now else "changed"
+        for name in sorted({*was, *now})
+        if was.get(name) != now.get(name)
+    }
+
+
+_ENTRY = re.compile(r"(?m)^-- Name: (.*); Type: ([A-Z ]+); Schema: ")
+_HEAP = "SET default_table_access_method = heap;"
+_METHOD = re.compile(r"SET default_table_access_method = .*;")
+_ENDING = re.compile(r"(?m)\s*(^SET default_\w+ = .*;\s+)*^--\n(-- PostgreSQL database dump complete\n--\s*)?\Z")
+
+
 def rows(connection: Connection, schema: str, table: str) -> Generator[bytes, None, None]:
     """Every row as a line of JSON that ends in a comma, in blocks; generated columns are left out."""
-    selected = [
-        sql.SQL("{0}" if _NATIVE.fullmatch(column.data_type) else "{0}::text AS {0}").format(
-            sql.Identifier(column.name)
-        )
-        for column in catalogue.columns(connection, schema, table)
-        if not column.generated
-    ]
-    query = sql.SQL("COPY (SELECT row_to_json(t.*)::text || ',' FROM (SELECT {} FROM {}{}) AS t) TO STDOUT {}").format(
-        sql.SQL(", ").join(selected),
-        sql.SQL("" if _partitioned(connection, schema, table) else "ONLY "),
-        sql.Identifier(schema, table),
-        RAW,
+    query = sql.SQL("COPY (SELECT l.line || ',' FROM ({}) AS l) TO STDOUT {}").format(
+        lines(connection, schema, table), RAW
     )
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         for block in copy:
             yield bytes(block)
 
 
-def json_types(connection: Connection, schema: str, table: str) -> list[tuple[str, str, str]]:
-    """name, type of the column, and type that it has in the backup's JSON."""
-    return [
-        (column.name, column.data_type, column.data_type if _NATIVE.fullmatch(column.data_type) else "text")
-        for column in catalogue.columns(connection, schema, table)
-        if not column.generated
-    ]
+def lines(connection: Connection, schema: str, table: str) -> sql.Composed:
+    """A query for every row of the table as a backup has it: `line`, a row of JSON; one row once."""
+    return sql.SQL("SELECT row_to_json(t.*)::text AS line FROM (SELECT {} FROM {}{}) AS t").format(
+        sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(field.written, sql.Identifier(field.name))
+            for field in fields(connection, schema, table)
+        ),
+        sql.SQL("" if _partitioned(connection, schema, table) else "ONLY "),
+        sql.Identifier(schema, table),
+    )
+
+
+def content_hash(connection: Connection, query: sql.Composed) -> str:
+    """`<rows>:<a>:<b>` over the lines that the query gives, whatever their order: see docs/verification.md."""
+    row = connection.execute(
+        sql.SQL(
+            "SELECT {} FROM (SELECT encode(sha256(convert_to(l.line, 'UTF8')), 'hex') AS hash FROM ({}) AS l) AS h"
+        ).format(sql.SQL(TABLE_HASH_POSTGRES), query)
+    ).fetchone()
+    assert row is not None  # noqa: S101
+    return str(row[0])
+
+
+def live_hash(connection: Connection, schema: str, table: str) -> str:
+    """The same of a whole table."""
+    return content_hash(connection, lines(connection, schema, table))
+
+
+def fields(connection: Connection, schema: str, table: str) -> list[Field]:
+    """What a backup holds of the table, in the order of its columns."""
+    found = connection.execute(
+        """
+        WITH RECURSIVE typed AS (
+            SELECT a.attnum, a.attname, format_type(a.atttypid, a.atttypmod) AS spelled, a.atttypid AS oid
+            FROM pg_attribute AS a
+            WHERE a.attrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND a.attnum > 0
+                AND NOT a.attisdropped AND a.attgenerated = ''
+            UNION ALL
+            SELECT d.attnum, d.attname, d.spelled, t.typbasetype FROM typed AS d JOIN pg_type AS t USING (oid)
+            WHERE t.typtype = 'd')
+        SELECT d.attname, d.spelled, format_type(d.oid, -1), d.oid IN ('json'::regtype, 'jsonb'::regtype),
+            (SELECT nspname FROM pg_namespace WHERE oid = p.pronamespace), p.proname
+        FROM typed AS d JOIN pg_type AS t USING (oid) JOIN pg_proc AS p ON p.oid = t.typoutput
+        WHERE t.typtype <> 'd'
+        ORDER BY d.attnum
+        """,
+        [schema, table],
+    ).fetchall()
+    return [_field(*row) for row in found]
+
+
+def _field(name: str, spelled: str, base: str, is_json: bool, home: str, output: str) -> Field:
+    """Casts to and from text may be somebody's own and lose something; a type's own functions do not.
+
+    JSON inside of JSON has to travel as text: a record would take it for what it says.
+    """
+    column = sql.Identifier(name)
+    if _NATIVE.fullmatch(spelled):
+        return Field(name, column, spelled, spelled)
+    written = sql.SQL("textin({}({}::{}))").format(sql.Identifier(home, output), column, _sql(base))
+    return Field(name, written, "text" if is_json else spelled, spelled)
 
 
 def sequences(connection: Connection, schema: str) -> dict[str, dict[str, Any]]:
-    """Where every sequence stands."""
+    """Where every sequence stands, but for those of extensions. A sequence is of no moment: it only goes on."""
     names = connection.execute(
-        "SELECT relname FROM pg_class WHERE relkind = 'S' AND relnamespace ="
-        ' (SELECT oid FROM pg_namespace WHERE nspname = %s) ORDER BY relname COLLATE "C"',
+        "SELECT relname FROM pg_class AS c WHERE relkind = 'S' AND relnamespace ="
+        " (SELECT oid FROM pg_namespace WHERE nspname = %s) AND NOT EXISTS (SELECT FROM pg_depend AS d"
+        " WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"
+        ' ORDER BY relname COLLATE "C"',
         [schema],
     ).fetchall()
     found = {}
@@ -126,16 +223,16 @@ def _with_tls(program: Path) -> Path:
     return Path(own)
 
 
-def _pg_dump(url: str, schema: str, section: str, snapshot_name: str | None, program: Path) -> str:
+def _pg_dump(url: str, schema: str, program: Path, options: Sequence[str]) -> str:
     pattern = '"' + schema.replace('"', '""') + '"'
-    command = [str(program), "--schema-only", f"--section={section}", f"--schema={pattern}"]
-    if snapshot_name:
-        command.append(f"--snapshot={snapshot_name}")
+    command = [str(program), "--schema-only", f"--schema={pattern}", *options]
     session = inherited() | environment(url) | {"PGCLIENTENCODING": "UTF8", "LC_ALL": "C"}
     done = subprocess.run(  # noqa: S603  a program of ours, its arguments are ours
         command, env=session, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
     if done.returncode != 0:
+        if " was: LOCK TABLE" in done.stderr and "permission denied" not in done.stderr:
+            raise psycopg.errors.LockNotAvailable("pg_dump was not given the lock of a table")
         raise BackupFailed(f"pg_dump failed: {scrubbed(done.stderr)}")
     return _plain(done.stdout, schema)
 
@@ -148,3 +245,7 @@ def _plain(text: str, schema: str) -> str:
     head = re.sub(r"(?m)^(\\restrict .*|SET transaction_timeout = 0;|-- Dumped .*)\n", "", head)
     rest = re.sub(rf'\A(.*\n--\n\n)CREATE SCHEMA ("{name}"|{name});\n', r"\1CREATE SCHEMA IF NOT EXISTS \2;\n", rest)
     return head + first + rest
+
+
+def _sql(text: str) -> sql.SQL:
+    return sql.SQL(text)  # a type as the catalogue spells it

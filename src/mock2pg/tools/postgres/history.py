@@ -40,6 +40,7 @@ def record(
     input_sha256: str | None,
     contracts_sha256: str | None = None,
     backup_id: str | None,
+    present_backup_id: str | None = None,
     tables: Mapping[str, Any],
     owned: Mapping[str, Any],
     version: str,
@@ -49,8 +50,8 @@ def record(
         connection.execute(definitions())
     connection.execute(
         "INSERT INTO mock2pg.runs (run_id, command, operator, started_at, target_schema, published_run, mode,"
-        " input_sha256, contracts_sha256, backup_id, tables, owned, version)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        " input_sha256, contracts_sha256, backup_id, present_backup_id, tables, owned, version)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
             run_id,
             command,
@@ -62,6 +63,7 @@ def record(
             input_sha256,
             contracts_sha256,
             backup_id,
+            present_backup_id,
             Jsonb(tables),
             Jsonb(owned),
             version,

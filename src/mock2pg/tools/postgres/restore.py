@@ -5,152 +5,185 @@ Everything here runs inside the caller's transaction.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from mock2pg.contracts import Column, Table
+from mock2pg.contracts import Column, Table, key_groups
 from mock2pg.errors import PublishFailed, RollbackFailed
-from mock2pg.tools.postgres import catalogue, clearing, merge
+from mock2pg.tools.postgres import catalogue, clearing, dump, lines, merge, privileges, quiet, views
 from mock2pg.tools.postgres.connection import Connection
-from mock2pg.tools.postgres.dump import RAW, json_types
 from mock2pg.tools.postgres.merge import Difference
 
 
 @dataclass(frozen=True)
 class State:
-    """What a backup holds. `rows` gives a table's lines of JSON; `definitions` is None when there was no schema."""
+    """What a backup holds. `rows` gives a table's lines of JSON; `definitions` is None when there was no schema.
+
+    unfilled  the materialized views that could not be read when it was taken
+    """
 
     definitions: Mapping[str, str] | None
     tables: Mapping[str, int]
     sequences: Mapping[str, Mapping[str, Any]]
     rows: Callable[[str], Iterable[bytes]]
+    unfilled: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, header: Mapping[str, Any], tables: Mapping[str, int], rows: Callable[[str], Iterable[bytes]]) -> State:
+        """From what a backup says of itself before its rows."""
+        return cls(header["definitions"], tables, header["sequences"], rows, tuple(header.get("unfilled", ())))
 
 
 @dataclass(frozen=True)
 class Restored:
-    """way: "merge" or "recreate"; dropped: tables that are there no more."""
+    """way: "merge" or "recreate"; dropped: tables that are there no more.
+
+    hashes  table -> the hash of its content, which is the backup's
+    stale   materialized views that may not be refreshed by this role
+    """
 
     way: str
     tables: dict[str, Difference]
     dropped: tuple[str, ...]
+    hashes: Mapping[str, str]
+    stale: tuple[str, ...] = ()
 
 
-def restore(connection: Connection, schema: str, state: State, current: Mapping[str, str] | None) -> Restored:
-    """Bring definitions, rows and sequences back. `current` are the definitions as they are now."""
-    if state.definitions is not None and state.definitions == current:
-        try:
-            with connection.transaction():  # a savepoint, for what sends us the other way
-                differences = _merged(connection, schema, state)
-                _restart(connection, schema, state)
-                return Restored("merge", differences, ())
-        except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
-            raise
-        except (psycopg.Error, PublishFailed, _NoKeyError):
-            pass  # a trigger that changes rows, a circle of references, two rows that exchange a unique value
-    return _recreated(connection, schema, state)
+class Staged:
+    """The rows of a backup in temporary tables, and the hashes of what they hold."""
+
+    def __init__(self, connection: Connection, state: State) -> None:
+        """Raises RollbackFailed when they are not as many as the backup says."""
+        self.state, self.homes, self.hashes = state, dict[str, sql.Identifier](), dict[str, str]()
+        for number, (name, rows) in enumerate(state.tables.items()):
+            home = self.homes[name] = sql.Identifier("pg_temp", f"mock2pg_lines_{number}")
+            found = lines.load(connection, home, state.rows(name))
+            if found != rows:
+                raise RollbackFailed(f"table {name}: {found} of {rows} rows came back")
+            connection.execute(sql.SQL("ANALYZE {}").format(home))
+            self.hashes[name] = dump.content_hash(connection, lines.as_written(home))
 
 
-class _NoKeyError(Exception):
-    """A table without a primary key cannot be merged."""
+def restore(connection: Connection, schema: str, staged: Staged, current: Mapping[str, str] | None) -> Restored:
+    """Bring definitions, rows and sequences back, and compare. `current` are the definitions as they are now.
+
+    Raises RollbackFailed when what is there then is not what the backup says.
+    """
+    state = staged.state
+    there = state.definitions is not None and current is not None
+    same = there and not dump.changed_entries(state.definitions, current)
+    if same and all(catalogue.primary_key(connection, schema, name) for name in staged.homes):
+        for without in (False, True)[: 2 if quiet.has_triggers(connection, schema) else 1]:
+            with suppress(_NotThisWayError), connection.transaction():  # a savepoint, for what takes another way
+                return _by_difference(connection, schema, staged, without)
+    return _recreated(connection, schema, staged)
 
 
-def _merged(connection: Connection, schema: str, state: State) -> dict[str, Difference]:
-    tables = []
-    for name in state.tables:  # as they stand in the file, so that one pass through it is enough
-        keys = catalogue.primary_key(connection, schema, name)
-        if not keys:
-            raise _NoKeyError
-        columns = [column for column in catalogue.columns(connection, schema, name) if not column.generated]
-        connection.execute(
-            sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
-                sql.Identifier(name),
-                sql.SQL(", ").join(sql.Identifier(column.name) for column in columns),
-                sql.Identifier(schema, name),
-            )
-        )
-        _fill(connection, ("pg_temp", name), state, name, json_types(connection, schema, name))
-        shape = tuple(Column(column.name, column.data_type, False, None, None) for column in columns)
-        tables.append(Table(name, shape, keys))
-    return merge.publish(connection, "pg_temp", schema, tables)
+def _by_difference(connection: Connection, schema: str, staged: Staged, without_triggers: bool) -> Restored:
+    """Raises _NotThisWayError where moving rows alone does not lead back."""
+    try:
+        with quiet.triggers(connection, schema) if without_triggers else nullcontext():
+            differences = _merged(connection, schema, staged)
+        restart(connection, schema, staged.state)
+        stale = views.refresh(connection, schema, staged.state.unfilled)
+        _prove(connection, schema, staged)
+    except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
+        raise
+    except (psycopg.Error, PublishFailed, RollbackFailed) as error:
+        raise _NotThisWayError from error
+    return Restored("merge", differences, (), staged.hashes, stale)
 
 
-def _recreated(connection: Connection, schema: str, state: State) -> Restored:
-    before = {name: catalogue.rows(connection, schema, name) for name in catalogue.tables(connection, schema)}
-    clearing.clear(connection, schema)
-    clearing.forget_default_privileges(connection, schema)
-    after: dict[str, int] = {}
-    if state.definitions is None:
-        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
-    else:
-        connection.execute(state.definitions["pre_data"])
-        for name in state.tables:
-            after[name] = _fill(connection, (schema, name), state, name, json_types(connection, schema, name))
-        _restart(connection, schema, state)
-        connection.execute(state.definitions["post_data"])
-        clearing.refresh_views(connection, schema)
-        connection.execute("SELECT set_config('search_path', '', false)")
-    dropped = [name for name in before if name not in after]
-    return Restored(
-        "recreate",
-        {
-            name: Difference(before.get(name, 0), count, count, 0, before.get(name, 0), name not in before)
-            for name, count in {**after, **dict.fromkeys(dropped, 0)}.items()
-        },
-        tuple(dropped),
-    )
+def define(connection: Connection, script: str) -> None:
+    """Execute what pg_dump wrote; the timeouts of the session stay as they are, which it would take away."""
+    head, first, rest = script.partition("-- Name: ")
+    connection.execute(re.sub(r"(?m)^SET \w+_timeout = 0;\n", "", head) + first + rest)
+    connection.execute("SELECT set_config('search_path', '', false)")
 
 
-def _fill(
-    connection: Connection,
-    target: tuple[str, str],
-    state: State,
-    name: str,
-    types: list[tuple[str, str, str]],
-) -> int:
-    """Insert a table's lines of JSON. Raises RollbackFailed when they are not as many as the backup says."""
-    with connection.cursor() as cursor:
-        cursor.execute("CREATE TEMPORARY TABLE mock2pg_lines (line text) ON COMMIT DROP")
-        with cursor.copy(sql.SQL("COPY pg_temp.mock2pg_lines FROM STDIN {}").format(RAW)) as copy:
-            for line in state.rows(name):
-                copy.write(line)
-        lines = sql.SQL("FROM pg_temp.mock2pg_lines")
-        insert = sql.SQL("INSERT INTO {} SELECT {}").format(sql.Identifier(*target), lines)  # rows without a column
-        if types:
-            insert = sql.SQL(
-                "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} {},"
-                " LATERAL json_to_record(rtrim(line, ',')::json) AS r({})"
-            ).format(
-                sql.Identifier(*target),
-                sql.SQL(", ").join(sql.Identifier(column) for column, _, _ in types),
-                sql.SQL(", ").join(
-                    sql.SQL("r.{}::{}").format(sql.Identifier(column), _sql(own)) for column, own, _ in types
-                ),
-                lines,
-                sql.SQL(", ").join(
-                    sql.SQL("{} {}").format(sql.Identifier(column), _sql(spelled)) for column, _, spelled in types
-                ),
-            )
-        cursor.execute(insert)
-        restored = cursor.rowcount
-        cursor.execute("DROP TABLE pg_temp.mock2pg_lines")
-    if restored != state.tables[name]:
-        raise RollbackFailed(f"table {name}: {restored} of {state.tables[name]} rows came back")
-    return restored
+def restart(connection: Connection, schema: str, state: State) -> None:
+    """Set the sequences. A rollback undoes setval, too, once ALTER SEQUENCE has given the sequence a new file.
 
-
-def _restart(connection: Connection, schema: str, state: State) -> None:
-    """Set the sequences. A rollback undoes setval, too, once ALTER SEQUENCE has given the sequence a new file."""
+    Who does not own a sequence may only set it; one that stands right is not touched.
+    """
+    positions = dump.sequences(connection, schema)
     for name, position in state.sequences.items():
+        if positions.get(name) == position:
+            continue
         sequence, last = sql.Identifier(schema, name), position["last_value"]
-        connection.execute(sql.SQL("ALTER SEQUENCE {} RESTART WITH {}").format(sequence, sql.Literal(last)))
+        owned = connection.execute(
+            "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::text::regclass", [sequence.as_string()]
+        ).fetchone()
+        if owned != (False,):
+            connection.execute(sql.SQL("ALTER SEQUENCE {} RESTART WITH {}").format(sequence, sql.Literal(last)))
         connection.execute(
             "SELECT setval(%s::text::regclass, %s, %s)", [sequence.as_string(), last, position["is_called"]]
         )
 
 
-def _sql(text: str) -> sql.SQL:
-    return sql.SQL(text)  # a type as the catalogue spells it
+class _NotThisWayError(Exception):
+    """A trigger or rule changes rows, or no order of statements leads to them."""
+
+
+def _merged(connection: Connection, schema: str, staged: Staged) -> dict[str, Difference]:
+    parents: dict[str, set[str]] = {}
+    for key in catalogue.foreign_keys(connection, schema):
+        parents.setdefault(key.table, set()).add(key.parent)
+    tables = []
+    for name in chain.from_iterable(key_groups(list(staged.homes), parents)):
+        keys = catalogue.primary_key(connection, schema, name)
+        fields, home = dump.fields(connection, schema, name), sql.Identifier("pg_temp", name)
+        query = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {} WITH NO DATA")
+        connection.execute(query.format(home, lines.shape(schema, name, fields)))
+        lines.insert(connection, staged.homes[name], home, fields, staged.state.tables[name])
+        columns = tuple(Column(field.name, field.type, False, None, None) for field in fields)
+        tables.append(Table(name, columns, keys))
+    return merge.publish(connection, "pg_temp", schema, tables)
+
+
+def _recreated(connection: Connection, schema: str, staged: Staged) -> Restored:
+    state = staged.state
+    before = {name: catalogue.rows(connection, schema, name) for name in catalogue.tables(connection, schema)}
+    clearing.clear(connection, schema)
+    stale: tuple[str, ...] = ()
+    if state.definitions is None:
+        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
+    else:
+        privileges.reset(connection, schema)
+        with privileges.without_default_privileges(connection, schema):
+            define(connection, state.definitions["pre_data"])
+            for name, rows in state.tables.items():
+                fields, target = dump.fields(connection, schema, name), sql.Identifier(schema, name)
+                lines.insert(connection, staged.homes[name], target, fields, rows)
+            restart(connection, schema, state)
+            define(connection, state.definitions["post_data"])
+        stale = views.refresh(connection, schema, state.unfilled)
+    _prove(connection, schema, staged)
+    dropped = tuple(name for name in before if name not in state.tables)
+    return Restored(
+        "recreate",
+        {
+            name: Difference(before.get(name, 0), count, count, 0, before.get(name, 0), name not in before)
+            for name, count in {**state.tables, **dict.fromkeys(dropped, 0)}.items()
+        },
+        dropped,
+        staged.hashes,
+        stale,
+    )
+
+
+def _prove(connection: Connection, schema: str, staged: Staged) -> None:
+    """Raises RollbackFailed when a table does not hold what the backup says."""
+    wrong = [name for name, expected in staged.hashes.items() if dump.live_hash(connection, schema, name) != expected]
+    if wrong:
+        raise RollbackFailed(
+            f"what would be live is not what the backup says: {', '.join(wrong)}",
+            hint="Something changes what is written. The transaction was rolled back: live is as it was.",
+        )

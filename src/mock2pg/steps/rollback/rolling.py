@@ -1,0 +1,236 @@
+"""The step: look, refuse or keep the present, restore, prove; all of it in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from mock2pg.errors import BackupFailed, BackupRefused, LiveChanged, PublishFailed, RollbackFailed, counted
+from mock2pg.runs import VERSION, Run, StepResult, now
+from mock2pg.steps.rollback import since
+from mock2pg.tools import backups, postgres, server
+
+
+@dataclass
+class _Way:
+    """How this rollback is done, and what is to be told of it.
+
+    discard  what was written since is given up
+    undo     a migration undoes itself: it never stops for what was written since, and says what it undid
+    show     nothing is written
+    """
+
+    run: Run
+    backup: backups.Backup
+    discard: bool
+    undo: bool
+    show: bool
+    warnings: list[str] = field(default_factory=list)
+
+
+def run(run: Run, backup_id: str, discard_changes: str = "", undo: str = "", show: str = "") -> StepResult:
+    """Raises BackupRefused or LiveChanged before anything is touched, RollbackFailed when the transaction was rolled
+    back.
+
+    Each of `discard_changes`, `undo` and `show` is "yes" or empty.
+    """
+    settings = run.settings
+    backup = backups.opened(settings.backups_dir, backup_id, settings.identity)
+    if backup.header["schema"] != settings.target_schema:
+        raise BackupRefused(
+            f"{backup_id} is of schema {backup.header['schema']}, the live schema is {settings.target_schema}",
+            hint="Set MIGRATION_SCHEMA to the schema of the backup.",
+        )
+    way = _Way(run, backup, discard_changes == "yes", undo == "yes", show == "yes")
+    with postgres.named(RollbackFailed, "cannot roll back"):
+        with postgres.connect(settings.url, name=f"rollback {run.id}", read_only=True) as connection:
+            if postgres.describe_database(connection)["name"] != backup.header["database"]:
+                raise BackupRefused(f"{backup_id} is of another database: {backup.header['database']}")
+        if way.show:
+            with postgres.connect(settings.url, name=f"rollback {run.id}") as connection:
+                return _shown(way, connection)
+        try:
+            return postgres.transact(
+                settings.url,
+                f"rollback {run.id}",
+                partial(_roll_back, way),
+                committed=lambda connection: postgres.history.has(connection, run.id, "rollback"),
+                attempts=settings.publish_attempts,
+                tell=lambda attempt, error: way.warnings.append(
+                    f"attempt {attempt} to roll back was stopped by {type(error).__name__}"
+                ),
+            )
+        except postgres.LockNotAvailable as error:
+            with postgres.connect(settings.url, name=f"holders {run.id}") as connection:
+                holders = "; ".join(postgres.catalogue.holders(connection, settings.target_schema))
+            raise RollbackFailed(
+                f"a lock was not given within {settings.lock_timeout}: {holders or 'nobody holds it any more'}"
+            ) from error
+        except PublishFailed as error:  # what became of the COMMIT cannot be told
+            raise RollbackFailed(error.message, hint=error.hint) from error
+
+
+def _shown(way: _Way, connection: postgres.Connection) -> StepResult:
+    """What a rollback would change, for somebody to look at; it is refused here already when it would be refused."""
+    with connection.transaction(force_rollback=True):
+        look = _look(way, connection, lock=False)
+        written = since.written(look)
+        data = _data(way, look, written)
+        if written and not way.discard:
+            raise _refusal(written, data)
+    return StepResult(
+        step="rollback",
+        summary=f"to {way.backup.id} would {_told(look)}",
+        data={**data, "shown": True},
+    )
+
+
+def _roll_back(way: _Way, connection: postgres.Connection) -> StepResult:
+    settings = way.run.settings
+    for name in ("lock_timeout", "statement_timeout"):
+        connection.execute("SELECT set_config(%s, %s, true)", [name, getattr(settings, name)])
+    look = _look(way, connection, lock=True)
+    written = since.written(look)
+    data = _data(way, look, written)
+    if written and not (way.discard or way.undo):
+        raise _refusal(written, data)
+    present, file = _keep_present(way, look, needed=bool(written))
+    try:
+        restored = postgres.restore.restore(connection, settings.target_schema, look.staged, look.current)
+        tables = {name: difference.as_dict() for name, difference in restored.tables.items()}
+        _record(way, connection, restored, tables, present)
+    except BaseException:
+        if file:  # nothing has changed, so there is nothing to go back to
+            file.unlink(missing_ok=True)
+        raise
+    gone = f", {counted(len(restored.dropped), 'table')} dropped" if restored.dropped else ""
+    rows = f"{counted(sum(way.backup.tables.values()), 'row')} of {counted(len(way.backup.tables), 'table')}"
+    kept = f"what was live before is in {present}" if present else "what was live before is not kept"
+    warnings = [f"{name}: {words}; undone too" for name, words in written.items()]
+    warnings += [f"materialized view {name} may not be refreshed by this role" for name in restored.stale]
+    return StepResult(
+        step="rollback",
+        summary=f"{rows} as in {way.backup.id}{gone}; {kept}",
+        data={
+            **data,
+            "way": restored.way,
+            "tables": tables,
+            "dropped": list(restored.dropped),
+            "published_run": way.backup.header["published_run"],
+            "present_backup_id": present,
+            "definitions_sha256": postgres.dump.fingerprint(way.backup.header["definitions"]),
+            "cautions": [*way.warnings, *warnings],
+        },
+    )
+
+
+def _look(way: _Way, connection: postgres.Connection, *, lock: bool) -> since.Look:
+    """Live as it is and, with `lock`, as it stays until the transaction ends; the backup's rows beside it."""
+    settings, backup = way.run.settings, way.backup
+    schema = settings.target_schema
+    state = postgres.restore.State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table))
+    staged = postgres.restore.Staged(connection, state)
+    before = postgres.moment.defined(connection, schema)
+    try:  # without a lock of ours: pg_dump must not wait behind somebody who waits for us
+        current = postgres.dump.definitions(
+            connection, settings.url, schema, server.binary("pg_dump"), lock_timeout=settings.lock_timeout
+        )
+    except BackupFailed as error:
+        raise RollbackFailed(f"the present definitions cannot be read: {error.message}") from error
+    if lock:
+        postgres.changes.lock(connection, schema)
+    if postgres.moment.defined(connection, schema) != before:
+        raise psycopg.errors.SerializationFailure("something was defined anew in the meantime")
+    changes = postgres.changes.changes(connection, schema, staged)
+    definitions = postgres.dump.changed_entries(state.definitions, current)
+    return since.Look(way.run, connection, backup, staged, changes, definitions, current)
+
+
+def _keep_present(way: _Way, look: since.Look, *, needed: bool) -> tuple[str | None, Path | None]:
+    """A backup of what is live now, which nobody can write to; its id and file.
+
+    needed  it holds what is nowhere else. A migration that undoes itself goes on without the rest.
+    """
+    settings, timestamp = way.run.settings, now()
+    try:
+        with (
+            postgres.connect(settings.url, name=f"present {way.run.id}", read_only=True) as connection,
+            postgres.dump.one_moment(connection),
+        ):
+            sequences = postgres.dump.sequences(connection, settings.target_schema)
+            moment = postgres.moment.Moment(connection, settings.target_schema, look.current, sequences)
+            with backups.Writer(
+                settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
+            ) as writer:
+                backup = postgres.moment.save(moment, writer, moment.header(timestamp, backups.FORMAT))
+    except BackupFailed as error:
+        if not way.undo or needed:
+            raise RollbackFailed(f"what is live now cannot be kept: {error.message}", hint=_KEEP) from error
+        way.warnings.append(f"What this run published is not kept: {error.message}")
+        return None, None
+    return backup.id, backup.file
+
+
+def _record(
+    way: _Way,
+    connection: postgres.Connection,
+    restored: postgres.restore.Restored,
+    tables: Mapping[str, Mapping[str, Any]],
+    present: str | None,
+) -> None:
+    settings, published_run = way.run.settings, way.backup.header["published_run"]
+    postgres.history.record(
+        connection,
+        run_id=way.run.id,
+        command="rollback",
+        operator=settings.operator,
+        started_at=now(),
+        schema=settings.target_schema,
+        published_run=published_run,
+        input_sha256=None,
+        backup_id=way.backup.id,
+        present_backup_id=present,
+        tables={name: {**table, "content": restored.hashes.get(name)} for name, table in tables.items()},
+        owned=_owned(connection, settings.target_schema, restored.way, published_run),
+        version=VERSION,
+    )
+
+
+def _owned(connection: postgres.Connection, schema: str, way: str, published_run: str | None) -> Mapping[str, Any]:
+    """The tables of our own afterwards: as they were, or made anew as the run had them whose rows are back."""
+    if way == "merge":
+        return postgres.history.owned(connection, schema)
+    return postgres.alteration.owned_again(connection, schema, postgres.history.owned_by(connection, published_run))
+
+
+def _data(way: _Way, look: since.Look, written: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "backup_id": way.backup.id,
+        "changes": {name: change.as_dict() for name, change in look.changes.items()},
+        "definitions_changed": dict(look.definitions),
+        "written_since": dict(written),
+    }
+
+
+def _refusal(written: Mapping[str, str], data: dict[str, Any]) -> LiveChanged:
+    lines = [f"  {name}: {words}" for name, words in written.items()]
+    error = LiveChanged("\n".join(["live was changed since, and a rollback would undo that too:", *lines]))
+    error.data = data
+    return error
+
+
+def _told(look: since.Look) -> str:
+    """What would change, in words."""
+    back, gone, different = (
+        sum(getattr(change, key) for change in look.changes.values()) for key in ("back", "gone", "different")
+    )
+    definitions = f" and {counted(len(look.definitions), 'definition')}" if look.definitions else ""
+    return f"bring back {back:,} rows, take away {gone:,}, set back {different:,}{definitions}"
+
+
+_KEEP = "Is there room, and may this user write, in the backup folder? The live tables were not touched."

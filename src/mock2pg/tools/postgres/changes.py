@@ -1,0 +1,87 @@
+"""What a rollback would change: live compared with the rows of a backup, table by table; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from psycopg import sql
+
+from mock2pg.tools.postgres import catalogue, dump, lines
+from mock2pg.tools.postgres.connection import Connection
+from mock2pg.tools.postgres.restore import Staged
+
+
+@dataclass(frozen=True)
+class Change:
+    """One table; counts of rows.
+
+    back       those that a rollback would bring back
+    gone       those that it would take away
+    different  those that it would set back; without a primary key such a row counts as one gone and one back
+    """
+
+    back: int = 0
+    gone: int = 0
+    different: int = 0
+
+    @property
+    def rows(self) -> int:
+        return self.back + self.gone + self.different
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+def changes(connection: Connection, schema: str, staged: Staged) -> dict[str, Change]:
+    """Every table of live and of the backup, by name."""
+    live = catalogue.tables(connection, schema)
+    return {
+        name: _change(connection, schema, name, staged, there=name in live) for name in sorted({*live, *staged.homes})
+    }
+
+
+def lock(connection: Connection, schema: str) -> None:
+    """Keep others from writing to the tables that this role may write to; readers read on."""
+    rows = connection.execute(
+        "SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)"
+        " AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND has_table_privilege(c.oid, 'UPDATE, DELETE')"
+        ' ORDER BY c.relname COLLATE "C"',
+        [schema],
+    ).fetchall()
+    if rows:
+        names = sql.SQL(", ").join(sql.Identifier(schema, name) for (name,) in rows)
+        connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(names))
+
+
+def _change(connection: Connection, schema: str, name: str, staged: Staged, *, there: bool) -> Change:
+    if not there:
+        return Change(back=staged.state.tables[name])
+    if name not in staged.homes:
+        return Change(gone=catalogue.rows(connection, schema, name))
+    live, backup = dump.lines(connection, schema, name), lines.as_written(staged.homes[name])
+    if dump.content_hash(connection, live) == staged.hashes[name]:
+        return Change()
+    keys = catalogue.primary_key(connection, schema, name)
+    if not keys:
+        back, gone = (
+            catalogue.count(connection, sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS d").format(one, other))
+            for one, other in ((backup, live), (live, backup))
+        )
+        return Change(back, gone)
+    row = connection.execute(
+        sql.SQL(
+            "SELECT count(*) FILTER (WHERE l.hash IS NULL), count(*) FILTER (WHERE b.hash IS NULL),"
+            " count(*) FILTER (WHERE l.hash <> b.hash) FROM (SELECT {key} AS key, {hash} AS hash FROM ({live}) AS r)"
+            " AS l FULL JOIN (SELECT {key} AS key, {hash} AS hash FROM ({backup}) AS r) AS b USING (key)"
+        ).format(key=_key(keys), hash=sql.SQL("sha256(convert_to(r.line, 'UTF8'))"), live=live, backup=backup)
+    ).fetchone()
+    assert row is not None  # noqa: S101
+    return Change(*row)
+
+
+def _key(names: Sequence[str]) -> sql.Composable:
+    """The primary key of a row of JSON, as texts; NULL where a row of another shape has none."""
+    return sql.SQL("ARRAY[{}]").format(
+        sql.SQL(", ").join(sql.SQL("r.line::json ->> {}").format(sql.Literal(name)) for name in names)
+    )

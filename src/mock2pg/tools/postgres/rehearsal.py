@@ -1,0 +1,177 @@
+"""Rehearsing a backup: it is restored where nobody is disturbed, and must come out equal to what it is a backup of.
+
+The rows go into a scratch schema, in a transaction that sees the backup's own snapshot and is rolled back: the live
+tables are locked as by any reader, and nothing is ever left over. They are compared by content with the live rows.
+
+The definitions name their schema, so that they can be executed only where it has that name: in a scratch database
+without rows, whose definitions must then read the same. That takes a role that may create one; what the schema needs
+from outside of itself is not there. Where it cannot be done, the reason is told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed, counted
+from mock2pg.tools.postgres import catalogue, clearing, dump, lines, restore, scratch
+from mock2pg.tools.postgres.connection import (
+    connect,
+    database_url,
+    described,
+    drop_database,
+    named,
+)
+from mock2pg.tools.postgres.moment import Moment
+from mock2pg.tools.postgres.restore import State
+
+SCHEMA = "mock2pg_rehearsal"
+_NO_RIGHT = "42501"  # to an owner's role, or to an extension
+_ONE_AT_A_TIME = 0x6D6F636D  # an advisory lock: the scratch database has one name
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What was proved.
+
+    tables           table -> the hash of its content, which is that of the live rows too
+    definitions      why the definitions were not executed; empty when they were, and came out equal
+    restore_seconds  what restoring took: rows into tables without keys, and definitions without rows
+    """
+
+    tables: dict[str, str]
+    definitions: str
+    restore_seconds: float
+
+
+def rehearse(url: str, state: State, moment: Moment, program: Path) -> Rehearsal:
+    """Restore and compare. Raises BackupFailed naming the tables and objects that do not come out equal.
+
+    state    what the backup holds, read from it
+    moment   what it is a backup of
+    program  pg_dump
+    """
+    clock = _Clock()
+    with named(BackupFailed, "the backup could not be rehearsed"):
+        try:
+            tables = _rows(url, state, moment, clock)
+        except RollbackFailed as error:
+            raise BackupFailed(f"the backup does not restore: {error.message}") from error
+        return Rehearsal(tables, _definitions(url, state, moment, program, clock), round(clock.seconds, 3))
+
+
+class _Clock:
+    """Sums up how long restoring takes, without the comparisons."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @contextmanager
+    def runs(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - began
+
+
+def _rows(url: str, state: State, moment: Moment, clock: _Clock) -> dict[str, str]:
+    live = catalogue.tables(moment.connection, moment.schema)
+    if list(state.tables) != live:
+        raise BackupFailed("the backup does not hold the tables that are live")
+    found, different = {}, []
+    with connect(url, name="rehearsal") as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        with connection.transaction(force_rollback=True):
+            connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(moment.snapshot)))
+            scratch.create(connection, SCHEMA)
+            for number, name in enumerate(live):
+                fields, table = dump.fields(connection, moment.schema, name), sql.Identifier(SCHEMA, f"t{number}")
+                held = sql.Identifier(SCHEMA, "mock2pg_lines")
+                with clock.runs():
+                    query = sql.SQL("CREATE UNLOGGED TABLE {} AS {} WITH NO DATA")
+                    connection.execute(query.format(table, lines.shape(moment.schema, name, fields)))
+                    lines.load(connection, held, state.rows(name), "UNLOGGED")
+                    lines.insert(connection, held, table, fields, state.tables[name])
+                there = dump.lines(connection, moment.schema, name)
+                here = dump.lines(connection, SCHEMA, f"t{number}")
+                found[name] = dump.content_hash(connection, here)
+                if found[name] != dump.content_hash(connection, there):
+                    rows = sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS missing").format(there, here)
+                    different.append(f"{name} ({counted(catalogue.count(connection, rows), 'row')})")
+                connection.execute(sql.SQL("DROP TABLE {}, {}").format(held, table))
+    if different:
+        raise BackupFailed(
+            f"the backup does not restore equal to what is live: {', '.join(different)}",
+            hint="The backup was removed, and nothing else was done. Please report the types of the columns.",
+        )
+    return found
+
+
+def _definitions(url: str, state: State, moment: Moment, program: Path, clock: _Clock) -> str:
+    """Why the definitions were not executed; empty when they were."""
+    if state.definitions is None:
+        return "there is no schema"
+    row = moment.connection.execute(
+        "SELECT d.oid, d.datcollate, d.datctype, r.rolcreatedb OR r.rolsuper FROM pg_database AS d, pg_roles AS r"
+        " WHERE d.datname = current_database() AND r.rolname = current_user"
+    ).fetchone()
+    assert row is not None  # noqa: S101
+    oid, collate, ctype, may = row
+    if not may:
+        return "the role may not create a database to do it in"
+    name = f"{SCHEMA}_{oid}"  # the same each time: what a process that was killed left is found
+    moment.connection.execute("SELECT pg_advisory_lock(%s)", [_ONE_AT_A_TIME])
+    try:
+        drop_database(url, name)
+        with connect(url, name="rehearsal") as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE {} LC_CTYPE {}").format(
+                    sql.Identifier(name), sql.Literal(collate), sql.Literal(ctype)
+                )
+            )
+        return _executed(database_url(url, name), state, moment, program, clock)
+    except psycopg.Error as error:
+        if isinstance(error, psycopg.ProgrammingError) and error.sqlstate != _NO_RIGHT and _stands_alone(moment):
+            raise BackupFailed(f"the definitions of the backup cannot be executed: {described(error)}") from error
+        return f"not possible in a scratch database: {described(error)}"
+    except DatabaseError as error:
+        return f"not possible in a scratch database: {error.message}"
+    finally:
+        drop_database(url, name)
+        moment.connection.execute("SELECT pg_advisory_unlock(%s)", [_ONE_AT_A_TIME])
+
+
+def _stands_alone(moment: Moment) -> bool:
+    """Whether the definitions need nothing that an empty database lacks."""
+    return not clearing.needs_others(moment.connection, moment.schema)
+
+
+def _executed(url: str, state: State, moment: Moment, program: Path, clock: _Clock) -> str:
+    assert state.definitions is not None  # noqa: S101
+    with connect(url, name="rehearsal") as connection:
+        with clock.runs(), connection.transaction():
+            for extension, home in clearing.extensions(moment.connection, moment.schema):
+                scratch.create(connection, home)
+                connection.execute(
+                    sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA {} CASCADE").format(
+                        sql.Identifier(extension), sql.Identifier(home)
+                    )
+                )
+            restore.define(connection, state.definitions["pre_data"])
+            restore.restart(connection, moment.schema, state)
+            restore.define(connection, state.definitions["post_data"])
+        again = dump.definitions(connection, url, moment.schema, program)
+        positions = dump.sequences(connection, moment.schema)
+    changed = dump.changed_entries(moment.definitions, again)
+    moved = [f"SEQUENCE {name}" for name, position in moment.sequences.items() if positions.get(name) != position]
+    if changed or moved:
+        raise BackupFailed(
+            f"the backup does not restore equal to what is live: {', '.join([*changed, *moved])}",
+            hint="The backup was removed, and nothing else was done. Please report how these objects are defined.",
+        )
+    return ""
