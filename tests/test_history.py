@@ -82,7 +82,7 @@ def test_what_was_done_and_what_was_refused(small: Settings, auditor: str) -> No
     event = next(entry for entry in found if entry["run_id"] == migrated.run_id and entry["kind"] == "migrate")
     assert (event["operator"], event["host"], event["schema"]) == ("a tester", platform.node(), "public")
     assert event["database_user"] == "postgres"
-    assert event["application"] == f"mock2pg event {migrated.run_id}"
+    assert event["application"] == f"mock2pg event of run {migrated.run_id}"
     assert event["backup_id"] == migrated.summary["backup"]["backup_id"]
     assert service.history(2) == found[:2]
     assert [entry["at"] for entry in found] == sorted((entry["at"] for entry in found), reverse=True)
@@ -146,9 +146,12 @@ def test_the_history_as_text(small: Settings, monkeypatch: pytest.MonkeyPatch) -
         for run, outcome, error in (("1", "succeeded", None), ("2", "failed", "AlreadyRunning")):
             event = postgres.events.Event("backup", outcome, "Ada", "public", run, error)
             assert postgres.events.add(connection, [event]) == ""
-    two, one = CliRunner().invoke(cli.command, ["history"]).stdout.splitlines()
+        pruned = postgres.events.Event("prune", "succeeded", "Ada", "public", backup_id="backup-1")
+        assert postgres.events.add(connection, [pruned]) == ""
+    three, two, one = CliRunner().invoke(cli.command, ["history"]).stdout.splitlines()
+    assert three.endswith(f"Z  pruned backup-1, by Ada as postgres from {platform.node()}")
     assert two.endswith(f"  run 2  backup failed (AlreadyRunning), by Ada as postgres from {platform.node()}")
     assert one.endswith(f"  run 1  backup succeeded, by Ada as postgres from {platform.node()}")
-    assert CliRunner().invoke(cli.command, ["history", "--limit", "1"]).stdout == f"{two}\n"
+    assert CliRunner().invoke(cli.command, ["history", "--limit", "1"]).stdout == f"{three}\n"
     told = json.loads(CliRunner().invoke(cli.command, ["history", "--json"]).stdout)
-    assert [(entry["run_id"], entry["error"]) for entry in told] == [("2", "AlreadyRunning"), ("1", None)]
+    assert [(each["run_id"], each["error"]) for each in told] == [(None, None), ("2", "AlreadyRunning"), ("1", None)]

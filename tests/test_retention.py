@@ -79,9 +79,13 @@ def test_nothing_is_removed_unless_it_is_said_twice(service: MigrationService, s
     fates = service.prune_backups(keep_last=1)
     assert gone(fates) == ids[1:]
     assert there(settings) == set(ids)
+    with postgres.connect(settings.url, name="test") as connection:
+        connection.execute(postgres.history.definitions())
     assert service.prune_backups(keep_last=1, yes=True) == fates
     assert there(settings) == {ids[0]}
     assert gone(service.prune_backups(keep_last=1, yes=True)) == []
+    events = [(entry["kind"], entry["backup_id"], entry["operator"]) for entry in service.history()]
+    assert sorted(events) == [("prune", name, "a tester") for name in sorted(ids[1:])]
 
 
 @pytest.mark.parametrize(

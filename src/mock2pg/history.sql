@@ -28,12 +28,12 @@ CREATE TABLE mock2pg.settings (
 CREATE TABLE mock2pg.events (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     happened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    kind text NOT NULL, -- migrate, plan, backup, verify, rollback; manifest: the folder of a run was sealed
+    kind text NOT NULL, -- migrate, plan, backup, verify, rollback, prune; manifest: the folder of a run was sealed
     run_id text,
     outcome text NOT NULL, -- what became of it, as in the run's record; sealed
     error text, -- the name of the error, when it failed or was refused
     target_schema text NOT NULL,
-    backup_id text,
+    backup_id text, -- that was taken, gone back to, or removed
     operator text NOT NULL, -- who, as the settings say
     host text NOT NULL, -- where, as the client's machine calls itself
     database_user text NOT NULL DEFAULT session_user,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from mock2pg import evidence
 from mock2pg.errors import Mock2pgError, UsageError, counted, unusable
 from mock2pg.log import log, timestamp
 from mock2pg.settings import Settings
@@ -36,7 +37,7 @@ def prune(settings: Settings, url: str, keep: Keep, *, remove: bool) -> list[dic
     with postgres.one_at_a_time(url, "prune") if remove else nullcontext():
         fates = _fates(settings, url, keep)
         if remove:
-            _remove(fates)
+            _remove(settings, url, fates)
     return [
         {
             "id": fate.listed.id,
@@ -55,7 +56,7 @@ def after_success(settings: Settings, url: str) -> None:
         return
     try:
         fates = _fates(settings, url, Keep(settings.backup_keep))
-        _remove(fates)
+        _remove(settings, url, fates)
     except (Mock2pgError, OSError) as error:
         named = unusable(error, "cannot remove") if isinstance(error, OSError) else error
         log.warning("🧹 No more backups were removed: %s", named.message)
@@ -75,8 +76,16 @@ def _fates(settings: Settings, url: str, keep: Keep) -> list[backups.Fate]:
     return backups.fates(verdicts, rule, database=database, schema=settings.target_schema, needed=needed)
 
 
-def _remove(fates: list[backups.Fate]) -> None:
-    for fate in fates:
-        if fate.goes:
-            fate.listed.file.unlink()
-            log.info("🧹 Removed %s: %s", fate.listed.id, fate.reason)
+def _remove(settings: Settings, url: str, fates: list[backups.Fate]) -> None:
+    removed = []
+    try:
+        for fate in fates:
+            if fate.goes:
+                fate.listed.file.unlink()
+                removed.append(fate.listed.id)
+                log.info("🧹 Removed %s: %s", fate.listed.id, fate.reason)
+    finally:
+        known = {"operator": settings.operator, "schema": settings.target_schema}
+        events = [postgres.events.Event("prune", "succeeded", backup_id=backup_id, **known) for backup_id in removed]
+        if events:
+            evidence.tell(url, "prune", events)

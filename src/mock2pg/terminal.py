@@ -68,13 +68,16 @@ def history_lines(entries: list[dict[str, Any]]) -> str:
         if what == "published":
             published = entry["published_run"]
             what = f"{entry['command']} published " + (f"run {published}" if published else "what was before any run")
+        elif what == "prune":
+            what = f"pruned {entry['backup_id']}"
         elif what != "manifest":
             what += f" {entry['outcome']}" + (f" ({entry['error']})" if entry["error"] else "")
         where = [entry["database_user"] and f"as {entry['database_user']}", entry["host"] and f"from {entry['host']}"]
         if entry["client_address"]:
             where.append(f"at {entry['client_address']}")
         who = " ".join(filter(None, [f"by {printable(entry['operator'])}", *where]))
-        lines.append(f"{entry['at']}  run {entry['run_id']}  {what}, {who}")
+        run = f"run {entry['run_id']}  " if entry["run_id"] else ""
+        lines.append(f"{entry['at']}  {run}{what}, {who}")
     return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
 """Evidence: a run's folder is sealed with a manifest, chained to the one before, and the database is told of it."""
 
 from mock2pg.evidence.judging import judge
-from mock2pg.evidence.sealing import close, is_sealed, seal
+from mock2pg.evidence.sealing import close, is_sealed, seal, tell
 
-__all__ = ["close", "is_sealed", "judge", "seal"]
+__all__ = ["close", "is_sealed", "judge", "seal", "tell"]

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def close(run: Run, url: str | None) -> Mock2pgError | None:
         problem = unusable(error, f"run {run.id} has no manifest")
         log.error("❌ The manifest could not be written: %s", problem.message)
     if url:
-        _tell(run, url, sealed)
+        _tell_of(run, url, sealed)
     return problem
 
 
@@ -123,7 +123,7 @@ def _last(settings: Settings) -> Manifest | None:
     return max(ends, key=lambda each: each.sealed_at, default=None)
 
 
-def _tell(run: Run, url: str, sealed: Manifest | None) -> None:
+def _tell_of(run: Run, url: str, sealed: Manifest | None) -> None:
     """Leave an event of the run, and one that knows its manifest; what came of the run does not depend on it."""
     record = run.read("record.json")
     error = record.get("error")
@@ -141,14 +141,19 @@ def _tell(run: Run, url: str, sealed: Manifest | None) -> None:
         events.append(
             postgres.events.Event(kind="manifest", outcome="sealed", chain=sealed.chain, sha256=sealed.sha256, **known)
         )
+    tell(url, f"run {run.id}", events)
+
+
+def tell(url: str, what: str, events: Sequence[postgres.events.Event]) -> None:
+    """Have the database remember events of `what`; when it cannot, the log says so, and that is all."""
     try:
         with (
-            postgres.connect(url, name=f"event {run.id}") as connection,
+            postgres.connect(url, name=f"event of {what}") as connection,
             postgres.named(DatabaseError, "cannot write an event"),
         ):
             left_out = postgres.events.add(connection, events)
     except Mock2pgError as fault:
-        log.warning("⚠️ The database has no event of run %s: %s", run.id, fault.message)
+        log.warning("⚠️ The database has no event of %s: %s", what, fault.message)
     else:
         if left_out:
-            log.debug("no event of run %s: %s", run.id, left_out)
+            log.debug("no event of %s: %s", what, left_out)
