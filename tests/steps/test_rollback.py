@@ -150,8 +150,8 @@ WRITTEN = {
                           "UPDATE public.theirs SET v = 'secret' WHERE id = 2",
                           r"theirs: not as in the backup: 3 rows? \(1 missing, 1 extra, 1 different\)"),
     "a table without a key": ("DELETE FROM public.bare", r"bare: not as in the backup: 2 rows? \(2 missing\)"),
-    "a user more": ("INSERT INTO public.users SELECT (json_populate_record(u, '{\"id\": \"x\", \"email\": \"secret\"}'))"
-                    ".*"
+    "a user more": ("INSERT INTO public.users"
+                    " SELECT (json_populate_record(u, '{\"id\": \"x\", \"email\": \"secret\"}')).*"
                     " FROM public.users AS u LIMIT 1", r"users: changed in columns or rows that run \S+ left alone"),
     "a table more": ("CREATE TABLE public.more (v text);\nINSERT INTO public.more VALUES ('secret')",
                      r"(?s)more: not as in the backup: 1 rows? \(1 extra\).*definitions: TABLE more \(added\)"),
