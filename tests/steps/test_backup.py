@@ -42,6 +42,38 @@ def test_the_file_has_the_form_that_the_settings_ask_for(settings: Settings, dat
         assert backups.opened(settings.backups_dir, result.data["backup_id"], identity).header["schema"] == "public"
 
 
+def test_a_backup_that_does_not_restore_equal_is_removed(
+    settings: Settings, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table is named, and there is no file that one could trust in."""
+    connection.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
+    connection.execute("INSERT INTO public.t VALUES (1, 'secret')")
+    reading = backups.rows
+    monkeypatch.setattr(backups, "rows", lambda *which: (line.replace(b"e", b"E") for line in reading(*which)))
+    with pytest.raises(BackupFailed, match=r"does not restore equal to what is live: t \(1 row\)"):
+        plan.perform("backup", new_run(settings))
+    assert list(settings.backups_dir.iterdir()) == []
+
+
+def test_what_was_rehearsed_is_said(settings: Settings, connection: postgres.Connection) -> None:
+    """How long restoring took, the hash of each table, and what became of the definitions."""
+    connection.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
+    data = plan.perform("backup", new_run(settings)).data
+    assert data["rehearsed"]
+    assert data["restore_seconds"] > 0
+    assert data["definitions"] == "executed, and read the same"
+    assert data["hashes"] == {"t": "0:0:0"}
+
+
+def test_a_backup_without_a_rehearsal_says_so_loudly(settings: Settings) -> None:
+    """In its own line, and in a warning of its own."""
+    never = settings.model_copy(update={"backup_rehearsal": "never"})
+    result = plan.perform("backup", new_run(never))
+    assert result.summary.endswith("not rehearsed")
+    assert result.data["cautions"] == ["The backup is not rehearsed: nobody knows yet that it restores."]
+    assert "restore_seconds" not in result.data
+
+
 def test_what_a_killed_backup_left_is_tidied_up(tmp_path: Path) -> None:
     """A half-written backup goes when the next run holds the lock; whole ones stay."""
     whole, half = tmp_path / "backup-1.json", tmp_path / ".backup-2.part"

@@ -55,7 +55,7 @@ def run(run: Run, plan: str = "") -> StepResult:
             "tables": counts,
             "seconds_in_transaction": round(time.perf_counter() - began, 3),
             "published_at": now(),
-            **({"definitions_sha256": _definitions(run)} if created else {}),  # else they are those of the backup
+            **({"definitions_left": _definitions(run)} if created else {}),  # else they are those of the backup
         },
     )
 

@@ -123,7 +123,7 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> StepResult:
             "dropped": list(restored.dropped),
             "published_run": way.backup.header["published_run"],
             "present_backup_id": present,
-            "definitions_sha256": postgres.dump.fingerprint(way.backup.header["definitions"]),
+            "definitions_left": postgres.dump.fingerprint(way.backup.header["definitions"]),
             "cautions": [*way.warnings, *warnings],
         },
     )
@@ -212,6 +212,8 @@ def _data(way: _Way, look: since.Look, written: Mapping[str, str]) -> dict[str, 
     return {
         "backup_id": way.backup.id,
         "changes": {name: change.as_dict() for name, change in look.changes.items()},
+        "hashes": {name: change.live for name, change in look.changes.items() if change.live},
+        "definitions_sha256": postgres.dump.fingerprint(look.current),
         "definitions_changed": dict(look.definitions),
         "written_since": dict(written),
     }

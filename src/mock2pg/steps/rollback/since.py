@@ -1,13 +1,16 @@
-"""What was changed in live since the newest row of the history, by whomever.
+"""What others wrote into live since the backup was taken.
 
-That row has the content of each table that the migration published or the rollback restored, as a hash; a table that it
-does not know is compared with the backup itself. The definitions are compared with those that the run left.
+From the backup to now there is a chain of migrations and rollbacks. The history has what each of them left, table by
+table, as a hash of the content; its run's folder what it found. Where the one is not the other, somebody wrote.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import psycopg
 
 from mock2pg.contracts import table_from_dict
 from mock2pg.errors import counted
@@ -35,69 +38,90 @@ class Look:
 
 
 def written(look: Look) -> dict[str, str]:
-    """Table, or "definitions", -> what was written since, in words; only of what the rollback would change."""
-    newest = postgres.history.newest(look.connection, look.run.settings.target_schema)
-    found = {}
-    for name, change in look.changes.items():
-        if change.rows and (words := _of_table(look, newest, name, change)):
-            found[name] = words
-    if look.definitions and postgres.dump.fingerprint(look.current) != _known_definitions(look, newest):
-        found["definitions"] = _listed(look.definitions)
+    """Table, or "definitions", -> what was written, in words; only of what the rollback would change."""
+    schema, since = look.run.settings.target_schema, look.backup.header.get("newest")
+    rows = postgres.history.after(look.connection, schema, since)
+    found = {
+        name: words
+        for name, change in look.changes.items()
+        if change.rows and (words := _of_table(look, rows, name, change))
+    }
+    if look.definitions and (words := _of_definitions(look, rows)):
+        found["definitions"] = words
     return found
 
 
-def _of_table(look: Look, newest: Published | None, name: str, change: Change) -> str:
+def _of_table(look: Look, rows: Sequence[Published], name: str, change: Change) -> str:
     """What somebody wrote into the table, in words; empty when nobody did."""
-    known = newest.tables.get(name) if newest else None
-    if newest is None or known is None:
-        return _counts("not as in the backup", change)
-    if known.get("content") == _content(look, name):
+    known, last = look.staged.hashes.get(name), None
+    for row in rows:
+        if name not in row.tables:
+            continue
+        if not _own(look, row):
+            hashes = _found(look, row).get("hashes")
+            if hashes is None:
+                return f"it cannot be told what run {row.run_id} found"
+            if hashes.get(name) != known:
+                return f"written before run {row.run_id}"
+        known, last = row.tables[name].get("content"), row
+    if change.live == known:
         return ""
-    published = Run(newest.run_id, look.run.settings)
-    if newest.command == "migrate" and (since := _numbers(look, published, name)):
+    if last is None:
+        return _counts("not as in the backup", change)
+    if change.live is None:
+        return "dropped"
+    if last.command == "migrate" and (since := _numbers(look, Run(last.run_id, look.run.settings), name)):
         if since.rows:
-            return _counts(f"not as run {newest.run_id} published it", since)
-        return f"changed in columns or rows that run {newest.run_id} left alone"
-    return f"not what run {newest.run_id} left"
+            return _counts(f"not as run {last.run_id} published it", since)
+        return f"changed in columns or rows that run {last.run_id} left alone"
+    return f"not what run {last.run_id} left"
 
 
-def _content(look: Look, name: str) -> str | None:
-    """The hash of what is live; None when the table is not there."""
-    schema = look.run.settings.target_schema
-    if name not in postgres.catalogue.tables(look.connection, schema):
-        return None
-    return postgres.dump.live_hash(look.connection, schema, name)
+def _of_definitions(look: Look, rows: Sequence[Published]) -> str:
+    """What was defined anew, in words; empty when it was by migrations and rollbacks alone."""
+    known: str | None = postgres.dump.fingerprint(look.backup.header["definitions"])
+    for row in rows:
+        found = _found(look, row)
+        if not _own(look, row) and found.get("definitions_sha256") != known:
+            return f"{_listed(look.definitions)}, some of it before run {row.run_id}"
+        left = Run(row.run_id, look.run.settings).result("rollback" if row.command == "rollback" else "publish")
+        made = row.command == "rollback" or any(table["created"] for table in row.tables.values())
+        known = left.data.get("definitions_left", known) if left else None if made else known
+    return "" if postgres.dump.fingerprint(look.current) == known else _listed(look.definitions)
+
+
+def _own(look: Look, row: Published) -> bool:
+    """Whether the backup is the one that the run took: it found what the backup says."""
+    return row.command == "migrate" and row.backup_id == look.backup.id
+
+
+def _found(look: Look, row: Published) -> Mapping[str, Any]:
+    """What the run found when it began, by the step that looked; empty when its folder is gone."""
+    result = Run(row.run_id, look.run.settings).result("rollback" if row.command == "rollback" else "backup")
+    return result.data if result else {}
 
 
 def _numbers(look: Look, published: Run, name: str) -> Change | None:
-    """What differs from what the run published; None when the run's folder or a column is gone."""
+    """What differs from what the run published; None when its folder is gone, or the columns are others."""
     schema, hashes = look.run.settings.target_schema, published.folder / "hashes" / f"{name}.parquet"
     try:
         tables = {record["name"]: table_from_dict(record) for record in published.read("contracts.json")}
     except FileNotFoundError:
         return None
-    there = {column.name for column in postgres.catalogue.columns(look.connection, schema, name)}
-    if not hashes.exists() or not {column.name for column in tables[name].columns} <= there:
+    if name not in tables or not hashes.exists():
         return None
     rows = look.run.path("live", f"{name}.csv")
     try:
-        postgres.scratch.write_hashes(look.connection, schema, tables[name], rows)
+        with look.connection.transaction():  # a savepoint
+            postgres.scratch.write_hashes(look.connection, schema, tables[name], rows)
         found = staging.compare(hashes, rows, publish=tables[name].publish)
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error:  # a column that is gone or of another type
+        return None
     finally:
         rows.unlink(missing_ok=True)
     return Change(found.missing, found.extra, found.different)
-
-
-def _known_definitions(look: Look, newest: Published | None) -> str | None:
-    """The fingerprint of the definitions as the newest run left them, or None when it cannot be told."""
-    if newest is None:
-        return None
-    run = Run(newest.run_id, look.run.settings)
-    for step in ("rollback",) if newest.command == "rollback" else ("publish", "backup"):
-        result = run.result(step)
-        if result and "definitions_sha256" in result.data:
-            return str(result.data["definitions_sha256"])
-    return None
 
 
 def _counts(what: str, change: Change) -> str:

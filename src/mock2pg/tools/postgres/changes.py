@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from psycopg import sql
 
@@ -19,18 +19,21 @@ class Change:
     back       those that a rollback would bring back
     gone       those that it would take away
     different  those that it would set back; without a primary key such a row counts as one gone and one back
+    live       the hash of what is live; None when the table is not there
     """
 
     back: int = 0
     gone: int = 0
     different: int = 0
+    live: str | None = None
 
     @property
     def rows(self) -> int:
         return self.back + self.gone + self.different
 
     def as_dict(self) -> dict[str, int]:
-        return asdict(self)
+        """The counts as a run records them."""
+        return {"back": self.back, "gone": self.gone, "different": self.different}
 
 
 def changes(connection: Connection, schema: str, staged: Staged) -> dict[str, Change]:
@@ -57,18 +60,20 @@ def lock(connection: Connection, schema: str) -> None:
 def _change(connection: Connection, schema: str, name: str, staged: Staged, *, there: bool) -> Change:
     if not there:
         return Change(back=staged.state.tables[name])
+    live = dump.lines(connection, schema, name)
+    content = dump.content_hash(connection, live)
     if name not in staged.homes:
-        return Change(gone=catalogue.rows(connection, schema, name))
-    live, backup = dump.lines(connection, schema, name), lines.as_written(staged.homes[name])
-    if dump.content_hash(connection, live) == staged.hashes[name]:
-        return Change()
+        return Change(gone=catalogue.rows(connection, schema, name), live=content)
+    if content == staged.hashes[name]:
+        return Change(live=content)
+    backup = lines.as_written(staged.homes[name])
     keys = catalogue.primary_key(connection, schema, name)
     if not keys:
         back, gone = (
             catalogue.count(connection, sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS d").format(one, other))
             for one, other in ((backup, live), (live, backup))
         )
-        return Change(back, gone)
+        return Change(back, gone, live=content)
     row = connection.execute(
         sql.SQL(
             "SELECT count(*) FILTER (WHERE l.hash IS NULL), count(*) FILTER (WHERE b.hash IS NULL),"
@@ -77,7 +82,8 @@ def _change(connection: Connection, schema: str, name: str, staged: Staged, *, t
         ).format(key=_key(keys), hash=sql.SQL("sha256(convert_to(r.line, 'UTF8'))"), live=live, backup=backup)
     ).fetchone()
     assert row is not None  # noqa: S101
-    return Change(*row)
+    back, gone, different = row
+    return Change(back, gone, different, content)
 
 
 def _key(names: Sequence[str]) -> sql.Composable:

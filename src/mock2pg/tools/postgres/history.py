@@ -106,6 +106,20 @@ def newest(connection: Connection, schema: str) -> Published | None:
     return Published(*row) if row else None
 
 
+def after(connection: Connection, schema: str, newest_then: Mapping[str, str] | None) -> list[Published]:
+    """The schema's rows since the one that was the newest then (its run_id and command), or all; oldest first."""
+    if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
+        return []
+    then = newest_then or {}
+    rows = connection.execute(
+        "SELECT run_id, command, operator, published_run, backup_id, published_at, tables, owned FROM mock2pg.runs"
+        " WHERE target_schema = %s AND published_at > coalesce((SELECT published_at FROM mock2pg.runs"
+        " WHERE run_id = %s AND command = %s), '-infinity') ORDER BY published_at, run_id",
+        [schema, then.get("run_id"), then.get("command")],
+    ).fetchall()
+    return [Published(*row) for row in rows]
+
+
 def owned(connection: Connection, schema: str) -> Mapping[str, Any]:
     """The tables that migrations created, as the newest row has them: table -> oid and contract."""
     row = newest(connection, schema)

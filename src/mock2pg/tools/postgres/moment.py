@@ -75,6 +75,7 @@ class Moment:
             "schema": self.schema,
             "server_version": database["server_version"],
             "published_run": published.published_run if published else None,
+            "newest": {"run_id": published.run_id, "command": published.command} if published else None,
             "definitions": self.definitions,
             "sequences": self.sequences,
             "unfilled": views.unfilled(self.connection, self.schema),
