@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import evidence, log, narration, plan, retention, scenarios, target, tidy
+from mock2pg import evidence, log, plan, retention, scenarios, target, tidy
 from mock2pg import settings as settings_module
-from mock2pg.errors import DatabaseError, InternalError, Mock2pgError, ValidationError, traced
+from mock2pg.commands import Commands
+from mock2pg.errors import DatabaseError
 from mock2pg.log import timestamp
-from mock2pg.plan import Step
-from mock2pg.record import Record
 from mock2pg.results import Evidence, MigrationResult, Status, TestReport
-from mock2pg.runs import Run, StepResult, new_run, open_run, point_latest
+from mock2pg.runs import open_run
 from mock2pg.settings import Settings
-from mock2pg.steps.publish import refuse_other_input, reviewed_plan
+from mock2pg.steps.publish import reviewed_plan
 from mock2pg.tools import backups, postgres
 
 
@@ -37,7 +34,7 @@ class MigrationService:
         **overrides: object,
     ) -> None:
         self._settings, self._console = settings or settings_module.load(**overrides), console
-        self._ask = ask
+        self._commands = Commands(self._settings, ask)
         log.start(self._settings, console=console)
 
     def migrate_all_data(
@@ -51,21 +48,23 @@ class MigrationService:
         """
         if reviewed is not None:
             reviewed_plan(reviewed)  # refused before a run begins
-        return self._run("migrate", partial(self._migrate, reviewed=reviewed), self._source(mock_data))
+        return self._commands.run(
+            "migrate", partial(self._commands.migrate, reviewed=reviewed), self._source(mock_data)
+        )
 
     def plan(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
         """What a migration would change, table by table, in `summary["plan"]`; live is only read.
 
         mock_data  as for `migrate_all_data`
         """
-        return self._run("plan", self._plan, self._source(mock_data))
+        return self._commands.run("plan", self._commands.plan, self._source(mock_data))
 
     def check(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
         """Stage and check alone: whether the input could be migrated. No database is contacted.
 
         mock_data  as for `migrate_all_data`
         """
-        return self._run("check", self._check, self._source(mock_data))
+        return self._commands.run("check", self._commands.check, self._source(mock_data))
 
     def validate_migration(self) -> bool:
         """Whether live is what the run that published it says. Reads only."""
@@ -73,7 +72,7 @@ class MigrationService:
 
     def verify(self) -> MigrationResult:
         """The same with everything that was found out."""
-        return self._run("verify", lambda run, record: self._reach(run, record, plan.VERIFY))
+        return self._commands.run("verify", partial(self._commands.reach, step=plan.VERIFY))
 
     def backup(self) -> str:
         """Take a backup now; returns its id. Raises the named error."""
@@ -84,7 +83,9 @@ class MigrationService:
 
     def take_backup(self) -> MigrationResult:
         """The same with everything that was found out."""
-        return self._run("backup", lambda run, record: self._reach(run, record, plan.BACKUP, alone=True))
+        return self._commands.run(
+            "backup", lambda run, record: self._commands.reach(run, record, plan.BACKUP, alone=True)
+        )
 
     def backups(self) -> list[dict[str, Any]]:
         """Every backup, newest first: id, timestamp, database, schema, bytes, encrypted."""
@@ -158,10 +159,10 @@ class MigrationService:
         """
         # refused before a run begins or a server starts
         backups.opened(self._settings.backups_dir, backup_id, self._settings.identity)
-        return self._run(
+        return self._commands.run(
             "rollback --show" if show else "rollback",
             partial(
-                self._roll_back,
+                self._commands.roll_back,
                 show=show,
                 backup_id=backup_id,
                 discard_changes="yes" if discard_changes else "",
@@ -198,134 +199,5 @@ class MigrationService:
         """The target's connection string; the embedded server is started when DATABASE_URL is unset."""
         return target.url(self._settings)
 
-    def _run(
-        self, command: str, body: Callable[[Run, Record], None], source: Mapping[str, Any] | Path | None = None
-    ) -> MigrationResult:
-        """Give the command a run with a folder, record what comes of it, and make its report."""
-        run = new_run(self._settings, source)
-        record = Record(command, run.source_label)
-        record.write(run)
-        with log.also_to(run.path("migration.log")):
-            log.log.info(narration.of_start(command, run.id))
-            try:
-                body(run, record)
-            except (Exception, KeyboardInterrupt) as error:
-                record.error = plan.named(error, command)
-                log.log.debug(traced(error))
-            finally:
-                tidy.clear(run)
-            record.end(run)
-            record.write(run)
-            self._report(run, record)
-            level = logging.ERROR if record.error else logging.INFO
-            log.log.log(level, narration.of_end(command, record.milliseconds, record.error))
-        unsealed = evidence.close(run, record.url)
-        record.error = record.error or unsealed
-        return MigrationResult(
-            success=record.error is None,
-            message=record.message,
-            summary={result.step: result.data for result in run.results()},
-            errors=_errors(run),
-            run_id=run.id,
-            report=run.folder / "index.html",
-            error=record.error,
-        )
-
     def _source(self, mock_data: Mapping[str, Any] | Path | str | None) -> Mapping[str, Any] | Path:
         return mock_data if isinstance(mock_data, Mapping) else Path(mock_data or self._settings.source_path)
-
-    def _check(self, run: Run, record: Record) -> None:
-        if record.command == "check":
-            tidy.after_killed_checks(run)
-        for step in plan.CHECK:
-            self._step(step, run)
-
-    def _plan(self, run: Run, record: Record) -> None:
-        _, _, load, preflight, *_ = plan.MIGRATE
-        self._check(run, record)
-        with self._aim(run, record) as aimed, target.scratch(aimed):
-            self._step(load, aimed)
-            self._step(preflight, aimed, purpose="plan")
-            self._step(plan.PLAN, aimed)
-
-    def _migrate(self, run: Run, record: Record, reviewed: Path | None = None) -> None:
-        _, _, load, preflight, backup, publish, verify = plan.MIGRATE
-        self._check(run, record)
-        if reviewed:
-            refuse_other_input(reviewed, run)
-        with self._aim(run, record) as aimed, target.scratch(aimed):
-            self._step(load, aimed)
-            self._step(preflight, aimed)
-            record.backup_id = self._step(backup, aimed).data["backup_id"]
-            try:
-                self._step(publish, aimed, **({"plan": str(reviewed.resolve())} if reviewed else {}))
-                self._step(verify, aimed)
-            except BaseException:
-                self._undo_if_live(aimed, record)
-                raise
-
-    def _undo_if_live(self, run: Run, record: Record) -> None:
-        """Undo the run if its transaction was committed: the history row was written in it, so it knows."""
-        try:
-            with postgres.connect(run.settings.url, name=f"history {run.id}", read_only=True) as connection:
-                newest = postgres.history.newest(connection, run.settings.target_schema)
-        except Mock2pgError as error:
-            record.status, record.undo_error = "unknown", error
-            log.log.error("❌ Whether the run was published cannot be told now (%s): run verify later", error.message)
-            return
-        if newest is not None and newest.published_run == run.id:
-            self._undo(run, record)
-
-    def _undo(self, run: Run, record: Record) -> None:
-        """What was published does not hold: go back to the backup, and keep both errors if that fails too."""
-        log.log.error("🔙 A step after publishing failed; rolling back to %s", record.backup_id)
-        try:
-            self._step(plan.ROLLBACK, run, backup_id=str(record.backup_id), undo="yes")
-            record.status = "rolled_back"
-        except Mock2pgError as undo:
-            record.status, record.undo_error = "rollback_failed", undo
-            log.log.error("❌ The rollback failed too: %s. Live holds what run %s published.", undo.message, run.id)
-
-    def _roll_back(self, run: Run, record: Record, *, show: bool, **parameters: str) -> None:
-        """What would change first, and then the change."""
-        record.backup_id = parameters["backup_id"]
-        with self._aim(run, record) as aimed:
-            self._step(plan.SHOW, aimed, show="yes", **parameters)
-            if not show:
-                self._step(plan.ROLLBACK, aimed, **parameters)
-
-    def _reach(self, run: Run, record: Record, step: Step, *, alone: bool = False, **parameters: str) -> None:
-        """One step against the target. `alone`: no other run may be at work meanwhile."""
-        with self._aim(run, record, alone=alone) as aimed:
-            record.backup_id = self._step(step, aimed, **parameters).data.get("backup_id")
-
-    def _step(self, step: Step, run: Run, **parameters: str) -> StepResult:
-        log.log.debug("… %s", step.name)
-        result = plan.execute(step, run, **parameters)
-        for line in narration.of_step(result):
-            log.log.info(line)
-        for caution in result.data.get("cautions", ()):
-            log.log.warning("⚠️ %s", caution)
-        return result
-
-    def _aim(self, run: Run, record: Record, *, alone: bool = True) -> AbstractContextManager[Run]:
-        return target.aim(run, record, alone=alone, ask=self._ask)
-
-    def _report(self, run: Run, record: Record) -> None:
-        try:
-            point_latest(run)
-            plan.perform("report", run)
-        except (Mock2pgError, OSError) as error:
-            problem = error if isinstance(error, Mock2pgError) else InternalError(f"no report: {error.strerror}")
-            log.log.error("❌ The report could not be written: %s", problem.message)
-            if record.error is None:
-                record.error, record.message = problem, f"{record.message} But the report could not be written."
-                with suppress(OSError):
-                    record.write(run)
-
-
-def _errors(run: Run) -> tuple[ValidationError, ...]:
-    try:
-        return tuple(ValidationError(**error) for error in run.read("errors.json")["errors"])
-    except FileNotFoundError:
-        return ()
