@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from mock2pg.errors import BackupFailed, BackupRefused, LiveChanged, PublishFailed, RollbackFailed, counted
 from mock2pg.runs import VERSION, Run, StepResult, now
 from mock2pg.steps.rollback import since
@@ -145,7 +143,7 @@ def _look(way: _Way, connection: postgres.Connection, *, lock: bool) -> since.Lo
     if lock:
         postgres.changes.lock(connection, schema)
     if postgres.moment.defined(connection, schema) != before:
-        raise psycopg.errors.SerializationFailure("something was defined anew in the meantime")
+        raise postgres.SerializationFailure("something was defined anew in the meantime")
     changes = postgres.changes.changes(connection, schema, staged)
     definitions = postgres.dump.changed_entries(state.definitions, current)
     return since.Look(way.run, connection, backup, staged, changes, definitions, current)

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
 from mock2pg.contracts import table_from_dict
 from mock2pg.errors import counted
 from mock2pg.runs import Run
@@ -115,9 +113,9 @@ def _numbers(look: Look, published: Run, name: str) -> Change | None:
         with look.connection.transaction():  # a savepoint
             postgres.scratch.write_hashes(look.connection, schema, tables[name], rows)
         found = staging.compare(hashes, rows, publish=tables[name].publish)
-    except psycopg.OperationalError:
+    except postgres.OperationalError:
         raise
-    except psycopg.Error:  # a column that is gone or of another type
+    except postgres.Error:  # a column that is gone or of another type
         return None
     finally:
         rows.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """PostgreSQL through psycopg: connections, catalogue, scratch schemas, publishing, reading and restoring a schema."""
 
-from psycopg.errors import LockNotAvailable
+from psycopg import Error, OperationalError
+from psycopg.errors import LockNotAvailable, SerializationFailure
 
 from mock2pg.tools.postgres import (
     alteration,
@@ -36,8 +37,8 @@ from mock2pg.tools.postgres.connection import (
 from mock2pg.tools.postgres.transactions import transact
 
 __all__ = [
-    "Connection", "LockNotAvailable", "alteration", "at_work", "catalogue", "changes", "connect", "database_name",
-    "database_url", "describe_database", "drop_database", "dump", "ensure_database", "environment", "events", "history",
-    "host", "losses", "merge", "moment", "named", "one_at_a_time", "preflight", "rehearsal", "restore", "review",
-    "roles", "scratch", "transact",
+    "Connection", "Error", "LockNotAvailable", "OperationalError", "SerializationFailure", "alteration", "at_work",
+    "catalogue", "changes", "connect", "database_name", "database_url", "describe_database", "drop_database", "dump",
+    "ensure_database", "environment", "events", "history", "host", "losses", "merge", "moment", "named",
+    "one_at_a_time", "preflight", "rehearsal", "restore", "review", "roles", "scratch", "transact",
 ]  # fmt: skip
