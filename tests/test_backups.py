@@ -163,7 +163,10 @@ def test_a_key_opens_it_and_appears_nowhere(settings: Settings, connection: post
         assert refused.returncode == 12
         assert reason in refused.stderr
     (settings.project / "key.txt").write_text(f"# kept\n{key}\n")
-    back = mock2pg(settings, "rollback", backup_id, "--debug", MIGRATION_BACKUP_IDENTITY="key.txt")
+    back = mock2pg(
+        settings, "rollback", backup_id, "--discard-changes", "--debug",
+        MIGRATION_BACKUP_IDENTITY="key.txt", MIGRATION_BACKUP_RECIPIENT=PUBLIC,
+    )  # fmt: skip
     assert back.returncode == 0, back.stderr
     assert connection.execute("SELECT text FROM public.t").fetchone() == ("CANARY",)
     again = mock2pg(settings, "backups", "verify", "--debug", MIGRATION_BACKUP_IDENTITY=key)

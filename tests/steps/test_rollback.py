@@ -53,7 +53,7 @@ class Live:
 @pytest.fixture(scope="module")
 def made(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Live, str]]:
     """It, and the name of a copy of the database that stays as it is."""
-    with new_database(server) as url, new_database(server) as copy:
+    with new_database(server, "mock2pg_rollback") as url, new_database(server, "mock2pg_rollback_copy") as copy:
         settings = settings_module.load(project=new_project(tmp_path_factory.mktemp("rollback")), database_url=url)
         service, document = MigrationService(settings), sample()
         execute(url, THEIRS)

@@ -23,7 +23,7 @@ from mock2pg.tools import notebooks
 OURS = {
     "backup": {"run_id", "project"},
     "verify": {"run_id", "project"},
-    "rollback": {"run_id", "project", "backup_id"},
+    "rollback": {"run_id", "project", "backup_id", "discard_changes", "undo"},
 }
 Make = Callable[..., Path]
 

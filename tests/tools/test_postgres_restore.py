@@ -202,9 +202,10 @@ def test_a_backup_that_changes_while_it_is_restored_changes_nothing(change: str,
     before = dumped(database)
     state = state_of(backups.opened(tmp_path, backup.id))
     backup.file.write_bytes(backup.file.read_bytes().replace(b'{"id":2}', b'{"id":3}'))
-    current = postgres.dump.definitions(database, "public", None, binary("pg_dump"))
-    with postgres.connect(database, name="rollback") as connection:  # noqa: SIM117  the transaction is what is tried
-        with pytest.raises(BackupRefused, match=r"was changed after it was opened \(table t\)"):
-            with connection.transaction():
-                postgres.restore.restore(connection, "public", state, current)
+    with postgres.connect(database, name="rollback") as connection:
+        current = postgres.dump.definitions(connection, database, "public", binary("pg_dump"))
+        refused = pytest.raises(BackupRefused, match=r"was changed after it was opened \(table t\)")
+        with refused, connection.transaction():
+            staged = postgres.restore.Staged(connection, state)
+            postgres.restore.restore(connection, "public", staged, current)
     assert dumped(database) == before
