@@ -53,7 +53,7 @@ class Live:
 @pytest.fixture(scope="module")
 def made(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Live, str]]:
     """It, and the name of a copy of the database that stays as it is."""
-    with new_database(server, "mock2pg_rollback") as url, new_database(server, "mock2pg_rollback_copy") as copy:
+    with new_database(server, "test_rollback") as url, new_database(server, "test_rollback_copy") as copy:
         settings = settings_module.load(project=new_project(tmp_path_factory.mktemp("rollback")), database_url=url)
         service, document = MigrationService(settings), sample()
         execute(url, THEIRS)
@@ -96,7 +96,7 @@ def roll_back(live: Live, backup_id: str, **how: str) -> StepResult:
 
 
 def ids(live: Live) -> set[str]:
-    return {name for name, *_ in backups.listed(live.settings.backups_dir)}
+    return {entry.id for entry in backups.listed(live.settings.backups_dir)}
 
 
 def test_what_only_migrations_did_is_undone_and_can_be_done_again(live: Live) -> None:

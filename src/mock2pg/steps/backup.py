@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mock2pg.errors import BackupFailed
+from mock2pg.errors import BackupFailed, BackupRefused
 from mock2pg.runs import Run, StepResult, now
 from mock2pg.tools import backups, postgres, server
 
@@ -50,9 +50,11 @@ def _rehearsal(run: Run, backup: backups.Backup, moment: postgres.moment.Moment)
         opened = backups.reread(backup)
         state = postgres.restore.State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table))
         found = postgres.rehearsal.rehearse(settings.url, state, moment, server.binary("pg_dump"))
-    except BackupFailed:
+    except (BackupFailed, BackupRefused) as error:
         backup.file.unlink(missing_ok=True)
-        raise
+        if isinstance(error, BackupFailed):
+            raise
+        raise BackupFailed(f"what was written does not read back: {error.message}") from error
     return {
         "rehearsed": True,
         "restore_seconds": found.restore_seconds,
