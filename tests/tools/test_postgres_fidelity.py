@@ -303,7 +303,7 @@ SCHEMAS = count(1)
 @pytest.fixture(scope="module")
 def one_database(server: Server) -> Iterator[str]:
     """A database for all examples; each takes a schema of its own."""
-    with new_database(server) as url:
+    with new_database(server, "mock2pg_random") as url:
         execute(url, "CREATE TYPE public.pair AS (x integer, y text)")
         yield url
 
