@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LAB := .venv-lab
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: psql status history verify-evidence init-roles help setup migrate check-data plan verify backup backups rollback report sample test-migration test coverage lint lock clean
+.PHONY: psql status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test coverage lint lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -15,12 +16,19 @@ setup: $(READY) ## make .venv from requirements.lock (every target does this by 
 
 # The stamp carries the lock's own age: a second run does nothing, a new lock installs what changed.
 # --no-deps because the lock is complete; --no-build-isolation because the build backend is locked too.
-$(READY): requirements.lock pyproject.toml
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mock2pg needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
-	@test -x "$(BIN)/python" && "$(BIN)/python" -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); echo "Setting up .venv (once, about a minute) ..." >&2; $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is incomplete here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }; }
-	@"$(BIN)/python" -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@"$(BIN)/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $(READY)
+	@test -x "$(@D)/bin/python" && "$(@D)/bin/python" -m pip --version >/dev/null 2>&1 || { rm -rf $(@D); echo "Setting up $(@D) (once, about a minute) ..." >&2; $(PYTHON) -m venv $(@D) || { rm -rf $(@D); echo "Python's venv module is incomplete here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }; }
+	@"$(@D)/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
+	@"$(@D)/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+endef
+
+$(READY): requirements.lock pyproject.toml
+	$(install)
+
+$(LAB)/.ready: requirements-lab.lock pyproject.toml
+	$(install)
 
 migrate: $(READY) ## migrate mock_data/ (or ARGS=SOURCE) into PostgreSQL and print where the report lies
 	@"$(BIN)/mock2pg" migrate $(ARGS)
@@ -61,6 +69,9 @@ psql: $(READY) ## open psql on the target database
 report: $(READY) ## print where the report of the newest run lies; build it when it is not there
 	@"$(BIN)/mock2pg" report $(ARGS)
 
+lab: $(LAB)/.ready ## open the notebooks of the newest run (or RUN=...) in JupyterLab, as copies
+	@"$(LAB)/bin/mock2pg" lab $(RUN) $(ARGS)
+
 sample: $(READY) ## make mock data of any size: make sample ARGS="--rows 10000 --out big"
 	@"$(BIN)/mock2pg" sample $(ARGS)
 
@@ -76,8 +87,11 @@ coverage: $(READY) ## the same with a coverage report in htmlcov/
 lint: $(READY) ## lint, format check, types and layers
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" && "$(BIN)/lint-imports"
 
-lock: ## write requirements.lock anew from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --extra test --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header --output-file requirements.lock pyproject.toml
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header
+
+lock: ## write the two locks anew from pyproject.toml (needs uv)
+	$(COMPILE) --extra test --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra lab --constraint requirements.lock --output-file requirements-lab.lock pyproject.toml
 
 clean: ## stop the embedded server and remove what runs made; backups stay
 	@test ! -x "$(BIN)/mock2pg" || "$(BIN)/mock2pg" server stop

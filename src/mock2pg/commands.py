@@ -109,26 +109,26 @@ class Commands:
         """What was published does not hold: go back to the backup, and keep both errors if that fails too."""
         log.log.error("🔙 A step after publishing failed; rolling back to %s", record.backup_id)
         try:
-            self._step(plan.ROLLBACK, run, backup_id=str(record.backup_id), undo="yes")
+            self._step(plan.ROLLBACK, run, backup_id=str(record.backup_id), undo=True)
             record.status = "rolled_back"
         except Mock2pgError as undo:
             record.status, record.undo_error = "rollback_failed", undo
             log.log.error("❌ The rollback failed too: %s. Live holds what run %s published.", undo.message, run.id)
 
-    def roll_back(self, run: Run, record: Record, *, show: bool, **parameters: str) -> None:
+    def roll_back(self, run: Run, record: Record, *, backup_id: str, discard_changes: bool, show: bool) -> None:
         """What would change first, and then the change."""
-        record.backup_id = parameters["backup_id"]
+        record.backup_id = backup_id
         with self._aim(run, record) as aimed:
-            self._step(plan.SHOW, aimed, show="yes", **parameters)
+            self._step(plan.SHOW, aimed, backup_id=backup_id, discard_changes=discard_changes, show=True)
             if not show:
-                self._step(plan.ROLLBACK, aimed, **parameters)
+                self._step(plan.ROLLBACK, aimed, backup_id=backup_id, discard_changes=discard_changes)
 
-    def reach(self, run: Run, record: Record, step: Step, *, alone: bool = False, **parameters: str) -> None:
+    def reach(self, run: Run, record: Record, step: Step, *, alone: bool = False, **parameters: str | bool) -> None:
         """One step against the target. `alone`: no other run may be at work meanwhile."""
         with self._aim(run, record, alone=alone) as aimed:
             record.backup_id = self._step(step, aimed, **parameters).data.get("backup_id")
 
-    def _step(self, step: Step, run: Run, **parameters: str) -> StepResult:
+    def _step(self, step: Step, run: Run, **parameters: str | bool) -> StepResult:
         log.log.debug("… %s", step.name)
         result = plan.execute(step, run, **parameters)
         for line in narration.of_step(result):

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from mock2pg import settings as settings_module
-from mock2pg.errors import InternalError, Interrupted, Mock2pgError, from_dict, unusable
+from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, from_dict, unusable
 from mock2pg.runs import Run, StepResult, now, open_run
 from mock2pg.tools import notebooks
 
@@ -41,16 +41,24 @@ SHOW = Step("rollback")  # what it would change, without a receipt
 REPORT = Step("report")
 
 
-def run_step(name: str, run_id: str, *, project: str, **parameters: str) -> StepResult:
+def run_step(name: str, run_id: str, *, project: str, **parameters: str | bool) -> StepResult:
     """Run a step of a run that another process began: this is what a notebook calls.
 
-    Raises the step's Mock2pgError after its result was written to runs/<run_id>/steps/<name>.json.
+    Nothing is done again in a run that has ended: its result is given as it was left. Raises the step's Mock2pgError
+    after its result was written to runs/<run_id>/steps/<name>.json.
     """
-    settings = settings_module.load(project=Path(project))
-    return perform(name, open_run(settings, run_id), parameters)
+    run = open_run(settings_module.load(project=Path(project)), run_id)
+    if not run.has_ended:
+        return perform(name, run, parameters)
+    result = run.result(name)
+    if result is None:
+        raise UsageError(f"run {run_id} has ended without {name}", hint="Its folder is sealed: begin another run.")
+    if result.error is not None:
+        raise from_dict(result.error)
+    return result
 
 
-def perform(name: str, run: Run, parameters: Mapping[str, str] | None = None) -> StepResult:
+def perform(name: str, run: Run, parameters: Mapping[str, str | bool] | None = None) -> StepResult:
     """Run a step in this process; its result is written whether it passes or fails."""
     started_at, began = now(), time.perf_counter()
     try:
@@ -77,7 +85,7 @@ def perform(name: str, run: Run, parameters: Mapping[str, str] | None = None) ->
     return result
 
 
-def execute(step: Step, run: Run, **parameters: str) -> StepResult:
+def execute(step: Step, run: Run, **parameters: str | bool) -> StepResult:
     """Run a step of a plan, in its notebook if it has one. Raises the step's Mock2pgError."""
     if not step.notebook:
         return perform(step.name, run, parameters)

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,6 +18,16 @@ from mock2pg.log import timestamp
 from mock2pg.settings import Settings
 
 VERSION = version("mock2pg")
+
+
+class Times(dict[str, float]):
+    """Seconds by what they were spent on, as a step records them in `data["times"]`."""
+
+    @contextmanager
+    def of(self, what: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self[what] = round(self.get(what, 0.0) + time.perf_counter() - began, 3)
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,12 @@ class Run:
             return "standard input"
         inside = self.source.is_relative_to(self.settings.project)
         return str(self.source.relative_to(self.settings.project) if inside else self.source)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nobody works on it any more, because it came to an end or was killed."""
+        record = self.read("record.json")
+        return record["finished_at"] is not None or not is_alive(record["pid"])
 
     def path(self, *parts: str) -> Path:
         """A place inside the folder; the folders on the way are made."""

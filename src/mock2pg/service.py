@@ -165,7 +165,7 @@ class MigrationService:
                 self._commands.roll_back,
                 show=show,
                 backup_id=backup_id,
-                discard_changes="yes" if discard_changes else "",
+                discard_changes=discard_changes,
             ),
         )
 

@@ -182,7 +182,7 @@ def test_after_a_rollback_the_table_is_ours_again(
     first = steps([(PARENT, []), (OLD, FIRST)], "publish", "backup")
     steps([(PARENT, [("p1",)]), (NEW, SECOND)], "publish", alter=True)
     run: Run = new_run(settings)
-    result = plan.perform("rollback", run, {"backup_id": first.data["backup_id"], "discard_changes": "yes"})
+    result = plan.perform("rollback", run, {"backup_id": first.data["backup_id"], "discard_changes": True})
     assert result.data["way"] == "recreate"
     assert select(connection, "SELECT id, a, n, gone FROM public.t ORDER BY 1") == FIRST
     assert backups.opened(settings.backups_dir, first.data["backup_id"]).tables == {"p": 0, "t": 2}

@@ -90,7 +90,7 @@ def live(made: Live, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterato
         yield made
 
 
-def roll_back(live: Live, backup_id: str, **how: str) -> StepResult:
+def roll_back(live: Live, backup_id: str, **how: bool) -> StepResult:
     return plan.perform("rollback", new_run(live.settings), {"backup_id": backup_id, **how})
 
 
@@ -126,7 +126,7 @@ def test_tables_that_migrations_made_go_again(live: Live) -> None:
     """Back to the state before the first one; the columns and the trigger that somebody added since are told of."""
     with pytest.raises(LiveChanged, match=r"(?s)students: written before run .*definitions: .*, some of it before run"):
         roll_back(live, live.first)
-    result = roll_back(live, live.first, discard_changes="yes")
+    result = roll_back(live, live.first, discard_changes=True)
     assert dumped(live.settings.url, "public") == live.dump_first
     assert result.data["way"] == "recreate"
     assert "students" in result.data["dropped"]
@@ -171,14 +171,14 @@ def test_what_others_wrote_since_is_not_undone_unasked(what: str, live: Live) ->
     statement, message = WRITTEN[what]
     execute(live.settings.url, statement)
     before, had = dumped(live.settings.url, "public"), ids(live)
-    for how in ({}, {"show": "yes"}):
+    for how in ({}, {"show": True}):
         with pytest.raises(LiveChanged, match=message) as refused:
             roll_back(live, live.second, **how)
     assert "secret" not in refused.value.message.replace("ADD secret", "")
     assert refused.value.data["changes"]
     assert dumped(live.settings.url, "public") == before
     assert ids(live) == had
-    result = roll_back(live, live.second, discard_changes="yes")
+    result = roll_back(live, live.second, discard_changes=True)
     assert dumped(live.settings.url, "public") == live.dump_second
     assert any("undone too" in warning for warning in result.data["cautions"])
     roll_back(live, str(result.data["present_backup_id"]))
@@ -214,17 +214,17 @@ def test_a_migration_that_undoes_itself_says_what_else_it_undoes(live: Live) -> 
     """It does not stop half-way for it; the rows are in the backup that it names."""
     execute(live.settings.url, "INSERT INTO public.theirs VALUES (3, 'secret')")
     before = dumped(live.settings.url, "public")
-    result = roll_back(live, live.second, undo="yes")
+    result = roll_back(live, live.second, undo=True)
     assert dumped(live.settings.url, "public") == live.dump_second
     assert result.data["cautions"] == ["theirs: not as in the backup: 1 row (1 extra); undone too"]
-    roll_back(live, str(result.data["present_backup_id"]), discard_changes="yes")
+    roll_back(live, str(result.data["present_backup_id"]), discard_changes=True)
     assert dumped(live.settings.url, "public") == before
 
 
 def test_it_can_be_looked_at_first(live: Live) -> None:
     """What would change is told, and nothing is written: no row, no history, no backup."""
     had = ids(live)
-    result = roll_back(live, live.second, show="yes")
+    result = roll_back(live, live.second, show=True)
     assert result.data["shown"]
     assert result.summary == f"to {live.second} would bring back 1 rows, take away 1, set back 1"
     assert dumped(live.settings.url, "public") == live.dump_now
@@ -277,8 +277,10 @@ def test_whoever_holds_a_lock_is_named_in_the_end(live: Live) -> None:
     assert ids(live) == had
 
 
-@pytest.mark.parametrize("undo", ["", "yes"])
-def test_a_present_that_cannot_be_kept_stops_a_rollback(undo: str, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("undo", [False, True])
+def test_a_present_that_cannot_be_kept_stops_a_rollback(
+    undo: bool, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Unless a migration undoes itself, and what it undoes is its own alone."""
 
     def full(*_: Any) -> Any:
@@ -291,7 +293,7 @@ def test_a_present_that_cannot_be_kept_stops_a_rollback(undo: str, live: Live, m
         assert dumped(live.settings.url, "public") == live.dump_second
         execute(live.settings.url, "DELETE FROM public.theirs")
     with pytest.raises(RollbackFailed, match="what is live now cannot be kept: no room"):
-        roll_back(live, live.second, undo=undo, discard_changes="yes")
+        roll_back(live, live.second, undo=undo, discard_changes=True)
 
 
 def test_what_does_not_come_back_as_the_backup_says_is_not_left_so(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,5 +310,5 @@ def test_what_does_not_come_back_as_the_backup_says_is_not_left_so(live: Live, m
     execute(live.settings.url, "DROP VIEW IF EXISTS public.v;\nCREATE VIEW public.v AS SELECT 1")
     before = dumped(live.settings.url, "public")
     with pytest.raises(RollbackFailed, match="what would be live is not what the backup says: theirs"):
-        roll_back(live, live.second, discard_changes="yes")
+        roll_back(live, live.second, discard_changes=True)
     assert dumped(live.settings.url, "public") == before

@@ -6,19 +6,27 @@ import ast
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
+import yaml
 
 from mock2pg.errors import InternalError
 from mock2pg.settings import REPOSITORY
 from mock2pg.tools import notebooks
+from tests.fix_browser import open_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 OURS = {
     "backup": {"run_id", "project"},
@@ -79,37 +87,51 @@ def test_a_source_notebook_holds_no_result(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_source_notebook_has_one_cell_of_parameters_before_all_code(name: str) -> None:
-    """Its parameters are those that the plan gives, each text, each without a value of its own."""
+    """Its parameters are those that the plan gives, each with a type, a default that does nothing, and in words."""
     code = ["".join(cell["source"]) for cell in source_of(name)["cells"] if cell["cell_type"] == "code"]
     tagged = [cell for cell in source_of(name)["cells"] if "parameters" in cell["metadata"].get("tags", ())]
     assert ["".join(cell["source"]) for cell in tagged] == code[:1]
-    assert set(re.findall(r'^(\w+): str = ""', code[0], re.M)) == OURS[name]
+    assert set(re.findall(r'^(\w+): (?:str = ""|bool = False)  # ', code[0], re.M)) == OURS[name]
+    found = notebooks.declared(REPOSITORY / "notebooks" / f"{name}.ipynb")
+    assert {parameter: about.help for parameter, about in found.items() if about.help}.keys() == OURS[name]
 
 
-@pytest.fixture
-def planned(tmp_path: Path) -> Callable[[str, dict[str, Any]], dict[str, str]]:
-    """An environment in whose kernels `run_step` finds this result, or raises this error."""
+def test_the_hook_takes_outputs_out_of_a_notebook_and_nothing_else(tmp_path: Path) -> None:
+    """What runs before a commit empties an executed notebook, and leaves every byte of a source notebook."""
+    (hook,) = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    copies = [shutil.copy(REPOSITORY / "notebooks" / f"{name}.ipynb", tmp_path) for name in OURS]
+    assert all(re.search(hook["files"], f"notebooks/{name}.ipynb") for name in OURS)
+    left = json.loads(Path(copies[0]).read_text())
+    for code in (cell for cell in left["cells"] if cell["cell_type"] == "code"):
+        code |= {"execution_count": 7, "outputs": [{"output_type": "stream", "name": "stdout", "text": ["a value"]}]}
+    Path(copies[0]).write_text(json.dumps(left))
+    program = [sys.executable if word == ".venv/bin/python" else word for word in hook["entry"].split()]
+    subprocess.run([*program, *copies], check=True, cwd=tmp_path)
+    for copy, name in zip(copies, OURS, strict=True):
+        assert Path(copy).read_bytes() == (REPOSITORY / "notebooks" / f"{name}.ipynb").read_bytes()
 
-    def write(step: str, result: dict[str, Any]) -> dict[str, str]:
-        stand_in = f"""
-            import sys, types
-            from mock2pg import errors, runs
-            def run_step(name, run_id, *, project, **parameters):
-                result = {result!r}
-                assert name == {step!r}
-                if result.get("error"):
-                    raise errors.from_dict(result["error"])
-                return runs.StepResult(step=name, **result)
-            sys.modules["mock2pg.plan"] = types.ModuleType("mock2pg.plan")
-            sys.modules["mock2pg.plan"].run_step = run_step
-        """
-        (tmp_path / "site").mkdir()
-        lines = [line[12:] for line in stand_in.splitlines()]
-        (tmp_path / "site" / "sitecustomize.py").write_text("\n".join(lines))
-        path = [str(tmp_path / "site"), str(REPOSITORY / "src"), os.environ.get("PYTHONPATH", "")]
-        return {"PYTHONPATH": os.pathsep.join(filter(None, path))}
 
-    return write
+def planned(folder: Path, step: str, result: dict[str, Any]) -> dict[str, str]:
+    """An environment in whose kernels `run_step` finds this result of `a-run`, or raises this error."""
+    stand_in = f"""
+        import sys, types
+        from mock2pg import errors, runs
+        def run_step(name, run_id, *, project, **parameters):
+            result = {result!r}
+            assert name == {step!r}
+            if result.get("error"):
+                raise errors.from_dict(result["error"])
+            return runs.StepResult(step=name, **result)
+        sys.modules["mock2pg.plan"] = types.ModuleType("mock2pg.plan")
+        sys.modules["mock2pg.plan"].run_step = run_step
+    """
+    record = {"run_id": "a-run", "command": step, "database": {"name": "app", "schema": "public"}, "pid": 1}
+    (folder / "runs" / "a-run").mkdir(parents=True)
+    (folder / "runs" / "a-run" / "record.json").write_text(json.dumps(record))
+    (folder / "site").mkdir()
+    (folder / "site" / "sitecustomize.py").write_text(dedent(stand_in))
+    path = [str(folder / "site"), str(REPOSITORY / "src"), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
 ROWS = {"before": 7, "after": 8, "inserted": 1, "updated": 2, "deleted": 0, "unchanged": 5}
@@ -123,41 +145,88 @@ COMPARED = {
     "extra_keys": [],
     "different_keys": [],
 }
+TIMES = {"read": 0.5, "compare": 1.25}
 RESULTS: dict[str, dict[str, Any]] = {
-    "backup": {"backup_id": "backup-1", "file": "backups/backup-1.json", "bytes": 9, "tables": {"a_table": 4711}},
-    "verify": {"tables": {"a_table": COMPARED}, "rows_compared": 4711, "foreign_keys": [], "derived": []},
-    "rollback": {"backup_id": "backup-1", "way": "merge", "tables": {"a_table": {**ROWS, "unchanged": 4711}}},
+    "backup": {
+        "backup_id": "backup-1",
+        "file": "backups/backup-1.json",
+        "bytes": 9,
+        "tables": {"a_table": 4711},
+        "times": TIMES,
+    },
+    "verify": {
+        "tables": {"a_table": COMPARED},
+        "rows_compared": 4711,
+        "foreign_keys": [],
+        "derived": [],
+        "times": TIMES,
+    },
+    "rollback": {
+        "backup_id": "backup-1",
+        "way": "merge",
+        "tables": {"a_table": {**ROWS, "unchanged": 4711}},
+        "times": TIMES,
+    },
 }
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_an_executed_notebook_of_ours_says_its_verdict_first(
-    tmp_path: Path, planned: Callable[[str, dict[str, Any]], dict[str, str]], name: str
-) -> None:
-    """The first output is the verdict, tables and a picture follow, and the page shows them in that order."""
-    executed = tmp_path / "run" / f"{name}.ipynb"
+PICTURES = {"backup": 2, "verify": 2, "rollback": 3}
+
+
+@pytest.fixture(scope="module", params=OURS)
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """The name of a notebook of ours, and the folder in which it was executed and shown as a page."""
+    name, folder = request.param, tmp_path_factory.mktemp("report")
+    executed = folder / f"{name}.ipynb"
     notebooks.execute(
         REPOSITORY / "notebooks" / f"{name}.ipynb",
         executed,
-        parameters=dict.fromkeys(OURS[name], "a-run") | {"project": str(tmp_path)},
-        environment=planned(name, {"data": RESULTS[name]}),
+        parameters={"run_id": "a-run", "project": str(folder)},
+        environment=planned(folder, name, {"data": RESULTS[name]}),
     )
-    cells = json.loads(executed.read_text())["cells"]
+    notebooks.export_html(executed, folder / f"{name}.html", title=name)
+    return name, folder
+
+
+def test_an_executed_notebook_of_ours_is_a_report(report: tuple[str, Path]) -> None:
+    """The verdict with its numbers, whose run it was, tables and pictures; the page shows them in that order."""
+    name, folder = report
+    cells = json.loads((folder / f"{name}.ipynb").read_text())["cells"]
     shown = ["".join(output["data"]["text/html"]) for cell in cells for output in cell.get("outputs", ())]
     assert f"Passed: {name}" in shown[0]
     assert "4,711" in shown[0]
-    assert sum("<table" in html for html in shown) >= 2
-    assert sum("<svg" in html for html in shown) == 1
-    page = tmp_path / "page.html"
-    notebooks.export_html(executed, page, title=name)
-    text = page.read_text()
+    assert all(words in shown[1] for words in ("This run", "a-run", "app", "public"))
+    assert sum("<table" in html for html in shown) >= 3
+    assert sum("<svg" in html for html in shown) == PICTURES[name]
+    text = (folder / f"{name}.html").read_text()
     assert text.index(f"Passed: {name}") < text.index("<svg") < text.index("run_step(")
     assert "://" not in text
 
 
-def test_an_executed_notebook_that_failed_says_so_first_and_ends_with_the_error(
-    tmp_path: Path, planned: Callable[[str, dict[str, Any]], dict[str, str]]
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_report_is_read_in_a_browser(
+    report: tuple[str, Path], scheme: Literal["light", "dark"], browser: Browser
 ) -> None:
+    """Verdict and numbers are seen without scrolling, every picture is drawn, and the code is folded."""
+    name, folder = report
+    with open_page(
+        browser, folder / f"{name}.html", viewport={"width": 900, "height": 700}, color_scheme=scheme
+    ) as opened:
+        assert (opened.complaints, opened.elsewhere(folder)) == ([], [])
+        page = opened.page
+        verdict = page.get_by_role("status")
+        place = verdict.bounding_box()
+        assert place
+        assert place["y"] + place["height"] < 400
+        assert all(figure.is_visible() for figure in verdict.locator(".figures b").all())
+        pictures = [picture.bounding_box() for picture in page.locator("svg").all()]
+        assert len(pictures) == PICTURES[name]
+        assert all(picture and picture["width"] > 300 for picture in pictures)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 900
+        assert not page.get_by_text("run_step(").first.is_visible()
+
+
+def test_an_executed_notebook_that_failed_says_so_first_and_ends_with_the_error(tmp_path: Path) -> None:
     """Name, message and hint stand on top; the notebook ends with that error, without a traceback of ours."""
     error = {"name": "VerifyFailed", "code": 10, "message": "2 rows differ", "hint": "Look at them."}
     executed = tmp_path / "verify.ipynb"
@@ -166,7 +235,7 @@ def test_an_executed_notebook_that_failed_says_so_first_and_ends_with_the_error(
             REPOSITORY / "notebooks" / "verify.ipynb",
             executed,
             parameters={"run_id": "a-run", "project": str(tmp_path)},
-            environment=planned("verify", {"error": error}),
+            environment=planned(tmp_path, "verify", {"error": error}),
         )
     cells = json.loads(executed.read_text())["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", ())]
@@ -209,6 +278,9 @@ def test_a_cell_that_fails_is_named_and_the_notebook_is_kept(make: Make, tmp_pat
             make("print('so far')", "raise ValueError('a value')"), executed, parameters={}, environment={}
         )
     assert str(caught.value) == "made.ipynb failed in cell 3 (ValueError)"
+    headline = json.loads(executed.read_text())["cells"][0]
+    assert (headline["id"], headline["cell_type"]) == ("headline", "markdown")
+    assert headline["source"].startswith("**Failed, in cell 3: ValueError.**")
     assert caught.value.__cause__ is None
     assert printed(executed) == "so far\n"
     assert list(executed.parent.iterdir()) == [executed]
@@ -219,6 +291,14 @@ def test_an_unknown_parameter_is_an_error(make: Make, tmp_path: Path) -> None:
     """A parameter that the notebook does not declare would have no effect: nothing runs."""
     with pytest.raises(InternalError, match=r"made\.ipynb has no parameter y$"):
         notebooks.execute(make(), tmp_path / "run" / "made.ipynb", parameters={"x": 1, "y": 2}, environment={})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("value", ["1", True, 1.0, None])
+def test_a_parameter_of_another_type_is_an_error(make: Make, tmp_path: Path, value: object) -> None:
+    """A value means what the notebook says it is: nothing runs with another."""
+    with pytest.raises(InternalError, match=rf"made\.ipynb takes x as int, not {type(value).__name__}$"):
+        notebooks.execute(make(), tmp_path / "run" / "made.ipynb", parameters={"x": value}, environment={})
     assert not (tmp_path / "run").exists()
 
 
@@ -242,6 +322,7 @@ def test_a_kernel_that_dies_is_an_error(make: Make, tmp_path: Path, capfd: pytes
             make("print(1, flush=True)", "import os; os._exit(9)"), executed, parameters={}, environment={}
         )
     assert printed(executed) == "1\n"
+    assert "Failed, DeadKernelError." in json.loads(executed.read_text())["cells"][0]["source"]
     assert capfd.readouterr() == ("", "")
 
 

@@ -62,7 +62,7 @@ def test_a_whole_backup_passes_and_leaves_nothing_behind(database: str, connecti
     with captured(database) as (state, found):
         proved = rehearsal.rehearse(database, state, found, binary("pg_dump"))
     assert proved.definitions == ""
-    assert proved.restore_seconds > 0
+    assert proved.times["restore"] > 0
     assert proved.tables == {
         name: dump.content_hash(connection, dump.lines(connection, "public", name))
         for name in catalogue.tables(connection, "public")

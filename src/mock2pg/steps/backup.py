@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from mock2pg.errors import BackupFailed, BackupRefused
-from mock2pg.runs import Run, StepResult, now
+from mock2pg.runs import Run, StepResult, Times, now
 from mock2pg.tools import backups, postgres, server
 
 
 def run(run: Run) -> StepResult:
     """Raises BackupFailed. Taken when nothing is there yet, too: that is a state one may want to go back to."""
-    settings, timestamp = run.settings, now()
+    settings, timestamp, times = run.settings, now(), Times()
     with postgres.moment.capture(
         settings.url,
         settings.target_schema,
@@ -19,9 +19,12 @@ def run(run: Run) -> StepResult:
         lock_timeout=settings.lock_timeout,
         attempts=settings.publish_attempts,
     ) as moment:
-        with backups.Writer(
-            settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
-        ) as writer:
+        with (
+            backups.Writer(
+                settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
+            ) as writer,
+            times.of("read and write"),
+        ):
             backup = postgres.moment.save(moment, writer, moment.header(timestamp, backups.FORMAT))
         rehearsal = _rehearsal(run, backup, moment)
     return StepResult(
@@ -37,6 +40,7 @@ def run(run: Run) -> StepResult:
             "definitions_sha256": postgres.dump.fingerprint(moment.definitions),
             "definitions_bytes": sum(len(text.encode()) for text in (moment.definitions or {}).values()),
             **rehearsal,
+            "times": {**times, **rehearsal["times"]},
         },
     )
 
@@ -45,7 +49,11 @@ def _rehearsal(run: Run, backup: backups.Backup, moment: postgres.moment.Moment)
     """What a rehearsal proved, as the step records it; a backup that does not restore equal is removed."""
     settings = run.settings
     if settings.backup_rehearsal == "never":
-        return {"rehearsed": False, "cautions": ["The backup is not rehearsed: nobody knows yet that it restores."]}
+        return {
+            "rehearsed": False,
+            "times": {},
+            "cautions": ["The backup is not rehearsed: nobody knows yet that it restores."],
+        }
     try:
         opened = backups.reread(backup)
         state = postgres.restore.State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table))
@@ -57,7 +65,8 @@ def _rehearsal(run: Run, backup: backups.Backup, moment: postgres.moment.Moment)
         raise BackupFailed(f"what was written does not read back: {error.message}") from error
     return {
         "rehearsed": True,
-        "restore_seconds": found.restore_seconds,
+        "restore_seconds": found.times[postgres.rehearsal.RESTORE],
+        "times": found.times,
         "hashes": found.tables,
         "definitions": f"not executed: {found.definitions}" if found.definitions else "executed, and read the same",
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from mock2pg.contracts import Table, derived_columns, table_from_dict
 from mock2pg.errors import NothingPublished, VerifyFailed, printable
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run, StepResult, Times
 from mock2pg.tools import postgres, staging
 
 _KINDS = ("missing", "extra", "different")
@@ -15,7 +15,7 @@ _KINDS = ("missing", "extra", "different")
 
 def run(run: Run) -> StepResult:
     """Raises VerifyFailed naming what differs, NothingPublished when there is nothing to compare with."""
-    settings, schema = run.settings, run.settings.target_schema
+    settings, schema, times = run.settings, run.settings.target_schema, Times()
     with (
         postgres.connect(settings.url, name=f"verify {run.id}", read_only=True) as connection,
         postgres.named(VerifyFailed, "cannot read the live tables"),
@@ -23,17 +23,18 @@ def run(run: Run) -> StepResult:
     ):
         published = _published(run, connection)
         tables = [table_from_dict(record) for record in published.read("contracts.json")]
-        compared = {table.name: _compare(run, published, connection, table) for table in tables}
-        keys = [
-            {
-                "name": key.name,
-                "table": key.table,
-                "columns": list(key.columns),
-                "parent": key.parent,
-                "orphans": postgres.catalogue.orphans(connection, schema, key),
-            }
-            for key in postgres.catalogue.foreign_keys(connection, schema)
-        ]
+        compared = {table.name: _compare(run, published, connection, table, times) for table in tables}
+        with times.of("look for orphans"):
+            keys = [
+                {
+                    "name": key.name,
+                    "table": key.table,
+                    "columns": list(key.columns),
+                    "parent": key.parent,
+                    "orphans": postgres.catalogue.orphans(connection, schema, key),
+                }
+                for key in postgres.catalogue.foreign_keys(connection, schema)
+            ]
     data = {
         "published_run": published.id,
         "tables": compared,
@@ -41,6 +42,7 @@ def run(run: Run) -> StepResult:
         "derived": derived_columns(tables),
         "rows_compared": sum(table["staged"] for table in compared.values()),
         "columns_compared": sum(len(table.columns) for table in tables),
+        "times": times,
     }
     faults = [
         f"  {name}: {'; '.join(filter(None, (_named(table, kind) for kind in _KINDS)))}"
@@ -72,11 +74,13 @@ def _published(run: Run, connection: postgres.Connection) -> Run:
     return published
 
 
-def _compare(run: Run, published: Run, connection: postgres.Connection, table: Table) -> dict[str, Any]:
+def _compare(run: Run, published: Run, connection: postgres.Connection, table: Table, times: Times) -> dict[str, Any]:
     rows = run.path("live", f"{table.name}.csv")
     try:
-        postgres.scratch.write_hashes(connection, run.settings.target_schema, table, rows)
-        found = staging.compare(published.folder / "hashes" / f"{table.name}.parquet", rows, publish=table.publish)
+        with times.of("hash what is live"):
+            postgres.scratch.write_hashes(connection, run.settings.target_schema, table, rows)
+        with times.of("compare"):
+            found = staging.compare(published.folder / "hashes" / f"{table.name}.parquet", rows, publish=table.publish)
     finally:
         rows.unlink(missing_ok=True)
     record = asdict(found)

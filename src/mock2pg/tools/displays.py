@@ -39,6 +39,24 @@ def outcome(step: str, run_id: str, project: str, error: Mock2pgError) -> StepRe
     return StepResult(step, status="failed", error=error.as_dict())
 
 
+def about(run_id: str, project: str) -> Styler:
+    """Which run of which database the notebook belongs to, for who signs it."""
+    record = Run(run_id, load(project=Path(project))).read("record.json")
+    names = {
+        "run_id": "Run",
+        "command": "Command",
+        "started_at": "Began",
+        "operator": "Operator",
+        "name": "Database",
+        "schema": "Schema",
+        "server_version": "Server",
+        "source": "Source",
+        "input_sha256": "SHA-256 of the source",
+        "version": "mock2pg",
+    }
+    return facts("This run", record | (record["database"] or {}), names)
+
+
 def verdict(result: StepResult) -> str:
     """A coloured box: passed or failed, in one sentence, with the three numbers that matter."""
     kind = "passed" if result.status == "passed" else "failed"
@@ -122,6 +140,7 @@ def table(
     style: Styler = (
         frame.style.hide(axis="index")
         .set_uuid(caption.lower().replace(" ", "-"))
+        .set_table_styles([{"selector": "caption, th, td", "props": "text-align: left"}])
         .set_caption(caption if len(frame) else f"{caption}: none")
         .format(lambda cell: f"{cell:,}" if isinstance(cell, int) else str(cell), escape="html")
         .set_properties(subset=Index(numeric), **right)
@@ -140,4 +159,6 @@ def facts(caption: str, data: Mapping[str, Any], names: Mapping[str, str]) -> St
 def _cell(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "" if value is None else value

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -26,8 +27,17 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
+OUTCOME = "outcome"  # the tag of the cell that raises what the verdict on top says
 _HEADLINE = "papermill-error-cell-tag"
 _GRACE = 5.0  # seconds in which an interrupted kernel may undo what it is doing
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a notebook: the name of its type, and what it is, both as its cell of parameters says them."""
+
+    type: str
+    help: str
 
 
 def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], environment: Mapping[str, str]) -> None:
@@ -35,17 +45,10 @@ def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], en
 
     The kernel is this Python, stands in the project's folder (the one above the notebook's), and gets
     `environment` besides our own; neither is written into the notebook. Raises InternalError for a parameter
-    that the notebook does not declare, and for a cell that fails.
+    that the notebook does not declare, for a value that is not of the declared type, and for a cell that fails.
     """
-    import papermill
-
     source = _literal(notebook)
-    try:
-        declared = set(papermill.inspect_notebook(source))
-    except (OSError, ValueError) as error:
-        raise InternalError(f"{notebook.name} cannot be read: {type(error).__name__}") from None
-    if unknown := sorted(set(parameters) - declared):
-        raise InternalError(f"{notebook.name} has no parameter {', '.join(unknown)}")
+    _refuse(notebook, parameters)
     executed.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = executed.with_name(f"{executed.name}.part.json")
     with _private_folder() as private, ThreadPoolExecutor(1) as pool:
@@ -59,8 +62,29 @@ def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], en
             _stop(running, kernels)
             raise
         finally:
-            _keep(aside, executed)
+            _keep(aside, executed, running)
     _raise_for(running, notebook)
+
+
+def declared(notebook: Path) -> dict[str, Parameter]:
+    """The parameters of a notebook, by name. Raises InternalError for a file that is not a notebook."""
+    import papermill
+
+    try:
+        found = papermill.inspect_notebook(_literal(notebook))
+    except (OSError, ValueError) as error:
+        raise InternalError(f"{notebook.name} cannot be read: {type(error).__name__}") from None
+    return {name: Parameter(about["inferred_type_name"], about["help"]) for name, about in found.items()}
+
+
+def _refuse(notebook: Path, parameters: Mapping[str, Any]) -> None:
+    """What a notebook was not made for would have no effect, or another one than was meant."""
+    known = declared(notebook)
+    if unknown := sorted(set(parameters) - set(known)):
+        raise InternalError(f"{notebook.name} has no parameter {', '.join(unknown)}")
+    for name, value in parameters.items():
+        if type(value).__name__ != known[name].type:
+            raise InternalError(f"{notebook.name} takes {name} as {known[name].type}, not {type(value).__name__}")
 
 
 def _run(source: str, aside: str, parameters: dict[str, Any], kernel_class: type[KernelManager]) -> None:
@@ -79,17 +103,34 @@ def _run(source: str, aside: str, parameters: dict[str, Any], kernel_class: type
         )
 
 
-def _keep(aside: Path, executed: Path) -> None:
-    """Give the executed notebook its name, and take papermill's own headline off: the verdict stands on top."""
+def _keep(aside: Path, executed: Path, running: Future[Any]) -> None:
+    """Give the executed notebook its name, and a headline of ours when it failed, in the place of papermill's."""
     if not aside.exists():
         return
     with suppress(ValueError):  # cut short, by a full disk say: kept as it is
         notebook = json.loads(aside.read_text(encoding="utf-8"))
-        cells = notebook["cells"]
-        notebook["cells"] = [cell for cell in cells if _HEADLINE not in cell["metadata"].get("tags", [])]
+        cells = [cell for cell in notebook["cells"] if _HEADLINE not in _tags(cell)]
+        notebook["cells"] = _headline(cells, running.exception()) + cells
         notebook["metadata"]["papermill"]["output_path"] = str(executed)
         aside.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     aside.replace(executed)
+
+
+def _headline(cells: list[dict[str, Any]], error: BaseException | None) -> list[dict[str, Any]]:
+    """What failed, and where, as a cell for the top; none when the verdict says it already."""
+    if error is None:
+        return []
+    errors = [(cell, output) for cell in cells for output in cell.get("outputs", ()) if "ename" in output]
+    if errors and OUTCOME in _tags(errors[-1][0]):
+        return []
+    where = f"in cell {errors[-1][0]['execution_count']}: {errors[-1][1]['ename']}" if errors else type(error).__name__
+    text = f"**Failed, {where}.** Below is what was found out until then. It proves nothing."
+    return [{"cell_type": "markdown", "id": "headline", "metadata": {}, "source": text}]
+
+
+def _tags(cell: dict[str, Any]) -> list[str]:
+    tags: list[str] = cell["metadata"].get("tags", [])
+    return tags
 
 
 def _raise_for(running: Future[Any], notebook: Path) -> None:

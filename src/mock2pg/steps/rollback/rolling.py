@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg.errors import BackupFailed, BackupRefused, LiveChanged, PublishFailed, RollbackFailed, counted
-from mock2pg.runs import VERSION, Run, StepResult, now
+from mock2pg.runs import VERSION, Run, StepResult, Times, now
 from mock2pg.steps.rollback import since
 from mock2pg.tools import backups, postgres, server
 
@@ -31,11 +31,13 @@ class _Way:
     warnings: list[str] = field(default_factory=list)
 
 
-def run(run: Run, backup_id: str, discard_changes: str = "", undo: str = "", show: str = "") -> StepResult:
+def run(run: Run, backup_id: str, discard_changes: bool = False, undo: bool = False, show: bool = False) -> StepResult:
     """Raises BackupRefused or LiveChanged before anything is touched, RollbackFailed when the transaction was rolled
     back.
 
-    Each of `discard_changes`, `undo` and `show` is "yes" or empty.
+    discard_changes  what was written since is given up
+    undo             a migration undoes itself
+    show             nothing is written
     """
     settings = run.settings
     backup = backups.opened(settings.backups_dir, backup_id, settings.identity)
@@ -44,7 +46,7 @@ def run(run: Run, backup_id: str, discard_changes: str = "", undo: str = "", sho
             f"{backup_id} is of schema {backup.header['schema']}, the live schema is {settings.target_schema}",
             hint="Set MIGRATION_SCHEMA to the schema of the backup.",
         )
-    way = _Way(run, backup, discard_changes == "yes", undo == "yes", show == "yes")
+    way = _Way(run, backup, discard_changes, undo, show)
     with postgres.named(RollbackFailed, "cannot roll back"):
         with postgres.connect(settings.url, name=f"rollback {run.id}", read_only=True) as connection:
             if postgres.describe_database(connection)["name"] != backup.header["database"]:
@@ -92,14 +94,18 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> StepResult:
     settings = way.run.settings
     for name in ("lock_timeout", "statement_timeout"):
         connection.execute("SELECT set_config(%s, %s, true)", [name, getattr(settings, name)])
-    look = _look(way, connection, lock=True)
+    times = Times()
+    with times.of("compare with live"):
+        look = _look(way, connection, lock=True)
     written = since.written(look)
     data = _data(way, look, written)
     if written and not (way.discard or way.undo):
         raise _refusal(written, data)
-    present, file = _keep_present(way, look, needed=bool(written))
+    with times.of("keep what is live"):
+        present, file = _keep_present(way, look, needed=bool(written))
     try:
-        restored = postgres.restore.restore(connection, settings.target_schema, look.staged, look.current)
+        with times.of("restore and prove"):
+            restored = postgres.restore.restore(connection, settings.target_schema, look.staged, look.current)
         tables = {name: difference.as_dict() for name, difference in restored.tables.items()}
         _record(way, connection, restored, tables, present)
     except BaseException:
@@ -123,6 +129,7 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> StepResult:
             "present_backup_id": present,
             "definitions_left": postgres.dump.fingerprint(way.backup.header["definitions"]),
             "cautions": [*way.warnings, *warnings],
+            "times": times,
         },
     )
 

@@ -10,9 +10,6 @@ from outside of itself is not there. Where it cannot be done, the reason is told
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed, counted
+from mock2pg.runs import Times
 from mock2pg.tools.postgres import catalogue, clearing, dump, lines, restore, scratch
 from mock2pg.tools.postgres.connection import (
     connect,
@@ -32,6 +30,7 @@ from mock2pg.tools.postgres.moment import Moment
 from mock2pg.tools.postgres.restore import State
 
 SCHEMA = "mock2pg_rehearsal"
+RESTORE, COMPARE = "restore", "compare"  # what the times are of
 _NO_RIGHT = "42501"  # to an owner's role, or to an extension
 _ONE_AT_A_TIME = 0x6D6F636D  # an advisory lock: the scratch database has one name
 
@@ -40,14 +39,14 @@ _ONE_AT_A_TIME = 0x6D6F636D  # an advisory lock: the scratch database has one na
 class Rehearsal:
     """What was proved.
 
-    tables           table -> the hash of its content, which is that of the live rows too
-    definitions      why the definitions were not executed; empty when they were, and came out equal
-    restore_seconds  what restoring took: rows into tables without keys, and definitions without rows
+    tables       table -> the hash of its content, which is that of the live rows too
+    definitions  why the definitions were not executed; empty when they were, and came out equal
+    times        seconds that RESTORE took (rows into tables without keys, definitions without rows), and COMPARE
     """
 
     tables: dict[str, str]
     definitions: str
-    restore_seconds: float
+    times: Times
 
 
 def rehearse(url: str, state: State, moment: Moment, program: Path) -> Rehearsal:
@@ -57,29 +56,16 @@ def rehearse(url: str, state: State, moment: Moment, program: Path) -> Rehearsal
     moment   what it is a backup of
     program  pg_dump
     """
-    clock = _Clock()
+    times = Times({RESTORE: 0.0, COMPARE: 0.0})
     with named(BackupFailed, "the backup could not be rehearsed"):
         try:
-            tables = _rows(url, state, moment, clock)
+            tables = _rows(url, state, moment, times)
         except RollbackFailed as error:
             raise BackupFailed(f"the backup does not restore: {error.message}") from error
-        return Rehearsal(tables, _definitions(url, state, moment, program, clock), round(clock.seconds, 3))
+        return Rehearsal(tables, _definitions(url, state, moment, program, times), times)
 
 
-class _Clock:
-    """Sums up how long restoring takes, without the comparisons."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    @contextmanager
-    def runs(self) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - began
-
-
-def _rows(url: str, state: State, moment: Moment, clock: _Clock) -> dict[str, str]:
+def _rows(url: str, state: State, moment: Moment, times: Times) -> dict[str, str]:
     live = catalogue.tables(moment.connection, moment.schema)
     if list(state.tables) != live:
         raise BackupFailed("the backup does not hold the tables that are live")
@@ -92,17 +78,18 @@ def _rows(url: str, state: State, moment: Moment, clock: _Clock) -> dict[str, st
             for number, name in enumerate(live):
                 fields, table = dump.fields(connection, moment.schema, name), sql.Identifier(SCHEMA, f"t{number}")
                 held = sql.Identifier(SCHEMA, "mock2pg_lines")
-                with clock.runs():
+                with times.of(RESTORE):
                     query = sql.SQL("CREATE UNLOGGED TABLE {} AS {} WITH NO DATA")
                     connection.execute(query.format(table, lines.shape(moment.schema, name, fields)))
                     lines.load(connection, held, state.rows(name), "UNLOGGED")
                     lines.insert(connection, held, table, fields, state.tables[name])
-                there = dump.lines(connection, moment.schema, name)
-                here = dump.lines(connection, SCHEMA, f"t{number}")
-                found[name] = dump.content_hash(connection, here)
-                if found[name] != dump.content_hash(connection, there):
-                    rows = sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS missing").format(there, here)
-                    different.append(f"{name} ({counted(catalogue.count(connection, rows), 'row')})")
+                with times.of(COMPARE):
+                    there = dump.lines(connection, moment.schema, name)
+                    here = dump.lines(connection, SCHEMA, f"t{number}")
+                    found[name] = dump.content_hash(connection, here)
+                    if found[name] != dump.content_hash(connection, there):
+                        rows = sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS missing").format(there, here)
+                        different.append(f"{name} ({counted(catalogue.count(connection, rows), 'row')})")
                 connection.execute(sql.SQL("DROP TABLE {}, {}").format(held, table))
     if different:
         raise BackupFailed(
@@ -112,7 +99,7 @@ def _rows(url: str, state: State, moment: Moment, clock: _Clock) -> dict[str, st
     return found
 
 
-def _definitions(url: str, state: State, moment: Moment, program: Path, clock: _Clock) -> str:
+def _definitions(url: str, state: State, moment: Moment, program: Path, times: Times) -> str:
     """Why the definitions were not executed; empty when they were."""
     if state.definitions is None:
         return "there is no schema"
@@ -134,7 +121,7 @@ def _definitions(url: str, state: State, moment: Moment, program: Path, clock: _
                     sql.Identifier(name), sql.Literal(collate), sql.Literal(ctype)
                 )
             )
-        return _executed(database_url(url, name), state, moment, program, clock)
+        return _executed(database_url(url, name), state, moment, program, times)
     except psycopg.Error as error:
         if isinstance(error, psycopg.ProgrammingError) and error.sqlstate != _NO_RIGHT and _stands_alone(moment):
             raise BackupFailed(f"the definitions of the backup cannot be executed: {described(error)}") from error
@@ -151,10 +138,10 @@ def _stands_alone(moment: Moment) -> bool:
     return not clearing.needs_others(moment.connection, moment.schema)
 
 
-def _executed(url: str, state: State, moment: Moment, program: Path, clock: _Clock) -> str:
+def _executed(url: str, state: State, moment: Moment, program: Path, times: Times) -> str:
     assert state.definitions is not None  # noqa: S101
     with connect(url, name="rehearsal") as connection:
-        with clock.runs(), connection.transaction():
+        with times.of(RESTORE), connection.transaction():
             for extension, home in clearing.extensions(moment.connection, moment.schema):
                 scratch.create(connection, home)
                 connection.execute(
@@ -165,8 +152,9 @@ def _executed(url: str, state: State, moment: Moment, program: Path, clock: _Clo
             restore.define(connection, state.definitions["pre_data"])
             restore.restart(connection, moment.schema, state)
             restore.define(connection, state.definitions["post_data"])
-        again = dump.definitions(connection, url, moment.schema, program)
-        positions = dump.sequences(connection, moment.schema)
+        with times.of(COMPARE):
+            again = dump.definitions(connection, url, moment.schema, program)
+            positions = dump.sequences(connection, moment.schema)
     changed = dump.changed_entries(moment.definitions, again)
     moved = [f"SEQUENCE {name}" for name, position in moment.sequences.items() if positions.get(name) != position]
     if changed or moved:
