@@ -19,6 +19,8 @@ from mock2pg.settings import Settings
 from mock2pg.steps.publish import refuse_other_input
 from mock2pg.tools import postgres
 
+_WITH_NOTEBOOKS = ("migrate", "backup", "verify", "rollback")
+
 
 @dataclass(frozen=True)
 class Commands:
@@ -34,6 +36,8 @@ class Commands:
         self, command: str, body: Callable[[Run, Record], None], source: Mapping[str, Any] | Path | None = None
     ) -> MigrationResult:
         """Give the command a run with a folder, record what comes of it, and make its report."""
+        if command in _WITH_NOTEBOOKS:
+            plan.prepare_notebooks(self.settings)
         run = new_run(self.settings, source)
         record = Record(command, run.source_label)
         record.write(run)

@@ -13,6 +13,7 @@ from pathlib import Path
 from mock2pg import settings as settings_module
 from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, from_dict, unusable
 from mock2pg.runs import Run, StepResult, now, open_run
+from mock2pg.settings import Settings
 from mock2pg.tools import notebooks
 
 
@@ -39,6 +40,22 @@ VERIFY = Step("verify", notebook=True)
 ROLLBACK = Step("rollback", notebook=True)
 SHOW = Step("rollback")  # what it would change, without a receipt
 REPORT = Step("report")
+
+# What a notebook loads: it takes longer than most steps, so it is begun early and elsewhere.
+_LOADED = (
+    *(f"mock2pg.steps.{step.name}" for step in (BACKUP, VERIFY, ROLLBACK)),
+    "mock2pg.plan",
+    "mock2pg.tools.displays",
+    "mock2pg.tools.pictures",
+    "pandas.io.formats.style",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+)
+
+
+def prepare_notebooks(settings: Settings) -> None:
+    """Begin to load what notebooks need, while steps without one are run."""
+    notebooks.prepare(settings.project, _LOADED)
 
 
 def run_step(name: str, run_id: str, *, project: str, **parameters: str | bool) -> StepResult:

@@ -14,15 +14,16 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from textwrap import dedent
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import yaml
 
 from mock2pg.errors import InternalError
-from mock2pg.settings import REPOSITORY
+from mock2pg.runs import Run, StepResult
+from mock2pg.settings import REPOSITORY, Settings
 from mock2pg.tools import notebooks
+from mock2pg.tools.notebooks import execution, kernels
 from tests.fix_browser import open_page
 
 if TYPE_CHECKING:
@@ -111,27 +112,12 @@ def test_the_hook_takes_outputs_out_of_a_notebook_and_nothing_else(tmp_path: Pat
         assert Path(copy).read_bytes() == (REPOSITORY / "notebooks" / f"{name}.ipynb").read_bytes()
 
 
-def planned(folder: Path, step: str, result: dict[str, Any]) -> dict[str, str]:
-    """An environment in whose kernels `run_step` finds this result of `a-run`, or raises this error."""
-    stand_in = f"""
-        import sys, types
-        from mock2pg import errors, runs
-        def run_step(name, run_id, *, project, **parameters):
-            result = {result!r}
-            assert name == {step!r}
-            if result.get("error"):
-                raise errors.from_dict(result["error"])
-            return runs.StepResult(step=name, **result)
-        sys.modules["mock2pg.plan"] = types.ModuleType("mock2pg.plan")
-        sys.modules["mock2pg.plan"].run_step = run_step
-    """
-    record = {"run_id": "a-run", "command": step, "database": {"name": "app", "schema": "public"}, "pid": 1}
-    (folder / "runs" / "a-run").mkdir(parents=True)
-    (folder / "runs" / "a-run" / "record.json").write_text(json.dumps(record))
-    (folder / "site").mkdir()
-    (folder / "site" / "sitecustomize.py").write_text(dedent(stand_in))
-    path = [str(folder / "site"), str(REPOSITORY / "src"), os.environ.get("PYTHONPATH", "")]
-    return {"PYTHONPATH": os.pathsep.join(filter(None, path))}
+def ended(folder: Path, result: StepResult) -> None:
+    """Make it so that `a-run` of the project in this folder has ended, and left this result."""
+    run = Run("a-run", Settings(project=folder))
+    record = {"run_id": run.id, "command": result.step, "pid": os.getpid(), "finished_at": "2026-11-22T10:30:00.000Z"}
+    run.write("record.json", record | {"database": {"name": "app", "schema": "public"}})
+    run.save(result)
 
 
 ROWS = {"before": 7, "after": 8, "inserted": 1, "updated": 2, "deleted": 0, "unchanged": 5}
@@ -178,11 +164,12 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """The name of a notebook of ours, and the folder in which it was executed and shown as a page."""
     name, folder = request.param, tmp_path_factory.mktemp("report")
     executed = folder / f"{name}.ipynb"
+    ended(folder, StepResult(name, data=RESULTS[name]))
     notebooks.execute(
         REPOSITORY / "notebooks" / f"{name}.ipynb",
         executed,
         parameters={"run_id": "a-run", "project": str(folder)},
-        environment=planned(folder, name, {"data": RESULTS[name]}),
+        environment={},
     )
     notebooks.export_html(executed, folder / f"{name}.html", title=name)
     return name, folder
@@ -229,20 +216,21 @@ def test_a_report_is_read_in_a_browser(
 def test_an_executed_notebook_that_failed_says_so_first_and_ends_with_the_error(tmp_path: Path) -> None:
     """Name, message and hint stand on top; the notebook ends with that error, without a traceback of ours."""
     error = {"name": "VerifyFailed", "code": 10, "message": "2 rows differ", "hint": "Look at them."}
+    ended(tmp_path, StepResult("verify", "failed", error=error))
     executed = tmp_path / "verify.ipynb"
     with pytest.raises(InternalError, match=r"verify.ipynb failed in cell \d+ \(VerifyFailed\)"):
         notebooks.execute(
             REPOSITORY / "notebooks" / "verify.ipynb",
             executed,
             parameters={"run_id": "a-run", "project": str(tmp_path)},
-            environment=planned(tmp_path, "verify", {"error": error}),
+            environment={},
         )
     cells = json.loads(executed.read_text())["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", ())]
     first = "".join(outputs[0]["data"]["text/html"])
     assert all(words in first for words in ("Failed: verify", "VerifyFailed: 2 rows differ", "Next: Look at them."))
     assert outputs[-1]["ename"] == "VerifyFailed"
-    assert "sitecustomize" not in "".join(outputs[-1]["traceback"])
+    assert "plan.py" not in "".join(outputs[-1]["traceback"])
     assert cells[0]["id"] == "title"
 
 
@@ -314,6 +302,42 @@ def test_a_notebook_that_cannot_be_read_is_an_error(tmp_path: Path, text: str | 
         notebooks.export_html(notebook, tmp_path / "page.html", title="odd")
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="no fork after libraries were loaded")
+def test_kernels_are_forked_from_one_process_that_ends_with_this_one(make: Make, tmp_path: Path) -> None:
+    """Each kernel is a new process; they share a parent, and leave nothing behind."""
+    notebook, found = make("import os; print([os.getpid(), os.getppid(), os.getpgid(0)])"), []
+    for number in range(2):
+        executed = tmp_path / f"{number}.ipynb"
+        notebooks.execute(notebook, executed, parameters={"x": number}, environment={})
+        found.append(ast.literal_eval(printed(executed)))
+    (first, parent, group), (second, same, _) = found
+    assert len({first, second, parent, os.getpid()}) == 4
+    assert (same, group) == (parent, first)
+    for kernel in (first, second):
+        with pytest.raises(ProcessLookupError):
+            os.kill(kernel, 0)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="no fork after libraries were loaded")
+def test_the_process_that_forks_is_replaced_when_it_is_gone(make: Make, tmp_path: Path) -> None:
+    """Whoever kills it does no harm: the next notebook begins another."""
+    notebook = make("import os; print(os.getppid())")
+    for number in range(2):
+        executed = tmp_path / f"{number}.ipynb"
+        notebooks.execute(notebook, executed, parameters={}, environment={})
+        os.kill(int(printed(executed)), signal.SIGKILL)
+
+
+def test_without_a_fork_a_kernel_is_a_program_of_its_own(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where libraries do not survive a fork, a kernel is started as jupyter_client does it."""
+    monkeypatch.setattr(kernels, "_FORKS", False)
+    executed = tmp_path / "made.ipynb"
+    notebooks.execute(make("import os; print(os.getppid())"), executed, parameters={}, environment={})
+    assert int(printed(executed)) == os.getpid()
+
+
 def test_a_kernel_that_dies_is_an_error(make: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A kernel that is killed, by the system's memory keeper say, ends the run; what it did is kept."""
     executed = tmp_path / "made.ipynb"
@@ -331,7 +355,7 @@ def test_an_interrupt_leaves_no_kernel_behind(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deaf: bool
 ) -> None:
     """Ctrl-C interrupts the cell, and a kernel that does not listen is killed; the notebook is kept."""
-    monkeypatch.setattr(notebooks, "_GRACE", 1.0)
+    monkeypatch.setattr(execution, "_GRACE", 1.0)
     started, executed = tmp_path / "started", tmp_path / "made.ipynb"
     ignore = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" if deaf else ""
     notebook = make(

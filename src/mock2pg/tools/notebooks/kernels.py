@@ -1,0 +1,171 @@
+"""The kernels that notebooks run in: each a process of this Python, forked from one that has loaded what they need."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, TYPE_CHECKING, Any
+
+from mock2pg.errors import InternalError
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import AsyncKernelManager, KernelManager
+
+_FORKS = sys.platform != "darwin"  # the libraries of macOS do not survive a fork
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that is not a child of ours, as far as jupyter_client asks what it is given by subprocess."""
+
+    pid: int
+    stdin: None = None
+    stdout: None = None
+    stderr: None = None
+
+    def poll(self) -> int | None:
+        """None while it lives; what it ended with is not known."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return 1
+        return None
+
+    def wait(self) -> int:
+        while (ended := self.poll()) is None:
+            time.sleep(0.01)
+        return ended
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+
+class Nursery:
+    """The process that kernels are forked from: one for as long as this process lives, another when it is gone."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._owner = 0  # a process that was forked from us must not talk to our nursery
+        self._lock = threading.Lock()
+
+    def load(self, modules: Sequence[str], fonts: Path) -> None:
+        """Begin to load modules, unless they are. `fonts` is where matplotlib keeps its list of them."""
+        with self._lock, suppress(OSError):  # then a kernel is asked for in vain, and another process begun
+            self._running(fonts)
+            self._tell({"modules": modules})
+
+    def fork(self, arguments: Sequence[str], folder: str, environment: Mapping[str, str]) -> Process:
+        """A kernel. Raises InternalError when there is none."""
+        request = {"arguments": arguments, "folder": folder, "environment": dict(environment)}
+        with self._lock:
+            for _ in range(2):
+                process = self._running(Path(environment["MPLCONFIGDIR"]))
+                with suppress(OSError, ValueError):
+                    self._tell(request)
+                    return Process(int(_pipe(process.stdout).readline()))
+                process.kill()
+                process.wait()
+        raise InternalError("no kernel can be started: the process that it is forked from ended twice")
+
+    def _running(self, fonts: Path) -> subprocess.Popen[str]:
+        if self._process is None or self._owner != os.getpid() or self._process.poll() is not None:
+            self._owner = os.getpid()
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "mock2pg.tools.notebooks.nursery"],
+                env={**os.environ, "MPLCONFIGDIR": str(fonts), "OPENBLAS_NUM_THREADS": "1"},  # no threads before a fork
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,  # Ctrl-C on the terminal is for us
+            )
+            atexit.register(self._process.communicate)  # it ends with its input
+        return self._process
+
+    def _tell(self, what: Mapping[str, Any]) -> None:
+        assert self._process is not None  # noqa: S101
+        pipe = _pipe(self._process.stdin)
+        pipe.write(json.dumps(what) + "\n")
+        pipe.flush()
+
+
+def _pipe(pipe: IO[str] | None) -> IO[str]:
+    assert pipe is not None  # noqa: S101
+    return pipe
+
+
+_nursery = Nursery()
+forked = _nursery.fork
+
+
+def prepare(project: Path, modules: Sequence[str]) -> None:
+    """Begin to load what notebooks need, besides what every kernel does, while something else is done."""
+    if _FORKS:
+        _nursery.load(modules, _fonts(project))
+
+
+def kernel_class(
+    private: Path, project: Path, environment: Mapping[str, str], started: list[KernelManager]
+) -> type[AsyncKernelManager]:
+    """A kernel of this very Python that writes to no home folder and is spoken to through private sockets."""
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    places = {
+        "IPYTHONDIR": str(private / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(private / "config"),
+        "JUPYTER_DATA_DIR": str(private / "data"),
+        "JUPYTER_RUNTIME_DIR": str(private / "runtime"),
+        "MPLCONFIGDIR": str(_fonts(project)),
+    }
+
+    class Kernel(AsyncKernelManager):
+        def __init__(self, **traits: Any) -> None:
+            super().__init__(**traits, transport="ipc", connection_file=str(private / "kernel.json"))
+            started.append(self)
+
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            how = {"kernel_provisioner": {"provisioner_name": "mock2pg-nursery"}} if _FORKS else {}
+            return KernelSpec(argv=command, display_name="Python 3", language="python", metadata=how)
+
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+            await super().start_kernel(
+                env={**os.environ, **environment, **places},
+                cwd=str(project),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                **options,
+            )
+
+    return Kernel
+
+
+def send(kernels: Sequence[KernelManager], number: int) -> None:
+    """Send a signal to the kernels that live."""
+    for kernel in kernels:
+        process = getattr(kernel.provisioner, "process", None)
+        if process is not None and process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)  # a kernel leads a process group of its own
+
+
+def private_folder() -> TemporaryDirectory[str]:
+    """A folder (0700) where sockets fit: their whole path may have 107 bytes."""
+    short = "/tmp" if os.access("/tmp", os.W_OK) else None  # noqa: S108  mkdtemp makes a folder of our own in it
+    return TemporaryDirectory(prefix="m2p-", dir=short, ignore_cleanup_errors=True)
+
+
+def _fonts(project: Path) -> Path:
+    return project / ".cache" / "matplotlib"  # lasts: the list of fonts takes a second to make
