@@ -9,19 +9,17 @@ key, over and over; what counts is the longest answer in that time, beside the l
 from __future__ import annotations
 
 import argparse
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from stage import stage
+
 from mock2pg import plan
-from mock2pg import settings as settings_module
 from mock2pg.runs import Run, new_run
 from mock2pg.settings import REPOSITORY, Settings
 from mock2pg.tools import postgres, sample
-from mock2pg.tools.server import Server
 
 
 class Reader(threading.Thread):
@@ -71,15 +69,9 @@ def built(settings: Settings, source: Path) -> Run:
     return run
 
 
-def measure(home: Path, rows: int) -> list[tuple[str, float, float]]:
+def measure(settings: Settings, rows: int) -> list[tuple[str, float, float]]:
     """What was done, seconds that it took, and seconds that a reader waited at the most."""
-    server = Server(home / "server", keep=False)
-    postgres.ensure_database(server.start(), "benchmark")
-    url, project = server.url("benchmark"), home / "project"
-    project.mkdir()
-    for name in ("dbt_project", "expectations", "notebooks"):
-        (project / name).symlink_to(REPOSITORY / name, target_is_directory=True)
-    settings = settings_module.load(project=project, database_url=url, max_deleted="100%")
+    url, home = settings.url, settings.project
     for seed in (1, 2):
         sample.generate(REPOSITORY / "mock_data" / "sample", home / f"seed{seed}", rows=rows, seed=seed)
     plan.perform("publish", built(settings, home / "seed1"))
@@ -100,13 +92,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
     rows = parser.parse_args().rows
-    home = Path(tempfile.mkdtemp(prefix="mock2pg-benchmark-"))
-    home.chmod(0o755)
-    try:
-        results = measure(home, rows)
-    finally:
-        Server(home / "server", keep=False).stop()
-        shutil.rmtree(home, ignore_errors=True)
+    with stage() as settings:
+        results = measure(settings, rows)
     print(f"{rows:,} rows; readers wait at the most")
     peer = results[-1][2]
     for name, took, waited in results:

@@ -46,7 +46,7 @@ def test_a_verdict_that_failed_names_the_error_and_the_next_step() -> None:
     error = VerifyFailed("2 rows differ in <b>\n  a: 1", hint="Look & see.").as_dict()
     box = displays.verdict(StepResult("verify", status="failed", error=error))
     assert 'class="m2p-verdict failed"' in box
-    assert "<p>VerifyFailed: 2 rows differ in &lt;b&gt;</p><p>  a: 1</p><p>Next: Look &amp; see.</p>" in box
+    assert "<p>VerifyFailed: 2 rows differ in &lt;b&gt;</p><p>a: 1</p><p>Next: Look &amp; see.</p>" in box
 
 
 def test_a_long_message_does_not_push_the_numbers_away() -> None:

@@ -52,7 +52,7 @@ def run(run: Run) -> StepResult:
     _show_notebooks(run)
     pictures.keep_cache_in(run.settings.project / ".cache" / "matplotlib")
     mood, word = _MOODS[record["status"]]
-    first, *more = (record["message"] or "This run has no end yet.").split("\n")
+    _, details = displays.told(record["error"]["message"] if record["error"] else "")
     seconds = {step: result.seconds for step, result in results.items()}
     page = pages.render(
         "report.html",
@@ -61,8 +61,8 @@ def run(run: Run) -> StepResult:
         title=_TITLES.get(record["command"], record["command"].capitalize()),
         mood=mood,
         word=word,
-        message=first,
-        details=more,
+        message=record["message"] or "This run has no end yet.",
+        details=details,
         live=_live(record, results),
         figures=_figures(record, results),
         accounts=_accounts(record, results),

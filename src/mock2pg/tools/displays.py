@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 from mock2pg.errors import Mock2pgError
@@ -13,6 +14,7 @@ from mock2pg.settings import load
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
+    from pandas.io.formats.style_render import CSSDict
 
 _LINES = 15
 
@@ -62,9 +64,8 @@ def verdict(result: StepResult) -> str:
     kind = "passed" if result.status == "passed" else "failed"
     said = [result.summary] if result.summary else []
     if result.error:
-        first, *more = result.error["message"].split("\n")
-        said = [f"{result.error['name']}: {first}", *more[:_LINES]]
-        said += [f"… and {len(more) - _LINES} lines more"] if len(more) > _LINES else []
+        first, more = told(result.error["message"])
+        said = [f"{result.error['name']}: {first}", *more]
         said += [f"Next: {result.error['hint']}"] if result.error.get("hint") else []
     lines = "".join(f"<p>{escape(line)}</p>" for line in said)
     numbers = "".join(f"<div><b>{number}</b>{label}</div>" for label, number in figures(result).items())
@@ -73,6 +74,13 @@ def verdict(result: StepResult) -> str:
         f'<b class="word">{kind.capitalize()}: {escape(result.step)}</b>'
         f'{lines}<div class="figures">{numbers}</div></div>'
     )
+
+
+def told(message: str) -> tuple[str, list[str]]:
+    """The first line of an error's message, and of the others as many as a page has room for."""
+    first, _, rest = message.partition("\n")
+    more = dedent(rest).splitlines()
+    return first, more[:_LINES] + ([f"… and {len(more) - _LINES} lines more"] if len(more) > _LINES else [])
 
 
 def figures(result: StepResult) -> dict[str, str]:
@@ -127,7 +135,7 @@ def table(
 
     rows  rows, or rows by table name, for a first column `table`; a bare number is a row of one number
     """
-    from pandas import DataFrame, Index
+    from pandas import DataFrame
 
     if isinstance(rows, Mapping):
         rows = [
@@ -136,15 +144,16 @@ def table(
     frame = DataFrame([[_cell(row.get(column)) for column in columns] for row in rows], dtype="object")
     frame = frame.set_axis(list(columns), axis="columns") if len(frame) else DataFrame(columns=list(columns))
     numeric = [column for column in columns if len(frame) and all(isinstance(cell, int) for cell in frame[column])]
-    right = {"text-align": "right", "font-variant-numeric": "tabular-nums"}
+    sides: list[CSSDict] = [{"selector": "caption, th, td", "props": "text-align: left"}]
+    for column in numeric:
+        props = "text-align: right; font-variant-numeric: tabular-nums"
+        sides.append({"selector": f".col{columns.index(column)}", "props": props})
     style: Styler = (
         frame.style.hide(axis="index")
         .set_uuid(caption.lower().replace(" ", "-"))
-        .set_table_styles([{"selector": "caption, th, td", "props": "text-align: left"}])
+        .set_table_styles(sides)
         .set_caption(caption if len(frame) else f"{caption}: none")
         .format(lambda cell: f"{cell:,}" if isinstance(cell, int) else str(cell), escape="html")
-        .set_properties(subset=Index(numeric), **right)
-        .map_index(lambda name: "text-align: right" if name in numeric else "", axis="columns")
         .map(lambda cell: "color: #d6402f; font-weight: bold" if cell else "", subset=list(alarms))
     )
     return style if len(frame) else style.hide(axis="columns")

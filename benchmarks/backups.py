@@ -1,0 +1,84 @@
+"""What a backup costs, and a backup that is restored once to prove it, beside pg_dump and pg_restore.
+
+All of them take the same table from the same server, in turn.
+
+    python benchmarks/backups.py --rows 1000000
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from stage import stage
+
+from mock2pg import plan
+from mock2pg.runs import StepResult, new_run
+from mock2pg.settings import Settings
+from mock2pg.tools import postgres
+from mock2pg.tools.server import binary
+
+_ROWS = """
+    CREATE TABLE public.people (id bigint PRIMARY KEY, name text NOT NULL, mail text, born date, score numeric(8, 2),
+        tags text[], seen timestamptz NOT NULL);
+    INSERT INTO public.people SELECT n, 'Person ' || md5(n::text), md5((-n)::text) || '@example.org',
+        date '1960-01-01' + (n % 20000)::int, (n % 100000) / 7.0, ARRAY['a', md5((n % 97)::text)],
+        timestamptz '2026-01-01' + n * interval '1 second' FROM generate_series(1, {rows}) AS n;
+    ANALYZE public.people"""
+
+
+def backup(settings: Settings, rehearsal: str) -> StepResult:
+    return plan.perform("backup", new_run(settings.model_copy(update={"backup_rehearsal": rehearsal})))
+
+
+def dump(settings: Settings, file: Path) -> None:
+    """pg_dump, packed with gzip: the bundled one has no zstd."""
+    run(str(binary("pg_dump")), "--format=custom", "--compress=gzip:1", f"--file={file}", settings.url)
+
+
+def run(*program: str) -> None:
+    subprocess.run(program, check=True)  # noqa: S603  what to run stands here
+
+
+def restore(settings: Settings, file: Path) -> None:
+    """What a careful person does with it: restores it into a scratch database, keys and indexes too."""
+    postgres.ensure_database(settings.url, "restored")
+    url = postgres.database_url(settings.url, "restored")
+    run(str(binary("pg_restore")), "--exit-on-error", f"--dbname={url}", str(file))
+    postgres.drop_database(settings.url, "restored")
+
+
+def timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    rows = parser.parse_args().rows
+    with stage() as settings:
+        with postgres.connect(settings.url, name="benchmark") as connection:
+            connection.execute(_ROWS.format(rows=rows))  # type: ignore[arg-type]
+        file = settings.project / "dump"
+        took = {
+            "backup, not rehearsed": timed(lambda: backup(settings, "never")),
+            "pg_dump": timed(lambda: dump(settings, file)),
+            "pg_restore": timed(lambda: restore(settings, file)),
+        }
+        began = time.perf_counter()
+        rehearsed = backup(settings, "always").data
+        took["backup, rehearsed"] = time.perf_counter() - began
+    peer = took["pg_dump"] + took["pg_restore"]
+    for name, seconds in took.items():
+        print(f"{name:<24} {seconds:7.2f} s, {seconds / peer:5.2f} of pg_dump and pg_restore")
+    print(f"{rows:,} rows, {rehearsed['bytes'] / 1e6:,.1f} MB; parts of the rehearsed one, in s: {rehearsed['times']}")
+    print(f"our memory {rehearsed['peak_memory_bytes'] / 1e6:,.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
