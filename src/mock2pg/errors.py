@@ -6,12 +6,12 @@ Mock2pgError                  exit  what the user does next
 ├── CheckFailed                 4   mends the rows that are listed
 ├── DatabaseError               5   looks at the server: cannot connect, lost, refused
 │   └── AlreadyRunning          6   waits for the other run
-├── BackupFailed                7   makes room, or looks at the rights of the backup folder
+├── BackupFailed                7   makes room, looks at the rights of the folder, or at what did not restore equal
 ├── LoadFailed                  8   looks at the model, contract, test or suite that is named
 ├── PreflightFailed            15   changes what stands in the way, or allows it by name
 ├── PublishFailed               9   looks at the constraint or lock that is named
 ├── VerifyFailed               10   looks at the keys that are listed
-├── RollbackFailed             11   acts at once: the message says in which state live is
+├── RollbackFailed             11   acts on the message: live is as it was before the rollback
 │   ├── BackupRefused          12   takes another backup: this one is damaged or not there
 │   └── LiveChanged            16   looks at what others wrote, and keeps it or gives it up
 ├── NothingPublished           13   migrates first

@@ -12,7 +12,7 @@ from mock2pg.errors import Mock2pgError, ValidationError
 
 @dataclass(frozen=True)
 class MigrationResult:
-    """What a migration, verification, backup or rollback came to.
+    """What a check, plan, migration, verification, backup or rollback came to.
 
     success  whether it did what it was asked to
     message  the verdict in one line

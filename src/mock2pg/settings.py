@@ -92,16 +92,16 @@ class Settings(BaseSettings):
     lock_timeout: str = Field(
         "2s",
         pattern=r"^\d+(us|ms|s|min|h|d)?$",
-        description="How long publishing waits for a lock, as PostgreSQL writes durations.",
+        description="How long a backup, publishing and a rollback wait for a lock, as PostgreSQL writes durations.",
     )
 
     statement_timeout: str = Field(
         "0",
         pattern=r"^\d+(us|ms|s|min|h|d)?$",
-        description="How long one statement of publishing may take, as PostgreSQL writes durations; 0 is for ever.",
+        description="How long one statement of publishing or a rollback may take; 0 is for ever.",
     )
     publish_attempts: int = Field(
-        5, ge=1, description="How often publishing is tried when a lock, a deadlock or a lost connection stops it."
+        5, ge=1, description="How often publishing, rollback and backup are tried when others are in the way."
     )
 
     backup_compression: Literal["none", "gzip", "zstd"] = Field("zstd", description="How backups are packed.")

@@ -68,7 +68,7 @@ def aim(run: Run, record: Record, *, alone: bool = True, ask: Ask | None = None)
     with postgres.one_at_a_time(where, f"run {run.id}"):
         tidy.after_killed(run, where)
         yield aimed
-        if record.command != "plan":  # not reached when the run failed
+        if record.command not in ("plan", "rollback --show"):  # not reached when the run failed
             retention.after_success(run.settings, where)
 
 

@@ -15,7 +15,7 @@ from mock2pg.errors import ValidationError, counted, printable, traced
 from mock2pg.formats import check, verification
 from mock2pg.results import Evidence, MigrationResult, Status
 
-_SHOWN = 50  # rows that break a rule; errors.json and the report have them all
+_SHOWN = 50  # rows that break a rule; errors.json has as many as MIGRATION_MAX_ERRORS_PER_RULE allows
 
 
 def show(result: MigrationResult, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from mock2pg.tools import displays, notebooks, pages, pictures
 
 Results = Mapping[str, StepResult]
 
-LISTED = 20  # errors of one rule that the page shows; errors.json has them all
+LISTED = 20  # errors of one rule that the page shows; errors.json has all that are listed
 
 _TITLES = {
     "plan": "Plan",

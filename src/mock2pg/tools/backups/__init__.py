@@ -1,9 +1,9 @@
 """Backup files: one JSON document that is written and read row by row and proves that it is whole.
 
     {"format": "mock2pg-backup/2",
-    "timestamp": ..., "database": ..., "schema": ..., "server_version": ..., "published_run": ...,
+    "timestamp": ..., "database": ..., "schema": ..., "server_version": ..., "published_run": ..., "newest": ...,
     "definitions": {"pre_data": SQL, "post_data": SQL} or null when the schema was not there,
-    "sequences": {name: {"last_value": n, "is_called": bool}},
+    "sequences": {name: {"last_value": n, "is_called": bool}}, "unfilled": [a view that could not be read],
     "data": {
     "a_table": [
     {a row},

@@ -23,7 +23,7 @@ _MAY: Mapping[str, LiteralString] = {
 class Event:
     """What happened. When, by which database user and from which address is filled in by the server.
 
-    kind     the command, or `manifest`: the folder of a run was sealed
+    kind     the command, `prune` for a backup that was removed, or `manifest`: the folder of a run was sealed
     outcome  what became of it, as in the run's record; `sealed` of a manifest
     error    the name of the error, when there was one
     chain    of a manifest: the chain of runs that it belongs to

@@ -15,7 +15,7 @@ from mock2pg.tools.postgres.connection import Connection
 
 @dataclass(frozen=True)
 class Published:
-    """The newest row of the history. `published_run` is None when live is as it was before any migration."""
+    """A row of the history. `published_run` is None when live is as it was before any migration."""
 
     run_id: str
     command: str
