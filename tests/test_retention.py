@@ -28,11 +28,12 @@ Fates = list[dict[str, Any]]
 @pytest.fixture
 def made(settings: Settings, connection: postgres.Connection) -> Made:
     """A backup of the live schema that was taken so many days ago."""
-    database = postgres.describe_database(connection)["name"]
+    known = postgres.describe_database(connection)
+    here = {"database": known["name"], "system_identifier": known["system_identifier"], "schema": "public"}
 
     def make(days: float, **given: Any) -> Backup:
         moment = timestamp(NOW - timedelta(days=days))
-        header = {"moment": moment, "database": database, "schema": "public", "published_run": None, **given}
+        header = {"moment": moment, **here, "published_run": None, **given}
         return write(settings.backups_dir, {"t": [{"id": days}]}, **header)
 
     return make
@@ -153,9 +154,9 @@ def test_damaged_ones_are_not_counted_and_go_only_when_told(
 
 
 def test_backups_of_others_stay(service: MigrationService, made: Made) -> None:
-    """This database knows nothing of what another one, or another schema, can go back to."""
+    """This database knows nothing of what another one, or another schema or server, can go back to."""
     own = [made(days).id for days in (3, 4)]
-    others = [made(1, database="another").id, made(2, schema="another").id]
+    others = [made(1, database="another").id, made(2, schema="another").id, made(2.5, system_identifier="7").id]
     fates = service.prune_backups(keep_last=1)
     assert gone(fates) == own[1:]
     assert all("another" in reasons(fates)[name] for name in others)

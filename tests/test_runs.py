@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -190,3 +192,18 @@ def test_a_source_has_a_label(source: object, label: str | None, here: Settings)
     """A path inside the project is named from there; a dict has no name."""
     place = here.project / "mock_data" if source == "inside" else source
     assert Run("x", here, place).source_label == label  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("record", "alive"),
+    [
+        ({"pid": os.getpid(), "pid_began": runs.began(os.getpid())}, True),
+        ({"pid": os.getpid()}, True),
+        ({"pid": os.getpid(), "pid_began": "another boot 1"}, sys.platform != "linux"),
+        ({"pid": 2**22 + 1}, False),
+        ({}, False),
+    ],
+)
+def test_a_process_is_told_from_a_later_one_with_its_number(record: dict[str, Any], alive: bool) -> None:
+    """After a restart of the machine, or in a container, a number soon belongs to somebody else."""
+    assert runs.is_alive(record) is alive

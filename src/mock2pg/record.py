@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mock2pg import narration, plan
 from mock2pg.errors import Mock2pgError
-from mock2pg.runs import VERSION, Run, now
+from mock2pg.runs import VERSION, Run, began, now
 
 
 @dataclass
@@ -63,6 +63,7 @@ class Record:
                 "seconds": self.milliseconds / 1000,
                 "operator": run.settings.operator,
                 "pid": os.getpid(),
+                "pid_began": began(os.getpid()),
                 "version": VERSION,
                 "source": self.source,
                 "mode": run.settings.mode,

@@ -70,10 +70,17 @@ def _fates(settings: Settings, url: str, keep: Keep) -> list[backups.Fate]:
     verdicts = backups.judged(settings.backups_dir, settings.identity)
     with postgres.connect(url, name="prune", read_only=True) as connection:
         needed = postgres.history.backups_needed(connection, settings.target_schema)
-        database = postgres.describe_database(connection)["name"]
+        database = postgres.describe_database(connection)
     since = None if keep.days is None else timestamp(datetime.now(UTC) - timedelta(days=keep.days))
     rule = backups.Rule(keep.last, since, keep.damaged)
-    return backups.fates(verdicts, rule, database=database, schema=settings.target_schema, needed=needed)
+    return backups.fates(
+        verdicts,
+        rule,
+        server=database["system_identifier"],
+        database=database["name"],
+        schema=settings.target_schema,
+        needed=needed,
+    )
 
 
 def _remove(settings: Settings, url: str, fates: list[backups.Fate]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg.errors import UsageError
-from mock2pg.log import timestamp
+from mock2pg.log import log, timestamp
 from mock2pg.settings import Settings
 
 VERSION = version("mock2pg")
@@ -79,7 +79,7 @@ class Run:
     def has_ended(self) -> bool:
         """Whether nobody works on it any more, because it came to an end or was killed."""
         record = self.read("record.json")
-        return record["finished_at"] is not None or not is_alive(record["pid"])
+        return record["finished_at"] is not None or not is_alive(record)
 
     def path(self, *parts: str) -> Path:
         """A place inside the folder; the folders on the way are made."""
@@ -91,13 +91,27 @@ class Run:
         """Write a record as JSON, aside and renamed: a reader sees the whole of it or nothing."""
         place = self.path(*name.split("/"))
         aside = place.with_name(place.name + ".part")
-        aside.write_text(json.dumps(record, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(record, indent=2, ensure_ascii=False, default=str) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         aside.replace(place)
         return place
 
     def read(self, name: str) -> Any:
         """What `write` wrote. Raises FileNotFoundError."""
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
+
+    def record(self) -> dict[str, Any]:
+        """What the run says of itself; empty, with a warning, when that cannot be read."""
+        try:
+            record = self.read("record.json")
+        except ValueError:
+            record = None
+        if not isinstance(record, dict):
+            log.warning("⚠️ runs/%s/record.json cannot be read: the run is passed over", self.id)
+            return {}
+        return record
 
     def save(self, result: StepResult) -> None:
         self.write(f"steps/{result.step}.json", asdict(result))
@@ -162,12 +176,23 @@ def now() -> str:
     return timestamp(datetime.now(UTC))
 
 
-def is_alive(pid: int | None) -> bool:
-    """Whether there is a process of that number."""
+def is_alive(record: Mapping[str, Any]) -> bool:
+    """Whether the process that wrote the record lives: its number, and when the process of that number began."""
+    pid = int(record.get("pid") or 0)
     try:
-        os.kill(int(pid or 0), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return bool(pid)
+        pass
+    return bool(pid) and (record.get("pid_began") or began(pid)) == began(pid)
+
+
+def began(pid: int) -> str | None:
+    """When a process began, to tell it from a later one with its number; None where the system does not say."""
+    try:
+        ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    return f"{boot} {ticks}"

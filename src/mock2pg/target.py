@@ -95,9 +95,9 @@ def require_rehearsal(run: Run, database: Mapping[str, str]) -> None:
     staged = run.result("stage")
     sha256 = staged.data["sha256"] if staged else None
     for other in all_runs(run.settings):
-        record = other.read("record.json")
+        record = other.record()
         server = (record.get("database") or {}).get("system_identifier")
-        migrated = (record["command"], record["status"], record["input_sha256"]) == ("migrate", "succeeded", sha256)
+        migrated = tuple(map(record.get, ("command", "status", "input_sha256"))) == ("migrate", "succeeded", sha256)
         if migrated and server not in (None, database["system_identifier"]):
             return
     raise UsageError(

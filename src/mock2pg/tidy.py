@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 
 from mock2pg import evidence, plan
@@ -31,7 +32,7 @@ def after_killed(run: Run, url: str) -> None:
     with postgres.connect(url, name=f"tidy {run.id}") as connection:
         with suppress(Mock2pgError):  # a schema of another role: whoever needs it will say so
             postgres.scratch.drop(connection)
-        for other in _killed(run.settings):
+        for other in _killed(run.settings, connection):
             if other.id != run.id:
                 _recover(other, connection)
                 _close(other, url)
@@ -40,14 +41,14 @@ def after_killed(run: Run, url: str) -> None:
 def after_killed_checks(run: Run) -> None:
     """The same for checks alone, which take no lock and leave nothing but their own folder."""
     for other in _killed(run.settings):
-        if other.id != run.id and other.read("record.json").get("command") == "check":
+        if other.id != run.id and other.record().get("command") == "check":
             _close(other, None)
 
 
 def left(settings: Settings, connection: postgres.Connection) -> list[str]:
     """What killed runs left, in words; the next run that changes or reads live under the lock removes it."""
     found = []
-    for run in _killed(settings):
+    for run in _killed(settings, connection):
         places = [name for name in _LEFT if (run.folder / name).exists()]
         found.append(f"run {run.id} was killed" + (f" and left {', '.join(places)}" if places else ""))
     unfinished = backups.unfinished(settings.backups_dir)
@@ -56,27 +57,34 @@ def left(settings: Settings, connection: postgres.Connection) -> list[str]:
     return found + [f"the schema {name}" for name in postgres.scratch.present(connection)]
 
 
-def _killed(settings: Settings) -> list[Run]:
-    """Runs that say they are at work, and whose process is gone."""
+def _killed(settings: Settings, connection: postgres.Connection | None = None) -> list[Run]:
+    """Runs that say they are at work, and whose process is gone; not those that reached another database than this."""
+    here = _place(postgres.describe_database(connection)) if connection else None
     found = []
     for run in all_runs(settings):
-        record = run.read("record.json")
-        if record.get("status") == "running" and not is_alive(record.get("pid")):
+        record = run.record()
+        if record.get("status") != "running" or is_alive(record):
+            continue
+        if not record.get("database") or _place(record["database"]) == here:
             found.append(run)
     return sorted(found, key=lambda run: run.id)
+
+
+def _place(database: Mapping[str, str]) -> tuple[str | None, ...]:
+    return tuple(map(database.get, ("name", "system_identifier")))
 
 
 def _recover(run: Run, connection: postgres.Connection) -> None:
     """What a run had committed when it was killed before it could write that down: the history has it."""
     with postgres.named(Mock2pgError, "cannot read the history"):
-        newest = postgres.history.newest(connection, run.settings.target_schema)
-    if newest and newest.run_id == run.id and newest.command == "migrate" and run.result("publish") is None:
+        published = postgres.history.of(connection, run.id, "migrate")
+    if published and run.result("publish") is None:
         run.save(
             StepResult(
                 step="publish",
-                started_at=newest.published_at.isoformat(),
+                started_at=published.published_at.isoformat(),
                 summary="committed, as the history says, before the process was killed",
-                data={"tables": dict(newest.tables)},
+                data={"tables": dict(published.tables)},
             )
         )
 

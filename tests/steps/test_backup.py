@@ -75,9 +75,10 @@ def test_a_backup_without_a_rehearsal_says_so_loudly(settings: Settings) -> None
 
 
 def test_what_a_killed_backup_left_is_tidied_up(tmp_path: Path) -> None:
-    """A half-written backup goes when the next run holds the lock; whole ones stay."""
+    """A half-written backup goes when the next run begins; whole ones stay, and one that is being written."""
     whole, half = tmp_path / "backup-1.json", tmp_path / ".backup-2.part"
     whole.touch()
     half.touch()
-    backups.tidy(tmp_path)
-    assert list(tmp_path.iterdir()) == [whole]
+    with backups.Writer(tmp_path, "2026-11-22T10:30:00.000Z"):
+        backups.tidy(tmp_path)
+        assert {file.name for file in tmp_path.iterdir()} == {whole.name, ".backup-2026-11-22T10-30-00-000Z.part"}

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from mock2pg import MigrationService
+from mock2pg import MigrationService, plan
+from mock2pg import settings as settings_module
 from mock2pg.errors import PreflightFailed, PublishFailed, UsageError
+from mock2pg.runs import Run, StepResult
 from mock2pg.settings import Settings
 from mock2pg.target import confirm
 from mock2pg.tools import postgres
 from tests.fix_project import Document, sample
+from tests.fix_small import small_document, small_project
 
 
 def fingerprint(settings: Settings) -> list[Any]:
@@ -163,3 +166,34 @@ def test_a_database_on_another_machine_is_called_by_its_name(
     assert fingerprint(published) == before
     assert MigrationService(published, ask=lambda _: name).migrate_all_data(document).success
     confirm(published.model_copy(update={"confirm": name}), name, "db.example")
+
+
+@pytest.mark.parametrize(
+    ("statement", "passes"),
+    [
+        ("UPDATE public.pets SET legs = 7 WHERE id = 'gone'", False),
+        ("INSERT INTO public.pets (id, name, legs, owner_id) VALUES ('theirs', 'theirs', 1, 'Ann')", False),
+        ("UPDATE public.owners SET name = name", True),
+    ],
+)
+def test_what_was_written_since_the_backup_is_not_lost(
+    statement: str, passes: bool, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that would be deleted or overwritten, and that no backup holds, stops the run."""
+    settings = settings_module.load(project=small_project(tmp_path), database_url=database)
+    service, execute = MigrationService(settings), plan.execute
+    assert service.migrate_all_data(small_document("stays", "gone")).success
+
+    def busy(step: plan.Step, run: Run, **parameters: Any) -> StepResult:
+        result = plan.perform(step.name, run, parameters) if step.notebook else execute(step, run, **parameters)
+        if step.name == "backup":
+            with postgres.connect(database, name="an application") as connection:
+                connection.execute(statement)  # type: ignore[arg-type]
+        return result
+
+    monkeypatch.setattr(plan, "execute", busy)
+    result = service.migrate_all_data(small_document("stays:5"))
+    assert result.success is passes
+    if not passes:
+        assert isinstance(result.error, PublishFailed)
+        assert "live was written since the backup was taken, which does not hold that: pets" in result.error.message

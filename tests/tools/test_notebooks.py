@@ -70,6 +70,14 @@ def printed(executed: Path) -> str:
     return "".join("".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", ()))
 
 
+def is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def source_of(name: str) -> dict[str, Any]:
     notebook: dict[str, Any] = json.loads((REPOSITORY / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
     return notebook
@@ -313,9 +321,28 @@ def test_kernels_are_forked_from_one_process_that_ends_with_this_one(make: Make,
     (first, parent, group), (second, same, _) = found
     assert len({first, second, parent, os.getpid()}) == 4
     assert (same, group) == (parent, first)
-    for kernel in (first, second):
-        with pytest.raises(ProcessLookupError):
-            os.kill(kernel, 0)
+    assert not is_there(first)
+    assert not is_there(second)
+
+
+def test_a_kernel_ends_with_the_process_that_runs_the_notebook(make: Make, tmp_path: Path) -> None:
+    """Whoever kills that leaves no kernel that goes on writing where nobody holds the lock any more."""
+    started = tmp_path / "started"
+    notebook = make(
+        f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\ntime.sleep(120)"
+    )
+    script = "import pathlib, sys; from mock2pg.tools import notebooks; source, out = map(pathlib.Path, sys.argv[1:])\n"
+    script += "notebooks.execute(source, out, parameters={}, environment={})"
+    process = subprocess.Popen([sys.executable, "-c", script, notebook, tmp_path / "out.ipynb"])
+    while not started.exists() or not started.read_text():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while is_there(int(started.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="no fork after libraries were loaded")
@@ -375,8 +402,7 @@ def test_an_interrupt_leaves_no_kernel_behind(
     with pytest.raises(KeyboardInterrupt):
         notebooks.execute(notebook, executed, parameters={}, environment={})
     presser.join()
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(started.read_text()), 0)
+    assert not is_there(int(started.read_text()))
     assert executed.exists()
     assert signal.getsignal(signal.SIGTERM) is before
 

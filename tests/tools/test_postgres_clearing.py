@@ -9,7 +9,7 @@ import pytest
 
 from mock2pg.errors import RollbackFailed
 from mock2pg.tools import postgres
-from mock2pg.tools.postgres import catalogue
+from mock2pg.tools.postgres import catalogue, privileges
 from tests.fix_restore import CHANGED, EVERYTHING, Trial, back_up, dumped, execute, go_back
 
 
@@ -84,3 +84,21 @@ def test_a_table_made_anew_is_open_to_nobody_else(trial: Trial) -> None:
         "CREATE TABLE public.more (id int)",
         "recreate",
     )
+
+
+def test_a_role_with_capitals_in_its_name_can_do_what_others_can(connection: postgres.Connection) -> None:
+    """Scratch schemas are dropped, and default privileges set aside, by whatever name the role has."""
+    name = connection.info.dbname
+    connection.execute('CREATE ROLE "My User"')
+    connection.execute(f'GRANT CREATE ON DATABASE {name} TO "My User"; SET ROLE "My User"')  # type: ignore[arg-type]
+    try:
+        connection.execute("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC")
+        before = connection.execute("SELECT defaclacl::text FROM pg_default_acl").fetchall()
+        postgres.scratch.recreate(connection)
+        postgres.scratch.drop(connection)
+        assert not postgres.catalogue.schema_exists(connection, postgres.scratch.NEXT)
+        with privileges.without_default_privileges(connection, "public"):
+            assert connection.execute("SELECT defaclacl::text FROM pg_default_acl").fetchall() != before
+        assert connection.execute("SELECT defaclacl::text FROM pg_default_acl").fetchall() == before
+    finally:
+        connection.execute('RESET ROLE; DROP OWNED BY "My User"; DROP ROLE "My User"')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +29,10 @@ SCHEMA = """
     CREATE TABLE public.parts (id integer) PARTITION BY LIST (id);
     CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
         $$BEGIN RAISE EXCEPTION 'no % here', new.id USING DETAIL = new.id, HINT = new.id, ERRCODE = '23514'; END$$;
+    CREATE FUNCTION public.claim() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN ASSERT new.id IS NULL, 'bad id ' || new.id; RETURN new; END$$;
+    CREATE TABLE public.asserted (id text);
+    CREATE TRIGGER claim BEFORE INSERT ON public.asserted FOR EACH ROW EXECUTE FUNCTION public.claim();
     CREATE TABLE public.guarded (id text);
     CREATE TRIGGER refuse BEFORE INSERT ON public.guarded FOR EACH ROW EXECUTE FUNCTION public.refuse();
     INSERT INTO public.parents VALUES ('p');
@@ -56,6 +61,7 @@ PROVOKED = {
     ),
     "partition": ("INSERT INTO public.parts SELECT 7291 + 0 * length('{}')", "no partition of relation"),
     "raised": ("INSERT INTO public.guarded VALUES ('{}')", "a function in the database raised an exception"),
+    "asserted": ("INSERT INTO public.asserted VALUES ('{}')", "a function in the database raised an exception"),
     "regular expression": ("SELECT 'a' ~ ('(' || '{}')", "invalid regular expression"),
     "time zone": ("SELECT now() AT TIME ZONE '{}'", "time zone"),
     "syntax": ("SELEC '{}'", "syntax error"),
@@ -307,3 +313,16 @@ def test_a_server_is_here_or_elsewhere(hostaddr: str, name: str, said: str) -> N
 def test_the_tests_own_server_is_here(connection: postgres.Connection) -> None:
     """A real connection through a socket."""
     assert postgres.host(connection) == ""
+
+
+def test_a_session_of_ours_is_not_ended_for_being_idle(database: str, connection: postgres.Connection) -> None:
+    """A lock is held, and a moment seen, for as long as others of our sessions work, whatever the database says."""
+    name = connection.info.dbname
+    for setting in ("idle_session_timeout", "idle_in_transaction_session_timeout"):
+        connection.execute(f"ALTER DATABASE {name} SET {setting} = '200ms'")  # type: ignore[arg-type]
+    with postgres.one_at_a_time(database, "first"), postgres.connect(database, name="other") as other:
+        with other.transaction():
+            other.execute("SELECT 1")
+            time.sleep(0.6)
+            other.execute("SELECT 1")
+        assert postgres.at_work(connection)

@@ -201,3 +201,23 @@ def test_a_connection_that_is_lost_is_no_verdict_on_the_backup(
         with pytest.raises(BackupFailed, match="could not be rehearsed"):
             rehearsal.rehearse(database, state, found, binary("pg_dump"))
     assert left_over(connection) == []
+
+
+def test_a_scratch_database_that_another_role_left_is_told_of(database: str, connection: postgres.Connection) -> None:
+    """It is not ours to drop: rows are proved, and why definitions were not is said."""
+    execute(database, SETUP)
+    row = connection.execute("SELECT oid, datname FROM pg_database WHERE datname = current_database()").fetchone()
+    assert row is not None
+    left = f"mock2pg_rehearsal_{row[0]}"
+    connection.execute("CREATE ROLE rehearser LOGIN CREATEDB IN ROLE pg_read_all_data")
+    connection.execute(f"GRANT CREATE ON DATABASE {row[1]} TO rehearser")  # type: ignore[arg-type]
+    connection.execute(f"CREATE DATABASE {left}")  # type: ignore[arg-type]
+    try:
+        url = conninfo.make_conninfo(database, user="rehearser")
+        with captured(url) as (state, found):
+            proved = rehearsal.rehearse(url, state, found, binary("pg_dump"))
+        assert set(proved.tables) == {"t", "u"}
+        assert "must be owner of database" in proved.definitions
+    finally:
+        connection.execute(f"DROP DATABASE {left}")  # type: ignore[arg-type]
+        connection.execute("DROP OWNED BY rehearser; DROP ROLE rehearser")

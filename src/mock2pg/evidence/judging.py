@@ -176,7 +176,7 @@ class _Chain:
             return False
         try:
             record = json.loads((self._folders[run] / "record.json").read_bytes())
-            return record["status"] != "running" and (record["pid"] == os.getpid() or not is_alive(record["pid"]))
+            return record["status"] != "running" and (record["pid"] == os.getpid() or not is_alive(record))
         except (OSError, ValueError, KeyError, TypeError):
             return True
 

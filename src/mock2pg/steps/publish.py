@@ -40,7 +40,7 @@ def run(run: Run, plan: str = "") -> StepResult:
                 settings.url,
                 f"publish {run.id}",
                 partial(_publish, run, tables, plan),
-                committed=lambda connection: postgres.history.has(connection, run.id, "migrate"),
+                committed=lambda connection: postgres.history.of(connection, run.id, "migrate") is not None,
                 attempts=settings.publish_attempts,
                 tell=partial(_tell, run),
             )
@@ -98,6 +98,7 @@ def _publish(
     limits = postgres.losses.Limits.of(settings, staged.data["tables"] if staged else {})
     limits.refuse(tables, merge.differences)
     merge.refuse_strangers(limits.allow_cascade)
+    _refuse_written(connection, schema, merge.differences, backup)
     if alterations:
         for statement in (statement for each in alterations.values() for statement in each.first):
             connection.execute(statement)
@@ -127,6 +128,28 @@ def _publish(
         version=VERSION,
     )
     return counts
+
+
+def _refuse_written(
+    connection: postgres.Connection,
+    schema: str,
+    differences: Mapping[str, postgres.merge.Difference],
+    backup: StepResult | None,
+) -> None:
+    """What was written since the backup, and would be deleted or overwritten now, would be nowhere any more.
+
+    A backup that was not rehearsed has no hashes to tell it by.
+    """
+    hashes = backup.data.get("hashes") if backup else None
+    losing = [name for name, difference in differences.items() if difference.deleted or difference.updated]
+    if hashes is None or not losing:
+        return
+    written = [name for name in losing if postgres.dump.live_hash(connection, schema, name) != hashes.get(name)]
+    if written:
+        raise PublishFailed(
+            f"live was written since the backup was taken, which does not hold that: {', '.join(written)}",
+            hint="Run again, at a quieter moment. The live tables were not touched.",
+        )
 
 
 def _hash(run: Run, connection: postgres.Connection, merge: postgres.merge.TableMerge) -> str:

@@ -59,7 +59,7 @@ def run(run: Run, backup_id: str, discard_changes: bool = False, undo: bool = Fa
                 settings.url,
                 f"rollback {run.id}",
                 partial(_roll_back, way),
-                committed=lambda connection: postgres.history.has(connection, run.id, "rollback"),
+                committed=lambda connection: postgres.history.of(connection, run.id, "rollback") is not None,
                 attempts=settings.publish_attempts,
                 tell=lambda attempt, error: way.warnings.append(
                     f"attempt {attempt} to roll back was stopped by {type(error).__name__}"

@@ -46,6 +46,11 @@ def written(look: Look) -> dict[str, str]:
     }
     if look.definitions and (words := _of_definitions(look, rows)):
         found["definitions"] = words
+    server = postgres.describe_database(look.connection)["system_identifier"]
+    if (look.definitions or any(change.rows for change in look.changes.values())) and (
+        look.backup.header.get("system_identifier") != server
+    ):
+        found["the server"] = "the backup was taken on another one"
     return found
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,9 +84,11 @@ def judged(folder: Path, identity: SecretStr | None = None, backup_id: str | Non
 
 
 def tidy(folder: Path) -> None:
-    """Remove what a process that was killed left unfinished; only while no other can be writing one."""
+    """Remove what a process that was killed left unfinished; what another is writing is locked, and stays."""
     for aside in unfinished(folder):
-        aside.unlink(missing_ok=True)
+        with suppress(OSError), aside.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            aside.unlink(missing_ok=True)
 
 
 def unfinished(folder: Path) -> list[Path]:

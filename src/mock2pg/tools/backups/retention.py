@@ -37,16 +37,18 @@ class Fate:
 
 
 def fates(
-    verdicts: Sequence[Verdict], rule: Rule, *, database: str, schema: str, needed: Collection[str]
+    verdicts: Sequence[Verdict], rule: Rule, *, server: str, database: str, schema: str, needed: Collection[str]
 ) -> list[Fate]:
     """The fate of each, in the order given, which is that of `listed`: newest first.
 
+    server  the system identifier of the server that is asked
     needed  the ids that live can go back to
     """
     found, whole = [], 0
     for verdict in verdicts:
         entry = verdict.listed
         where = (entry.header.get("database"), entry.header.get("schema"))
+        elsewhere = entry.header.get("system_identifier") != server
         if entry.id in needed:
             found.append(Fate(entry, False, "live can go back to it"))
         elif verdict.sealed:
@@ -55,9 +57,11 @@ def fates(
             found.append(Fate(entry, rule.damaged, verdict.refused))
         elif where != (database, schema):
             found.append(Fate(entry, False, "of {}.{}, not of {}.{}".format(*where, database, schema)))
+        elif elsewhere:
+            found.append(Fate(entry, False, f"of {database}.{schema} on another server"))
         else:
             found.append(_of_whole(entry, whole, rule))
-        whole += not verdict.refused and where == (database, schema)
+        whole += not verdict.refused and where == (database, schema) and not elsewhere
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -46,6 +47,7 @@ class Writer:
             if self.id in names.files(folder).values():
                 raise BackupFailed(f"{self.id} is there already: another backup began at the same moment")
             self._file = open(os.open(self._aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
+            fcntl.flock(self._file, fcntl.LOCK_EX)  # as long as we live, nobody tidies it up
         except OSError as error:
             raise BackupFailed(f"cannot write into {folder}: {error.strerror}") from error
         self._open.callback(self._aside.unlink, missing_ok=True)

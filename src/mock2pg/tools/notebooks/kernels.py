@@ -89,7 +89,7 @@ class Nursery:
                 text=True,
                 start_new_session=True,  # Ctrl-C on the terminal is for us
             )
-            atexit.register(self._process.communicate)  # it ends with its input
+            atexit.register(_end, self._process, os.getpid())
         return self._process
 
     def _tell(self, what: Mapping[str, Any]) -> None:
@@ -97,6 +97,14 @@ class Nursery:
         pipe = _pipe(self._process.stdin)
         pipe.write(json.dumps(what) + "\n")
         pipe.flush()
+
+
+def _end(process: subprocess.Popen[str], owner: int) -> None:
+    """End it with us, whatever it is loading."""
+    if os.getpid() == owner:
+        process.terminate()
+        with suppress(KeyboardInterrupt):
+            process.communicate()
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:

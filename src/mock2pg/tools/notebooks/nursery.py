@@ -30,14 +30,16 @@ def serve() -> None:
             continue
         nursery, child = os.getpid(), os.fork()
         if child == 0:
-            _become(request, nursery)
-            ipykernel.kernelapp.launch_new_instance(request["arguments"])
+            _become(request)
+            # a kernel ends when its parent has: it must not go on where nobody holds the lock any more
+            ends = f"--IPKernelApp.parent_handle={nursery}"
+            ipykernel.kernelapp.launch_new_instance([*request["arguments"], ends])
             return
         sys.stdout.write(f"{child}\n")
         sys.stdout.flush()
 
 
-def _become(request: dict[str, Any], nursery: int) -> None:
+def _become(request: dict[str, Any]) -> None:
     """What a process that was started for this kernel alone would be."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -47,7 +49,6 @@ def _become(request: dict[str, Any], nursery: int) -> None:
     os.close(nothing)
     os.environ.clear()
     os.environ.update(request["environment"])
-    os.environ["JPY_PARENT_PID"] = str(nursery)  # a kernel ends when its parent has
     os.chdir(request["folder"])
 
 

@@ -28,6 +28,18 @@ _SESSION = {
     "search_path": "",
     "row_security": "off",
     "client_min_messages": "error",
+    # a session of ours waits for others of ours: were it ended meanwhile, its lock or its moment would be gone
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+# Where a function of the database says an error in its own words: PL/pgSQL, and the other languages.
+_OF_FUNCTIONS = {
+    "exec_stmt_raise",
+    "exec_stmt_assert",
+    "PLy_elog_impl",
+    "pltcl_elog",
+    "plperl_util_elog",
+    "do_util_elog",
 }
 _LOCK = 0x6D6F636B  # "mock": the advisory lock that every run on a database takes
 _SETUP_LOCK = _LOCK + 1
@@ -49,6 +61,8 @@ def connect(url: str, *, name: str, read_only: bool = False) -> Connection:
         connection.read_only = read_only
         for setting, value in _SESSION.items():
             connection.execute("SELECT set_config(%s, %s, false)", [setting, value])
+        if connection.info.server_version >= 170000:
+            connection.execute("SET transaction_timeout = 0")
         return connection
 
 
@@ -74,7 +88,7 @@ def described(error: psycopg.Error) -> str:
         if value
     ]
     text = scrubbed(diagnosis.message_primary or str(error))
-    if diagnosis.source_function == "exec_stmt_raise":  # its text is the function's own, and may name anything
+    if diagnosis.source_function in _OF_FUNCTIONS:  # its text is the function's own, and may name anything
         text = "a function in the database raised an exception"
     state = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
     return ", ".join([text, *where]) + state

@@ -12,6 +12,8 @@ from psycopg.types.json import Jsonb
 
 from mock2pg.tools.postgres.connection import Connection
 
+_ROWS = "SELECT run_id, command, operator, published_run, backup_id, published_at, tables, owned FROM mock2pg.runs"
+
 
 @dataclass(frozen=True)
 class Published:
@@ -84,14 +86,12 @@ def is_protected(connection: Connection) -> bool:
     return row == (True,)
 
 
-def has(connection: Connection, run_id: str, command: str) -> bool:
-    """Whether the run committed what the command did."""
+def of(connection: Connection, run_id: str, command: str) -> Published | None:
+    """What the run committed with the command; None when it did not."""
     if not _there(connection):
-        return False
-    row = connection.execute(
-        "SELECT FROM mock2pg.runs WHERE run_id = %s AND command = %s", [run_id, command]
-    ).fetchone()
-    return row is not None
+        return None
+    row = connection.execute(_ROWS + " WHERE run_id = %s AND command = %s", [run_id, command]).fetchone()
+    return Published(*row) if row else None
 
 
 def newest(connection: Connection, schema: str) -> Published | None:
@@ -99,8 +99,7 @@ def newest(connection: Connection, schema: str) -> Published | None:
     if not _there(connection):
         return None
     row = connection.execute(
-        "SELECT run_id, command, operator, published_run, backup_id, published_at, tables, owned FROM mock2pg.runs"
-        " WHERE target_schema = %s ORDER BY published_at DESC, run_id DESC LIMIT 1",
+        _ROWS + " WHERE target_schema = %s ORDER BY published_at DESC, run_id DESC LIMIT 1",
         [schema],
     ).fetchone()
     return Published(*row) if row else None
@@ -111,12 +110,9 @@ def after(connection: Connection, schema: str, newest_then: Mapping[str, str] | 
     if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
         return []
     then = newest_then or {}
-    rows = connection.execute(
-        "SELECT run_id, command, operator, published_run, backup_id, published_at, tables, owned FROM mock2pg.runs"
-        " WHERE target_schema = %s AND published_at > coalesce((SELECT published_at FROM mock2pg.runs"
-        " WHERE run_id = %s AND command = %s), '-infinity') ORDER BY published_at, run_id",
-        [schema, then.get("run_id"), then.get("command")],
-    ).fetchall()
+    query = _ROWS + " WHERE target_schema = %s AND published_at > coalesce((SELECT published_at FROM mock2pg.runs"  # noqa: S608
+    query += " WHERE run_id = %s AND command = %s), '-infinity') ORDER BY published_at, run_id"
+    rows = connection.execute(query, [schema, then.get("run_id"), then.get("command")]).fetchall()
     return [Published(*row) for row in rows]
 
 
@@ -128,12 +124,8 @@ def owned(connection: Connection, schema: str) -> Mapping[str, Any]:
 
 def owned_by(connection: Connection, run_id: str | None) -> Mapping[str, Any]:
     """The same as a migration had them."""
-    if not _there(connection):
-        return {}
-    row = connection.execute(
-        "SELECT owned FROM mock2pg.runs WHERE run_id = %s AND command = 'migrate'", [run_id]
-    ).fetchone()
-    return dict(row[0]) if row else {}
+    row = of(connection, run_id, "migrate") if run_id else None
+    return row.owned if row else {}
 
 
 def backups_needed(connection: Connection, schema: str) -> set[str]:

@@ -74,6 +74,7 @@ class Moment:
             "database": database["name"],
             "schema": self.schema,
             "server_version": database["server_version"],
+            "system_identifier": database["system_identifier"],
             "published_run": published.published_run if published else None,
             "newest": {"run_id": published.run_id, "command": published.command} if published else None,
             "definitions": self.definitions,

@@ -46,7 +46,7 @@ def without_default_privileges(connection: Connection, schema: str) -> Iterator[
         [schema],
     ).fetchall()
     everywhere = connection.execute(
-        _DEFAULTS + " WHERE d.defaclnamespace = 0 AND d.defaclrole = current_user::regrole"
+        _DEFAULTS + " WHERE d.defaclnamespace = 0 AND pg_get_userbyid(d.defaclrole) = current_user"
     ).fetchall()
     home = sql.SQL(" IN SCHEMA {}").format(sql.Identifier(schema))
     for role, kind, grantee, _privilege, _option in inside:

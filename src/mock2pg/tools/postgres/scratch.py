@@ -51,8 +51,8 @@ def drop(connection: Connection, schemas: Sequence[str] = (LANDING, NEXT)) -> No
     with named(LoadFailed, "cannot drop the scratch schemas"):
         for schema in schemas:
             row = connection.execute(
-                "SELECT nspowner = current_user::regrole AND has_database_privilege(current_database(), 'CREATE')"
-                " FROM pg_namespace WHERE nspname = %s",
+                "SELECT pg_get_userbyid(nspowner) = current_user"
+                " AND has_database_privilege(current_database(), 'CREATE') FROM pg_namespace WHERE nspname = %s",
                 [schema],
             ).fetchone()
             if row == (True,):
