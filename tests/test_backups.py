@@ -48,9 +48,10 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 def three(settings: Settings, connection: postgres.Connection) -> list[str]:
     """Three backups of the test's own database, newest first; the second is cut short."""
-    database = postgres.describe_database(connection)["name"]
+    known = postgres.describe_database(connection)
+    here = {"database": known["name"], "system_identifier": known["system_identifier"]}
     made = [
-        write(settings.backups_dir, {"t": [{}, {}], "u": [{}]}, moment=f"202{year}{MOMENT[4:]}", database=database)
+        write(settings.backups_dir, {"t": [{}, {}], "u": [{}]}, moment=f"202{year}{MOMENT[4:]}", **here)
         for year in (6, 5, 4)
     ]
     made[1].file.write_bytes(made[1].file.read_bytes()[:-1])
