@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from mock2pg import MigrationService, cli
 from mock2pg import settings as settings_module
-from mock2pg.errors import AlreadyRunning, NothingPublished, UsageError
+from mock2pg.errors import AlreadyRunning, BackupRefused, NothingPublished, UsageError
 from mock2pg.settings import Settings
 from mock2pg.tools import postgres
 from tests.fix_small import small_document, small_project
@@ -69,16 +69,28 @@ def test_what_was_done_and_what_was_refused(small: Settings, auditor: str) -> No
         connection.execute("INSERT INTO mock2pg.settings VALUES ('protected', 'true')")
     assert isinstance(service.migrate_all_data(small_document("Tom")).error, UsageError)
     assert service.check(small_document("Tom")).success  # reaches no database
+    backup = migrated.summary["backup"]["backup_id"]
+    with (small.backups_dir / f"{backup}.json.zst").open("ab") as file:
+        file.write(b"x")
+    for name in (backup, "../backup"):
+        with pytest.raises(BackupRefused):
+            service.rollback(name)
+    with postgres.one_at_a_time(small.url, "run of another"), pytest.raises(AlreadyRunning):
+        service.prune_backups(keep_last=1, yes=True)
 
     found = service.history()
     told = [(entry["kind"], entry["outcome"], entry["error"]) for entry in found if entry["kind"] != "manifest"]
     assert told == [
+        ("prune", "failed", "AlreadyRunning"),
+        ("rollback", "failed", "BackupRefused"),
+        ("rollback", "failed", "BackupRefused"),
         ("migrate", "failed", "UsageError"),
         ("backup", "failed", "AlreadyRunning"),
         ("migrate", "succeeded", None),
         ("published", "succeeded", None),
     ]
     assert len([entry for entry in found if entry["kind"] == "manifest"]) == 3
+    assert [entry["backup_id"] for entry in found if entry["kind"] == "rollback"] == [None, backup]
     event = next(entry for entry in found if entry["run_id"] == migrated.run_id and entry["kind"] == "migrate")
     assert (event["operator"], event["host"], event["schema"]) == ("a tester", platform.node(), "public")
     assert event["database_user"] == "postgres"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from mock2pg import evidence, log, plan, retention, scenarios, target, tidy
 from mock2pg import settings as settings_module
 from mock2pg.commands import Commands
-from mock2pg.errors import DatabaseError
+from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, Mock2pgError
 from mock2pg.log import timestamp
 from mock2pg.results import Evidence, MigrationResult, Status, TestReport
 from mock2pg.runs import open_run
@@ -149,7 +150,8 @@ class MigrationService:
         damaged    those that are not whole go
         """
         last = self._settings.backup_keep if keep_last is keep_days is None else keep_last
-        return retention.prune(self._settings, self.url(), retention.Keep(last, keep_days, damaged), remove=yes)
+        with self._refusal_told("prune", AlreadyRunning):
+            return retention.prune(self._settings, self.url(), retention.Keep(last, keep_days, damaged), remove=yes)
 
     def rollback(self, backup_id: str, *, discard_changes: bool = False, show: bool = False) -> MigrationResult:
         """Bring definitions, rows and sequences back to what the backup says.
@@ -157,8 +159,8 @@ class MigrationService:
         discard_changes  also give up what others wrote since; else there is a LiveChanged
         show             only say what it would change
         """
-        # refused before a run begins or a server starts
-        backups.opened(self._settings.backups_dir, backup_id, self._settings.identity)
+        with self._refusal_told("rollback", BackupRefused, backup_id):  # before a run begins
+            backups.opened(self._settings.backups_dir, backup_id, self._settings.identity)
         return self._commands.run(
             "rollback --show" if show else "rollback",
             partial(
@@ -198,6 +200,20 @@ class MigrationService:
     def url(self) -> str:
         """The target's connection string; the embedded server is started when DATABASE_URL is unset."""
         return target.url(self._settings)
+
+    @contextmanager
+    def _refusal_told(self, kind: str, error: type[Mock2pgError], backup_id: str | None = None) -> Iterator[None]:
+        """Have the database remember an attempt that was refused without a run; no embedded server is made for it."""
+        try:
+            yield
+        except error as refused:
+            if self._settings.database_url is not None or self._settings.postgres_dir.exists():
+                known = {"operator": self._settings.operator, "schema": self._settings.target_schema}
+                name = type(refused).__name__
+                event = postgres.events.Event(kind, "failed", **known, error=name, backup_id=backups.named(backup_id))
+                with suppress(Mock2pgError):  # of the server: it is the refusal that is to be told
+                    evidence.tell(self.url(), kind, [event])
+            raise
 
     def _source(self, mock_data: Mapping[str, Any] | Path | str | None) -> Mapping[str, Any] | Path:
         return mock_data if isinstance(mock_data, Mapping) else Path(mock_data or self._settings.source_path)

@@ -68,7 +68,7 @@ def history_lines(entries: list[dict[str, Any]]) -> str:
         if what == "published":
             published = entry["published_run"]
             what = f"{entry['command']} published " + (f"run {published}" if published else "what was before any run")
-        elif what == "prune":
+        elif (what, entry["outcome"]) == ("prune", "succeeded"):
             what = f"pruned {entry['backup_id']}"
         elif what != "manifest":
             what += f" {entry['outcome']}" + (f" ({entry['error']})" if entry["error"] else "")

@@ -22,6 +22,7 @@ The document may be packed (gzip, zstd), and what comes of that may be encrypted
 from mock2pg.tools.backups.document import FORMAT
 from mock2pg.tools.backups.encryption import new_key
 from mock2pg.tools.backups.listing import Listed, Verdict, judged, listed, tidy, unfinished
+from mock2pg.tools.backups.names import named
 from mock2pg.tools.backups.reading import Backup, opened, reread, rows
 from mock2pg.tools.backups.retention import Fate, Rule, fates
 from mock2pg.tools.backups.writing import Writer
@@ -37,6 +38,7 @@ __all__ = [
     "fates",
     "judged",
     "listed",
+    "named",
     "new_key",
     "opened",
     "reread",

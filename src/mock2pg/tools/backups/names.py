@@ -37,6 +37,11 @@ def id_in(file: Path) -> str:
     return parts[0] if parts else ""
 
 
+def named(text: str | None) -> str | None:
+    """The text when it could be the id of a backup, else nothing."""
+    return text if text and _ID.fullmatch(text) else None
+
+
 def files(folder: Path) -> dict[Path, str]:
     """Every file that is called like a backup, and its id; in the order of their names."""
     found = ((file, split(file)) for file in sorted(folder.glob("backup-*")))
