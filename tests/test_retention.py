@@ -200,6 +200,16 @@ def test_each_run_that_succeeds_keeps_so_many(settings: Settings, made: Made) ->
     assert there(settings) == {new, old[0].id}
 
 
+def test_looking_at_a_rollback_removes_nothing(settings: Settings) -> None:
+    """`--show` only says what would change, also when fewer backups are to stay than there are."""
+    service = MigrationService(settings)
+    ids = [service.backup(), service.backup()]
+    keeping = MigrationService(settings.model_copy(update={"backup_keep": 1}))
+    shown = keeping.rollback(ids[0], show=True)
+    assert shown.success, shown.message
+    assert there(settings) == set(ids)
+
+
 def test_a_run_that_fails_removes_nothing(settings: Settings, made: Made) -> None:
     """However few are to stay: here the backup's notebook is not there."""
     ids = {made(days).id for days in (1, 2, 3)}
