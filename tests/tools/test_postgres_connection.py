@@ -318,7 +318,8 @@ def test_the_tests_own_server_is_here(connection: postgres.Connection) -> None:
 def test_a_session_of_ours_is_not_ended_for_being_idle(database: str, connection: postgres.Connection) -> None:
     """A lock is held, and a moment seen, for as long as others of our sessions work, whatever the database says."""
     name = connection.info.dbname
-    for setting in ("idle_session_timeout", "idle_in_transaction_session_timeout"):
+    newer = ("transaction_timeout",) if connection.info.server_version >= 170000 else ()
+    for setting in ("idle_session_timeout", "idle_in_transaction_session_timeout", *newer):
         connection.execute(f"ALTER DATABASE {name} SET {setting} = '200ms'")  # type: ignore[arg-type]
     with postgres.one_at_a_time(database, "first"), postgres.connect(database, name="other") as other:
         with other.transaction():

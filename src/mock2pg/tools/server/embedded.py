@@ -19,11 +19,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 from mock2pg.errors import DatabaseError
+from mock2pg.tools.server import account
 from mock2pg.tools.server.programs import binary, failure, last_lines, run_program
 
 _MAJOR = 18
@@ -118,39 +118,7 @@ class Server:
         return f"postgresql://postgres@/{name}?host={folder}&port=5432"
 
     def _owner(self) -> tuple[int, int]:
-        """Uid and gid of who runs the server: we, or for root, whom PostgreSQL refuses, another."""
-        if os.geteuid() != 0:
-            return os.geteuid(), os.getegid()
-        if self._data.exists():
-            owner = self._data.stat()
-            return owner.st_uid, owner.st_gid
-        for folder in (self.home, self.home.parent):  # an ordinary user's project stays theirs
-            with suppress(FileNotFoundError, KeyError):  # a uid without a name is of no use to initdb
-                uid = folder.stat().st_uid
-                if uid != 0:
-                    return uid, pwd.getpwuid(uid).pw_gid
-        nobody = pwd.getpwnam("nobody")
-        return nobody.pw_uid, nobody.pw_gid
-
-    def _account(self) -> Callable[..., str]:
-        """`run_program` as the owner, who for root gets no more rights than to reach the home and the programs."""
-        if os.geteuid() != 0:
-            return run_program
-        uid, gid = self._owner()
-        # without no_setuid_fixup access(2) ignores the capability
-        drop = f"setpriv --reuid={uid} --regid={gid} --clear-groups --securebits=+no_setuid_fixup".split()
-        ways = [partial(run_program, user=uid, group=gid, extra_groups=[])]
-        for right in ("dac_read_search", "dac_override"):  # a container's root often has only the second
-            ways.append(partial(run_program, *drop, f"--inh-caps=+{right}", f"--ambient-caps=+{right}"))
-        postgres = binary("postgres")
-        for run in ways:
-            with suppress(OSError, DatabaseError):
-                run("sh", "-c", 'cd "$0" && "$1" --version', self.home, postgres)
-                return run
-        raise failure(
-            f"root cannot run PostgreSQL as user {uid}, who must reach {self.home} and {postgres}",
-            "Run as an ordinary user, or move the project out of private folders.",
-        )
+        return account.owner(self.home, self._data)
 
     def _make(self, folder: Path) -> None:
         """A private folder of the owner."""
@@ -208,7 +176,7 @@ class Server:
 
     def _launch(self, alive: int) -> None:
         """Start PostgreSQL in the background; the lock, which it inherits, proves that no other is there."""
-        run = self._account()
+        run = account.runner(self.home, *self._owner())
         new = not self._data.exists()
         room, need = shutil.disk_usage(self.home).free >> 20, 64 if new else 16  # 16 MB is one file of its log
         if room < need:
