@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mock2pg import MigrationService, tidy
+from mock2pg import MigrationService, target, tidy
+from mock2pg.errors import UsageError
 from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
 from mock2pg.tools import postgres
@@ -66,3 +67,5 @@ def test_a_record_that_cannot_be_read_stops_nobody(settings: Settings, text: str
     assert MigrationService(settings).status().left == ()
     tidy.after_killed(new_run(settings), settings.url)
     assert f"runs/{run.id}/record.json cannot be read" in settings.log_file.read_text()
+    with pytest.raises(UsageError, match="never migrated on another server"):
+        target.require_rehearsal(new_run(settings), {"name": "app", "system_identifier": "7"})

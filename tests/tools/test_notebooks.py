@@ -355,6 +355,18 @@ def test_the_process_that_forks_is_replaced_when_it_is_gone(make: Make, tmp_path
         os.kill(int(printed(executed)), signal.SIGKILL)
 
 
+def test_nobody_waits_at_the_end_for_what_is_still_being_loaded(tmp_path: Path) -> None:
+    """A command that fails at once ends at once, whatever it had begun to load for a notebook."""
+    (tmp_path / "endless.py").write_text("import time\ntime.sleep(3600)")
+    script = "import pathlib; from mock2pg.tools import notebooks; notebooks.prepare(pathlib.Path(), ['endless'])"
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, timeout=60, capture_output=True, check=True
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")
+
+
 def test_without_a_fork_a_kernel_is_a_program_of_its_own(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
