@@ -6,6 +6,10 @@ import os
 
 import pytest
 
+from mock2pg import leaving
+
+leaving.collect_seldom()  # as the command does
+
 pytest_plugins = [
     "tests.fix_browser",
     "tests.fix_merge",

@@ -18,6 +18,7 @@ from psycopg import sql
 from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
 from mock2pg.encoding import KINDS
 from mock2pg.tools import postgres, staging
+from tests.fix_staging import csv_blocks, write_hashes
 
 Row = dict[str, str]  # column -> its value as JSON text
 
@@ -56,7 +57,7 @@ class Both:
             assert checked.execute("SELECT _unfit FROM t WHERE _unfit <> [] OR _unknown <> []").fetchall() == []
         with postgres.connect(self.url, name="test") as connection:
             postgres.scratch.recreate(connection)
-            postgres.scratch.land(connection, source, staging.csv_blocks(self.staged, source), len(rows))
+            postgres.scratch.land(connection, source, csv_blocks(self.staged, source), len(rows))
 
     def prove(self, table: Table) -> staging.Comparison:
         """Write the hashes on both sides and compare them."""
@@ -64,7 +65,7 @@ class Both:
         with postgres.connect(self.url, name="test") as connection:
             postgres.scratch.write_hashes(connection, schema, table, built, built_only=True)
             postgres.scratch.write_hashes(connection, schema, table, live)
-            staging.write_hashes(self.staged, table, built, self.parquet)
+            write_hashes(self.staged, table, built, self.parquet)
             assert postgres.scratch.table_hash(
                 connection, sql.Identifier(schema, table.name), table
             ) == staging.table_hash(self.parquet)

@@ -17,6 +17,7 @@ from mock2pg.tools import postgres, staging
 from mock2pg.tools.server import Server
 from mock2pg.tools.staging import Comparison
 from tests.fix_postgres import new_database
+from tests.fix_staging import csv_blocks, write_hashes
 
 # column -> type of the contract, and that of a column which an application made for it
 COLUMNS = {
@@ -247,7 +248,7 @@ def published(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
     staging.stage(staged, {"a": array}, [source])
     with new_database(server) as url, postgres.connect(url, name="test") as connection:
         postgres.scratch.recreate(connection)
-        postgres.scratch.land(connection, source, staging.csv_blocks(staged, source), len(ROWS))
+        postgres.scratch.land(connection, source, csv_blocks(staged, source), len(ROWS))
         connection.execute("CREATE TYPE public.levels AS ENUM ('low', 'high')")
         for name, which in (("plain", 0), ("own", 1)):
             kinds = {column: kinds[which] for column, kinds in COLUMNS.items()}
@@ -256,7 +257,7 @@ def published(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
             connection.execute(f"INSERT INTO public.{name} SELECT {values} FROM mock2pg_landing.staged")  # type: ignore[arg-type]
         postgres.scratch.write_hashes(connection, "public", contract("plain"), built, built_only=True)
         made = Published(url, folder)
-        staging.write_hashes(staged, contract("plain"), built, made.hashes)
+        write_hashes(staged, contract("plain"), built, made.hashes)
         yield made
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
 
-def main() -> None:
+
+def main() -> NoReturn:
+    from mock2pg import leaving
+
+    leaving.collect_seldom()
     from mock2pg.cli import command
 
-    command()
+    try:
+        command()
+    except SystemExit as end:
+        leaving.leave(end.code)
+    leaving.leave(0)
 
 
 if __name__ == "__main__":

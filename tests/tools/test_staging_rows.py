@@ -18,6 +18,7 @@ from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
 from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.tools import postgres, staging
 from mock2pg.tools.staging import Comparison
+from tests.fix_staging import csv_blocks, write_hashes
 
 NAUGHTY = [
     "", " ", "\\.", "\\N", "NULL", "null", '""', '"', "'", ",", ";", "\t", "\n", "\r", "\r\n", "a\nb", "\\", "\\n",
@@ -59,7 +60,7 @@ def test_naughty_values_land_as_they_are(tmp_path: Path, connection: postgres.Co
     rows = [{"id": text, "list": [text, "x", text], "json": {text: [text]}} for text in NAUGHTY]
     rows += [{"id": None, "list": [], "json": None}, {"id": "", "list": ["", ""], "json": []}, {"list": NAUGHTY}]
     staged = stage(tmp_path, rows)
-    assert postgres.scratch.land(connection, SOURCE, staging.csv_blocks(staged, SOURCE), len(rows)) == len(rows)
+    assert postgres.scratch.land(connection, SOURCE, csv_blocks(staged, SOURCE), len(rows)) == len(rows)
     assert landed(connection) == [(row.get("id"), row.get("list"), row.get("json")) for row in rows]
 
 
@@ -69,7 +70,7 @@ def test_a_table_of_one_column_lands_whole(
 ) -> None:
     """The end-of-data sign of COPY is an ordinary value, and so is nothing at all."""
     staged = stage(tmp_path, [{"id": text}, {"id": None}, {"id": "last"}], ONE)
-    postgres.scratch.land(connection, ONE, staging.csv_blocks(staged, ONE), 3)
+    postgres.scratch.land(connection, ONE, csv_blocks(staged, ONE), 3)
     assert landed(connection) == [(text,), (None,), ("last",)]
 
 
@@ -79,14 +80,14 @@ def test_an_odd_name_and_an_empty_table_land(tmp_path: Path, connection: postgre
     for rows, expected in (([], []), ([{"x": "1", "y": 2}], [("1", 2)])):
         staged = stage(tmp_path, rows, table)
         postgres.scratch.recreate(connection)
-        postgres.scratch.land(connection, table, staging.csv_blocks(staged, table), len(rows))
+        postgres.scratch.land(connection, table, csv_blocks(staged, table), len(rows))
         assert landed(connection, 'Sel"ect') == expected
 
 
 def test_more_than_a_pipe_holds_lands(tmp_path: Path, connection: postgres.Connection, database: str) -> None:
     """The rows stream: several times the pipe's size, in order."""
     rows = [{"id": str(n), "list": ["x" * 50] * 4} for n in range(20_000)]
-    postgres.scratch.land(connection, SOURCE, staging.csv_blocks(stage(tmp_path, rows), SOURCE), len(rows))
+    postgres.scratch.land(connection, SOURCE, csv_blocks(stage(tmp_path, rows), SOURCE), len(rows))
     assert [row[0] for row in landed(connection)] == [str(n) for n in range(20_000)]
 
 
@@ -108,7 +109,7 @@ def test_a_fault_of_the_producer_is_raised_inside_the_copy(
             "CREATE VIEW t AS SELECT CASE _row WHEN 50000 THEN error('Canary') ELSE id END AS id, _row FROM kept"
         )
     with pytest.raises(InternalError) as failed:
-        postgres.scratch.land(connection, ONE, staging.csv_blocks(staged, ONE), 50_000)
+        postgres.scratch.land(connection, ONE, csv_blocks(staged, ONE), 50_000)
     assert failed.value.message.startswith("the staging database: InvalidInputException")
     assert postgres.catalogue.tables(connection, "mock2pg_landing") == []
 
@@ -124,7 +125,7 @@ def test_a_producer_that_fails_at_once_leaves_nobody_waiting(tmp_path: Path, mon
 
     monkeypatch.setattr(threading.Thread, "start", finished)
     with pytest.raises(InternalError, match="the staging database: "):
-        list(staging.csv_blocks(tmp_path / "nothing.duckdb", ONE))
+        list(csv_blocks(tmp_path / "nothing.duckdb", ONE))
     assert set(Path(os.environ.get("TMPDIR", "/tmp")).glob("mock2pg-*/rows.csv")) == before
 
 
@@ -132,7 +133,7 @@ def test_a_reader_that_stops_leaves_nothing_behind(tmp_path: Path) -> None:
     """A COPY that fails half way ends the producer, too."""
     staged = stage(tmp_path, [{"id": "x" * 1000}] * 20_000, ONE)
     threads = threading.active_count()
-    blocks = staging.csv_blocks(staged, ONE)
+    blocks = csv_blocks(staged, ONE)
     assert next(iter(blocks))
     assert isinstance(blocks, Iterator)
     blocks.close()  # type: ignore[attr-defined]
@@ -143,7 +144,7 @@ def written(place: Path, staged: Path, keys: list[str | None], table: Table = CO
     """The run's hashes, after what PostgreSQL writes of a built table with these keys."""
     built, file = place / "built.csv", place / "hashes.parquet"
     built.write_bytes(b"".join(csv(key, EMPTY) for key in keys))
-    staging.write_hashes(staged, table, built, file)
+    write_hashes(staged, table, built, file)
     return file
 
 

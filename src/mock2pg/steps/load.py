@@ -37,14 +37,18 @@ def run(run: Run) -> StepResult:
     database = run.folder / "staging.duckdb"
     with postgres.connect(settings.url, name=f"load {run.id}") as connection:
         postgres.scratch.recreate(connection)
-        landed = {table.name: _land(run, connection, table) for table in sources}
+        with staging.opened(database, read_only=True, threads=1) as staged:
+            landed = {table.name: _land(run, connection, staged, table) for table in sources}
         built = project.build()
         audit = _audit(run, tables)
-        with postgres.named(LoadFailed, "cannot read the built tables"):
+        with (
+            postgres.named(LoadFailed, "cannot read the built tables"),
+            staging.opened(database, read_only=True) as staged,
+        ):
             for table in tables:
                 rows = run.path("hashes", f"{table.name}.csv")
                 postgres.scratch.write_hashes(connection, postgres.scratch.NEXT, table, rows, built_only=True)
-                staging.write_hashes(database, table, rows, run.path("hashes", f"{table.name}.parquet"))
+                staging.write_hashes(staged, table, rows, run.path("hashes", f"{table.name}.parquet"))
                 rows.unlink()
             counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [table.name for table in tables])
     run.write("contracts.json", [table.as_dict() for table in tables])
@@ -66,11 +70,11 @@ def run(run: Run) -> StepResult:
     )
 
 
-def _land(run: Run, connection: postgres.Connection, table: SourceTable) -> int:
+def _land(run: Run, connection: postgres.Connection, staged: staging.Connection, table: SourceTable) -> int:
     checked = run.result("check")
     rows = checked.data["entities"][table.path] if checked else {"read": 0, "refused": 0}
     expected = rows["read"] - rows["refused"]
-    with closing(staging.csv_blocks(run.folder / "staging.duckdb", table)) as blocks:
+    with closing(staging.csv_blocks(staged, table)) as blocks:
         return postgres.scratch.land(connection, table, blocks, expected)
 
 

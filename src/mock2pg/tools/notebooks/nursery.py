@@ -15,6 +15,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from mock2pg import leaving
+
 
 def serve() -> None:
     """Load and fork until the input ends. Returns in each kernel, too, when that has ended."""
@@ -53,4 +55,6 @@ def _become(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    leaving.collect_seldom()
     serve()
+    leaving.leave(0)

@@ -59,10 +59,11 @@ def connect(url: str, *, name: str, read_only: bool = False) -> Connection:
         except UnicodeError:  # its text quotes the host, or the whole of the URL
             raise DatabaseError("cannot connect: the host in DATABASE_URL is no name") from None
         connection.read_only = read_only
-        for setting, value in _SESSION.items():
-            connection.execute("SELECT set_config(%s, %s, false)", [setting, value])
+        session = dict(_SESSION)
         if connection.info.server_version >= 170000:
-            connection.execute("SET transaction_timeout = 0")
+            session["transaction_timeout"] = "0"
+        calls = sql.SQL(", ").join(sql.SQL("set_config({}, {}, false)").format(*pair) for pair in session.items())
+        connection.execute(sql.SQL("SELECT {}").format(calls))
         return connection
 
 

@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import duckdb
 from mock2pg.contracts import Column, SourceTable, Table
 from mock2pg.encoding import KINDS, TABLE_HASH_DUCKDB, duckdb_value
 from mock2pg.errors import InternalError, LoadFailed
-from mock2pg.tools.staging.tables import opened, quoted
+from mock2pg.tools.staging.tables import Connection, quoted
 
 _PIPE = 1 << 20
 _KEYS_SHOWN = 20
@@ -36,8 +37,10 @@ class Comparison:
     different_keys: tuple[str, ...] = ()
 
 
-def csv_blocks(database: Path, table: SourceTable) -> Generator[bytes, None, None]:
+def csv_blocks(staged: Connection, table: SourceTable) -> Generator[bytes, None, None]:
     """The staged table as CSV for PostgreSQL's COPY, in blocks of up to 1 MiB, columns in declared order.
+
+    staged  opened with one thread: two threads into one pipe buffer the whole table
 
     DuckDB writes into a pipe while the caller reads. A fault of DuckDB's is raised from here, so inside the
     caller's COPY: an early end of the file would look like success.
@@ -53,9 +56,8 @@ def csv_blocks(database: Path, table: SourceTable) -> Generator[bytes, None, Non
 
     def produce() -> None:
         try:
-            with opened(database, read_only=True) as connection:
-                connection.execute("SET threads = 1")  # two threads into one pipe buffer the whole table
-                connection.execute(f"COPY ({query}) TO '{_path(pipe)}' (FORMAT csv, HEADER false, FORCE_QUOTE *)")
+            with staged.cursor() as cursor:
+                cursor.execute(f"COPY ({query}) TO '{_path(pipe)}' (FORMAT csv, HEADER false, FORCE_QUOTE *)")
         except BaseException as fault:
             faults.append(fault)
         finally:
@@ -78,7 +80,7 @@ def csv_blocks(database: Path, table: SourceTable) -> Generator[bytes, None, Non
         folder.rmdir()
 
 
-def write_hashes(database: Path, table: Table, built: Path, file: Path) -> None:
+def write_hashes(staged: Connection, table: Table, built: Path, file: Path) -> None:
     """Write one Parquet row per key: `key`, `hash` of the compared columns as staged, `built` of the derived ones.
 
     built  a CSV of key and hash of the derived columns, read from the table that dbt built
@@ -86,26 +88,23 @@ def write_hashes(database: Path, table: Table, built: Path, file: Path) -> None:
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     read = f"(FROM {_csv(built, 'key', 'built')})"
-    with opened(database, read_only=True) as connection:
-        if table.source is None:
-            rows = f"SELECT key, sha256('') AS hash, built FROM {read} ORDER BY key"
-        else:
-            keys = [column for column in table.columns if column.name in table.primary_key]
-            if any(column not in table.compared for column in keys):
-                raise LoadFailed(
-                    f"{table.name}: its primary key is not a staged column",
-                    hint="Stage the key, so that every row can be followed from the JSON to the live table.",
-                )
-            staged = f"SELECT {_key(keys)} AS key, {_hash(table.compared)} AS hash FROM {quoted(table.source)}"
-            rows = f"SELECT key, hash, built FROM ({staged}) FULL JOIN {read} USING (key) ORDER BY key"
-            lost, invented = connection.execute(
-                f"SELECT count(*) FILTER (built IS NULL), count(*) FILTER (hash IS NULL) FROM ({rows})"
-            ).fetchone() or (0, 0)
-            if lost or invented:
-                raise LoadFailed(
-                    f"{table.name}: its model lost {lost} staged rows and has {invented} that were not staged"
-                )
-        connection.execute(f"COPY ({rows}) TO '{_path(file)}' (FORMAT parquet)")
+    if table.source is None:
+        rows = f"SELECT key, sha256('') AS hash, built FROM {read} ORDER BY key"
+    else:
+        keys = [column for column in table.columns if column.name in table.primary_key]
+        if any(column not in table.compared for column in keys):
+            raise LoadFailed(
+                f"{table.name}: its primary key is not a staged column",
+                hint="Stage the key, so that every row can be followed from the JSON to the live table.",
+            )
+        hashed = f"SELECT {_key(keys)} AS key, {_hash(table.compared)} AS hash FROM {quoted(table.source)}"
+        rows = f"SELECT key, hash, built FROM ({hashed}) FULL JOIN {read} USING (key) ORDER BY key"
+        lost, invented = staged.execute(
+            f"SELECT count(*) FILTER (built IS NULL), count(*) FILTER (hash IS NULL) FROM ({rows})"
+        ).fetchone() or (0, 0)
+        if lost or invented:
+            raise LoadFailed(f"{table.name}: its model lost {lost} staged rows and has {invented} that were not staged")
+    staged.execute(f"COPY ({rows}) TO '{_path(file)}' (FORMAT parquet)")
     file.chmod(0o600)
 
 
@@ -180,10 +179,15 @@ def _path(file: Path) -> str:
     return str(file).replace("'", "''")
 
 
+@cache
+def _memory(process: int) -> Connection:  # to open one takes longer than to read a small table
+    return duckdb.connect()
+
+
 def _row(query: str, parameters: list[str] | None = None) -> Any:
     """The single row that a query over files gives."""
     try:
-        with duckdb.connect() as connection:
-            return connection.execute(query, parameters or []).fetchone()
+        with _memory(os.getpid()).cursor() as cursor:  # a forked process has a connection of its own
+            return cursor.execute(query, parameters or []).fetchone()
     except duckdb.Error as error:
         raise InternalError(f"the row hashes cannot be read: {type(error).__name__}") from error

@@ -17,6 +17,8 @@ from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import InternalError, scrubbed
 from mock2pg.tools.staging.json_values import exact_double, jsonb_text, strict_json
 
+Connection = duckdb.DuckDBPyConnection
+
 HIDDEN = ("_row", "_root_row", "_id", "_index", "_unfit", "_unknown")
 
 _TYPES = {
@@ -56,10 +58,11 @@ _CASTS = {
 
 
 @contextmanager
-def opened(database: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to the staging file; what DuckDB says of an error reaches nobody with a value in it."""
+def opened(database: Path, *, read_only: bool = False, threads: int | None = None) -> Iterator[Connection]:
+    """Connect to the staging file; a DuckDB error is raised as an InternalError without the values in its text."""
     try:
-        with duckdb.connect(str(database), read_only=read_only) as connection:
+        config: dict[str, str | bool | int | float | list[str]] = {"threads": threads} if threads else {}
+        with duckdb.connect(str(database), read_only=read_only, config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             if not read_only:
                 functions = ((jsonb_text, "VARCHAR"), (exact_double, "DOUBLE"), (strict_json, "BOOLEAN"))

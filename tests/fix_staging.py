@@ -1,0 +1,21 @@
+"""Staged rows by the path of their database, for tests that read them once."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+from mock2pg.contracts import SourceTable, Table
+from mock2pg.tools import staging
+
+
+def csv_blocks(database: Path, table: SourceTable) -> Generator[bytes, None, None]:
+    """The staged table as CSV, from a connection of its own."""
+    with staging.opened(database, read_only=True, threads=1) as staged:
+        yield from staging.csv_blocks(staged, table)
+
+
+def write_hashes(database: Path, table: Table, built: Path, file: Path) -> None:
+    """Write the hashes of the staged table, from a connection of its own."""
+    with staging.opened(database, read_only=True) as staged:
+        staging.write_hashes(staged, table, built, file)
