@@ -4,10 +4,45 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAB := .venv-lab
-ARGS ?=
+# What may be given on the command line; variables of these names in the environment are somebody else's.
+ARGS =
+SOURCE =
+ID =
+RUN =
 
 .DEFAULT_GOAL := help
-.PHONY: psql status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test coverage lint lock clean
+TARGETS := psql status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test coverage lint lock clean
+.PHONY: $(TARGETS)
+
+# A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
+STRAY := $(filter-out $(TARGETS) $(READY) $(LAB)/.ready,$(MAKECMDGOALS))
+TYPE_migrate = SOURCE="$(STRAY)"
+TYPE_plan = SOURCE="$(STRAY)"
+TYPE_check-data = SOURCE="$(STRAY)"
+TYPE_rollback = ID=$(STRAY)
+TYPE_lab = RUN=$(STRAY)
+ifneq ($(STRAY),)
+FIRST := $(firstword $(filter $(TARGETS),$(MAKECMDGOALS)))
+$(error There is no target `$(STRAY)`. $(if $(TYPE_$(FIRST)),Type: make $(FIRST) $(TYPE_$(FIRST)),$(if $(FIRST),What follows `mock2pg $(FIRST)` goes into ARGS="...",`make` lists the targets)))
+endif
+
+# A variable that nothing reads is a mistake, too. What an outer make was given is not for this one.
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+UNKNOWN := $(filter-out ARGS SOURCE ID RUN PYTHON VENV LAB DATABASE_URL DEBUG GITHUB_WORKSPACE MIGRATION_% PIP_% PG%,$(GIVEN))
+TAKE_SOURCE := migrate plan check-data
+TAKE_ID := rollback
+TAKE_RUN := lab report verify-evidence
+ifeq ($(MAKELEVEL),0)
+$(foreach name,SOURCE ID RUN,$(if $(filter $(name),$(GIVEN)),$(if $(filter $(TAKE_$(name)),$(MAKECMDGOALS)),,$(error make $(MAKECMDGOALS) takes no $(name): that is for $(TAKE_$(name))))))
+endif
+ifeq ($(MAKELEVEL)$(if $(UNKNOWN),,none),0)
+$(error make has no variable $(UNKNOWN) here. It takes ARGS="options of the command", SOURCE=PATH, ID=BACKUP, RUN=RUN, and settings (DATABASE_URL, MIGRATION_...))
+endif
+ifeq ($(filter SOURCE,$(GIVEN))$(value SOURCE),SOURCE)
+$(error SOURCE is empty: name a path)
+endif
+export MOCK2PG_SOURCE = $(value SOURCE)
+source = $(if $(value SOURCE),"$$MOCK2PG_SOURCE")
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -30,14 +65,14 @@ $(READY): requirements.lock pyproject.toml
 $(LAB)/.ready: requirements-lab.lock pyproject.toml
 	$(install)
 
-migrate: $(READY) ## migrate mock_data/ (or ARGS=SOURCE) into PostgreSQL and print where the report lies
-	@"$(BIN)/mock2pg" migrate $(ARGS)
+migrate: $(READY) ## migrate mock_data/ (or SOURCE=PATH) into PostgreSQL and print where the report lies
+	@"$(BIN)/mock2pg" migrate $(ARGS) $(source)
 
-check-data: $(READY) ## check mock_data/ (or ARGS=SOURCE) as migrate would, without any database
-	@"$(BIN)/mock2pg" check $(ARGS)
+check-data: $(READY) ## check mock_data/ (or SOURCE=PATH) as migrate would, without any database
+	@"$(BIN)/mock2pg" check $(ARGS) $(source)
 
-plan: $(READY) ## say what migrating mock_data/ (or ARGS=SOURCE) would change; live is only read
-	@"$(BIN)/mock2pg" plan $(ARGS)
+plan: $(READY) ## say what migrating mock_data/ (or SOURCE=PATH) would change; live is only read
+	@"$(BIN)/mock2pg" plan $(ARGS) $(source)
 
 verify: $(READY) ## prove the live tables against the run that published them; reads only
 	@"$(BIN)/mock2pg" verify $(ARGS)
@@ -57,8 +92,8 @@ status: $(READY) ## say which run is live, who is at work, and what killed runs 
 history: $(READY) ## list what was published and tried in the database: when, what, by whom, from where
 	@"$(BIN)/mock2pg" history $(ARGS)
 
-verify-evidence: $(READY) ## prove the folders of all runs (or ARGS=RUN) against their manifests; reads only
-	@"$(BIN)/mock2pg" verify-evidence $(or $(ARGS),--all)
+verify-evidence: $(READY) ## prove the folders of all runs (or RUN=...) against their manifests; reads only
+	@"$(BIN)/mock2pg" verify-evidence $(or $(RUN) $(ARGS),--all)
 
 init-roles: $(READY) ## print SQL for a role that may migrate and no more, and one that may only read
 	@"$(BIN)/mock2pg" init-roles $(ARGS)
@@ -67,7 +102,7 @@ psql: $(READY) ## open psql on the target database
 	@"$(BIN)/mock2pg" psql $(ARGS)
 
 report: $(READY) ## print where the report of the newest run lies; build it when it is not there
-	@"$(BIN)/mock2pg" report $(ARGS)
+	@"$(BIN)/mock2pg" report $(RUN) $(ARGS)
 
 lab: $(LAB)/.ready ## open the notebooks of the newest run (or RUN=...) in JupyterLab, as copies
 	@"$(LAB)/bin/mock2pg" lab $(RUN) $(ARGS)

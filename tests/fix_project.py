@@ -55,7 +55,7 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(project: Path, database: str) -> Settings:
     """The settings of that project and the test's own database."""
-    return settings_module.load(project=project, database_url=database, operator="a tester")
+    return settings_module.load(project=project, database_url=database, source=Path("mock_data"), operator="a tester")
 
 
 @pytest.fixture

@@ -24,7 +24,9 @@ _PUBLISHED = "mock2pg_published"
 def migrated(server: Server, tmp_path_factory: pytest.TempPathFactory) -> MigrationResult:
     """What came of migrating the sample into an empty database, from which the copies are made."""
     settings = settings_module.load(
-        project=new_project(tmp_path_factory.mktemp("migrated")), database_url=server.url(DATABASE)
+        project=new_project(tmp_path_factory.mktemp("migrated")),
+        database_url=server.url(DATABASE),
+        source=Path("mock_data"),
     )
     with new_database(server):
         result = MigrationService(settings).migrate_all_data()
@@ -41,4 +43,4 @@ def published(server: Server, migrated: MigrationResult, project: Path) -> Itera
     for name in ("runs", "backups"):
         shutil.copytree(migrated.report.parents[2] / name, project / name, symlinks=True)
     with new_database(server, template=_PUBLISHED) as url:
-        yield settings_module.load(project=project, database_url=url, operator="a tester")
+        yield settings_module.load(project=project, database_url=url, source=Path("mock_data"), operator="a tester")

@@ -52,6 +52,18 @@ def test_a_missing_source_is_a_usage_error(runner: CliRunner) -> None:
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("verb", ["migrate", "plan"])
+def test_the_sample_does_not_replace_a_target_that_is_named(verb: str, runner: CliRunner, settings: Settings) -> None:
+    """With DATABASE_URL the source is named, too, on the command line or as a setting; an empty path names nothing."""
+    environment: dict[str, str | None] = {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "MIGRATION_SOURCE": None}
+    for arguments, said in (([], "no source is named"), ([""], "the path is empty")):
+        result = runner.invoke(cli.command, [verb, *arguments], env=environment)
+        assert result.exit_code == 2
+        assert said in result.output
+    assert "SOURCE=PATH" in runner.invoke(cli.command, [verb], env=environment).output
+    assert not settings.runs_dir.exists()
+
+
 def test_rollback_to_nothing_named(runner: CliRunner) -> None:
     """`make rollback` without an ID says how to name one."""
     result = runner.invoke(cli.command, ["rollback", ""])

@@ -198,6 +198,7 @@ def test_the_walk_through_and_the_example_of_the_api_work(
 
     monkeypatch.setenv("MIGRATION_PROJECT", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("MIGRATION_SOURCE", "mock_data")
     program = re.findall(r"^```python\n(.*?)^```$", page("python-api.md"), re.MULTILINE | re.DOTALL)[0]
     names: dict[str, Any] = {}
     exec(compile(program, "docs/python-api.md", "exec"), names)

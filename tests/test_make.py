@@ -85,3 +85,30 @@ def test_the_readme_from_first_to_last(make: Make, tmp_path: Path) -> None:
     assert listed.returncode == 0, listed.stderr
     assert "(0 rows)" in listed.stdout or "Did not find any" in listed.stdout + listed.stderr
     assert make("rollback").returncode != 0
+
+
+def test_what_make_does_not_know_is_an_error(make: Make) -> None:
+    """A word or a variable that would be ignored ends make with 2 and what to type, before anything is run."""
+    for arguments, said in (
+        ("migrate|my data", 'make migrate SOURCE="my data"'),
+        ("plan|mock_data", 'make plan SOURCE="mock_data"'),
+        ("rollback|backup-2026", "make rollback ID=backup-2026"),
+        ("lab|2026", "make lab RUN=2026"),
+        ("backup|foo", "ARGS"),
+        ("nothing", "lists the targets"),
+        ("migrate|ARG=x", "ARGS"),
+        ("migrate|SOURCE=", "SOURCE is empty"),
+        ("migrate|ID=x", "takes no ID"),
+        ("migrate|MIGRATION_MODEE=upsert", "did you mean MIGRATION_MODE?"),
+        ("migrate|DATABASE_URL=postgresql://127.0.0.1:1/none", "no source is named"),
+    ):
+        done = make(*arguments.split("|"))
+        assert done.returncode == 2, arguments
+        assert said in done.stderr, arguments
+        assert "Starting" not in done.stderr
+
+
+def test_a_source_arrives_as_it_was_typed(make: Make) -> None:
+    """Whatever is in the name of SOURCE, neither make nor a shell reads it."""
+    done = make("check-data", "SOURCE=no 'such' $(x) `y` \"$z\" ; \\ folder")
+    assert "there is no source at no 'such' $(x) `y` \"$z\" ; \\ folder" in done.stdout

@@ -129,6 +129,47 @@ def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch, tmp_p
         load(project=tmp_path)
 
 
+@pytest.mark.parametrize("place", ["environment", ".env"])
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("MIGRATION_MODEE", "MIGRATION_MODE"),
+        ("migration_allowempty", "MIGRATION_ALLOW_EMPTY"),
+        ("MIGRATION_TARGET_SCHEMA", "MIGRATION_SCHEMA"),
+        ("MIGRATION_X", "MIGRATION_"),
+        ("DATABASEURL", "DATABASE_URL"),
+        ("DATABASE_URI", "DATABASE_URL"),
+    ],
+)
+def test_a_misspelt_setting_is_refused(
+    place: str, given: str, meant: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A variable that looks like ours and is not would be ignored: the error names it and the nearest one."""
+    if place == ".env":
+        (tmp_path / ".env").write_text(f"OTHER=1\nMIGRATION_MODE=upsert\n{given}={CANARY}\n")
+    else:
+        monkeypatch.setenv(given, CANARY)
+    with pytest.raises(UsageError, match=f"{given} is not a setting; did you mean {meant}") as failed:
+        load(project=tmp_path)
+    assert CANARY not in str(failed.value.as_dict())
+
+
+def test_a_name_like_the_targets_may_be_another_programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where DATABASE_URL is given, be it empty, DATABASE_URI beside it is nobody's mistake."""
+    monkeypatch.setenv("DATABASE_URI", "mysql://h/db")
+    assert load(project=tmp_path, database_url="postgresql://h/db").url
+    (tmp_path / ".env").write_text("DATABASE_URL=\nMIGRATION_MODEE=\n")
+    assert load(project=tmp_path).database_url is None
+
+
+def test_a_line_of_the_env_file_that_is_no_variable_is_refused(tmp_path: Path) -> None:
+    """`MIGRATION_MODE upsert` would be ignored."""
+    (tmp_path / ".env").write_text(f"MIGRATION_MODE=upsert\nMIGRATION_OPERATOR {CANARY}\n")
+    with pytest.raises(UsageError, match=r"\.env, line 2, is not a variable") as failed:
+        load(project=tmp_path)
+    assert CANARY not in str(failed.value.as_dict())
+
+
 def test_an_env_file_that_cannot_be_read_has_a_name(tmp_path: Path) -> None:
     """Another encoding is an error of the file, not a traceback."""
     (tmp_path / ".env").write_bytes(f"MIGRATION_OPERATOR=Zo\xeb {CANARY}".encode("latin-1"))

@@ -11,13 +11,15 @@ from typing import Any
 from mock2pg import evidence, log, plan, retention, scenarios, target, tidy
 from mock2pg import settings as settings_module
 from mock2pg.commands import Commands
-from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, Mock2pgError
+from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, Mock2pgError, UsageError
 from mock2pg.log import timestamp
 from mock2pg.results import Evidence, MigrationResult, Status, TestReport
 from mock2pg.runs import open_run
 from mock2pg.settings import Settings
 from mock2pg.steps.publish import reviewed_plan
 from mock2pg.tools import backups, postgres
+
+_NAME_IT = "Name it: `mock2pg migrate PATH`, `make migrate SOURCE=PATH`, or MIGRATION_SOURCE."
 
 
 class MigrationService:
@@ -44,7 +46,7 @@ class MigrationService:
         """The whole job: stage, check, load, preflight, backup, publish, verify, report.
 
         mock_data  a dict of arrays, a folder of <entity>.json or .ndjson, one JSON document, or "-" for standard input;
-                   the setting `source` if None
+                   the setting `source` if None, which must be given when `database_url` is
         reviewed   the plan.json that somebody agreed to: what would be published must still be just that
         """
         if reviewed is not None:
@@ -65,7 +67,7 @@ class MigrationService:
 
         mock_data  as for `migrate_all_data`
         """
-        return self._commands.run("check", self._commands.check, self._source(mock_data))
+        return self._commands.run("check", self._commands.check, self._source(mock_data, target=False))
 
     def validate_migration(self) -> bool:
         """Whether live is what the run that published it says. Reads only."""
@@ -215,5 +217,17 @@ class MigrationService:
                     evidence.tell(self.url(), kind, [event])
             raise
 
-    def _source(self, mock_data: Mapping[str, Any] | Path | str | None) -> Mapping[str, Any] | Path:
-        return mock_data if isinstance(mock_data, Mapping) else Path(mock_data or self._settings.source_path)
+    def _source(
+        self, mock_data: Mapping[str, Any] | Path | str | None, *, target: bool = True
+    ) -> Mapping[str, Any] | Path:
+        """The source that is named, or the setting. Raises UsageError where the sample would go into a real target."""
+        if mock_data == "":
+            raise UsageError("the source is an empty text", hint=_NAME_IT)
+        if mock_data is not None:
+            return mock_data if isinstance(mock_data, Mapping) else Path(mock_data)
+        if target and self._settings.database_url is not None and "source" not in self._settings.model_fields_set:
+            raise UsageError(
+                "DATABASE_URL is set and no source is named: the sample in mock_data/ would replace what is there",
+                hint=f"{_NAME_IT} The database was not touched.",
+            )
+        return self._settings.source_path

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import getpass
 import os
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -222,13 +225,53 @@ def inherited() -> dict[str, str]:
 
 
 def load(**overrides: object) -> Settings:
-    """The settings of this process. `overrides` are fields by name. Raises UsageError naming the bad variable."""
+    """The settings of this process. `overrides` are fields by name.
+
+    Raises UsageError naming every variable whose value is not valid, and every one that mock2pg does not have.
+    """
     project = Path(str(overrides.get("project") or os.environ.get("MIGRATION_PROJECT") or REPOSITORY))
+    file = project / ".env"
+    problems, invalid = [], []
     try:
-        return Settings(_env_file=project / ".env", **overrides)  # type: ignore[arg-type]
+        given = _env_file(file) | dict(os.environ)
+        problems = _misspelt(given, target_given="database_url" in overrides)
+        settings = Settings(_env_file=file, **overrides)  # type: ignore[arg-type]
     except UnicodeDecodeError:
-        raise UsageError(f"{project / '.env'} is not UTF-8", hint="Save it as UTF-8.") from None
+        raise UsageError(f"{file} is not UTF-8", hint="Save it as UTF-8.") from None
     except ValidationError as error:
         # pydantic's own text quotes the value, and a value may be a credential
-        names = ", ".join(_variable(str(fault["loc"][0])) for fault in error.errors())
-        raise UsageError(f"a setting is not valid: {names}", hint="docs/settings.md lists what each takes.") from None
+        invalid = [_variable(str(fault["loc"][0])) for fault in error.errors()]
+    if invalid:
+        problems.append(f"a setting is not valid: {', '.join(invalid)}")
+    if problems:
+        raise UsageError("; ".join(problems), hint="docs/settings.md lists the settings and what each takes.")
+    return settings
+
+
+def _env_file(file: Path) -> dict[str, str]:
+    """The variables of an `.env` file. Raises UsageError for a line that is none: it would be ignored."""
+    if not file.is_file():
+        return {}
+    with file.open(encoding="utf-8") as stream:
+        bindings = list(parse_stream(stream))
+    for binding in bindings:
+        if binding.error:
+            raise UsageError(
+                f"{file}, line {binding.original.line}, is not a variable", hint="Write NAME=value, one a line."
+            )
+    return {binding.key: binding.value or "" for binding in bindings if binding.key}
+
+
+def _misspelt(given: Mapping[str, str], *, target_given: bool) -> list[str]:
+    """Name the variables that mock2pg does not have though they look like its own, each with the nearest one it has."""
+    known = [_variable(field) for field in Settings.model_fields]
+    upper = {name: name.upper() for name in given}
+    # without a target the embedded server is migrated; with one, a similar name is another program's
+    no_target = not target_given and "DATABASE_URL" not in upper.values()
+    wrong = []
+    for name, key in upper.items():
+        ours = key.startswith("MIGRATION_") and key not in known
+        if given[name] and (ours or (no_target and key.startswith("DATABASE"))):
+            near = difflib.get_close_matches(key, known, 1, 0.0 if ours else 0.9)
+            wrong += [f"{name} is not a setting; did you mean {near[0]}?"] if near else []
+    return wrong

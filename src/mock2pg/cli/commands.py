@@ -31,7 +31,7 @@ def command() -> None:
 @options.changes
 @verb
 def migrate(source: Path | None, reviewed: Path | None, as_json: bool, **given: Any) -> None:
-    """Migrate SOURCE (mock_data/ if none is named).
+    """Migrate SOURCE (MIGRATION_SOURCE if none is named, or the sample in mock_data/ without DATABASE_URL).
 
     A folder of <entity>.json or .ndjson, or one JSON document; each may be .gz or .zst; - is standard input.
 

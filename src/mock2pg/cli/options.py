@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,6 +42,15 @@ def form(*choices: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     )
 
 
+class _Source(click.Path):
+    """A path that is not empty: `mock2pg migrate "$UNSET"` means no folder, least of all the current one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 _SOURCE = (
     click.option(
         "--mode",
@@ -53,7 +63,7 @@ _SOURCE = (
         type=click.Choice(["refuse", "quarantine"]),
         help="Rows that break a rule: refuse the input, or leave them out.",
     ),
-    click.argument("source", required=False, type=click.Path(path_type=Path, allow_dash=True)),
+    click.argument("source", required=False, type=_Source(path_type=Path, allow_dash=True)),
 )
 CONFIRM = click.option("--confirm", metavar="DATABASE", help="The database to change, when it is on another machine.")
 _LIMITS = (
