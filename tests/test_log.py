@@ -52,6 +52,16 @@ def test_a_moment_is_written_in_utc_with_milliseconds(moment: datetime, text: st
     assert timestamp(moment) == text
 
 
+def test_a_log_file_that_cannot_be_opened_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The console says so once, and goes on."""
+    (tmp_path / "logs").write_text("no folder")
+    start(settings_module.load(project=tmp_path))
+    log.info("one\n[2026-11-22T10:30:00.000Z] two\x1b[2J")
+    said = capsys.readouterr().err.splitlines()
+    assert [line[27:] for line in said[:2]] == ["⚠️ logs/migration.log cannot be written: Not a directory", "one"]
+    assert said[2] == "  [2026-11-22T10:30:00.000Z] two\\x1b[2J"  # a line of a text is no line of the log
+
+
 def test_the_file_is_for_its_owner_alone_and_grows(tmp_path: Path) -> None:
     """0600 in a folder of 0700; a later run adds to it."""
     settings = settings_module.load(project=tmp_path)

@@ -6,8 +6,9 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    from mock2pg import leaving
+    from mock2pg import leaving, streams
 
+    streams.guard()
     leaving.collect_seldom()
     from mock2pg.cli import command
 

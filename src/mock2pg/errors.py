@@ -29,6 +29,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from mock2pg.text import counted as counted
+from mock2pg.text import identity
+from mock2pg.text import printable as printable
+
 
 @dataclass(frozen=True)
 class ValidationError:
@@ -69,7 +73,7 @@ class ValidationError:
         """What it is about: `orders[7].amount`; empty when it is about a file."""
         if self.row is None or not self.entity:
             return self.entity
-        row = f"{self.entity}[{printable(self.id) if self.id is not None else f'row {self.row}'}]"
+        row = f"{self.entity}[{identity(self.id) if self.id is not None else f'row {self.row}'}]"
         return f"{row}.{self.field}" if self.field else row
 
     def __str__(self) -> str:
@@ -197,16 +201,6 @@ def from_dict(record: dict[str, Any]) -> Mock2pgError:
 
 def _kinds(root: type[Mock2pgError]) -> list[type[Mock2pgError]]:
     return [root, *(kind for child in root.__subclasses__() for kind in _kinds(child))]
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 row`, `2 rows`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def printable(text: str) -> str:
-    """A text of the input as a terminal may show it: what would move the cursor or turn the writing is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def unusable(error: OSError, doing: str) -> UsageError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,6 +12,7 @@ import click
 
 from mock2pg.errors import ValidationError, counted, printable, traced
 from mock2pg.formats import check, verification
+from mock2pg.output import say, say_json
 from mock2pg.results import Evidence, MigrationResult, Status
 
 _SHOWN = 50  # rows that break a rule; errors.json has as many as MIGRATION_MAX_ERRORS_PER_RULE allows
@@ -21,23 +21,23 @@ _SHOWN = 50  # rows that break a rule; errors.json has as many as MIGRATION_MAX_
 def show(result: MigrationResult, as_json: bool) -> None:
     """The end of a run: what it came to, and where the report lies. Exits with the error's code."""
     if as_json:
-        click.echo(json.dumps(result.as_dict(), ensure_ascii=False, indent=2, default=str))
+        say_json(result.as_dict())
     else:
         _errors(result)
         _accounts(result)
         _tables(result)
-        click.secho(("✔ " if result.success else "✘ ") + result.message, fg="green" if result.success else "red")
+        say(("✔ " if result.success else "✘ ") + result.message, fg="green" if result.success else "red")
         for line in result.error.message.split("\n")[1:] if result.error else ():
-            click.echo(line)
+            say(line)
         if result.error and result.error.hint:
-            click.echo(result.error.hint)
+            say(result.error.hint)
         if result.report.exists():
-            click.echo(f"Report: {result.report}")
+            say(f"Report: {result.report}")
         if "plan" in result.summary and result.success:
-            click.echo(f"To publish just this: mock2pg migrate ... --plan {result.report.parent / 'plan.json'}")
+            say(f"To publish just this: mock2pg migrate ... --plan {result.report.parent / 'plan.json'}")
     if result.error:
         if click.get_current_context().obj:
-            click.echo(traced(result.error), err=True)
+            say(traced(result.error), err=True)
         sys.exit(result.error.code)
 
 
@@ -84,15 +84,15 @@ def history_lines(entries: list[dict[str, Any]]) -> str:
 def show_evidence(evidence: Evidence, as_json: bool) -> None:
     """What `mock2pg verify-evidence` prints. Exits with the error's code."""
     if as_json:
-        click.echo(json.dumps(evidence.as_dict(), indent=2))
+        say_json(evidence.as_dict())
     else:
         for note in evidence.notes:
-            click.secho(f"not judged: {note}", fg="yellow")
+            say(f"not judged: {note}", fg="yellow")
         if evidence.error:
-            click.secho(f"✘ {evidence.error.message}", fg="red")
-            click.echo(evidence.error.hint)
+            say(f"✘ {evidence.error.message}", fg="red")
+            say(evidence.error.hint)
         else:
-            click.secho(f"✔ The evidence of {counted(len(evidence.runs), 'run')} holds.", fg="green")
+            say(f"✔ The evidence of {counted(len(evidence.runs), 'run')} holds.", fg="green")
     if evidence.error:
         sys.exit(evidence.error.code)
 
@@ -111,7 +111,7 @@ def _show_as(form: str, result: MigrationResult, written: Mapping[str, Callable[
     if form not in written:
         show(result, form == "json")
         return
-    click.echo(written[form](result))
+    say(written[form](result))
     if result.error:
         sys.exit(result.error.code)
 
@@ -121,9 +121,9 @@ def _errors(result: MigrationResult) -> None:
     warnings = [error for error in result.errors if error.severity != "critical"]
     for colour, found in (("red", critical), ("yellow", warnings)):
         for error in found[:_SHOWN]:
-            click.secho(_line(error), fg=colour)
+            say(_line(error), fg=colour)
         if len(found) > _SHOWN:
-            click.echo(f"... and {len(found) - _SHOWN} more in {result.report.parent / 'errors.json'}")
+            say(f"... and {len(found) - _SHOWN} more in {result.report.parent / 'errors.json'}")
 
 
 def _line(error: ValidationError) -> str:
@@ -148,10 +148,10 @@ def _accounts(result: MigrationResult) -> None:
     sums = {key: sum(row[key] for row in rows.values()) for key in ("read", kept, "refused")}
     if sums["refused"]:
         width = max(len(path) for path in rows)
-        click.echo("".join([f"{'array':<{width}}", *(f"{key:>11}" for key in sums)]))
+        say("".join([f"{'array':<{width}}", *(f"{key:>11}" for key in sums)]))
         for path, row in rows.items():
-            click.echo("".join([f"{path:<{width}}", *(f"{number:>11,}" for number in row.values())]))
-    click.echo(f"{counted(sums['read'], 'row')} read = {sums[kept]:,} {kept} + {sums['refused']:,} refused")
+            say("".join([f"{path:<{width}}", *(f"{number:>11,}" for number in row.values())]))
+    say(f"{counted(sums['read'], 'row')} read = {sums[kept]:,} {kept} + {sums['refused']:,} refused")
 
 
 def _tables(result: MigrationResult) -> None:
@@ -160,10 +160,10 @@ def _tables(result: MigrationResult) -> None:
         return
     columns = ("before", "after", "inserted", "updated", "deleted", "unchanged")
     width = max(len(name) for name in published["tables"])
-    click.echo("".join([f"{'table':<{width}}", *(f"{name:>11}" for name in columns)]))
+    say("".join([f"{'table':<{width}}", *(f"{name:>11}" for name in columns)]))
     sums = dict.fromkeys(columns, 0)
     for name, table in published["tables"].items():
-        click.echo("".join([f"{name:<{width}}", *(f"{table[column]:>11,}" for column in columns)]))
+        say("".join([f"{name:<{width}}", *(f"{table[column]:>11,}" for column in columns)]))
         sums = {column: sums[column] + table[column] for column in columns}
-    click.echo("".join([f"{'all':<{width}}", *(f"{sums[column]:>11,}" for column in columns)]))
-    click.echo(", ".join(f"{sums[column]} {column}" for column in ("inserted", "updated", "deleted")))
+    say("".join([f"{'all':<{width}}", *(f"{sums[column]:>11,}" for column in columns)]))
+    say(", ".join(f"{sums[column]} {column}" for column in ("inserted", "updated", "deleted")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from mock2pg.cli.commands import command
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import BackupRefused, counted
+from mock2pg.output import say, say_json
 
 
 @command.group(invoke_without_command=True)
@@ -57,12 +57,12 @@ def prune(as_json: bool, **options: Any) -> None:
 
 def _show(found: list[dict[str, Any]], none: str, line: Any, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        say_json(found)
         return
     for entry in found:
-        click.echo(f"{entry['id']}  {entry['bytes']:>12,} bytes  {line(entry)}")
+        say(f"{entry['id']}  {entry['bytes']:>12,} bytes  {line(entry)}")
     if not found:
-        click.echo(none)
+        say(none)
 
 
 def _where(entry: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from mock2pg import settings
 from mock2pg.cli import options
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import ScenarioFailed, UsageError
+from mock2pg.output import say, say_json
 from mock2pg.terminal import history_lines, show, show_check, show_evidence, show_verification, status_lines
 
 
@@ -111,7 +111,10 @@ def status(as_json: bool) -> None:
     Example: mock2pg status
     """
     found = service().status()
-    click.echo(json.dumps(asdict(found), indent=2) if as_json else status_lines(found))
+    if as_json:
+        say_json(asdict(found))
+    else:
+        say(status_lines(found))
 
 
 @command.command()
@@ -123,7 +126,10 @@ def history(limit: int, as_json: bool) -> None:
     Example: mock2pg history --limit 5
     """
     found = service().history(limit)
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else history_lines(found))
+    if as_json:
+        say_json(found)
+    else:
+        say(history_lines(found))
 
 
 @command.command("verify-evidence")
@@ -150,7 +156,10 @@ def init_roles(migrator: str, auditor: str, as_json: bool) -> None:
     Example: mock2pg init-roles | psql -v ON_ERROR_STOP=1 app
     """
     statements = service().init_roles(migrator, auditor)
-    click.echo(json.dumps({"success": True, "sql": statements}) if as_json else statements, nl=as_json)
+    if as_json:
+        say_json({"success": True, "sql": statements})
+    else:
+        click.echo(statements, nl=False)  # to the letter: psql reads it
 
 
 @command.command("test-migration")
@@ -160,9 +169,9 @@ def test_migration(as_json: bool) -> None:
 
     Example: mock2pg test-migration
     """
-    report = service().test_migration((lambda _: None) if as_json else click.echo)
+    report = service().test_migration((lambda _: None) if as_json else say)
     if as_json:
-        click.echo(json.dumps(asdict(report), indent=2))
+        say_json(asdict(report))
     if not report.success:
         failed = [scenario.name for scenario in report.results if not scenario.passed]
         raise ScenarioFailed(f"{len(failed)} of {len(report.results)} scenarios failed: {', '.join(failed)}")
@@ -177,7 +186,10 @@ def report(run_id: str | None, as_json: bool) -> None:
     Example: mock2pg report
     """
     page = service().report(run_id)
-    click.echo(json.dumps({"success": True, "report": str(page)}) if as_json else str(page))
+    if as_json:
+        say_json({"success": True, "report": str(page)})
+    else:
+        say(str(page))
 
 
 @command.command()
@@ -194,8 +206,8 @@ def sample(rows: int, seed: int, out: Path, as_json: bool) -> None:
 
     made = generate(settings.load().project / "mock_data" / "sample", out, rows=rows, seed=seed)
     if as_json:
-        click.echo(json.dumps({"success": True, "entities": made}))
+        say_json({"success": True, "entities": made})
     else:
         for entity, number in made.items():
-            click.echo(f"{number:>10,}  {entity}")
-        click.echo(f"in {out}")
+            say(f"{number:>10,}  {entity}")
+        say(f"in {out}")

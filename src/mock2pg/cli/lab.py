@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
@@ -11,6 +10,7 @@ import click
 from mock2pg import settings
 from mock2pg.cli.commands import command
 from mock2pg.cli.verb import verb
+from mock2pg.output import say, say_json
 
 
 @command.command()
@@ -28,7 +28,7 @@ def lab(run_id: str | None, no_browser: bool, as_json: bool) -> None:
     folder = lab.prepared(current, run_id)
     program, environment = lab.command(folder, browser=not no_browser)
     if as_json:
-        click.echo(json.dumps({"success": True, "folder": str(folder)}))
+        say_json({"success": True, "folder": str(folder)})
         return
-    click.echo(f"Copies of the run's notebooks: {folder}", err=True)
+    say(f"Copies of the run's notebooks: {folder}", err=True)
     sys.exit(subprocess.call(program, env=settings.inherited() | environment, cwd=folder))  # noqa: S603

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -13,6 +12,7 @@ from mock2pg import settings
 from mock2pg.cli.commands import command
 from mock2pg.cli.verb import end, service, verb
 from mock2pg.errors import Mock2pgError
+from mock2pg.output import say, say_json
 
 
 @command.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -50,7 +50,10 @@ def start(as_json: bool) -> None:
     from mock2pg.target import start_embedded
 
     url = start_embedded(settings.load())
-    click.echo(json.dumps({"success": True, "url": url}) if as_json else url)
+    if as_json:
+        say_json({"success": True, "url": url})
+    else:
+        say(url)
 
 
 @server.command()
@@ -64,7 +67,10 @@ def stop(as_json: bool) -> None:
 
     stopped = Server(settings.load().postgres_dir).stop()
     text = "stopped" if stopped else "was not running"
-    click.echo(json.dumps({"success": True, "stopped": stopped}) if as_json else text)
+    if as_json:
+        say_json({"success": True, "stopped": stopped})
+    else:
+        say(text)
 
 
 @server.command()
@@ -81,8 +87,8 @@ def status(as_json: bool) -> None:
     found = embedded.status()
     found = replace(found, url=found.url and embedded.url(EMBEDDED_DATABASE))
     if as_json:
-        click.echo(json.dumps(asdict(found), default=str))
+        say_json(asdict(found))
     elif found.running:
-        click.echo(f"PostgreSQL {found.version} is running (pid {found.pid}) in {found.home}\n{found.url}")
+        say(f"PostgreSQL {found.version} is running (pid {found.pid}) in {found.home}\n{found.url}")
     else:
-        click.echo(f"not running; its data is kept in {found.home}")
+        say(f"not running; its data is kept in {found.home}")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import functools
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mock2pg.errors import InternalError, Interrupted, Mock2pgError, traced, unusable
+from mock2pg import streams
+from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, traced, unusable
+from mock2pg.output import say, say_json
 
 if TYPE_CHECKING:
     from mock2pg.service import MigrationService
+
+
+# What these did is done and recorded, whoever reads of it.
+_ACT = ("migrate", "plan", "check", "verify", "backup", "rollback", "prune", "test_migration", "start", "stop")
 
 
 def service(**overrides: Any) -> MigrationService:
@@ -35,6 +40,7 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
         click.get_current_context().obj = debug
         try:
             function(*args, as_json=as_json, **options)
+            _refuse_lost(function.__name__)
         except (Mock2pgError, KeyboardInterrupt, OSError) as error:
             end(error, as_json=as_json, debug=debug)
         except click.ClickException:
@@ -46,6 +52,16 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+def _refuse_lost(command: str) -> None:
+    """Standard output that was not written: all that some commands are for, and a warning after the others."""
+    if not (lost := streams.lost()):
+        return
+    told = f"standard output cannot be written: {lost.strerror}"
+    if command not in _ACT:
+        raise UsageError(told, hint="Is there room where it is redirected to?")
+    say(told, err=True, fg="yellow")
+
+
 def end(error: BaseException, *, as_json: bool, debug: bool, cause: BaseException | None = None) -> None:
     if isinstance(error, KeyboardInterrupt):
         error = Interrupted("interrupted")
@@ -53,11 +69,11 @@ def end(error: BaseException, *, as_json: bool, debug: bool, cause: BaseExceptio
         error = unusable(error, "cannot use a file")
     assert isinstance(error, Mock2pgError)  # noqa: S101
     if debug:
-        click.echo(traced(cause or error), err=True)
+        say(traced(cause or error), err=True)
     if as_json:
-        click.echo(json.dumps({"success": False, "error": error.as_dict()}, ensure_ascii=False, indent=2))
+        say_json({"success": False, "error": error.as_dict()})
     else:
-        click.secho(f"{type(error).__name__}: {error.message}", err=True, fg="red")
+        say(f"{type(error).__name__}: {error.message}", err=True, fg="red")
         if error.hint:
-            click.echo(error.hint, err=True)
+            say(error.hint, err=True)
     sys.exit(error.code)
