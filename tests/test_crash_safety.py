@@ -58,8 +58,8 @@ class Stage:
 
     def tidy(self) -> None:
         """What every command does first that takes the lock."""
-        run = new_run(self.settings)
-        with target.aim(run, Record("backup", None)):
+        run, record = new_run(self.settings), Record("backup", None)
+        with target.exclusive(target.reached(run, record), record):
             pass
 
     def _copy(self, to: str, name: str) -> None:

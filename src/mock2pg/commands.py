@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,34 +68,36 @@ class Commands:
         )
 
     def check(self, run: Run, record: Record) -> None:
-        if record.command == "check":
-            tidy.after_killed_checks(run)
-        for step in plan.CHECK:
-            self._step(step, run)
+        """Stage and check, without a database."""
+        tidy.after_killed_checks(run)
+        self._check(run)
 
     def plan(self, run: Run, record: Record) -> None:
         _, _, load, preflight, *_ = plan.MIGRATE
-        self.check(run, record)
-        with self._aim(run, record) as aimed, target.scratch(aimed):
-            self._step(load, aimed)
-            self._step(preflight, aimed, purpose="plan")
-            self._step(plan.PLAN, aimed)
+        with self._aim(run, record) as aimed:
+            self._check(aimed)
+            with target.scratch(aimed):
+                self._step(load, aimed)
+                self._step(preflight, aimed, purpose="plan")
+                self._step(plan.PLAN, aimed)
 
     def migrate(self, run: Run, record: Record, reviewed: Path | None = None) -> None:
         _, _, load, preflight, backup, publish, verify = plan.MIGRATE
-        self.check(run, record)
-        if reviewed:
-            refuse_other_input(reviewed, run)
-        with self._aim(run, record) as aimed, target.scratch(aimed):
-            self._step(load, aimed)
-            self._step(preflight, aimed)
-            record.backup_id = self._step(backup, aimed).data["backup_id"]
-            try:
-                self._step(publish, aimed, **({"plan": str(reviewed.resolve())} if reviewed else {}))
-                self._step(verify, aimed)
-            except BaseException:
-                self._undo_if_live(aimed, record)
-                raise
+        with self._aim(run, record) as aimed:
+            self._check(aimed)
+            if reviewed:
+                refuse_other_input(reviewed, aimed)
+            target.require_migrated_elsewhere(aimed, record)
+            with target.scratch(aimed):
+                self._step(load, aimed)
+                self._step(preflight, aimed)
+                record.backup_id = self._step(backup, aimed).data["backup_id"]
+                try:
+                    self._step(publish, aimed, **({"plan": str(reviewed.resolve())} if reviewed else {}))
+                    self._step(verify, aimed)
+                except BaseException:
+                    self._undo_if_live(aimed, record)
+                    raise
 
     def _undo_if_live(self, run: Run, record: Record) -> None:
         """Undo the run if its transaction was committed: the history row was written in it, so it knows."""
@@ -141,8 +143,24 @@ class Commands:
             log.log.warning("⚠️ %s", caution)
         return result
 
-    def _aim(self, run: Run, record: Record, *, alone: bool = True) -> AbstractContextManager[Run]:
-        return target.aim(run, record, alone=alone, ask=self.ask)
+    def _check(self, run: Run) -> None:
+        for step in plan.CHECK:
+            self._step(step, run)
+
+    @contextmanager
+    def _aim(self, run: Run, record: Record, *, alone: bool = True) -> Iterator[Run]:
+        """The run with its target, which was looked at first: what would fail later is refused now."""
+        aimed = target.reached(run, record)
+        found = self._step(plan.CONNECT, aimed, command=record.command).data["database"]
+        record.database = found
+        record.write(run)
+        if record.command in ("migrate", "rollback"):
+            target.confirm(aimed.settings, found["name"], found["host"], self.ask)
+        if alone:
+            with target.exclusive(aimed, record):
+                yield aimed
+        else:
+            yield aimed
 
     def _report(self, run: Run, record: Record) -> None:
         try:

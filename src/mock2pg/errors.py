@@ -108,12 +108,12 @@ class UsageError(Mock2pgError):
 
 class SourceError(Mock2pgError):
     code = 3
-    hint = "Mend the source and run again; the database was not touched."
+    hint = "Correct the source and run again. The target tables were not changed."
 
 
 class CheckFailed(Mock2pgError):
     code = 4
-    hint = "Mend the rows that are listed and run again; the database was not touched."
+    hint = "Correct the listed rows and run again. The target tables were not changed."
 
 
 class DatabaseError(Mock2pgError):

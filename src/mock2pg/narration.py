@@ -18,6 +18,7 @@ _DONE = {
     "rollback --show": "Shown: live was only read.",
 }
 _STEPS = {
+    "connect": "🔌 Connected to {}",
     "stage": "📥 Staged {}",
     "check": "🔎 Checked: {}",
     "backup": "📦 Created backup {}",
@@ -34,8 +35,8 @@ _NOTHING = "✅ Nothing to change, proven by hash: live already holds this input
 
 def of_step(result: StepResult) -> Sequence[str]:
     """The lines about a step that passed."""
-    if result.step == "stage":
-        return [_STEPS["stage"].format(result.summary), *(f"📎 {note}" for note in result.data["notes"])]
+    if result.step in ("connect", "stage"):
+        return [_STEPS[result.step].format(result.summary), *(f"📎 {note}" for note in result.data["notes"])]
     if result.data.get("shown"):
         return [f"🔎 A rollback {result.summary}", *_changes(result.data)]
     if result.step != "publish":

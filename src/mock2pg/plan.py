@@ -25,6 +25,7 @@ class Step:
     notebook: bool = False
 
 
+CONNECT = Step("connect")  # before any other step of a command that needs the target
 CHECK = (Step("stage"), Step("check"))
 MIGRATE = (
     *CHECK,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from mock2pg import narration, plan
 from mock2pg.errors import Mock2pgError
@@ -17,7 +18,7 @@ class Record:
 
     status      running, succeeded, failed, rolled_back, rollback_failed, or unknown: the server was gone
                 when it would have told whether the run was published
-    database    name, schema and server_version of the target, once it was reached
+    database    what the connect step found out about the target: name, schema, server_version ...
     undo_error  why the run could not undo itself
     url         where the database was reached; it may hold a password, and is written nowhere
     """
@@ -27,7 +28,7 @@ class Record:
     started_at: str = field(default_factory=now)
     status: str = "running"
     message: str = ""
-    database: dict[str, str] | None = None
+    database: dict[str, Any] | None = None
     backup_id: str | None = None
     error: Mock2pgError | None = None
     undo_error: Mock2pgError | None = None

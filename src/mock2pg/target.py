@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -41,35 +42,22 @@ def start_embedded(settings: Settings) -> str:
     return url
 
 
-@contextmanager
-def aim(run: Run, record: Record, *, alone: bool = True, ask: Ask | None = None) -> Iterator[Run]:
-    """The run with the target's connection string in its settings.
-
-    alone  no other run works on that database meanwhile, and what killed ones left is cleared up
-    ask    is given a question when a database on another machine is to be changed, and answers with its name
-    """
+def reached(run: Run, record: Record) -> Run:
+    """The run with the target's connection string in its settings."""
     where = url(run.settings)
-    settings = run.settings.model_copy(update={"database_url": SecretStr(where), **_key(run.settings, record)})
-    with postgres.connect(where, name=f"run {run.id}") as connection:
-        record.url = where
-        record.database = {**postgres.describe_database(connection), "schema": settings.target_schema}
-        if record.command in ("migrate", "rollback"):
-            confirm(settings, record.database["name"], postgres.host(connection), ask)
-        if record.command == "migrate":
-            with postgres.named(DatabaseError, "cannot read mock2pg.settings"):
-                protected = postgres.history.is_protected(connection)
-            if protected:
-                require_rehearsal(run, record.database)
-    record.write(run)
-    aimed = Run(run.id, settings, run.source)
-    if not alone:
-        yield aimed
-        return
-    with postgres.one_at_a_time(where, f"run {run.id}"):
-        tidy.after_killed(run, where)
-        yield aimed
+    record.url = where
+    changed = {"database_url": SecretStr(where), **_key(run.settings, record)}
+    return Run(run.id, run.settings.model_copy(update=changed), run.source)
+
+
+@contextmanager
+def exclusive(run: Run, record: Record) -> Iterator[None]:
+    """While the block runs no other run works on the database, and what killed ones left is cleared up first."""
+    with postgres.one_at_a_time(run.settings.url, f"run {run.id}"):
+        tidy.after_killed(run, run.settings.url)
+        yield
         if record.command not in ("plan", "rollback --show"):  # not reached when the run failed
-            retention.after_success(run.settings, where)
+            retention.after_success(run.settings, run.settings.url)
 
 
 def _key(settings: Settings, record: Record) -> dict[str, object]:
@@ -81,17 +69,26 @@ def _key(settings: Settings, record: Record) -> dict[str, object]:
 
 
 def confirm(settings: Settings, database: str, host: str, ask: Ask | None = None) -> None:
-    """A database on another machine is changed only when it is called by its name, as the server says it."""
+    """A database on another machine is changed only when it is called by its name, as the server says it.
+
+    ask  is given the question, and answers with the name
+    """
     if not host or settings.confirm == database:
         return
     what = f"the database {database} is on {host}, not on this machine"
     if not settings.confirm and ask and ask(f"{what}. Type its name to change it") == database:
         return
-    raise UsageError(what, hint=f"If you mean it: --confirm {database}. The live tables were not touched.")
+    raise UsageError(what, hint=f"If you mean it: --confirm {database}. The target tables were not changed.")
 
 
-def require_rehearsal(run: Run, database: Mapping[str, str]) -> None:
+def require_migrated_elsewhere(run: Run, record: Record) -> None:
     """A protected database takes only what was migrated on another server before, as the runs of this project say."""
+    if record.database and record.database.get("protected"):
+        require_rehearsal(run, record.database)
+
+
+def require_rehearsal(run: Run, database: Mapping[str, Any]) -> None:
+    """Raises UsageError when no run that succeeded on another server had the same input."""
     staged = run.result("stage")
     sha256 = staged.data["sha256"] if staged else None
     for other in all_runs(run.settings):

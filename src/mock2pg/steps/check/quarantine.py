@@ -13,7 +13,7 @@ from mock2pg.settings import share
 from mock2pg.steps.check import wording
 from mock2pg.tools import documents, expectations, staging
 
-_HINT = "Mend the rows that are listed, or allow more with --max-refused; the database was not touched."
+_HINT = "Correct the listed rows, or allow more with --max-refused. The target tables were not changed."
 
 Accounts = dict[str, dict[str, int]]
 
