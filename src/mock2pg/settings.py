@@ -84,6 +84,11 @@ class Settings(BaseSettings):
         "refuse",
         description="What a key that is not declared does: refuse is an error, warn leaves it out and says so.",
     )
+    max_unpacked: str = Field(
+        "20x,10GiB",
+        pattern=r"^\d+x,\d+[MG]iB$",
+        description="What a packed source may become: times its packed size, from 64 MiB on, and in all.",
+    )
     github_workspace: Path | None = Field(
         None,
         validation_alias="GITHUB_WORKSPACE",
@@ -204,6 +209,12 @@ class Settings(BaseSettings):
 def share(setting: str, rows: int) -> int:
     """A number of rows or a share of them, as max_refused and max_deleted give it, as a number of rows."""
     return int(Decimal(setting.removesuffix("%")) * rows / 100) if setting.endswith("%") else int(setting)
+
+
+def unpacked(setting: str) -> tuple[int, int]:
+    """Read max_unpacked: a factor, and a number of bytes."""
+    times, size = setting.split(",")
+    return int(times.removesuffix("x")), int(size[:-3]) << {"M": 20, "G": 30}[size[-3]]
 
 
 def listed(setting: str) -> list[str]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import gzip
 import json
+import os
 import stat
 import tempfile
+import threading
+import tracemalloc
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -283,10 +289,66 @@ def test_every_bad_file_of_a_folder_is_named(tmp_path: Path) -> None:
         "source/c.json:2:2: c: must be an array of rows",
         "source/d.json:1:1: d: is not UTF-8; save it as UTF-8",
         "source/e.json:1:4: e: is not JSON: there is more after the end of the document",
-        "source/f.json: f: cannot be read: Is a directory",
+        "source/f.json: f: is a folder, not a file",
         "source/g.json: g: cannot be read: No such file or directory",
         "source/h.json: h: is missing; an empty array [] says that there are none",
     ]
+
+
+def test_what_never_ends_is_refused_in_a_folder(tmp_path: Path) -> None:
+    """A pipe, a device and a link to itself are named and not read; a file of another name is not ignored."""
+    source = folder_of(tmp_path / "source", {"a": b"[]"})
+    os.mkfifo(source / "b.json")
+    (source / "c.json").symlink_to("/dev/zero")
+    (source / "d.json").symlink_to("d.json")
+    for name in ("E.JSON", "f\n.json", "g.json.bz2"):
+        (source / name).write_bytes(b"[]")
+    os.close(os.open(os.fsencode(source) + b"/h\xff.json", os.O_CREAT | os.O_WRONLY))
+    (source / "a.json.bak").write_bytes(b"an editor's copy is ignored")
+    names = "a name is <entity>.json, .ndjson or .jsonl, in lower case and packed as .gz or .zst; rename or remove it"
+    assert refusal(source, tmp_path, "abcd").splitlines() == [
+        f"source/E.JSON: is not read: {names}",
+        f"source/f\\n.json: is not read: {names}",
+        f"source/g.json.bz2: is not read: {names}",
+        "source/b.json: b: is a pipe, not a file",
+        "source/c.json: c: is a device, not a file",
+        "source/d.json: d: cannot be read: Too many levels of symbolic links",
+        "source/h\\udcff.json: a key that is not a plain name: is not declared in _sources.yml, so it would be lost",
+    ]
+
+
+@pytest.mark.parametrize("form", ["folder", "document", "pipe"])
+@pytest.mark.parametrize("packing", [".gz", ".zst"])
+def test_a_packed_source_is_unpacked_up_to_a_limit(packing: str, form: str, tmp_path: Path) -> None:
+    """A packed source that becomes many times its size is refused early, in little memory and on little disk."""
+    zeros = bytes(1 << 27)
+    packed = gzip.compress(zeros, 1) if packing == ".gz" else zstandard.compress(zeros)
+    source = tmp_path / ("source" if form == "folder" else f"document.json{packing}")
+    if form == "folder":
+        source.mkdir()
+        (source / f"a.json{packing}").write_bytes(packed)
+    elif form == "document":
+        source.write_bytes(packed)
+    else:
+        os.mkfifo(source)
+        threading.Thread(target=lambda: suppressed(source.write_bytes, packed), daemon=True).start()
+    tracemalloc.start()
+    said = refusal(source, tmp_path, "a")
+    assert said.endswith(
+        "becomes larger than 20 times its packed size when it is unpacked; MIGRATION_MAX_UNPACKED allows more"
+    )
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and file.stat().st_size > 1 << 26]
+    more = documents.Unpacking(times=10**6, bytes=1 << 20)
+    if form != "pipe":
+        found = documents.read(source, ["a"], tmp_path / "limited", unpacking=more).faults[0]
+        assert "becomes larger than 1,048,576 bytes" in found.message
+
+
+def suppressed(write: Callable[[bytes], object], content: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the reader has seen enough
+        write(content)
 
 
 @pytest.mark.parametrize("text", ["[]", "5", "null", '"a"'])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import InternalError
 from mock2pg.tools import staging
+from mock2pg.tools.staging import json_values, tables
 
 Rows = dict[str, list[dict[str, Any]]]
 Stage = Callable[..., Rows]
@@ -167,6 +168,27 @@ def test_undeclared_keys_are_named(stage: Stage) -> None:
     assert rows["a"][0]["v"] == "1"
     assert sorted(rows["a"][0]["_unknown"]) == ["", "V", "x y"]
     assert rows["n"][0]["_unknown"] == ["n"]
+
+
+def test_a_row_is_read_once_however_many_keys_are_undeclared(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands under undeclared keys is judged in one pass over the row, and a repeated key among them is found."""
+    calls = 0
+
+    def counted(row: str, declared: Sequence[str]) -> bool:
+        nonlocal calls
+        calls += 1
+        return json_values.strict_json(row, declared)
+
+    counted.__name__ = "strict_json"
+    monkeypatch.setattr(tables, "strict_json", counted)
+    keys = ", ".join(f'"key {number}": {number}' for number in range(5_000))
+    rows = stage(f'[{{"v": "1", {keys}}}, {{"v": "2", {keys}, "key 7": 7}}, {{"v": "3"}}]', table("a", column("v")))
+    assert [(row["v"], len(row["_unknown"]), row["_unfit"]) for row in rows["a"]] == [
+        ("1", 5_000, []),
+        ("2", 5_000, ["*"]),
+        ("3", 0, []),
+    ]
+    assert calls == 2
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from mock2pg.errors import InternalError, SourceError, counted
 from mock2pg.runs import Run, StepResult
+from mock2pg.settings import unpacked
 from mock2pg.tools import dbt_project, documents, staging
 
 
@@ -26,6 +27,7 @@ def run(run: Run) -> StepResult:
         undeclared=run.settings.unknown_fields,
         missing="leave" if run.settings.mode == "upsert" else "refuse",
         limit=run.settings.max_errors_per_rule,
+        unpacking=documents.Unpacking(*unpacked(run.settings.max_unpacked)),
     )
     faults = [asdict(fault) for fault in document.faults]
     totals = [{"rule": rule, "severity": how, "number": number} for (rule, how), number in document.totals.items()]

@@ -2,5 +2,6 @@
 
 from mock2pg.tools.documents.places import Sought, Spot, locate
 from mock2pg.tools.documents.reading import Document, read
+from mock2pg.tools.documents.spool import Unpacking
 
-__all__ = ["Document", "Sought", "Spot", "locate", "read"]
+__all__ = ["Document", "Sought", "Spot", "Unpacking", "locate", "read"]

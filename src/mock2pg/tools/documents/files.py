@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from mock2pg.errors import UsageError
+from mock2pg.errors import UsageError, printable
 from mock2pg.tools.documents import spool, strict
 from mock2pg.tools.documents.arrays import Arrays
 from mock2pg.tools.documents.faults import DECLARED_ARRAYS, READABLE_SOURCE, STRICT_JSON, Faults, shown
@@ -23,21 +23,36 @@ from mock2pg.tools.documents.places import address
 from mock2pg.tools.documents.scanner import Lines, Text, key_before, pointer
 
 _FILE = re.compile(r"(?P<entity>[^.].*)\.(?P<form>json|ndjson|jsonl)(\.gz|\.zst)?")
+_MEANT = re.compile(r"[^.].*\.(json[5c]?|ndjson|jsonl)(\.(gz|gzip|zst|zstd|bz2|xz|zip|br))?", re.IGNORECASE | re.DOTALL)
 _SPACE = b" \t\r\n"
+
+
+_NAMES = "a name is <entity>.json, .ndjson or .jsonl, in lower case and packed as .gz or .zst; rename or remove it"
 
 
 class _Files:
     """What reading a folder and reading a document have in common."""
 
-    def __init__(self, source: Path, label: str, arrays: Arrays, faults: Faults, entities: Sequence[str]) -> None:
+    stream = False
+
+    def __init__(
+        self,
+        source: Path,
+        label: str,
+        arrays: Arrays,
+        faults: Faults,
+        entities: Sequence[str],
+        unpacking: spool.Unpacking,
+    ) -> None:
         self.source, self.label, self.arrays, self.faults, self.entities = source, label, arrays, faults, entities
+        self.unpacking = unpacking
         self.notes: list[str] = []
         self.files: dict[str, dict[str, Any]] = {}
 
     def spooled(self, source: Path, to: Path, file: str, entity: str = "") -> mmap.mmap | None:
         """The source's bytes in a file of our own, checked to be UTF-8; None, with a fault, when they are not there."""
         try:
-            copied = spool.copy(source, to)
+            copied = spool.copy(source, to, self.unpacking, stream=self.stream)
             self.files[file] = {"sha256": copied.sha256, "bytes": copied.bytes}
             if copied.marked:
                 self.notes.append(f"{file} begins with a byte order mark; it is no part of JSON and was left out")
@@ -79,7 +94,10 @@ class Folder(_Files):
 
     def read(self) -> None:
         before = {file: spool.fingerprint(file) for file in self._files()}
-        if not before:
+        for file in sorted(self.source.iterdir()):
+            if file not in before and _MEANT.fullmatch(file.name):
+                self.faults.add(DECLARED_ARRAYS, f"is not read: {_NAMES}", file=f"{self.label}/{printable(file.name)}")
+        if not before and not self.faults.found:
             raise UsageError(
                 f"there is no <entity>.json in {self.source}",
                 hint=f"Expected: {', '.join(f'{entity}.json' for entity in self.entities)}",
@@ -89,7 +107,7 @@ class Folder(_Files):
             self._file(file, names)
         self.faults.missing(lambda entity: f"{self.label}/{entity}.json")
         for file in spool.changed(before):
-            self.changed(f"{self.label}/{file.name}")
+            self.changed(f"{self.label}/{printable(file.name)}")
         if set(self._files()) != set(before):
             self.changed(self.label)
 
@@ -99,7 +117,7 @@ class Folder(_Files):
     def _file(self, file: Path, there: Collection[str]) -> None:
         name = _FILE.fullmatch(file.name)
         assert name is not None  # noqa: S101  it is one of `_files`
-        entity, label = name["entity"], f"{self.label}/{file.name}"
+        entity, label = name["entity"], f"{self.label}/{printable(file.name)}"
         if entity in self.faults.known:
             self.faults.add(DECLARED_ARRAYS, "has two files; keep one", shown(entity), file=label)
             return
@@ -154,6 +172,7 @@ class Single(_Files):
     """One object whose keys are the entities."""
 
     def read(self) -> None:
+        self.stream = spool.is_stream(self.source)
         name = _FILE.fullmatch(self.source.name)
         if name and name["form"] != "json":
             raise UsageError(

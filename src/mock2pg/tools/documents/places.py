@@ -118,6 +118,7 @@ class _Row:
     def __init__(self, text: bytes) -> None:
         self._text = text
         self._inside: dict[int, dict[str | int, list[Child]]] = {}
+        self._undeclared: dict[tuple[int, frozenset[str]], list[Child]] = {}
 
     def _children(self, at: int) -> dict[str | int, list[Child]]:
         if at not in self._inside:
@@ -126,6 +127,13 @@ class _Row:
                 by_key.setdefault(child.key, []).append(child)
             self._inside[at] = by_key
         return self._inside[at]
+
+    def _others(self, at: int, declared: frozenset[str]) -> list[Child]:
+        if (at, declared) not in self._undeclared:
+            others = [c for found in self._children(at).values() for c in found if c.key not in declared]
+            others.sort(key=lambda child: bool(PLAIN.fullmatch(str(child.key))))
+            self._undeclared[at, declared] = others
+        return self._undeclared[at, declared]
 
     def find(self, sought: Sought) -> _Found:
         row = self._text
@@ -138,8 +146,7 @@ class _Row:
             if len(same) > 1:
                 return _Found(key_at, sought.steps[: depth + 1], kind(row[at:end]), "stands twice in one object")
         if sought.declared is not None:
-            others = [c for found in self._children(at).values() for c in found if c.key not in sought.declared]
-            others.sort(key=lambda child: bool(PLAIN.fullmatch(str(child.key))))
+            others = self._others(at, sought.declared)
             return _Found(others[min(sought.nth, len(others) - 1)].key_at if others else at, sought.steps)
         value = row[at:end]
         if sought.at_key:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg.errors import UsageError, ValidationError
+from mock2pg.errors import UsageError, ValidationError, printable
 from mock2pg.tools.documents import spool
 from mock2pg.tools.documents.arrays import Arrays
 from mock2pg.tools.documents.faults import DECLARED_ARRAYS, STRICT_JSON, Faults
@@ -54,6 +54,7 @@ def read(
     undeclared: str = "refuse",
     missing: str = "refuse",
     limit: int = 100,
+    unpacking: spool.Unpacking = spool.UNPACKING,
 ) -> Document:
     """Cut a source into one file per entity, in the folder `into`, with a note of where each array stood.
 
@@ -63,6 +64,7 @@ def read(
     undeclared  "refuse" makes an array that is not declared a fault, "warn" a warning
     missing     "refuse" makes an array that is declared and not there a fault, "leave" takes it as absent
     limit       faults listed of each rule; the totals stay exact
+    unpacking   how large what is packed may become
 
     Raises UsageError when there is no such source.
     """
@@ -72,11 +74,11 @@ def read(
         _read_mapping(source, arrays, faults)
         faults.missing(lambda _: None)
     else:
-        label = label or str(source)
+        label = printable(label or str(source))
         if source.is_dir():
-            reader = Folder(source, label, arrays, faults, entities)
+            reader = Folder(source, label, arrays, faults, entities, unpacking)
         elif spool.is_stream(source) or source.is_file():
-            reader = Single(source, label, arrays, faults, entities)
+            reader = Single(source, label, arrays, faults, entities, unpacking)
         else:
             raise UsageError(
                 f"there is no source at {source}",

@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -21,12 +21,35 @@ from mock2pg.errors import UsageError
 
 STANDARD_INPUT = Path("-")
 
-_BLOCK = 1 << 16  # packed, it may be a thousand times as much
+_BLOCK = 1 << 16
+_PACKED = 1 << 10  # bytes that are unpacked at a time: 32 MiB at most come out of them
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+_SMALL = 1 << 26  # bytes up to which it does not matter how often a source was repeated in itself
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 class Unreadable(Exception):
     """A source that cannot be copied whole; its text says why and quotes nothing."""
+
+
+@dataclass(frozen=True)
+class Unpacking:
+    """How large a packed source may become: `times` its packed size, from 64 MiB on, and `bytes` in all."""
+
+    times: int = 20
+    bytes: int = 10 << 30
+
+    def refuse(self, packed: int, unpacked: int) -> None:
+        """Raises Unreadable when the bytes that came out so far are too many for those that went in."""
+        allowed = self.bytes
+        if unpacked > _SMALL:
+            allowed = min(allowed, max(_SMALL, self.times * packed))
+        if unpacked > allowed:
+            limit = f"{self.bytes:,} bytes" if allowed == self.bytes else f"{self.times} times its packed size"
+            raise Unreadable(f"becomes larger than {limit} when it is unpacked; MIGRATION_MAX_UNPACKED allows more")
+
+
+UNPACKING = Unpacking()
 
 
 def is_stream(source: Path) -> bool:
@@ -43,16 +66,18 @@ class Copied:
     bytes: int
 
 
-def copy(source: Path, to: Path) -> Copied:
+def copy(source: Path, to: Path, unpacking: Unpacking, *, stream: bool) -> Copied:
     """Copy a file, `.gz` and `.zst` unpacked and without a byte order mark, into a file of mode 0600.
 
-    Of a pipe the first bytes tell how it is packed. Raises Unreadable.
+    stream  the source is standard input or a named pipe, whose first bytes tell how it is packed
+
+    Raises Unreadable, also for anything else that is not a file: reading a pipe, a device or a socket may never end.
     """
-    read = _Read(source)
+    read = _Read(source, stream)
     try:
         with open(os.open(to, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600), "wb") as out:
             head = b""
-            blocks = _unpacked(source, iter(read))
+            blocks = _unpacked(read, unpacking)
             while len(head) < len(codecs.BOM_UTF8) and (block := next(blocks, b"")):
                 head += block
             marked = head.startswith(codecs.BOM_UTF8)
@@ -84,33 +109,42 @@ def changed(before: Mapping[Path, tuple[int, ...]]) -> list[Path]:
 class _Read:
     """The blocks of a source; afterwards what they were, in all."""
 
-    def __init__(self, source: Path) -> None:
-        self._source, self.digest, self.bytes = source, hashlib.sha256(), 0
+    def __init__(self, source: Path, stream: bool) -> None:
+        self.source, self.stream, self.digest, self.bytes = source, stream, hashlib.sha256(), 0
 
     def __iter__(self) -> Iterator[bytes]:
-        for block in _blocks(self._source):
+        for block in _blocks(self.source, self.stream):
             self.digest.update(block)
             self.bytes += len(block)
             yield block
 
 
-def _unpacked(source: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:
-    packing = source.suffix
-    if is_stream(source):
+def _unpacked(read: _Read, unpacking: Unpacking) -> Iterator[bytes]:
+    packing, blocks = read.source.suffix, iter(read)
+    if read.stream:
         first = next(blocks, b"")
         packing = ".gz" if first.startswith(_GZIP) else ".zst" if first.startswith(_ZSTD) else ""
         blocks = chain([first], blocks)
-    if packing == ".gz":
-        return _inflated(blocks, lambda: zlib.decompressobj(wbits=31))
-    if packing == ".zst":
-        return _inflated(blocks, lambda: zstandard.ZstdDecompressor().decompressobj())
-    return blocks
+    if packing not in _STREAMS:
+        yield from blocks
+        return
+    unpacked = 0
+    for block in _inflated(blocks, _STREAMS[packing]):
+        unpacked += len(block)
+        unpacking.refuse(read.bytes, unpacked)
+        yield block
 
 
-def _inflated(blocks: Iterator[bytes], new: Callable[[], Any]) -> Iterator[bytes]:
+_STREAMS: Mapping[str, Callable[[], Any]] = {
+    ".gz": lambda: zlib.decompressobj(wbits=31),
+    ".zst": lambda: zstandard.ZstdDecompressor().decompressobj(),
+}
+
+
+def _inflated(blocks: Iterable[bytes], new: Callable[[], Any]) -> Iterator[bytes]:
     """The content of one packed stream after the other. Raises EOFError when the last one is not whole."""
     stream = new()
-    for packed in blocks:
+    for packed in (block[at : at + _PACKED] for block in blocks for at in range(0, len(block), _PACKED)):
         block = packed
         while block:
             stream = new() if stream.eof else stream
@@ -121,14 +155,20 @@ def _inflated(blocks: Iterator[bytes], new: Callable[[], Any]) -> Iterator[bytes
         raise EOFError
 
 
-def _blocks(source: Path) -> Iterator[bytes]:
+def _blocks(source: Path, stream: bool) -> Iterator[bytes]:
     if source == STANDARD_INPUT:
         if sys.stdin is None or sys.stdin.isatty():
             raise UsageError("standard input is a terminal", hint="Pipe the JSON in: cat mock.json | mock2pg check -")
         yield from iter(partial(sys.stdin.buffer.read, _BLOCK), b"")
         return
     try:
-        with source.open("rb") as file:
+        # to open a pipe that nobody writes to would wait for ever
+        opened = os.open(source, os.O_RDONLY | (0 if stream else os.O_NONBLOCK))
+        kind = stat.S_IFMT(os.fstat(opened).st_mode)
+        if not stream and kind != stat.S_IFREG:
+            os.close(opened)
+            raise Unreadable(f"is {_KINDS.get(kind, 'a device')}, not a file")
+        with os.fdopen(opened, "rb") as file:
             yield from iter(partial(file.read, _BLOCK), b"")
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror}") from error

@@ -153,7 +153,7 @@ class ExpectOnlyDeclaredKeys(ExpectNoRows):
         return (
             "SELECT *, CASE WHEN regexp_full_match(_key, '[A-Za-z_][A-Za-z0-9_-]{{0,63}}')"
             " AND dense_rank() OVER (ORDER BY _key) <= 100 THEN _key ELSE '?' END AS _field"
-            " FROM (SELECT *, unnest(_unknown) AS _key FROM {batch}) AS k"
+            " FROM (SELECT * EXCLUDE (_unknown), unnest(_unknown) AS _key FROM {batch}) AS k"
         )
 
     def sentence(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -37,10 +38,15 @@ def exact_double(row: str, steps: Sequence[str]) -> float | None:
     return double if isfinite(double) and number in (Decimal(repr(double)), Decimal(double)) else None
 
 
-def strict_json(row: str, steps: Sequence[str]) -> bool:
-    """Whether the value at `steps`, which is left out, is at least one that every JSON reader understands alike."""
+def strict_json(row: str, declared: Sequence[str]) -> bool:
+    """Whether what stands under other keys than the declared, and is left out, means the same to every JSON reader."""
     try:
-        return _is_strict(_at(row, steps), NESTING_LIMIT)
+        value = _parsed(row)
+        others = value.keys() - declared
+        repeated = value.repeated & others if isinstance(value, _Repeated) else ()
+        return not repeated and all(
+            _is_strict(key, NESTING_LIMIT) and _is_strict(value[key], NESTING_LIMIT) for key in others
+        )
     except _ELSEWHERE:
         return False
 
@@ -76,12 +82,18 @@ def _number(text: str) -> Decimal:
 
 
 class _Repeated(dict[str, Any]):
-    """An object in which a key stood twice."""
+    """An object in which keys are repeated."""
+
+    repeated: frozenset[str]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    return found if len(found) == len(pairs) else _Repeated(found)
+    if len(found) == len(pairs):
+        return found
+    of_these = _Repeated(found)
+    of_these.repeated = frozenset(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)
+    return of_these
 
 
 def _jsonb(value: Any, levels: int) -> str:

@@ -148,11 +148,9 @@ def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
     order = ", ".join(quoted(column.name) for column in table.columns)
     # numbered when the rows' own texts are gone: of a nested array, each element carries that of its whole row
     number = "row_number() OVER (ORDER BY _root_row, _index)" if table.nested else "_root_row"
-    known = f"list_contains({_list(declared)}, key)"
-    twice = "len(list_filter(keys, lambda other: other = key)) > 1"
-    unknown = f"list_filter(keys, lambda key: NOT {known})"
-    kept = "NOT contains(key, chr(0)) AND strict_json(element::VARCHAR, [key])"
-    lost = f"list_filter({unknown}, lambda key: {twice} OR NOT ({kept}))"  # calls Python: only where keys are unknown
+    # nothing here looks at each key for each other key: a row may have a million that are not declared
+    unknown = f"list_filter(keys, lambda key: NOT list_contains({_list(declared)}, key))"
+    twice = f"list_filter({_list(declared)}, lambda key: len(list_filter(keys, lambda other: other = key)) > 1)"
     return f"""
         CREATE TABLE {quoted(table.name)} AS
         WITH elements AS ({_elements(table, largest)}),
@@ -166,10 +164,10 @@ def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
                 CASE WHEN misplaced THEN ['']
                      WHEN {"false" if scalar else "json_type(element) IS DISTINCT FROM 'OBJECT'"} THEN ['.']
                      ELSE list_distinct(list_filter([{", ".join(unfit)}], lambda name: name IS NOT NULL)
-                        || CASE WHEN len(keys) <> len(list_distinct(keys))
-                                THEN list_filter(keys, lambda key: {known} AND {twice}) ELSE [] END
-                        || CASE WHEN len({unknown}) > 0
-                                THEN CASE WHEN len({lost}) > 0 THEN ['*'] ELSE [] END ELSE [] END) END AS _unfit,
+                        || CASE WHEN len(keys) <> len(list_distinct(keys)) THEN {twice} ELSE [] END
+                        || CASE WHEN len({unknown}) = 0 THEN [] -- a call of Python: only where keys are unknown
+                                WHEN strict_json(element::VARCHAR, {_list(declared)}) THEN [] ELSE ['*'] END)
+                     END AS _unfit,
                 list_distinct({unknown}) AS _unknown
             FROM fields),
         derived AS (SELECT *, {number} AS _row{"".join(", " + value for value in derived)} FROM typed)
