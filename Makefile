@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MOCK2PG := "$(BIN)/python" -I -m mock2pg  # -I: no variable of Python, no module of the current directory
 READY := $(VENV)/.ready
 LAB := .venv-lab
 # What may be given on the command line; variables of these names in the environment are somebody else's.
@@ -66,52 +67,52 @@ $(LAB)/.ready: requirements-lab.lock pyproject.toml
 	$(install)
 
 migrate: $(READY) ## migrate mock_data/ (or SOURCE=PATH) into PostgreSQL and print where the report lies
-	@"$(BIN)/mock2pg" migrate $(ARGS) $(source)
+	@$(MOCK2PG) migrate $(ARGS) $(source)
 
 check-data: $(READY) ## check mock_data/ (or SOURCE=PATH) as migrate would, without any database
-	@"$(BIN)/mock2pg" check $(ARGS) $(source)
+	@$(MOCK2PG) check $(ARGS) $(source)
 
 plan: $(READY) ## say what migrating mock_data/ (or SOURCE=PATH) would change; live is only read
-	@"$(BIN)/mock2pg" plan $(ARGS) $(source)
+	@$(MOCK2PG) plan $(ARGS) $(source)
 
 verify: $(READY) ## prove the live tables against the run that published them; reads only
-	@"$(BIN)/mock2pg" verify $(ARGS)
+	@$(MOCK2PG) verify $(ARGS)
 
 backup: $(READY) ## take a backup now
-	@"$(BIN)/mock2pg" backup $(ARGS)
+	@$(MOCK2PG) backup $(ARGS)
 
 backups: $(READY) ## list the backups
-	@"$(BIN)/mock2pg" backups $(ARGS)
+	@$(MOCK2PG) backups $(ARGS)
 
 rollback: $(READY) ## go back to a backup: make rollback ID=backup-...
-	@"$(BIN)/mock2pg" rollback "$(ID)" $(ARGS)
+	@$(MOCK2PG) rollback "$(ID)" $(ARGS)
 
 status: $(READY) ## say which run is live, who is at work, and what killed runs left
-	@"$(BIN)/mock2pg" status $(ARGS)
+	@$(MOCK2PG) status $(ARGS)
 
 history: $(READY) ## list what was published and tried in the database: when, what, by whom, from where
-	@"$(BIN)/mock2pg" history $(ARGS)
+	@$(MOCK2PG) history $(ARGS)
 
 verify-evidence: $(READY) ## prove the folders of all runs (or RUN=...) against their manifests; reads only
-	@"$(BIN)/mock2pg" verify-evidence $(or $(RUN) $(ARGS),--all)
+	@$(MOCK2PG) verify-evidence $(or $(RUN) $(ARGS),--all)
 
 init-roles: $(READY) ## print SQL for a role that may migrate and no more, and one that may only read
-	@"$(BIN)/mock2pg" init-roles $(ARGS)
+	@$(MOCK2PG) init-roles $(ARGS)
 
 psql: $(READY) ## open psql on the target database
-	@"$(BIN)/mock2pg" psql $(ARGS)
+	@$(MOCK2PG) psql $(ARGS)
 
 report: $(READY) ## print where the report of the newest run lies; build it when it is not there
-	@"$(BIN)/mock2pg" report $(RUN) $(ARGS)
+	@$(MOCK2PG) report $(RUN) $(ARGS)
 
 lab: $(LAB)/.ready ## open the notebooks of the newest run (or RUN=...) in JupyterLab, as copies
-	@"$(LAB)/bin/mock2pg" lab $(RUN) $(ARGS)
+	@"$(LAB)/bin/python" -I -m mock2pg lab $(RUN) $(ARGS)
 
 sample: $(READY) ## make mock data of any size: make sample ARGS="--rows 10000 --out big"
-	@"$(BIN)/mock2pg" sample $(ARGS)
+	@$(MOCK2PG) sample $(ARGS)
 
 test-migration: $(READY) ## play good and bad migrations in a scratch database; live is never touched
-	@"$(BIN)/mock2pg" test-migration $(ARGS)
+	@$(MOCK2PG) test-migration $(ARGS)
 
 test: $(READY) ## run the whole test suite
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
@@ -129,5 +130,5 @@ lock: ## write the two locks anew from pyproject.toml (needs uv)
 	$(COMPILE) --extra lab --constraint requirements.lock --output-file requirements-lab.lock pyproject.toml
 
 clean: ## stop the embedded server and remove what runs made; backups stay
-	@test ! -x "$(BIN)/mock2pg" || "$(BIN)/mock2pg" server stop
+	@test ! -x "$(BIN)/python" || $(MOCK2PG) server stop
 	rm -rf runs logs .postgres dbt_project/target dbt_project/logs htmlcov .coverage .coverage.*

@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +28,20 @@ def without_postgres(folder: Path) -> Path:
     return folder
 
 
+def installed(copy: Path) -> None:
+    """An environment of the copy's own, of links to what is installed, but for the copy's own code."""
+    packages = Path(sysconfig.get_paths()["purelib"])
+    links = copy / ".venv" / packages.relative_to(sys.prefix)
+    for target, folder in ((packages, links), (Path(sys.executable).parent, copy / ".venv" / "bin")):
+        folder.mkdir(parents=True)
+        for part in target.iterdir():
+            (folder / part.name).symlink_to(part)
+    (links / "mock2pg.pth").unlink()
+    (links / "mock2pg.pth").write_text(f"{copy / 'src'}\n")
+    (copy / ".venv" / "pyvenv.cfg").symlink_to(Path(sys.prefix, "pyvenv.cfg"))
+    (copy / ".venv" / ".ready").touch()
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
     """`make` in a copy of the files that git tracks, with the installed packages but the copy's own code."""
@@ -35,11 +51,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
         if (REPOSITORY / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, copy / name)
-    (copy / ".venv").mkdir()  # a folder of its own, so that nothing the copy does can change what is installed
-    for part in (REPOSITORY / ".venv").iterdir():
-        (copy / ".venv" / part.name).symlink_to(part)
-    (copy / ".venv" / ".ready").unlink(missing_ok=True)
-    (copy / ".venv" / ".ready").touch()
+    installed(copy)
 
     programs = without_postgres(tmp_path / "programs")
 
@@ -50,7 +62,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
         return subprocess.run(
             ["make", "--no-print-directory", *arguments],
             cwd=copy,
-            env={**inherited, "PYTHONPATH": str(copy / "src"), "PATH": str(programs)},
+            env={**inherited, "PATH": str(programs)},
             capture_output=True,
             text=True,
             check=False,
@@ -111,4 +123,4 @@ def test_what_make_does_not_know_is_an_error(make: Make) -> None:
 def test_a_source_arrives_as_it_was_typed(make: Make) -> None:
     """Whatever is in the name of SOURCE, neither make nor a shell reads it."""
     done = make("check-data", "SOURCE=no 'such' $(x) `y` \"$z\" ; \\ folder")
-    assert "there is no source at no 'such' $(x) `y` \"$z\" ; \\ folder" in done.stdout
+    assert "there is no source at no 'such' $(x) `y` \"$z\" ; \\ folder" in done.stdout, done.stderr

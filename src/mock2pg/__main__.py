@@ -6,14 +6,15 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    from mock2pg import leaving, streams
+    from mock2pg import environment, leaving, streams
 
+    environment.leave_behind()
     streams.guard()
     leaving.collect_seldom()
     from mock2pg.cli import command
 
     try:
-        command()
+        command(prog_name="mock2pg")
     except SystemExit as end:
         leaving.leave(end.code)
     leaving.leave(0)

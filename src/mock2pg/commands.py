@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mock2pg import evidence, log, narration, plan, target, tidy
+from mock2pg import environment, evidence, log, narration, plan, target, tidy
 from mock2pg.errors import InternalError, Mock2pgError, ValidationError, traced
 from mock2pg.plan import Step
 from mock2pg.record import Record
@@ -36,6 +36,12 @@ class Commands:
         self, command: str, body: Callable[[Run, Record], None], source: Mapping[str, Any] | Path | None = None
     ) -> MigrationResult:
         """Give the command a run with a folder, record what comes of it, and make its report."""
+        with environment.ours():
+            return self._run(command, body, source)
+
+    def _run(
+        self, command: str, body: Callable[[Run, Record], None], source: Mapping[str, Any] | Path | None
+    ) -> MigrationResult:
         if command in _WITH_NOTEBOOKS:
             plan.prepare_notebooks(self.settings)
         run = new_run(self.settings, source)

@@ -230,11 +230,6 @@ def _variable(field: str) -> str:
     return str(declared.validation_alias or f"MIGRATION_{field.upper()}")
 
 
-def inherited() -> dict[str, str]:
-    """The environment of this process, for a program that we start."""
-    return dict(os.environ)
-
-
 def load(**overrides: object) -> Settings:
     """The settings of this process. `overrides` are fields by name.
 

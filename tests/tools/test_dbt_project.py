@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from mock2pg.contracts import Column, ForeignKey, SourceColumn, SourceTable, Tab
 from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.settings import REPOSITORY
 from mock2pg.tools import postgres
-from mock2pg.tools.dbt_project import DbtProject, sources, target_tables
+from mock2pg.tools.dbt_project import Built, DbtProject, sources, target_tables
 from tests.fix_project import shared_cache
 
 REAL = REPOSITORY / "dbt_project"
@@ -276,6 +278,33 @@ def test_a_build_that_fails_names_the_models_and_no_value(
     kept = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert any(file.name == "manifest.json" for file in kept)
     assert [file for file in kept if CANARY.encode() in file.read_bytes()] == []
+
+
+def test_a_test_that_did_not_run_is_no_test_that_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the manifest declares and dbt left out is named; counted are the tests that ran and hold."""
+    kinds = {"model.p.a": "model", "model.p.inline": "model", "test.p.b.1": "test", "test.p.c.2": "test"}
+    nodes = {
+        key: {"resource_type": kind, "config": {"materialized": "ephemeral" if "inline" in key else kind}}
+        for key, kind in kinds.items()
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps({"nodes": nodes}))
+
+    def built(**statuses: str) -> SimpleNamespace:
+        keys = {"a": "model.p.a", "b": "test.p.b.1", "c": "test.p.c.2"}
+        ran = [
+            SimpleNamespace(status=status, node=SimpleNamespace(unique_id=keys[name], resource_type=kinds[keys[name]]))
+            for name, status in statuses.items()
+        ]
+        return SimpleNamespace(success=True, result=SimpleNamespace(results=ran))
+
+    project = DbtProject(REAL, tmp_path, {}, tmp_path)
+    monkeypatch.setattr(DbtProject, "tables", lambda self: ())
+    for left_out in ({"a": "success", "b": "pass"}, {"a": "success", "b": "pass", "c": "skipped"}):
+        monkeypatch.setattr(DbtProject, "_invoke", lambda *_, found=left_out: built(**found))
+        with pytest.raises(LoadFailed, match=r"did not build or test all.*\n  c$"):
+            project.build()
+    monkeypatch.setattr(DbtProject, "_invoke", lambda *_: built(a="success", b="pass", c="warn"))
+    assert project.build() == Built(models=1, tests=1)
 
 
 def test_the_projects_own_unit_tests_pass(dbt: DbtProject) -> None:

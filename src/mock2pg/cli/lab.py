@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from mock2pg import settings
+from mock2pg import environment, settings
 from mock2pg.cli.commands import command
 from mock2pg.cli.verb import verb
 from mock2pg.output import say, say_json
@@ -26,9 +26,9 @@ def lab(run_id: str | None, no_browser: bool, as_json: bool) -> None:
 
     current = settings.load()
     folder = lab.prepared(current, run_id)
-    program, environment = lab.command(folder, browser=not no_browser)
+    program, places = lab.command(folder, browser=not no_browser)
     if as_json:
         say_json({"success": True, "folder": str(folder)})
         return
     say(f"Copies of the run's notebooks: {folder}", err=True)
-    sys.exit(subprocess.call(program, env=settings.inherited() | environment, cwd=folder))  # noqa: S603
+    sys.exit(subprocess.call(program, env=environment.inherited("jupyterlab") | places, cwd=folder))  # noqa: S603

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 import click
 
-from mock2pg import settings
+from mock2pg import environment, settings
 from mock2pg.cli.commands import command
 from mock2pg.cli.verb import end, service, verb
 from mock2pg.errors import Mock2pgError
@@ -22,14 +22,14 @@ def psql(arguments: tuple[str, ...]) -> None:
 
     Example: mock2pg psql -c '\dt'
     """
-    from mock2pg.tools.postgres import environment
+    from mock2pg.tools import postgres
     from mock2pg.tools.server import binary
 
     try:
-        session = environment(service().url())
+        session = postgres.environment(service().url())
     except Mock2pgError as error:
         end(error, as_json=False, debug=False)
-    sys.exit(subprocess.call([str(binary("psql")), *arguments], env=settings.inherited() | session))  # noqa: S603
+    sys.exit(subprocess.call([str(binary("psql")), *arguments], env=environment.inherited("psql") | session))  # noqa: S603
 
 
 @command.group()

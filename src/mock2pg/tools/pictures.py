@@ -154,7 +154,9 @@ def _svg(
     top = 0.35 if legend else 0.05
     height = top + row * len(names) + bottom
     out = io.StringIO()
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()  # not what a matplotlibrc in the current directory or of the user says
+        matplotlib.rcParams.update(_STYLE)
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the reader's browser has the letters
         figure = Figure(figsize=(_WIDTH, height))
         wide, high = (_WIDTH - left - right) / _WIDTH, (height - top - bottom) / height

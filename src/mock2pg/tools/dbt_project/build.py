@@ -6,13 +6,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from mock2pg import environment
 from mock2pg.contracts import Table
 from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.tools.dbt_project import target_tables
@@ -26,7 +27,7 @@ _SAFE = re.compile(
 
 @dataclass(frozen=True)
 class Built:
-    """What a build did. models, tests: how many of each ran."""
+    """What a build did. models: how many were built; tests: how many ran and hold."""
 
     models: int
     tests: int
@@ -61,10 +62,10 @@ class DbtProject:
         ]
         return target_tables.ordered(found)
 
-    def build(self, *arguments: str) -> Built:
-        """Build every model and run every data test. Raises LoadFailed naming what failed."""
+    def build(self) -> Built:
+        """Build every model and run every data test. Raises LoadFailed naming what failed, or did not run."""
         self.tables()
-        outcome = self._invoke("build", "--exclude-resource-type", "unit_test", *arguments)
+        outcome = self._invoke("build", "--exclude-resource-type", "unit_test")
         results = list(getattr(outcome.result, "results", ()))
         for file in self.target.iterdir():  # run_results.json quotes what the database said; the rest nobody reads
             if file.is_file() and file.name != "manifest.json":
@@ -73,8 +74,21 @@ class DbtProject:
         if failed or not outcome.success:
             lines = [f"  {result.node.name}: {_reason(result)}" for result in failed]
             raise LoadFailed("\n".join(["dbt did not build what the contracts say:", *lines]))
-        kinds = [str(result.node.resource_type) for result in results]
-        return Built(sum(kind.endswith("model") for kind in kinds), sum(kind.endswith("test") for kind in kinds))
+        ran = {result.node.unique_id: result for result in results if str(result.status) != "skipped"}
+        if missing := sorted(self._expected() - set(ran)):
+            lines = [f"  {key.split('.')[2]}" for key in missing]
+            raise LoadFailed("\n".join(["dbt did not build or test all that the project declares:", *lines]))
+        models = sum(str(result.node.resource_type).endswith("model") for result in ran.values())
+        return Built(models, sum(str(result.status) == "pass" for result in ran.values()))
+
+    def _expected(self) -> set[str]:
+        """The models and the data tests that the project declares, whatever a selector or a flag leaves out."""
+        nodes = json.loads((self.target / "manifest.json").read_text(encoding="utf-8"))["nodes"]
+        return {
+            key
+            for key, node in nodes.items()
+            if node["resource_type"] in ("model", "test") and node["config"].get("materialized") != "ephemeral"
+        }
 
     def _keep_parsed(self) -> None:
         fresh = self.target / "partial_parse.msgpack"
@@ -91,7 +105,7 @@ class DbtProject:
         options = ["--project-dir", self.project, "--profiles-dir", self.project, "--target-path", self.target,
                    "--log-path", self.target, "--log-level", "none", "--log-level-file", "none", "--no-use-colors",
                    "--no-version-check", "--vars", json.dumps({"mode": self.mode})]  # fmt: skip
-        with _environment(self.connection), redirect_stdout(StringIO()):
+        with environment.ours(**self.connection), redirect_stdout(StringIO()):
             outcome = dbtRunner(manifest=self._manifest).invoke([command, *map(str, options), *arguments])
         if outcome.exception is not None or (command == "parse" and not outcome.success):
             raise InternalError(f"dbt {command} failed: {_first_line(outcome.exception)}") from outcome.exception
@@ -110,15 +124,3 @@ def _reason(result: Any) -> str:
 
 def _first_line(error: BaseException | None) -> str:
     return str(error).strip().split("\n", 1)[0] if error else "see the model files"
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """dbt's profile reads the environment; ours is put back as it was."""
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

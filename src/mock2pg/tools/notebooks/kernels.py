@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any
 
+from mock2pg.environment import inherited
 from mock2pg.errors import InternalError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Nursery:
             self._owner = os.getpid()
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "mock2pg.tools.notebooks.nursery"],
-                env={**os.environ, "MPLCONFIGDIR": str(fonts), "OPENBLAS_NUM_THREADS": "1"},  # no threads before a fork
+                env={**inherited(), "MPLCONFIGDIR": str(fonts)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -150,7 +151,7 @@ def kernel_class(
 
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
             await super().start_kernel(
-                env={**os.environ, **environment, **places},
+                env={**inherited(), **environment, **places},
                 cwd=str(project),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

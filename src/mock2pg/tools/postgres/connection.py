@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import conninfo, pq, sql
 
+from mock2pg.environment import ours
 from mock2pg.errors import AlreadyRunning, DatabaseError, Mock2pgError, UsageError, scrubbed
 
 Connection = psycopg.Connection[Any]
@@ -49,13 +50,14 @@ def connect(url: str, *, name: str, read_only: bool = False) -> Connection:
     """Open a session in autocommit. `name` is what others see in pg_stat_activity. Raises DatabaseError."""
     with named(DatabaseError, "cannot connect"):
         try:
-            connection = psycopg.connect(
-                url,
-                autocommit=True,
-                connect_timeout=10,
-                application_name=f"mock2pg {name}",
-                client_encoding="UTF8",
-            )
+            with ours():
+                connection = psycopg.connect(
+                    url,
+                    autocommit=True,
+                    connect_timeout=10,
+                    application_name=f"mock2pg {name}",
+                    client_encoding="UTF8",
+                )
         except UnicodeError:  # its text quotes the host, or the whole of the URL
             raise DatabaseError("cannot connect: the host in DATABASE_URL is no name") from None
         connection.read_only = read_only

@@ -17,8 +17,8 @@ import psycopg
 from psycopg import sql
 
 from mock2pg.encoding import TABLE_HASH_POSTGRES
+from mock2pg.environment import inherited
 from mock2pg.errors import BackupFailed, scrubbed
-from mock2pg.settings import inherited
 from mock2pg.tools.postgres import catalogue
 from mock2pg.tools.postgres.connection import Connection, environment
 
