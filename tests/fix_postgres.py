@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import shutil
+import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg.sql import SQL, Identifier
@@ -37,8 +43,47 @@ def server(_no_settings_from_outside: None) -> Iterator[Server]:
     shutil.rmtree(home)
 
 
+@dataclass(frozen=True)
+class OlderServer:
+    """A PostgreSQL 15 of this machine, used as the embedded server is."""
+
+    home: Path
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://postgres@/{database}?host={self.home}&port=5432"
+
+
+@pytest.fixture(scope="session")
+def older_server(_no_settings_from_outside: None) -> Iterator[OlderServer]:
+    """Started once in a session; its tests are skipped where PostgreSQL 15 is not installed."""
+    programs = Path("/usr/lib/postgresql/15/bin")
+    if not (programs / "initdb").exists():
+        pytest.skip("PostgreSQL 15 is not installed in /usr/lib/postgresql/15")
+    home = Path(tempfile.mkdtemp(prefix="mock2pg-15-"))
+    account: dict[str, Any] = {"cwd": "/", "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    if os.geteuid() == 0:  # whom PostgreSQL refuses
+        nobody = pwd.getpwnam("nobody")
+        os.chown(home, nobody.pw_uid, nobody.pw_gid)
+        account |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    data, fast = home / "data", [f"-c{name}={value}" for name, value in _FAST.items()]
+    initdb = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"]
+    subprocess.run(initdb, check=True, **account)
+    command = [programs / "postgres", "-D", data, "-k", home, "-c", "listen_addresses=", *fast]
+    server = subprocess.Popen(command, **account)
+    try:
+        deadline = time.monotonic() + 60
+        while subprocess.run([programs / "pg_isready", "-qh", home], check=False).returncode:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield OlderServer(home)
+    finally:
+        server.terminate()
+        server.wait()
+        shutil.rmtree(home)
+
+
 @contextmanager
-def new_database(server: Server, name: str = DATABASE, template: str = _EMPTY) -> Iterator[str]:
+def new_database(server: Server | OlderServer, name: str = DATABASE, template: str = _EMPTY) -> Iterator[str]:
     """The URL of a database like the template, which is dropped afterwards."""
     with postgres.connect(server.url("postgres"), name="test") as connection:
         row = connection.execute("SHOW data_directory").fetchone()

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,40 @@ def test_prune_says_what_it_would_do_and_does_it_when_told(run: Any, settings: S
     assert [(fate["id"], fate["goes"]) for fate in fates] == [(three[0], False), (three[1], True)]
     assert [entry.id for entry in backups.listed(settings.backups_dir)] == three[:1]
     assert run("prune").exit_code == 2
+
+
+OTHERS = {
+    "a symbolic link": lambda place, backup: place.symlink_to(backup),
+    "a symbolic link to nothing": lambda place, _: place.symlink_to("nowhere"),
+    "a symbolic link to a device": lambda place, _: place.symlink_to("/dev/zero"),
+    "a named pipe": lambda place, _: os.mkfifo(place),
+    "a directory": lambda place, _: place.mkdir(),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_is_no_regular_file_is_no_backup(what: str, run: Any, settings: Settings, three: list[str]) -> None:
+    """It is named and never waited for, followed or removed: a rollback is refused before anything happens."""
+    newest, aside = (settings.backups_dir / f"{each}.json" for each in (three[0], "aside"))
+    newest.rename(aside)
+    OTHERS[what](newest, aside)
+    (settings.backups_dir / ".backup-1.part").symlink_to("/dev/zero")
+    os.mkfifo(settings.backups_dir / ".backup-2.part")
+    kind = what.partition(" to ")[0]
+    started = time.monotonic()
+    assert f"bytes  not a backup: it is {kind}" in run().output
+    done = run("verify", three[0])
+    assert done.exit_code == BackupRefused.code
+    assert f"refused: it is {kind}: only a regular file is restored" in done.output
+    done = run("prune", "--keep-last", "1", "--damaged", "--yes")
+    assert f"stays: it is {kind}, which mock2pg did not make" in done.output
+    assert os.path.lexists(newest)
+    with pytest.raises(BackupRefused, match=f"is {kind}") as refused:
+        MigrationService(settings).rollback(three[0])
+    assert "Copy the file itself" in refused.value.hint
+    backups.tidy(settings.backups_dir)
+    assert time.monotonic() - started < 60
+    assert not list(settings.runs_dir.glob("*-*"))
 
 
 def test_a_full_disk_stops_a_migration_before_it_writes(settings: Settings, connection: postgres.Connection) -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from mock2pg.errors import BackupFailed, BackupRefused, RollbackFailed
 from mock2pg.tools import backups, postgres
 from mock2pg.tools.postgres import catalogue, dump, restore
 from mock2pg.tools.server import binary
-from tests.fix_restore import CHANGED, EVERYTHING, Trial, back_up, dumped, execute, state_of
+from tests.fix_postgres import new_database
+from tests.fix_restore import CHANGED, EVERYTHING, Trial, back_up, dumped, execute, go_back, state_of
 
 
 def test_rows_and_sequences_come_back_into_the_tables_that_are_there(
@@ -54,6 +56,38 @@ def test_definitions_come_back(what: str, trial: Trial, connection: postgres.Con
     restored = trial(EVERYTHING, CHANGED + DEFINITIONS_CHANGED[what], "recreate")
     assert connection.execute("SELECT * FROM public.on_kept").fetchone() == (3,)  # filled, not only defined
     assert restored.dropped == (("more",) if what == "added" else ())
+
+
+_RESET = "DROP SCHEMA {0} CASCADE; CREATE SCHEMA {0}"
+SCHEMAS = (
+    _RESET,
+    f"{_RESET}; GRANT ALL ON SCHEMA {{0}} TO PUBLIC; GRANT ALL ON SCHEMA {{0}} TO postgres",
+    f"{_RESET}; COMMENT ON SCHEMA {{0}} IS 'ours'",
+    "REVOKE ALL ON SCHEMA {0} FROM PUBLIC; COMMENT ON SCHEMA {0} IS NULL",
+    "ALTER SCHEMA {0} OWNER TO pg_monitor",
+    "ALTER SCHEMA {0} OWNER TO postgres; GRANT USAGE ON SCHEMA {0} TO pg_monitor WITH GRANT OPTION",
+    f"{_RESET}; ALTER SCHEMA {{0}} OWNER TO pg_monitor; REVOKE ALL ON SCHEMA {{0}} FROM pg_monitor",
+)
+
+
+@pytest.mark.parametrize(
+    ("version", "schema"), [("server", "public"), ("older_server", "public"), ("server", 'My "App"')]
+)
+def test_the_schema_itself_comes_back(
+    version: str, schema: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Its owner, grants and comment, whether it came with the database or was made later, in each version's way."""
+    name = sql.Identifier(schema).as_string()
+    with new_database(request.getfixturevalue(version), template="template0") as url:
+        execute(url, f"CREATE SCHEMA IF NOT EXISTS {name}")
+        for number, setup in enumerate(SCHEMAS):
+            execute(url, setup.format(name))
+            before = dumped(url)
+            backup = back_up(url, tmp_path / str(number), schema)
+            changes = (f"CREATE TYPE {name}.more AS ENUM ()", f"DROP SCHEMA {name} CASCADE", SCHEMAS[number - 1])
+            execute(url, changes[number % 3].format(name))
+            go_back(url, backup, schema)
+            assert dumped(url) == before, setup
 
 
 @pytest.mark.parametrize(

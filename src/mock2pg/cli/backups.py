@@ -66,6 +66,8 @@ def _show(found: list[dict[str, Any]], none: str, line: Any, as_json: bool) -> N
 
 
 def _where(entry: dict[str, Any]) -> str:
+    if entry.get("kind"):
+        return f"not a backup: it is {entry['kind']}"
     if entry["timestamp"]:
         return f"{entry['database']}.{entry['schema']}{', encrypted' if entry['encrypted'] else ''}"
     return "encrypted, and its key is not at hand" if entry["encrypted"] else "damaged: its header is unreadable"

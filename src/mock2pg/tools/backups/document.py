@@ -46,8 +46,10 @@ def document(file: Path, keys: Sequence[Any]) -> Iterator[tuple[BinaryIO, Unseal
     assert parts is not None  # noqa: S101  it was found by its name
     _, compression, encrypted = parts
     try:
+        if kind := names.other_kind(file):
+            raise Damaged(f"is {kind}: only a regular file is restored")
         with ExitStack() as stack:
-            opened = stack.enter_context(file.open("rb"))
+            opened = stack.enter_context(names.open_regular(file))
             source: Source = opened
             if encrypted:
                 source = stack.enter_context(closing(Decrypted(opened, keys)))

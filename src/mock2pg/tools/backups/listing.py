@@ -22,6 +22,7 @@ class Listed:
 
     header     empty when it cannot be read: it is damaged, or encrypted to a key that is not at hand
     encrypted  by its name
+    kind       a noun for what is no regular file, and no backup of ours; empty for a file
     """
 
     id: str
@@ -29,6 +30,7 @@ class Listed:
     header: Mapping[str, Any]
     bytes: int
     encrypted: bool
+    kind: str = ""
 
     @property
     def timestamp(self) -> str:
@@ -37,7 +39,8 @@ class Listed:
 
     def as_dict(self) -> dict[str, Any]:
         known = {key: self.header.get(key) for key in ("timestamp", "database", "schema")}
-        return {"id": self.id, **known, "bytes": self.bytes, "encrypted": self.encrypted}
+        kind = {"kind": self.kind} if self.kind else {}
+        return {"id": self.id, **known, "bytes": self.bytes, "encrypted": self.encrypted, **kind}
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def listed(folder: Path, identity: SecretStr | None = None) -> list[Listed]:
     found = []
     for file, backup_id in names.files(folder).items():
         encrypted = file.suffix == names.ENCRYPTED
-        found.append(Listed(backup_id, file, reading.head(file, keys), file.stat().st_size, encrypted))
+        kind, size = names.other_kind(file), file.lstat().st_size
+        found.append(Listed(backup_id, file, reading.head(file, keys), size, encrypted, kind))
     return sorted(found, key=_moment, reverse=True)
 
 
@@ -86,7 +90,7 @@ def judged(folder: Path, identity: SecretStr | None = None, backup_id: str | Non
 def tidy(folder: Path) -> None:
     """Remove what a process that was killed left unfinished; what another is writing is locked, and stays."""
     for aside in unfinished(folder):
-        with suppress(OSError), aside.open("rb") as file:
+        with suppress(OSError), names.open_regular(aside) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             aside.unlink(missing_ok=True)
 

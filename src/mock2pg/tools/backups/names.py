@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from mock2pg.errors import BackupRefused
 
@@ -35,6 +39,30 @@ def id_in(file: Path) -> str:
     """The id that a backup's file is called by."""
     parts = split(file)
     return parts[0] if parts else ""
+
+
+def other_kind(file: Path) -> str:
+    """A noun for a name that is not that of a regular file; empty when it is one, or gone.
+
+    mock2pg writes regular files only. A link may lead anywhere and change what it leads to between two passes, and
+    reading a pipe or a device may never end.
+    """
+    try:
+        mode = file.lstat().st_mode
+    except FileNotFoundError:
+        return ""
+    kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a named pipe", stat.S_IFDIR: "a directory",
+             stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}  # fmt: skip
+    return "" if stat.S_ISREG(mode) else kinds.get(stat.S_IFMT(mode), "not a regular file")
+
+
+def open_regular(file: Path) -> BinaryIO:
+    """The file for reading. Raises OSError when the name is not that of a regular file; nothing is waited for."""
+    opened = open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+        opened.close()
+        raise OSError(errno.EINVAL, "Not a regular file")
+    return opened
 
 
 def named(text: str | None) -> str | None:

@@ -17,6 +17,7 @@ from mock2pg.tools.backups.encryption import NoKey
 from mock2pg.tools.backups.seals import Damaged
 
 _BLOCK = 1 << 16
+_NOT_A_FILE = "Copy the file itself into the backup folder. The target tables were not touched."
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def _whole(file: Path, keys: Sequence[Any]) -> Backup:
         hint = "MIGRATION_BACKUP_IDENTITY takes the key, or the path of its file. The live tables were not touched."
         raise BackupRefused(f"{file.name} {fault}", hint=hint) from None
     except Damaged as fault:
-        raise BackupRefused(f"{file.name} {fault}") from None
+        hint = _NOT_A_FILE if names.other_kind(file) else None
+        raise BackupRefused(f"{file.name} {fault}", hint=hint) from None
 
 
 def examined(file: Path, keys: Sequence[Any]) -> Backup:

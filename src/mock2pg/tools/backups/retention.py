@@ -51,6 +51,8 @@ def fates(
         elsewhere = entry.header.get("system_identifier") != server
         if entry.id in needed:
             found.append(Fate(entry, False, "live can go back to it"))
+        elif entry.kind:
+            found.append(Fate(entry, False, f"it is {entry.kind}, which mock2pg did not make"))
         elif verdict.sealed:
             found.append(Fate(entry, False, "encrypted: without its key nobody can say whether it is whole", True))
         elif verdict.refused:

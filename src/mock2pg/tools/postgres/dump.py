@@ -91,6 +91,21 @@ def entries(found: Mapping[str, str] | None) -> dict[str, str]:
     return {name: "".join(sorted(bodies)) for name, bodies in parts.items()}
 
 
+def of_schema(found: Mapping[str, str] | None) -> list[str]:
+    """The entries of the schema itself: its owner, comment, grants and labels; not of what is in it."""
+    return [text for script in (found or {}).values() for text in _split(script) if _OF_SCHEMA.match(text)]
+
+
+def without_schema(script: str) -> str:
+    """The script without those entries."""
+    return "".join(text for text in _split(script) if not _OF_SCHEMA.match(text))
+
+
+def _split(script: str) -> list[str]:
+    """The head of the script, and its entries."""
+    return _ENTRY_HEAD.split(script)
+
+
 def fingerprint(found: Mapping[str, str] | None) -> str:
     """The same for the same definitions, in whatever order."""
     return hashlib.sha256(json.dumps(entries(found), sort_keys=True).encode()).hexdigest()
@@ -107,6 +122,8 @@ def changed_entries(before: Mapping[str, str] | None, after: Mapping[str, str] |
 
 
 _ENTRY = re.compile(r"(?m)^-- Name: (.*); Type: ([A-Z ]+); Schema: ")
+_ENTRY_HEAD = re.compile(r"(?m)^(?=--\n-- Name: .*; Type: [A-Z ]+; Schema: )")
+_OF_SCHEMA = re.compile(r"--\n-- Name: .*; Type: (SCHEMA|ACL|COMMENT|SECURITY LABEL); Schema: -; ")  # it is in none
 _HEAP = "SET default_table_access_method = heap;"
 _METHOD = re.compile(r"SET default_table_access_method = .*;")
 _ENDING = re.compile(r"(?m)\s*(^SET default_\w+ = .*;\s+)*^--\n(-- PostgreSQL database dump complete\n--\s*)?\Z")
@@ -239,7 +256,7 @@ def _pg_dump(url: str, schema: str, program: Path, options: Sequence[str]) -> st
 
 def _plain(text: str, schema: str) -> str:
     """pg_dump's script as any server since version 14 takes it, the same for the same definitions."""
-    name = re.escape(schema)
+    name = re.escape(schema.replace('"', '""'))
     text = re.sub(r"\n\\unrestrict .*\n+\Z", "\n", text)
     head, first, rest = text.partition("-- Name: ")  # below stand definitions, whose own texts are not to be touched
     head = re.sub(r"(?m)^(\\restrict .*|SET transaction_timeout = 0;|-- Dumped .*)\n", "", head)

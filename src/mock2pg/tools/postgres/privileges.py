@@ -11,7 +11,10 @@ from mock2pg.tools.postgres.connection import Connection
 
 
 def reset(connection: Connection, schema: str) -> None:
-    """Make the schema itself what it is when it is new: pg_dump writes only how it differs from that."""
+    """Make the schema itself what pg_dump assumes a new one to be: it writes only the difference from that.
+
+    Its comment is always written, also that of `public`, because it dumps a schema that is named.
+    """
     row = connection.execute(
         "SELECT nspowner::regrole::text, pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = %s", [schema]
     ).fetchone()
@@ -19,16 +22,14 @@ def reset(connection: Connection, schema: str) -> None:
         return
     grantees = connection.execute(
         "SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END"
-        " FROM pg_namespace AS n, aclexplode(n.nspacl) AS a WHERE n.nspname = %s AND a.grantee <> n.nspowner",
+        " FROM pg_namespace AS n, aclexplode(n.nspacl) AS a WHERE n.nspname = %s",  # the owner's may be more than all
         [schema],
     ).fetchall()
     statements = [f"REVOKE ALL ON SCHEMA {{0}} FROM {grantee} CASCADE" for (grantee,) in grantees]
     statements.append(f"GRANT ALL ON SCHEMA {{0}} TO {row[0]}")
     if schema == "public":
         statements.append("GRANT USAGE ON SCHEMA {0} TO PUBLIC")
-        statements.append("COMMENT ON SCHEMA {0} IS 'standard public schema'")
-    else:
-        statements.append("COMMENT ON SCHEMA {0} IS NULL")
+    statements.append("COMMENT ON SCHEMA {0} IS NULL")
     for statement in statements:
         connection.execute(_sql(statement).format(sql.Identifier(schema)))
 

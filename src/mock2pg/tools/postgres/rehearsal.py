@@ -19,7 +19,7 @@ from psycopg import sql
 
 from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed, counted
 from mock2pg.runs import Times
-from mock2pg.tools.postgres import catalogue, clearing, dump, lines, restore, scratch
+from mock2pg.tools.postgres import catalogue, clearing, dump, lines, privileges, restore, scratch
 from mock2pg.tools.postgres.connection import (
     connect,
     database_url,
@@ -151,6 +151,7 @@ def _executed(url: str, state: State, moment: Moment, program: Path, times: Time
                         sql.Identifier(extension), sql.Identifier(home)
                     )
                 )
+            privileges.reset(connection, moment.schema)
             restore.define(connection, state.definitions["pre_data"])
             restore.restart(connection, moment.schema, state)
             restore.define(connection, state.definitions["post_data"])

@@ -83,7 +83,7 @@ def restore(connection: Connection, schema: str, staged: Staged, current: Mappin
         for without in (False, True)[: 2 if quiet.has_triggers(connection, schema) else 1]:
             with suppress(_NotThisWayError), connection.transaction():  # a savepoint, for what takes another way
                 return _by_difference(connection, schema, staged, without)
-    return _recreated(connection, schema, staged)
+    return _recreated(connection, schema, staged, current)
 
 
 def _by_difference(connection: Connection, schema: str, staged: Staged, without_triggers: bool) -> Restored:
@@ -148,7 +148,7 @@ def _merged(connection: Connection, schema: str, staged: Staged) -> dict[str, Di
     return merge.publish(connection, "pg_temp", schema, tables)
 
 
-def _recreated(connection: Connection, schema: str, staged: Staged) -> Restored:
+def _recreated(connection: Connection, schema: str, staged: Staged, current: Mapping[str, str] | None) -> Restored:
     state = staged.state
     before = {name: catalogue.rows(connection, schema, name) for name in catalogue.tables(connection, schema)}
     clearing.clear(connection, schema)
@@ -156,9 +156,13 @@ def _recreated(connection: Connection, schema: str, staged: Staged) -> Restored:
     if state.definitions is None:
         connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
     else:
-        privileges.reset(connection, schema)
+        pre_data = state.definitions["pre_data"]
+        if dump.of_schema(state.definitions) == dump.of_schema(current):  # who does not own it may not
+            pre_data = dump.without_schema(pre_data)
+        else:
+            privileges.reset(connection, schema)
         with privileges.without_default_privileges(connection, schema):
-            define(connection, state.definitions["pre_data"])
+            define(connection, pre_data)
             for name, rows in state.tables.items():
                 fields, target = dump.fields(connection, schema, name), sql.Identifier(schema, name)
                 lines.insert(connection, staged.homes[name], target, fields, rows)
