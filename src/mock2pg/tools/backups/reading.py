@@ -86,8 +86,8 @@ def _whole(file: Path, keys: Sequence[Any]) -> Backup:
         hint = "MIGRATION_BACKUP_IDENTITY takes the key, or the path of its file. The live tables were not touched."
         raise BackupRefused(f"{file.name} {fault}", hint=hint) from None
     except Damaged as fault:
-        hint = _NOT_A_FILE if names.other_kind(file) else None
-        raise BackupRefused(f"{file.name} {fault}", hint=hint) from None
+        kept = _NOT_A_FILE if names.other_kind(file) else None
+        raise BackupRefused(f"{file.name} {fault}", hint=kept) from None
 
 
 def examined(file: Path, keys: Sequence[Any]) -> Backup:
