@@ -63,6 +63,7 @@ class Column:
 
     source   the staged column that it is to equal, or None
     derived  why the model changes the value on purpose, or None
+    staged_type  the type of the staged column
     """
 
     name: str
@@ -70,6 +71,12 @@ class Column:
     not_null: bool
     source: str | None
     derived: str | None
+    staged_type: str = ""
+
+    @property
+    def staged_as(self) -> str:
+        """The type of the staged column."""
+        return self.staged_type or self.data_type
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,7 @@ class Table:
     publish          "merge": live holds exactly these rows; "upsert": it holds these rows and whatever others;
                      "ensure": these rows are there, whatever they hold, and others are left alone
     database_columns columns that the database fills: name and definition, added where we create the table
+    natural_key      where the primary key is a UUIDv5 of other columns: these. A row that has them keeps the key it has
     """
 
     name: str
@@ -99,16 +107,32 @@ class Table:
     source: str | None = None
     publish: str = "merge"
     database_columns: tuple[tuple[str, str], ...] = ()
+    natural_key: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that say which row it is, in a run's hashes."""
+        return self.natural_key or self.primary_key
+
+    @property
+    def invented(self) -> tuple[str, ...]:
+        """The columns that an existing row keeps, whatever they hold."""
+        return self.primary_key if self.natural_key else ()
 
     @property
     def compared(self) -> tuple[Column, ...]:
         """The columns that must equal what was staged."""
-        return tuple(column for column in self.columns if column.source and not column.derived)
+        return tuple(
+            column
+            for column in self.columns
+            if column.source and not column.derived and column.name not in self.invented
+        )
 
     @property
     def derived(self) -> tuple[Column, ...]:
         """The columns that a model changes on purpose; compared with what the model built."""
-        return tuple(column for column in self.columns if column not in self.compared)
+        compared = self.compared
+        return tuple(c for c in self.columns if c not in compared and c.name not in self.invented)
 
     def as_dict(self) -> dict[str, Any]:
         """The table as a run keeps it, for a later verification."""
@@ -139,6 +163,7 @@ def table_from_dict(record: dict[str, Any]) -> Table:
             **record,
             **{name: tuple(tuple(pair) for pair in record[name]) for name in pairs},
             "primary_key": tuple(record["primary_key"]),
+            "natural_key": tuple(record.get("natural_key", ())),
             "columns": tuple(Column(**column) for column in record["columns"]),
             "foreign_keys": tuple(
                 ForeignKey(tuple(key["columns"]), key["parent"], tuple(key["parent_columns"]), key["on_delete"])

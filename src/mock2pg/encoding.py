@@ -15,11 +15,15 @@ from typing import LiteralString
 
 @dataclass(frozen=True)
 class Kind:
-    """How one data type becomes canonical text. `{x}` stands for the column."""
+    """How one data type becomes canonical text. `{x}` stands for the column.
+
+    of_text  the same of a text column that holds the value as the JSON spells it; None where JSON has several spellings
+    """
 
     tag: LiteralString
     duckdb: LiteralString
     postgres: LiteralString
+    of_text: LiteralString | None = None
 
 
 _ELEMENT_DUCKDB: LiteralString = "CASE WHEN e IS NULL THEN 'N' ELSE 'T' || strlen(e) || ':' || e END"
@@ -27,15 +31,20 @@ _ELEMENT_POSTGRES: LiteralString = "CASE WHEN e IS NULL THEN 'N' ELSE 'T' || oct
 
 KINDS: dict[str, Kind] = {
     "text": Kind("T", "{x}", "{x}::text"),
-    "integer": Kind("I", "{x}::VARCHAR", "{x}::integer::text"),
+    "integer": Kind("I", "{x}::VARCHAR", "{x}::integer::text", "{x}::text"),
     "double precision": Kind(  # by its bits, so that no engine's way of printing matters
         "F",
         "({x}::BIT::BIGINT)::VARCHAR",
         "('x' || encode(float8send({x}::double precision), 'hex'))::bit(64)::bigint::text",
     ),
-    "boolean": Kind("B", "CASE WHEN {x} THEN 't' ELSE 'f' END", "CASE WHEN {x}::boolean THEN 't' ELSE 'f' END"),
-    "date": Kind("D", "{x}::VARCHAR", "{x}::date::text"),
-    "time": Kind("C", "{x}::VARCHAR", "{x}::time::text"),
+    "boolean": Kind(
+        "B",
+        "CASE WHEN {x} THEN 't' ELSE 'f' END",
+        "CASE WHEN {x}::boolean THEN 't' ELSE 'f' END",
+        "CASE {x}::text WHEN 'true' THEN 't' WHEN 'false' THEN 'f' ELSE '?' || {x}::text END",
+    ),
+    "date": Kind("D", "{x}::VARCHAR", "{x}::date::text", "{x}::text"),
+    "time": Kind("C", "{x}::VARCHAR", "{x}::time::text", "{x}::text || ':00'"),  # the JSON says HH:MM
     "jsonb": Kind("J", "{x}", "{x}::jsonb::text"),
     "text[]": Kind(
         "A",
@@ -46,6 +55,14 @@ KINDS: dict[str, Kind] = {
         " FROM unnest({x}::text[]) WITH ORDINALITY AS u(e, n)) END",
     ),
 }
+
+# How the JSON spells a staged value, where a type's own text is another one, by the type that was staged and that of
+# the contract: a time is HH:MM. `{x}` stands for what a model built, or for the staged column.
+JSON_TEXT_POSTGRES: dict[tuple[str, str], LiteralString] = {
+    ("time", "time"): "substr({x}::text, 1, 5)",
+    ("time", "text"): r"regexp_replace({x}, '^(\d\d:\d\d):00$', '\1')",
+}
+JSON_TEXT_DUCKDB: dict[tuple[str, str], LiteralString] = {("time", "text"): "substr({x}::VARCHAR, 1, 5)"}
 
 # A table's hash, for a first look and for the history: how many rows, and two order-free sums over the row hashes.
 TABLE_HASH_DUCKDB: LiteralString = (
@@ -72,10 +89,11 @@ def duckdb_value(data_type: str) -> LiteralString:
     return f"CASE WHEN {{x}} IS NULL THEN 'N' ELSE '{kind.tag}' || strlen({kind.duckdb}) || ':' || {kind.duckdb} END"
 
 
-def postgres_value(data_type: str) -> LiteralString:
-    """SQL for one encoded value; `{x}` stands for the column. The database's encoding must be UTF8."""
+def postgres_value(data_type: str, *, of_text: bool = False) -> LiteralString:
+    """SQL for one encoded value; `{x}` stands for the column. The database's encoding must be UTF8.
+
+    of_text  the column is one of text, and holds the value as the JSON spells it
+    """
     kind = KINDS[data_type]
-    return (
-        f"CASE WHEN {{x}} IS NULL THEN 'N' ELSE '{kind.tag}'"
-        f" || octet_length({kind.postgres}) || ':' || {kind.postgres} END"
-    )
+    text = (kind.of_text if of_text else None) or kind.postgres
+    return f"CASE WHEN {{x}} IS NULL THEN 'N' ELSE '{kind.tag}' || octet_length({text}) || ':' || {text} END"

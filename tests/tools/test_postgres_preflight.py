@@ -175,10 +175,49 @@ def test_everything_is_named_at_once(connection: postgres.Connection) -> None:
 
 
 def test_a_look_advances_no_sequence(connection: postgres.Connection) -> None:
-    """The rows as they would be are made without drawing a number."""
-    connection.execute("CREATE TABLE public.t (id text PRIMARY KEY, a text, n int, own serial UNIQUE, CHECK (n > 0))")
+    """The rows as they would be are made without drawing a number, also by a function of the application's."""
+    connection.execute("""
+        CREATE SEQUENCE public.free; CREATE FUNCTION public.next_id() RETURNS int LANGUAGE sql AS
+            $$ SELECT nextval('public.free')::int $$;
+        CREATE TABLE public.t (id text PRIMARY KEY, a text, n int, own serial UNIQUE, mine int DEFAULT public.next_id(),
+            CHECK (n > 0))""")
     assert look(connection, [(T, ROWS)]).findings == ()
-    assert select(connection, "SELECT last_value, is_called FROM public.t_own_seq") == [(1, False)]
+    for name in ("t_own_seq", "free"):
+        assert select(connection, f"SELECT last_value, is_called FROM public.{name}") == [(1, False)]
+
+
+@pytest.mark.parametrize(
+    ("column", "more", "doubt"),
+    [
+        ("text", "", []),
+        ("text DEFAULT nextval('public.free')", "", []),
+        ("text DEFAULT gen_random_uuid()", "", []),
+        ("text DEFAULT 'X' || nextval('public.free')", "", ["t.a: its default makes a text from public.free"]),
+        (
+            "text DEFAULT public.next_of('public.free')",
+            "",
+            ["t.a: its default calls public.next_of, and which sequence that draws from cannot be told"],
+        ),
+        (
+            "text",
+            "CREATE TRIGGER give BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION public.give('public.free')",
+            ["t: trigger give draws from a sequence that cannot be told"],
+        ),
+    ],
+)
+def test_a_next_value_that_cannot_be_told_is_named(
+    column: str, more: str, doubt: list[str], connection: postgres.Connection
+) -> None:
+    """Publishing goes, and the application's next row may be refused: that is said beforehand, with the column."""
+    connection.execute("""
+        CREATE SEQUENCE public.free; CREATE FUNCTION public.next_of(name text) RETURNS text LANGUAGE sql AS
+            $$ SELECT nextval(name::regclass)::text $$;
+        CREATE FUNCTION public.give() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN NEW.a := coalesce(NEW.a, nextval(tg_argv[0]::regclass)::text); RETURN NEW; END $$""")
+    connection.execute(f"CREATE TABLE public.t (id text PRIMARY KEY, a {column}, n int); {more}")  # type: ignore[arg-type]
+    preflight = look(connection, [(T, ROWS)])
+    assert preflight.findings == ()
+    assert [caution.partition(";")[0] for caution in preflight.cautions] == doubt
 
 
 def test_rows_that_stay_count_for_what_must_be_unique(connection: postgres.Connection) -> None:

@@ -37,9 +37,11 @@ def run(run: Run, purpose: str = "migrate") -> StepResult:
         error = PreflightFailed("\n".join([told, *lines]))
         error.data = {"findings": findings}
         raise error
+    kept = sum(preflight.kept_keys.values())
     there = sum(not difference.created for difference in (preflight.differences or {}).values())
     return StepResult(
         step="preflight",
-        summary=f"nothing is in the way: {there} of {counted(len(tables), 'table')} are there",
-        data={"findings": []},
+        summary=f"nothing is in the way: {there} of {counted(len(tables), 'table')} are there"
+        + (f"; {counted(kept, 'row')} found by another key than the primary key, which stays" if kept else ""),
+        data={"findings": [], "kept_keys": dict(preflight.kept_keys), "cautions": list(preflight.cautions)},
     )

@@ -91,6 +91,7 @@ def _publish(
     postgres.scratch.create(connection, schema)
     owned = postgres.history.owned(connection, schema)
     alterations = postgres.alteration.pending(connection, schema, tables, owned) if settings.alter else {}
+    postgres.kept_keys.keep(connection, postgres.scratch.NEXT, schema, tables, alterations)
     merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
     if plan:
         seen = postgres.review.seen(connection, schema, tables, merge.differences, alterations)

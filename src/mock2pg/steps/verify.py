@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
 from mock2pg.contracts import Table, derived_columns, table_from_dict
-from mock2pg.errors import NothingPublished, VerifyFailed, printable
+from mock2pg.errors import NothingPublished, VerifyFailed, counted, printable
 from mock2pg.runs import Run, StepResult, Times
 from mock2pg.tools import postgres, staging
 
@@ -25,20 +26,18 @@ def run(run: Run) -> StepResult:
         tables = [table_from_dict(record) for record in published.read("contracts.json")]
         compared = {table.name: _compare(run, published, connection, table, times) for table in tables}
         with times.of("look for orphans"):
-            keys = [
-                {
-                    "name": key.name,
-                    "table": key.table,
-                    "columns": list(key.columns),
-                    "parent": key.parent,
-                    "orphans": postgres.catalogue.orphans(connection, schema, key),
-                }
-                for key in postgres.catalogue.foreign_keys(connection, schema)
-            ]
+            keys = _references(connection, schema, {table.name for table in tables})
     data = {
         "published_run": published.id,
         "tables": compared,
         "foreign_keys": keys,
+        "matched_by": {table.name: list(table.natural_key) for table in tables if table.natural_key},
+        "cautions": [
+            f"{key['table']}: {counted(key['orphans'], 'row')} of {key['name']} refer to no row of {key['parent']};"
+            " no migration wrote both tables, so this is no failure of one"
+            for key in keys
+            if key["orphans"] and not key["judged"]
+        ],
         "derived": derived_columns(tables),
         "rows_compared": sum(table["staged"] for table in compared.values()),
         "columns_compared": sum(len(table.columns) for table in tables),
@@ -48,16 +47,36 @@ def run(run: Run) -> StepResult:
         f"  {name}: {'; '.join(filter(None, (_named(table, kind) for kind in _KINDS)))}"
         for name, table in compared.items()
         if any(table[kind] for kind in _KINDS)
-    ] + [f"  {key['table']}: {key['orphans']} orphans by {key['name']}" for key in keys if key["orphans"]]
+    ] + [
+        f"  {key['table']}: {key['orphans']} orphans by {key['name']}"
+        for key in keys
+        if key["orphans"] and key["judged"]
+    ]
     if faults:
         error = VerifyFailed("\n".join([f"live is not what run {published.id} published:", *faults]))
         error.data = data
         raise error
     return StepResult(
         step="verify",
-        summary=f"{data['rows_compared']} rows and {len(keys)} foreign keys are as run {published.id} published them",
+        summary=f"{data['rows_compared']} rows and {sum(key['judged'] for key in keys)} foreign keys"
+        f" are as run {published.id} published them",
         data=data,
     )
+
+
+def _references(connection: postgres.Connection, schema: str, migrated: Collection[str]) -> list[dict[str, Any]]:
+    """The foreign keys of the schema with their orphans; those between migrated tables are judged."""
+    return [
+        {
+            "name": key.name,
+            "table": key.table,
+            "columns": list(key.columns),
+            "parent": key.parent,
+            "orphans": postgres.catalogue.orphans(connection, key),
+            "judged": key.table in migrated and key.parent_schema == schema and key.parent in migrated,
+        }
+        for key in postgres.catalogue.foreign_keys(connection, schema)
+    ]
 
 
 def _published(run: Run, connection: postgres.Connection) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mock2pg.contracts import Column, ForeignKey, SourceTable, Table, key_groups
@@ -18,6 +19,7 @@ def table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
     name, meta = node["name"], node["config"].get("meta", {})
     source = staged.get(meta.get("source", name))
     places = {_snake(column.name): column.name for column in source.columns} if source else {}
+    types = {column.name: column.data_type for column in source.columns} if source else {}
     columns = []
     for column in node["columns"].values():
         own = {**column.get("meta", {}), **column.get("config", {}).get("meta", {})}
@@ -38,9 +40,10 @@ def table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
                 bool(kinds & {"not_null", "primary_key"}),
                 origin,
                 own.get("derived"),
+                types.get(str(origin), ""),
             )
         )
-    return _constrained(
+    made = _constrained(
         Table(
             name=name,
             columns=tuple(columns),
@@ -51,6 +54,18 @@ def table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
         ),
         node,
     )
+    return replace(made, natural_key=_natural_key(made, source)) if source else made
+
+
+def _natural_key(table: Table, source: SourceTable) -> tuple[str, ...]:
+    """The columns that the primary key is a UUIDv5 of, where the contract says that they are unique."""
+    names = {column.source: column.name for column in table.columns if column.source and not column.derived}
+    for column in source.columns:
+        if column.uuid5 and table.primary_key == (names.get(column.name),):
+            key = tuple(names[part] for part in column.uuid5 if part in names)
+            if len(key) == len(column.uuid5) and set(key) in map(set, table.uniques):
+                return key
+    return ()
 
 
 def _constrained(table: Table, node: Mapping[str, Any]) -> Table:
@@ -65,25 +80,23 @@ def _constrained(table: Table, node: Mapping[str, Any]) -> Table:
     keys = by_kind.get("primary_key", [])
     if len(keys) != 1:
         raise InternalError(f"{table.name}: its contract needs one primary key")
-    return Table(
-        **{
-            **{name: getattr(table, name) for name in table.__dataclass_fields__},
-            "primary_key": tuple(keys[0]["columns"]),
-            "uniques": tuple(tuple(unique["columns"]) for unique in by_kind.get("unique", ())),
-            "checks": tuple(
-                (check.get("name") or f"{table.name}_check{n}", check["expression"])
-                for n, check in enumerate(by_kind.get("check", ()), 1)
-            ),
-            "foreign_keys": tuple(
-                ForeignKey(
-                    tuple(key["columns"]),
-                    _referred(key["to"]),
-                    tuple(key["to_columns"]),
-                    key.get("expression") or node["config"].get("meta", {}).get("on_delete", ""),
-                )
-                for key in by_kind.get("foreign_key", ())
-            ),
-        }
+    return replace(
+        table,
+        primary_key=tuple(keys[0]["columns"]),
+        uniques=tuple(tuple(unique["columns"]) for unique in by_kind.get("unique", ())),
+        checks=tuple(
+            (check.get("name") or f"{table.name}_check{n}", check["expression"])
+            for n, check in enumerate(by_kind.get("check", ()), 1)
+        ),
+        foreign_keys=tuple(
+            ForeignKey(
+                tuple(key["columns"]),
+                _referred(key["to"]),
+                tuple(key["to_columns"]),
+                key.get("expression") or node["config"].get("meta", {}).get("on_delete", ""),
+            )
+            for key in by_kind.get("foreign_key", ())
+        ),
     )
 
 
@@ -94,7 +107,12 @@ def _referred(to: str) -> str:
 
 
 def ordered(tables: Sequence[Table]) -> tuple[Table, ...]:
-    by_name = {table.name: table for table in sorted(tables, key=lambda table: table.name)}
+    """Parents before children. A primary key that others refer to is not one that an existing row could keep."""
+    referred = {(key.parent, key.parent_columns) for table in tables for key in table.foreign_keys}
+    by_name = {
+        table.name: replace(table, natural_key=()) if (table.name, table.primary_key) in referred else table
+        for table in sorted(tables, key=lambda table: table.name)
+    }
     parents = {name: {key.parent for key in table.foreign_keys} for name, table in by_name.items()}
     return tuple(by_name[name] for group in key_groups(list(by_name), parents) for name in group)
 

@@ -10,6 +10,7 @@ from mock2pg.tools.postgres import (
     dump,
     events,
     history,
+    kept_keys,
     losses,
     merge,
     moment,
@@ -39,6 +40,6 @@ from mock2pg.tools.postgres.transactions import transact
 __all__ = [
     "Connection", "Error", "LockNotAvailable", "OperationalError", "SerializationFailure", "alteration", "at_work",
     "catalogue", "changes", "connect", "database_name", "database_url", "describe_database", "drop_database", "dump",
-    "ensure_database", "environment", "events", "history", "host", "losses", "merge", "moment", "named",
+    "ensure_database", "environment", "events", "history", "host", "kept_keys", "losses", "merge", "moment", "named",
     "one_at_a_time", "preflight", "rehearsal", "restore", "review", "roles", "scratch", "transact",
 ]  # fmt: skip

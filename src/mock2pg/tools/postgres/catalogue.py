@@ -11,7 +11,11 @@ from mock2pg.tools.postgres.connection import Connection
 
 @dataclass(frozen=True)
 class LiveColumn:
-    """One column as the catalogue has it; `data_type` as format_type spells it."""
+    """One column as the catalogue has it; `data_type` as format_type spells it.
+
+    deterministic  values that its collation calls equal are the same bytes
+    unique_by      the equality of a unique index on it, perhaps with other columns: `pg_catalog.=`
+    """
 
     name: str
     data_type: str
@@ -20,7 +24,14 @@ class LiveColumn:
     identity_always: bool
     not_null: bool = False
     has_default: bool = False
-    sequence: str | None = None  # that its values are drawn from, qualified and quoted
+    draws: bool = False  # its next value may be drawn from a sequence
+    deterministic: bool = True
+    unique_by: str | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds text, under whatever name: varchar, char, citext, or a domain over one of these."""
+        return self.type_category == "S"
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,7 @@ class LiveForeignKey:
     """One foreign key; `parent` is the whole table where the key leads to a partition.
 
     equals  the operators that compare parent and child, which a search path might not find: `pg_catalog.=`
+    child_only, parent_only  whether the rows of tables that inherit from one are no rows of its own
     """
 
     name: str
@@ -40,6 +52,16 @@ class LiveForeignKey:
     on_delete: str = "NO ACTION"
     on_update: str = "NO ACTION"
     equals: tuple[str, ...] = field(default=(), compare=False)
+    child_only: bool = True
+    parent_only: bool = True
+
+    @property
+    def child_rows(self) -> sql.Composable:
+        return _own_rows(self.schema, self.table, only=self.child_only)
+
+    @property
+    def parent_rows(self) -> sql.Composable:
+        return _own_rows(self.parent_schema, self.parent, only=self.parent_only)
 
     def refers(self, child: str, parent: str) -> sql.Composable:
         """The condition that `child`, an alias of the table, refers to `parent`, an alias of the parent."""
@@ -93,16 +115,24 @@ def columns(connection: Connection, schema: str, table: str) -> list[LiveColumn]
         """
         SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typcategory::text, a.attgenerated <> '',
             a.attidentity = 'a', a.attnotnull, a.atthasdef OR a.attidentity <> '',
-            coalesce(pg_get_serial_sequence(format('%%I.%%I', %s::text, %s::text), a.attname), (
-                SELECT min(format('%%I.%%I', n.nspname, s.relname)) FROM pg_attrdef AS f JOIN pg_depend AS d
-                    ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass
-                    JOIN pg_class AS s ON s.oid = d.refobjid JOIN pg_namespace AS n ON n.oid = s.relnamespace
-                WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum AND s.relkind = 'S'))
+            a.attidentity <> '' OR EXISTS (SELECT FROM pg_attrdef AS f JOIN pg_depend AS d
+                ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
+                WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum AND a.attgenerated = ''
+                    AND (d.refclassid = 'pg_proc'::regclass OR pg_get_expr(f.adbin, f.adrelid) ~* 'nextval')),
+            coalesce((SELECT collisdeterministic FROM pg_collation WHERE oid = a.attcollation), true),
+            (SELECT format('%%I.%%s', (SELECT nspname FROM pg_namespace WHERE oid = o.oprnamespace), o.oprname)
+                FROM pg_index AS i, unnest(i.indkey::int2[], i.indclass::oid[]) AS k(attnum, class)
+                    JOIN pg_opclass AS c ON c.oid = k.class JOIN pg_am AS am ON am.oid = c.opcmethod
+                    JOIN pg_amop AS p ON p.amopfamily = c.opcfamily AND p.amopstrategy = 3
+                        AND p.amoplefttype = c.opcintype AND p.amoprighttype = c.opcintype
+                    JOIN pg_operator AS o ON o.oid = p.amopopr
+                WHERE i.indrelid = a.attrelid AND k.attnum = a.attnum AND i.indisunique AND i.indpred IS NULL
+                    AND am.amname = 'btree' ORDER BY i.indisprimary DESC LIMIT 1)
         FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
         WHERE a.attrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND a.attnum > 0 AND NOT a.attisdropped
         ORDER BY a.attnum
         """,
-        [schema, table, schema, table],
+        [schema, table],
     ).fetchall()
     return [LiveColumn(*row) for row in rows]
 
@@ -160,7 +190,8 @@ def _foreign_keys(connection: Connection, whose: sql.SQL, schema: str) -> list[L
             c.confdeltype::text, c.confupdtype::text,
             (SELECT array_agg(format('%%I.%%s', (SELECT nspname FROM pg_namespace WHERE oid = o.oprnamespace),
                 o.oprname) ORDER BY k.n)
-                FROM unnest(c.conpfeqop) WITH ORDINALITY AS k(oid, n) JOIN pg_operator AS o ON o.oid = k.oid)
+                FROM unnest(c.conpfeqop) WITH ORDINALITY AS k(oid, n) JOIN pg_operator AS o ON o.oid = k.oid),
+            t.relkind <> 'p', p.relkind <> 'p'
         FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid
             JOIN pg_class AS p ON p.oid = coalesce(pg_partition_root(c.confrelid), c.confrelid)
             JOIN pg_namespace AS n ON n.oid = p.relnamespace
@@ -170,8 +201,8 @@ def _foreign_keys(connection: Connection, whose: sql.SQL, schema: str) -> list[L
         """
     ).format(whose=whose)
     return [
-        LiveForeignKey(n, t, tuple(c), ps, p, tuple(pc), s, _ACTIONS[deleted], _ACTIONS[updated], tuple(equals))
-        for n, t, c, ps, p, pc, s, deleted, updated, equals in connection.execute(query, [schema]).fetchall()
+        LiveForeignKey(n, t, tuple(c), ps, p, tuple(pc), s, _ACTIONS[deleted], _ACTIONS[updated], tuple(equals), *only)
+        for n, t, c, ps, p, pc, s, deleted, updated, equals, *only in connection.execute(query, [schema]).fetchall()
     ]
 
 
@@ -212,20 +243,56 @@ def uniques(connection: Connection, schema: str, table: str) -> list[LiveUnique]
     return [LiveUnique(tuple(compared or ()), tuple(watched), plain) for compared, watched, plain in rows]
 
 
-def orphans(connection: Connection, schema: str, key: LiveForeignKey) -> int:
+def orphans(connection: Connection, key: LiveForeignKey) -> int:
     """How many rows refer to a parent that is not there (a NULL refers to nothing)."""
-    child, parent = sql.Identifier(schema, key.table), sql.Identifier(key.parent_schema, key.parent)
     query = sql.SQL("SELECT count(*) FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})").format(
-        child,
+        key.child_rows,
         sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(column)) for column in key.columns),
-        parent,
+        key.parent_rows,
         key.refers("c", "p"),
     )
     return count(connection, query)
 
 
 def rows(connection: Connection, schema: str, table: str) -> int:
-    return count(connection, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table)))
+    return count(connection, sql.SQL("SELECT count(*) FROM {}").format(own_rows(connection, schema, table)))
+
+
+def own_rows(connection: Connection, schema: str, table: str) -> sql.Composable:
+    """The table's own rows, those of its partitions among them; rows of a table that inherits from it are that one's.
+
+    For FROM, UPDATE and DELETE.
+    """
+    row = connection.execute(
+        "SELECT relkind <> 'p' FROM pg_class WHERE oid = to_regclass(format('%%I.%%I', %s::text, %s::text))",
+        [schema, table],
+    ).fetchone()
+    return _own_rows(schema, table, only=row != (False,))
+
+
+def heirs(connection: Connection, schema: str, table: str) -> list[tuple[str, str]]:
+    """Schema and name of the tables that inherit from the table, directly or not, and that this role may read.
+
+    Partitions are no such tables: their rows are the table's own.
+    """
+    rows = connection.execute(
+        """
+        WITH RECURSIVE below AS (
+            SELECT format('%%I.%%I', %s::text, %s::text)::regclass::oid AS oid
+            UNION SELECT i.inhrelid FROM pg_inherits AS i JOIN below ON below.oid = i.inhparent)
+        SELECT n.nspname, c.relname FROM below JOIN pg_class AS c USING (oid) JOIN pg_namespace AS n
+            ON n.oid = c.relnamespace
+        WHERE NOT c.relispartition AND c.oid <> format('%%I.%%I', %s::text, %s::text)::regclass
+            AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+        ORDER BY 1, 2
+        """,
+        [schema, table, schema, table],
+    ).fetchall()
+    return [(schema, name) for schema, name in rows]
+
+
+def _own_rows(schema: str, table: str, *, only: bool) -> sql.Composable:
+    return sql.SQL("ONLY {}" if only else "{}").format(sql.Identifier(schema, table))
 
 
 def count(connection: Connection, query: sql.Composed) -> int:

@@ -141,13 +141,12 @@ def rows(connection: Connection, schema: str, table: str) -> Generator[bytes, No
 
 def lines(connection: Connection, schema: str, table: str) -> sql.Composed:
     """A query for every row of the table as a backup has it: `line`, a row of JSON; one row once."""
-    return sql.SQL("SELECT row_to_json(t.*)::text AS line FROM (SELECT {} FROM {}{}) AS t").format(
+    return sql.SQL("SELECT row_to_json(t.*)::text AS line FROM (SELECT {} FROM {}) AS t").format(
         sql.SQL(", ").join(
             sql.SQL("{} AS {}").format(field.written, sql.Identifier(field.name))
             for field in fields(connection, schema, table)
         ),
-        sql.SQL("" if _partitioned(connection, schema, table) else "ONLY "),
-        sql.Identifier(schema, table),
+        catalogue.own_rows(connection, schema, table),
     )
 
 
@@ -219,14 +218,6 @@ def sequences(connection: Connection, schema: str) -> dict[str, dict[str, Any]]:
         assert row is not None  # noqa: S101
         found[name] = {"last_value": row[0], "is_called": row[1]}
     return found
-
-
-def _partitioned(connection: Connection, schema: str, table: str) -> bool:
-    row = connection.execute(
-        "SELECT relkind = 'p' FROM pg_class WHERE oid = format('%%I.%%I', %s::text, %s::text)::regclass",
-        [schema, table],
-    ).fetchone()
-    return row == (True,)
 
 
 def _with_tls(program: Path) -> Path:

@@ -51,7 +51,7 @@ def replace(merge: TableMerge) -> None:
         "CREATE TEMPORARY TABLE {held} AS SELECT l.* FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}",
         "UPDATE {held} AS l SET {sets} FROM {built} AS b WHERE {keys}",
         "WITH gone AS (DELETE FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys} AND {differs})"
-        " RETURNING 1) INSERT INTO {live} ({whole}) OVERRIDING SYSTEM VALUE"
+        " RETURNING 1) INSERT INTO {home} ({whole}) OVERRIDING SYSTEM VALUE"
         " SELECT {whole} FROM {held} WHERE (SELECT count(*) FROM gone) > 0",
         "DROP TABLE {held}",
     ):

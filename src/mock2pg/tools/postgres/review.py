@@ -8,6 +8,7 @@ from psycopg import sql
 
 from mock2pg.contracts import Table
 from mock2pg.tools.postgres.alteration import Alteration
+from mock2pg.tools.postgres.catalogue import own_rows
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.merge import Difference
 from mock2pg.tools.postgres.scratch import content_hash
@@ -41,7 +42,7 @@ def seen(
 def _whole(connection: Connection, live: str, table: Table) -> str:
     """A hash of all that the live table holds, whatever its columns are."""
     query = sql.SQL("SELECT concat(count(*), ':', sum(hashtextextended(t::text, 0)::numeric)) FROM {} AS t")
-    row = connection.execute(query.format(sql.Identifier(live, table.name))).fetchone()
+    row = connection.execute(query.format(own_rows(connection, live, table.name))).fetchone()
     assert row is not None  # noqa: S101
     return str(row[0])
 

@@ -14,7 +14,7 @@ from mock2pg.contracts import Column, SourceTable, Table
 from mock2pg.encoding import KINDS, OWN_TYPE_POSTGRES, TABLE_HASH_POSTGRES, postgres_value
 from mock2pg.errors import LoadFailed
 from mock2pg.tools.postgres import clearing
-from mock2pg.tools.postgres.catalogue import columns, count, schema_exists
+from mock2pg.tools.postgres.catalogue import LiveColumn, columns, count, own_rows, schema_exists
 from mock2pg.tools.postgres.connection import Connection, named
 
 LANDING, NEXT = "mock2pg_landing", "mock2pg_next"
@@ -84,10 +84,10 @@ def land(connection: Connection, table: SourceTable, blocks: Iterable[bytes], ex
 
 def write_hashes(connection: Connection, schema: str, table: Table, file: Path, *, built_only: bool = False) -> None:
     """Write a CSV (0600) of `key`, `hash` of the compared columns and `built` of the derived ones."""
-    own = _own_types(connection, schema, table)
+    own = _own_columns(connection, schema, table)
     values = [_key(table), *([] if built_only else [_hash(table.compared, own)]), _hash(table.derived, own)]
     query = sql.SQL("COPY (SELECT {} FROM {} AS t) TO STDOUT (FORMAT csv, FORCE_QUOTE *)").format(
-        sql.SQL(", ").join(values), sql.Identifier(schema, table.name)
+        sql.SQL(", ").join(values), own_rows(connection, schema, table.name)
     )
     file.touch(mode=0o600)
     with file.open("wb") as out, connection.cursor() as cursor, cursor.copy(query) as copy:
@@ -95,17 +95,17 @@ def write_hashes(connection: Connection, schema: str, table: Table, file: Path, 
             out.write(block)
 
 
-def _own_types(connection: Connection, schema: str, table: Table) -> Mapping[str, str]:
-    """The type of each column of the table as it stands in that schema."""
-    return {column.name: column.data_type for column in columns(connection, schema, table.name)}
+def _own_columns(connection: Connection, schema: str, table: Table) -> Mapping[str, LiveColumn]:
+    """The columns of the table as it is in that schema."""
+    return {column.name: column for column in columns(connection, schema, table.name)}
 
 
 def table_hash(
-    connection: Connection, rows: sql.Composable, table: Table, own: Mapping[str, str] = MappingProxyType({})
+    connection: Connection, rows: sql.Composable, table: Table, own: Mapping[str, LiveColumn] = MappingProxyType({})
 ) -> str:
     """The hash of the table's `rows` over the compared columns: the same number that the staged rows have.
 
-    own  the columns' own types, for rows whose values nobody has compared with what was built
+    own  the columns as they are there, for rows whose values nobody has compared with what was built
     """
     query = sql.SQL("SELECT {} FROM (SELECT {} AS hash FROM {} AS t) AS h").format(
         sql.SQL(TABLE_HASH_POSTGRES), _hash(table.compared, own), rows
@@ -117,11 +117,12 @@ def table_hash(
 
 def content_hash(connection: Connection, schema: str, table: Table) -> str:
     """The same over all columns of the contract, those that a model derives among them."""
+    every = tuple(replace(column, source=column.name, derived=None) for column in table.columns)
     return table_hash(
         connection,
-        sql.Identifier(schema, table.name),
-        replace(table, columns=tuple(replace(c, source=c.name, derived=None) for c in table.columns)),
-        _own_types(connection, schema, table),
+        own_rows(connection, schema, table.name),
+        replace(table, columns=every, natural_key=()),
+        _own_columns(connection, schema, table),
     )
 
 
@@ -132,15 +133,15 @@ def row_counts(connection: Connection, schema: str, names: Iterable[str]) -> dic
     }
 
 
-def _hash(columns: Sequence[Column], own: Mapping[str, str]) -> sql.Composable:
+def _hash(columns: Sequence[Column], own: Mapping[str, LiveColumn]) -> sql.Composable:
     """SHA-256 in hex over the columns' encoded values."""
-    each = [_of_own_type(column, own.get(column.name, column.data_type)) for column in columns]
+    each = [_of_own(column, own[column.name]) if column.name in own else _value(column) for column in columns]
     encoded = sql.SQL(" || ").join(each) if each else sql.SQL("''")
     return sql.SQL("encode(sha256(convert_to({}, 'UTF8')), 'hex')").format(encoded)
 
 
 def _key(table: Table) -> sql.Composable:
-    keys = [column for column in table.columns if column.name in table.primary_key]
+    keys = [column for column in table.columns if column.name in table.key]
     if len(keys) == 1:
         return _spelled(KINDS[keys[0].data_type].postgres, keys[0])
     return sql.SQL(" || ").join(_value(column) for column in keys)
@@ -150,12 +151,15 @@ def _value(column: Column) -> sql.Composable:
     return _spelled(postgres_value(column.data_type), column)
 
 
-def _of_own_type(column: Column, own: str) -> sql.Composable:
+def _of_own(column: Column, own: LiveColumn) -> sql.Composable:
+    """A value of a column whose own type may be another than the contract's."""
     value = _value(column)
-    if own in (column.data_type, f"{column.data_type} without time zone"):  # the catalogue's name of a time
+    if own.data_type in (column.data_type, f"{column.data_type} without time zone"):  # the catalogue's name of a time
         return value
+    if own.is_text and column.source and not column.derived and KINDS[column.data_type].of_text:
+        return _spelled(postgres_value(column.data_type, of_text=True), column)
     x = sql.SQL("t.{}").format(sql.Identifier(column.name))
-    return sql.SQL(OWN_TYPE_POSTGRES).format(x=x, value=value, kind=_type(column.data_type), own=_type(own))
+    return sql.SQL(OWN_TYPE_POSTGRES).format(x=x, value=value, kind=_type(column.data_type), own=_type(own.data_type))
 
 
 def _spelled(expression: LiteralString, column: Column) -> sql.Composable:

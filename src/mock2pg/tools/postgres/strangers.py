@@ -67,7 +67,7 @@ class _Look:
 
     def _rows(self, key: LiveForeignKey, parents: sql.Composed, *, ours: bool) -> sql.Composed | None:
         """The rows that refer to one of the parents, and that we do not write ourselves."""
-        home: sql.Composable | None = sql.Identifier(key.schema, key.table)
+        home: sql.Composable | None = key.child_rows
         if merge := self._ours.get((key.schema, key.table)):
             home = _staying(merge, key.columns if ours else ())
         if home is None:

@@ -16,7 +16,9 @@ from mock2pg.errors import PublishFailed, counted
 from mock2pg.tools.postgres import catalogue, exchange, sequences
 from mock2pg.tools.postgres.alteration import Alteration
 from mock2pg.tools.postgres.catalogue import LiveForeignKey
+from mock2pg.tools.postgres.comparison import Comparison, as_type
 from mock2pg.tools.postgres.connection import Connection, described
+from mock2pg.tools.postgres.next_values import NextValue, next_values
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,11 @@ class Difference:
         return {**asdict(self), "unchanged": self.unchanged}
 
 
-class TableMerge:
+class TableMerge(Comparison):
     """One table; its statements run in the order that the whole publication needs.
 
+    live     its own rows, without those of tables that inherit from it
+    home     the table itself
     created  it is not live yet
     keeps    rows that are live and not built stay: an "ensure" or "upsert" table
     altered  what is to be altered first; until then its rows are looked at as they will be
@@ -57,37 +61,19 @@ class TableMerge:
         created: bool,
         altered: Alteration | None = None,
     ) -> None:
-        self.connection, self.table, self.created, self.altered = connection, table, created, altered
+        self.connection, self.created, self.altered = connection, created, altered
         self.built: sql.Composable = sql.Identifier(built, table.name)
-        self.live: sql.Composable = sql.Identifier(live, table.name)
+        self.home = sql.Identifier(live, table.name)
+        self.live: sql.Composable = self.home if created else catalogue.own_rows(connection, live, table.name)
         self.built_schema, self.live_schema = built, live
         self.keeps = table.publish != "merge"
-        self.there = {} if created else {c.name: c for c in catalogue.columns(connection, live, table.name)}
+        there = {} if created else {c.name: c for c in catalogue.columns(connection, live, table.name)}
         if altered:
-            self.live, self.there = altered.view(self.live, self.there)
-        missing = [column.name for column in table.columns if not created and column.name not in self.there]
+            self.live, there = altered.view(self.live, there)
+        missing = [column.name for column in table.columns if not created and column.name not in there]
         if missing:
             raise PublishFailed(f"table {table.name} is there but has no column {', '.join(missing)}")
-        self.types = {
-            column.name: self.there[column.name].data_type if self.there else column.data_type
-            for column in table.columns
-        }
-        self.keys = self.equal(table.primary_key)
-        self.others = [name for name, kind in self.types.items() if name not in table.primary_key or kind not in _EXACT]
-
-    @property
-    def inserted(self) -> list[str]:
-        """The columns that a row is inserted with; a generated one follows from the others."""
-        return [name for name in self.types if not (self.there and self.there[name].generated)]
-
-    @property
-    def settable(self) -> list[str]:
-        """The columns that an update may change."""
-        return [
-            name
-            for name in self.others
-            if name in self.inserted and not (self.there and self.there[name].identity_always)
-        ]
+        super().__init__(table, there)
 
     def misfits(self) -> list[str]:
         """Columns whose own live type would not keep what is built, there and back, over all rows."""
@@ -98,8 +84,10 @@ class TableMerge:
             if column.name not in self.types or column.data_type == self.types[column.name]:
                 continue
             home = f"column {column.name} is {self.types[column.name]}"
-            query = sql.SQL("SELECT count(*) FROM {} AS b WHERE {}::{}::text IS DISTINCT FROM b.{}::text").format(
-                self.built, self.cast(column.name), _sql(column.data_type), sql.Identifier(column.name)
+            text = column.data_type == "text"
+            given = self.value(column.name) if text else sql.SQL("b.{}").format(sql.Identifier(column.name))
+            query = sql.SQL("SELECT count(*) FROM {0} AS b WHERE {1}::{2}{4} IS DISTINCT FROM {3}{4}").format(
+                self.built, self.cast(column.name), as_type(column.data_type), given, as_type('::text COLLATE "C"')
             )
             try:
                 with self.connection.transaction():
@@ -144,9 +132,7 @@ class TableMerge:
     def delete_free(self, references: Sequence[LiveForeignKey]) -> int:
         """Delete what is gone, but for rows that others still refer to; returns how many went."""
         free = [
-            sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS c WHERE {})").format(
-                sql.Identifier(key.schema, key.table), key.refers("c", "l")
-            )
+            sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS c WHERE {})").format(key.child_rows, key.refers("c", "l"))
             for key in references
             if key.parent == self.table.name
         ]
@@ -160,7 +146,7 @@ class TableMerge:
     def insert(self) -> sql.Composed:
         new = "" if self.created else " WHERE NOT EXISTS ({same})"
         return self.compose(
-            "INSERT INTO {live} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {built} AS b" + new
+            "INSERT INTO {home} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {built} AS b" + new
         )
 
     def update(self, references: Sequence[LiveForeignKey]) -> None:
@@ -176,11 +162,16 @@ class TableMerge:
         """Take unique values that other rows are to hold away from those that hold them; whether all of it could be."""
         return not self.created and self.table.publish != "ensure" and exchange.step_aside(self)
 
+    def next_values(self) -> list[NextValue]:
+        """Where the next values of our columns come from, in rows that others insert."""
+        if self.created:
+            return []
+        found = next_values(self.connection, self.live_schema, self.table.name)
+        return [value for value in found if not value.column or value.column in self.types]
+
     def advance_sequences(self) -> None:
-        """Let an identity or serial column go on after what it holds now."""
-        for column in self.there.values():
-            if column.sequence and column.name in self.types and column.type_category == "N":
-                sequences.advance(self.connection, self.live, column)
+        """Let the columns' next values come after what they hold now."""
+        sequences.advance(self.connection, self.live, self.next_values())
 
     def proven(self, expected: Difference) -> Difference:
         """The difference, after a look at what is live now: counts and, column by column, content."""
@@ -200,9 +191,10 @@ class TableMerge:
 
     def compose(self, query: str, **more: sql.Composable) -> sql.Composed:
         """The statement with what its braces name filled in; `more` are names of the caller's own."""
-        return _sql(query).format(
+        return as_type(query).format(
             **more,
             live=self.live,
+            home=self.home,
             built=self.built,
             keys=self.keys,
             key_of_b=_key_text("b", self.table.primary_key),
@@ -224,35 +216,8 @@ class TableMerge:
         """The live rows whose keys are among the built ones, as a table."""
         return self.compose("(SELECT l.* FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys}))")
 
-    def cast(self, name: str) -> sql.Composable:
-        """A built column as the live column's own type."""
-        return sql.SQL("b.{}::{}").format(sql.Identifier(name), _sql(self.types[name]))
-
-    def equal(self, names: Sequence[str]) -> sql.Composable:
-        return sql.SQL(" AND ").join(
-            sql.SQL("l.{} = {}").format(sql.Identifier(name), self.cast(name)) for name in names
-        )
-
-    def differs(self, names: Sequence[str]) -> sql.Composable:
-        """That a live and a built row hold anything else in the columns."""
-        each = [
-            sql.SQL("l.{0}{2} IS DISTINCT FROM {1}{2}").format(
-                sql.Identifier(name), self.cast(name), _sql(_EXACT.get(self.types[name], "::text"))
-            )
-            for name in names
-        ]
-        return sql.SQL("({})").format(sql.SQL(" OR ").join(each) if each else sql.SQL("false"))
-
     def _count(self, query: str) -> int:
         return catalogue.count(self.connection, self.compose(query))
-
-
-# Types whose equal values are the same value, and how they are compared. Any other type is compared by its text:
-# 1.0 equals 1 in a jsonb, 0 equals -0 in a float and 1 month equals 30 days, but a hash tells them apart.
-_EXACT = {
-    **dict.fromkeys(("smallint", "integer", "bigint", "boolean", "date", "uuid", "time without time zone"), ""),
-    "text": ' COLLATE "C"',
-}
 
 
 def _key_text(alias: str, names: Sequence[str]) -> sql.Composable:
@@ -263,8 +228,3 @@ def _key_text(alias: str, names: Sequence[str]) -> sql.Composable:
 
 def _names(names: Sequence[str]) -> sql.Composable:
     return sql.SQL(", ").join(map(sql.Identifier, names))
-
-
-def _sql(text: str) -> sql.SQL:
-    """SQL that is our own, dbt's contract's or the catalogue's; never a name or a value of the data."""
-    return sql.SQL(text)

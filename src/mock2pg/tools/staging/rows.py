@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from mock2pg.contracts import Column, SourceTable, Table
-from mock2pg.encoding import KINDS, TABLE_HASH_DUCKDB, duckdb_value
+from mock2pg.encoding import JSON_TEXT_DUCKDB, KINDS, TABLE_HASH_DUCKDB, duckdb_value
 from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.tools.staging.tables import Connection, quoted
 
@@ -91,7 +91,7 @@ def write_hashes(staged: Connection, table: Table, built: Path, file: Path) -> N
     if table.source is None:
         rows = f"SELECT key, sha256('') AS hash, built FROM {read} ORDER BY key"
     else:
-        keys = [column for column in table.columns if column.name in table.primary_key]
+        keys = [column for column in table.columns if column.name in table.key]
         if any(column not in table.compared for column in keys):
             raise LoadFailed(
                 f"{table.name}: its primary key is not a staged column",
@@ -153,15 +153,21 @@ def _csv(file: Path, *columns: str) -> str:
 
 
 def _hash(columns: tuple[Column, ...]) -> str:
-    values = [duckdb_value(column.data_type).format(x=quoted(str(column.source))) for column in columns]
+    values = [duckdb_value(column.data_type).format(x=_staged(column)) for column in columns]
     return f"sha256({' || '.join(values) if values else chr(39) * 2})"
 
 
 def _key(columns: list[Column]) -> str:
     """A single column's canonical text; several are encoded, so that no two keys look alike."""
     if len(columns) == 1:
-        return KINDS[columns[0].data_type].duckdb.format(x=quoted(str(columns[0].source)))
-    return " || ".join(duckdb_value(column.data_type).format(x=quoted(str(column.source))) for column in columns)
+        return KINDS[columns[0].data_type].duckdb.format(x=_staged(columns[0]))
+    return " || ".join(duckdb_value(column.data_type).format(x=_staged(column)) for column in columns)
+
+
+def _staged(column: Column) -> str:
+    """The staged column; of one that became text, as the JSON spells it."""
+    name = quoted(str(column.source))
+    return JSON_TEXT_DUCKDB.get((column.staged_as, column.data_type), "{x}").format(x=name)
 
 
 def _csv_value(name: str, data_type: str) -> str:

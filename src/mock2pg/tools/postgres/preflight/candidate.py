@@ -18,13 +18,13 @@ def candidate(merge: TableMerge) -> Iterator[sql.Identifier]:
     """A table of the rows that live would hold, with nothing that constrains them."""
     home, connection = sql.Identifier(merge.built_schema, _NAME), merge.connection
     connection.execute(
-        sql.SQL("CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING GENERATED)").format(home, merge.live)
+        sql.SQL("CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING GENERATED)").format(home, merge.home)
     )
     for column in merge.there.values():
         name = sql.Identifier(column.name)
         if column.not_null:
             connection.execute(sql.SQL("ALTER TABLE {} ALTER {} DROP NOT NULL").format(home, name))
-        if column.sequence and column.has_default:  # which a look must not advance
+        if column.draws and column.has_default:  # which a look must not advance
             connection.execute(sql.SQL("ALTER TABLE {} ALTER {} DROP DEFAULT").format(home, name))
     stored = [column.name for column in merge.there.values() if not column.generated]
     ensures = merge.table.publish == "ensure"

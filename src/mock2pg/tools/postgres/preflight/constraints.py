@@ -71,7 +71,7 @@ def _checks(merge: TableMerge) -> list[tuple[str, str]]:
         SELECT conname, pg_get_expr(conbin, conrelid) FROM pg_constraint AS c
         WHERE conrelid = %s::regclass AND contype = 'c' AND to_jsonb(c) ->> 'conenforced' IS DISTINCT FROM 'false'
         ORDER BY conname"""
-    live, built = (merge.connection.execute(query, [home.as_string()]).fetchall() for home in (merge.live, merge.built))
+    live, built = (merge.connection.execute(query, [home.as_string()]).fetchall() for home in (merge.home, merge.built))
     known = {expression for _, expression in built}
     return [(name, expression) for name, expression in live if expression not in known]
 
@@ -94,13 +94,13 @@ def _indexes(merge: TableMerge) -> list[tuple[str, str, str]]:
         WHERE i.indrelid = %s::regclass AND (i.indisunique OR i.indisexclusion)
         ORDER BY c.relname
         """,
-        [merge.live.as_string()],
+        [merge.home.as_string()],
     ).fetchall()
     known = {tuple(sorted(columns)) for columns in (merge.table.primary_key, *merge.table.uniques)}
     alike = {
         column.name
         for column in catalogue.columns(merge.connection, merge.built_schema, merge.table.name)
-        if merge.types.get(column.name) == column.data_type
+        if merge.types.get(column.name) == column.data_type and merge.there[column.name].deterministic
     }
     return [
         (name, "constraint" if is_constraint else "index", definition)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mock2pg.contracts import Table
-from mock2pg.tools.postgres import alteration, catalogue, history
+from mock2pg.tools.postgres import alteration, catalogue, history, kept_keys
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.losses import Limits
 from mock2pg.tools.postgres.merge import Merge
-from mock2pg.tools.postgres.preflight import constraints, privileges, room, structure
+from mock2pg.tools.postgres.preflight import cautions, constraints, privileges, room, structure
 from mock2pg.tools.postgres.preflight.finding import Finding
 from mock2pg.tools.postgres.table_merge import Difference, TableMerge
 
@@ -20,10 +20,16 @@ __all__ = ["Finding", "Preflight", "look"]
 
 @dataclass(frozen=True)
 class Preflight:
-    """differences is None when there are findings without whose end no difference can be told."""
+    """differences is None when there are findings without whose end no difference can be told.
+
+    kept_keys  rows that keep a primary key of their own, by table
+    cautions   what does not prevent publishing, and is to be known
+    """
 
     findings: tuple[Finding, ...]
     differences: dict[str, Difference] | None
+    kept_keys: Mapping[str, int] = field(default_factory=dict)
+    cautions: tuple[str, ...] = ()
 
 
 def look(
@@ -37,7 +43,7 @@ def look(
     alter: bool = False,
     writes: bool = True,
 ) -> Preflight:
-    """Everything that would keep the built rows from being published. Writes nothing but scratch tables beside `built`.
+    """Everything that would keep the built rows from being published. Writes nothing but `built`, and beside it.
 
     backups  the folder that the backup goes to
     alter    whether tables that a migration created are altered first, where their contract changed
@@ -59,6 +65,7 @@ def look(
                 sound.remove(table)
     if found:
         return Preflight(tuple(found), None)
+    kept = kept_keys.keep(connection, built, live, tables, alterations)
     merge = Merge(connection, built, live, tables, alterations)
     found += structure.unfilled(
         connection, live, [table for table in tables if table.name not in alterations], merge.differences
@@ -69,7 +76,7 @@ def look(
     if writes:
         found += privileges.of_writing(connection, live, tables, merge.differences)
     found += room.findings(connection, built, live, merge.differences, backups)
-    return Preflight(tuple(found), merge.differences)
+    return Preflight(tuple(found), merge.differences, kept, tuple(cautions.all_of(merge.merges)))
 
 
 _MISFIT = "Give the column a type that keeps it, or mend the values in the source"

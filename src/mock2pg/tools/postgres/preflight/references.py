@@ -29,23 +29,33 @@ def broken(
     merges: Sequence[TableMerge], merge: TableMerge, candidate: sql.Identifier, key: LiveForeignKey
 ) -> Finding | None:
     """Rows, as they would be, that refer to none as it would be."""
-    parents: sql.Composable = sql.Identifier(key.parent_schema, key.parent)
+    parents = key.parent_rows
     ours = {(each.live_schema, each.table.name): each for each in merges if not each.created}
     if parent := ours.get((key.parent_schema, key.parent)):
         if not set(key.parent_columns) <= set(parent.types):
             return None  # what such a row would hold is the database's own
         parents = _rows_to_be(parent, key.parent_columns)
-    orphans = sql.SQL(" FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})").format(
+    orphans = sql.SQL(" FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {}){}").format(
         candidate,
         sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(column)) for column in key.columns),
         parents,
         key.refers("c", "p"),
+        sql.SQL("") if parent else _as_before(merge, key),
     )
     rows = catalogue.count(merge.connection, sql.SQL("SELECT count(*)") + orphans)
     if not rows:
         return None
     what = f"{key.name}: {counted(rows, 'row')} would refer to no row of {key.parent} ({keys_of(merge, orphans)})"
     return Finding(merge.table.name, what, MEND)
+
+
+def _as_before(merge: TableMerge, key: LiveForeignKey) -> sql.Composable:
+    """Leave out the rows that refer to nothing already, which PostgreSQL lets be as long as they do not change."""
+    same = [
+        sql.SQL("c.{0} IS NOT DISTINCT FROM l.{0}").format(sql.Identifier(name))
+        for name in dict.fromkeys((*merge.table.primary_key, *key.columns))
+    ]
+    return sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS l WHERE {})").format(merge.live, sql.SQL(" AND ").join(same))
 
 
 def of_part(merges: Sequence[TableMerge], merge: TableMerge) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from psycopg import sql
 
@@ -10,6 +10,7 @@ from mock2pg.contracts import Table
 from mock2pg.errors import counted
 from mock2pg.tools.postgres import catalogue
 from mock2pg.tools.postgres.alteration import Alteration
+from mock2pg.tools.postgres.catalogue import LiveColumn
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.preflight.finding import Finding
 from mock2pg.tools.postgres.table_merge import Difference
@@ -80,22 +81,32 @@ def _columns(
         if column.name not in there and not (alter and altered and column in altered.added)
     ]
     if not found and table.primary_key != catalogue.primary_key(connection, schema, table.name):
-        twice = catalogue.count(
-            connection,
-            sql.SQL("SELECT count(*) FROM (SELECT FROM {} GROUP BY {} HAVING count(*) > 1) AS t").format(
-                home, sql.SQL(", ").join(map(sql.Identifier, table.primary_key))
-            ),
-        )
-        if twice:
-            key = ", ".join(table.primary_key)
-            found.append(
-                Finding(
-                    table.name,
-                    f"{counted(twice, 'value')} of its key ({key}) stand in more than one live row",
-                    "A row is found by its key: remove the rows that are too many, and make the key unique",
-                )
-            )
+        found += _duplicates(connection, schema, table, there)
     return found
+
+
+def _duplicates(
+    connection: Connection, schema: str, table: Table, there: Mapping[str, LiveColumn]
+) -> Iterator[Finding]:
+    """Values of the key that more than one row holds, as they are matched: under no primary key by bytes."""
+    columns = sql.SQL(", ").join(
+        sql.SQL("{}" if there[name].deterministic or there[name].unique_by else '{} COLLATE "C"').format(
+            sql.Identifier(name)
+        )
+        for name in table.primary_key
+    )
+    twice = catalogue.count(
+        connection,
+        sql.SQL("SELECT count(*) FROM (SELECT FROM {} GROUP BY {} HAVING count(*) > 1) AS t").format(
+            catalogue.own_rows(connection, schema, table.name), columns
+        ),
+    )
+    if twice:
+        yield Finding(
+            table.name,
+            f"{counted(twice, 'value')} of its key ({', '.join(table.primary_key)}) stand in more than one live row",
+            "A row is found by its key: remove the rows that are too many, and make the key unique",
+        )
 
 
 def unfilled(
