@@ -38,7 +38,7 @@ CREATE TABLE public.schedules (
 );
 CREATE TABLE public.schedule_exceptions (
     id text PRIMARY KEY, schedule_id text NOT NULL REFERENCES public.schedules ON DELETE CASCADE DEFERRABLE,
-    date date NOT NULL, start_time time NOT NULL, end_time time NOT NULL, cancelled boolean NOT NULL,
+    date date NOT NULL, start_time text NOT NULL, end_time varchar(5) NOT NULL, cancelled text NOT NULL,
     created_date date NOT NULL
 );
 CREATE TABLE public.meetings (
@@ -62,7 +62,7 @@ CREATE TABLE public.class_notes (
 );
 CREATE TABLE public.tests (
     id text PRIMARY KEY, class_id text NOT NULL REFERENCES public.classes ON DELETE CASCADE, title text NOT NULL,
-    description text NOT NULL, test_date date NOT NULL, test_time time, total_points numeric(6, 2) NOT NULL,
+    description text NOT NULL, test_date date NOT NULL, test_time text, total_points numeric(6, 2) NOT NULL,
     test_type public.test_type NOT NULL, file_name text, file_url text, files jsonb, created_date date NOT NULL,
     updated_date date NOT NULL
 );
@@ -89,6 +89,9 @@ CREATE TABLE public.homework_submissions (
 CREATE TABLE public.favourites (
     user_id text NOT NULL REFERENCES public.users, student_id varchar(64) NOT NULL REFERENCES public.students,
     PRIMARY KEY (user_id, student_id)
+);
+CREATE TABLE public.seats (
+    enrollment_id uuid PRIMARY KEY REFERENCES public.class_enrollments, seat text NOT NULL
 );
 CREATE TABLE public.audit_log (
     id bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), relation text NOT NULL, act text NOT NULL

@@ -52,8 +52,8 @@ class LiveForeignKey:
     on_delete: str = "NO ACTION"
     on_update: str = "NO ACTION"
     equals: tuple[str, ...] = field(default=(), compare=False)
-    child_only: bool = True
-    parent_only: bool = True
+    child_only: bool = field(default=True, compare=False)
+    parent_only: bool = field(default=True, compare=False)
 
     @property
     def child_rows(self) -> sql.Composable:
