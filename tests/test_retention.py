@@ -176,7 +176,7 @@ def test_what_cannot_be_opened_stays(service: MigrationService, settings: Settin
 def test_nothing_goes_when_nobody_can_say_what_live_needs(settings: Settings, made: Made) -> None:
     """A database that cannot be reached removes nothing."""
     ids = {made(days).id for days in (1, 2, 3)}
-    lost = MigrationService(settings.model_copy(update={"database_url": SecretStr("host=127.0.0.1 port=1")}))
+    lost = MigrationService(settings.model_copy(update={"database_url": SecretStr("host=127.0.0.1 port=1 dbname=a")}))
     with pytest.raises(DatabaseError):
         lost.prune_backups(keep_last=1, yes=True)
     assert there(settings) == ids

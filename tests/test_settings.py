@@ -73,9 +73,11 @@ def test_without_any_variable_the_defaults_hold(tmp_path: Path) -> None:
 
 def test_the_project_has_an_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """.env of the project is read; the environment wins over it, and what is given in Python over both."""
-    (tmp_path / ".env").write_text("MIGRATION_OPERATOR=\"Zoë\"\nDATABASE_URL='postgresql://file'\nOTHER=1\n# a note\n")
+    (tmp_path / ".env").write_text(
+        "MIGRATION_OPERATOR=\"Zoë\"\nDATABASE_URL='postgresql://file/db'\nOTHER=1\n# a note\n"
+    )
     settings = load(project=tmp_path)
-    assert (settings.operator, settings.url) == ("Zoë", "postgresql://file")
+    assert (settings.operator, settings.url) == ("Zoë", "postgresql://file/db")
     monkeypatch.setenv("MIGRATION_PROJECT", str(tmp_path))
     assert load().operator == "Zoë"
     monkeypatch.setenv("MIGRATION_OPERATOR", "environment")

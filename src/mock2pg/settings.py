@@ -14,6 +14,7 @@ from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mock2pg.connection_string import ConnectionString, parse, schema_of
 from mock2pg.errors import UsageError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -189,7 +190,12 @@ class Settings(BaseSettings):
         """The target's connection string. Raises UsageError while it is not known which database that is."""
         if self.database_url is None:
             raise UsageError("DATABASE_URL is not set", hint="Run through make or mock2pg, which start a server.")
-        return self.database_url.get_secret_value()
+        return self.target.libpq
+
+    @property
+    def target(self) -> ConnectionString:
+        """What DATABASE_URL says. Raises UsageError naming what is wrong with it."""
+        return parse(self.database_url.get_secret_value() if self.database_url else "")
 
     @property
     def verbose(self) -> bool:
@@ -242,6 +248,9 @@ def load(**overrides: object) -> Settings:
         given = _env_file(file) | dict(os.environ)
         problems = _misspelt(given, target_given="database_url" in overrides)
         settings = Settings(_env_file=file, **overrides)  # type: ignore[arg-type]
+        schema = schema_of(settings.database_url.get_secret_value()) if settings.database_url else None
+        if schema and "target_schema" not in settings.model_fields_set:
+            settings = Settings(_env_file=file, **overrides, target_schema=schema)  # type: ignore[arg-type]
     except UnicodeDecodeError:
         raise UsageError(f"{file} is not UTF-8", hint="Save it as UTF-8.") from None
     except ValidationError as error:

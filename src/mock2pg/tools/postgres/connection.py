@@ -12,27 +12,10 @@ from psycopg import conninfo, pq, sql
 
 from mock2pg.environment import ours
 from mock2pg.errors import AlreadyRunning, DatabaseError, Mock2pgError, UsageError, scrubbed
+from mock2pg.tools.postgres import session
 
 Connection = psycopg.Connection[Any]
 
-# One spelling of every value in both directions, and no object found by accident. row_security off makes a policy
-# that would hide rows an error instead.
-_SESSION = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO",
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "3",
-    "bytea_output": "hex",
-    "lc_monetary": "C",
-    "xmloption": "content",
-    "standard_conforming_strings": "on",
-    "search_path": "",
-    "row_security": "off",
-    "client_min_messages": "error",
-    # a session of ours waits for others of ours: were it ended meanwhile, its lock or its moment would be gone
-    "idle_session_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-}
 # Where a function of the database says an error in its own words: PL/pgSQL, and the other languages.
 _OF_FUNCTIONS = {
     "exec_stmt_raise",
@@ -48,25 +31,22 @@ _SETUP_LOCK = _LOCK + 1
 
 def connect(url: str, *, name: str, read_only: bool = False) -> Connection:
     """Open a session in autocommit. `name` is what others see in pg_stat_activity. Raises DatabaseError."""
-    with named(DatabaseError, "cannot connect"):
-        try:
-            with ours():
-                connection = psycopg.connect(
-                    url,
-                    autocommit=True,
-                    connect_timeout=10,
-                    application_name=f"mock2pg {name}",
-                    client_encoding="UTF8",
-                )
-        except UnicodeError:  # its text quotes the host, or the whole of the URL
-            raise DatabaseError("cannot connect: the host in DATABASE_URL is no name") from None
+    with session.reaching(url), ours():
+        connection = psycopg.connect(
+            url,
+            autocommit=True,
+            connect_timeout=10,
+            application_name=f"mock2pg {name}",
+            client_encoding="UTF8",
+        )
+    try:
+        with named(DatabaseError, "cannot set up the session"):
+            session.begin(connection, url)
         connection.read_only = read_only
-        session = dict(_SESSION)
-        if connection.info.server_version >= 170000:
-            session["transaction_timeout"] = "0"
-        calls = sql.SQL(", ").join(sql.SQL("set_config({}, {}, false)").format(*pair) for pair in session.items())
-        connection.execute(sql.SQL("SELECT {}").format(calls))
-        return connection
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 @contextmanager
