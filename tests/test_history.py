@@ -44,7 +44,7 @@ def migrator(connection: postgres.Connection) -> Iterator[str]:
     name = sql.Identifier(role := f"migrator_{secrets.token_hex(4)}")
     script = (Path(postgres.__file__).parents[2] / "roles.sql").read_text()
     grants = script[script.index("GRANT USAGE ON SCHEMA mock2pg") : script.index("-- Where a migration builds")]
-    connection.execute(postgres.history.definitions())
+    postgres.layout.create(connection)
     connection.execute(sql.SQL("CREATE ROLE {}").format(name))
     connection.execute(sql.SQL(grants).format(migrator=name, auditor=name))
     yield role
@@ -141,7 +141,7 @@ def test_an_event_that_cannot_be_written_is_left_out(connection: postgres.Connec
     event = postgres.events.Event("verify", "succeeded", "me", "public")
     assert postgres.events.add(connection, [event]) == "nothing was ever published in this database"
     assert postgres.events.manifests(connection) is None
-    connection.execute(postgres.history.definitions())
+    postgres.layout.create(connection)
     connection.execute("SET default_transaction_read_only = on")
     assert postgres.events.add(connection, [event]) == "the role may only read"
     connection.execute("SET default_transaction_read_only = off")
@@ -154,7 +154,7 @@ def test_the_history_as_text(small: Settings, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DATABASE_URL", small.url)
     assert CliRunner().invoke(cli.command, ["history"]).stdout == "Nothing was published in this database yet.\n"
     with postgres.connect(small.url, name="test") as connection:
-        connection.execute(postgres.history.definitions())
+        postgres.layout.create(connection)
         for run, outcome, error in (("1", "succeeded", None), ("2", "failed", "AlreadyRunning")):
             event = postgres.events.Event("backup", outcome, "Ada", "public", run, error)
             assert postgres.events.add(connection, [event]) == ""

@@ -81,7 +81,7 @@ def test_nothing_is_removed_unless_it_is_said_twice(service: MigrationService, s
     assert gone(fates) == ids[1:]
     assert there(settings) == set(ids)
     with postgres.connect(settings.url, name="test") as connection:
-        connection.execute(postgres.history.definitions())
+        postgres.layout.create(connection)
     assert service.prune_backups(keep_last=1, yes=True) == fates
     assert there(settings) == {ids[0]}
     assert gone(service.prune_backups(keep_last=1, yes=True)) == []

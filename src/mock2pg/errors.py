@@ -5,7 +5,8 @@ Mock2pgError                  exit  what the user does next
 ├── SourceError                 3   mends the source: it is not JSON, or not the declared arrays
 ├── CheckFailed                 4   mends the rows that are listed
 ├── DatabaseError               5   looks at the server: cannot connect, lost, refused
-│   └── AlreadyRunning          6   waits for the other run
+│   ├── AlreadyRunning          6   waits for the other run
+│   └── SchemaRefused          18   looks at the schema that is named: it is another role's, or not as mock2pg made it
 ├── BackupFailed                7   makes room, looks at the rights of the folder, or at what did not restore equal
 ├── LoadFailed                  8   looks at the model, contract, test or suite that is named
 ├── PreflightFailed            15   changes what stands in the way, or allows it by name
@@ -124,6 +125,11 @@ class DatabaseError(Mock2pgError):
 class AlreadyRunning(DatabaseError):
     code = 6
     hint = "One run at a time per database: wait for the other one, or stop it."
+
+
+class SchemaRefused(DatabaseError):
+    code = 18
+    hint = "Look at the schema that is named, and at who may write to it. The target tables were not touched."
 
 
 class BackupFailed(Mock2pgError):

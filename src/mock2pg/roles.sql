@@ -1,6 +1,8 @@
 -- Roles for mock2pg. Run by the owner of the database or a superuser: psql -v ON_ERROR_STOP=1 -f FILE
 -- Passwords are yours to set: \password {migrator}
 BEGIN;
+-- Nothing below is looked up where others may create objects.
+SELECT pg_catalog.set_config('search_path', 'pg_catalog', true) AS path \gset
 
 SELECT 'CREATE ROLE ' || quote_ident(r) || ' LOGIN' FROM unnest(ARRAY[{migrator_name}, {auditor_name}]) AS r
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) \gexec
@@ -9,14 +11,27 @@ GRANT CONNECT ON DATABASE {database} TO {auditor};
 
 -- What was published when. Rows can be added by the migrator, and changed or removed by nobody but the owner;
 -- so can the settings: INSERT INTO mock2pg.settings VALUES ('protected', 'true');
-SELECT to_regclass('mock2pg.runs') IS NULL AS absent \gset
+SELECT to_regnamespace('mock2pg') IS NULL AS absent, to_regclass('mock2pg.runs') IS NOT NULL AS recorded,
+    to_regclass('mock2pg.schema_version') IS NOT NULL AS versioned \gset
 \if :absent
-{history}
+CREATE SCHEMA mock2pg;
+REVOKE ALL ON SCHEMA mock2pg FROM PUBLIC;
 \endif
+\if :versioned
+SELECT max(version) AS version FROM mock2pg.schema_version \gset
+\elif :recorded
+\set version 1
+\else
+\set version 0
+\endif
+{history}
 GRANT USAGE ON SCHEMA mock2pg TO {migrator}, {auditor};
 GRANT SELECT ON ALL TABLES IN SCHEMA mock2pg TO {migrator}, {auditor};
-GRANT INSERT ON mock2pg.runs TO {migrator};
--- The other columns say who and when: the server fills them.
+-- The other columns say who and when, and which row came first: the server fills them.
+REVOKE INSERT ON mock2pg.runs, mock2pg.events FROM {migrator};
+GRANT INSERT (run_id, command, operator, started_at, target_schema, published_run, mode, input_sha256, contracts_sha256,
+    backup_id, present_backup_id, tables, owned, version)
+    ON mock2pg.runs TO {migrator};
 GRANT INSERT (kind, run_id, outcome, error, target_schema, backup_id, operator, host, chain, sha256)
     ON mock2pg.events TO {migrator};
 
@@ -24,6 +39,7 @@ GRANT INSERT (kind, run_id, outcome, error, target_schema, backup_id, operator, 
 CREATE SCHEMA IF NOT EXISTS mock2pg_landing;
 CREATE SCHEMA IF NOT EXISTS mock2pg_next;
 CREATE SCHEMA IF NOT EXISTS mock2pg_rehearsal;
+REVOKE ALL ON SCHEMA mock2pg_landing, mock2pg_next, mock2pg_rehearsal FROM PUBLIC;
 GRANT ALL ON SCHEMA mock2pg_landing, mock2pg_next, mock2pg_rehearsal TO {migrator};
 
 -- The live tables: their rows may be read by both and written by the migrator. Tables are nobody's to make, alter or

@@ -54,10 +54,18 @@ def reached(run: Run, record: Record) -> Run:
 def exclusive(run: Run, record: Record) -> Iterator[None]:
     """While the block runs no other run works on the database, and what killed ones left is cleared up first."""
     with postgres.one_at_a_time(run.settings.url, f"run {run.id}"):
+        _upgrade(run.settings)
         tidy.after_killed(run, run.settings.url)
         yield
         if record.command not in ("plan", "rollback --show"):  # not reached when the run failed
             retention.after_success(run.settings, run.settings.url)
+
+
+def _upgrade(settings: Settings) -> None:
+    with postgres.connect(settings.url, name="upgrade") as connection:
+        before = postgres.layout.upgrade(connection, settings.lock_timeout)
+    if before:
+        log.info("🗄️ Upgraded the tables of schema mock2pg from version %d to %d", before, postgres.layout.VERSION)
 
 
 def _key(settings: Settings, record: Record) -> dict[str, object]:

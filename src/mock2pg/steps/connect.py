@@ -8,11 +8,18 @@ from mock2pg.tools import postgres
 
 
 def run(run: Run, command: str) -> StepResult:
-    """Raises DatabaseError when the target cannot be reached, UsageError when mock2pg cannot work with it."""
+    """Raises DatabaseError when the target cannot be reached, UsageError when mock2pg cannot work with it,
+    SchemaRefused when somebody else may have put code of theirs where mock2pg keeps or builds something.
+    """
     settings = run.settings
     with postgres.connect(settings.url, name=f"run {run.id}", read_only=True) as connection:
         database = postgres.describe_database(connection)
         host = postgres.host(connection)
+        with postgres.named(DatabaseError, "cannot look at the schemas of mock2pg"):
+            if command != "verify":
+                emptied = [*postgres.scratch.SCHEMAS, postgres.rehearsal.SCHEMA]
+                postgres.schemas.refuse_foreign(connection, [], emptied)
+            postgres.layout.version(connection, reading=command == "verify")
         with postgres.named(DatabaseError, "cannot read mock2pg.settings"):
             protected = command == "migrate" and postgres.history.is_protected(connection)
     where = f"on {host}" if host else "on this machine"

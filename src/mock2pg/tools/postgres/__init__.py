@@ -11,6 +11,7 @@ from mock2pg.tools.postgres import (
     events,
     history,
     kept_keys,
+    layout,
     losses,
     merge,
     moment,
@@ -19,6 +20,7 @@ from mock2pg.tools.postgres import (
     restore,
     review,
     roles,
+    schemas,
     scratch,
 )
 from mock2pg.tools.postgres.connection import (
@@ -40,6 +42,7 @@ from mock2pg.tools.postgres.transactions import transact
 __all__ = [
     "Connection", "Error", "LockNotAvailable", "OperationalError", "SerializationFailure", "alteration", "at_work",
     "catalogue", "changes", "connect", "database_name", "database_url", "describe_database", "drop_database", "dump",
-    "ensure_database", "environment", "events", "history", "host", "kept_keys", "losses", "merge", "moment", "named",
-    "one_at_a_time", "preflight", "rehearsal", "restore", "review", "roles", "scratch", "transact",
+    "ensure_database", "environment", "events", "history", "host", "kept_keys", "layout", "losses", "merge", "moment",
+    "named", "one_at_a_time", "preflight", "rehearsal", "restore", "review", "roles", "schemas", "scratch",
+    "transact",
 ]  # fmt: skip

@@ -10,6 +10,8 @@ from typing import Any, LiteralString
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from mock2pg.errors import SchemaRefused
+from mock2pg.tools.postgres import layout
 from mock2pg.tools.postgres.connection import Connection
 
 # asked of the catalogue, which everybody may read: a schema that one may not use cannot be looked into
@@ -55,8 +57,11 @@ def add(connection: Connection, events: Sequence[Event]) -> str:
 
     Nothing is made for them: the first migration, and the SQL of `init-roles`, make the table.
     """
-    if not _there(connection):
-        return "nothing was ever published in this database"
+    try:
+        if not layout.present(connection):
+            return "nothing was ever published in this database"
+    except SchemaRefused as error:
+        return error.message
     if not _may(connection, "INSERT"):
         return "the role may only read"
     with connection.transaction():
@@ -83,7 +88,7 @@ def add(connection: Connection, events: Sequence[Event]) -> str:
 
 def manifests(connection: Connection) -> list[Sealed] | None:
     """Every manifest that the database knows; None when it cannot say."""
-    if not (_there(connection) and _may(connection, "SELECT")):
+    if not (layout.present(connection) and _may(connection, "SELECT")):
         return None
     rows = connection.execute(
         "SELECT run_id, chain, sha256 FROM mock2pg.events WHERE kind = 'manifest' ORDER BY id"
@@ -97,26 +102,22 @@ def listed(connection: Connection, limit: int | None) -> list[Mapping[str, Any]]
     Of each: at (a datetime), kind (`published` for a row of mock2pg.runs), command, run_id, outcome, error, schema,
     published_run, backup_id, operator, host, database_user, client_address, application, sha256.
     """
-    if not _there(connection):
+    if not layout.present(connection):
         return []
     with connection.cursor(row_factory=dict_row) as cursor:
         return list(
             cursor.execute(
                 "SELECT published_at AS at, 'published' AS kind, command, run_id, 'succeeded' AS outcome,"
                 " NULL AS error, target_schema AS schema, published_run, backup_id, operator, NULL AS host,"
-                " NULL AS database_user, NULL AS client_address, NULL AS application, NULL AS sha256"
+                " database_user, host(client_address) AS client_address, application, NULL AS sha256, id"
                 " FROM mock2pg.runs UNION ALL"
                 " SELECT happened_at, kind, CASE WHEN kind <> 'manifest' THEN kind END, run_id, outcome,"
                 " error, target_schema, NULL, backup_id, operator, host,"
-                " database_user, host(client_address), application, sha256"
-                " FROM mock2pg.events ORDER BY at DESC, kind LIMIT %s",
+                " database_user, host(client_address), application, sha256, id"
+                " FROM mock2pg.events ORDER BY id DESC LIMIT %s",
                 [limit],
             )
         )
-
-
-def _there(connection: Connection) -> bool:
-    return _catalogue(connection, "true") is not None
 
 
 def _may(connection: Connection, right: str) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import resources
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from mock2pg.tools.postgres import layout
 from mock2pg.tools.postgres.connection import Connection
 
 _ROWS = "SELECT run_id, command, operator, published_run, backup_id, published_at, tables, owned FROM mock2pg.runs"
@@ -48,8 +48,8 @@ def record(
     version: str,
 ) -> None:
     """Add the run's row; the table is made when it is not there yet, which may need a right that the role lacks."""
-    if not _there(connection):
-        connection.execute(definitions())
+    if not layout.present(connection):
+        layout.create(connection)
     connection.execute(
         "INSERT INTO mock2pg.runs (run_id, command, operator, started_at, target_schema, published_run, mode,"
         " input_sha256, contracts_sha256, backup_id, present_backup_id, tables, owned, version)"
@@ -73,14 +73,9 @@ def record(
     )
 
 
-def definitions() -> str:
-    """The SQL that makes the schema `mock2pg`."""
-    return resources.files("mock2pg").joinpath("history.sql").read_text(encoding="utf-8")
-
-
 def is_protected(connection: Connection) -> bool:
     """Whether the database's owner has marked it as `protected`."""
-    if not _there(connection, "settings"):
+    if not layout.version(connection):  # of any version: nothing was upgraded yet
         return False
     row = connection.execute("SELECT value = 'true' FROM mock2pg.settings WHERE name = 'protected'").fetchone()
     return row == (True,)
@@ -88,18 +83,21 @@ def is_protected(connection: Connection) -> bool:
 
 def of(connection: Connection, run_id: str, command: str) -> Published | None:
     """What the run committed with the command; None when it did not."""
-    if not _there(connection):
+    if not layout.present(connection):
         return None
     row = connection.execute(_ROWS + " WHERE run_id = %s AND command = %s", [run_id, command]).fetchone()
     return Published(*row) if row else None
 
 
 def newest(connection: Connection, schema: str) -> Published | None:
-    """What the schema's live tables come from, or None when nothing was ever published into it."""
-    if not _there(connection):
+    """What the schema's live tables come from, or None when nothing was ever published into it.
+
+    The server numbers the rows: its clock may go back.
+    """
+    if not layout.present(connection):
         return None
     row = connection.execute(
-        _ROWS + " WHERE target_schema = %s ORDER BY published_at DESC, run_id DESC LIMIT 1",
+        _ROWS + " WHERE target_schema = %s ORDER BY id DESC LIMIT 1",
         [schema],
     ).fetchone()
     return Published(*row) if row else None
@@ -107,11 +105,11 @@ def newest(connection: Connection, schema: str) -> Published | None:
 
 def after(connection: Connection, schema: str, newest_then: Mapping[str, str] | None) -> list[Published]:
     """The schema's rows since the one that was the newest then (its run_id and command), or all; oldest first."""
-    if connection.execute("SELECT to_regclass('mock2pg.runs')").fetchone() == (None,):
+    if not layout.present(connection):
         return []
     then = newest_then or {}
-    query = _ROWS + " WHERE target_schema = %s AND published_at > coalesce((SELECT published_at FROM mock2pg.runs"  # noqa: S608
-    query += " WHERE run_id = %s AND command = %s), '-infinity') ORDER BY published_at, run_id"
+    query = _ROWS + " WHERE target_schema = %s AND id > coalesce((SELECT id FROM mock2pg.runs"  # noqa: S608
+    query += " WHERE run_id = %s AND command = %s), 0) ORDER BY id"
     rows = connection.execute(query, [schema, then.get("run_id"), then.get("command")]).fetchall()
     return [Published(*row) for row in rows]
 
@@ -138,8 +136,3 @@ def backups_needed(connection: Connection, schema: str) -> set[str]:
         [schema, published.published_run],
     ).fetchall()
     return {backup_id for (backup_id,) in [*rows, (published.backup_id,)] if backup_id}
-
-
-def _there(connection: Connection, table: str = "runs") -> bool:
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"mock2pg.{table}"]).fetchone()
-    return row == (True,)

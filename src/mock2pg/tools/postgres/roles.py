@@ -6,7 +6,7 @@ from importlib import resources
 
 from psycopg import sql
 
-from mock2pg.tools.postgres.history import definitions
+from mock2pg.tools.postgres import layout
 
 
 def statements(database: str, schema: str, migrator: str, auditor: str) -> str:
@@ -16,9 +16,15 @@ def statements(database: str, schema: str, migrator: str, auditor: str) -> str:
     return (
         sql.SQL(template)
         .format(
-            history=sql.SQL(definitions()),
+            history=sql.SQL("\n").join(map(_due, range(1, layout.VERSION + 1))),
             **{name: sql.Identifier(value) for name, value in names.items()},
             **{f"{name}_name": sql.Literal(value) for name, value in names.items()},
         )
         .as_string()
     )
+
+
+def _due(number: int) -> sql.Composed:
+    """The step of that number, for psql, where it was not taken yet."""
+    condition = sql.SQL("SELECT :version < {} AS due \\gset\n\\if :due\n").format(sql.Literal(number))
+    return condition + layout.step(number) + sql.SQL("\\endif")

@@ -16,18 +16,22 @@ from mock2pg.errors import LoadFailed
 from mock2pg.tools.postgres import clearing
 from mock2pg.tools.postgres.catalogue import LiveColumn, columns, count, own_rows, schema_exists
 from mock2pg.tools.postgres.connection import Connection, named
+from mock2pg.tools.postgres.schemas import refuse_foreign
 
-LANDING, NEXT = "mock2pg_landing", "mock2pg_next"
+SCHEMAS = LANDING, NEXT = "mock2pg_landing", "mock2pg_next"
 
 
-def recreate(connection: Connection, schemas: Sequence[str] = (LANDING, NEXT)) -> None:
-    """Make the scratch schemas, or empty those that are there."""
+def recreate(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> None:
+    """Make the scratch schemas, or empty those that are there. Raises SchemaRefused when one is another role's."""
     with named(LoadFailed, "cannot make the scratch schemas"):
+        refuse_foreign(connection, [], schemas)
         for schema in schemas:
             if schema_exists(connection, schema):
                 clearing.drop_objects(connection, schema)
             else:
-                connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+                with connection.transaction():  # whatever default privileges say, nobody else reaches what is in it
+                    create(connection, schema)
+                    _revoke(connection, schema)
 
 
 def create(connection: Connection, schema: str) -> None:
@@ -36,7 +40,19 @@ def create(connection: Connection, schema: str) -> None:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
 
 
-def present(connection: Connection, schemas: Sequence[str] = (LANDING, NEXT)) -> list[str]:
+def _revoke(connection: Connection, schema: str) -> None:
+    """Take away what default privileges gave to others on a schema that was just made."""
+    rows = connection.execute(
+        "SELECT DISTINCT g.rolname FROM pg_namespace AS n, aclexplode(n.nspacl) AS a"
+        " LEFT JOIN pg_roles AS g ON g.oid = a.grantee WHERE n.nspname = %s AND a.grantee <> n.nspowner",
+        [schema],
+    ).fetchall()
+    for (name,) in rows:
+        role = sql.SQL("PUBLIC") if name is None else sql.Identifier(name)
+        connection.execute(sql.SQL("REVOKE ALL ON SCHEMA {} FROM {}").format(sql.Identifier(schema), role))
+
+
+def present(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> list[str]:
     """The scratch schemas that hold anything."""
     rows = connection.execute(
         "SELECT nspname FROM pg_namespace AS n WHERE nspname = ANY (%s)"
@@ -46,13 +62,14 @@ def present(connection: Connection, schemas: Sequence[str] = (LANDING, NEXT)) ->
     return [name for (name,) in rows]
 
 
-def drop(connection: Connection, schemas: Sequence[str] = (LANDING, NEXT)) -> None:
-    """Take the scratch schemas away; one that a role could not make again, or that is another's, is only emptied."""
+def drop(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> None:
+    """Drop the scratch schemas; one that init-roles made for others, or that this role could not make, is emptied."""
     with named(LoadFailed, "cannot drop the scratch schemas"):
         for schema in schemas:
             row = connection.execute(
                 "SELECT pg_get_userbyid(nspowner) = current_user"
-                " AND has_database_privilege(current_database(), 'CREATE') FROM pg_namespace WHERE nspname = %s",
+                " AND has_database_privilege(current_database(), 'CREATE') AND NOT EXISTS (SELECT FROM"
+                " aclexplode(nspacl) AS a WHERE a.grantee <> nspowner) FROM pg_namespace WHERE nspname = %s",
                 [schema],
             ).fetchone()
             if row == (True,):

@@ -72,7 +72,7 @@ def of_writing(
                 found.append(_lacking(connection, "", "CREATE", "DATABASE", database))
         elif creates and not _may(connection, "SELECT has_schema_privilege(%s, 'CREATE')", name):
             found.append(_lacking(connection, "", "CREATE", "SCHEMA", sql.Identifier(name)))
-    recorded = "SELECT to_regclass('mock2pg.runs') IS NULL OR has_table_privilege('mock2pg.runs', 'INSERT')"
+    recorded = "SELECT to_regclass('mock2pg.runs') IS NULL OR has_column_privilege('mock2pg.runs', 'run_id', 'INSERT')"
     if schema_exists(connection, "mock2pg") and not _may(connection, recorded):
         found.append(_lacking(connection, "", "INSERT", "TABLE", sql.Identifier("mock2pg", "runs")))
     return found

@@ -1,5 +1,4 @@
--- What was published, and what was tried: never part of a backup, never undone by a rollback.
-CREATE SCHEMA IF NOT EXISTS mock2pg;
+-- Version 1. What was published, and what was tried: never part of a backup, never undone by a rollback.
 
 CREATE TABLE mock2pg.runs (
     run_id text NOT NULL,
