@@ -72,7 +72,7 @@ def present(connection: Connection) -> bool:
 def version(connection: Connection, *, reading: bool | None = None) -> int:
     """The version of the tables; 0 when there are none.
 
-    reading  nothing will be written: a role that is no superuser may read what another has made; as the session, if None
+    reading  nothing will be written: a role that is no superuser may read what another has made. None: as the session
 
     Raises SchemaRefused when they are another role's, of a later version, or not as mock2pg made them.
     """
@@ -141,7 +141,7 @@ def upgrade(connection: Connection, lock_timeout: str) -> int | None:
 
 def step(number: int) -> sql.SQL:
     """The SQL that leads to a version from the one before it."""
-    return sql.SQL(_read(f"{number:04}.sql"))  # type: ignore[arg-type]
+    return sql.SQL(_read(f"{number:04}.sql"))
 
 
 def inventory(connection: Connection) -> set[str]:
@@ -151,14 +151,18 @@ def inventory(connection: Connection) -> set[str]:
 
 def _refuse_damaged(connection: Connection, found: int) -> None:
     expected, there = set(_read(f"{found:04}.txt").splitlines()), inventory(connection)
-    faults = [f"missing: {line}" for line in sorted(expected - there)]
-    faults += [f"not expected: {printable(line)}" for line in sorted(there - expected)]
+    faults = [f"not expected: {printable(line)}" for line in sorted(there - expected, key=_tables_first)]
+    faults += [f"missing: {line}" for line in sorted(expected - there, key=_tables_first)]
     if faults:
         more = f", and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise SchemaRefused(
             f"the tables of schema {SCHEMA} are not as mock2pg made them: {'; '.join(faults[:_SHOWN])}{more}",
             hint=f"Undo that, or begin a new history: ALTER SCHEMA {SCHEMA} RENAME TO {SCHEMA}_before. {_UNTOUCHED}",
         )
+
+
+def _tables_first(line: str) -> tuple[bool, str]:
+    return not line.startswith("table "), line
 
 
 def _read(name: str) -> str:

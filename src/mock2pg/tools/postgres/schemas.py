@@ -9,7 +9,7 @@ from psycopg import sql
 from mock2pg.errors import SchemaRefused
 from mock2pg.tools.postgres.connection import Connection
 
-# Roles that may do anything here with the rights of this role anyway: itself, those whose rights it has, superusers, and
+# Roles that may act with the rights of this role anyway: itself, those whose rights it has, superusers, and
 # the owner of the database, who runs init-roles. A superuser has the rights of all, and trusts none for that.
 _TRUSTED = """
     me AS (SELECT oid, rolname, rolsuper FROM pg_roles WHERE rolname = current_user),
