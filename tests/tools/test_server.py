@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -129,8 +130,13 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
 def ask(server: Server, sql: str, database: str = "postgres") -> Any:
     """The first value of the answer, after making sure who answers."""
     with psycopg.connect(server.url(database), autocommit=True) as connection:
-        place = connection.execute("show data_directory").fetchone()
-        assert place == (str(server.home / "data18"),)
+        own, place = connection.execute("select pg_backend_pid(), current_setting('data_directory')").fetchone() or (
+            "",
+            "",
+        )
+        if place == "/proc/self/cwd":  # the way there is closed to the server
+            place = str(Path(f"/proc/{own}/cwd").readlink())
+        assert place == str(server.home / "data18")
         cursor = connection.execute(sql.encode())
         return next(cursor)[0] if cursor.description else None
 
@@ -263,7 +269,7 @@ def test_three_at_once(serve: Callable[..., Server], client: Callable[..., Clien
 
 @pytest.mark.parametrize(
     ("name", "short"),
-    [("it's $HOME `x`", False), ('a, "b"', True), ("a" * 60 + "/" + "b" * 60, True)],
+    [("it's $HOME `x` {y} %s #", False), ('a, "b"\nc', True), ("a" * 60 + "/" + "b" * 60, True)],
     ids=["shell", "list", "long"],
 )
 def test_any_folder(serve: Callable[..., Server], public: Path, name: str, short: bool) -> None:
@@ -273,27 +279,28 @@ def test_any_folder(serve: Callable[..., Server], public: Path, name: str, short
     assert ask(server, "select 1") == 1
     assert sockets(server).stat().st_mode & 0o777 == 0o700
     assert (sockets(server).parent != server.home) == short
-    server.stop()
+    assert server.stop()
     assert not sockets(server).exists()
+    assert not short or not sockets(server).parent.exists()
 
 
 @pytest.mark.parametrize("kind", ["link", pytest.param("folder", marks=root_only)])
 def test_another_users_socket(serve: Callable[..., Server], tmp_path: Path, kind: str) -> None:
     """What another user has put where the socket is to be is neither used nor followed."""
     server = serve(tmp_path / ("long" * 30))
+    short = sockets(server).parent
     (tmp_path / "theirs").mkdir()
-    (tmp_path / "theirs" / "file").touch()
     if kind == "link":
-        sockets(server).symlink_to(tmp_path / "theirs")
+        short.symlink_to(tmp_path / "theirs")
     else:
-        sockets(server).mkdir(0o777)
-        os.chown(sockets(server), SOMEBODY, SOMEBODY)
+        short.mkdir(0o700)
+        os.chown(short, SOMEBODY, SOMEBODY)
     try:
-        with pytest.raises(DatabaseError, match="symbolic link" if kind == "link" else "another user"):
+        with pytest.raises(DatabaseError, match="not ours"):
             server.start()
-        assert (tmp_path / "theirs" / "file").exists()
+        assert list((tmp_path / "theirs").iterdir()) == []
     finally:
-        sockets(server).unlink() if kind == "link" else sockets(server).rmdir()
+        short.unlink() if kind == "link" else short.rmdir()
 
 
 def test_strange_environment(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -410,16 +417,74 @@ def test_project_of_a_user(serve: Callable[..., Server], client: Callable[..., C
 
 @root_only
 def test_private_folders(serve: Callable[..., Server], client: Callable[..., Client], public: Path) -> None:
-    """Root can keep programs and data in folders that are closed to others, and they stay closed."""
+    """Root can keep programs and data in folders that are closed to others; they stay so, to its SQL as well."""
     copy_wheel(public / "wheel")
+    (public / "secret").write_text("secret")
+    place = public.with_name(f"{public.name}-copies")
     for folder in (public, public / "wheel"):
         folder.chmod(0o700)
     server = serve(public / "project" / "pg")
-    answer = client(server.home, path=public / "wheel").answer()
-    assert answer["postgres"].startswith(f"{public}/wheel/")
-    assert ask(server, "select 1") == 1
-    assert (server.home / "data18").stat().st_uid == pwd.getpwnam("nobody").pw_uid
-    assert {folder.stat().st_mode & 0o777 for folder in (public, public / "wheel")} == {0o700}
+    before = f"from mock2pg.tools.server import account; account._COPIES = Path({str(place)!r})"
+    answer = client(server.home, path=public / "wheel", before=before).answer()
+    try:
+        assert answer["postgres"].startswith(f"{public}/wheel/")
+        rights = ask(server, "select pg_read_file('/proc/self/status')")
+        assert set(re.findall(r"Cap(?:Prm|Eff|Inh|Amb):\t(\w+)", rights)) == {"0" * 16}
+        assert "NoNewPrivs:\t1" in rights
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            ask(server, f"select pg_read_file('{public}/secret')")
+        with pytest.raises(psycopg.Error, match="program"):
+            ask(server, f"copy (select 1) to program 'cat {public}/secret'")
+        assert not _has_name((server.home / "data18").stat().st_uid)
+        assert {folder.stat().st_mode & 0o777 for folder in (public, public / "wheel")} == {0o700}
+        assert {part.stat().st_uid for part in place.rglob("*")} == {0}
+    finally:
+        server.stop()
+        shutil.rmtree(place)
+
+
+def _has_name(uid: int) -> bool:
+    return uid in {entry.pw_uid for entry in pwd.getpwall()}
+
+
+def refused(url: str, uid: int) -> bool:
+    """Whether a process of that account, which has reached the socket, is sent away."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(uid)
+            os.setuid(uid)
+            psycopg.connect(url).close()
+            os._exit(0)
+        except psycopg.OperationalError as error:
+            os._exit(1 if "authentication failed" in str(error) else 2)
+        finally:
+            os._exit(3)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+
+
+@root_only
+def test_an_older_servers_data(serve: Callable[..., Server], public: Path) -> None:
+    """Data of a version that trusted whoever reached the socket, and ran as nobody, are kept, and let in root alone."""
+    nobody = pwd.getpwnam("nobody").pw_uid
+    server = serve(public / "pg")
+    server.start()
+    ask(server, "create table kept as select 7 as n")
+    server.stop()
+    for place in (server.home, *server.home.rglob("*")):
+        os.chown(place, nobody, nobody)
+    (server.home / "data18" / "pg_hba.conf").write_text("local all all trust\n")
+    server.start()
+    assert ask(server, "select n from kept") == 7
+    own = (server.home / "data18").stat().st_uid
+    assert not _has_name(own)
+    ask(server, "create role somebody login")
+    for folder in (server.home, sockets(server)):
+        folder.chmod(0o755)
+    for url in (server.url(), server.url().replace("postgres@", "somebody@")):
+        assert [refused(url, uid) for uid in (nobody, SOMEBODY, own)] == [True, True, True]
+        psycopg.connect(url).close()
 
 
 @root_only
@@ -427,7 +492,7 @@ def test_user_without_name(client: Callable[..., Client], public: Path) -> None:
     """A user id that the password file does not know is told so."""
     os.chown(public, NAMELESS, NAMELESS)
     error = client(public / "pg", before=become(NAMELESS)).answer()
-    assert "has none" in error["message"]
+    assert f"id {NAMELESS} has none" in error["message"]
     assert "DATABASE_URL" in error["hint"]
 
 

@@ -12,11 +12,11 @@ import errno
 import fcntl
 import hashlib
 import os
-import pwd
 import shutil
+import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,9 @@ _OPTIONS = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
+# the kernel says who calls; who is not in the map is refused, whatever role they ask for
+_HBA = "local all all peer map=mock2pg\nlocal replication all peer map=mock2pg\n"
+_SOCKETS = "../run"  # from the data, where PostgreSQL stands: a socket's address has room for no long path
 _REAPER = Path(__file__).with_name("reaper.py")
 
 
@@ -53,7 +56,7 @@ class ServerStatus:
 
 
 class Server:
-    """A private PostgreSQL in a folder: no TCP, and only root and the account that runs it reach its socket.
+    """A private PostgreSQL in a folder: no TCP, and only root and the person whose account runs it are let in.
 
     keep     True: it runs until `stop`. False: it ends when the last process that called `start` has ended,
              kill -9 included, unless one of them said True.
@@ -67,12 +70,14 @@ class Server:
         # the programs of one major refuse the data of another: with the major in its name they never meet
         self._data = self.home / f"data{_MAJOR}"
         self._log = self._data / "server.log"
-        self._sockets = _socket_folder(self.home)
+        self._sockets = self.home / "run"
+        self._alias = _alias(self._sockets)
         self._users: int | None = None
 
     def start(self) -> str:
         """Start the server or join it; returns `url()`. Raises DatabaseError."""
         launched, deadline = False, time.monotonic() + _PATIENCE
+        account.require_name(os.geteuid())
         with _worded(self.home):
             self._join()
             while time.monotonic() < deadline:
@@ -114,7 +119,7 @@ class Server:
 
     def url(self, database: str = "postgres") -> str:
         """The address of a database, whether the server runs or not."""
-        name, folder = quote(database, safe=""), quote(str(self._sockets), safe="")
+        name, folder = quote(database, safe=""), quote(str(self._alias or self._sockets), safe="")
         return f"postgresql://postgres@/{name}?host={folder}&port=5432"
 
     def _owner(self) -> tuple[int, int]:
@@ -128,7 +133,8 @@ class Server:
 
     def _open(self, name: str) -> int:
         """The descriptor of a lock file, which is made, and given to the owner, if need be."""
-        descriptor = os.open(self.home / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self.home / name, flags, 0o600)
         os.fchown(descriptor, *self._owner())
         return descriptor
 
@@ -156,10 +162,13 @@ class Server:
             os.close(alive)
 
     def _answers(self) -> bool:
-        if (self._sockets / ".s.PGSQL.5432").exists():
-            with suppress(DatabaseError):
-                run_program(binary("pg_isready"), "-h", self._sockets, "-p", "5432", "-U", "postgres")
-                return True
+        if not (self._sockets / ".s.PGSQL.5432").exists():
+            return False
+        self._make_alias()
+        with suppress(DatabaseError):
+            where = self._alias or self._sockets
+            run_program(binary("pg_isready"), "-h", where, "-p", "5432", "-U", "postgres")
+            return True
         return False
 
     def _pid(self) -> int | None:
@@ -176,40 +185,53 @@ class Server:
 
     def _launch(self, alive: int) -> None:
         """Start PostgreSQL in the background; the lock, which it inherits, proves that no other is there."""
-        run = account.runner(self.home, *self._owner())
+        runs = account.open_account(*self._owner())
         new = not self._data.exists()
         room, need = shutil.disk_usage(self.home).free >> 20, 64 if new else 16  # 16 MB is one file of its log
         if room < need:
             raise failure(f"PostgreSQL needs {need} MB in {self.home}, and {room} MB are free")
+        for folder in (self.home, *self.home.glob("data*")):  # of an older version, which ran as another account
+            account.hand_over(folder, runs.uid, runs.gid)
         if new:
-            self._initialise(run, alive)
+            self._initialise(runs, alive)
+        self._let_in(account.users(runs.uid))
         self._make_sockets()
         (self._data / "postmaster.pid").unlink(missing_ok=True)  # its pid may be a stranger's by now
         if not self._keep:
             os.close(self._open("ephemeral"))
             pid_file = self._data / "postmaster.pid"
-            run_program(sys.executable, "-IS", _REAPER, self.home, pid_file, self._sockets)
-        place = {"listen_addresses": "", "port": "5432", "unix_socket_directories": f'"{self._sockets}"'}
-        options = [f"--{name}={value}" for name, value in (self._options | place).items()]
-        command = (binary("postgres"), "-D", self._data, *options)
+            run_program(sys.executable, "-IS", _REAPER, self.home, pid_file, self._sockets, self._alias or "")
+        where = {"listen_addresses": "", "port": "5432", "unix_socket_directories": _SOCKETS}
+        options = [f"--{name}={value}" for name, value in (self._options | where).items()]
         # not pg_ctl, which passes the name of the folder through a shell; here no name is ever parsed
-        run("sh", "-c", 'exec >"$0" 2>&1; "$@" &', self._log, *command, hold=alive)
+        runs.run(self._data, "postgres", "-D", runs.place(self._data), *options, log=self._log, hold=alive)
 
-    def _initialise(self, run: Callable[..., str], alive: int) -> None:
+    def _initialise(self, runs: account.Account, alive: int) -> None:
         """Make the data aside, then rename it: killed half way, nothing half is left in its place."""
-        try:
-            pwd.getpwuid(self._owner()[0])
-        except KeyError:
-            message = "PostgreSQL's initdb needs a user with a name, and this user's id has none"
-            raise failure(message) from None
+        maker = account.for_initdb(runs)
         aside = self._data.with_suffix(".new")
         if aside.exists():
             shutil.rmtree(aside)
-        self._make(aside)
-        sync = ["--no-sync"] if self._options.get("fsync") == "off" else []
+        aside.mkdir(mode=0o700)
+        os.chown(aside, maker.uid, maker.gid)
+        sync = ("--no-sync",) if self._options.get("fsync") == "off" else ()
+        options = ("-U", "postgres", "--auth=reject", *_LOCALE, *sync, "-D", maker.place(aside))
         # initdb inherits the lock too: if we are killed, the next start waits until it writes no more
-        run(binary("initdb"), "-U", "postgres", "-A", "trust", *_LOCALE, *sync, "-D", aside, hold=alive)
+        maker.run(aside, "initdb", *options, hold=alive)
+        account.hand_over(aside, runs.uid, runs.gid)
         aside.rename(self._data)
+
+    def _let_in(self, users: Sequence[str]) -> None:
+        """Say who may connect, in place of what an older version or initdb said."""
+        ident = "".join(f'mock2pg "{user}" all\n' for user in users)
+        for name, text in (("pg_hba.conf", _HBA), ("pg_ident.conf", ident)):
+            aside = self._data / f"{name}.new"
+            aside.unlink(missing_ok=True)
+            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with open(descriptor, "w", encoding="utf-8") as file:
+                os.fchown(descriptor, *self._owner())
+                file.write(text)
+            aside.replace(self._data / name)
 
     def _end(self) -> None:
         """Ask the server to end until it has let go of alive.lock."""
@@ -222,19 +244,32 @@ class Server:
                     if pid := self._pid():
                         os.kill(pid, 2)  # fast shutdown: PostgreSQL ends its connections and writes all down
                 time.sleep(0.05)
-            with suppress(OSError):
-                self._sockets.rmdir()  # so that nothing stays in the temporary folder
+            with suppress(OSError):  # so that nothing stays in the temporary folder
+                self._sockets.rmdir()
+                if self._alias:
+                    self._alias.unlink()
+                    self._alias.parent.rmdir()
         finally:
             os.close(alive)
 
     def _make_sockets(self) -> None:
-        """A fresh folder for the socket; 0700, because PostgreSQL trusts whoever reaches it."""
+        """A fresh folder for the socket (0700)."""
         if os.path.lexists(self._sockets):
-            # in the temporary folder it may be another's, who could pose as the server or let others in
-            if self._sockets.lstat().st_uid not in (self._owner()[0], os.geteuid()):
-                raise failure(f"{self._sockets} belongs to another user", "Remove it.")
             shutil.rmtree(self._sockets)
         self._make(self._sockets)
+
+    def _make_alias(self) -> None:
+        """The short way to the socket, unless it is there; whose else it is could pose as the server."""
+        if self._alias is None:
+            return
+        folder = self._alias.parent
+        with suppress(FileExistsError):
+            self._make(folder)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (0, self._owner()[0]) or found.st_mode & 0o77:
+            raise failure(f"{folder} is not ours, and not private", "Remove it.")
+        with suppress(FileExistsError):
+            self._alias.symlink_to(self._sockets)
 
 
 @contextmanager
@@ -251,14 +286,13 @@ def _worded(home: Path) -> Iterator[None]:
         raise failure(f"PostgreSQL cannot use {error.filename or home}: {error.strerror or error}", hint) from error
 
 
-def _socket_folder(home: Path) -> Path:
-    """Inside the home, or under a short name where the address of a socket has no room for it."""
-    inside = home / "run"
+def _alias(sockets: Path) -> Path | None:
+    """A link to the folder of the socket under a short name, where the address of a socket has no room for its own."""
     # an address is 107 bytes, on macOS 103, with the socket's name; libpq takes a comma for a list of hosts
-    if len(os.fsencode(inside)) <= 85 and not set(str(inside)) & set(',"'):
-        return inside
+    if len(os.fsencode(sockets)) <= 85 and not set(str(sockets)) & set(',"'):
+        return None
     # not TMPDIR: every process must find it, whatever its environment says
-    return Path("/tmp", f"mock2pg-{hashlib.sha256(os.fsencode(inside)).hexdigest()[:20]}")  # noqa: S108
+    return Path("/tmp", f"mock2pg-{hashlib.sha256(os.fsencode(sockets)).hexdigest()[:20]}", "run")  # noqa: S108
 
 
 def _locks(descriptor: int, kind: int) -> bool:

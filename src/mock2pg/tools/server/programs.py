@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from mock2pg.errors import DatabaseError
 
 _HINT = "Set DATABASE_URL to a PostgreSQL server of your own, or MIGRATION_POSTGRES to another folder."
 _APART: dict[str, Any] = {
-    "cwd": "/",  # another account may not be able to stand where we stand
     # none of ours: PG* and the locale mislead PostgreSQL, and DATABASE_URL is a credential
     "env": {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
     "start_new_session": True,  # Ctrl-C is for us alone
@@ -23,6 +23,8 @@ _APART: dict[str, Any] = {
     "encoding": "utf-8",
     "errors": "replace",
 }
+_NONE: Mapping[str, str] = {}
+_ROOT = Path("/")  # another account may not be able to stand where we stand
 
 
 def binary(name: str) -> Path:
@@ -40,9 +42,12 @@ def failure(message: str, hint: str = "") -> DatabaseError:
     return DatabaseError(message, hint=f"{hint} {_HINT}".lstrip())
 
 
-def run_program(*command: str | Path, hold: int | None = None, **account: Any) -> str:
+def run_program(
+    *command: str | Path, hold: int | None = None, variables: Mapping[str, str] = _NONE, folder: Path = _ROOT
+) -> str:
     """Run a command, which inherits the descriptor `hold`; returns its output. Raises DatabaseError."""
-    done = subprocess.run(command, pass_fds=[] if hold is None else [hold], **_APART, **account)  # noqa: S603
+    apart = {**_APART, "env": {**_APART["env"], **variables}, "cwd": folder}
+    done = subprocess.run(command, pass_fds=[] if hold is None else [hold], **apart)  # noqa: S603
     if done.returncode:
         raise failure(f"PostgreSQL failed ({done.returncode}): {last_lines(done.stdout)}")
     return str(done.stdout)

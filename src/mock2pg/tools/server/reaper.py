@@ -1,6 +1,7 @@
 """Ends the server when the last of its users has ended, kill -9 included; so it is a small process of its own.
 
-Its arguments are the home, the server's pid file and the socket's folder. It imports nothing but the standard library.
+Its arguments are the home, the server's pid file, the socket's folder and the link to that. It imports nothing but the
+standard library.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import sys
 import time
 
 
-def main(home: str, pid_file: str, sockets: str) -> None:
+def main(home: str, pid_file: str, sockets: str, alias: str) -> None:
     if os.fork():
         os._exit(0)
     os.chdir(home)
@@ -28,6 +29,9 @@ def main(home: str, pid_file: str, sockets: str) -> None:
                 time.sleep(0.05)
             else:
                 os.rmdir(sockets)
+                if alias:
+                    os.unlink(alias)
+                    os.rmdir(os.path.dirname(alias))
                 break
 
 
