@@ -1,7 +1,7 @@
 """PostgreSQL through psycopg: connections, catalogue, scratch schemas, publishing, reading and restoring a schema."""
 
 from psycopg import Error, OperationalError
-from psycopg.errors import LockNotAvailable, SerializationFailure
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable, SerializationFailure
 
 from mock2pg.tools.postgres import (
     alteration,
@@ -40,9 +40,9 @@ from mock2pg.tools.postgres.connection import (
 from mock2pg.tools.postgres.transactions import transact
 
 __all__ = [
-    "Connection", "Error", "LockNotAvailable", "OperationalError", "SerializationFailure", "alteration", "at_work",
-    "catalogue", "changes", "connect", "database_name", "database_url", "describe_database", "drop_database", "dump",
-    "ensure_database", "environment", "events", "history", "host", "kept_keys", "layout", "losses", "merge", "moment",
-    "named", "one_at_a_time", "preflight", "rehearsal", "restore", "review", "roles", "schemas", "scratch",
-    "transact",
+    "Connection", "Error", "InsufficientPrivilege", "LockNotAvailable", "OperationalError", "SerializationFailure",
+    "alteration", "at_work", "catalogue", "changes", "connect", "database_name", "database_url",
+    "describe_database", "drop_database", "dump", "ensure_database", "environment", "events", "history", "host",
+    "kept_keys", "layout", "losses", "merge", "moment", "named", "one_at_a_time", "preflight", "rehearsal",
+    "restore", "review", "roles", "schemas", "scratch", "transact",
 ]  # fmt: skip
