@@ -197,3 +197,20 @@ def test_what_was_written_since_the_backup_is_not_lost(
     if not passes:
         assert isinstance(result.error, PublishFailed)
         assert "live was written since the backup was taken, which does not hold that: pets" in result.error.message
+
+
+def test_what_the_catalogue_shows_stops_the_run_before_dbt_builds(database: str, tmp_path: Path) -> None:
+    """All conflicts of all tables come back in one run, which built nothing and took no backup."""
+    settings = settings_module.load(project=small_project(tmp_path), database_url=database)
+    with postgres.connect(database, name="test") as connection:
+        connection.execute(
+            "CREATE TABLE public.owners (id text PRIMARY KEY, name text, mail text NOT NULL);"
+            "CREATE TABLE public.pets (id text PRIMARY KEY, owner_id text, kind text NOT NULL)"
+        )
+    result = MigrationService(settings).migrate_all_data(small_document("Rex"))
+    assert isinstance(result.error, PreflightFailed)
+    assert [(finding["table"], finding["what"].split(" is ")[0]) for finding in result.summary["load"]["findings"]] == [
+        ("pets", "column name"), ("pets", "column legs"), ("owners", "column mail"), ("pets", "column kind"),
+    ]  # fmt: skip
+    assert not {"preflight", "backup"} & set(result.summary)
+    assert not any((settings.runs_dir / result.run_id).glob("hashes/*"))

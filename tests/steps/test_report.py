@@ -199,9 +199,7 @@ def test_what_is_in_the_way_stands_in_a_table(build: Build) -> None:
     finding = {"table": "parents", "what": "column x is missing", "to_do": "Add it"}
     way = StepResult("preflight", status="failed", started_at="3", data={"findings": [finding]})
     page = Page(build("migrate", "failed", "stage", "check", "load", way))
-    assert (
-        "In the way of publishing Table What is in the way What to do parents column x is missing Add it" in page.text
-    )
+    assert "Conflicts that prevent publishing Table Conflict What to do parents column x is missing Add it" in page.text
     counts = {**CHANGED, "created": False, "lock": "", "keys": {}}
     data = {"tables": {"parents": counts}, "alter": True, "statements": {"parents": ["ALTER TABLE a", "ALTER TABLE b"]}}
     page = Page(build("plan", "succeeded", "stage", "check", StepResult("plan", started_at="4", data=data)))

@@ -174,6 +174,37 @@ def test_everything_is_named_at_once(connection: postgres.Connection) -> None:
     assert [line.split(":")[0] for line in found] == ["parent", "child", "t"]
 
 
+BEFORE_BUILD = [
+    # the target, rows in the source, what is found before anything is built
+    ("", 3, []),
+    (
+        "CREATE TABLE public.t (id text PRIMARY KEY, own text NOT NULL, other text NOT NULL, fine int DEFAULT 1)",
+        3,
+        ["column a is missing", "column n is missing", "column own is NOT NULL", "column other is NOT NULL"],
+    ),
+    ("CREATE TABLE public.t (id text PRIMARY KEY, a text, n int, own text NOT NULL)", 3, ["column own is NOT NULL"]),
+    ("CREATE TABLE public.t (id text PRIMARY KEY, a text, n int, own text NOT NULL)", 0, []),
+    (
+        "CREATE TABLE public.t (id text PRIMARY KEY, a text, n int, own text NOT NULL);"
+        "INSERT INTO public.t VALUES ('1', 'x', 1, '')",
+        3,
+        [],
+    ),
+]
+
+
+@pytest.mark.parametrize(("target", "rows", "expected"), BEFORE_BUILD)
+def test_conflicts_that_the_catalogue_shows_are_found_before_anything_is_built(
+    target: str, rows: int, expected: list[str], connection: postgres.Connection
+) -> None:
+    """Missing columns and columns that nothing fills are listed together; the latter where new rows are certain."""
+    connection.execute(target)  # type: ignore[arg-type]
+    staged = replace(T, source="staged")
+    found = postgres.preflight.before_build(connection, "public", [staged], {"staged": rows})
+    assert [finding.what.removesuffix(" without a default, and no model fills it") for finding in found] == expected
+    assert not postgres.catalogue.schema_exists(connection, postgres.scratch.NEXT)
+
+
 def test_a_look_advances_no_sequence(connection: postgres.Connection) -> None:
     """The rows as they would be are made without drawing a number, also by a function of the application's."""
     connection.execute("""

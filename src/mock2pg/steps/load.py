@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 from mock2pg.contracts import SourceTable, Table, derived_columns, fingerprint
-from mock2pg.errors import LoadFailed
+from mock2pg.errors import LoadFailed, PreflightFailed
 from mock2pg.runs import Run, StepResult
 from mock2pg.tools import dbt_project, expectations, postgres, staging
 
@@ -22,7 +22,11 @@ _PUBLISH = {
 
 
 def run(run: Run) -> StepResult:
-    """Raises LoadFailed naming the model, contract, test or suite that fails; live is not touched."""
+    """Build what is to be published; the target tables are not touched.
+
+    Raises PreflightFailed before anything is built when the target tables cannot take it, and LoadFailed naming the
+    model, contract, test or suite that fails.
+    """
     settings = run.settings
     project = dbt_project.DbtProject(
         settings.dbt_dir,
@@ -36,6 +40,7 @@ def run(run: Run) -> StepResult:
     sources = dbt_project.sources(settings.dbt_dir)
     database = run.folder / "staging.duckdb"
     with postgres.connect(settings.url, name=f"load {run.id}") as connection:
+        _preflight(run, connection, tables)
         postgres.scratch.recreate(connection)
         with staging.opened(database, read_only=True, threads=1) as staged:
             landed = {table.name: _land(run, connection, staged, table) for table in sources}
@@ -68,6 +73,15 @@ def run(run: Run) -> StepResult:
             "audit": {"rules": audit.rules, "failed": audit.failed},
         },
     )
+
+
+def _preflight(run: Run, connection: postgres.Connection, tables: Sequence[Table]) -> None:
+    """Stop before anything is built when contracts and catalogue already show that it could not be published."""
+    staged, settings = run.result("stage"), run.settings
+    rows = {name: table["rows"] for name, table in staged.data["tables"].items()} if staged else {}
+    with postgres.named(PreflightFailed, "cannot look at the target tables"), connection.transaction():
+        found = postgres.preflight.before_build(connection, settings.target_schema, tables, rows, alter=settings.alter)
+    postgres.preflight.refuse(found, settings.target_schema)
 
 
 def _land(run: Run, connection: postgres.Connection, staged: staging.Connection, table: SourceTable) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from mock2pg.contracts import table_from_dict
 from mock2pg.errors import PreflightFailed, counted
 from mock2pg.runs import Run, StepResult
@@ -30,18 +28,12 @@ def run(run: Run, purpose: str = "migrate") -> StepResult:
             alter=settings.alter,
             writes=purpose != "plan",
         )
-    findings = [asdict(finding) for finding in preflight.findings]
-    if findings:
-        lines = [f"  {finding}" for finding in preflight.findings]
-        told = f"{counted(len(findings), 'thing')} in the way of publishing into {settings.target_schema}:"
-        error = PreflightFailed("\n".join([told, *lines]))
-        error.data = {"findings": findings}
-        raise error
+    postgres.preflight.refuse(preflight.findings, settings.target_schema)
     kept = sum(preflight.kept_keys.values())
     there = sum(not difference.created for difference in (preflight.differences or {}).values())
     return StepResult(
         step="preflight",
-        summary=f"nothing is in the way: {there} of {counted(len(tables), 'table')} are there"
+        summary=f"no conflicts: {there} of {counted(len(tables), 'table')} are there"
         + (f"; {counted(kept, 'row')} found by another key than the primary key, which stays" if kept else ""),
         data={"findings": [], "kept_keys": dict(preflight.kept_keys), "cautions": list(preflight.cautions)},
     )

@@ -72,6 +72,7 @@ def run(run: Run) -> StepResult:
         verified=results["verify"].data if _has(results, "verify") else None,
         derived=_derived(results),
         faults=_faults(run),
+        conflicts=[conflict for result in results.values() for conflict in result.data.get("findings", ())],
         checked=results["check"].data if "check" in results else {},
         listed=LISTED,
         cautions=[caution for result in results.values() for caution in result.data.get("cautions", ())],

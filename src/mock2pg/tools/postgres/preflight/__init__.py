@@ -1,5 +1,6 @@
-"""What stands in the way of publishing, all of it at once, before anything is written to live."""
+"""What prevents publishing, all of it at once, before anything is written to the target tables."""
 
-from mock2pg.tools.postgres.preflight.findings import Finding, Preflight, look
+from mock2pg.tools.postgres.preflight.findings import Finding, Preflight, before_build, look
+from mock2pg.tools.postgres.preflight.refusal import refuse
 
-__all__ = ["Finding", "Preflight", "look"]
+__all__ = ["Finding", "Preflight", "before_build", "look", "refuse"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from psycopg import sql
 
 from mock2pg.contracts import Table
 from mock2pg.tools.postgres import alteration, catalogue, history, kept_keys
@@ -15,7 +17,7 @@ from mock2pg.tools.postgres.preflight import cautions, constraints, privileges, 
 from mock2pg.tools.postgres.preflight.finding import Finding
 from mock2pg.tools.postgres.table_merge import Difference, TableMerge
 
-__all__ = ["Finding", "Preflight", "look"]
+__all__ = ["Finding", "Preflight", "before_build", "look"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,28 @@ class Preflight:
     cautions: tuple[str, ...] = ()
 
 
+def before_build(
+    connection: Connection, live: str, tables: Sequence[Table], rows: Mapping[str, int], *, alter: bool = False
+) -> tuple[Finding, ...]:
+    """Find what the contracts and the catalogue alone show to prevent publishing, before anything is built.
+
+    rows   staged table -> number of rows that will be landed
+    alter  whether tables that a migration created are altered first, where their contract changed
+
+    A column that nothing fills matters to new rows only. Into an empty table all rows are new; of other tables it is
+    listed when something else prevents publishing anyway, so that one correction covers both.
+    """
+    pending = alteration.pending(connection, live, tables, history.owned(connection, live))
+    found = structure.findings(connection, live, tables, pending, alter=alter)
+    found += privileges.of_reading(connection, live)
+    present = set(catalogue.tables(connection, live)) - (set(pending) if alter else set())
+    filled = [t for t in tables if t.name in present and (t.source is None or rows[t.source])]
+    unfilled = structure.unfilled(connection, live, filled)
+    if not found:
+        unfilled = [finding for finding in unfilled if _is_empty(connection, live, finding.table)]
+    return (*found, *unfilled)
+
+
 def look(
     connection: Connection,
     built: str,
@@ -43,7 +67,7 @@ def look(
     alter: bool = False,
     writes: bool = True,
 ) -> Preflight:
-    """Everything that would keep the built rows from being published. Writes nothing but `built`, and beside it.
+    """Find everything that prevents publishing the built rows. Writes nothing but `built`, and beside it.
 
     backups  the folder that the backup goes to
     alter    whether tables that a migration created are altered first, where their contract changed
@@ -53,30 +77,49 @@ def look(
     found = structure.findings(connection, live, tables, pending, alter=alter)
     alterations = pending if alter else {}
     found += privileges.of_reading(connection, live)
-    lame = {finding.table for finding in found}
+    if {finding.table for finding in found} - {table.name for table in tables}:
+        return Preflight(tuple(found), None)  # what may not be read cannot be compared
     present = set(catalogue.tables(connection, live))
-    sound = [table for table in tables if table.name not in lame]
-    if not any(finding.table not in {table.name for table in tables} for finding in found):
-        for table in list(sound):
-            created, altered = table.name not in present, alterations.get(table.name)
-            misfits = TableMerge(connection, built, live, table, created=created, altered=altered).misfits()
-            found += [Finding(table.name, misfit, _MISFIT) for misfit in misfits]
-            if misfits:
-                sound.remove(table)
-    if found:
+    sound = []
+    lame = {finding.table for finding in found}
+    for table in (table for table in tables if table.name not in lame):
+        created, altered = table.name not in present, alterations.get(table.name)
+        merge = TableMerge(connection, built, live, table, created=created, altered=altered)
+        misfits = [Finding(table.name, misfit, _MISFIT) for misfit in merge.misfits()]
+        sound += [] if misfits else [merge]
+        found += misfits
+    if found:  # no difference can be told of a table that does not take the rows: the others are looked at alone
+        kept_keys.keep(connection, built, live, [merge.table for merge in sound], alterations)
+        differences = {merge.table.name: merge.difference() for merge in sound}
+        found += _of_tables(sound, differences, limits, {finding.table for finding in found})
         return Preflight(tuple(found), None)
     kept = kept_keys.keep(connection, built, live, tables, alterations)
-    merge = Merge(connection, built, live, tables, alterations)
-    found += structure.unfilled(
-        connection, live, [table for table in tables if table.name not in alterations], merge.differences
-    )
-    found += constraints.findings(merge.merges)
-    found += [Finding(*refusal) for refusal in limits.refusals(tables, merge.differences)]
-    found += [Finding("", stranger, _STRANGER) for stranger in merge.strangers(limits.allow_cascade)]
+    whole = Merge(connection, built, live, tables, alterations)
+    found += _of_tables(whole.merges, whole.differences, limits)
+    found += [Finding("", stranger, _STRANGER) for stranger in whole.strangers(limits.allow_cascade)]
     if writes:
-        found += privileges.of_writing(connection, live, tables, merge.differences)
-    found += room.findings(connection, built, live, merge.differences, backups)
-    return Preflight(tuple(found), merge.differences, kept, tuple(cautions.all_of(merge.merges)))
+        found += privileges.of_writing(connection, live, tables, whole.differences)
+    found += room.findings(connection, built, live, whole.differences, backups)
+    return Preflight(tuple(found), whole.differences, kept, tuple(cautions.all_of(whole.merges)))
+
+
+def _of_tables(
+    merges: Sequence[TableMerge],
+    differences: Mapping[str, Difference],
+    limits: Limits,
+    unknown: Collection[str] = (),
+) -> Iterator[Finding]:
+    """Look at each of the tables; `unknown` are those whose rows after publishing cannot be told."""
+    for merge in merges:
+        if merge.altered is None and not merge.created and differences[merge.table.name].inserted:
+            yield from structure.unfilled(merge.connection, merge.live_schema, [merge.table])
+    yield from constraints.findings(merges, unknown)
+    yield from (Finding(*refusal) for refusal in limits.refusals([merge.table for merge in merges], differences))
+
+
+def _is_empty(connection: Connection, schema: str, table: str) -> bool:
+    query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT 1) AS t").format(sql.Identifier(schema, table))
+    return not catalogue.count(connection, query)
 
 
 _MISFIT = "Give the column a type that keeps it, or mend the values in the source"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from psycopg import sql
 
@@ -58,12 +58,14 @@ def _as_before(merge: TableMerge, key: LiveForeignKey) -> sql.Composable:
     return sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS l WHERE {})").format(merge.live, sql.SQL(" AND ").join(same))
 
 
-def of_part(merges: Sequence[TableMerge], merge: TableMerge) -> Iterator[Finding]:
+def of_part(merges: Sequence[TableMerge], merge: TableMerge, unknown: Collection[str] = ()) -> Iterator[Finding]:
     """Rows of an upsert that refer to what is neither built nor live: what is built alone could not show it."""
     if merge.table.publish != "upsert":
         return
     by_name = {each.table.name: each for each in merges}
     for key in merge.table.foreign_keys:
+        if key.parent in unknown:
+            continue
         parent = by_name[key.parent]
         pairs = [
             sql.SQL("p.{theirs} = c.{ours}::{type}").format(

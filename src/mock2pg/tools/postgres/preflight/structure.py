@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from psycopg import sql
 
@@ -13,7 +13,6 @@ from mock2pg.tools.postgres.alteration import Alteration
 from mock2pg.tools.postgres.catalogue import LiveColumn
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.preflight.finding import Finding
-from mock2pg.tools.postgres.table_merge import Difference
 
 _KINDS = {
     "v": "a view",
@@ -109,14 +108,10 @@ def _duplicates(
         )
 
 
-def unfilled(
-    connection: Connection, schema: str, tables: Sequence[Table], differences: Mapping[str, Difference]
-) -> list[Finding]:
-    """Live columns that need a value in a new row, and that nothing fills."""
+def unfilled(connection: Connection, schema: str, tables: Iterable[Table]) -> list[Finding]:
+    """Columns of the target tables that need a value in a new row, and that nothing fills."""
     found = []
     for table in tables:
-        if differences[table.name].created or not differences[table.name].inserted:
-            continue
         ours = {column.name for column in table.columns}
         for column in catalogue.columns(connection, schema, table.name):
             if column.name in ours or not column.not_null or column.has_default or column.generated:
