@@ -110,3 +110,13 @@ def connection(database: str) -> Iterator[postgres.Connection]:
     """A session on the test's own database."""
     with postgres.connect(database, name="test") as opened:
         yield opened
+
+
+@contextmanager
+def held(url: str, statement: str) -> Iterator[str]:
+    """Another session, in whose open transaction the statement was run: in words, as an error names it."""
+    with postgres.connect(url, name="holder") as other:
+        other.execute("BEGIN")
+        other.execute(statement)  # type: ignore[arg-type]
+        yield f"server process {other.info.backend_pid}, user postgres, application mock2pg holder, in a transaction"
+        other.execute("ROLLBACK")

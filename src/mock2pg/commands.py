@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg import environment, evidence, log, narration, plan, target, tidy
-from mock2pg.errors import InternalError, Mock2pgError, ValidationError, traced
+from mock2pg.errors import DatabaseError, InternalError, Mock2pgError, ValidationError, traced
 from mock2pg.plan import Step
 from mock2pg.record import Record
 from mock2pg.results import MigrationResult
@@ -108,7 +108,15 @@ class Commands:
     def _undo_if_live(self, run: Run, record: Record) -> None:
         """Undo the run if its transaction was committed: the history row was written in it, so it knows."""
         try:
-            with postgres.connect(run.settings.url, name=f"history {run.id}", read_only=True) as connection:
+            with (
+                postgres.connect(
+                    run.settings.url,
+                    name=f"history {run.id}",
+                    read_only=True,
+                    lock_timeout=run.settings.lock_timeout,
+                ) as connection,
+                postgres.named(DatabaseError, "cannot read the history"),
+            ):
                 newest = postgres.history.newest(connection, run.settings.target_schema)
         except Mock2pgError as error:
             record.status, record.undo_error = "unknown", error

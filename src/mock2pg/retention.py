@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mock2pg import evidence
-from mock2pg.errors import Mock2pgError, UsageError, counted, unusable
+from mock2pg.errors import DatabaseError, Mock2pgError, UsageError, counted, unusable
 from mock2pg.log import log, timestamp
 from mock2pg.settings import Settings
 from mock2pg.tools import backups, postgres
@@ -68,7 +68,10 @@ def after_success(settings: Settings, url: str) -> None:
 
 def _fates(settings: Settings, url: str, keep: Keep) -> list[backups.Fate]:
     verdicts = backups.judged(settings.backups_dir, settings.identity)
-    with postgres.connect(url, name="prune", read_only=True) as connection:
+    with (
+        postgres.connect(url, name="prune", read_only=True, lock_timeout=settings.lock_timeout) as connection,
+        postgres.named(DatabaseError, "cannot read the history"),
+    ):
         needed = postgres.history.backups_needed(connection, settings.target_schema)
         database = postgres.describe_database(connection)
     since = None if keep.days is None else timestamp(datetime.now(UTC) - timedelta(days=keep.days))

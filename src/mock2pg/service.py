@@ -105,7 +105,9 @@ class MigrationService:
         """Which run is live, who is at work, and what killed runs left. Reads only."""
         url, schema = self.url(), self._settings.target_schema
         with (
-            postgres.connect(url, name="status", read_only=True) as connection,
+            postgres.connect(
+                url, name="status", read_only=True, lock_timeout=self._settings.lock_timeout
+            ) as connection,
             postgres.named(DatabaseError, "cannot ask the database"),
         ):
             newest = postgres.history.newest(connection, schema)
@@ -125,7 +127,9 @@ class MigrationService:
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """What was published and what was tried in the database, newest first; the `limit` newest. Reads only."""
         with (
-            postgres.connect(self.url(), name="history", read_only=True) as connection,
+            postgres.connect(
+                self.url(), name="history", read_only=True, lock_timeout=self._settings.lock_timeout
+            ) as connection,
             postgres.named(DatabaseError, "cannot read the history"),
         ):
             return [{**entry, "at": timestamp(entry["at"])} for entry in postgres.events.listed(connection, limit)]

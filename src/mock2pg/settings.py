@@ -20,6 +20,7 @@ from mock2pg.errors import UsageError
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 _RECIPIENTS = r"^(\s*age1[0-9a-z]{58}\s*(,|$))*$"
+LOCK_TIMEOUT = "2s"  # the default, also of sessions that know no settings
 _SHARE = r"^\d+$|^\d+(\.\d+)?%$"  # a number of rows, or a share of them
 
 
@@ -99,9 +100,9 @@ class Settings(BaseSettings):
     debug: str = Field("", validation_alias="DEBUG", description="`migration:*` is the same as log level debug.")
     operator: str = Field(default_factory=_user, description="Who runs it, for the history.")
     lock_timeout: str = Field(
-        "2s",
+        LOCK_TIMEOUT,
         pattern=r"^\d+(us|ms|s|min|h|d)?$",
-        description="How long a backup, publishing and a rollback wait for a lock, as PostgreSQL writes durations.",
+        description="How long any session waits for a lock, as PostgreSQL writes durations; 0 is for ever.",
     )
 
     statement_timeout: str = Field(

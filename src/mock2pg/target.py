@@ -62,7 +62,7 @@ def exclusive(run: Run, record: Record) -> Iterator[None]:
 
 
 def _upgrade(settings: Settings) -> None:
-    with postgres.connect(settings.url, name="upgrade") as connection:
+    with postgres.connect(settings.url, name="upgrade", lock_timeout=settings.lock_timeout) as connection:
         before = postgres.layout.upgrade(connection, settings.lock_timeout)
     if before:
         log.info("🗄️ Upgraded the tables of schema mock2pg from version %d to %d", before, postgres.layout.VERSION)
@@ -127,7 +127,9 @@ def known_manifests(settings: Settings) -> list[postgres.events.Sealed] | str:
         return "there is none"
     try:
         with (
-            postgres.connect(url(settings), name="evidence", read_only=True) as connection,
+            postgres.connect(
+                url(settings), name="evidence", read_only=True, lock_timeout=settings.lock_timeout
+            ) as connection,
             postgres.named(DatabaseError, "cannot read mock2pg.events"),
         ):
             found = postgres.events.manifests(connection)

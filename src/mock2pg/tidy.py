@@ -29,7 +29,7 @@ def clear(run: Run) -> None:
 def after_killed(run: Run, url: str) -> None:
     """Clear up after runs whose process was killed. Only under the lock: then nobody but `run` is at work."""
     backups.tidy(run.settings.backups_dir)
-    with postgres.connect(url, name=f"tidy {run.id}") as connection:
+    with postgres.connect(url, name=f"tidy {run.id}", lock_timeout=run.settings.lock_timeout) as connection:
         with suppress(Mock2pgError):  # a schema of another role: whoever needs it will say so
             postgres.scratch.drop(connection)
         for other in _killed(run.settings, connection):

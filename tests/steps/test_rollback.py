@@ -272,7 +272,10 @@ def test_whoever_holds_a_lock_is_named_in_the_end(live: Live) -> None:
     had = ids(live)
     with postgres.connect(live.settings.url, name="writer") as writer, writer.transaction():
         writer.execute("UPDATE public.theirs SET v = 'z'")
-        with pytest.raises(RollbackFailed, match=r"a lock was not given within 50ms: server process .* mock2pg writer"):
+        with pytest.raises(
+            RollbackFailed,
+            match=r"a lock was not given in time; table public.theirs is locked by server process .* mock2pg writer",
+        ):
             plan.perform("rollback", new_run(settings), {"backup_id": live.second})
     assert ids(live) == had
 

@@ -218,17 +218,6 @@ def test_a_commit_that_nobody_can_be_asked_about_is_not_guessed(
     assert rows(connection) == (1 if after else 0)
 
 
-def test_whoever_holds_a_lock_is_named(database: str, connection: postgres.Connection) -> None:
-    """Process, user, application and since when; readers hold nothing that stands in the way."""
-    connection.execute("CREATE TABLE public.t (n int)")
-    assert postgres.catalogue.holders(connection, "public") == []
-    with postgres.connect(database, name="reader") as reader, postgres.connect(database, name="writer") as writer:
-        reader.execute("BEGIN; SELECT FROM public.t")
-        writer.execute("BEGIN; INSERT INTO public.t VALUES (1)")
-        (holder,) = postgres.catalogue.holders(connection, "public")
-        assert f"server process {writer.info.backend_pid}, user postgres, mock2pg writer, in a transaction" in holder
-
-
 def test_the_errors_that_may_pass_are_postgresqls(connection: postgres.Connection) -> None:
     """The classes are those of the SQLSTATEs that the documentation names."""
     assert [errors.lookup(state) for state in ("55P03", "40P01", "40001")] == list(transactions._PASSING)

@@ -12,7 +12,9 @@ def run(run: Run, command: str) -> StepResult:
     SchemaRefused when somebody else may have put code of theirs where mock2pg keeps or builds something.
     """
     settings = run.settings
-    with postgres.connect(settings.url, name=f"run {run.id}", read_only=True) as connection:
+    with postgres.connect(
+        settings.url, name=f"run {run.id}", read_only=True, lock_timeout=settings.lock_timeout
+    ) as connection:
         database = postgres.describe_database(connection)
         host = postgres.host(connection)
         with postgres.named(DatabaseError, "cannot look at the schemas of mock2pg"):

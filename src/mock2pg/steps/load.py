@@ -21,6 +21,10 @@ _PUBLISH = {
 }
 
 
+# The longest that one model waits for another: two references to one table are made in turn, and many rows take time.
+_MODELS_WAIT = "10min"
+
+
 def run(run: Run) -> StepResult:
     """Build what is to be published; the target tables are not touched.
 
@@ -39,7 +43,7 @@ def run(run: Run) -> StepResult:
     tables = [replace(table, publish=_PUBLISH[settings.mode, table.publish]) for table in contracts]
     sources = dbt_project.sources(settings.dbt_dir)
     database = run.folder / "staging.duckdb"
-    with postgres.connect(settings.url, name=f"load {run.id}") as connection:
+    with postgres.connect(settings.url, name=f"load {run.id}", lock_timeout=settings.lock_timeout) as connection:
         _preflight(run, connection, tables)
         postgres.scratch.recreate(connection)
         with staging.opened(database, read_only=True, threads=1) as staged:
@@ -101,6 +105,7 @@ def _audit(run: Run, tables: Iterable[Table]) -> expectations.Validation:
         title=f"Built tables of run {run.id}",
         limit=run.settings.max_errors_per_rule,
         schema=postgres.scratch.NEXT,
+        lock_timeout=run.settings.lock_timeout,
         **_partial(run, tables),
     )
     if not audit.success:
@@ -125,6 +130,7 @@ def _profile(url: str) -> dict[str, str]:
     found = postgres.environment(url)
     return {
         **found,  # what the profile does not name, certificates for one, libpq reads itself
+        "PGOPTIONS": f"{found.get('PGOPTIONS', '')} -c lock_timeout={_MODELS_WAIT}".strip(),
         "MOCK2PG_HOST": found["PGHOST"],
         "MOCK2PG_PORT": found["PGPORT"],
         "MOCK2PG_USER": found["PGUSER"],

@@ -18,7 +18,9 @@ def run(run: Run) -> StepResult:
         raise InternalError("a run that built nothing cannot be planned")
     tables = [table_from_dict(record) for record in run.read("contracts.json")]
     with (
-        postgres.connect(settings.url, name=f"plan {run.id}", read_only=True) as connection,
+        postgres.connect(
+            settings.url, name=f"plan {run.id}", read_only=True, lock_timeout=settings.lock_timeout
+        ) as connection,
         postgres.named(PublishFailed, "cannot plan"),
         connection.transaction(),
     ):

@@ -14,7 +14,7 @@ def run(run: Run, purpose: str = "migrate") -> StepResult:
     staged = run.result("stage")
     tables = [table_from_dict(record) for record in run.read("contracts.json")]
     with (
-        postgres.connect(settings.url, name=f"preflight {run.id}") as connection,
+        postgres.connect(settings.url, name=f"preflight {run.id}", lock_timeout=settings.lock_timeout) as connection,
         postgres.named(PreflightFailed, "cannot look at the live tables"),
         postgres.dump.one_moment(connection),
     ):

@@ -35,17 +35,15 @@ def run(run: Run, plan: str = "") -> StepResult:
     tables = [table_from_dict(record) for record in run.read("contracts.json")]
     began = time.perf_counter()
     with postgres.named(PublishFailed, "cannot publish"):
-        try:
-            counts = postgres.transact(
-                settings.url,
-                f"publish {run.id}",
-                partial(_publish, run, tables, plan),
-                committed=lambda connection: postgres.history.of(connection, run.id, "migrate") is not None,
-                attempts=settings.publish_attempts,
-                tell=partial(_tell, run),
-            )
-        except postgres.LockNotAvailable as error:
-            raise PublishFailed(f"a lock was not given within {settings.lock_timeout}: {_holders(run)}") from error
+        counts = postgres.transact(
+            settings.url,
+            f"publish {run.id}",
+            partial(_publish, run, tables, plan),
+            committed=lambda connection: postgres.history.of(connection, run.id, "migrate") is not None,
+            attempts=settings.publish_attempts,
+            tell=_tell,
+            lock_timeout=settings.lock_timeout,
+        )
     created = settings.alter or any(table["created"] for table in counts.values())
     sums = {key: sum(table[key] for table in counts.values()) for key in ("inserted", "updated", "deleted")}
     return StepResult(
@@ -66,7 +64,9 @@ def _definitions(run: Run) -> str | None:
     with (
         suppress(Mock2pgError),
         postgres.named(DatabaseError, "cannot read the definitions"),
-        postgres.connect(settings.url, name=f"definitions {run.id}", read_only=True) as connection,
+        postgres.connect(
+            settings.url, name=f"definitions {run.id}", read_only=True, lock_timeout=settings.lock_timeout
+        ) as connection,
     ):
         found = postgres.dump.definitions(
             connection,
@@ -84,8 +84,7 @@ def _publish(
 ) -> dict[str, dict[str, Any]]:
     """What is done in the transaction; returns the counts by table."""
     settings, schema = run.settings, run.settings.target_schema
-    for name in ("lock_timeout", "statement_timeout"):
-        connection.execute("SELECT set_config(%s, %s, true)", [name, getattr(settings, name)])
+    connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
     staged, loaded, backup = (run.result(step) for step in ("stage", "load", "backup"))
     contracts = loaded.data["contracts_sha256"] if loaded else None
     postgres.scratch.create(connection, schema)
@@ -166,17 +165,9 @@ def _hash(run: Run, connection: postgres.Connection, merge: postgres.merge.Table
     return found
 
 
-def _tell(run: Run, attempt: int, error: BaseException) -> None:
-    blocked = f": {_holders(run)}" if isinstance(error, postgres.LockNotAvailable) else ""
+def _tell(attempt: int, error: BaseException) -> None:
+    blocked = f": {postgres.described(error)}" if isinstance(error, postgres.LockNotAvailable) else ""
     log.warning("🔁 Attempt %d to publish stopped by %s%s; trying again", attempt, type(error).__name__, blocked)
-
-
-def _holders(run: Run) -> str:
-    """Who has locks on the live tables, as far as it can be told now."""
-    with suppress(DatabaseError), postgres.connect(run.settings.url, name=f"holders {run.id}") as connection:
-        holders = postgres.catalogue.holders(connection, run.settings.target_schema)
-        return "; ".join(holders) or "nobody holds it any more"
-    return "it cannot be told who holds it"
 
 
 def refuse_other_input(plan: Path, run: Run) -> None:

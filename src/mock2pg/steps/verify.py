@@ -18,7 +18,9 @@ def run(run: Run) -> StepResult:
     """Raises VerifyFailed naming what differs, NothingPublished when there is nothing to compare with."""
     settings, schema, times = run.settings, run.settings.target_schema, Times()
     with (
-        postgres.connect(settings.url, name=f"verify {run.id}", read_only=True) as connection,
+        postgres.connect(
+            settings.url, name=f"verify {run.id}", read_only=True, lock_timeout=settings.lock_timeout
+        ) as connection,
         postgres.named(VerifyFailed, "cannot read the live tables"),
         postgres.dump.one_moment(connection),
     ):

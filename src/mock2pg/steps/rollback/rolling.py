@@ -48,11 +48,15 @@ def run(run: Run, backup_id: str, discard_changes: bool = False, undo: bool = Fa
         )
     way = _Way(run, backup, discard_changes, undo, show)
     with postgres.named(RollbackFailed, "cannot roll back"):
-        with postgres.connect(settings.url, name=f"rollback {run.id}", read_only=True) as connection:
+        with postgres.connect(
+            settings.url, name=f"rollback {run.id}", read_only=True, lock_timeout=settings.lock_timeout
+        ) as connection:
             if postgres.describe_database(connection)["name"] != backup.header["database"]:
                 raise BackupRefused(f"{backup_id} is of another database: {backup.header['database']}")
         if way.show:
-            with postgres.connect(settings.url, name=f"rollback {run.id}") as connection:
+            with postgres.connect(
+                settings.url, name=f"rollback {run.id}", lock_timeout=settings.lock_timeout
+            ) as connection:
                 return _shown(way, connection)
         try:
             return postgres.transact(
@@ -64,13 +68,8 @@ def run(run: Run, backup_id: str, discard_changes: bool = False, undo: bool = Fa
                 tell=lambda attempt, error: way.warnings.append(
                     f"attempt {attempt} to roll back was stopped by {type(error).__name__}"
                 ),
+                lock_timeout=settings.lock_timeout,
             )
-        except postgres.LockNotAvailable as error:
-            with postgres.connect(settings.url, name=f"holders {run.id}") as connection:
-                holders = "; ".join(postgres.catalogue.holders(connection, settings.target_schema))
-            raise RollbackFailed(
-                f"a lock was not given within {settings.lock_timeout}: {holders or 'nobody holds it any more'}"
-            ) from error
         except PublishFailed as error:  # what became of the COMMIT cannot be told
             raise RollbackFailed(error.message, hint=error.hint) from error
 
@@ -92,8 +91,7 @@ def _shown(way: _Way, connection: postgres.Connection) -> StepResult:
 
 def _roll_back(way: _Way, connection: postgres.Connection) -> StepResult:
     settings = way.run.settings
-    for name in ("lock_timeout", "statement_timeout"):
-        connection.execute("SELECT set_config(%s, %s, true)", [name, getattr(settings, name)])
+    connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
     times = Times()
     with times.of("compare with live"):
         look = _look(way, connection, lock=True)
@@ -164,7 +162,9 @@ def _keep_present(way: _Way, look: since.Look, *, needed: bool) -> tuple[str | N
     settings, timestamp = way.run.settings, now()
     try:
         with (
-            postgres.connect(settings.url, name=f"present {way.run.id}", read_only=True) as connection,
+            postgres.connect(
+                settings.url, name=f"present {way.run.id}", read_only=True, lock_timeout=settings.lock_timeout
+            ) as connection,
             postgres.dump.one_moment(connection),
         ):
             sequences = postgres.dump.sequences(connection, settings.target_schema)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from mock2pg.settings import LOCK_TIMEOUT
 from mock2pg.tools.expectations.engines import duckdb_url
 from mock2pg.tools.expectations.lazy_imports import import_great_expectations
 from mock2pg.tools.expectations.records import Broken, Failure, Outcome, Validation
@@ -41,6 +42,7 @@ def validate(
     title: str = "",
     limit: int = 100,
     schema: str | None = None,
+    lock_timeout: str = LOCK_TIMEOUT,
     unread: Mapping[str, str] | None = None,
     partial: Collection[str] = (),
     lenient: Collection[str] = (),
@@ -51,6 +53,7 @@ def validate(
     index_columns  the columns that name a row: of every table, or by table
     limit          rows listed for each rule and field; the totals stay exact
     schema         where PostgreSQL looks the tables up
+    lock_timeout   how long a rule waits for a lock in PostgreSQL
     unread         tables whose rows are not known, and why: their rules, and those that look into them, are not judged
     partial        tables of which there may be more rows elsewhere: rules of other tables do not look into them
     lenient        types of expectations that give a warning, whatever severity their suite says
@@ -69,6 +72,7 @@ def validate(
         title=title,
         limit=limit,
         schema=schema,
+        lock_timeout=lock_timeout,
         unread=unread,
         partial=partial,
         lenient=lenient,

@@ -18,7 +18,7 @@ def duckdb_url(file: Path) -> str:
     return file.resolve().as_uri().replace("file:", "duckdb:", 1)
 
 
-def open_engine(url: str, schema: str | None) -> sa.Engine:
+def open_engine(url: str, schema: str | None, lock_timeout: str) -> sa.Engine:
     """An engine that has connected once.
 
     A `postgresql://` URL is libpq's own, sockets and all; `schema` is where its tables are looked up.
@@ -28,7 +28,9 @@ def open_engine(url: str, schema: str | None) -> sa.Engine:
 
     duckdb = url.startswith("duckdb:")
     engine = (
-        _duckdb(url) if duckdb else sa.create_engine("postgresql+psycopg://", creator=lambda: _connect(url, schema))
+        _duckdb(url)
+        if duckdb
+        else sa.create_engine("postgresql+psycopg://", creator=lambda: _connect(url, schema, lock_timeout))
     )
     try:
         engine.connect().close()
@@ -46,12 +48,14 @@ def _duckdb(url: str) -> sa.Engine:
     return duckdb_dialect.engine(Path(unquote(urlsplit(url).path)))
 
 
-def _connect(url: str, schema: str | None) -> psycopg.Connection:
+def _connect(url: str, schema: str | None, lock_timeout: str) -> psycopg.Connection:
     import psycopg
     from psycopg.sql import SQL, Identifier
 
     connection = psycopg.connect(url)
     connection.read_only = True
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", [lock_timeout])
+    connection.commit()
     if schema is not None:
         connection.execute(SQL("SET search_path TO {}").format(Identifier(schema)))
         connection.commit()

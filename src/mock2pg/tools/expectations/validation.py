@@ -14,6 +14,7 @@ from great_expectations.data_context import EphemeralDataContext, set_context
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 
 from mock2pg.errors import InternalError
+from mock2pg.settings import LOCK_TIMEOUT
 from mock2pg.tools.expectations import docs as data_docs
 from mock2pg.tools.expectations.engines import open_engine
 from mock2pg.tools.expectations.records import Broken, Outcome, Validation
@@ -33,13 +34,14 @@ def validate(
     title: str = "",
     limit: int = 100,
     schema: str | None = None,
+    lock_timeout: str = LOCK_TIMEOUT,
     unread: Mapping[str, str] | None = None,
     partial: Collection[str] = (),
     lenient: Collection[str] = (),
 ) -> Validation:
     """What the package's `validate` promises."""
     loaded = load_suites(suites)
-    engine = open_engine(url, schema)
+    engine = open_engine(url, schema, lock_timeout)
     try:
         context = _Context()
         set_context(context)

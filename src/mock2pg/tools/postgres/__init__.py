@@ -30,6 +30,7 @@ from mock2pg.tools.postgres.connection import (
     database_name,
     database_url,
     describe_database,
+    described,
     drop_database,
     ensure_database,
     environment,
@@ -42,7 +43,7 @@ from mock2pg.tools.postgres.transactions import transact
 __all__ = [
     "Connection", "Error", "InsufficientPrivilege", "LockNotAvailable", "OperationalError", "SerializationFailure",
     "alteration", "at_work", "catalogue", "changes", "connect", "database_name", "database_url",
-    "describe_database", "drop_database", "dump", "ensure_database", "environment", "events", "history", "host",
-    "kept_keys", "layout", "losses", "merge", "moment", "named", "one_at_a_time", "preflight", "rehearsal",
+    "describe_database", "described", "drop_database", "dump", "ensure_database", "environment", "events", "history",
+    "host", "kept_keys", "layout", "losses", "merge", "moment", "named", "one_at_a_time", "preflight", "rehearsal",
     "restore", "review", "roles", "schemas", "scratch", "transact",
 ]  # fmt: skip

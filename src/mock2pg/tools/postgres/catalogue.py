@@ -302,22 +302,6 @@ def count(connection: Connection, query: sql.Composed) -> int:
     return int(row[0])
 
 
-def holders(connection: Connection, schema: str) -> list[str]:
-    """Other sessions that hold a lock on the schema's tables which more than reading needs, in words."""
-    rows = connection.execute(
-        """
-        SELECT DISTINCT format('server process %%s, user %%s, %%s, in a transaction since %%s', a.pid, a.usename,
-            coalesce(nullif(a.application_name, ''), 'no application name'), a.xact_start::timestamptz(0))
-        FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid JOIN pg_class AS c ON c.oid = l.relation
-        WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) AND l.granted
-            AND l.mode <> 'AccessShareLock' AND l.pid <> pg_backend_pid()
-        ORDER BY 1
-        """,
-        [schema],
-    ).fetchall()
-    return [text for (text,) in rows]
-
-
 def schema_exists(connection: Connection, schema: str) -> bool:
     return connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [schema]).fetchone() is not None
 

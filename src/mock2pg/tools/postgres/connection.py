@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from psycopg import conninfo, pq, sql
 
 from mock2pg.environment import ours
 from mock2pg.errors import AlreadyRunning, DatabaseError, Mock2pgError, UsageError, scrubbed
-from mock2pg.tools.postgres import session
+from mock2pg.settings import LOCK_TIMEOUT
+from mock2pg.tools.postgres import locks, session
 
 Connection = psycopg.Connection[Any]
 
@@ -29,8 +30,38 @@ _LOCK = 0x6D6F636B  # "mock": the advisory lock that every run on a database tak
 _SETUP_LOCK = _LOCK + 1
 
 
-def connect(url: str, *, name: str, read_only: bool = False) -> Connection:
-    """Open a session in autocommit. `name` is what others see in pg_stat_activity. Raises DatabaseError."""
+class _Cursor(psycopg.Cursor[Any]):
+    """When a lock was not given in time, the error has a note for each session that holds one."""
+
+    def execute(self, query: Any, params: Any = None, **more: Any) -> Self:
+        with _blockers_noted(self.connection, query):
+            return super().execute(query, params, **more)
+
+    @contextmanager
+    def copy(self, statement: Any, params: Any = None, **more: Any) -> Iterator[psycopg.Copy]:
+        with _blockers_noted(self.connection, statement), super().copy(statement, params, **more) as copy:
+            yield copy
+
+
+@contextmanager
+def _blockers_noted(waiting: Connection, query: str | sql.Composable) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable as error:
+        info, statement = waiting.info, query if isinstance(query, str) else query.as_string()
+        url = conninfo.make_conninfo(info.dsn, password=info.password)
+        with suppress(DatabaseError, psycopg.Error), connect(url, name="lock holders", read_only=True) as connection:
+            for text in locks.blockers(connection, info.backend_pid, statement, reads=bool(waiting.read_only)):
+                error.add_note(text)
+        raise
+
+
+def connect(url: str, *, name: str, read_only: bool = False, lock_timeout: str = LOCK_TIMEOUT) -> Connection:
+    """Open a session in autocommit. Raises DatabaseError.
+
+    name          what others see in pg_stat_activity
+    lock_timeout  how long a statement waits for a lock, as PostgreSQL writes durations
+    """
     with session.reaching(url), ours():
         connection = psycopg.connect(
             url,
@@ -38,10 +69,11 @@ def connect(url: str, *, name: str, read_only: bool = False) -> Connection:
             connect_timeout=10,
             application_name=f"mock2pg {name}",
             client_encoding="UTF8",
+            cursor_factory=_Cursor,
         )
     try:
         with named(DatabaseError, "cannot set up the session"):
-            session.begin(connection, url)
+            session.begin(connection, url, lock_timeout=lock_timeout)
         connection.read_only = read_only
     except BaseException:
         connection.close()
@@ -54,12 +86,22 @@ def named(kind: type[Mock2pgError], doing: str) -> Iterator[None]:
     """Turn what the driver raises into one of our errors, without the values that PostgreSQL quotes."""
     try:
         yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise kind(f"{doing}: {described(error)}", hint=_LOCKED) from error
     except psycopg.Error as error:
         raise kind(f"{doing}: {described(error)}") from error
 
 
+_LOCKED = (
+    "Nothing was written. Run the command again when that transaction has ended; pg_terminate_backend(PROCESS) ends it."
+    " MIGRATION_LOCK_TIMEOUT sets how long to wait."
+)
+
+
 def described(error: psycopg.Error) -> str:
     """A database error by its condition and the objects it names, never with a value."""
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return "; ".join(["a lock was not given in time", *getattr(error, "__notes__", ())])
     diagnosis = error.diag
     where = [
         f"{word} {value}"
@@ -143,7 +185,7 @@ def host(connection: Connection) -> str:
 def ensure_database(url: str, database: str) -> None:
     """Create the database unless it is there."""
     with (
-        connect(url, name="setup") as connection,
+        connect(url, name="setup", lock_timeout="1min") as connection,  # another first run may be making it
         named(DatabaseError, f"cannot create the database {database}"),
     ):
         connection.execute("SELECT pg_advisory_lock(%s)", [_SETUP_LOCK])  # two first runs at once

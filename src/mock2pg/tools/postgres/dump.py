@@ -19,7 +19,8 @@ from psycopg import sql
 from mock2pg.encoding import TABLE_HASH_POSTGRES
 from mock2pg.environment import inherited
 from mock2pg.errors import BackupFailed, scrubbed
-from mock2pg.tools.postgres import catalogue
+from mock2pg.settings import LOCK_TIMEOUT
+from mock2pg.tools.postgres import catalogue, locks
 from mock2pg.tools.postgres.connection import Connection, environment
 
 # Raw lines in both directions: JSON never holds these two bytes unescaped, so COPY neither quotes nor escapes.
@@ -56,22 +57,33 @@ def one_moment(connection: Connection) -> Iterator[None]:
 
 
 def definitions(
-    connection: Connection, url: str, schema: str, program: Path, *, snapshot: str = "", lock_timeout: str = "0"
+    connection: Connection,
+    url: str,
+    schema: str,
+    program: Path,
+    *,
+    snapshot: str = "",
+    lock_timeout: str = LOCK_TIMEOUT,
 ) -> dict[str, str] | None:
     """The schema's definitions as SQL, before and after the rows; None when `connection` sees no such schema.
 
     snapshot      the name of the snapshot to read them from, else they are those of now
-    lock_timeout  how long pg_dump waits for a table; 0 is for ever
+    lock_timeout  how long pg_dump waits for a table
     """
     if not catalogue.schema_exists(connection, schema):
         return None
     program = _with_tls(program) if connection.pgconn.ssl_in_use else program
     options = [f"--snapshot={snapshot}"] if snapshot else []
     options += [] if lock_timeout == "0" else [f"--lock-wait-timeout={lock_timeout}"]
-    return {
-        section.replace("-", "_"): _pg_dump(url, schema, program, [f"--section={section}", *options])
-        for section in ("pre-data", "post-data")
-    }
+    try:
+        return {
+            section.replace("-", "_"): _pg_dump(url, schema, program, [f"--section={section}", *options])
+            for section in ("pre-data", "post-data")
+        }
+    except psycopg.errors.LockNotAvailable as error:
+        for text in locks.blockers(connection, connection.info.backend_pid, "LOCK TABLE", reads=True):
+            error.add_note(text)
+        raise
 
 
 def entries(found: Mapping[str, str] | None) -> dict[str, str]:

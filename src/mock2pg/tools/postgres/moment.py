@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 
 from mock2pg.errors import BackupFailed
+from mock2pg.settings import LOCK_TIMEOUT
 from mock2pg.tools.postgres import catalogue, dump, history, views
 from mock2pg.tools.postgres.connection import Connection, connect, describe_database, named
 
@@ -94,17 +95,18 @@ class Writer(Protocol[T_co]):
 
 
 @contextmanager
-def capture(url: str, schema: str, program: Path, *, lock_timeout: str = "0", attempts: int = 5) -> Iterator[Moment]:
+def capture(
+    url: str, schema: str, program: Path, *, lock_timeout: str = LOCK_TIMEOUT, attempts: int = 5
+) -> Iterator[Moment]:
     """A moment at which nothing was being defined anew. Raises BackupFailed when there is none in so many attempts.
 
     program       pg_dump
-    lock_timeout  how long to wait for a table; 0 is for ever
+    lock_timeout  how long to wait for a table
     """
     with (
-        connect(url, name="backup", read_only=True) as connection,
+        connect(url, name="backup", read_only=True, lock_timeout=lock_timeout) as connection,
         named(BackupFailed, "cannot read the live tables"),
     ):
-        connection.execute("SELECT set_config('lock_timeout', %s, false)", [lock_timeout])
         for left in reversed(range(attempts)):
             with suppress(_ChangedError), dump.one_moment(connection):
                 yield _look(connection, url, schema, program, lock_timeout, left)
@@ -150,7 +152,7 @@ def _look(connection: Connection, url: str, schema: str, program: Path, lock_tim
         sequences = dump.sequences(connection, schema)
     except (BackupFailed, psycopg.Error) as error:
         failure = error
-    with connect(url, name="definitions", read_only=True) as now:
+    with connect(url, name="definitions", read_only=True, lock_timeout=lock_timeout) as now:
         changed = defined(now, schema) != before
     if changed or (left and isinstance(failure, psycopg.errors.LockNotAvailable)):
         raise _ChangedError from failure

@@ -10,6 +10,7 @@ import tenacity
 from psycopg import errors
 
 from mock2pg.errors import DatabaseError, PublishFailed
+from mock2pg.settings import LOCK_TIMEOUT
 from mock2pg.tools.postgres.connection import Connection, connect
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ def transact(
     committed: Callable[[Connection], bool],
     attempts: int,
     tell: Callable[[int, BaseException], None],
+    lock_timeout: str = LOCK_TIMEOUT,
 ) -> T:
     """Run `body` in a transaction of its own; again, after a pause, when a lock that was not given, a deadlock, a
     conflict or a lost connection stopped it.
@@ -37,6 +39,7 @@ def transact(
     committed  asked on a new connection when the connection was lost during COMMIT
     attempts   in all
     tell       is given the number of each attempt that failed and will be made again, and its error
+    lock_timeout  of each attempt, as PostgreSQL writes durations
 
     Raises the error of the last attempt, or PublishFailed when the server cannot be asked what became of a COMMIT.
     """
@@ -44,7 +47,7 @@ def transact(
     def once() -> T:
         committing = False
         try:
-            with connect(url, name=name) as connection, connection.transaction():
+            with connect(url, name=name, lock_timeout=lock_timeout) as connection, connection.transaction():
                 result = body(connection)
                 committing = True
         except psycopg.OperationalError as error:
