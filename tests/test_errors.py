@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+from pathlib import Path
 
 import pytest
 
-from mock2pg import errors
+from mock2pg import errors, plan
 from mock2pg.errors import (
     CheckFailed,
     InternalError,
@@ -140,3 +142,30 @@ def test_a_full_disk_is_said_in_a_users_words() -> None:
     assert error.message == "stage: No space left on device: a/file"
     assert "room" in error.hint
     assert unusable(OSError(28, "No space left on device"), "stage").message == "stage: No space left on device"
+
+
+def test_another_users_file_is_named_with_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What root left in runs/ or logs/ keeps a user out: the error says whose it is, and who they are."""
+    owner = errors._user_name(tmp_path.stat().st_uid)
+    for file in (tmp_path, tmp_path / "runs" / "x"):
+        denied = PermissionError(13, "Permission denied", str(file))
+        assert unusable(denied, "check").hint == "Is there room, and may this user write there?"
+        with monkeypatch.context() as patched:
+            patched.setattr(errors.os, "geteuid", lambda: 54321)
+            hint = unusable(denied, "check").hint
+        assert hint == f"{tmp_path} belongs to {owner}, and you are 54321. Run as {owner}, or have it given to you."
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ulimit -u"),
+        (MemoryError(), "ulimit -v"),
+    ],
+)
+def test_a_limit_that_is_reached_is_named(error: BaseException, said: str) -> None:
+    """A small limit of files, processes or memory is no fault of mock2pg, and the error says how to raise it."""
+    known = plan.named(error, "backup")
+    assert (known.code, "the limit of" in known.message, said in known.hint) == (2, True, True)

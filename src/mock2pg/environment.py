@@ -7,6 +7,7 @@ which could change what a run does.
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -41,6 +42,7 @@ _SET = {
     "GX_ANALYTICS_ENABLED": "false",
     "OPENBLAS_NUM_THREADS": "1",  # nothing here needs its threads, which cost memory and may not be there
 }
+_FILES = 1024
 
 _given: dict[str, str] | None = None  # what a person gave to the command, before `leave_behind`
 _lock = threading.Lock()
@@ -85,6 +87,10 @@ def leave_behind() -> None:
         _restart({name: value for name, value in os.environ.items() if name not in python})
     _given = dict(os.environ)
     _become(_ours(os.environ, ()))
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files < _FILES:
+        with suppress(OSError, ValueError):  # as many as we may have: macOS gives 256 to begin with
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, _FILES) if most > 0 else _FILES, most))
 
 
 def _restart(variables: Mapping[str, str]) -> None:

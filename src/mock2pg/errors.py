@@ -24,10 +24,15 @@ Mock2pgError                  exit  what the user does next
 
 from __future__ import annotations
 
+import errno
+import os
+import pwd
 import re
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from mock2pg.text import counted as counted
@@ -209,10 +214,54 @@ def _kinds(root: type[Mock2pgError]) -> list[type[Mock2pgError]]:
     return [root, *(kind for child in root.__subclasses__() for kind in _kinds(child))]
 
 
+_LIMITS = {
+    errno.EMFILE: ("open files", "ulimit -n 1024"),
+    errno.ENFILE: ("open files of this machine", "ulimit -n 1024"),
+    errno.EAGAIN: ("processes and threads", "ulimit -u 256"),
+    errno.ENOMEM: ("memory", "ulimit -v unlimited"),
+}
+
+
+def limited(error: BaseException, doing: str) -> UsageError | None:
+    """An error that says that a limit of the process was reached, in a user's words; None for any other."""
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError):
+        number = errno.ENOMEM
+    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+        number = errno.EAGAIN
+    if number not in _LIMITS:
+        return None
+    limit, raised = _LIMITS[number]
+    return UsageError(f"{doing}: the limit of {limit} is reached", hint=f"Raise it, for example: {raised}")
+
+
 def unusable(error: OSError, doing: str) -> UsageError:
-    """A disk that is full or a place that is closed, in a user's words."""
+    """A disk that is full, a place that is closed or a limit that is reached, in a user's words."""
+    if limit := limited(error, doing):
+        return limit
     where = f": {error.filename}" if error.filename else ""
-    return UsageError(f"{doing}: {error.strerror}{where}", hint="Is there room, and may this user write there?")
+    hint = "Is there room, and may this user write there?"
+    if isinstance(error, PermissionError) and isinstance(error.filename, str):
+        hint = _whose(Path(error.filename)) or hint
+    return UsageError(f"{doing}: {error.strerror}{where}", hint=hint)
+
+
+def _whose(file: Path) -> str:
+    """What to do about a file that another user left, or has the folder of; empty when it is not another's."""
+    for place in (file, *file.absolute().parents):
+        with suppress(OSError):  # not there, or in a folder that is closed to us
+            owner = place.stat().st_uid
+            if owner == os.geteuid():
+                return ""
+            whose, own = _user_name(owner), _user_name(os.geteuid())
+            return f"{place} belongs to {whose}, and you are {own}. Run as {whose}, or have it given to you."
+    return ""
+
+
+def _user_name(uid: int) -> str:
+    with suppress(KeyError):
+        return pwd.getpwuid(uid).pw_name
+    return str(uid)
 
 
 def traced(error: BaseException) -> str:

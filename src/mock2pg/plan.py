@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from mock2pg import settings as settings_module
-from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, from_dict, unusable
+from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, from_dict, limited, unusable
 from mock2pg.runs import Run, StepResult, now, open_run
 from mock2pg.settings import Settings
 from mock2pg.tools import notebooks
@@ -140,6 +140,8 @@ def named(error: BaseException, name: str) -> Mock2pgError:
         return Interrupted(f"{name} was interrupted")
     if isinstance(error, OSError) and error.strerror:
         return unusable(error, name)
+    if limit := limited(error, name):
+        return limit
     return InternalError(f"{name} failed: {type(error).__name__}")
 
 

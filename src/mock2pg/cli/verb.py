@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mock2pg import streams
-from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, traced, unusable
+from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, limited, traced, unusable
 from mock2pg.output import say, say_json
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
             raise
         except Exception as error:
             # an unforeseen error's own text may hold a value of the data, so only its kind is shown
-            end(InternalError(f"unexpected: {type(error).__name__}"), as_json=as_json, debug=debug, cause=error)
+            known = limited(error, function.__name__) or InternalError(f"unexpected: {type(error).__name__}")
+            end(known, as_json=as_json, debug=debug, cause=error)
 
     return wrapped
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mock2pg.errors import InternalError
+from mock2pg.errors import InternalError, limited
 from mock2pg.tools.notebooks.kernels import kernel_class, private_folder, send
 
 if TYPE_CHECKING:
@@ -133,6 +133,8 @@ def _raise_for(running: Future[Any], notebook: Path) -> None:
         # no cause: the text of a cell's error is the notebook's to show
         raise InternalError(f"{notebook.name} failed in cell {error.exec_count} ({error.ename})") from None
     if error is not None:
+        if limit := limited(error, notebook.name):
+            raise limit from error
         raise InternalError(f"{notebook.name} could not be run: {type(error).__name__}") from error
 
 
