@@ -130,7 +130,10 @@ def _profile(url: str) -> dict[str, str]:
     found = postgres.environment(url)
     return {
         **found,  # what the profile does not name, certificates for one, libpq reads itself
-        "PGOPTIONS": f"{found.get('PGOPTIONS', '')} -c lock_timeout={_MODELS_WAIT}".strip(),
+        # Nothing is looked up where others may create: an operator of theirs in public would run with our rights.
+        "PGOPTIONS": (
+            f"{found.get('PGOPTIONS', '')} -c lock_timeout={_MODELS_WAIT} -c search_path=pg_catalog,pg_temp".strip()
+        ),
         "MOCK2PG_HOST": found["PGHOST"],
         "MOCK2PG_PORT": found["PGPORT"],
         "MOCK2PG_USER": found["PGUSER"],

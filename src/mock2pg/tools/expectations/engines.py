@@ -50,13 +50,28 @@ def _duckdb(url: str) -> sa.Engine:
 
 def _connect(url: str, schema: str | None, lock_timeout: str) -> psycopg.Connection:
     import psycopg
-    from psycopg.sql import SQL, Identifier
 
     connection = psycopg.connect(url)
-    connection.read_only = True
+    connection.execute("SET search_path TO pg_catalog, pg_temp")  # before anything is looked up in it
     connection.execute("SELECT set_config('lock_timeout', %s, false)", [lock_timeout])
-    connection.commit()
     if schema is not None:
-        connection.execute(SQL("SET search_path TO {}").format(Identifier(schema)))
-        connection.commit()
+        _show(connection, schema)
+    connection.commit()
+    connection.read_only = True
     return connection
+
+
+def _show(connection: psycopg.Connection, schema: str) -> None:
+    """Let rules name the schema's tables alone, by temporary views: on the search path, whoever may create an operator
+    or a function in that schema could have a rule run it.
+    """
+    from psycopg.sql import SQL, Identifier
+
+    found = connection.execute(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v')"
+        " AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)",
+        [schema],
+    ).fetchall()
+    for (name,) in found:
+        view, table = Identifier("pg_temp", name), Identifier(schema, name)
+        connection.execute(SQL("CREATE TEMPORARY VIEW {} AS SELECT * FROM {}").format(view, table))
