@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from psycopg import sql
 
 from mock2pg import MigrationService
 from mock2pg import settings as settings_module
+from mock2pg.contracts import Column, Table
+from mock2pg.errors import LoadFailed, PublishFailed, SchemaRefused
+from mock2pg.runs import new_run
 from mock2pg.settings import Settings
-from mock2pg.tools import postgres
+from mock2pg.steps import load, publish
+from mock2pg.tools import postgres, staging
+from mock2pg.tools.dbt_project import Built
 from mock2pg.tools.server import Server
 from tests.fix_postgres import new_database
 from tests.fix_small import small_document, small_project
@@ -90,6 +96,8 @@ def hostile(server: Server, mallory: str, tmp_path_factory: pytest.TempPathFacto
                 sql.SQL('ALTER DATABASE {} SET search_path = "$user", public, pg_catalog').format(database)
             )
         project = small_project(tmp_path_factory.mktemp("small"))
+        path = project / "dbt_project" / "tests" / "session.sql"
+        path.write_text("select 1 where current_setting('search_path') <> 'pg_catalog,pg_temp'")
         yield settings_module.load(project=project, database_url=url, target_schema="app", operator="a tester")
 
 
@@ -112,3 +120,134 @@ def test_nothing_of_others_runs_and_no_clock_decides(hostile: Settings) -> None:
         for schema in ("public", "postgres"):
             query = sql.SQL("SELECT is_called FROM {}").format(sql.Identifier(schema, "ran"))
             assert connection.execute(query).fetchone() == (False,)
+
+
+@pytest.fixture
+def plain(database: str, tmp_path: Path) -> Settings:
+    """A project of two entities and an empty database."""
+    return settings_module.load(project=small_project(tmp_path), database_url=database, operator="a tester")
+
+
+@pytest.mark.parametrize("schema", ["mock2pg", *postgres.scratch.SCHEMAS, postgres.rehearsal.SCHEMA])
+def test_schemas_of_others_are_refused_before_anything(
+    mallory: str, plain: Settings, connection: postgres.Connection, schema: str
+) -> None:
+    """Who owns a schema of our names could run code with our rights: the owner is named, and nothing was done there."""
+    role, home = sql.Identifier(mallory), sql.Identifier(schema)
+    connection.execute(sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(home, role))
+    connection.execute(
+        sql.SQL("CREATE TABLE {}.users (id text); ALTER TABLE {}.users OWNER TO {}").format(home, home, role)
+    )
+    service = MigrationService(plain)
+    for command in (lambda: service.migrate_all_data(small_document("Rex")), service.take_backup):
+        result = command()
+        assert isinstance(result.error, SchemaRefused)
+        assert f'schema "{schema}" belongs to {mallory}' in result.error.message
+        assert "ALTER SCHEMA" in result.error.hint
+    if schema == "mock2pg":
+        for read in (service.status, service.history):
+            with pytest.raises(SchemaRefused):
+                read()
+    connection.execute(sql.SQL("ALTER SCHEMA {} OWNER TO CURRENT_USER").format(home))
+    if schema == "mock2pg":  # the table in it could not be dropped by who only reads
+        assert "belongs to" in service.take_backup().error.message  # type: ignore[union-attr]
+    else:
+        connection.execute(sql.SQL("GRANT CREATE ON SCHEMA {} TO PUBLIC").format(home))
+        assert "everybody may create objects" in service.take_backup().error.message  # type: ignore[union-attr]
+
+
+def test_who_owns_the_database_may_have_made_them(mallory: str, connection: postgres.Connection) -> None:
+    """As init-roles does; and a role that is no superuser may read the history that another role has made."""
+    role = sql.Identifier(mallory)
+    postgres.layout.create(connection)
+    connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(connection.info.dbname), role))
+    for table in ("runs", "events", "settings", "schema_version"):
+        connection.execute(sql.SQL("ALTER TABLE mock2pg.{} OWNER TO {}").format(sql.Identifier(table), role))
+    assert postgres.layout.present(connection)
+    connection.execute(
+        sql.SQL("ALTER DATABASE {} OWNER TO CURRENT_USER").format(sql.Identifier(connection.info.dbname))
+    )
+    with pytest.raises(SchemaRefused, match=f"belongs to {mallory}"):
+        postgres.layout.present(connection)
+    connection.execute("CREATE ROLE a_reader; GRANT USAGE ON SCHEMA mock2pg TO a_reader")
+    connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA mock2pg TO a_reader; SET ROLE a_reader")
+    try:
+        assert postgres.layout.version(connection, reading=True) == postgres.layout.VERSION
+        with pytest.raises(SchemaRefused, match=f"belongs to {mallory}"):
+            postgres.layout.version(connection, reading=False)
+    finally:
+        connection.execute("RESET ROLE; DROP OWNED BY a_reader; DROP ROLE a_reader")
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (
+            "CREATE VIEW mock2pg_next.users AS SELECT 1; ALTER VIEW mock2pg_next.users OWNER TO {0}",
+            "view .* belongs to",
+        ),
+        ("CREATE TRIGGER t BEFORE INSERT ON mock2pg_next.t EXECUTE FUNCTION mock2pg_next.f()", "has a trigger"),
+        ("CREATE RULE r AS ON INSERT TO mock2pg_next.t DO INSTEAD NOTHING", "has a rule"),
+        ("CREATE POLICY p ON mock2pg_next.t", "has a row security policy"),
+        ("CREATE TABLE public.c () INHERITS (mock2pg_next.t)", "is no table of its own"),
+        (
+            "GRANT USAGE ON SCHEMA mock2pg_next TO {0}; GRANT INSERT ON mock2pg_next.t TO {0}",
+            "may be written by mallory",
+        ),
+        (
+            "REVOKE ALL ON ALL TABLES IN SCHEMA mock2pg_next FROM {0}; GRANT INSERT ON mock2pg_next.t TO PUBLIC;"
+            "GRANT USAGE ON SCHEMA mock2pg_next TO {0}",
+            "may be written by everybody",
+        ),
+    ],
+)
+def test_what_a_run_did_not_put_there_is_refused(
+    mallory: str, connection: postgres.Connection, statement: str, said: str
+) -> None:
+    """After building and again before publishing: a view in place of a table, a trigger, rows that others may add."""
+    role = sql.Identifier(mallory)
+    connection.execute(sql.SQL("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {}").format(role))
+    connection.execute(sql.SQL("ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO {}").format(role))
+    postgres.scratch.recreate(connection)
+    connection.execute("CREATE TABLE mock2pg_next.t (id text); CREATE VIEW mock2pg_next.stg_t AS TABLE mock2pg_next.t")
+    connection.execute("CREATE FUNCTION mock2pg_next.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
+    postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)  # nobody reaches what is in the schema
+    connection.execute(sql.SQL(statement).format(role))  # type: ignore[arg-type]
+    with pytest.raises(SchemaRefused, match=said):
+        postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
+
+
+def test_a_table_without_a_source_is_what_its_model_gives(
+    connection: postgres.Connection, plain: Settings, tmp_path: Path
+) -> None:
+    """A row that somebody added between building and publishing stops the run; a query that never gives the same rows
+    is told apart."""
+    run = new_run(plain)
+    users = Table("users", (Column("id", "text", True, None, "made up"),), ("id",))
+    postgres.scratch.recreate(connection)
+    connection.execute("CREATE TABLE mock2pg_next.users AS SELECT 'a' AS id")
+    rows = run.path("hashes", "users.csv")
+    postgres.scratch.write_hashes(connection, postgres.scratch.NEXT, users, rows, built_only=True)
+    with staging.opened(tmp_path / "x.duckdb") as staged:
+        staging.write_hashes(staged, users, rows, run.path("hashes", "users.parquet"))
+
+    def built(query: str) -> Built:
+        return Built(1, 0, {"users": query})
+
+    assert load._as_its_model_says(run, connection, users, built("select 'a' as id -- the only one"))
+    with pytest.raises(LoadFailed, match="users: the built rows are not those that its model gives"):
+        load._as_its_model_says(run, connection, users, built("select 'a' as id union all select 'ADMIN'"))
+    assert not load._as_its_model_says(run, connection, users, built("select gen_random_uuid()::text as id"))
+    publish._refuse_unlike_built(run, connection, [users])
+    connection.execute("INSERT INTO mock2pg_next.users VALUES ('ADMIN')")
+    with pytest.raises(PublishFailed, match="table users: the built rows are no longer those"):
+        publish._refuse_unlike_built(run, connection, [users])
+
+
+def test_a_database_of_another_role_is_not_dropped(mallory: str, connection: postgres.Connection) -> None:
+    """The restore test has a database of a name of its own; one that is another role's is left alone."""
+    name = sql.Identifier("a_database_of_mallory")
+    assert postgres.schemas.other_owner(connection, "a_database_of_mallory") is None
+    connection.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(name, sql.Identifier(mallory)))
+    assert postgres.schemas.other_owner(connection, "a_database_of_mallory") == mallory
+    connection.execute(sql.SQL("DROP DATABASE {}").format(name))

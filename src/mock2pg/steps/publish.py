@@ -88,6 +88,7 @@ def _publish(
     staged, loaded, backup = (run.result(step) for step in ("stage", "load", "backup"))
     contracts = loaded.data["contracts_sha256"] if loaded else None
     postgres.scratch.create(connection, schema)
+    _refuse_unlike_built(run, connection, tables)
     owned = postgres.history.owned(connection, schema)
     alterations = postgres.alteration.pending(connection, schema, tables, owned) if settings.alter else {}
     postgres.kept_keys.keep(connection, postgres.scratch.NEXT, schema, tables, alterations)
@@ -128,6 +129,15 @@ def _publish(
         version=VERSION,
     )
     return counts
+
+
+def _refuse_unlike_built(run: Run, connection: postgres.Connection, tables: Sequence[Table]) -> None:
+    """The built tables must hold what was built and nothing else: what no staged row vouches for is compared here."""
+    postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
+    for table in (table for table in tables if table.derived):
+        recorded = staging.table_hash(run.folder / "hashes" / f"{table.name}.parquet", "built")
+        if postgres.scratch.built_hash(connection, postgres.scratch.NEXT, table) != recorded:
+            raise PublishFailed(f"table {table.name}: the built rows are no longer those that the load step built")
 
 
 def _refuse_written(

@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,16 @@ _SAFE = re.compile(
 
 @dataclass(frozen=True)
 class Built:
-    """What a build did. models: how many were built; tests: how many ran and hold."""
+    """What a build did.
+
+    models   how many were built
+    tests    how many ran and hold
+    queries  the compiled SQL of each model, by name
+    """
 
     models: int
     tests: int
+    queries: Mapping[str, str] = field(default_factory=dict)
 
 
 class DbtProject:
@@ -78,8 +84,9 @@ class DbtProject:
         if missing := sorted(self._expected() - set(ran)):
             lines = [f"  {key.split('.')[2]}" for key in missing]
             raise LoadFailed("\n".join(["dbt did not build or test all that the project declares:", *lines]))
-        models = sum(str(result.node.resource_type).endswith("model") for result in ran.values())
-        return Built(models, sum(str(result.status) == "pass" for result in ran.values()))
+        models = [result.node for result in ran.values() if str(result.node.resource_type).endswith("model")]
+        passed = sum(str(result.status) == "pass" for result in ran.values())
+        return Built(len(models), passed, {str(node.name): str(node.compiled_code) for node in models})
 
     def _expected(self) -> set[str]:
         """The models and the data tests that the project declares, whatever a selector or a flag leaves out."""

@@ -19,7 +19,7 @@ from psycopg import sql
 
 from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed, counted
 from mock2pg.runs import Times
-from mock2pg.tools.postgres import catalogue, clearing, dump, lines, privileges, restore, scratch
+from mock2pg.tools.postgres import catalogue, clearing, dump, lines, privileges, restore, schemas, scratch
 from mock2pg.tools.postgres.connection import (
     connect,
     database_url,
@@ -113,6 +113,8 @@ def _definitions(url: str, state: State, moment: Moment, program: Path, times: T
     if not may:
         return "the role may not create a database to do it in"
     name = f"{SCHEMA}_{oid}"  # the same each time: what a process that was killed left is found
+    if owner := schemas.other_owner(moment.connection, name):
+        return f"the database {name} belongs to {owner}"
     moment.connection.execute("SELECT pg_advisory_lock(%s)", [_ONE_AT_A_TIME])
     try:
         drop_database(url, name)

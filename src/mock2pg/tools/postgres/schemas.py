@@ -82,7 +82,7 @@ def refuse_meddled(connection: Connection, schemas: Collection[str]) -> None:
             WHEN EXISTS (SELECT FROM pg_rewrite AS w WHERE w.ev_class = r.oid AND w.rulename <> '_RETURN')
                 THEN 'has a rule'
             WHEN EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = r.oid) THEN 'has a row security policy'
-            WHEN r.relkind NOT IN ('v', 'r', 'S', 'c') OR r.relispartition OR r.relhassubclass
+            WHEN r.relkind NOT IN ('v', 'm', 'r', 'S', 'c') OR r.relispartition OR r.relhassubclass
                 OR EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = r.oid)
                 THEN 'is no table of its own'
             ELSE (SELECT 'may be written by ' || coalesce(g.rolname, 'everybody')
@@ -109,11 +109,11 @@ def refuse_meddled(connection: Connection, schemas: Collection[str]) -> None:
         )
 
 
-def refuse_foreign_database(connection: Connection, name: str) -> None:
-    """Raises SchemaRefused when there is a database of that name which is another role's: it is not ours to drop."""
+def other_owner(connection: Connection, database: str) -> str | None:
+    """The owner of a database of that name, when that is another role: it is not ours to drop."""
     row = connection.execute(
-        "SELECT pg_get_userbyid(datdba), pg_get_userbyid(datdba) = current_user FROM pg_database WHERE datname = %s",
-        [name],
+        "SELECT pg_get_userbyid(datdba) FROM pg_database"
+        " WHERE datname = %s AND pg_get_userbyid(datdba) <> current_user",
+        [database],
     ).fetchone()
-    if row and not row[1]:
-        raise SchemaRefused(f"database {name} belongs to {row[0]}", hint="Drop it, or rename it.")
+    return str(row[0]) if row else None

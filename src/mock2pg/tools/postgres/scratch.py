@@ -143,6 +143,17 @@ def content_hash(connection: Connection, schema: str, table: Table) -> str:
     )
 
 
+def built_hash(connection: Connection, schema: str, table: Table, query: str | None = None) -> str:
+    """The hash of a built table, or of what its model's query gives, over the derived columns."""
+    rows: sql.Composable = own_rows(connection, schema, table.name)
+    if query is not None:
+        rows = sql.SQL("(\n{}\n)").format(_model(query))
+    derived = tuple(replace(column, source=column.name, derived=None) for column in table.derived)
+    return table_hash(
+        connection, rows, replace(table, columns=derived, natural_key=()), _own_columns(connection, schema, table)
+    )
+
+
 def row_counts(connection: Connection, schema: str, names: Iterable[str]) -> dict[str, int]:
     return {
         name: count(connection, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, name)))
@@ -181,6 +192,10 @@ def _of_own(column: Column, own: LiveColumn) -> sql.Composable:
 
 def _spelled(expression: LiteralString, column: Column) -> sql.Composable:
     return sql.SQL(expression).format(x=sql.SQL("t.{}").format(sql.Identifier(column.name)))
+
+
+def _model(query: str) -> sql.SQL:
+    return sql.SQL(query)  # as dbt compiled it, from the project
 
 
 def _type(name: str) -> sql.SQL:

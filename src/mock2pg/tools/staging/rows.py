@@ -108,9 +108,12 @@ def write_hashes(staged: Connection, table: Table, built: Path, file: Path) -> N
     file.chmod(0o600)
 
 
-def table_hash(file: Path) -> str:
-    """The table's hash out of what `write_hashes` wrote: rows, and two sums over the row hashes."""
-    query = f"SELECT {TABLE_HASH_DUCKDB} FROM read_parquet(?)"
+def table_hash(file: Path, column: str = "hash") -> str:
+    """The table's hash out of what `write_hashes` wrote: rows, and two sums over the row hashes.
+
+    column  `hash`, of the compared columns, or `built`, of the derived ones
+    """
+    query = f"SELECT {TABLE_HASH_DUCKDB} FROM (SELECT {column} AS hash FROM read_parquet(?))"
     return str(_row(query, [str(file)])[0])
 
 
