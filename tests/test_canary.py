@@ -125,12 +125,15 @@ def test_no_value_leaves_a_run_that_fails(published: Settings, source: Path) -> 
         connection.execute("DROP INDEX public.students_phone_idx")
         connection.execute(
             f"CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS"
-            f" $$BEGIN RAISE EXCEPTION '{MARK} %', NEW.phone USING DETAIL = '{MARK}'; END$$"
+            f" $$BEGIN RAISE WARNING '%', NEW.phone; RAISE EXCEPTION '{MARK} %', NEW.phone USING DETAIL = '{MARK}',"
+            " CONSTRAINT = NEW.name, TABLE = NEW.phone, COLUMN = NEW.phone, DATATYPE = NEW.phone, SCHEMA = NEW.phone;"
+            " END$$"
         )
         connection.execute(
             "CREATE TRIGGER no BEFORE UPDATE ON public.students FOR EACH ROW EXECUTE FUNCTION public.no()"
         )
     done = mock2pg(settings, "migrate", str(source), "--debug")
     assert done.returncode == 9, done.stderr.decode()
+    assert b'the function "no" raised an exception' in done.stdout
     assert MARK.encode() not in done.stdout + done.stderr
     assert leaks(settings.project) == []

@@ -110,6 +110,8 @@ def test_a_broken_rule_is_a_line_that_finds_the_row(error: ValidationError, text
         ("string 'O'Canary7291 \"x\" Canary7291' to", "string (a value) to"),
         ('column "a" is of type integer: "Canary7291"', 'column "a" is of type integer: (a value)'),
         ('no such column "Canary7291\n" here', "no such column (a value)"),
+        ("type integer: »Canary7291«, Spalte »a«", "type integer: (a value)"),
+        ("tipo integer: «Canary7291»", "tipo integer: (a value)"),
         ("  syntax error  \n", "syntax error"),
         ("", ""),
     ],

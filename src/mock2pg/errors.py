@@ -278,6 +278,7 @@ def traced(error: BaseException) -> str:
     return "\n".join(lines)
 
 
+_FOREIGN = re.compile("[«»„“”‹›「」『』].*[«»„“”‹›「」『』]", re.DOTALL)  # how servers of other languages quote
 _QUOTE = re.compile("[\"'\n]")
 _NAME = re.compile(
     r"\b(?:violates|on table|for user|constraint|relation|column|table|schema|type|function|role|database|index"
@@ -294,7 +295,8 @@ def scrubbed(message: str) -> str:
     A value may hold quotes and line breaks itself: all between the first quote that does not open a name
     and the last one goes.
     """
-    text, names = message.strip(), [match.span(1) for match in _NAME.finditer(message.strip())]
+    text = _FOREIGN.sub("(a value)", message.strip())
+    names = [match.span(1) for match in _NAME.finditer(text)]
     at = 0
     while (quote := _QUOTE.search(text, at)) and quote[0] != "\n":
         end = next((stop for start, stop in names if start == quote.start()), None)

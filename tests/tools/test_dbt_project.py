@@ -18,8 +18,9 @@ from mock2pg.contracts import Column, ForeignKey, SourceColumn, SourceTable, Tab
 from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.settings import REPOSITORY
 from mock2pg.tools import postgres
-from mock2pg.tools.dbt_project import Built, DbtProject, sources, target_tables
+from mock2pg.tools.dbt_project import Built, DbtProject, build, sources, target_tables
 from tests.fix_project import shared_cache
+from tests.fix_small import small_project
 
 REAL = REPOSITORY / "dbt_project"
 CANARY = "Canary7291"
@@ -167,6 +168,62 @@ def test_a_column_from_nowhere_is_refused() -> None:
     assert "config.meta.derived" in failed.value.hint
 
 
+def test_a_column_cannot_be_the_databases_and_the_contracts() -> None:
+    """`createdAt` of the JSON would be the created_at that the database fills."""
+    meta = {"meta": {"database_columns": {"whole_id": "timestamptz not null default now()"}}}
+    with pytest.raises(InternalError, match=r"^parts\.whole_id is a column of the contract, and one that the database"):
+        target_tables.table({**node(whole_id={}), "config": meta}, {"parts": PARTS})
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ('Database Error in model a (m/a.sql)\n  syntax error at or near "group"\n  LINE 3: group text',
+         'syntax error at or near "group"'),
+        ('Database Error in model a (m/a.sql)\n  column "grop" does not exist\n  LINE 3: grop',
+         'column "grop" does not exist'),
+        ('Database Error in model a (m/a.sql)\n  role "Canary7291" does not exist\n  compiled code at x',
+         "role (a value) does not exist in m/a.sql"),
+        ('Database Error in model a (m/a.sql)\n  invalid input syntax for type date: "Canary7291"',
+         "invalid input syntax for type date: (a value) in m/a.sql"),
+        ("Compilation Error in model a (m/a.sql)\n  This model has an enforced contract.\n  | id | TEXT |",
+         "Compilation Error in model a (m/a.sql)\n    This model has an enforced contract.\n    | id | TEXT |"),
+    ],
+)  # fmt: skip
+def test_a_model_that_fails_has_a_reason(message: str, reason: str) -> None:
+    """What is wrong with the model's text is quoted from it; a name that is not from there may be a value."""
+    node = SimpleNamespace(original_file_path="m/a.sql")
+    said = build._reason(SimpleNamespace(message=message, failures=None, status="error", node=node))
+    assert said == reason
+    assert CANARY not in said
+
+
+@pytest.mark.usefixtures("unchanged_environment")
+def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) -> None:
+    """`group` in a contract, in its keys and in a reference; a model that forgets to quote it is told where."""
+    models = small_project(tmp_path) / "dbt_project" / "models"
+    contract = yaml.safe_load((models / "core" / "pets.yml").read_text())
+    contract["models"][0]["columns"].append({"name": "group", "data_type": "text"})
+    contract["models"][0]["constraints"][1]["columns"] = ["name", "group"]
+    (models / "core" / "pets.yml").write_text(yaml.safe_dump(contract))
+    declared = yaml.safe_load((models / "staging" / "_sources.yml").read_text())
+    declared["sources"][0]["tables"][1]["columns"].append({"name": "group", "data_type": "text"})
+    (models / "staging" / "_sources.yml").write_text(yaml.safe_dump(declared))
+    staging = models / "staging" / "stg_pets.sql"
+    staging.write_text(staging.read_text().replace("select ", 'select "group", '))
+    with postgres.connect(database, name="test") as connection:
+        postgres.scratch.recreate(connection)
+        for table in sources(models.parent):
+            postgres.scratch.land(connection, table, [], 0)
+    connected = connection_of(database)
+    dbt = DbtProject(models.parent, tmp_path / "target", connected, tmp_path / "cache")
+    assert dbt.tables()[1].uniques == (("name", "group"),)
+    assert dbt.build().models == 4
+    staging.write_text(staging.read_text().replace('"group"', "group"))
+    with pytest.raises(LoadFailed, match='stg_pets: syntax error at or near ","'):
+        DbtProject(models.parent, tmp_path / "target", connected, tmp_path / "cache").build()
+
+
 def test_a_contract_needs_known_types_and_one_primary_key() -> None:
     """Other spellings of a type are the same type; a type that cannot be compared is refused."""
     assert target_tables.table(node(whole_id={"data_type": "VARCHAR"}), {"parts": PARTS}).columns[1].data_type == "text"
@@ -198,15 +255,15 @@ def dbt(database: str, tmp_path: Path) -> DbtProject:
         postgres.scratch.recreate(connection)
         for table in sources(REAL):
             postgres.scratch.land(connection, table, [], 0)
+    return DbtProject(REAL, tmp_path / "target", connection_of(database), shared_cache(tmp_path.parent))
+
+
+def connection_of(database: str) -> dict[str, str]:
+    """What the profile reads."""
     found = postgres.environment(database)
     names = {"HOST": "PGHOST", "PORT": "PGPORT", "USER": "PGUSER", "DBNAME": "PGDATABASE"}
     connected = {f"MOCK2PG_{name}": found[variable] for name, variable in names.items()}
-    return DbtProject(
-        REAL,
-        tmp_path / "target",
-        connected | {"DBT_ENV_SECRET_MOCK2PG_PASSWORD": CANARY},
-        shared_cache(tmp_path.parent),
-    )
+    return connected | {"DBT_ENV_SECRET_MOCK2PG_PASSWORD": CANARY}
 
 
 def environment() -> dict[str, str]:
@@ -272,7 +329,7 @@ def test_a_build_that_fails_names_the_models_and_no_value(
     assert lines[0] == "dbt did not build what the contracts say:"
     assert '  meetings: violates check constraint "meetings_end_time_check"' in lines
     assert '  classes: could not create unique index "classes_pkey"' in lines
-    assert "  not_empty_students_: 1 rows fail" in lines
+    assert "  not_empty_students_: 1 row fails" in lines
     said = capfd.readouterr()
     assert CANARY not in failed.value.message + said.out + said.err
     kept = [file for file in tmp_path.rglob("*") if file.is_file()]

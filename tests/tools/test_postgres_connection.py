@@ -35,6 +35,20 @@ SCHEMA = """
     CREATE TRIGGER claim BEFORE INSERT ON public.asserted FOR EACH ROW EXECUTE FUNCTION public.claim();
     CREATE TABLE public.guarded (id text);
     CREATE TRIGGER refuse BEFORE INSERT ON public.guarded FOR EACH ROW EXECUTE FUNCTION public.refuse();
+    CREATE FUNCTION public.misname() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+        RAISE WARNING '%', new.id;
+        RAISE EXCEPTION 'no' USING CONSTRAINT = new.id, TABLE = new.id, COLUMN = new.id, DATATYPE = new.id,
+            SCHEMA = new.id, ERRCODE = '23505'; END$$;
+    CREATE TABLE public.misnamed (id text);
+    CREATE TRIGGER misname BEFORE INSERT ON public.misnamed FOR EACH ROW EXECUTE FUNCTION public.misname();
+    CREATE FUNCTION public.look_up() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN EXECUTE format('SELECT FROM %I', new.id); RETURN new; END$$;
+    CREATE TABLE public.looked_up (id text);
+    CREATE TRIGGER look_up BEFORE INSERT ON public.looked_up FOR EACH ROW EXECUTE FUNCTION public.look_up();
+    CREATE TABLE public.cast_to_table (id text CHECK (quote_ident(id)::regclass IS NOT NULL));
+    CREATE TABLE public.cast_to_role (id text CHECK (quote_ident(id)::regrole IS NOT NULL));
+    CREATE TABLE public.cast_to_function (id text CHECK (lower(id)::regproc IS NOT NULL));
+    CREATE TABLE public.cast_to_operator (id text CHECK (id::regoper IS NOT NULL));
     INSERT INTO public.parents VALUES ('p');
     INSERT INTO public.children (id, parent_id, span) VALUES ('c', 'p', '[2026-01-01,2026-01-02]');
 """
@@ -60,8 +74,14 @@ PROVOKED = {
         "too long for type",
     ),
     "partition": ("INSERT INTO public.parts SELECT 7291 + 0 * length('{}')", "no partition of relation"),
-    "raised": ("INSERT INTO public.guarded VALUES ('{}')", "a function in the database raised an exception"),
-    "asserted": ("INSERT INTO public.asserted VALUES ('{}')", "a function in the database raised an exception"),
+    "raised": ("INSERT INTO public.guarded VALUES ('{}')", 'the function "refuse" raised an exception'),
+    "asserted": ("INSERT INTO public.asserted VALUES ('{}')", 'the function "claim" raised an exception'),
+    "misnamed": ("INSERT INTO public.misnamed VALUES ('{}')", 'the function "misname" raised an exception (SQLSTATE'),
+    "looked up": ("INSERT INTO public.looked_up VALUES ('{}')", 'the function "look_up" failed: '),
+    "cast to table": ("INSERT INTO public.cast_to_table VALUES ('{}')", "(SQLSTATE 42"),
+    "cast to role": ("INSERT INTO public.cast_to_role VALUES ('{}')", "(SQLSTATE 42"),
+    "cast to function": ("INSERT INTO public.cast_to_function VALUES ('{}')", "(SQLSTATE 42"),
+    "cast to operator": ("INSERT INTO public.cast_to_operator VALUES ('{}')", "(SQLSTATE 42"),
     "regular expression": ("SELECT 'a' ~ ('(' || '{}')", "invalid regular expression"),
     "time zone": ("SELECT now() AT TIME ZONE '{}'", "time zone"),
     "syntax": ("SELEC '{}'", "syntax error"),
@@ -99,8 +119,26 @@ def test_no_database_error_quotes_a_value(spelling: str, provoked: str) -> None:
             assert isinstance(failed.value, LoadFailed), name
             assert expected in failed.value.message, name
             assert "SQLSTATE" in failed.value.message, name
-            assert CANARY not in said, (name, said)
+            assert CANARY.lower() not in said.lower(), (name, said)
             assert "7291" not in said, (name, said)
+
+
+def test_a_name_of_the_catalogue_is_shown_wherever_it_comes_from(provoked: str) -> None:
+    """What is there is no secret: the name that a trigger gave and the table that a cast found have their place."""
+    with postgres.connect(provoked, name="test") as connection:
+        with pytest.raises(
+            DatabaseError, match="raised an exception, table parents, column parents, constraint parents"
+        ):
+            _try(connection, "INSERT INTO public.misnamed VALUES ('parents')")
+        connection.execute("CREATE ROLE mock2pg_nobody; GRANT USAGE ON SCHEMA public TO mock2pg_nobody")
+        with pytest.raises(DatabaseError, match="permission denied for table guarded"):
+            _try(connection, "SET ROLE mock2pg_nobody; SELECT FROM public.guarded")
+        connection.execute("RESET ROLE; DROP OWNED BY mock2pg_nobody; DROP ROLE mock2pg_nobody")
+
+
+def _try(connection: postgres.Connection, query: str) -> None:
+    with postgres.named(DatabaseError, "cannot try"):
+        connection.execute(query)  # type: ignore[arg-type]
 
 
 def test_an_error_says_where_to_look(provoked: str) -> None:
@@ -150,7 +188,13 @@ def test_what_was_tried_is_named() -> None:
 
 
 def test_a_wrong_user_or_database_is_named(server: Server) -> None:
-    """Roles and databases are names, and names say what to correct."""
+    """Hosts, ports, roles and databases are names, and names say what to correct."""
+    with pytest.raises(DatabaseError, match='invalid sslmode value: "sometimes"'):
+        postgres.connect(f"postgresql://u:{CANARY}@127.0.0.1:1/db?sslmode=sometimes", name="test")
+    with pytest.raises(DatabaseError, match=r"host 'nowhere\.invalid'"):
+        postgres.connect(f"postgresql://u:{CANARY}@nowhere.invalid/db", name="test")
+    with pytest.raises(DatabaseError, match=r'server at "127\.0\.0\.1", port 1 failed: Connection refused'):
+        postgres.connect(f"postgresql://u:{CANARY}@127.0.0.1:1/db", name="test")
     with pytest.raises(DatabaseError, match='database "nowhere" does not exist'):
         postgres.connect(server.url("nowhere"), name="test")
     with pytest.raises(DatabaseError, match='role "nobody_here" does not exist'):

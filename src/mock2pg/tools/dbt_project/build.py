@@ -15,14 +15,15 @@ from typing import Any
 
 from mock2pg import environment
 from mock2pg.contracts import Table
-from mock2pg.errors import InternalError, LoadFailed
+from mock2pg.errors import InternalError, LoadFailed, counted, scrubbed
 from mock2pg.tools.dbt_project import target_tables
 from mock2pg.tools.dbt_project.source_tables import sources
 
 _SAFE = re.compile(
     r'violates [a-z -]+ constraint "[^"]*"|could not create unique index "[^"]*"|null value in column "[^"]*"'
-    r'|[a-z]+ "[a-z0-9_.]+" does not exist'
 )
+_PARSED = re.compile(r'syntax error at or near "[^"\n]*"|[a-z]+ "?[\w.]+"? does not exist')
+_SHOWN = 12  # lines of what dbt says of a model
 
 
 @dataclass(frozen=True)
@@ -120,13 +121,24 @@ class DbtProject:
 
 
 def _reason(result: Any) -> str:
-    """Why a node failed, out of what cannot be a value of the data."""
-    found = _SAFE.search(str(result.message or ""))
+    """Why a node failed, out of what cannot be a value of the data.
+
+    What PostgreSQL finds while it parses is about the model's own text, and it then quotes the LINE. What is no error
+    of the database is about the project.
+    """
+    message = str(result.message or "").strip()
+    found = _SAFE.search(message) or ("\n  LINE " in message and _PARSED.search(message))
     if found:
-        return found[0]
+        return str(found[0])
     if result.failures:
-        return f"{result.failures} rows fail"
-    return f"{result.status!s} in {result.node.original_file_path}"
+        return counted(result.failures, "row") + (" fails" if result.failures == 1 else " fail")
+    kind, _, text = message.partition("\n")
+    if kind.startswith("Database Error"):
+        told = re.sub(r'"[^"]*"', "(a value)", scrubbed(text))
+        return f"{told} in {result.node.original_file_path}"
+    return "\n    ".join(line.strip() for line in message.splitlines()[:_SHOWN] if line.strip()) or (
+        f"{result.status!s} in {result.node.original_file_path}"
+    )
 
 
 def _first_line(error: BaseException | None) -> str:

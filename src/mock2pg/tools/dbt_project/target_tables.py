@@ -20,6 +20,12 @@ def table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
     source = staged.get(meta.get("source", name))
     places = {_snake(column.name): column.name for column in source.columns} if source else {}
     types = {column.name: column.data_type for column in source.columns} if source else {}
+    filled = dict(meta.get("database_columns", {}))
+    if both := [column for column in node["columns"] if column in filled]:
+        raise InternalError(
+            f"{name}.{both[0]} is a column of the contract, and one that the database fills: database_columns",
+            hint="Take it out of config.meta.database_columns, or give the contract's column another name.",
+        )
     columns = []
     for column in node["columns"].values():
         own = {**column.get("meta", {}), **column.get("config", {}).get("meta", {})}
@@ -50,7 +56,7 @@ def table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
             primary_key=(),
             source=source.name if source else None,
             publish=meta.get("publish", "merge"),
-            database_columns=tuple(meta.get("database_columns", {}).items()),
+            database_columns=tuple(filled.items()),
         ),
         node,
     )

@@ -30,7 +30,6 @@ from mock2pg.tools.postgres.connection import (
     database_name,
     database_url,
     describe_database,
-    described,
     drop_database,
     ensure_database,
     environment,
@@ -38,6 +37,7 @@ from mock2pg.tools.postgres.connection import (
     named,
     one_at_a_time,
 )
+from mock2pg.tools.postgres.describing import described
 from mock2pg.tools.postgres.transactions import transact
 
 __all__ = [

@@ -11,21 +11,13 @@ import psycopg
 from psycopg import conninfo, pq, sql
 
 from mock2pg.environment import ours
-from mock2pg.errors import AlreadyRunning, DatabaseError, Mock2pgError, UsageError, scrubbed
+from mock2pg.errors import AlreadyRunning, DatabaseError, Mock2pgError, UsageError
 from mock2pg.settings import LOCK_TIMEOUT
 from mock2pg.tools.postgres import locks, session
+from mock2pg.tools.postgres.describing import Session, described
 
 Connection = psycopg.Connection[Any]
 
-# Where a function of the database says an error in its own words: PL/pgSQL, and the other languages.
-_OF_FUNCTIONS = {
-    "exec_stmt_raise",
-    "exec_stmt_assert",
-    "PLy_elog_impl",
-    "pltcl_elog",
-    "plperl_util_elog",
-    "do_util_elog",
-}
 _LOCK = 0x6D6F636B  # "mock": the advisory lock that every run on a database takes
 _SETUP_LOCK = _LOCK + 1
 
@@ -63,7 +55,7 @@ def connect(url: str, *, name: str, read_only: bool = False, lock_timeout: str =
     lock_timeout  how long a statement waits for a lock, as PostgreSQL writes durations
     """
     with session.reaching(url), ours():
-        connection = psycopg.connect(
+        connection: Connection = Session.connect(
             url,
             autocommit=True,
             connect_timeout=10,
@@ -96,27 +88,6 @@ _LOCKED = (
     "Nothing was written. Run the command again when that transaction has ended; pg_terminate_backend(PROCESS) ends it."
     " MIGRATION_LOCK_TIMEOUT sets how long to wait."
 )
-
-
-def described(error: psycopg.Error) -> str:
-    """A database error by its condition and the objects it names, never with a value."""
-    if isinstance(error, psycopg.errors.LockNotAvailable):
-        return "; ".join(["a lock was not given in time", *getattr(error, "__notes__", ())])
-    diagnosis = error.diag
-    where = [
-        f"{word} {value}"
-        for word, value in (
-            ("table", diagnosis.table_name),
-            ("column", diagnosis.column_name),
-            ("constraint", diagnosis.constraint_name),
-        )
-        if value
-    ]
-    text = scrubbed(diagnosis.message_primary or str(error))
-    if diagnosis.source_function in _OF_FUNCTIONS:  # its text is the function's own, and may name anything
-        text = "a function in the database raised an exception"
-    state = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
-    return ", ".join([text, *where]) + state
 
 
 def database_url(url: str, database: str) -> str:

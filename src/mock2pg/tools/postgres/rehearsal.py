@@ -23,10 +23,10 @@ from mock2pg.tools.postgres import catalogue, clearing, dump, lines, privileges,
 from mock2pg.tools.postgres.connection import (
     connect,
     database_url,
-    described,
     drop_database,
     named,
 )
+from mock2pg.tools.postgres.describing import described
 from mock2pg.tools.postgres.moment import Moment
 from mock2pg.tools.postgres.restore import State
 

@@ -17,7 +17,8 @@ from mock2pg.tools.postgres import catalogue, exchange, sequences
 from mock2pg.tools.postgres.alteration import Alteration
 from mock2pg.tools.postgres.catalogue import LiveForeignKey
 from mock2pg.tools.postgres.comparison import Comparison, as_type
-from mock2pg.tools.postgres.connection import Connection, described
+from mock2pg.tools.postgres.connection import Connection
+from mock2pg.tools.postgres.describing import described
 from mock2pg.tools.postgres.next_values import NextValue, next_values
 
 

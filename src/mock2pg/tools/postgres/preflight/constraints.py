@@ -12,7 +12,7 @@ from psycopg import sql
 
 from mock2pg.errors import counted
 from mock2pg.tools.postgres import catalogue
-from mock2pg.tools.postgres.connection import described
+from mock2pg.tools.postgres.describing import described
 from mock2pg.tools.postgres.preflight import references
 from mock2pg.tools.postgres.preflight.candidate import candidate, keys_of
 from mock2pg.tools.postgres.preflight.finding import MEND, Finding

@@ -1,0 +1,125 @@
+"""What a database's error may say: its condition, and names that the catalogue has; never a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import conninfo
+
+from mock2pg.errors import scrubbed
+
+Row = TypeVar("Row")
+
+# Where a function of the database says an error in its own words: PL/pgSQL, and the other languages.
+_OF_FUNCTIONS = {
+    "exec_stmt_raise",
+    "exec_stmt_assert",
+    "PLy_elog_impl",
+    "pltcl_elog",
+    "plperl_util_elog",
+    "do_util_elog",
+}
+_OWN_CONTEXTS = ("COPY ", "JSON data", "while ", "unnamed portal", "portal ", "parallel worker")
+_QUOTED = re.compile(r'"([^"\n]*)"')
+_FUNCTION = re.compile(r'function (?:"?[^"(\n]*"?\.)?"?([^"(.\n]+)"?\(')
+_KNOWN = """
+SELECT name FROM unnest(%s::text[]) AS name WHERE EXISTS (
+    SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+    WHERE relname = name OR nspname || '.' || relname = name
+    UNION ALL SELECT FROM pg_attribute WHERE attname = name AND NOT attisdropped
+    UNION ALL SELECT FROM pg_constraint WHERE conname = name
+    UNION ALL SELECT FROM pg_type WHERE typname = name
+    UNION ALL SELECT FROM pg_proc WHERE proname = name
+    UNION ALL SELECT FROM pg_trigger WHERE tgname = name
+    UNION ALL SELECT FROM pg_namespace WHERE nspname = name
+    UNION ALL SELECT FROM pg_database WHERE datname = name
+    UNION ALL SELECT FROM pg_roles WHERE rolname = name
+)"""
+
+
+class Session(psycopg.Connection[Row]):
+    """A connection whose errors know where they come from, so that the names in them can be looked up."""
+
+    def wait(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().wait(*args, **options)
+        except psycopg.Error as error:
+            error.__dict__["session"] = self
+            raise
+
+
+def described(error: psycopg.Error) -> str:
+    """A database error by its condition and the objects it names, never with a value.
+
+    A function, a cast to regclass or RAISE ... USING puts whatever it likes where PostgreSQL puts a name. So a name is
+    shown when it stands in a statement of ours, or when the catalogue has it.
+    """
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return "; ".join(["a lock was not given in time", *getattr(error, "__notes__", ())])
+    diagnosis, session = error.diag, error.__dict__.get("session")
+    named: list[str] = []
+    text = scrubbed(diagnosis.message_primary or str(error))
+    if session is None:  # the driver's own
+        return text + _state(error)
+    if _in_function(error):
+        text = _of_function(error, session)
+    elif error.sqlstate == "42883" and not diagnosis.statement_position:
+        text = _condition(error)  # PostgreSQL writes what it did not find without quotes
+    elif not diagnosis.statement_position:  # else it was found while our own statement was parsed
+        named = _QUOTED.findall(text)
+    fields = {
+        "table": diagnosis.table_name,
+        "column": diagnosis.column_name,
+        "constraint": diagnosis.constraint_name,
+    }
+    known = _known(session, [*named, *filter(None, fields.values())])
+    if (unknown := next((name for name in named if name not in known), None)) is not None:
+        message = str(diagnosis.message_primary)  # a value may hold quotes itself: the last one ends it
+        start, end = message.partition(f'"{unknown}"')[0], message.rpartition('"')[2]
+        text = scrubbed(f"{start}(a value){end}")
+    where = [f"{word} {name}" for word, name in fields.items() if name in known]
+    return ", ".join([text, *where]) + _state(error)
+
+
+def _in_function(error: psycopg.Error) -> bool:
+    """Whether code of the database's owner was at work: known other contexts are our own."""
+    lines = (error.diag.context or "").split("\n")
+    return error.diag.source_function in _OF_FUNCTIONS or any(
+        line and not line.startswith(_OWN_CONTEXTS) for line in lines
+    )
+
+
+def _of_function(error: psycopg.Error, session: Session[Any]) -> str:
+    """What a function did; its own text may say anything."""
+    raised = "raised an exception" if error.diag.source_function in _OF_FUNCTIONS else f"failed: {_condition(error)}"
+    found = _FUNCTION.search(error.diag.context or "")
+    if found is None or not _known(session, [found[1]]):
+        return f"a function in the database {raised}"
+    return f'the function "{found[1]}" {raised}'
+
+
+def _condition(error: psycopg.Error) -> str:
+    """`undefined table`, as PostgreSQL's manual calls it."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower()
+
+
+def _state(error: psycopg.Error) -> str:
+    return f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
+
+
+def _known(session: Session[Any], names: Collection[str]) -> set[str]:
+    """Those of the names that the database's catalogue has; none when it cannot be asked."""
+    if not names:
+        return set()
+    try:
+        url = conninfo.make_conninfo(session.info.dsn, password=session.info.password or None, connect_timeout=5)
+        with psycopg.connect(url, autocommit=True, client_encoding="UTF8") as connection:
+            connection.execute(
+                "SELECT set_config('search_path', '', false), set_config('statement_timeout', '5s', false)"
+            )
+            return {name for (name,) in connection.execute(_KNOWN, [list(names)])}
+    except (psycopg.Error, UnicodeError):
+        return set()
