@@ -176,6 +176,6 @@ def _scrubbed(text: str) -> str:
     kind = re.match(r"\([\w.]*?(\w+)\) ", text)
     if kind is None:
         return "Great Expectations could not evaluate it"
-    if kind[1] in _ABOUT_NAMES:
+    if kind[1] in _ABOUT_NAMES and ("\nLINE " in text or not kind[1].startswith("Undefined")):  # else a cast's
         return f"{kind[1]}: {scrubbed(text[kind.end() :])}"
     return kind[1]
