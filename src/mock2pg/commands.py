@@ -151,7 +151,7 @@ class Commands:
     def _step(self, step: Step, run: Run, **parameters: str | bool) -> StepResult:
         log.log.debug("… %s", step.name)
         result = plan.execute(step, run, **parameters)
-        for line in narration.of_step(result):
+        for line in narration.of_step(result, run.result("publish")):
             log.log.info(line)
         for caution in result.data.get("cautions", ()):
             log.log.warning("⚠️ %s", caution)

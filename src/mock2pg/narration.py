@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mock2pg.errors import Mock2pgError, counted
+from mock2pg.errors import Mock2pgError
 from mock2pg.runs import StepResult
+from mock2pg.text import counted, duration
 
 _DONE = {
     "check": "The input can be migrated.",
     "migrate": "Migrated and proven.",
-    "plan": "Planned: live was only read.",
-    "verify": "Live is what was published.",
+    "plan": "Planned: the target tables were only read.",
+    "verify": "The target tables hold what was published.",
     "backup": "Backup taken.",
     "rollback": "Rolled back.",
-    "rollback --show": "Shown: live was only read.",
+    "rollback --show": "Shown: the target tables were only read.",
 }
 _STEPS = {
     "connect": "🔌 Connected to {}",
@@ -25,35 +26,51 @@ _STEPS = {
     "load": "🧱 Built: {}",
     "preflight": "🛫 Preflight: {}",
     "plan": "🧭 Planned: {}",
+    "publish": "📤 Published, not verified yet: {}",
     "verify": "🧾 Verified: {}",
     "rollback": "🔙 Rolled back: {}",
 }
+_NOTHING = "✅ Nothing to change, proven by hash: the target tables already held this input"
+_CHANGED = ("inserted", "updated", "deleted")
 
 
-_NOTHING = "✅ Nothing to change, proven by hash: live already holds this input"
+def of_step(result: StepResult, published: StepResult | None = None) -> Sequence[str]:
+    """The lines about a step that passed.
 
-
-def of_step(result: StepResult) -> Sequence[str]:
-    """The lines about a step that passed."""
-    if result.step in ("connect", "stage"):
-        return [_STEPS[result.step].format(result.summary), *(f"📎 {note}" for note in result.data["notes"])]
+    published  what a migration published: only when it is verified, too, it is said to be migrated
+    """
     if result.data.get("shown"):
         return [f"🔎 A rollback {result.summary}", *_changes(result.data)]
-    if result.step != "publish":
-        return [_STEPS[result.step].format(result.summary)]
-    tables = result.data["tables"]
-    deleted = sum(table["deleted"] for table in tables.values())
-    changed = deleted + sum(table["inserted"] + table["updated"] for table in tables.values())
-    cleared = [f"🧹 Cleared {deleted} rows that are gone"] if deleted else []
-    migrated = [f"✅ Migrated {table['after']} {name}" for name, table in tables.items()]
-    return cleared + migrated + ([] if changed else [_NOTHING])
+    lines = [_STEPS[result.step].format(result.summary)]
+    lines += [f"📎 {note}" for note in result.data.get("notes", ())]
+    if result.step == "verify" and published is not None:
+        lines += _migrated(published.data["tables"])
+    return lines
+
+
+def _migrated(tables: Mapping[str, Mapping[str, int]]) -> Sequence[str]:
+    """What a migration did to each table."""
+    if not any(table[key] for table in tables.values() for key in _CHANGED):
+        return [_NOTHING]
+    lines = []
+    for name, table in tables.items():
+        changed = [f"{table[key]:,} {key}" for key in _CHANGED if table[key]]
+        lines.append(f"✅ Migrated {name}: {', '.join(changed)}" if changed else f"✅ {name}: unchanged")
+    return lines
+
+
+def of_added(added: Mapping[str, int]) -> str:
+    """`1 row that the model adds: users`: what is built and stands in no source."""
+    models = "the model adds" if len(added) == 1 else "the models add"
+    return f"{counted(sum(added.values()), 'row')} that {models}: {', '.join(added)}"
 
 
 def _changes(data: Mapping[str, Any]) -> Iterator[str]:
     """What a rollback would change, table by table."""
     for name, change in data["changes"].items():
         if any(change.values()):
-            yield f"   {name}: {change['back']} back, {change['gone']} gone, {change['different']} different"
+            restored, removed, changed = (change[key] for key in ("back", "gone", "different"))
+            yield f"   {name}: {restored:,} to restore, {removed:,} to remove, {changed:,} to change back"
     for name, what in data["definitions_changed"].items():
         yield f"   {name}: {what} since the backup"
 
@@ -65,7 +82,8 @@ def of_start(command: str, run_id: str) -> str:
 def of_end(command: str, milliseconds: int, error: Mock2pgError | None) -> str:
     name = _named(command)
     name = name[0].upper() + name[1:]
-    return f"❌ {name} failed in {milliseconds} ms" if error else f"✅ {name} completed in {milliseconds} ms"
+    time = duration(milliseconds / 1000)
+    return f"❌ {name} failed after {time}" if error else f"✅ {name} completed in {time}"
 
 
 def verdict(
@@ -87,7 +105,7 @@ def verdict(
     if status == "rollback_failed":
         return f"Failed, and the rollback failed too: {what}; {undo_error}"
     if status == "unknown":
-        return f"Live holds the new rows or the old ones, never a mix, and cannot be asked now: {what}"
+        return f"The target tables hold the new rows or the old ones, never a mix, and cannot be asked now: {what}"
     return what
 
 

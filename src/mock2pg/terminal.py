@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import click
 
 from mock2pg.errors import ValidationError, counted, printable, traced
 from mock2pg.formats import check, verification
+from mock2pg.narration import of_added
 from mock2pg.output import say, say_json
 from mock2pg.results import Evidence, MigrationResult, Status
 
@@ -26,7 +29,8 @@ def show(result: MigrationResult, as_json: bool) -> None:
         _errors(result)
         _accounts(result)
         _tables(result)
-        say(("✔ " if result.success else "✘ ") + result.message, fg="green" if result.success else "red")
+        mark, colour = ("✘", "red") if not result.success else ("⚠", "yellow") if _warned(result) else ("✔", "green")
+        say(f"{mark} {result.message}", fg=colour)
         for line in result.error.message.split("\n")[1:] if result.error else ():
             say(line)
         if result.error and result.error.hint:
@@ -34,11 +38,17 @@ def show(result: MigrationResult, as_json: bool) -> None:
         if result.report.exists():
             say(f"Report: {result.report}")
         if "plan" in result.summary and result.success:
-            say(f"To publish just this: mock2pg migrate ... --plan {result.report.parent / 'plan.json'}")
+            say(f"To publish just this: {_command(result.summary['plan']['arguments'])}")
     if result.error:
         if click.get_current_context().obj:
             say(traced(result.error), err=True)
         sys.exit(result.error.code)
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """A line to paste: the program by its name, or as make has called it where the shell would not find it."""
+    found = shutil.which("mock2pg") is not None or Path(sys.argv[0]).name != "mock2pg"
+    return shlex.join(["mock2pg" if found else sys.argv[0], *arguments])
 
 
 def status_lines(status: Status) -> str:
@@ -116,6 +126,13 @@ def _show_as(form: str, result: MigrationResult, written: Mapping[str, Callable[
         sys.exit(result.error.code)
 
 
+def _warned(result: MigrationResult) -> bool:
+    """Whether a run that succeeded has something to tell that is not as it should be."""
+    refused = sum(entity["refused"] for entity in result.summary.get("check", {}).get("entities", {}).values())
+    cautions = any(data.get("cautions") for data in result.summary.values())
+    return bool(refused or result.errors or cautions or getattr(result, "warnings", ()))
+
+
 def _errors(result: MigrationResult) -> None:
     critical = [error for error in result.errors if error.severity == "critical"]
     warnings = [error for error in result.errors if error.severity != "critical"]
@@ -151,19 +168,29 @@ def _accounts(result: MigrationResult) -> None:
         say("".join([f"{'array':<{width}}", *(f"{key:>11}" for key in sums)]))
         for path, row in rows.items():
             say("".join([f"{path:<{width}}", *(f"{number:>11,}" for number in row.values())]))
-    say(f"{counted(sums['read'], 'row')} read = {sums[kept]:,} {kept} + {sums['refused']:,} refused")
+    added = result.summary.get("load", {}).get("added")
+    also = f"; {of_added(added)}" if added else ""
+    say(f"{counted(sums['read'], 'row')} read = {sums[kept]:,} {kept} + {sums['refused']:,} refused{also}")
 
 
 def _tables(result: MigrationResult) -> None:
-    published = next((result.summary[step] for step in ("publish", "rollback", "plan") if step in result.summary), None)
-    if not published or not published.get("tables"):
+    """Table by table, what was changed and stayed, or would be."""
+    step = next((step for step in ("publish", "rollback", "plan") if "tables" in result.summary.get(step, ())), None)
+    if step is None:
         return
+    if result.error and step == "publish":
+        if "tables" in result.summary.get("rollback", ()):
+            say("0 rows changed: what this run published was undone, and the target tables are as they were before")
+            return
+        say("This run published, and may not have been undone:")
+    tables = result.summary[step]["tables"]
     columns = ("before", "after", "inserted", "updated", "deleted", "unchanged")
-    width = max(len(name) for name in published["tables"])
+    width = max(map(len, [*tables, "table"]))
     say("".join([f"{'table':<{width}}", *(f"{name:>11}" for name in columns)]))
     sums = dict.fromkeys(columns, 0)
-    for name, table in published["tables"].items():
+    for name, table in tables.items():
         say("".join([f"{name:<{width}}", *(f"{table[column]:>11,}" for column in columns)]))
         sums = {column: sums[column] + table[column] for column in columns}
     say("".join([f"{'all':<{width}}", *(f"{sums[column]:>11,}" for column in columns)]))
-    say(", ".join(f"{sums[column]} {column}" for column in ("inserted", "updated", "deleted")))
+    would = "to be " if step == "plan" else ""
+    say(", ".join(f"{sums[column]:,} {would}{column}" for column in ("inserted", "updated", "deleted")))

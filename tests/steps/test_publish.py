@@ -52,7 +52,7 @@ def test_a_plan_says_what_would_change_and_writes_nothing(published: Settings, d
     with postgres.connect(published.url, name="test") as connection:
         assert not postgres.catalogue.schema_exists(connection, postgres.scratch.NEXT)
     assert "CANARY" not in (result.report.parent / "plan.json").read_text()
-    assert "The live tables were only read." in result.report.read_text()
+    assert "The target tables were only read." in result.report.read_text()
 
 
 def test_a_plan_for_an_empty_database_names_every_table(settings: Settings, document: Document) -> None:

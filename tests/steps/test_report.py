@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -263,7 +264,7 @@ def test_errors_are_grouped_by_rule_and_stand_before_the_rest(build: Build, run:
     check = StepResult("check", "failed", "2", 3.9, failed.message, data, failed.as_dict())
     text = Page(build("migrate", "failed", "stage", check, message=failed.message, error=failed.as_dict())).text
     for words in (
-        "Failed 53 errors by 4 rules The live tables were not touched.",
+        "Failed 53 errors by 4 rules The target tables were not changed.",
         "53 errors",
         failed.hint,
         "(CheckFailed, exit code 4)",
@@ -292,16 +293,53 @@ def test_a_run_that_was_rolled_back_shows_both_ways(build: Build) -> None:
     text = Page(html).text
     for words in (
         "Rolled back Rolled back: live is not what was published: parents: 1 missing",
-        "The live tables are what they were before this run",
+        "The target tables are as they were before this run, restored from its backup. 0 rows changed.",
         "4,200 rows read = 0 loaded + 0 refused + 4,200 left out",
-        "24 rows put back",
+        "24 rows restored",
         "parents 1,200 1,200 1 0 21 missing p7; different p8 …",
         "Tables before and after the rollback",
         "Dropped, because the backup does not know them: a_later_table.",
     ):
         assert words in text
-    assert "rows changed in live" not in text
+    assert "Proof" not in text
+    assert "What the verification found Before the run was undone:" in text
+    assert "Tables before and after Table" not in text  # of what is gone
     assert '<td class="n alarm">1</td>' in html
+
+
+def test_what_held_and_was_undone_all_the_same_is_no_proof(build: Build) -> None:
+    """The tables that were compared are gone."""
+    text = Page(build("migrate", "rolled_back", *MIGRATED, error=VerifyFailed("stopped").as_dict())).text
+    assert "were compared by their content" not in text
+
+
+def test_a_success_that_has_something_to_tell_is_amber(build: Build) -> None:
+    """Rows that were refused, warnings of the check and cautions of a step are no plain success."""
+    entities = {"parents": {"read": 1200, "refused": 202}, "parents[].kids[]": {"read": 3000, "refused": 0}}
+    check = replace(STEPS["check"], data={**STEPS["check"].data, "entities": entities})
+    html = build("migrate", "succeeded", "stage", check, *MIGRATED[2:])
+    assert "Succeeded with warnings" in Page(html).text
+    assert 'class="verdict care"' in html
+    backup = replace(STEPS["backup"], data={**STEPS["backup"].data, "cautions": ["no restore test"]})
+    assert "Succeeded with warnings" in build("backup", "succeeded", backup)
+
+
+def test_a_failure_has_its_line_among_the_steps(build: Build) -> None:
+    """A step with its error, and what failed outside of every step under the command's name."""
+    error = RollbackFailed("no answer").as_dict()
+    text = Page(build("migrate", "failed", "stage", error=error)).text
+    assert "migrate ✗ failed 0.00 s RollbackFailed: no answer" in text
+    error = VerifyFailed("1 row differs").as_dict()
+    verify = StepResult("verify", "failed", "6", 2, "1 row differs", {}, error)
+    text = Page(build("verify", "failed", verify, error=error)).text
+    assert "verify ✗ failed 2.0 s VerifyFailed: 1 row differs" in text
+
+
+def test_what_the_model_adds_is_named_where_rows_are_counted(build: Build) -> None:
+    """More rows in the target than in the source need a reason."""
+    load = replace(STEPS["load"], data={**STEPS["load"].data, "added": {"users": 1}})
+    text = Page(build("migrate", "succeeded", *MIGRATED[:2], load, *MIGRATED[3:])).text
+    assert "4,200 rows read = 4,200 loaded + 0 refused. Beside them, 1 row that the model adds: users." in text
 
 
 def test_an_undo_that_failed_shows_both_errors(build: Build) -> None:
@@ -317,16 +355,16 @@ def test_an_undo_that_failed_shows_both_errors(build: Build) -> None:
 @pytest.mark.parametrize(
     ("steps", "live"),
     [
-        ((), "The live tables were not touched."),
-        (("stage", "check"), "The live tables were not touched."),
+        ((), "The target tables were not changed."),
+        (("stage", "check"), "The target tables were not changed."),
         (MIGRATED[:4], "as before, or wholly as this run built them"),
-        (MIGRATED[:6], "The live tables hold what this run published; it has not been verified."),
+        (MIGRATED[:6], "The target tables hold what this run published; it has not been verified."),
     ],
 )
 def test_a_run_that_was_killed_says_how_far_it_came(build: Build, steps: tuple[str, ...], live: str) -> None:
     """A run without an end is reported as unfinished, with what live can be."""
     text = Page(build("migrate", "running", *steps, message="", database=None)).text
-    assert "Unfinished This run has no end yet." in text
+    assert "Unfinished This run is unfinished." in text
     assert live in text
     assert "not ended" in text
     assert "it was killed" in text
@@ -337,7 +375,7 @@ def test_a_run_that_failed_at_once_has_a_report(build: Build) -> None:
     error = SourceError("line 3, column 7: not JSON")
     stage = StepResult("stage", "failed", "1", 0.1, error.message, {}, error.as_dict())
     text = Page(build("migrate", "failed", stage, message=error.message, database=None, error=error.as_dict())).text
-    assert "Failed line 3, column 7: not JSON The live tables were not touched." in text
+    assert "Failed line 3, column 7: not JSON The target tables were not changed." in text
     assert error.hint in text
     assert "Database not reached" in text
     assert "rows read" not in text
@@ -346,9 +384,9 @@ def test_a_run_that_failed_at_once_has_a_report(build: Build) -> None:
 @pytest.mark.parametrize(
     ("command", "live", "number"),
     [
-        ("verify", "The live tables were only read.", "4,200 rows compared"),
-        ("backup", "The live tables were only read.", "1,190 rows saved"),
-        ("rollback", "The live tables are what the backup says.", "24 rows put back"),
+        ("verify", "The target tables were only read.", "4,200 rows compared"),
+        ("backup", "The target tables were only read.", "1,190 rows saved"),
+        ("rollback", "The target tables are what the backup says.", "24 rows restored"),
     ],
 )
 def test_every_command_has_a_report(build: Build, command: str, live: str, number: str) -> None:
@@ -363,7 +401,7 @@ def test_every_command_has_a_report(build: Build, command: str, live: str, numbe
 def test_every_command_that_ended_before_its_step_has_a_report(build: Build, command: str, status: str) -> None:
     """Nothing that is missing stops the report."""
     text = Page(build(command, status)).text
-    assert "No step came to an end." in text
+    assert "No step completed." in text
 
 
 def test_a_second_run_of_the_same_input_says_that_nothing_changed(build: Build, run: Run) -> None:
@@ -371,8 +409,8 @@ def test_a_second_run_of_the_same_input_says_that_nothing_changed(build: Build, 
     same = {"before": 5, "after": 5, "inserted": 0, "updated": 0, "deleted": 0, "unchanged": 5, "created": False}
     publish = StepResult("publish", started_at="5", data={"tables": {"parents": same}})
     text = Page(build("migrate", "succeeded", "stage", "load", publish)).text
-    assert "Nothing to change, proven by hash: live held these rows already." in text
-    assert "0 rows changed in live" in text
+    assert "Nothing to change, proven by hash: the target tables held these rows already." in text
+    assert "0 rows changed" in text
 
 
 def test_a_hostile_name_is_text(build: Build, run: Run) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 from mock2pg.contracts import SourceTable, Table, derived_columns, fingerprint
 from mock2pg.errors import LoadFailed, PreflightFailed
+from mock2pg.narration import of_added
 from mock2pg.runs import Run, StepResult
+from mock2pg.text import counted
 from mock2pg.tools import dbt_project, expectations, postgres, staging
 
 # How a table is published, by the mode of the run and what its model says.
@@ -63,15 +65,18 @@ def run(run: Run) -> StepResult:
             unproven = [table.name for table in tables if not _as_its_model_says(run, connection, table, built)]
             counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [table.name for table in tables])
     run.write("contracts.json", [table.as_dict() for table in tables])
+    added = {table.name: counts[table.name] for table in tables if not table.source and counts[table.name]}
+    number = counted(sum(counts.values()), "row") + (f" ({of_added(added)})" if added else "")
     return StepResult(
         step="load",
         summary=(
-            f"{sum(counts.values())} rows built into {len(tables)} tables,"
-            f" {built.tests} tests and {audit.rules - audit.skipped} rules hold"
+            f"{number} built into {counted(len(tables), 'table')},"
+            f" {counted(built.tests, 'test')} and {counted(audit.rules - audit.skipped, 'rule')} passed"
         ),
         data={
             "landed": landed,
             "built": counts,
+            "added": added,
             "models": built.models,
             "tests": built.tests,
             "derived": derived_columns(tables),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mock2pg.contracts import table_from_dict
 from mock2pg.errors import InternalError, PublishFailed, counted
 from mock2pg.runs import Run, StepResult
+from mock2pg.settings import listed
 from mock2pg.tools import postgres
 
 KEYS = 20  # of the rows to insert, update and delete, in each table
@@ -56,5 +59,23 @@ def run(run: Run) -> StepResult:
     return StepResult(
         step="plan",
         summary=", ".join(f"{counted(number, 'row')} to be {key}" for key, number in sums.items()),
-        data={"tables": counts, "alter": settings.alter, "statements": alter, "file": f"runs/{run.id}/plan.json"},
+        data={
+            "tables": counts,
+            "alter": settings.alter,
+            "statements": alter,
+            "file": f"runs/{run.id}/plan.json",
+            "arguments": _arguments(run),
+        },
     )
+
+
+def _arguments(run: Run) -> list[str]:
+    """What makes `mock2pg` publish just this: the source, and every option that is not as it is by itself."""
+    settings, given = run.settings, []
+    for name in ("mode", "on_error", "max_refused", "max_deleted", "confirm"):
+        if getattr(settings, name) != type(settings).model_fields[name].default:
+            given += [f"--{name.replace('_', '-')}", getattr(settings, name)]
+    for option, names in (("--allow-empty", settings.allow_empty), ("--allow-cascade", settings.allow_cascade)):
+        given += [part for name in listed(names) for part in (option, name)]
+    source = [str(run.source)] if isinstance(run.source, Path) else []
+    return ["migrate", *source, *given, *(["--alter"] if settings.alter else []), "--plan", str(run.path("plan.json"))]

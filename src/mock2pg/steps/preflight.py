@@ -33,7 +33,7 @@ def run(run: Run, purpose: str = "migrate") -> StepResult:
     there = sum(not difference.created for difference in (preflight.differences or {}).values())
     return StepResult(
         step="preflight",
-        summary=f"no conflicts: {there} of {counted(len(tables), 'table')} are there"
+        summary=f"no conflicts: {there} of {counted(len(tables), 'table')} exist"
         + (f"; {counted(kept, 'row')} found by another key than the primary key, which stays" if kept else ""),
         data={"findings": [], "kept_keys": dict(preflight.kept_keys), "cautions": list(preflight.cautions)},
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mock2pg.errors import InternalError, ValidationError
 from mock2pg.log import log
+from mock2pg.narration import of_added
 from mock2pg.runs import Run, StepResult, now
 from mock2pg.tools import displays, notebooks, pages, pictures
 
@@ -29,7 +31,7 @@ _MOODS = {
     "failed": ("bad", "Failed"),
     "rolled_back": ("care", "Rolled back"),
     "rollback_failed": ("bad", "Failed, and so did the rollback"),
-    "unknown": ("bad", "Failed, and how far is not known"),
+    "unknown": ("bad", "Failed, state unknown"),
     "running": ("care", "Unfinished"),
 }
 _CHANGES = ("publish", "rollback", "plan")
@@ -51,7 +53,11 @@ def run(run: Run) -> StepResult:
     results = {result.step: result for result in run.results() if result.step != "report"}
     _show_notebooks(run)
     pictures.keep_cache_in(run.settings.project / ".cache" / "matplotlib")
+    cautions = [caution for result in results.values() for caution in result.data.get("cautions", ())]
+    faults = _faults(run)
     mood, word = _MOODS[record["status"]]
+    if record["status"] == "succeeded" and (cautions or faults or _refused(results) or record.get("warnings")):
+        mood, word = "care", "Succeeded with warnings"
     _, details = displays.told(record["error"]["message"] if record["error"] else "")
     seconds = {step: result.seconds for step, result in results.items()}
     page = pages.render(
@@ -61,21 +67,27 @@ def run(run: Run) -> StepResult:
         title=_TITLES.get(record["command"], record["command"].capitalize()),
         mood=mood,
         word=word,
-        message=record["message"] or "This run has no end yet.",
+        message=record["message"] or "This run is unfinished.",
         details=details,
         live=_live(record, results),
         figures=_figures(record, results),
         accounts=_accounts(record, results),
+        steps=_steps(record, results),
+        added=_added(record, results),
+        command=_command(results),
         changes=[
-            (step, results[step].data["tables"]) for step in ("publish", "rollback", "plan") if _has(results, step)
+            (step, results[step].data["tables"])
+            for step in ("publish", "rollback", "plan")
+            if _has(results, step) and (step != "publish" or _published(record, results))
         ],
-        verified=results["verify"].data if _has(results, "verify") else None,
+        proven=_passed(results, "verify"),
+        verified=_verified(record, results),
         derived=_derived(results),
-        faults=_faults(run),
+        faults=faults,
         conflicts=[conflict for result in results.values() for conflict in result.data.get("findings", ())],
         checked=results["check"].data if "check" in results else {},
         listed=LISTED,
-        cautions=[caution for result in results.values() for caution in result.data.get("cautions", ())],
+        cautions=cautions,
         evidence=_evidence(run),
         times=pictures.bars("Time per step", seconds) if len(seconds) > 1 else "",
         stacked=pictures.stacked,
@@ -103,34 +115,62 @@ def _published(record: Mapping[str, Any], results: Results) -> bool:
     return _passed(results, "publish") and record["status"] != "rolled_back"
 
 
+def _added(record: Mapping[str, Any], results: Results) -> str:
+    """The rows in the target that no source has, in words."""
+    added = results["load"].data.get("added") if _published(record, results) and "load" in results else None
+    return of_added(added) if added else ""
+
+
+def _command(results: Results) -> str:
+    """The line that publishes what was planned."""
+    arguments = results["plan"].data.get("arguments") if "plan" in results else None
+    return shlex.join(["mock2pg", *arguments]) if arguments else ""
+
+
+def _verified(record: Mapping[str, Any], results: Results) -> Mapping[str, Any] | None:
+    """What was compared; of tables that were undone only what led to that."""
+    if not _has(results, "verify") or (record["status"] == "rolled_back" and _passed(results, "verify")):
+        return None
+    return results["verify"].data
+
+
+def _steps(record: Mapping[str, Any], results: Results) -> Results:
+    """Every step that ran. What failed outside of them has a line, too: the command's."""
+    error = record["error"]
+    if error is None or any(result.error for result in results.values()):
+        return results
+    failed = StepResult(record["command"], status="failed", summary=error["message"].split("\n", 1)[0], error=error)
+    return {**results, record["command"]: failed}
+
+
 def _live(record: Mapping[str, Any], results: Results) -> str:
     """The state that the run left the live tables in."""
     if record["command"] == "check":
         return "No database was contacted."
     if record["command"] in ("plan", "verify", "backup", "rollback --show"):
-        return "The live tables were only read."
+        return "The target tables were only read."
     if record["command"] == "rollback":
         if record["status"] == "running":
-            return "A rollback is one transaction: the live tables are as before, or wholly as the backup says."
+            return "A rollback is one transaction: the target tables are as before, or wholly as the backup says."
         passed = _passed(results, "rollback")
-        return "The live tables are what the backup says." if passed else "The live tables are as they were before."
+        return "The target tables are what the backup says." if passed else "The target tables are as they were before."
     if record["status"] == "rolled_back":
-        return "The live tables are what they were before this run: restored from its backup."
+        return "The target tables are as they were before this run, restored from its backup. 0 rows changed."
     if record["status"] == "rollback_failed":
-        return "The live tables hold what this run published, which did not pass verification. Act at once."
+        return "The target tables hold what this run published, which did not pass verification. Act at once."
     if record["status"] == "unknown":
-        return "Live holds what it held before or what this run built, never a mix. Run `make verify` to know which."
+        return "The target tables hold what they held before or what this run built. `make verify` tells which."
     if record["status"] == "succeeded":
         if record["mode"] == "upsert":
-            return "The live tables hold every row of the input; rows that it does not have were left alone."
+            return "The target tables hold every row of the input; rows that it does not have were left alone."
         without = ", without the rows that are refused" if _refused(results) else ""
         but = ", but for the columns that are changed on purpose" if _derived(results) else ""
-        return f"The live tables hold exactly the input, row by row{without}{but}."
+        return f"The target tables hold exactly the input, row by row{without}{but}."
     if _passed(results, "publish"):
-        return "The live tables hold what this run published; it has not been verified."
+        return "The target tables hold what this run published; it has not been verified."
     if record["status"] == "running" and "load" in results:
-        return "Publishing is one transaction: the live tables are as before, or wholly as this run built them."
-    return "The live tables were not touched."
+        return "Publishing is one transaction: the target tables are as before, or wholly as this run built them."
+    return "The target tables were not changed."
 
 
 def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
@@ -142,12 +182,12 @@ def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
         figures["errors"] = f"{results['check'].data.get('errors', 0):,}"
     if _published(record, results):
         tables = list(results["publish"].data["tables"].values())
-        figures["rows changed in live"] = f"{displays.total(tables, 'inserted', 'updated', 'deleted'):,}"
+        figures["rows changed"] = f"{displays.total(tables, 'inserted', 'updated', 'deleted'):,}"
     if _has(results, "plan"):
         tables = list(results["plan"].data["tables"].values())
         figures["rows that would change"] = f"{displays.total(tables, 'inserted', 'updated', 'deleted'):,}"
     if _has(results, "rollback"):
-        figures["rows put back"] = displays.figures(results["rollback"])["rows put back"]
+        figures["rows restored"] = displays.figures(results["rollback"])["rows restored"]
     return figures
 
 

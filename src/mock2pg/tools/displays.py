@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mock2pg.errors import Mock2pgError
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import load
+from mock2pg.text import duration, lines
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -23,9 +24,11 @@ _BOX = """<style>
 .m2p-verdict {border: 1px solid; border-left-width: 8px; border-radius: 6px; padding: 14px 20px;
   margin: 8px 0 16px; max-width: 1000px; font-family: system-ui, sans-serif; line-height: 1.45}
 .m2p-verdict.passed {border-color: #1a7f4b; background: #1a7f4b1c}
+.m2p-verdict.warned {border-color: #b36b00; background: #b36b001c}
 .m2p-verdict.failed {border-color: #c02d20; background: #c02d201c}
 .m2p-verdict b.word {font-size: 1.5em; letter-spacing: .01em}
 .m2p-verdict.passed b.word {color: #1a8a50}
+.m2p-verdict.warned b.word {color: #b36b00}
 .m2p-verdict.failed b.word {color: #d6402f}
 .m2p-verdict p {margin: 4px 0}
 .m2p-verdict .figures {display: flex; flex-wrap: wrap; gap: 10px 44px; margin-top: 12px}
@@ -62,17 +65,19 @@ def about(run_id: str, project: str) -> Styler:
 def verdict(result: StepResult) -> str:
     """A coloured box: passed or failed, in one sentence, with the three numbers that matter."""
     kind = "passed" if result.status == "passed" else "failed"
-    said = [result.summary] if result.summary else []
+    cautions = result.data.get("cautions", ()) if kind == "passed" else ()
+    word = "Passed with warnings" if cautions else kind.capitalize()
+    said = [*filter(None, [result.summary]), *cautions]
     if result.error:
         first, more = told(result.error["message"])
         said = [f"{result.error['name']}: {first}", *more]
         said += [f"Next: {result.error['hint']}"] if result.error.get("hint") else []
-    lines = "".join(f"<p>{escape(line)}</p>" for line in said)
+    texts = "".join(f"<p>{escape(lines(line))}</p>" for line in said)
     numbers = "".join(f"<div><b>{number}</b>{label}</div>" for label, number in figures(result).items())
     return (
-        f'{_BOX}<div class="m2p-verdict {kind}" role="status">'
-        f'<b class="word">{kind.capitalize()}: {escape(result.step)}</b>'
-        f'{lines}<div class="figures">{numbers}</div></div>'
+        f'{_BOX}<div class="m2p-verdict {"warned" if cautions else kind}" role="status">'
+        f'<b class="word">{word}: {escape(result.step)}</b>'
+        f'{texts}<div class="figures">{numbers}</div></div>'
     )
 
 
@@ -91,7 +96,7 @@ def figures(result: StepResult) -> dict[str, str]:
     rows = list(data["tables"].values())
     match result.step:
         case "backup":
-            restored = f"{data['restore_seconds']:,} s" if data.get("rehearsed") else "never"
+            restored = duration(data["restore_seconds"]) if data.get("rehearsed") else "never"
             numbers = {"rows saved": sum(rows), "on disk": size(data.get("bytes", 0)), "restored in": restored}
         case "verify":
             numbers = {
@@ -101,8 +106,8 @@ def figures(result: StepResult) -> dict[str, str]:
             }
         case "rollback":
             numbers = {
-                "rows put back": total(rows, "inserted", "updated", "deleted"),
-                "rows that were right": total(rows, "unchanged"),
+                "rows restored": total(rows, "inserted", "updated", "deleted"),
+                "rows unchanged": total(rows, "unchanged"),
                 "tables dropped": len(data.get("dropped", ())),
             }
         case _:

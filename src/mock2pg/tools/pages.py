@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mock2pg.text import counted, duration, lines
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -26,13 +28,20 @@ def _environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["number"] = "{:,}".format
-    environment.filters["seconds"] = "{:,.2f} s".format
+    environment.filters["seconds"] = duration
+    environment.filters["counted"] = counted
     environment.filters["moment"] = moment
     return environment
+
+
+def _shown(value: Any) -> Any:
+    """A text with what could turn the direction of writing escaped; markup is ours, and stays."""
+    return lines(value) if type(value) is str else value
 
 
 def moment(timestamp: str | None) -> str:

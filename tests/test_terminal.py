@@ -1,0 +1,96 @@
+"""What a person sees at the end of a run, and in the log: never more than what stayed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from mock2pg import narration
+from mock2pg.errors import Mock2pgError, ValidationError, VerifyFailed
+from mock2pg.results import MigrationResult
+from mock2pg.runs import StepResult
+from mock2pg.terminal import show
+
+ENTITY = {"read": 586, "refused": 0}
+CHANGED = {"before": 0, "after": 2, "inserted": 2, "updated": 0, "deleted": 0, "unchanged": 0}
+SAME = {"before": 2, "after": 2, "inserted": 0, "updated": 0, "deleted": 0, "unchanged": 2}
+SUMMARY: dict[str, Any] = {
+    "stage": {"tables": {"pets": {"rows": 586, "path": "pets"}}},
+    "check": {"entities": {"pets": ENTITY}},
+    "load": {"landed": {"pets": 586}, "added": {"users": 1}},
+    "publish": {"tables": {"pets": CHANGED}},
+}
+
+
+def shown(error: Mock2pgError | None = None, *, errors: tuple[ValidationError, ...] = (), **summary: Any) -> str:
+    """What is printed of a migration, colours included."""
+    found = {step: data for step, data in (SUMMARY | summary).items() if data is not None}
+    result = MigrationResult(error is None, "The verdict.", found, errors, "a-run", Path("nowhere"), error)
+
+    @click.command()
+    def command() -> None:
+        show(result, as_json=False)
+
+    return CliRunner().invoke(command, color=True).output
+
+
+def test_a_success_is_green_and_counts_add_up() -> None:
+    """The row that no source has is named beside those that were read."""
+    text = shown()
+    assert "586 rows read = 586 loaded + 0 refused; 1 row that the model adds: users" in text
+    assert "2 inserted, 0 updated, 0 deleted" in text
+    assert "\x1b[32m✔ The verdict." in text
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"check": {"entities": {"pets": {"read": 586, "refused": 202}}}},
+        {"backup": {"cautions": ["No restore test."]}},
+        {"errors": (ValidationError("pets", "1", "hat", "is not declared", severity="warning", row=1),)},
+    ],
+)
+def test_a_success_with_something_to_tell_is_amber(told: dict[str, Any]) -> None:
+    """202 refused rows of 586 are no plain success."""
+    assert "\x1b[33m⚠ The verdict." in shown(**told)
+
+
+def test_what_was_undone_is_not_shown_as_if_it_stayed() -> None:
+    """No table of changes after a rollback: nothing changed. What may not have been undone is said to be."""
+    undone = shown(VerifyFailed("1 row differs"), rollback={"tables": {"pets": SAME}})
+    assert "0 rows changed" in undone
+    assert "inserted" not in undone
+    left = shown(VerifyFailed("1 row differs"), rollback={})
+    assert "This run published, and may not have been undone:" in left
+    assert "2 inserted" in left
+    assert "inserted" not in shown(VerifyFailed("1 row differs"), publish={})
+
+
+def test_a_plan_ends_with_the_line_that_publishes_it() -> None:
+    """The source and the options are in it, quoted for a shell."""
+    arguments = ["migrate", "my mocks", "--mode", "upsert", "--plan", "runs/x/plan.json"]
+    text = shown(publish=None, plan={"tables": {"pets": CHANGED}, "arguments": arguments})
+    assert "mock2pg migrate 'my mocks' --mode upsert --plan runs/x/plan.json" in text
+    assert "2 to be inserted, 0 to be updated, 0 to be deleted" in text
+
+
+def test_the_log_says_migrated_only_of_what_was_verified_and_changed() -> None:
+    """Publishing is not yet a migration, and an unchanged table was not migrated."""
+    publish = StepResult("publish", summary="2 inserted", data={"tables": {"pets": CHANGED, "owners": SAME}})
+    verify = StepResult("verify", summary="4 rows")
+    assert narration.of_step(publish, publish) == ["📤 Published, not verified yet: 2 inserted"]
+    lines = ["🧾 Verified: 4 rows", "✅ Migrated pets: 2 inserted", "✅ owners: unchanged"]
+    assert narration.of_step(verify, publish) == lines
+    same = StepResult("publish", data={"tables": {"owners": SAME}})
+    assert "Nothing to change, proven by hash" in narration.of_step(verify, same)[1]
+    assert narration.of_step(verify) == lines[:1]
+
+
+def test_a_run_ends_with_a_duration() -> None:
+    """In units that a person reads."""
+    assert narration.of_end("migrate", 72_400, None) == "✅ Data migration completed in 1 min 12 s"
+    assert narration.of_end("plan", 4_210, VerifyFailed("x")) == "❌ Plan failed after 4.2 s"
