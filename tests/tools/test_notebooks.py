@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import yaml
 
-from mock2pg.errors import InternalError
+from mock2pg.errors import InternalError, UsageError
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import REPOSITORY, Settings
 from mock2pg.tools import notebooks
@@ -296,6 +297,15 @@ def test_a_parameter_of_another_type_is_an_error(make: Make, tmp_path: Path, val
     with pytest.raises(InternalError, match=rf"made\.ipynb takes x as int, not {type(value).__name__}$"):
         notebooks.execute(make(), tmp_path / "run" / "made.ipynb", parameters={"x": value}, environment={})
     assert not (tmp_path / "run").exists()
+
+
+def test_too_little_address_space_is_an_error_before_a_kernel_is_started(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small `ulimit -v` would end the whole process without a word."""
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1_500_000_000, -1))
+    with pytest.raises(UsageError, match="2048 MB of address space, and the limit is 1430 MB"):
+        notebooks.execute(make(), tmp_path / "out.ipynb", parameters={"x": 1}, environment={})
 
 
 @pytest.mark.parametrize("text", [None, "{not json"])

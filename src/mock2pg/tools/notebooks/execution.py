@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import resource
 import signal
 import time
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mock2pg.errors import InternalError, limited
+from mock2pg.errors import InternalError, UsageError, limited
 from mock2pg.tools.notebooks.kernels import kernel_class, private_folder, send
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 OUTCOME = "outcome"  # the tag of the cell that raises what the verdict on top says
 _HEADLINE = "papermill-error-cell-tag"
+_MEMORY = 2 << 30
 _GRACE = 5.0  # seconds in which an interrupted kernel may undo what it is doing
 
 
@@ -41,6 +43,7 @@ def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], en
     """
     source = _literal(notebook)
     _refuse(notebook, parameters)
+    _require_memory(notebook)
     executed.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = executed.with_name(f"{executed.name}.part.json")
     with private_folder() as private, ThreadPoolExecutor(1) as pool:
@@ -77,6 +80,14 @@ def _refuse(notebook: Path, parameters: Mapping[str, Any]) -> None:
     for name, value in parameters.items():
         if type(value).__name__ != known[name].type:
             raise InternalError(f"{notebook.name} takes {name} as {known[name].type}, not {type(value).__name__}")
+
+
+def _require_memory(notebook: Path) -> None:
+    """ZeroMQ, which speaks to the kernel, ends the process when it gets no memory for its threads."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if 0 < limit < _MEMORY:  # -1 is no limit
+        message = f"{notebook.name} needs {_MEMORY >> 20} MB of address space, and the limit is {limit >> 20} MB"
+        raise UsageError(message, hint="Raise it: ulimit -v unlimited")
 
 
 def _run(source: str, aside: str, parameters: dict[str, Any], kernel_class: type[KernelManager]) -> None:
