@@ -53,10 +53,10 @@ setup: $(READY) ## make .venv from requirements.lock (every target does this by 
 # The stamp carries the lock's own age: a second run does nothing, a new lock installs what changed.
 # --no-deps because the lock is complete; --no-build-isolation because the build backend is locked too.
 define install
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mock2pg needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
-	@test -x "$(@D)/bin/python" && "$(@D)/bin/python" -m pip --version >/dev/null 2>&1 || { rm -rf $(@D); echo "Setting up $(@D) (once, about a minute) ..." >&2; $(PYTHON) -m venv $(@D) || { rm -rf $(@D); echo "Python's venv module is incomplete here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }; }
-	@"$(@D)/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
-	@"$(@D)/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mock2pg needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
+	@test -x "$(@D)/bin/python" && "$(@D)/bin/python" -I -m pip --version >/dev/null 2>&1 || { rm -rf $(@D); echo "Setting up $(@D) (once, about a minute) ..." >&2; $(PYTHON) -I -m venv $(@D) || { rm -rf $(@D); echo "Python's venv module is incomplete here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }; }
+	@"$(@D)/bin/python" -I -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
+	@"$(@D)/bin/python" -I -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 endef
 
