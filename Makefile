@@ -12,7 +12,7 @@ ID =
 RUN =
 
 .DEFAULT_GOAL := help
-TARGETS := psql status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test coverage lint lock clean
+TARGETS := psql doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test coverage lint lock clean
 .PHONY: $(TARGETS)
 
 # A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
@@ -86,6 +86,9 @@ backups: $(READY) ## list the backups
 
 rollback: $(READY) ## go back to a backup: make rollback ID=backup-...
 	@$(MOCK2PG) rollback "$(ID)" $(ARGS)
+
+doctor: $(READY) ## look at the target as a migration does first, and print every check with its verdict
+	@$(MOCK2PG) doctor $(ARGS)
 
 status: $(READY) ## say which run is live, who is at work, and what killed runs left
 	@$(MOCK2PG) status $(ARGS)

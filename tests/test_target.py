@@ -83,6 +83,7 @@ def test_a_plan_needs_no_right_to_write(published: Settings, roles: tuple[str, s
             sql.SQL(
                 "CREATE ROLE {0} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {0};"
                 "CREATE SCHEMA mock2pg_landing AUTHORIZATION {0}; CREATE SCHEMA mock2pg_next AUTHORIZATION {0};"
+                "CREATE SCHEMA mock2pg_rehearsal AUTHORIZATION {0};"
                 "GRANT USAGE ON SCHEMA mock2pg TO {0}; GRANT SELECT ON ALL TABLES IN SCHEMA mock2pg TO {0}"
             ).format(sql.Identifier(planner))
         )

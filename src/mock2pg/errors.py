@@ -6,7 +6,8 @@ Mock2pgError                  exit  what the user does next
 ├── CheckFailed                 4   mends the rows that are listed
 ├── DatabaseError               5   looks at the server: cannot connect, lost, refused
 │   ├── AlreadyRunning          6   waits for the other run
-│   └── SchemaRefused          18   looks at the schema that is named: it is another role's, or not as mock2pg made it
+│   ├── SchemaRefused          18   looks at the schema that is named: it is another role's, or not as mock2pg made it
+│   └── NotReady               19   does what each line says: the target cannot do what the command needs
 ├── BackupFailed                7   makes room, looks at the rights of the folder, or at what did not restore equal
 ├── LoadFailed                  8   looks at the model, contract, test or suite that is named
 ├── PreflightFailed            15   changes what stands in the way, or allows it by name
@@ -135,6 +136,11 @@ class AlreadyRunning(DatabaseError):
 class SchemaRefused(DatabaseError):
     code = 18
     hint = "Look at the schema that is named, and at who may write to it. The target tables were not touched."
+
+
+class NotReady(DatabaseError):
+    code = 19
+    hint = "Nothing was written. `mock2pg doctor` lists everything that was looked at, with verdicts."
 
 
 class BackupFailed(Mock2pgError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mock2pg.log import timestamp
 from mock2pg.results import Evidence, MigrationResult, Status, TestReport
 from mock2pg.runs import open_run
 from mock2pg.settings import Settings
+from mock2pg.steps import connect
 from mock2pg.steps.publish import reviewed_plan
 from mock2pg.tools import backups, postgres
 
@@ -123,6 +125,13 @@ class MigrationService:
                 protected=postgres.history.is_protected(connection),
                 left=() if at_work else tuple(tidy.left(self._settings, connection)),
             )
+
+    def doctor(self) -> list[dict[str, str]]:
+        """Everything that a migration needs of the target: name, verdict (passed, warning, failed), found, remedy.
+
+        Reads only, but for a transaction that is rolled back where event triggers are enabled.
+        """
+        return [asdict(check) for check in connect.examine(self._settings, self.url)]
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """What was published and what was tried in the database, newest first; the `limit` newest. Reads only."""

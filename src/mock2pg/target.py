@@ -46,7 +46,8 @@ def reached(run: Run, record: Record) -> Run:
     """The run with the target's connection string in its settings."""
     where = url(run.settings)
     record.url = where
-    changed = {"database_url": SecretStr(where), **_key(run.settings, record)}
+    given = run.settings.database_url or SecretStr(where)
+    changed = {"database_url": given, **_key(run.settings, record)}
     return Run(run.id, run.settings.model_copy(update=changed), run.source)
 
 
@@ -103,7 +104,8 @@ def require_rehearsal(run: Run, database: Mapping[str, Any]) -> None:
         record = other.record()
         server = (record.get("database") or {}).get("system_identifier")
         migrated = tuple(map(record.get, ("command", "status", "input_sha256"))) == ("migrate", "succeeded", sha256)
-        if migrated and server not in (None, database["system_identifier"]):
+        known = str(server).isdigit() and database["system_identifier"].isdigit()  # not just an address
+        if migrated and known and server != database["system_identifier"]:
             return
     raise UsageError(
         f"the database {database['name']} is protected, and this input was never migrated on another server",

@@ -68,6 +68,19 @@ def status_lines(status: Status) -> str:
     return "\n".join(lines)
 
 
+_MARKS = {"passed": "✔", "warning": "⚠", "failed": "✘"}
+
+
+def doctor_lines(checks: list[dict[str, str]]) -> str:
+    """What `mock2pg doctor` prints: one line per check, and what to do about it below."""
+    lines = []
+    for each in checks:
+        lines.append(f"{_MARKS[each['verdict']]} {each['name']}: {printable(each['found'])}")
+        if each["remedy"]:
+            lines.append(f"    {printable(each['remedy'])}")
+    return "\n".join(lines)
+
+
 def history_lines(entries: list[dict[str, Any]]) -> str:
     """What `mock2pg history` prints: one line per entry."""
     if not entries:

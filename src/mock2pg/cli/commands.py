@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,17 @@ import click
 from mock2pg import settings
 from mock2pg.cli import options
 from mock2pg.cli.verb import service, verb
-from mock2pg.errors import ScenarioFailed, UsageError
+from mock2pg.errors import NotReady, ScenarioFailed, UsageError
 from mock2pg.output import say, say_json
-from mock2pg.terminal import history_lines, show, show_check, show_evidence, show_verification, status_lines
+from mock2pg.terminal import (
+    doctor_lines,
+    history_lines,
+    show,
+    show_check,
+    show_evidence,
+    show_verification,
+    status_lines,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -115,6 +124,23 @@ def status(as_json: bool) -> None:
         say_json(asdict(found))
     else:
         say(status_lines(found))
+
+
+@command.command()
+@verb
+def doctor(as_json: bool) -> None:
+    """Look at the target as the first step of a migration does, and print every check with its verdict.
+
+    Example: mock2pg doctor
+    """
+    checks = service().doctor()
+    failed = [check["name"] for check in checks if check["verdict"] == "failed"]
+    if as_json:
+        say_json({"success": not failed, "checks": checks})
+    else:
+        say(doctor_lines(checks))
+    if failed:
+        sys.exit(NotReady.code)
 
 
 @command.command()

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from mock2pg.errors import DatabaseError
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from mock2pg.errors import DatabaseError, Mock2pgError, NotReady
 from mock2pg.runs import Run, StepResult
-from mock2pg.tools import postgres
+from mock2pg.settings import Settings
+from mock2pg.tools import postgres, server
+from mock2pg.tools.postgres.readiness import FAILED, PASSED, WARNING, Check
 
 
 def run(run: Run, command: str) -> StepResult:
-    """Raises DatabaseError when the target cannot be reached, UsageError when mock2pg cannot work with it,
-    SchemaRefused when somebody else may have put code of theirs where mock2pg keeps or builds something.
+    """Raises DatabaseError when the target cannot be reached, NotReady with everything that it cannot do for the
+    command, SchemaRefused when somebody else may have put code of theirs where mock2pg keeps or builds something.
     """
     settings = run.settings
     with postgres.connect(
         settings.url, name=f"run {run.id}", read_only=True, lock_timeout=settings.lock_timeout
     ) as connection:
+        checks = _look(connection, settings, command)
+        if failed := [check for check in checks if check.verdict == FAILED]:
+            told = f"{command} cannot work with the database {connection.info.dbname}:"
+            error = NotReady("\n".join([told, *(f"  {check}" for check in failed)]))
+            error.data = {"checks": list(map(asdict, checks))}
+            raise error
         database = postgres.describe_database(connection)
         host = postgres.host(connection)
-        with postgres.named(DatabaseError, "cannot look at the schemas of mock2pg"):
-            if command != "verify":
-                emptied = [*postgres.scratch.SCHEMAS, postgres.rehearsal.SCHEMA]
-                postgres.schemas.refuse_foreign(connection, [], emptied)
-            postgres.layout.version(connection, reading=command == "verify")
+        _refuse_schemas(connection, command)
         with postgres.named(DatabaseError, "cannot read mock2pg.settings"):
             protected = command == "migrate" and postgres.history.is_protected(connection)
     where = f"on {host}" if host else "on this machine"
@@ -30,6 +37,49 @@ def run(run: Run, command: str) -> StepResult:
         summary=f"{database['name']}, schema {settings.target_schema}, PostgreSQL {database['server_version']} {where}",
         data={
             "database": {**database, "schema": settings.target_schema, "host": host, "protected": protected},
-            "notes": [],
+            "checks": list(map(asdict, checks)),
+            "notes": [f"DATABASE_URL: not used: {', '.join(unused)}"] if (unused := _unused(settings)) else [],
+            "cautions": [str(check) for check in checks if check.verdict == WARNING],
         },
     )
+
+
+def examine(settings: Settings, url: Callable[[], str]) -> list[Check]:
+    """Everything that a migration needs of the target, each with its verdict: what `mock2pg doctor` prints.
+
+    url  gives the connection string
+    """
+    checks = []
+    try:
+        where = url()
+        unused = _unused(settings)
+        checks.append(Check("DATABASE_URL", PASSED, f"not used: {', '.join(unused)}" if unused else "understood"))
+        with postgres.connect(where, name="doctor", read_only=True, lock_timeout=settings.lock_timeout) as connection:
+            info = connection.info
+            told = f"{info.dbname} on {postgres.host(connection) or 'this machine'}, as {info.user}"
+            checks += [Check("connection", PASSED, told), *_look(connection, settings, "migrate")]
+            try:
+                _refuse_schemas(connection, "migrate")
+            except Mock2pgError as error:
+                checks.append(Check("owners of the schemas of mock2pg", FAILED, error.message, error.hint))
+    except Mock2pgError as error:
+        name = "connection" if checks or isinstance(error, DatabaseError) else "DATABASE_URL"
+        checks.append(Check(name, FAILED, error.message, error.hint))
+    return checks
+
+
+def _look(connection: postgres.Connection, settings: Settings, command: str) -> Sequence[Check]:
+    return postgres.readiness.look(connection, settings.target_schema, command, server.binary("pg_dump"))
+
+
+def _refuse_schemas(connection: postgres.Connection, command: str) -> None:
+    with postgres.named(DatabaseError, "cannot look at the schemas of mock2pg"):
+        if command != "verify":
+            emptied = [*postgres.scratch.SCHEMAS, postgres.rehearsal.SCHEMA]
+            postgres.schemas.refuse_foreign(connection, [], emptied)
+        postgres.layout.version(connection, reading=command == "verify")
+
+
+def _unused(settings: Settings) -> Sequence[str]:
+    """The parameters of DATABASE_URL that are another library's."""
+    return settings.target.ignored if settings.database_url else ()

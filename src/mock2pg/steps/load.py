@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -34,10 +34,11 @@ def run(run: Run) -> StepResult:
     model, contract, test or suite that fails.
     """
     settings = run.settings
+    session = postgres.environment(settings.url, settings=True)
     project = dbt_project.DbtProject(
         settings.dbt_dir,
         run.path("dbt", "manifest.json").parent,
-        _profile(settings.url),
+        _profile(session),
         settings.cache_dir,
         mode=settings.mode,
     )
@@ -52,7 +53,7 @@ def run(run: Run) -> StepResult:
             landed = {table.name: _land(run, connection, staged, table) for table in sources}
         built = project.build()
         postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
-        audit = _audit(run, tables)
+        audit = _audit(run, tables, postgres.with_options(settings.url, session.get("PGOPTIONS", "")))
         with (
             postgres.named(LoadFailed, "cannot read the built tables"),
             staging.opened(database, read_only=True) as staged,
@@ -128,9 +129,9 @@ def _as_its_model_says(run: Run, connection: postgres.Connection, table: Table, 
     return False
 
 
-def _audit(run: Run, tables: Iterable[Table]) -> expectations.Validation:
+def _audit(run: Run, tables: Iterable[Table], url: str) -> expectations.Validation:
     audit = expectations.validate(
-        run.settings.url,
+        url,
         run.settings.suites_dir / "built",
         index_columns={table.name: table.primary_key for table in tables},
         docs=run.folder / "data_docs" / "built",
@@ -157,9 +158,8 @@ def _partial(run: Run, tables: Iterable[Table]) -> dict[str, Any]:
     return {"unread": dict.fromkeys(empty, "has no row in the source"), "partial": [table.name for table in tables]}
 
 
-def _profile(url: str) -> dict[str, str]:
+def _profile(found: Mapping[str, str]) -> dict[str, str]:
     """The environment that dbt_project/profiles.yml reads. dbt never prints a DBT_ENV_SECRET_ value."""
-    found = postgres.environment(url)
     return {
         **found,  # what the profile does not name, certificates for one, libpq reads itself
         # Nothing is looked up where others may create: an operator of theirs in public would run with our rights.

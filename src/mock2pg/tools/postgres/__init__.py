@@ -16,6 +16,7 @@ from mock2pg.tools.postgres import (
     merge,
     moment,
     preflight,
+    readiness,
     rehearsal,
     restore,
     review,
@@ -36,6 +37,7 @@ from mock2pg.tools.postgres.connection import (
     host,
     named,
     one_at_a_time,
+    with_options,
 )
 from mock2pg.tools.postgres.describing import described
 from mock2pg.tools.postgres.transactions import transact
@@ -44,6 +46,6 @@ __all__ = [
     "Connection", "Error", "InsufficientPrivilege", "LockNotAvailable", "OperationalError", "SerializationFailure",
     "alteration", "at_work", "catalogue", "changes", "connect", "database_name", "database_url",
     "describe_database", "described", "drop_database", "dump", "ensure_database", "environment", "events", "history",
-    "host", "kept_keys", "layout", "losses", "merge", "moment", "named", "one_at_a_time", "preflight", "rehearsal",
-    "restore", "review", "roles", "schemas", "scratch", "transact",
+    "host", "kept_keys", "layout", "losses", "merge", "moment", "named", "one_at_a_time", "preflight", "readiness",
+    "rehearsal", "restore", "review", "roles", "schemas", "scratch", "transact", "with_options",
 ]  # fmt: skip

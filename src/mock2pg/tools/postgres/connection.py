@@ -95,6 +95,11 @@ def database_url(url: str, database: str) -> str:
     return conninfo.make_conninfo(url, dbname=database)
 
 
+def with_options(url: str, options: str) -> str:
+    """The same database, with a session that is set to the options, as PGOPTIONS has them."""
+    return conninfo.make_conninfo(url, options=options) if options else url
+
+
 def database_name(url: str) -> str:
     """The name of the database that a connection string names. Raises UsageError when it names none."""
     try:
@@ -106,10 +111,12 @@ def database_name(url: str) -> str:
     return str(name)
 
 
-def environment(url: str) -> dict[str, str]:
+def environment(url: str, *, settings: bool = False) -> dict[str, str]:
     """The session that the URL leads to as libpq's own variables (PGHOST, PGSSLMODE ...), for a program that we start.
 
     The password is among them: a command line is for all to see, an environment is not.
+
+    settings  the session is set to what ours are, whatever the role and the database say
     """
     variables = {
         option.keyword.decode(): option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar
@@ -120,6 +127,9 @@ def environment(url: str) -> dict[str, str]:
             **conninfo.conninfo_to_dict(url), "host": info.host, "port": info.port, "user": info.user,
             "password": info.password, "dbname": info.dbname,
         }  # fmt: skip
+        if settings and not session.is_pooled(connection):  # a pooler takes no options
+            given = str(found.get("options") or "")
+            found["options"] = f"{given} {session.options(info.server_version)}".strip()
     return {variables[key]: str(value) for key, value in found.items() if key in variables and value}
 
 
@@ -131,10 +141,14 @@ def describe_database(connection: Connection) -> dict[str, str]:
     with named(DatabaseError, "cannot ask the server what it is"):
         row = connection.execute(
             "SELECT current_database(), current_setting('server_version'), current_setting('server_version_num')::int,"
-            " current_setting('server_encoding'), (SELECT system_identifier::text FROM pg_control_system())"
+            " current_setting('server_encoding'), has_function_privilege('pg_control_system()', 'EXECUTE')"
         ).fetchone()
-    assert row is not None  # noqa: S101
-    name, version, number, encoding, identifier = row
+        assert row is not None  # noqa: S101
+        name, version, number, encoding, may_identify = row
+        identifier = f"{connection.info.host}:{connection.info.port}"  # what is left where the role may not ask
+        if may_identify:
+            found = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
+            identifier = found[0] if found else identifier
     if number < 140000:
         raise UsageError(f"the server is PostgreSQL {version}", hint="mock2pg needs PostgreSQL 14 or later.")
     if encoding != "UTF8":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from mock2pg.encoding import TABLE_HASH_POSTGRES
 from mock2pg.environment import inherited
 from mock2pg.errors import BackupFailed, scrubbed
 from mock2pg.settings import LOCK_TIMEOUT
-from mock2pg.tools.postgres import catalogue, locks
+from mock2pg.tools.postgres import catalogue, client_programs, locks
 from mock2pg.tools.postgres.connection import Connection, environment
 
 # Raw lines in both directions: JSON never holds these two bytes unescaped, so COPY neither quotes nor escapes.
@@ -72,7 +71,7 @@ def definitions(
     """
     if not catalogue.schema_exists(connection, schema):
         return None
-    program = _with_tls(program) if connection.pgconn.ssl_in_use else program
+    program = client_programs.pg_dump(program, connection.info.server_version, bool(connection.pgconn.ssl_in_use))
     options = [f"--snapshot={snapshot}"] if snapshot else []
     options += [] if lock_timeout == "0" else [f"--lock-wait-timeout={lock_timeout}"]
     try:
@@ -232,21 +231,10 @@ def sequences(connection: Connection, schema: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _with_tls(program: Path) -> Path:
-    """The bundled pg_dump speaks no TLS; for a server that is reached with it, the machine's own must serve."""
-    own = shutil.which("pg_dump")
-    if own is None:
-        raise BackupFailed(
-            "the server is reached with TLS, and the bundled pg_dump speaks none",
-            hint="Install PostgreSQL's client programs (pg_dump of the server's version or later) on this machine.",
-        )
-    return Path(own)
-
-
 def _pg_dump(url: str, schema: str, program: Path, options: Sequence[str]) -> str:
     pattern = '"' + schema.replace('"', '""') + '"'
     command = [str(program), "--schema-only", f"--schema={pattern}", *options]
-    session = inherited() | environment(url) | {"PGCLIENTENCODING": "UTF8", "LC_ALL": "C"}
+    session = inherited() | environment(url, settings=True) | {"PGCLIENTENCODING": "UTF8", "LC_ALL": "C"}
     done = subprocess.run(  # noqa: S603  a program of ours, its arguments are ours
         command, env=session, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
