@@ -109,6 +109,7 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, t
         ("MIGRATION_SCHEMA", "mock2pg"),
         ("MIGRATION_SCHEMA", "pg_catalog"),
         ("MIGRATION_SCHEMA", "information_schema"),
+        ("MIGRATION_SCHEMA", "é" * 32),
     ],
 )
 def test_a_bad_value_is_named_and_not_quoted(

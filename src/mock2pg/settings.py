@@ -137,8 +137,8 @@ class Settings(BaseSettings):
     @field_validator("target_schema")
     @classmethod
     def _not_ours(cls, schema: str) -> str:
-        """Scratch schemas are dropped when a run ends, and PostgreSQL's own are not for tables."""
-        if schema.startswith(("mock2pg", "pg_")) or schema in ("information_schema", ""):
+        """Scratch schemas are dropped, PostgreSQL's own are not for tables, and it cuts long names."""
+        if schema.startswith(("mock2pg", "pg_")) or schema in ("information_schema", "") or len(schema.encode()) > 63:
             raise ValueError("reserved")
         return schema
 

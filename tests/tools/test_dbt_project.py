@@ -95,6 +95,8 @@ def spoiled(**changes: object) -> Any:
         (spoiled(column=True, data_type=None), "_sources.yml: parts: cannot be read: KeyError: 'data_type'"),
         (spoiled(column=True, data_type="varchar"), "_sources.yml: parts.own: data_type varchar is not one of text, "),
         (spoiled(column=True, name="ID"), "_sources.yml: parts: columns of one name, but perhaps for case: ID, id"),
+        (spoiled(column=True, name="é" * 32), "_sources.yml: parts: the name " + "é" * 32 + " has 64 bytes, and"),
+        (spoiled(name="x" * 64), "has 64 bytes, and PostgreSQL keeps 63"),
         (spoiled(column=True, config={"meta": {"uuid5": ["x"]}}), "parts.own: uuid5 takes a list of other columns"),
         (spoiled(column=True, config={"meta": {"uuid5": "id"}}), "parts.own: uuid5 takes a list of other columns"),
         (spoiled(column=True, config={"meta": {"place": "b[].id"}}), "parts.own: place b[].id is in another array"),
@@ -151,10 +153,10 @@ def test_a_column_is_traced_to_the_staged_one() -> None:
     )
     assert table.source == "parts"
     assert table.columns == (
-        Column("id", "text", False, "id", None),
-        Column("whole_id", "text", True, "wholeId", None),
-        Column("show_code2_me", "text", False, "showCode2Me", None),
-        Column("other", "text", False, "wholeId", "a reason"),
+        Column("id", "text", False, "id", None, "text"),
+        Column("whole_id", "text", True, "wholeId", None, "text"),
+        Column("show_code2_me", "text", False, "showCode2Me", None, "text"),
+        Column("other", "text", False, "wholeId", "a reason", "text"),
         Column("made", "text", False, None, "another reason"),
     )
     assert [column.name for column in table.compared] == ["id", "whole_id", "show_code2_me"]

@@ -12,6 +12,7 @@ import yaml
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.encoding import KINDS
 from mock2pg.errors import InternalError
+from mock2pg.tools.dbt_project.names import refuse_long
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast; a PyYAML may be built without it
 _PATH = re.compile(r"((?!\[\]).)+(\[\]\.((?!\[\]).)+\[\])?")
@@ -40,6 +41,7 @@ def _source(table: Mapping[str, Any]) -> SourceTable:
     if not _PATH.fullmatch(path):
         raise InternalError(f"_sources.yml: {name}: path {path} is neither `rows` nor `rows[].elements[]`")
     names = [column.name for column in columns]
+    refuse_long(f"_sources.yml: {name}", (name, *names))
     _refuse_twice(f"{name}: columns", names)
     for column in columns:
         if not set(column.uuid5) <= set(names) - {column.name}:

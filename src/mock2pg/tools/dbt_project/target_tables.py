@@ -10,6 +10,7 @@ from typing import Any
 from mock2pg.contracts import Column, ForeignKey, SourceTable, Table, key_groups
 from mock2pg.encoding import KINDS
 from mock2pg.errors import InternalError
+from mock2pg.tools.dbt_project.names import refuse_long
 
 _SPELLINGS = {"time without time zone": "time", "int": "integer", "int4": "integer", "float8": "double precision",
               "bool": "boolean", "character varying": "text", "varchar": "text"}  # fmt: skip
@@ -17,6 +18,7 @@ _SPELLINGS = {"time without time zone": "time", "int": "integer", "int4": "integ
 
 def table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
     name, meta = node["name"], node["config"].get("meta", {})
+    refuse_long(name, (name, *node["columns"]))
     source = staged.get(meta.get("source", name))
     places = {_snake(column.name): column.name for column in source.columns} if source else {}
     types = {column.name: column.data_type for column in source.columns} if source else {}
