@@ -43,3 +43,14 @@ def test_odd_names_of_database_role_and_schema_are_taken(
             assert not postgres.catalogue.tables(owner, name)
         finally:
             owner.execute(sql.SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(role))
+
+
+@pytest.mark.parametrize("mark", ["'", '"'])
+def test_a_database_name_that_dbt_cannot_quote_is_refused_first(mark: str, server: Server, tmp_path: Path) -> None:
+    """Before anything is staged, with the name and a remedy."""
+    with new_database(server, f"a{mark}b"):
+        settings = settings_module.load(project=small_project(tmp_path), database_url=server.url(f"a{mark}b"))
+        result = MigrationService(settings).migrate_all_data(small_document("Rex"))
+        assert not result.success
+        assert f"the name of the database a{mark}b holds a quotation mark" in result.message + str(result.error)
+        assert "stage" not in result.summary

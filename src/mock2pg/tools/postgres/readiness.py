@@ -135,6 +135,13 @@ def _server(facts: Mapping[str, Any], needs: Needs) -> Iterator[Check]:
         f"the database {facts['database']} is encoded in {facts['encoding']}",
         "JSON is UTF-8: create the database with ENCODING 'UTF8'" if foreign else "",
     )
+    if needs.builds and set("'\"") & set(facts["database"]):
+        yield Check(
+            "database name",
+            FAILED,
+            f"the name of the database {facts['database']} holds a quotation mark, which dbt does not escape",
+            "ALTER DATABASE ... RENAME TO ..., or migrate into another database",
+        )
     if facts["standby"]:
         yield Check(
             "primary server",
