@@ -7,6 +7,7 @@ import hashlib
 import json
 import struct
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -209,6 +210,39 @@ def test_a_change_of_any_cell_is_noticed(both: Both) -> None:
     found = staging.compare(both.parquet, live, publish="merge")
     assert found.different_keys == tuple(sorted(changes))
     assert (found.different, found.missing, found.extra) == (len(changes), 0, 0)
+
+
+SPELLED = {  # in the JSON, and otherwise
+    "integer": ("-12", ("-012", "+12", "-12.0", " -12", "")), "boolean": ("true", ("t", "True", "1", "yes")),
+    "date": ('"2026-03-02"', ("2026-3-2", "March 2, 2026", "2026-02-30", "20260302")),
+    "time": ('"14:00"', ("14:00:00", "2pm", "14:00:00.0", "1400", "25:00")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["text", "varchar(20)"])
+def test_a_text_column_holds_what_the_json_says(kind: str, both: Both) -> None:
+    """The JSON's own text, whatever the contract's type is; any other spelling is different, and no error."""
+    row = {f"a {name}": spelled for name, (spelled, _) in SPELLED.items()}
+    others = {f"{name} {n}": (name, text) for name, (_, texts) in SPELLED.items() for n, text in enumerate(texts)}
+    both.take([{"id": json.dumps(key), **row} for key in ("same", *others)])
+    live = both.folder / "live.csv"
+    with postgres.connect(both.url, name="test") as connection:
+        for name, (spelled, _) in SPELLED.items():
+            column, text = sql.Identifier(f"a {name}"), sql.Literal(json.loads(spelled) if '"' in spelled else spelled)
+            alter = sql.SQL("ALTER TABLE mock2pg_landing.t ALTER {} TYPE {} USING {}")
+            connection.execute(alter.format(column, sql.SQL(kind), text))
+    retyped = (
+        replace(c, data_type="text", staged_type=c.data_type) if c.name.removeprefix("a ") in SPELLED else c
+        for c in contract().columns
+    )
+    assert both.prove(replace(contract(), columns=tuple(retyped))).different == 0  # the contract may say text, too
+    assert both.prove(contract()).different == 0
+    with postgres.connect(both.url, name="test") as connection:
+        for key, (name, text) in others.items():
+            query = sql.SQL("UPDATE mock2pg_landing.t SET {} = {} WHERE id = {}")
+            connection.execute(query.format(sql.Identifier(f"a {name}"), sql.Literal(text), sql.Literal(key)))
+        postgres.scratch.write_hashes(connection, postgres.scratch.LANDING, contract(), live)
+    assert staging.compare(both.parquet, live, publish="merge").different_keys == tuple(sorted(others))
 
 
 @pytest.mark.parametrize("keys", [(name,) for name in COLUMNS] + [("a integer", "id"), ("a text", "other")])

@@ -163,6 +163,24 @@ def test_a_column_is_traced_to_the_staged_one() -> None:
     assert [column.name for column in table.derived] == ["other", "made"]
 
 
+@pytest.mark.parametrize(
+    ("unique", "referred", "key"),
+    [(["b", "a"], "other", ("a", "b")), (["a"], "other", ()), (["a", "b"], "made", ())],
+)
+def test_an_invented_key_has_a_natural_one(unique: list[str], referred: str, key: tuple[str, ...]) -> None:
+    """Where the contract says that it is unique, and no other contract refers to the key that is made from it."""
+    columns = (SourceColumn("id", "text", "id", uuid5=("a", "b")), *(SourceColumn(n, "text", n) for n in "ab"))
+    model = {**node(a={}, b={}), "name": "made"}
+    model["constraints"] = [*model["constraints"], {"type": "unique", "columns": unique}]
+    made = target_tables.table(model, {"made": SourceTable("made", "made", columns)})
+    other = Table("z", (), (), foreign_keys=(ForeignKey(("made",), referred, ("id",)),))
+    found = next(table for table in target_tables.ordered([made, other]) if table.name == "made")
+    assert (found.natural_key, found.key) == (key, key or ("id",))
+    assert [column.name for column in found.compared] == (["a", "b"] if key else ["id", "a", "b"])
+    assert found.derived == ()
+    assert table_from_dict(found.as_dict()) == found
+
+
 def test_a_column_from_nowhere_is_refused() -> None:
     """What is neither staged nor explained is not compared with anything."""
     with pytest.raises(InternalError, match=r"parts\.nowhere comes from no staged column") as failed:
@@ -309,6 +327,10 @@ def test_the_contracts_of_the_project(dbt: DbtProject) -> None:
         ("time", True),
         ("text", False),
     )
+    assert {name: table.natural_key for name, table in tables.items() if table.natural_key} == {
+        "attendance_entries": ("attendance_record_id", "student_id"),
+        "class_enrollments": ("class_id", "student_id"),
+    }
     derived = {f"{table.name}.{own.name}" for table in tables.values() for own in table.derived if own.derived}
     assert derived == {"meetings.meeting_type", "schedule_exceptions.cancelled"}
     assert all(column.source for table in tables.values() if table.source for column in table.columns)

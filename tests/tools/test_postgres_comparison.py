@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mock2pg.contracts import ForeignKey, Table
+from mock2pg.contracts import Column, ForeignKey, Table
 from mock2pg.tools import postgres
 from mock2pg.tools.postgres import merge
 from mock2pg.tools.postgres.losses import Limits
@@ -132,6 +132,27 @@ def test_rows_of_partitions_are_the_tables_own(connection: postgres.Connection) 
         CREATE TABLE public.rest PARTITION OF public.t DEFAULT;
         INSERT INTO public.t VALUES ('1', 'old'), ('gone', 'gone')""")
     assert published(connection, (T, [("1", "new"), ("2", "two")])) == {"t": (1, 1, 1)}
+
+
+def test_a_text_column_takes_the_text_of_the_json(connection: postgres.Connection) -> None:
+    """Whichever of contract and table says text, and whoever made the table; a derived value is PostgreSQL's text."""
+    of_time = Column("a", "time", False, "a", None, "time")
+    columns = (
+        of_time,
+        replace(of_time, name="b", data_type="text"),
+        replace(of_time, name="c", derived="why"),
+        replace(of_time, name="d"),
+    )
+    built = [("1", "14:00", "14:00:00", "14:00", "14:00"), ("2", None, None, None, None)]
+    for name, kind in (("there", "varchar(8)"), ("new", "")):
+        if kind:
+            made = f"CREATE TABLE public.there (id text PRIMARY KEY, a {kind}, b {kind}, c {kind}, d time)"
+            connection.execute(made)  # type: ignore[arg-type]
+        t = Table(name, (Column("id", "text", True, "id", None), *columns), ("id",), source=name)
+        assert published(connection, (t, built)) == {name: (2, 0, 0)}
+        (row, _) = select(connection, f"SELECT id, a::text, b, c::text, d::text FROM public.{name} ORDER BY id")
+        assert row == ("1", "14:00" if kind else "14:00:00", "14:00", "14:00:00", "14:00:00")
+        assert published(connection, (t, built)) == {name: (0, 0, 0)}
 
 
 ENROLMENT = table(

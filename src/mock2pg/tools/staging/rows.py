@@ -169,8 +169,8 @@ def _key(columns: list[Column]) -> str:
 
 def _staged(column: Column) -> str:
     """The staged column; of one that became text, as the JSON spells it."""
-    name = quoted(str(column.source))
-    return JSON_TEXT_DUCKDB.get((column.staged_as, column.data_type), "{x}").format(x=name)
+    as_it_is = "{x}::VARCHAR" if column.data_type == "text" and column.staged_as != "text" else "{x}"
+    return JSON_TEXT_DUCKDB.get((column.staged_as, column.data_type), as_it_is).format(x=quoted(str(column.source)))
 
 
 def _csv_value(name: str, data_type: str) -> str:
