@@ -103,7 +103,10 @@ def test_the_sample_migrates_into_the_tables_of_an_application(
     first = service.migrate_all_data(document)
     assert first.success, first.message
     assert definitions(settings.url) == before
-    assert service.validate_migration()
+    proven = service.verify()
+    assert proven.success, proven.message
+    assert proven.summary["verify"]["kept_keys"] == {"class_enrollments": 1}
+    assert proven.summary["verify"]["matched_by"]["class_enrollments"] == ["class_id", "student_id"]
     row = document["students"][0]
     assert_arrived(application, document)
     counts = first.summary["publish"]["tables"]

@@ -316,7 +316,14 @@ def test_what_the_role_may_not_do_is_named_with_its_grant(connection: postgres.C
             'INSERT on table "public"."parent"', 'UPDATE on table "public"."parent"',
             'DELETE on table "public"."parent"', 'CREATE on schema "public"',
         ]  # fmt: skip
-        connection.execute("RESET ROLE; ALTER TABLE public.parent ENABLE ROW LEVEL SECURITY")
+        connection.execute("""RESET ROLE; CREATE TABLE public.t (id text PRIMARY KEY, a text, n serial);
+            GRANT SELECT, INSERT ON public.t TO reader_of_preflight;
+            GRANT CREATE ON SCHEMA public TO reader_of_preflight;
+            GRANT SELECT ON public.t_n_seq TO reader_of_preflight; SET ROLE reader_of_preflight""")
+        assert look(connection, [(T, [("1", "x", 0)])]).findings == ()  # which the sequence never gives
+        (behind,) = look(connection, [(T, [("1", "x", 1)])]).findings
+        assert behind.what == 'reader_of_preflight has no UPDATE on sequence "public"."t_n_seq"'
+        connection.execute("RESET ROLE; ALTER TABLE public.parent ENABLE ROW LEVEL SECURITY; DROP TABLE public.t")
         connection.execute("SET ROLE reader_of_preflight")
         (hidden,) = look(connection, changed, writes=False).findings
         assert hidden.what == "row-level security would hide rows from reader_of_preflight"

@@ -29,11 +29,14 @@ def run(run: Run) -> StepResult:
         compared = {table.name: _compare(run, published, connection, table, times) for table in tables}
         with times.of("look for orphans"):
             keys, cautions = _references(connection, schema, {table.name for table in tables})
+    looked = published.result("preflight")
+    kept: dict[str, int] = looked.data.get("kept_keys", {}) if looked else {}
     data = {
         "published_run": published.id,
         "tables": compared,
         "foreign_keys": keys,
         "matched_by": {table.name: list(table.natural_key) for table in tables if table.natural_key},
+        "kept_keys": kept,
         "cautions": cautions,
         "derived": derived_columns(tables),
         "rows_compared": sum(table["staged"] for table in compared.values()),
@@ -51,7 +54,10 @@ def run(run: Run) -> StepResult:
         raise error
     return StepResult(
         step="verify",
-        summary=f"{data['rows_compared']} rows and {len(keys)} foreign keys are as run {published.id} published them",
+        summary=f"{data['rows_compared']} rows and {len(keys)} foreign keys are as run {published.id} published them"
+        + "".join(
+            f"; {counted(rows, 'row')} of {name} under keys that were there before" for name, rows in kept.items()
+        ),
         data=data,
     )
 

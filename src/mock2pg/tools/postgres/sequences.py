@@ -45,6 +45,11 @@ def advance(connection: Connection, table: sql.Composable, values: Iterable[Next
                 )
 
 
+def is_behind(connection: Connection, table: sql.Composable, value: NextValue, sequence: str) -> bool:
+    """Whether the sequence would come to a value that the column holds in `table`'s rows."""
+    return _wanted(connection, sql.SQL("{} AS n").format(table), value, sequence)[0] is not None
+
+
 def _wanted(
     connection: Connection, table: sql.Composable, value: NextValue, sequence: str
 ) -> tuple[int | None, int, bool, bool]:

@@ -170,6 +170,14 @@ class TableMerge(Comparison):
         found = next_values(self.connection, self.live_schema, self.table.name)
         return [value for value in found if not value.column or value.column in self.types]
 
+    def new_values(self, name: str) -> sql.Composed:
+        """One column of the rows to insert, as a table."""
+        return self.compose(
+            "(SELECT {value} AS {name} FROM {built} AS b WHERE NOT EXISTS ({same}))",
+            value=self.cast(name),
+            name=sql.Identifier(name),
+        )
+
     def advance_sequences(self) -> None:
         """Let the columns' next values come after what they hold now."""
         sequences.advance(self.connection, self.live, self.next_values())

@@ -99,6 +99,7 @@ def look(
     found += [Finding("", stranger, _STRANGER) for stranger in whole.strangers(limits.allow_cascade)]
     if writes:
         found += privileges.of_writing(connection, live, tables, whole.differences)
+        found += privileges.of_sequences(connection, whole.merges)
     found += room.findings(connection, built, live, whole.differences, backups)
     return Preflight(tuple(found), whole.differences, kept, tuple(cautions.all_of(whole.merges)))
 
@@ -118,7 +119,8 @@ def _of_tables(
 
 
 def _is_empty(connection: Connection, schema: str, table: str) -> bool:
-    query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT 1) AS t").format(sql.Identifier(schema, table))
+    rows = catalogue.own_rows(connection, schema, table)
+    query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT 1) AS t").format(rows)
     return not catalogue.count(connection, query)
 
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from psycopg import sql
 
 from mock2pg.contracts import Table
+from mock2pg.tools.postgres import sequences
 from mock2pg.tools.postgres.catalogue import schema_exists
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.preflight.finding import Finding
-from mock2pg.tools.postgres.table_merge import Difference
+from mock2pg.tools.postgres.table_merge import Difference, TableMerge
 
 _ROLES = "`mock2pg init-roles` prints what a role needs"
 
@@ -75,6 +76,32 @@ def of_writing(
     recorded = "SELECT to_regclass('mock2pg.runs') IS NULL OR has_column_privilege('mock2pg.runs', 'run_id', 'INSERT')"
     if schema_exists(connection, "mock2pg") and not _may(connection, recorded):
         found.append(_lacking(connection, "", "INSERT", "TABLE", sql.Identifier("mock2pg", "runs")))
+    return found
+
+
+def of_sequences(connection: Connection, merges: Sequence[TableMerge]) -> list[Finding]:
+    """A sequence whose next value a new row would hold must be set."""
+    found = []
+    for merge in merges:
+        for value in () if merge.altered else merge.next_values():
+            for name in value.sequences:
+                row = connection.execute(
+                    "SELECT n.nspname, c.relname, has_schema_privilege(n.oid, 'USAGE'),"
+                    " has_sequence_privilege(c.oid, 'SELECT'),"
+                    " pg_has_role(c.relowner, 'USAGE') OR has_sequence_privilege(c.oid, 'UPDATE')"
+                    " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+                    " WHERE c.relkind = 'S' AND format('%%I.%%I', n.nspname, c.relname) = %s",
+                    [name],
+                ).fetchone()
+                assert row is not None  # noqa: S101
+                schema, sequence, reaches, reads, sets = row
+                home = sql.Identifier(schema, sequence)
+                if not reaches:
+                    found.append(_lacking(connection, merge.table.name, "USAGE", "SCHEMA", sql.Identifier(schema)))
+                elif not reads:
+                    found.append(_lacking(connection, merge.table.name, "SELECT", "SEQUENCE", home))
+                elif not sets and sequences.is_behind(connection, merge.new_values(value.column), value, name):
+                    found.append(_lacking(connection, merge.table.name, "UPDATE", "SEQUENCE", home))
     return found
 
 
