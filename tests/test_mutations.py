@@ -170,7 +170,10 @@ OWN_CELLS = [
     ("1", "day = '2026-03-02 23:59'"),
     ("1", "day = 'March 2, 2026'"),
     ("1", "since = since + interval '1 microsecond'"),
-    ("1", "opens = '09:00'"),
+    ("1", "opens = '09:00:00'"),
+    ("1", "opens = ''"),
+    ("1", "open = 'perhaps'"),
+    ("1", "day = 'soon'"),
     ("1", "opens = '9:00:00'"),
     ("1", "opens = '09:00:00+02'"),
     ("1", 'tags = $${{a,b,"NULL"}}$$'),
@@ -253,7 +256,10 @@ def published(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
         for name, which in (("plain", 0), ("own", 1)):
             kinds = {column: kinds[which] for column, kinds in COLUMNS.items()}
             connection.execute(f"CREATE TABLE public.{name} ({', '.join(f'{c} {k}' for c, k in kinds.items())})")  # type: ignore[arg-type]
-            values = ", ".join(f"{column}::{kind}" for column, kind in kinds.items())  # as publishing casts them
+            values = ", ".join(  # as publishing casts them
+                f"substr({c}::text, 1, 5)" if (c, kind) == ("opens", "text") else f"{c}::{kind}"
+                for c, kind in kinds.items()
+            )
             connection.execute(f"INSERT INTO public.{name} SELECT {values} FROM mock2pg_landing.staged")  # type: ignore[arg-type]
         postgres.scratch.write_hashes(connection, "public", contract("plain"), built, built_only=True)
         made = Published(url, folder)
@@ -308,11 +314,10 @@ def test_rows_that_moved_are_found(
     assert found.live == found.expected - found.missing + found.extra
 
 
-@pytest.mark.parametrize("cell", ["number = 1e12", "day = 'soon'", "opens = ''", "open = 'perhaps'"])
-def test_what_is_not_of_the_type_at_all_stops_the_comparison(published: Published, cell: str) -> None:
+def test_what_is_not_of_the_type_at_all_stops_the_comparison(published: Published) -> None:
     """It is never taken for equal: the database refuses to read it as what the contract says."""
     with pytest.raises(psycopg.DataError):
-        published.compared("own", f"UPDATE {{t}} SET {cell} WHERE id = '1'")
+        published.compared("own", "UPDATE {t} SET number = 1e12 WHERE id = '1'")
 
 
 @pytest.mark.parametrize("name", ["plain", "own"])
