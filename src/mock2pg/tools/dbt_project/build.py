@@ -37,7 +37,7 @@ class Built:
 
     models: int
     tests: int
-    queries: Mapping[str, str] = field(default_factory=dict)
+    queries: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 class DbtProject:
