@@ -372,10 +372,11 @@ def test_a_test_that_did_not_run_is_no_test_that_holds(tmp_path: Path, monkeypat
 
     def built(**statuses: str) -> SimpleNamespace:
         keys = {"a": "model.p.a", "b": "test.p.b.1", "c": "test.p.c.2"}
-        ran = [
-            SimpleNamespace(status=status, node=SimpleNamespace(unique_id=keys[name], resource_type=kinds[keys[name]]))
-            for name, status in statuses.items()
-        ]
+        nodes = {
+            name: SimpleNamespace(unique_id=key, resource_type=kinds[key], name=name, compiled_code="select 1")
+            for name, key in keys.items()
+        }
+        ran = [SimpleNamespace(status=status, node=nodes[name]) for name, status in statuses.items()]
         return SimpleNamespace(success=True, result=SimpleNamespace(results=ran))
 
     project = DbtProject(REAL, tmp_path, {}, tmp_path)
@@ -385,7 +386,8 @@ def test_a_test_that_did_not_run_is_no_test_that_holds(tmp_path: Path, monkeypat
         with pytest.raises(LoadFailed, match=r"did not build or test all.*\n  c$"):
             project.build()
     monkeypatch.setattr(DbtProject, "_invoke", lambda *_: built(a="success", b="pass", c="warn"))
-    assert project.build() == Built(models=1, tests=1)
+    found = project.build()
+    assert (found, found.queries) == (Built(models=1, tests=1), {"a": "select 1"})
 
 
 def test_the_projects_own_unit_tests_pass(dbt: DbtProject) -> None:
