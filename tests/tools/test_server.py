@@ -475,7 +475,9 @@ def test_an_older_servers_data(serve: Callable[..., Server], public: Path) -> No
     for place in (server.home, *server.home.rglob("*")):
         os.chown(place, nobody, nobody)
     (server.home / "data18" / "pg_hba.conf").write_text("local all all trust\n")
+    (server.home / "database").mkdir()  # of somebody else
     server.start()
+    assert (server.home / "database").stat().st_uid == 0
     assert ask(server, "select n from kept") == 7
     own = (server.home / "data18").stat().st_uid
     assert not _has_name(own)

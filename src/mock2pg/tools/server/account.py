@@ -114,12 +114,18 @@ def users(uid: int) -> list[str]:
 
 
 def hand_over(folder: Path, uid: int, gid: int) -> None:
-    """Give the folder and all that is in it to the account; links are given, not followed."""
+    """Give the data, of an older version or of initdb, to the account; links are given, not followed."""
     if os.geteuid() == 0 and folder.stat().st_uid != uid:
         for _, folders, files, place in os.fwalk(folder):
             for name in (*folders, *files):
                 os.chown(name, uid, gid, dir_fd=place, follow_symlinks=False)
         os.chown(folder, uid, gid)  # last: killed half way, the next start goes on
+
+
+def hand_over_folder(folder: Path, uid: int, gid: int) -> None:
+    """Give the folder alone to the account where an older version, which ran as nobody, had it made for that."""
+    if os.geteuid() == 0 and folder.stat().st_uid == _nobody().pw_uid != uid:
+        os.chown(folder, uid, gid)
 
 
 def _programs() -> Iterator[Path]:

@@ -190,10 +190,10 @@ class Server:
         room, need = shutil.disk_usage(self.home).free >> 20, 64 if new else 16  # 16 MB is one file of its log
         if room < need:
             raise failure(f"PostgreSQL needs {need} MB in {self.home}, and {room} MB are free")
-        for folder in (self.home, *self.home.glob("data*")):  # of an older version, which ran as another account
-            account.hand_over(folder, runs.uid, runs.gid)
+        account.hand_over_folder(self.home, runs.uid, runs.gid)
         if new:
             self._initialise(runs, alive)
+        account.hand_over(self._data, runs.uid, runs.gid)
         self._let_in(account.users(runs.uid))
         self._make_sockets()
         (self._data / "postmaster.pid").unlink(missing_ok=True)  # its pid may be a stranger's by now
@@ -218,7 +218,6 @@ class Server:
         options = ("-U", "postgres", "--auth=reject", *_LOCALE, *sync, "-D", maker.place(aside))
         # initdb inherits the lock too: if we are killed, the next start waits until it writes no more
         maker.run(aside, "initdb", *options, hold=alive)
-        account.hand_over(aside, runs.uid, runs.gid)
         aside.rename(self._data)
 
     def _let_in(self, users: Sequence[str]) -> None:
