@@ -46,10 +46,12 @@ def go_back(url: str, backup: Backup, schema: str = "public") -> restore.Restore
     """Restore as the rollback step does it."""
     opened = backups.opened(backup.file.parent, backup.id)
     with postgres.connect(url, name="rollback") as connection, postgres.named(RollbackFailed, "cannot roll back"):
-        current = dump.definitions(connection, url, schema, binary("pg_dump"))
+        program, state = binary("pg_dump"), state_of(opened)
+        current = dump.definitions(connection, url, schema, program)
+        added = postgres.added.find(connection, url, schema, program, state.definitions, current)
         with connection.transaction():
-            staged = restore.Staged(connection, state_of(opened))
-            return restore.restore(connection, schema, staged, current)
+            staged = restore.Staged(connection, state)
+            return restore.restore(connection, schema, staged, current, added)
 
 
 def state_of(backup: Backup) -> restore.State:

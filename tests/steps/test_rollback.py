@@ -103,7 +103,7 @@ def test_what_only_migrations_did_is_undone_and_can_be_done_again(live: Live) ->
     result = roll_back(live, live.second)
     assert dumped(live.settings.url, "public") == live.dump_second
     assert result.data["definitions_changed"] == {}
-    assert result.data["way"] == "recreate"  # a table without a key is among them
+    assert result.data["way"] == "merge"  # also with a table without a key
     assert result.data["written_since"] == {}
     changes = {name: tuple(c.values()) for name, c in result.data["changes"].items() if any(c.values())}
     assert changes == {"students": (0, 0, 1), "class_notes": (1, 0, 0), "meetings": (0, 1, 0)}
@@ -310,7 +310,7 @@ def test_what_does_not_come_back_as_the_backup_says_is_not_left_so(live: Live, m
         return found
 
     monkeypatch.setattr(postgres.restore.lines, "insert", spoiled)
-    execute(live.settings.url, "DROP VIEW IF EXISTS public.v;\nCREATE VIEW public.v AS SELECT 1")
+    execute(live.settings.url, "CREATE TYPE public.more AS ENUM ()")  # so that all is made anew
     before = dumped(live.settings.url, "public")
     with pytest.raises(RollbackFailed, match="what would be live is not what the backup says: theirs"):
         roll_back(live, live.second, discard_changes=True)

@@ -54,10 +54,9 @@ def test_going_back_to_nothing_leaves_nothing(database: str, connection: postgre
         ("CREATE PUBLICATION news FOR TABLE public.t", "publication of table public.t in publication news"),
     ],
 )  # fmt: skip
-def test_what_others_built_on_the_schema_is_not_swept_away(
-    setup: str, named: str, database: str, tmp_path: Path
-) -> None:
-    """Where making the schema anew would drop what is not part of it, nothing changes and the object is named."""
+def test_what_others_built_on_the_schema_stays(setup: str, named: str, database: str, tmp_path: Path) -> None:
+    """Rows and tables that were added are undone around it. Where all of the schema would have to be made anew, nothing
+    changes and the object is named."""
     execute(
         database,
         "CREATE SCHEMA app;\nCREATE TABLE public.t (id int PRIMARY KEY);\nCREATE SEQUENCE public.s;\n"
@@ -65,8 +64,11 @@ def test_what_others_built_on_the_schema_is_not_swept_away(
         "CREATE FUNCTION public.f(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';\n"
         "CREATE FUNCTION public.g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';\n" + setup,
     )
-    backup = back_up(database, tmp_path)
-    execute(database, "INSERT INTO public.t VALUES (1);\nCREATE TABLE public.more ()")
+    before, backup = dumped(database), back_up(database, tmp_path)
+    execute(database, "INSERT INTO public.t VALUES (1);\nCREATE TABLE public.more (id serial REFERENCES public.t)")
+    assert go_back(database, backup).dropped == ("more",)
+    assert dumped(database) == before
+    execute(database, "INSERT INTO public.t VALUES (1);\nCREATE TYPE public.more AS ENUM ()")
     before = dumped(database)
     with pytest.raises(RollbackFailed, match=re.escape(named)) as failed:
         go_back(database, backup)
@@ -81,7 +83,7 @@ def test_a_table_made_anew_is_open_to_nobody_else(trial: Trial) -> None:
         "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO pg_monitor;\n"
         "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON SEQUENCES TO PUBLIC;\n"
         "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON ROUTINES TO pg_monitor",
-        "CREATE TABLE public.more (id int)",
+        "CREATE TYPE public.more AS ENUM ()",
         "recreate",
     )
 

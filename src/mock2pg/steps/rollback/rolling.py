@@ -103,7 +103,9 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> StepResult:
         present, file = _keep_present(way, look, needed=bool(written))
     try:
         with times.of("restore and prove"):
-            restored = postgres.restore.restore(connection, settings.target_schema, look.staged, look.current)
+            restored = postgres.restore.restore(
+                connection, settings.target_schema, look.staged, look.current, look.added
+            )
         tables = {name: difference.as_dict() for name, difference in restored.tables.items()}
         _record(way, connection, restored, tables, present)
     except BaseException:
@@ -140,8 +142,10 @@ def _look(way: _Way, connection: postgres.Connection, *, lock: bool) -> since.Lo
     staged = postgres.restore.Staged(connection, state)
     before = postgres.moment.defined(connection, schema)
     try:  # without a lock of ours: pg_dump must not wait behind somebody who waits for us
-        current = postgres.dump.definitions(
-            connection, settings.url, schema, server.binary("pg_dump"), lock_timeout=settings.lock_timeout
+        program, limit = server.binary("pg_dump"), settings.lock_timeout
+        current = postgres.dump.definitions(connection, settings.url, schema, program, lock_timeout=limit)
+        added = postgres.added.find(
+            connection, settings.url, schema, program, state.definitions, current, lock_timeout=limit
         )
     except BackupFailed as error:
         raise RollbackFailed(f"the present definitions cannot be read: {error.message}") from error
@@ -151,7 +155,7 @@ def _look(way: _Way, connection: postgres.Connection, *, lock: bool) -> since.Lo
         raise postgres.SerializationFailure("something was defined anew in the meantime")
     changes = postgres.changes.changes(connection, schema, staged)
     definitions = postgres.dump.changed_entries(state.definitions, current)
-    return since.Look(way.run, connection, backup, staged, changes, definitions, current)
+    return since.Look(way.run, connection, backup, staged, changes, definitions, current, added)
 
 
 def _keep_present(way: _Way, look: since.Look, *, needed: bool) -> tuple[str | None, Path | None]:
@@ -209,7 +213,7 @@ def _record(
 def _owned(connection: postgres.Connection, schema: str, way: str, published_run: str | None) -> Mapping[str, Any]:
     """The tables of our own afterwards: as they were, or made anew as the run had them whose rows are back."""
     if way == "merge":
-        return postgres.history.owned(connection, schema)
+        return postgres.alteration.owned_now(connection, schema, (), postgres.history.owned(connection, schema), ())
     return postgres.alteration.owned_again(connection, schema, postgres.history.owned_by(connection, published_run))
 
 

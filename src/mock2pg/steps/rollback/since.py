@@ -14,6 +14,7 @@ from mock2pg.contracts import table_from_dict
 from mock2pg.errors import counted
 from mock2pg.runs import Run
 from mock2pg.tools import backups, postgres, staging
+from mock2pg.tools.postgres.added import Added
 from mock2pg.tools.postgres.changes import Change
 from mock2pg.tools.postgres.history import Published
 from mock2pg.tools.postgres.restore import Staged
@@ -24,6 +25,7 @@ class Look:
     """What there is to look at: live through `connection`, the backup that is staged, and what differs between them.
 
     definitions  object -> what became of its definition since the backup
+    added        the relations that are not in the backup, where nothing else was defined anew
     """
 
     run: Run
@@ -33,6 +35,7 @@ class Look:
     changes: Mapping[str, Change]
     definitions: Mapping[str, str]
     current: Mapping[str, str] | None
+    added: Added
 
 
 def written(look: Look) -> dict[str, str]:

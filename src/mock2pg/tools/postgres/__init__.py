@@ -4,6 +4,7 @@ from psycopg import Error, OperationalError
 from psycopg.errors import InsufficientPrivilege, LockNotAvailable, SerializationFailure
 
 from mock2pg.tools.postgres import (
+    added,
     alteration,
     catalogue,
     changes,
@@ -44,7 +45,7 @@ from mock2pg.tools.postgres.transactions import transact
 
 __all__ = [
     "Connection", "Error", "InsufficientPrivilege", "LockNotAvailable", "OperationalError", "SerializationFailure",
-    "alteration", "at_work", "catalogue", "changes", "connect", "database_name", "database_url",
+    "added", "alteration", "at_work", "catalogue", "changes", "connect", "database_name", "database_url",
     "describe_database", "described", "drop_database", "dump", "ensure_database", "environment", "events", "history",
     "host", "kept_keys", "layout", "losses", "merge", "moment", "named", "one_at_a_time", "preflight", "readiness",
     "rehearsal", "restore", "review", "roles", "schemas", "scratch", "transact", "with_options",

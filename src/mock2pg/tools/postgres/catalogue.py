@@ -40,6 +40,7 @@ class LiveForeignKey:
 
     equals  the operators that compare parent and child, which a search path might not find: `pg_catalog.=`
     child_only, parent_only  whether the rows of tables that inherit from one are no rows of its own
+    readable  whether this role may read both tables; PostgreSQL itself looks at them as their owner
     """
 
     name: str
@@ -54,6 +55,7 @@ class LiveForeignKey:
     equals: tuple[str, ...] = field(default=(), compare=False)
     child_only: bool = field(default=True, compare=False)
     parent_only: bool = field(default=True, compare=False)
+    readable: bool = field(default=True, compare=False)
 
     @property
     def child_rows(self) -> sql.Composable:
@@ -191,7 +193,9 @@ def _foreign_keys(connection: Connection, whose: sql.SQL, schema: str) -> list[L
             (SELECT array_agg(format('%%I.%%s', (SELECT nspname FROM pg_namespace WHERE oid = o.oprnamespace),
                 o.oprname) ORDER BY k.n)
                 FROM unnest(c.conpfeqop) WITH ORDINALITY AS k(oid, n) JOIN pg_operator AS o ON o.oid = k.oid),
-            t.relkind <> 'p', p.relkind <> 'p'
+            t.relkind <> 'p', p.relkind <> 'p',
+            has_schema_privilege(n.oid, 'USAGE') AND has_schema_privilege(t.relnamespace, 'USAGE')
+                AND has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(p.oid, 'SELECT')
         FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid
             JOIN pg_class AS p ON p.oid = coalesce(pg_partition_root(c.confrelid), c.confrelid)
             JOIN pg_namespace AS n ON n.oid = p.relnamespace

@@ -63,17 +63,20 @@ def definitions(
     *,
     snapshot: str = "",
     lock_timeout: str = LOCK_TIMEOUT,
+    without: Sequence[str] = (),
 ) -> dict[str, str] | None:
     """The schema's definitions as SQL, before and after the rows; None when `connection` sees no such schema.
 
     snapshot      the name of the snapshot to read them from, else they are those of now
     lock_timeout  how long pg_dump waits for a table
+    without       relations that are left out, with all that belongs to them
     """
     if not catalogue.schema_exists(connection, schema):
         return None
     program = client_programs.pg_dump(program, connection.info.server_version, bool(connection.pgconn.ssl_in_use))
     options = [f"--snapshot={snapshot}"] if snapshot else []
     options += [] if lock_timeout == "0" else [f"--lock-wait-timeout={lock_timeout}"]
+    options += [f"--exclude-table={_pattern(schema)}.{_pattern(name)}" for name in without]
     try:
         return {
             section.replace("-", "_"): _pg_dump(url, schema, program, [f"--section={section}", *options])
@@ -232,8 +235,7 @@ def sequences(connection: Connection, schema: str) -> dict[str, dict[str, Any]]:
 
 
 def _pg_dump(url: str, schema: str, program: Path, options: Sequence[str]) -> str:
-    pattern = '"' + schema.replace('"', '""') + '"'
-    command = [str(program), "--schema-only", f"--schema={pattern}", *options]
+    command = [str(program), "--schema-only", f"--schema={_pattern(schema)}", *options]
     session = inherited() | environment(url, settings=True) | {"PGCLIENTENCODING": "UTF8", "LC_ALL": "C"}
     done = subprocess.run(  # noqa: S603  a program of ours, its arguments are ours
         command, env=session, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
@@ -243,6 +245,11 @@ def _pg_dump(url: str, schema: str, program: Path, options: Sequence[str]) -> st
             raise psycopg.errors.LockNotAvailable("pg_dump was not given the lock of a table")
         raise BackupFailed(f"pg_dump failed: {scrubbed(done.stderr)}")
     return _plain(done.stdout, schema)
+
+
+def _pattern(name: str) -> str:
+    """What pg_dump matches with that name alone."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _plain(text: str, schema: str) -> str:

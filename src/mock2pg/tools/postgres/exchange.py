@@ -13,7 +13,6 @@ from psycopg import sql
 
 from mock2pg.tools.postgres import catalogue
 from mock2pg.tools.postgres.catalogue import LiveUnique
-from mock2pg.tools.postgres.connection import Connection
 
 if TYPE_CHECKING:
     from mock2pg.tools.postgres.table_merge import TableMerge
@@ -32,11 +31,11 @@ _ASIDE = {
 }
 
 
-def goes(connection: Connection, query: sql.Composed) -> bool:
+def goes(merge: TableMerge, query: sql.Composed) -> bool:
     """Whether it could be done: two rows may exchange a unique value, and each is looked at on its own."""
     try:
-        with connection.transaction():
-            connection.execute(query)
+        with merge.connection.transaction():
+            merge.code.run(query)
     except ALIKE:
         return False
     return True
@@ -47,15 +46,16 @@ def replace(merge: TableMerge) -> None:
 
     In one statement, at whose end every row that is referred to is there.
     """
+    held = "CREATE TEMPORARY TABLE {held} AS SELECT l.* FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}"
+    merge.connection.execute(merge.compose(held))
     for query in (
-        "CREATE TEMPORARY TABLE {held} AS SELECT l.* FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}",
         "UPDATE {held} AS l SET {sets} FROM {built} AS b WHERE {keys}",
         "WITH gone AS (DELETE FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys} AND {differs})"
         " RETURNING 1) INSERT INTO {home} ({whole}) OVERRIDING SYSTEM VALUE"
         " SELECT {whole} FROM {held} WHERE (SELECT count(*) FROM gone) > 0",
-        "DROP TABLE {held}",
     ):
-        merge.connection.execute(merge.compose(query))
+        merge.code.run(merge.compose(query))
+    merge.connection.execute(merge.compose("DROP TABLE {held}"))
 
 
 def step_aside(merge: TableMerge) -> bool:
@@ -67,13 +67,13 @@ def step_aside(merge: TableMerge) -> bool:
 
 def _free(merge: TableMerge, unique: LiveUnique) -> bool:
     rows = _in_the_way(merge, unique)
-    if not catalogue.count(merge.connection, sql.SQL("SELECT count(*) {}").format(rows)):
+    if not merge.code.number(sql.SQL("SELECT count(*) {}").format(rows)):
         return True
     key = [sql.Identifier(name) for name in merge.table.primary_key]
     for assignment in _assignments(merge, unique):
         try:
             with merge.connection.transaction():
-                merge.connection.execute(
+                merge.code.run(
                     sql.SQL(
                         "UPDATE {} AS l SET {} FROM (SELECT {}, row_number() OVER () AS number {}) AS f WHERE {}"
                     ).format(

@@ -9,6 +9,7 @@ from psycopg import sql
 from mock2pg.errors import RollbackFailed
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.dump import RAW, Field
+from mock2pg.tools.postgres.owners_code import OwnersCode
 
 
 def load(connection: Connection, home: sql.Identifier, rows: Iterable[bytes], kind: str = "TEMPORARY") -> int:
@@ -32,9 +33,7 @@ def shape(schema: str, table: str, fields: Sequence[Field]) -> sql.Composed:
     return sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(schema, table))
 
 
-def insert(
-    connection: Connection, home: sql.Identifier, target: sql.Identifier, fields: Sequence[Field], rows: int
-) -> int:
+def insert(code: OwnersCode, home: sql.Identifier, target: sql.Identifier, fields: Sequence[Field], rows: int) -> int:
     """Make rows of the lines. Raises RollbackFailed when there are not so many of them afterwards."""
     query = sql.SQL("INSERT INTO {} SELECT FROM {}").format(target, home)  # rows without a column
     if fields:
@@ -48,7 +47,7 @@ def insert(
             home,
             sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(f.name), _sql(f.read)) for f in fields),
         )
-    restored = connection.execute(query).rowcount
+    restored = code.count(query)
     if restored != rows:
         raise RollbackFailed(f"{restored} of {rows} rows came back")
     return restored

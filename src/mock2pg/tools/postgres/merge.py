@@ -16,6 +16,7 @@ from mock2pg.errors import PublishFailed
 from mock2pg.tools.postgres import catalogue, creation, exchange, strangers
 from mock2pg.tools.postgres.alteration import Alteration
 from mock2pg.tools.postgres.connection import Connection
+from mock2pg.tools.postgres.owners_code import OwnersCode
 from mock2pg.tools.postgres.table_merge import Difference, TableMerge
 
 __all__ = ["Difference", "Merge", "TableMerge", "publish"]
@@ -42,6 +43,7 @@ class Merge:
         self._connection, self._live = connection, live
         present = set(catalogue.tables(connection, live))
         self._references = catalogue.references_to(connection, live)
+        self._code = OwnersCode(connection, live, [table.name for table in tables])
         merges = {
             table.name: TableMerge(
                 connection,
@@ -50,6 +52,7 @@ class Merge:
                 table,
                 created=table.name not in present,
                 altered=alterations.get(table.name),
+                code=self._code,
             )
             for table in tables
         }
@@ -94,7 +97,8 @@ class Merge:
             for merge in self.merges:
                 if merge.created:
                     step(self._connection, self._live, merge.table)
-        self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        with self._code.path():
+            self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for merge in self.merges:
             merge.advance_sequences()
         return {merge.table.name: merge.proven(self.differences[merge.table.name]) for merge in self.merges}
@@ -141,13 +145,13 @@ class Merge:
         """One statement of several: references between their tables are looked at when all of them are done."""
         if len(statements) < 2:
             for statement in statements:
-                self._connection.execute(statement)
+                self._code.run(statement)
             return
         parts = sql.SQL(", ").join(
             sql.SQL("{} AS ({})").format(sql.Identifier(f"part{number}"), statement)
             for number, statement in enumerate(statements)
         )
-        self._connection.execute(sql.SQL("WITH {} SELECT").format(parts))
+        self._code.run(sql.SQL("WITH {} SELECT").format(parts))
 
 
 def publish(

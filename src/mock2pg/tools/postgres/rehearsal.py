@@ -28,6 +28,7 @@ from mock2pg.tools.postgres.connection import (
 )
 from mock2pg.tools.postgres.describing import described
 from mock2pg.tools.postgres.moment import Moment
+from mock2pg.tools.postgres.owners_code import OwnersCode
 from mock2pg.tools.postgres.restore import State
 
 SCHEMA = "mock2pg_rehearsal"
@@ -76,6 +77,7 @@ def _rows(url: str, state: State, moment: Moment, times: Times) -> dict[str, str
         with connection.transaction(force_rollback=True):
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(moment.snapshot)))
             scratch.create(connection, SCHEMA)
+            code = OwnersCode(connection, moment.schema)
             for number, name in enumerate(live):
                 fields, table = dump.fields(connection, moment.schema, name), sql.Identifier(SCHEMA, f"t{number}")
                 held = sql.Identifier(SCHEMA, "mock2pg_lines")
@@ -83,7 +85,7 @@ def _rows(url: str, state: State, moment: Moment, times: Times) -> dict[str, str
                     query = sql.SQL("CREATE UNLOGGED TABLE {} AS {} WITH NO DATA")
                     connection.execute(query.format(table, lines.shape(moment.schema, name, fields)))
                     lines.load(connection, held, state.rows(name), "UNLOGGED")
-                    lines.insert(connection, held, table, fields, state.tables[name])
+                    lines.insert(code, held, table, fields, state.tables[name])
                 with times.of(COMPARE):
                     there = dump.lines(connection, moment.schema, name)
                     here = dump.lines(connection, SCHEMA, f"t{number}")
@@ -154,9 +156,10 @@ def _executed(url: str, state: State, moment: Moment, program: Path, times: Time
                     )
                 )
             privileges.reset(connection, moment.schema)
-            restore.define(connection, state.definitions["pre_data"])
+            code = OwnersCode(connection, moment.schema, used=True)
+            restore.define(connection, state.definitions["pre_data"], code)
             restore.restart(connection, moment.schema, state)
-            restore.define(connection, state.definitions["post_data"])
+            restore.define(connection, state.definitions["post_data"], code)
         with times.of(COMPARE):
             again = dump.definitions(connection, url, moment.schema, program)
             positions = dump.sequences(connection, moment.schema)

@@ -18,8 +18,10 @@ from psycopg import sql
 from mock2pg.contracts import Column, Table, key_groups
 from mock2pg.errors import PublishFailed, RollbackFailed
 from mock2pg.tools.postgres import catalogue, clearing, dump, lines, merge, privileges, quiet, views
+from mock2pg.tools.postgres.added import Added, drop
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.merge import Difference
+from mock2pg.tools.postgres.owners_code import OwnersCode
 
 
 @dataclass(frozen=True)
@@ -71,41 +73,68 @@ class Staged:
             self.hashes[name] = dump.content_hash(connection, lines.as_written(home))
 
 
-def restore(connection: Connection, schema: str, staged: Staged, current: Mapping[str, str] | None) -> Restored:
-    """Bring definitions, rows and sequences back, and compare. `current` are the definitions as they are now.
+def restore(
+    connection: Connection,
+    schema: str,
+    staged: Staged,
+    current: Mapping[str, str] | None,
+    added: Added | None = None,
+) -> Restored:
+    """Bring definitions, rows and sequences back, and compare.
+
+    current  the definitions as they are now
+    added    the relations that are not in the backup, where nothing else was defined anew: only they are dropped
 
     Raises RollbackFailed when what is there then is not what the backup says.
     """
     state = staged.state
-    there = state.definitions is not None and current is not None
-    same = there and not dump.changed_entries(state.definitions, current)
-    if same and all(catalogue.primary_key(connection, schema, name) for name in staged.homes):
+    added = added or Added((), current)
+    there = state.definitions is not None and added.rest is not None
+    if there and not dump.changed_entries(state.definitions, added.rest):
         for without in (False, True)[: 2 if quiet.has_triggers(connection, schema) else 1]:
             with suppress(_NotThisWayError), connection.transaction():  # a savepoint, for what takes another way
-                return _by_difference(connection, schema, staged, without)
+                return _by_difference(connection, schema, staged, added, without)
     return _recreated(connection, schema, staged, current)
 
 
-def _by_difference(connection: Connection, schema: str, staged: Staged, without_triggers: bool) -> Restored:
-    """Raises _NotThisWayError where moving rows alone does not lead back."""
+def _by_difference(
+    connection: Connection, schema: str, staged: Staged, added: Added, without_triggers: bool
+) -> Restored:
+    """Raises _NotThisWayError where moving rows and dropping what was added does not lead back."""
     try:
+        tables = [name for name in catalogue.tables(connection, schema) if name in added.tables]
+        code = OwnersCode(connection, schema, list(staged.homes))
+        dropped = {name: _all_gone(catalogue.rows(connection, schema, name)) for name in tables}
+        drop(connection, schema, added)
         with quiet.triggers(connection, schema) if without_triggers else nullcontext():
-            differences = _merged(connection, schema, staged)
+            differences = _merged(connection, schema, staged, code)
         restart(connection, schema, staged.state)
-        stale = views.refresh(connection, schema, staged.state.unfilled)
+        stale = views.refresh(connection, schema, staged.state.unfilled, code)
         _prove(connection, schema, staged)
     except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
         raise
     except (psycopg.Error, PublishFailed, RollbackFailed) as error:
         raise _NotThisWayError from error
-    return Restored("merge", differences, (), staged.hashes, stale)
+    return Restored("merge", {**differences, **dropped}, tuple(dropped), staged.hashes, stale)
 
 
-def define(connection: Connection, script: str) -> None:
-    """Execute what pg_dump wrote; the timeouts of the session stay as they are, which it would take away."""
+def define(connection: Connection, script: str, code: OwnersCode) -> None:
+    """Execute what pg_dump wrote; the timeouts of the session stay as they are, which it would take away.
+
+    It is written for an empty path. Where a function in it, of an index say, finds nothing on that one, it is executed
+    under the path of the owner's code.
+    """
     head, first, rest = script.partition("-- Name: ")
-    connection.execute(re.sub(r"(?m)^SET \w+_timeout = 0;\n", "", head) + first + rest)
-    connection.execute("SELECT set_config('search_path', '', false)")
+    head = re.sub(r"(?m)^(SET \w+_timeout = 0|SELECT pg_catalog\.set_config\('search_path', .*\));\n", "", head)
+    try:
+        with connection.transaction():
+            connection.execute(head + first + rest)
+    except psycopg.ProgrammingError as error:
+        try:
+            with connection.transaction(), code.path():
+                connection.execute(head + first + rest)
+        except psycopg.ProgrammingError:
+            raise error from None
 
 
 def restart(connection: Connection, schema: str, state: State) -> None:
@@ -132,20 +161,41 @@ class _NotThisWayError(Exception):
     """A trigger or rule changes rows, or no order of statements leads to them."""
 
 
-def _merged(connection: Connection, schema: str, staged: Staged) -> dict[str, Difference]:
+def _merged(connection: Connection, schema: str, staged: Staged, code: OwnersCode) -> dict[str, Difference]:
     parents: dict[str, set[str]] = {}
     for key in catalogue.foreign_keys(connection, schema):
         parents.setdefault(key.table, set()).add(key.parent)
-    tables = []
+    tables, without_key = [], dict[str, Difference]()
     for name in chain.from_iterable(key_groups(list(staged.homes), parents)):
         keys = catalogue.primary_key(connection, schema, name)
         fields, home = dump.fields(connection, schema, name), sql.Identifier("pg_temp", name)
+        if not keys:
+            without_key[name] = _emptied(connection, schema, name, staged, code)
+            continue
         query = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {} WITH NO DATA")
         connection.execute(query.format(home, lines.shape(schema, name, fields)))
-        lines.insert(connection, staged.homes[name], home, fields, staged.state.tables[name])
+        lines.insert(code, staged.homes[name], home, fields, staged.state.tables[name])
         columns = tuple(Column(field.name, field.type, False, None, None) for field in fields)
         tables.append(Table(name, columns, keys))
-    return merge.publish(connection, "pg_temp", schema, tables)
+    found = merge.publish(connection, "pg_temp", schema, tables)
+    for name, difference in without_key.items():
+        if difference.inserted:
+            fields, target = dump.fields(connection, schema, name), sql.Identifier(schema, name)
+            lines.insert(code, staged.homes[name], target, fields, difference.inserted)
+    return {**found, **without_key}
+
+
+def _emptied(connection: Connection, schema: str, name: str, staged: Staged, code: OwnersCode) -> Difference:
+    """Empty a table in which no row can be told from another, unless it holds what the backup says."""
+    rows = staged.state.tables[name]
+    if dump.live_hash(connection, schema, name) == staged.hashes[name]:
+        return Difference(rows, rows, 0, 0, 0)
+    gone = code.count(sql.SQL("DELETE FROM {}").format(catalogue.own_rows(connection, schema, name)))
+    return Difference(gone, rows, rows, 0, gone)
+
+
+def _all_gone(rows: int) -> Difference:
+    return Difference(rows, 0, 0, 0, rows)
 
 
 def _recreated(connection: Connection, schema: str, staged: Staged, current: Mapping[str, str] | None) -> Restored:
@@ -162,13 +212,14 @@ def _recreated(connection: Connection, schema: str, staged: Staged, current: Map
         else:
             privileges.reset(connection, schema)
         with privileges.without_default_privileges(connection, schema):
-            define(connection, pre_data)
+            code, usual = (OwnersCode(connection, schema, list(before), used=used) for used in (None, True))
+            define(connection, pre_data, usual)
             for name, rows in state.tables.items():
                 fields, target = dump.fields(connection, schema, name), sql.Identifier(schema, name)
-                lines.insert(connection, staged.homes[name], target, fields, rows)
+                lines.insert(code, staged.homes[name], target, fields, rows)
             restart(connection, schema, state)
-            define(connection, state.definitions["post_data"])
-        stale = views.refresh(connection, schema, state.unfilled)
+            define(connection, state.definitions["post_data"], usual)
+        stale = views.refresh(connection, schema, state.unfilled, usual)
     _prove(connection, schema, staged)
     dropped = tuple(name for name in before if name not in state.tables)
     return Restored(

@@ -50,6 +50,8 @@ class _Look:
             if key in path:
                 continue
             yield from self.at(key, key.on_delete, going, ours=ours, kind="DELETE")
+            if not key.readable:
+                continue
             rows = self._rows(key, going, ours=ours)
             if rows and key.on_delete == "CASCADE" and catalogue.count(self._connection, _counted(rows)):
                 below = [k for k in catalogue.references_to(self._connection, key.schema) if k.parent == key.table]
@@ -58,6 +60,13 @@ class _Look:
     def at(self, key: LiveForeignKey, act: str, parents: sql.Composed, *, ours: bool, kind: str) -> Iterator[str]:
         acts = act not in ("NO ACTION", "RESTRICT")
         if acts and {key.table, f"{key.schema}.{key.table}"} & set(self._allowed):
+            return
+        if not key.readable:
+            if acts:  # else PostgreSQL refuses it, should there be such rows
+                yield (
+                    f"{key.schema}.{key.table} ({key.name}) may not be read by this role: whether rows of it refer to"
+                    f" {key.parent} and would be changed by ON {kind} {act} is unknown"
+                )
             return
         rows = self._rows(key, parents, ours=ours)
         if rows and (number := catalogue.count(self._connection, _counted(rows))):

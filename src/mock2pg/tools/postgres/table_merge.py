@@ -20,6 +20,7 @@ from mock2pg.tools.postgres.comparison import Comparison, as_type
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.describing import described
 from mock2pg.tools.postgres.next_values import NextValue, next_values
+from mock2pg.tools.postgres.owners_code import OwnersCode
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class TableMerge(Comparison):
     created  it is not live yet
     keeps    rows that are live and not built stay: an "ensure" or "upsert" table
     altered  what is to be altered first; until then its rows are looked at as they will be
+    code     how statements are run that set off triggers, checks and the like
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class TableMerge(Comparison):
         *,
         created: bool,
         altered: Alteration | None = None,
+        code: OwnersCode | None = None,
     ) -> None:
         self.connection, self.created, self.altered = connection, created, altered
+        self.code = code or OwnersCode(connection, live, [table.name])
         self.built: sql.Composable = sql.Identifier(built, table.name)
         self.home = sql.Identifier(live, table.name)
         self.live: sql.Composable = self.home if created else catalogue.own_rows(connection, live, table.name)
@@ -92,7 +96,7 @@ class TableMerge(Comparison):
             )
             try:
                 with self.connection.transaction():
-                    changed = catalogue.count(self.connection, query)
+                    changed = self.code.number(query)
             except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.CannotCoerce) as error:
                 found.append(f"{home}, which does not take what is built: {described(error)}")
                 continue
@@ -127,7 +131,7 @@ class TableMerge(Comparison):
         found = {}
         for what, query in queries.items():
             limited = self.compose(query + " ORDER BY 1 LIMIT ") + sql.Literal(limit)
-            found[what] = [key for (key,) in self.connection.execute(limited).fetchall()]
+            found[what] = self.code.texts(limited)
         return found
 
     def delete_free(self, references: Sequence[LiveForeignKey]) -> int:
@@ -135,9 +139,9 @@ class TableMerge(Comparison):
         free = [
             sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS c WHERE {})").format(key.child_rows, key.refers("c", "l"))
             for key in references
-            if key.parent == self.table.name
+            if key.parent == self.table.name and key.readable
         ]
-        return self.connection.execute(self.delete_rest + sql.SQL("").join(free)).rowcount
+        return self.code.count(self.delete_rest + sql.SQL("").join(free))
 
     @property
     def delete_rest(self) -> sql.Composed:
@@ -153,10 +157,10 @@ class TableMerge(Comparison):
     def update(self, references: Sequence[LiveForeignKey]) -> None:
         """Change what differs; where rows exchange unique values, in two steps."""
         query = self.compose("UPDATE {live} AS l SET {sets} FROM {built} AS b WHERE {keys} AND {differs}")
-        if exchange.goes(self.connection, query) or (self.step_aside() and exchange.goes(self.connection, query)):
+        if exchange.goes(self, query) or (self.step_aside() and exchange.goes(self, query)):
             return
         if any(key.parent == self.table.name and key.on_delete != "NO ACTION" for key in references):
-            self.connection.execute(query)  # which names the constraint
+            self.code.run(query)  # which names the constraint
         exchange.replace(self)
 
     def step_aside(self) -> bool:
@@ -226,7 +230,7 @@ class TableMerge(Comparison):
         return self.compose("(SELECT l.* FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys}))")
 
     def _count(self, query: str) -> int:
-        return catalogue.count(self.connection, self.compose(query))
+        return self.code.number(self.compose(query))
 
 
 def _key_text(alias: str, names: Sequence[str]) -> sql.Composable:

@@ -8,6 +8,7 @@ from psycopg import sql
 
 from mock2pg.contracts import key_groups
 from mock2pg.tools.postgres.connection import Connection
+from mock2pg.tools.postgres.owners_code import OwnersCode
 
 
 def unfilled(connection: Connection, schema: str) -> list[str]:
@@ -20,10 +21,11 @@ def unfilled(connection: Connection, schema: str) -> list[str]:
     return [name for (name,) in rows]
 
 
-def refresh(connection: Connection, schema: str, empty: Collection[str]) -> tuple[str, ...]:
+def refresh(connection: Connection, schema: str, empty: Collection[str], code: OwnersCode) -> tuple[str, ...]:
     """Fill them, each after those that it reads, and without keeping its readers waiting where it has a unique index.
 
     empty  those that are to be such that they cannot be read
+    code   how functions in them are run
 
     Returns those that this role may not refresh.
     """
@@ -45,7 +47,8 @@ def refresh(connection: Connection, schema: str, empty: Collection[str]) -> tupl
             continue
         how = sql.SQL("CONCURRENTLY " if unique and filled and name not in empty else "")
         query = sql.SQL("REFRESH MATERIALIZED VIEW {}{}").format(how, sql.Identifier(schema, name))
-        connection.execute(query + sql.SQL(" WITH NO DATA" if name in empty else ""))
+        with code.path():
+            connection.execute(query + sql.SQL(" WITH NO DATA" if name in empty else ""))
     return tuple(name for name, (_, owned, _unique) in known.items() if not owned)
 
 

@@ -42,7 +42,7 @@ def candidate(merge: TableMerge) -> Iterator[sql.Identifier]:
         "INSERT INTO {candidate} ({columns}) SELECT {values} FROM {built} AS b WHERE NOT EXISTS ({same})",
         *([into + "{kept} FROM {live} AS l WHERE {gone}"] if merge.keeps else []),
     ):
-        connection.execute(merge.compose(query, **names))
+        merge.code.run(merge.compose(query, **names))  # a generated column may call a function
     try:
         yield home
     finally:
@@ -59,5 +59,5 @@ def keys_of(merge: TableMerge, rows: sql.Composed) -> str:
         sql.SQL(", ").join(sql.SQL("c.{}").format(sql.Identifier(name)) for name in merge.table.primary_key)
     )
     query = sql.SQL("SELECT {}{} ORDER BY 1 LIMIT {}").format(key, rows, sql.Literal(_SHOWN + 1))
-    found = [text for (text,) in merge.connection.execute(query).fetchall()]
+    found = merge.code.texts(query)
     return ", ".join(found[:_SHOWN]) + (" ..." if len(found) > _SHOWN else "")

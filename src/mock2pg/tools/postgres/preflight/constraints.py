@@ -116,9 +116,11 @@ def _check(merge: TableMerge, home: sql.Identifier, name: str, expression: str) 
     broken = sql.SQL(" FROM {} AS c WHERE NOT ({})").format(home, sql.SQL(expression))
     try:
         with merge.connection.transaction():
-            rows = catalogue.count(merge.connection, sql.SQL("SELECT count(*)") + broken)
+            rows = merge.code.number(sql.SQL("SELECT count(*)") + broken)
     except psycopg.DataError as error:
         return Finding(merge.table.name, f"check {name} cannot be judged: {described(error)}", MEND)
+    except psycopg.ProgrammingError as error:
+        return Finding(merge.table.name, f"check {name} cannot be judged: {described(error)}", _PATH)
     if not rows:
         return None
     what = f"check {name} would be broken by {counted(rows, 'row')} ({keys_of(merge, broken)})"
@@ -148,4 +150,11 @@ def _index(merge: TableMerge, home: sql.Identifier, name: str, kind: str, defini
         return Finding(merge.table.name, what, MEND)
     except psycopg.DataError as error:
         return Finding(merge.table.name, f"{kind} {name} cannot be judged: {described(error)}", MEND)
+    except psycopg.ProgrammingError:
+        return None  # PostgreSQL 17 and later make an index under an empty path; publishing finds out
     return None
+
+
+_PATH = (
+    "Give its function a path of its own (ALTER FUNCTION ... SET search_path), or let nobody else create in its schema"
+)
