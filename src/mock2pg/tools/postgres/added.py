@@ -8,6 +8,7 @@ from pathlib import Path
 
 from psycopg import sql
 
+from mock2pg.settings import LOCK_TIMEOUT
 from mock2pg.tools.postgres import dump
 from mock2pg.tools.postgres.connection import Connection
 
