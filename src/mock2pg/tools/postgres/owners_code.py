@@ -116,7 +116,8 @@ class OwnersCode:
         create = sql.SQL("CREATE FUNCTION {}() RETURNS {} LANGUAGE sql BEGIN ATOMIC {}; END")
         self._connection.execute(create.format(_NAME, sql.SQL(returns), statement))
         with self.path():
-            rows = self._connection.execute(sql.SQL("SELECT {}()").format(_NAME)).fetchall()
+            call = sql.SQL("SELECT {}()").format(_NAME)
+            rows = self._connection.execute(call, prepare=False).fetchall()  # each gives a type of its own
         self._connection.execute(sql.SQL("DROP FUNCTION {}()").format(_NAME))
         return [value for (value,) in rows]
 
