@@ -303,10 +303,10 @@ def test_what_does_not_come_back_as_the_backup_says_is_not_left_so(live: Live, m
     """The rows are compared by content in the same transaction, and one that differs undoes all of it."""
     inserting = postgres.restore.lines.insert
 
-    def spoiled(connection: postgres.Connection, *more: Any) -> int:
-        found = inserting(connection, *more)
+    def spoiled(code: Any, *more: Any) -> int:
+        found = inserting(code, *more)
         if more[1].as_string() == '"public"."theirs"':
-            connection.execute("UPDATE public.theirs SET v = 'spoiled' WHERE id = 1")
+            code.run("UPDATE public.theirs SET v = 'spoiled' WHERE id = 1")
         return found
 
     monkeypatch.setattr(postgres.restore.lines, "insert", spoiled)
