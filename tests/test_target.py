@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from psycopg import conninfo, sql
 
-from mock2pg import MigrationResult, MigrationService, target
-from mock2pg.errors import Mock2pgError, PreflightFailed, UsageError
+from mock2pg import MigrationResult, MigrationService, cli, target
+from mock2pg.errors import DatabaseError, Mock2pgError, PreflightFailed, UsageError
 from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
 from mock2pg.tools import postgres
 from mock2pg.tools.server import binary
 from tests.fix_project import Document
+from tests.fix_small import small_project
 
 
 @pytest.fixture
@@ -152,3 +155,27 @@ def test_roles_are_made_for_a_database_that_is_named(url: str, project: Path) ->
     """A connection string without a database, or none at all that can be read, is a usage error that quotes nothing."""
     with pytest.raises(UsageError, match="DATABASE_URL names no database"):
         MigrationService(project=project, database_url=url).init_roles()
+
+
+@pytest.mark.parametrize("command", ["migrate_all_data", "plan"])
+def test_the_target_is_looked_at_before_the_source(command: str, tmp_path: Path) -> None:
+    """What keeps a run from its database is said before anything of the source is read; a check needs no database."""
+    service = MigrationService(project=small_project(tmp_path), database_url="postgresql://u@127.0.0.1:1/db")
+    refused = getattr(service, command)(tmp_path / "not there")
+    assert isinstance(refused.error, DatabaseError)
+    assert "stage" not in refused.summary
+    assert isinstance(service.check(tmp_path / "not there").error, UsageError)
+
+
+def test_doctor_says_what_it_found_and_what_to_do() -> None:
+    """One line per check with its mark, the remedy below, exit code 19 when one failed; the same as JSON."""
+    ask = CliRunner().invoke
+    done = ask(cli.command, ["doctor"], env={"DATABASE_URL": "postgresql://u:Canary7291@127.0.0.1:1/db?pgbouncer=true"})
+    assert done.exit_code == 19
+    assert "✔ DATABASE_URL: not used: pgbouncer=true" in done.output
+    assert "✘ connection: cannot connect: " in done.output
+    assert "Canary7291" not in done.output
+    done = ask(cli.command, ["doctor", "--json"], env={"DATABASE_URL": "mysql://u:Canary7291@h/db"})
+    found = json.loads(done.stdout)
+    assert (found["success"], found["checks"][0]["verdict"]) == (False, "failed")
+    assert "begins with mysql:" in found["checks"][0]["found"]

@@ -50,11 +50,12 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "exit_on_error": "off",
         "statement_timeout": "0",
         # a session of ours waits for others of ours: were it ended meanwhile, its lock or its snapshot would be gone
-        "idle_session_timeout": "0",
         "idle_in_transaction_session_timeout": "0",
     }
 )
-_NEWER: Mapping[int, Mapping[str, str]] = MappingProxyType({170000: MappingProxyType({"transaction_timeout": "0"})})
+_NEWER: Mapping[int, Mapping[str, str]] = MappingProxyType(
+    {140000: {"idle_session_timeout": "0"}, 170000: {"transaction_timeout": "0"}}
+)
 _WHERE = MappingProxyType({"host": "host", "port": "port", "dbname": "database", "user": "user"})
 _PRIVILEGED = ("session_replication_role",)  # set only where it is something else; then it takes a right
 
