@@ -12,7 +12,7 @@ ID =
 RUN =
 
 .DEFAULT_GOAL := help
-TARGETS := psql doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test coverage lint lock clean
+TARGETS := psql doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test test-load coverage lint lock clean
 .PHONY: $(TARGETS)
 
 # A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
@@ -119,6 +119,9 @@ test-migration: $(READY) ## play good and bad migrations in a scratch database; 
 
 test: $(READY) ## run the whole test suite
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
+
+test-load: $(READY) ## migrate and roll back 30 times with a tenth of the processor; takes about an hour
+	@"$(BIN)/python" -m pytest tests/test_load.py --rounds 30 $(ARGS)
 
 coverage: $(READY) ## the same with a coverage report in htmlcov/
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)

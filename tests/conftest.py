@@ -20,6 +20,10 @@ pytest_plugins = [
 ]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rounds", type=int, default=2, help="How often tests/test_load.py migrates and rolls back.")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> None:
     """No test may reach a database, a project or a log that the caller's environment names."""

@@ -197,7 +197,7 @@ def test_a_server_that_is_gone_when_asked_leaves_the_outcome_unknown(
 
     def failing(what: plan.Step, run: Run, **parameters: str) -> StepResult:
         if what.name == "publish":
-            monkeypatch.setattr(postgres.history, "newest", lost)
+            monkeypatch.setattr(postgres.history, "of", lost)
             raise PublishFailed("the connection was lost")
         return execute(what, run, **parameters)
 
@@ -205,7 +205,7 @@ def test_a_server_that_is_gone_when_asked_leaves_the_outcome_unknown(
         raise DatabaseError("cannot connect")
 
     monkeypatch.setattr(plan, "execute", failing)
-    monkeypatch.setattr(postgres.history, "newest", postgres.history.newest)
+    monkeypatch.setattr(postgres.history, "of", postgres.history.of)
     result = service.migrate_all_data()
     assert Run(result.run_id, settings).read("record.json")["status"] == "unknown"
     assert "the new rows or the old ones" in result.message

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mock2pg import errors, plan
+from mock2pg import errors, verdict
 from mock2pg.errors import (
     CheckFailed,
     InternalError,
@@ -169,5 +169,5 @@ def test_another_users_file_is_named_with_its_owner(tmp_path: Path, monkeypatch:
 )
 def test_a_limit_that_is_reached_is_named(error: BaseException, said: str) -> None:
     """A small limit of files, processes or memory is no fault of mock2pg, and the error says how to raise it."""
-    known = plan.named(error, "backup")
+    known = verdict.classified(error, "backup")
     assert (known.code, "the limit of" in known.message, said in known.hint) == (2, True, True)

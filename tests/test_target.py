@@ -142,7 +142,7 @@ def test_status_says_what_is_live_who_is_at_work_and_what_is_left(settings: Sett
         connection.execute("CREATE TABLE mock2pg_next.a (b int)")
     assert service.status().left == (
         f"run {killed.id} was killed and left staging.duckdb",
-        "1 backup in backups/ that came to no end",
+        "1 unfinished backup in backups/",
         "the schema mock2pg_next",
     )
     assert service.take_backup().success

@@ -53,10 +53,8 @@ def test_a_run_on_another_database_is_left_to_it(
 ) -> None:
     """Only the database that it reached can say whether it published."""
     run = killed(settings, here | other)
-    assert MigrationService(settings).status().left == ()
     tidy.after_killed(new_run(settings), settings.url)
     assert run.read("record.json")["status"] == "running"
-    assert (run.folder / "staging.duckdb").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\0"])

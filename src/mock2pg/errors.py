@@ -20,7 +20,7 @@ Mock2pgError                  exit  what the user does next
 ├── ScenarioFailed             14   reads which scenario of test-migration went wrong
 ├── EvidenceBroken             17   finds out who changed, added or removed what is listed
 ├── InternalError              70   reports it: a fault of mock2pg or of its configuration
-└── Interrupted               130   runs again: it was stopped with Ctrl-C
+└── Interrupted               130   runs again: Ctrl-C, SIGTERM or SIGHUP stopped it
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ def also_to(file: Path) -> Iterator[None]:
     finally:
         if handler is not None:
             log.removeHandler(handler)
-            handler.close()
+            with suppress(OSError):  # a full disk: what the run came to does not depend on its log
+                handler.close()
 
 
 def _to_file(file: Path) -> logging.Handler | None:

@@ -6,12 +6,14 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
 from mock2pg import settings as settings_module
-from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, from_dict, limited, unusable
+from mock2pg import verdict
+from mock2pg.errors import InternalError, Interrupted, UsageError, from_dict
 from mock2pg.runs import Run, StepResult, now, open_run
 from mock2pg.settings import Settings
 from mock2pg.tools import notebooks
@@ -83,18 +85,18 @@ def perform(name: str, run: Run, parameters: Mapping[str, str | bool] | None = N
         step: Callable[..., StepResult] = import_module(f"mock2pg.steps.{name}").run
         result = replace(step(run, **(parameters or {})), started_at=started_at, seconds=_since(began))
     except BaseException as error:
-        known = named(error, name)
-        run.save(
-            StepResult(
-                step=name,
-                status="failed",
-                started_at=started_at,
-                seconds=_since(began),
-                summary=known.message.split("\n", 1)[0],
-                data={**known.data, "peak_memory_bytes": peak_memory()},
-                error=known.as_dict(),
-            )
+        known = verdict.classified(error, name)
+        failed = StepResult(
+            step=name,
+            status="failed",
+            started_at=started_at,
+            seconds=_since(began),
+            summary=known.message.split("\n", 1)[0],
+            data={**known.data, "peak_memory_bytes": peak_memory()},
+            error=known.as_dict(),
         )
+        with suppress(OSError):  # the error that is raised is the step's own, not that its result cannot be written
+            run.save(failed)
         if known is error:
             raise
         raise known from error
@@ -103,46 +105,39 @@ def perform(name: str, run: Run, parameters: Mapping[str, str | bool] | None = N
     return result
 
 
-def execute(step: Step, run: Run, **parameters: str | bool) -> StepResult:
-    """Run a step of a plan, in its notebook if it has one. Raises the step's Mock2pgError."""
-    if not step.notebook:
-        return perform(step.name, run, parameters)
-    settings = run.settings
-    failure: Mock2pgError | None = None
+def execute(step: Step, run: Run, *, warn: verdict.Warn, **parameters: str | bool) -> StepResult:
+    """Run a step of a plan, in its notebook if it has one. Raises the step's Mock2pgError.
+
+    warn  is given what failed when the step had passed, and why
+    """
+    run.forget(step.name)  # a result of an earlier attempt must not decide
+    failure: BaseException | None = None
     try:
-        notebooks.execute(
-            settings.notebooks_dir / f"{step.name}.ipynb",
-            run.path("notebooks", f"{step.name}.ipynb"),
-            parameters={"run_id": run.id, "project": str(settings.project), **parameters},
-            environment=settings.environment(),
-        )
-    except Mock2pgError as error:
+        if step.notebook:
+            notebooks.execute(
+                run.settings.notebooks_dir / f"{step.name}.ipynb",
+                run.path("notebooks", f"{step.name}.ipynb"),
+                parameters={"run_id": run.id, "project": str(run.settings.project), **parameters},
+                environment=run.settings.environment(),
+            )
+        else:
+            perform(step.name, run, parameters)
+    except BaseException as error:
         failure = error
-    result = run.result(step.name)
-    if result is not None and result.error is not None:
-        raise from_dict(result.error)
-    if failure is not None or result is None:
-        raise failure or InternalError(f"the {step.name} notebook left no result")
-    return result
+    if result := verdict.passed(step.name, run, failure, warn):
+        return result
+    failed = verdict.written(step.name, run)
+    if step.notebook and failed and failed.error:
+        known = from_dict(failed.error)
+        if not (isinstance(known, Interrupted) and isinstance(failure, KeyboardInterrupt)):  # which names the signal
+            raise known from failure
+    raise failure or InternalError(f"the {step.name} notebook left no result")
 
 
 def peak_memory() -> int:
     """The most memory that this process held at any time, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def named(error: BaseException, name: str) -> Mock2pgError:
-    """What is not one of our errors becomes one by its kind alone: its text may hold a value."""
-    if isinstance(error, Mock2pgError):
-        return error
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        return Interrupted(f"{name} was interrupted")
-    if isinstance(error, OSError) and error.strerror:
-        return unusable(error, name)
-    if limit := limited(error, name):
-        return limit
-    return InternalError(f"{name} failed: {type(error).__name__}")
 
 
 def _since(began: float) -> float:

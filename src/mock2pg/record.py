@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from mock2pg import narration, plan
-from mock2pg.errors import Mock2pgError
+from mock2pg import narration, plan, verdict
+from mock2pg.errors import Mock2pgError, traced
+from mock2pg.log import log
 from mock2pg.runs import VERSION, Run, began, now
 
 
@@ -20,6 +21,9 @@ class Record:
                 when it would have told whether the run was published
     database    what the connect step found out about the target: name, schema, server_version ...
     undo_error  why the run could not undo itself
+    warnings    what failed after the verdict, or beside it
+    decided     the last step has passed: whatever fails now is a warning
+    interrupted what interrupted the run when a step had passed; the next step must not begin
     url         where the database was reached; it may hold a password, and is written nowhere
     """
 
@@ -32,6 +36,9 @@ class Record:
     backup_id: str | None = None
     error: Mock2pgError | None = None
     undo_error: Mock2pgError | None = None
+    warnings: list[str] = field(default_factory=list)
+    decided: bool = False
+    interrupted: KeyboardInterrupt | None = None
     url: str | None = field(default=None, repr=False)
     _began: float = field(default_factory=time.perf_counter)
 
@@ -39,15 +46,38 @@ class Record:
     def milliseconds(self) -> int:
         return round((time.perf_counter() - self._began) * 1000)
 
+    def fail(self, error: BaseException, doing: str) -> None:
+        """Take the error as the run's. The first one stays, and none counts when the run has succeeded."""
+        if self.decided:
+            self.warn(f"{self.command} succeeded, but what follows it is incomplete", error)
+        elif self.error is None:
+            self.error = verdict.classified(error, doing)
+        log.debug(traced(error))
+
+    def warn(self, what: str, error: BaseException) -> None:
+        """Note a failure that does not change the verdict; an interrupt keeps the next step from beginning."""
+        if isinstance(error, KeyboardInterrupt) and not self.decided:
+            self.interrupted = error
+            return
+        text = f"{what}: {verdict.reason(error)}"
+        self.warnings.append(text)
+        log.warning("⚠️ %s", text)
+        log.debug(traced(error))
+
     def end(self, run: Run) -> None:
-        """Settle the status and the verdict."""
-        checked = run.result("check")
+        """Settle the status and the message."""
+        checked = verdict.written("check", run)
         refused = sum(entity["refused"] for entity in checked.data.get("entities", {}).values()) if checked else 0
         if self.status == "running":
             self.status = "failed" if self.error else "succeeded"
         self.message = narration.verdict(
             self.command, self.status, self.error, self.backup_id, self.undo_error, refused
         )
+
+    def outcome(self) -> dict[str, Any]:
+        """What became of the run, as record.json has it."""
+        error = self.error.as_dict() if self.error else None
+        return {"command": self.command, "status": self.status, "backup_id": self.backup_id, "error": error}
 
     def write(self, run: Run) -> None:
         results = run.results()
@@ -56,8 +86,7 @@ class Record:
             "record.json",
             {
                 "run_id": run.id,
-                "command": self.command,
-                "status": self.status,
+                **self.outcome(),
                 "message": self.message,
                 "started_at": self.started_at,
                 "finished_at": None if self.status == "running" else now(),
@@ -70,11 +99,10 @@ class Record:
                 "mode": run.settings.mode,
                 "input_sha256": staged.data.get("sha256") if staged else None,
                 "database": self.database,
-                "backup_id": self.backup_id,
                 "peak_memory_bytes": max(
                     [plan.peak_memory(), *(result.data.get("peak_memory_bytes", 0) for result in results)]
                 ),
-                "error": self.error.as_dict() if self.error else None,
+                "warnings": self.warnings,
                 "undo_error": self.undo_error.as_dict() if self.undo_error else None,
             },
         )

@@ -21,6 +21,7 @@ class MigrationResult:
     run_id   the run's folder in runs/
     report   the page that shows all of it
     error    the named error when it failed
+    warnings what failed beside the verdict, which it does not change: the report, the manifest ...
     """
 
     success: bool
@@ -30,6 +31,7 @@ class MigrationResult:
     run_id: str
     report: Path
     error: Mock2pgError | None = None
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The result for `--json`."""
@@ -40,6 +42,7 @@ class MigrationResult:
             "report": str(self.report),
             "error": self.error.as_dict() if self.error else None,
             "errors": [asdict(error) for error in self.errors],
+            "warnings": list(self.warnings),
             "summary": self.summary,
         }
 

@@ -91,11 +91,15 @@ class Run:
         """Write a record as JSON, aside and renamed: a reader sees the whole of it or nothing."""
         place = self.path(*name.split("/"))
         aside = place.with_name(place.name + ".part")
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(record, indent=2, ensure_ascii=False, default=str) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(place)
+        try:
+            with aside.open("w", encoding="utf-8") as file:
+                file.write(json.dumps(record, indent=2, ensure_ascii=False, default=str) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(place)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
         return place
 
     def read(self, name: str) -> Any:
@@ -115,6 +119,10 @@ class Run:
 
     def save(self, result: StepResult) -> None:
         self.write(f"steps/{result.step}.json", asdict(result))
+
+    def forget(self, step: str) -> None:
+        """Remove what a step left behind when it ran before."""
+        (self.folder / "steps" / f"{step}.json").unlink(missing_ok=True)
 
     def result(self, step: str) -> StepResult | None:
         """What a step left behind, or None when it did not run."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Any
 from psycopg import sql
 from pydantic import SecretStr
 
+from mock2pg import private
 from mock2pg.contracts import SourceTable
 from mock2pg.errors import CheckFailed, Mock2pgError, PublishFailed, SourceError, UsageError
 from mock2pg.results import MigrationResult, Scenario, TestReport
@@ -193,8 +193,7 @@ def _scratch(settings: Settings, url: str) -> Iterator[Settings]:
     database = f"mock2pg_scratch_{secrets.token_hex(4)}"
     postgres.ensure_database(url, database)
     try:
-        with tempfile.TemporaryDirectory(prefix="mock2pg-scratch-") as folder:
-            project = Path(folder)
+        with private.folder() as project:
             for name in ("dbt_project", "expectations", "notebooks", ".cache"):
                 if (settings.project / name).exists():
                     (project / name).symlink_to(settings.project / name, target_is_directory=True)

@@ -1,34 +1,23 @@
-"""What a run must not leave behind, however it ended, and what one that was killed did."""
+"""Runs whose process was killed: what they committed is found out, and they are given the end that they lack."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
-from mock2pg import evidence, plan
-from mock2pg.errors import Mock2pgError, counted
+from mock2pg import evidence, leftovers, narration, plan, verdict
+from mock2pg.errors import Mock2pgError, from_dict
 from mock2pg.log import log
-from mock2pg.runs import Run, StepResult, all_runs, is_alive
+from mock2pg.runs import Run, all_runs
 from mock2pg.settings import Settings
-from mock2pg.tools import backups, postgres
+from mock2pg.tools import postgres
 
-_LEFT = ("staging.duckdb", "staging.duckdb.wal", "staging.duckdb.tmp", "arrays", "live")  # they hold the data itself
-
-
-def clear(run: Run) -> None:
-    """Remove what the run staged."""
-    for name in _LEFT:
-        place = run.folder / name
-        if place.is_dir():
-            shutil.rmtree(place, ignore_errors=True)
-        else:
-            place.unlink(missing_ok=True)
+_LAST = {"migrate": "verify"}  # command -> the step that decides, where it has another name
 
 
 def after_killed(run: Run, url: str) -> None:
-    """Clear up after runs whose process was killed. Only under the lock: then nobody but `run` is at work."""
-    backups.tidy(run.settings.backups_dir)
+    """Close the killed runs on this database. Only under the lock: then no other run is at work on it."""
     with postgres.connect(url, name=f"tidy {run.id}", lock_timeout=run.settings.lock_timeout) as connection:
         with suppress(Mock2pgError):  # a schema of another role: whoever needs it will say so
             postgres.scratch.drop(connection)
@@ -46,15 +35,8 @@ def after_killed_checks(run: Run) -> None:
 
 
 def left(settings: Settings, connection: postgres.Connection) -> list[str]:
-    """What killed runs left, in words; the next run that changes or reads live under the lock removes it."""
-    found = []
-    for run in _killed(settings, connection):
-        places = [name for name in _LEFT if (run.folder / name).exists()]
-        found.append(f"run {run.id} was killed" + (f" and left {', '.join(places)}" if places else ""))
-    unfinished = backups.unfinished(settings.backups_dir)
-    if unfinished:
-        found.append(f"{counted(len(unfinished), 'backup')} in {settings.backups_dir.name}/ that came to no end")
-    return found + [f"the schema {name}" for name in postgres.scratch.present(connection)]
+    """The leftovers of killed runs, in words."""
+    return leftovers.found(settings) + [f"the schema {name}" for name in postgres.scratch.present(connection)]
 
 
 def _killed(settings: Settings, connection: postgres.Connection | None = None) -> list[Run]:
@@ -62,10 +44,8 @@ def _killed(settings: Settings, connection: postgres.Connection | None = None) -
     here = _place(postgres.describe_database(connection)) if connection else None
     found = []
     for run in all_runs(settings):
-        record = run.record()
-        if record.get("status") != "running" or is_alive(record):
-            continue
-        if not record.get("database") or _place(record["database"]) == here:
+        database = run.record().get("database")
+        if (not database or _place(database) == here) and leftovers.is_dead(run):
             found.append(run)
     return sorted(found, key=lambda run: run.id)
 
@@ -76,25 +56,46 @@ def _place(database: Mapping[str, str]) -> tuple[str | None, ...]:
 
 def _recover(run: Run, connection: postgres.Connection) -> None:
     """What a run had committed when it was killed before it could write that down: the history has it."""
-    with postgres.named(Mock2pgError, "cannot read the history"):
-        published = postgres.history.of(connection, run.id, "migrate")
-    if published and run.result("publish") is None:
-        run.save(
-            StepResult(
-                step="publish",
-                started_at=published.published_at.isoformat(),
-                summary="committed, as the history says, before the process was killed",
-                data={"tables": dict(published.tables)},
-            )
-        )
+    for step in ("publish", "rollback"):
+        written = verdict.written(step, run)
+        if written is None or written.error or written.data.get("shown"):
+            committed = verdict.committed(step, run, connection)
+            if committed:
+                run.save(committed)
 
 
 def _close(run: Run, url: str | None) -> None:
-    clear(run)
-    record = run.read("record.json")
-    run.write("record.json", {**record, "status": "failed", "message": "The process was killed."})
-    with suppress(Mock2pgError, OSError):
-        plan.perform("report", run)
-    if not evidence.is_sealed(run):  # or somebody made it look like one that was killed
-        evidence.close(run, url)
+    """Give the run its end: what its steps came to decides, and a run without a decision failed."""
+    record = run.record()
+    outcome = _outcome(run, record)
+    try:
+        leftovers.clear(run)
+        run.write("record.json", {**record, **outcome})
+        with suppress(Mock2pgError, OSError):
+            plan.perform("report", run)
+        if not evidence.is_sealed(run):  # or somebody made it look like one that was killed
+            sealed = evidence.seal(run)
+            if url:
+                evidence.tell_of(run, url, {**record, **outcome}, sealed)
+    except (Mock2pgError, OSError) as error:
+        log.warning("⚠️ Run %s, which was killed, cannot be closed: %s", run.id, verdict.reason(error))
+        return
     log.info("🧹 Tidied up after run %s, which was killed", run.id)
+
+
+def _outcome(run: Run, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Status, error, backup_id and message of a run that was killed."""
+    command = str(record.get("command"))
+    results = {result.step: result for result in run.results() if not result.data.get("shown")}
+    passed = {step for step, result in results.items() if result.error is None}
+    if command == "migrate" and "rollback" in passed:
+        status = "rolled_back"
+    else:
+        status = "succeeded" if _LAST.get(command, command) in passed else "failed"
+    error = next((result.error for result in results.values() if result.error), None) if status != "succeeded" else None
+    backup_id = record.get("backup_id") or (results["backup"].data.get("backup_id") if "backup" in passed else None)
+    message = "The process was killed."
+    if error or status == "succeeded":
+        known = from_dict(error) if error else None
+        message = f"{narration.verdict(command, status, known, backup_id, None)} {message}"
+    return {"status": status, "error": error, "backup_id": backup_id, "message": message}

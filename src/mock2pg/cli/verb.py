@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mock2pg import streams
+from mock2pg import signals, streams
 from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, limited, traced, unusable
 from mock2pg.output import say, say_json
 
@@ -39,7 +39,8 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, as_json: bool, debug: bool, **options: Any) -> None:
         click.get_current_context().obj = debug
         try:
-            function(*args, as_json=as_json, **options)
+            with signals.interrupting():
+                function(*args, as_json=as_json, **options)
             _refuse_lost(function.__name__)
         except (Mock2pgError, KeyboardInterrupt, OSError) as error:
             end(error, as_json=as_json, debug=debug)
@@ -65,7 +66,8 @@ def _refuse_lost(command: str) -> None:
 
 def end(error: BaseException, *, as_json: bool, debug: bool, cause: BaseException | None = None) -> None:
     if isinstance(error, KeyboardInterrupt):
-        error = Interrupted("interrupted")
+        by = f" by {error}" if isinstance(error, signals.Signalled) else ""
+        error = Interrupted(f"interrupted{by}")
     if isinstance(error, OSError):
         error = unusable(error, "cannot use a file")
     assert isinstance(error, Mock2pgError)  # noqa: S101

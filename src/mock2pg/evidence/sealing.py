@@ -6,12 +6,12 @@ import fcntl
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mock2pg.errors import DatabaseError, Mock2pgError, unusable
+from mock2pg.errors import DatabaseError, Mock2pgError
 from mock2pg.evidence import manifest
 from mock2pg.evidence.manifest import Manifest
 from mock2pg.log import log
@@ -20,22 +20,6 @@ from mock2pg.settings import Settings
 from mock2pg.tools import postgres
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def close(run: Run, url: str | None) -> Mock2pgError | None:
-    """Seal the folder, when everything else is written, and tell the database; returns why there is no manifest.
-
-    url  where the run reached a database; None when it reached none
-    """
-    sealed, problem = None, None
-    try:
-        sealed = seal(run)
-    except OSError as error:
-        problem = unusable(error, f"run {run.id} has no manifest")
-        log.error("❌ The manifest could not be written: %s", problem.message)
-    if url:
-        _tell_of(run, url, sealed)
-    return problem
 
 
 def seal(run: Run) -> Manifest:
@@ -123,17 +107,19 @@ def _last(settings: Settings) -> Manifest | None:
     return max(ends, key=lambda each: each.sealed_at, default=None)
 
 
-def _tell_of(run: Run, url: str, sealed: Manifest | None) -> None:
-    """Leave an event of the run, and one that knows its manifest; what came of the run does not depend on it."""
-    record = run.read("record.json")
-    error = record.get("error")
+def tell_of(run: Run, url: str, outcome: Mapping[str, Any], sealed: Manifest | None) -> None:
+    """Have the database remember the run, and its manifest. Raises DatabaseError when it cannot.
+
+    outcome  command, status, error and backup_id, as record.json has them
+    """
+    error = outcome.get("error")
     known = {"operator": run.settings.operator, "schema": run.settings.target_schema, "run_id": run.id}
     events = [
         postgres.events.Event(
-            kind=str(record.get("command")),
-            outcome=str(record.get("status")),
+            kind=str(outcome.get("command")),
+            outcome=str(outcome.get("status")),
             error=error["name"] if error else None,
-            backup_id=record.get("backup_id"),
+            backup_id=outcome.get("backup_id"),
             **known,
         )
     ]
@@ -141,19 +127,22 @@ def _tell_of(run: Run, url: str, sealed: Manifest | None) -> None:
         events.append(
             postgres.events.Event(kind="manifest", outcome="sealed", chain=sealed.chain, sha256=sealed.sha256, **known)
         )
-    tell(url, f"run {run.id}", events)
+    _add(url, f"run {run.id}", events)
 
 
 def tell(url: str, what: str, events: Sequence[postgres.events.Event]) -> None:
     """Have the database remember events of `what`; when it cannot, the log says so, and that is all."""
     try:
-        with (
-            postgres.connect(url, name=f"event of {what}") as connection,
-            postgres.named(DatabaseError, "cannot write an event"),
-        ):
-            left_out = postgres.events.add(connection, events)
+        _add(url, what, events)
     except Mock2pgError as fault:
         log.warning("⚠️ The database has no event of %s: %s", what, fault.message)
-    else:
-        if left_out:
-            log.debug("no event of %s: %s", what, left_out)
+
+
+def _add(url: str, what: str, events: Sequence[postgres.events.Event]) -> None:
+    with (
+        postgres.connect(url, name=f"event of {what}") as connection,
+        postgres.named(DatabaseError, "cannot write an event"),
+    ):
+        left_out = postgres.events.add(connection, events)
+    if left_out:
+        log.debug("no event of %s: %s", what, left_out)

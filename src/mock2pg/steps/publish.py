@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg.contracts import Table, table_from_dict
-from mock2pg.errors import DatabaseError, Mock2pgError, PublishFailed, UsageError
+from mock2pg.errors import PublishFailed, UsageError
 from mock2pg.log import log
 from mock2pg.runs import VERSION, Run, StepResult, now
 from mock2pg.tools import postgres, server, staging
@@ -62,8 +62,7 @@ def _definitions(run: Run) -> str | None:
     """The fingerprint of what was just defined, for a rollback; None when it cannot be told."""
     settings = run.settings
     with (
-        suppress(Mock2pgError),
-        postgres.named(DatabaseError, "cannot read the definitions"),
+        suppress(Exception),  # it is committed: what cannot be found out now is left out
         postgres.connect(
             settings.url, name=f"definitions {run.id}", read_only=True, lock_timeout=settings.lock_timeout
         ) as connection,

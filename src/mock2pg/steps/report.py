@@ -253,8 +253,9 @@ def _show_notebooks(run: Run) -> None:
             continue
         try:
             notebooks.export_html(executed, page, title=f"{executed.stem.capitalize()} of run {run.id}")
-        except InternalError as error:
-            log.warning("⚠️ %s", error.message)
+        except Exception as error:  # the rest of the report does not need it
+            reason = error.message if isinstance(error, InternalError) else type(error).__name__
+            log.warning("⚠️ %s cannot be shown as a page: %s", executed.name, reason)
 
 
 def _evidence(run: Run) -> list[dict[str, str]]:

@@ -115,6 +115,8 @@ class DbtProject:
                    "--no-version-check", "--vars", json.dumps({"mode": self.mode})]  # fmt: skip
         with environment.ours(**self.connection), redirect_stdout(StringIO()):
             outcome = dbtRunner(manifest=self._manifest).invoke([command, *map(str, options), *arguments])
+        if isinstance(outcome.exception, KeyboardInterrupt):
+            raise outcome.exception
         if outcome.exception is not None or (command == "parse" and not outcome.success):
             raise InternalError(f"dbt {command} failed: {_first_line(outcome.exception)}") from outcome.exception
         return outcome

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mock2pg import private
 from mock2pg.errors import InternalError, UsageError, limited
-from mock2pg.tools.notebooks.kernels import kernel_class, private_folder, send
+from mock2pg.tools.notebooks.kernels import kernel_class, send
 
 if TYPE_CHECKING:
     from jupyter_client.manager import KernelManager
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 OUTCOME = "outcome"  # the tag of the cell that raises what the verdict on top says
 _HEADLINE = "papermill-error-cell-tag"
 _MEMORY = 2 << 30
+_LONGEST = 600  # seconds in which a kernel must have started, or shown what a cell wrote: machines are busy
 _GRACE = 5.0  # seconds in which an interrupted kernel may undo what it is doing
 
 
@@ -46,9 +48,9 @@ def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], en
     _require_memory(notebook)
     executed.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = executed.with_name(f"{executed.name}.part.json")
-    with private_folder() as private, ThreadPoolExecutor(1) as pool:
+    with private.folder() as place, ThreadPoolExecutor(1) as pool:
         kernels: list[KernelManager] = []
-        kernel = kernel_class(Path(private), notebook.absolute().parents[1], environment, kernels)
+        kernel = kernel_class(place, notebook.absolute().parents[1], environment, kernels)
         running = pool.submit(_run, source, _literal(aside), dict(parameters), kernel)
         try:
             # in a thread of its own, because nbclient takes over the signal handlers of the main one
@@ -103,6 +105,8 @@ def _run(source: str, aside: str, parameters: dict[str, Any], kernel_class: type
             kernel_name="python3",
             progress_bar=False,
             kernel_manager_class=kernel_class,
+            start_timeout=_LONGEST,
+            iopub_timeout=_LONGEST,
         )
 
 

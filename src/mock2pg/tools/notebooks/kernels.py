@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any
 
 from mock2pg.environment import inherited
@@ -25,30 +25,47 @@ if TYPE_CHECKING:
 _FORKS = sys.platform != "darwin"  # the libraries of macOS do not survive a fork
 
 
-@dataclass(frozen=True)
 class Process:
-    """A process that is not a child of ours, as far as jupyter_client asks what it is given by subprocess."""
+    """A process that is not a child of ours, with all that jupyter_client does with one of subprocess."""
 
-    pid: int
-    stdin: None = None
-    stdout: None = None
-    stderr: None = None
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """None while it lives; what it ended with is not known."""
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return 1
-        return None
+        """Return None while it lives, then 1: its own code is not known."""
+        if self.returncode is None and not self._send(0):
+            self.returncode = 1
+        return self.returncode
 
-    def wait(self) -> int:
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end. Raises subprocess.TimeoutExpired."""
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         while (ended := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(f"kernel {self.pid}", timeout or 0.0)
             time.sleep(0.01)
         return ended
 
     def send_signal(self, number: int) -> None:
-        os.kill(self.pid, number)
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            self._send(number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _send(self, number: int) -> bool:
+        try:
+            os.kill(self.pid, number)
+        except (ProcessLookupError, PermissionError):  # or another user's process has its number now
+            return False
+        return True
 
 
 class Nursery:
@@ -143,6 +160,12 @@ def kernel_class(
             super().__init__(**traits, transport="ipc", connection_file=str(private / "kernel.json"))
             started.append(self)
 
+        async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:  # type: ignore[override]
+            try:
+                await super().shutdown_kernel(now=now, restart=restart)
+            except Exception:  # the cells have run: how their kernel ends tells nothing of them
+                send([self], signal.SIGKILL)
+
         @property
         def kernel_spec(self) -> KernelSpec:
             command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -166,14 +189,8 @@ def send(kernels: Sequence[KernelManager], number: int) -> None:
     for kernel in kernels:
         process = getattr(kernel.provisioner, "process", None)
         if process is not None and process.poll() is None:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, number)  # a kernel leads a process group of its own
-
-
-def private_folder() -> TemporaryDirectory[str]:
-    """A folder (0700) where sockets fit: their whole path may have 107 bytes."""
-    short = "/tmp" if os.access("/tmp", os.W_OK) else None  # noqa: S108  mkdtemp makes a folder of our own in it
-    return TemporaryDirectory(prefix="m2p-", dir=short, ignore_cleanup_errors=True)
 
 
 def _fonts(project: Path) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from mock2pg import private
 from mock2pg.contracts import Column, SourceTable, Table
 from mock2pg.encoding import JSON_TEXT_DUCKDB, KINDS, TABLE_HASH_DUCKDB, duckdb_value
 from mock2pg.errors import InternalError, LoadFailed
@@ -45,8 +45,12 @@ def csv_blocks(staged: Connection, table: SourceTable) -> Generator[bytes, None,
     DuckDB writes into a pipe while the caller reads. A fault of DuckDB's is raised from here, so inside the
     caller's COPY: an early end of the file would look like success.
     """
-    folder = Path(tempfile.mkdtemp(prefix="mock2pg-"))
-    pipe, faults = folder / "rows.csv", list[BaseException]()
+    with private.folder() as folder:
+        yield from _through(folder / "rows.csv", staged, table)
+
+
+def _through(pipe: Path, staged: Connection, table: SourceTable) -> Generator[bytes, None, None]:
+    faults = list[BaseException]()
     os.mkfifo(pipe, 0o600)
     # both ends are ours before DuckDB begins: a producer that fails at once then leaves no reader waiting for ever
     reader, writer = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), os.open(pipe, os.O_WRONLY)
@@ -76,8 +80,6 @@ def csv_blocks(staged: Connection, table: SourceTable) -> Generator[bytes, None,
             raise faults[0]
     finally:
         producer.join(10)
-        pipe.unlink()
-        folder.rmdir()
 
 
 def write_hashes(staged: Connection, table: Table, built: Path, file: Path) -> None:

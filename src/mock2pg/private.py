@@ -1,0 +1,80 @@
+"""Temporary folders that only their owner may read, and locks that end with their process, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_PREFIX = "m2p-"  # short: a socket's whole path may have 107 bytes
+_MARK = ".mock2pg"  # tells a folder of ours from another's; locked while its process lives
+_SHORT = Path("/tmp")  # noqa: S108  mkdtemp makes a folder of our own in it
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A temporary folder (0700) with a short path, removed with all that it holds when the block ends."""
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_parent(), ignore_cleanup_errors=True) as name:
+        made = Path(name)
+        unnamed = made / f"{_MARK}.new"
+        unnamed.touch(mode=0o600)
+        with locked(unnamed):
+            unnamed.rename(made / _MARK)  # it gets its name locked: nobody can find it before
+            yield made
+
+
+def leftovers() -> list[Path]:
+    """The folders of this user's processes that ended without removing them."""
+    parents = {_SHORT, Path(tempfile.gettempdir())}
+    return sorted(found for parent in parents for found in parent.glob(f"{_PREFIX}*") if _is_leftover(found))
+
+
+def remove_leftovers() -> None:
+    """Remove those folders."""
+    for found in leftovers():
+        shutil.rmtree(found, ignore_errors=True)
+
+
+@contextmanager
+def locked(place: Path) -> Iterator[None]:
+    """Hold a lock on a file or folder until the block or the process ends; without one where locks are not known."""
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(place: Path) -> bool:
+    """Whether a process holds the lock, or may hold it: where that cannot be told, too."""
+    try:
+        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _parent() -> Path | None:
+    return _SHORT if os.access(_SHORT, os.W_OK) else None
+
+
+def _is_leftover(place: Path) -> bool:
+    try:
+        found, mark = place.lstat(), (place / _MARK).lstat()
+    except OSError:
+        return False
+    ours = found.st_uid == os.geteuid() and stat.S_ISDIR(found.st_mode) and stat.S_ISREG(mark.st_mode)
+    return ours and not is_locked(place / _MARK)

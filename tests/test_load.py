@@ -1,0 +1,95 @@
+"""However busy the machine is, and however slowly a kernel ends, a verdict is true."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mock2pg import MigrationService
+from mock2pg import settings as settings_module
+from mock2pg.runs import Run
+from mock2pg.settings import Settings
+from mock2pg.tools import postgres
+from mock2pg.tools.notebooks import kernels
+from tests.fix_small import small_document, small_project
+
+FEW = 2  # rounds of the whole suite, which keeps the machine busy by itself
+SHARE = 10  # with more rounds, a tenth of the processor is left for what is tested
+
+
+def burn(parent: int) -> None:
+    while os.getppid() == parent:
+        sum(range(100_000))
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    given: int = request.config.getoption("--rounds")
+    return given
+
+
+@pytest.fixture
+def busy(rounds: int) -> Iterator[None]:
+    """A machine with much else to do."""
+    number = 1 if rounds <= FEW else (os.cpu_count() or 1) * (SHARE - 1)
+    others = [multiprocessing.get_context("spawn").Process(target=burn, args=[os.getpid()], daemon=True)
+              for _ in range(number)]  # fmt: skip
+    for other in others:
+        other.start()
+    yield
+    for other in others:
+        other.kill()
+        other.join()
+
+
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a kernel that has ended seem alive for 2.6 s: SIGTERM is then sent to one that is gone."""
+    poll, gone = kernels.Process.poll, dict[int, float]()
+
+    def seems(process: kernels.Process) -> int | None:
+        ended = poll(process)
+        if ended is None or time.monotonic() - gone.setdefault(process.pid, time.monotonic()) < 2.6:
+            return None
+        return ended
+
+    monkeypatch.setattr(kernels.Process, "poll", seems)
+
+
+def rows(settings: Settings) -> list[str]:
+    with postgres.connect(settings.url, name="test") as connection:
+        return [row[0] for row in connection.execute("SELECT id FROM public.pets ORDER BY id").fetchall()]
+
+
+def test_every_verdict_is_true_on_a_busy_machine(
+    rounds: int, busy: None, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Migrate, verify, roll back, so many times; in every other round the kernels are gone when SIGTERM is sent.
+
+    What was changed by hand is found, and what was published is proven and goes back: exactly that, each time.
+    """
+    settings = settings_module.load(project=small_project(tmp_path), database_url=database, max_deleted="100%")
+    service = MigrationService(settings)
+    assert service.migrate_all_data(small_document("old")).success
+    for number in range(rounds):
+        with monkeypatch.context() as patched:
+            if number % 2 == 0:
+                late(patched)
+            done = service.migrate_all_data(small_document("old", f"new {number}"))
+            assert (done.success, done.message, rows(settings)) == (
+                True,
+                "Migrated and proven.",
+                [f"new {number}", "old"],
+            )
+            with postgres.connect(database, name="test") as connection:
+                connection.execute("UPDATE public.pets SET legs = 5 WHERE id = 'old'")
+                assert not service.verify().success
+                connection.execute("UPDATE public.pets SET legs = 4 WHERE id = 'old'")
+            back = service.rollback(done.summary["backup"]["backup_id"])
+            assert (back.success, rows(settings)) == (True, ["old"]), back.message
+            for result in (done, back):
+                assert Run(result.run_id, settings).read("record.json")["status"] == "succeeded"

@@ -1,0 +1,347 @@
+"""What a step wrote as its result decides; nothing that comes after it changes the verdict."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock2pg import (
+    MigrationResult,
+    MigrationService,
+    commands,
+    evidence,
+    leftovers,
+    lifecycle,
+    narration,
+    plan,
+    retention,
+    signals,
+)
+from mock2pg import settings as settings_module
+from mock2pg.errors import DatabaseError, InternalError, Interrupted, Mock2pgError, VerifyFailed
+from mock2pg.record import Record
+from mock2pg.runs import Run, StepResult, now
+from mock2pg.settings import Settings
+from mock2pg.tools import backups, notebooks, postgres
+
+FULL = OSError(28, "No space left on device")
+COUNTS = {"before": 0, "after": 1, "inserted": 1, "updated": 0, "deleted": 0, "unchanged": 0, "created": False}
+
+
+@dataclass
+class Stage:
+    """A project whose steps take no time; publish and rollback are real transactions with their row of the history.
+
+    faults  step -> what it raises in the place of passing
+    after   what a notebook raises when its step has written its result
+    """
+
+    settings: Settings
+    faults: dict[str, BaseException]
+    after: dict[str, BaseException]
+
+    @property
+    def service(self) -> MigrationService:
+        return MigrationService(self.settings)
+
+    def rows(self) -> list[str]:
+        """The target table as it is now."""
+        with postgres.connect(self.settings.url, name="test") as connection:
+            return [row[0] for row in connection.execute("SELECT id FROM public.pets ORDER BY id").fetchall()]
+
+    def event(self, result: MigrationResult) -> tuple[str, str | None]:
+        """Outcome and error of the run, as the database remembers them."""
+        with postgres.connect(self.settings.url, name="test") as connection:
+            row = connection.execute(
+                "SELECT outcome, error FROM mock2pg.events WHERE run_id = %s AND kind <> 'manifest'", [result.run_id]
+            ).fetchone()
+        assert row is not None
+        return row[0], row[1]
+
+    def record(self, result: MigrationResult) -> dict[str, Any]:
+        record: dict[str, Any] = Run(result.run_id, self.settings).read("record.json")
+        return record
+
+    def run(self, command: str) -> MigrationResult:
+        if command == "migrate":
+            return self.service.migrate_all_data({"pets": []})
+        if command == "rollback":
+            return self.service.rollback("backup-1")
+        return self.service.verify() if command == "verify" else self.service.take_backup()
+
+
+def change(run: Run, command: str, statement: str) -> None:
+    with postgres.connect(run.settings.url, name=f"{command} {run.id}") as connection, connection.transaction():
+        connection.execute(statement)  # type: ignore[arg-type]
+        postgres.history.record(
+            connection, run_id=run.id, command=command, operator="a tester", started_at=now(), schema="public",
+            published_run=run.id if command == "migrate" else None, input_sha256=None, backup_id="backup-1",
+            tables={"pets": COUNTS}, owned={}, version="1",
+        )  # fmt: skip
+
+
+@pytest.fixture
+def stage(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    settings = settings_module.load(project=tmp_path, database_url=database, operator="a tester")
+    stage = Stage(settings, {}, {})
+    with postgres.connect(database, name="test") as connection:
+        connection.execute("CREATE TABLE public.pets (id text PRIMARY KEY); INSERT INTO public.pets VALUES ('old')")
+        postgres.layout.create(connection)
+    data = {"notes": [], "tables": {"pets": COUNTS}, "backup_id": "backup-1", "entities": {}}
+
+    def step(name: str) -> Callable[..., StepResult]:
+        def run(run: Run, **parameters: Any) -> StepResult:
+            if name in stage.faults and not parameters.get("show"):
+                raise stage.faults[name]
+            if name == "publish":
+                change(run, "migrate", "UPDATE public.pets SET id = 'new'")
+            if name == "rollback" and not parameters.get("show"):
+                change(run, "rollback", "UPDATE public.pets SET id = 'old'")
+            if name == "report":
+                (run.folder / "index.html").write_text(run.read("record.json")["message"])
+            return StepResult(name, summary="done", data=data if not parameters.get("show") else {"shown": True,
+                              "changes": {}, "definitions_changed": {}})  # fmt: skip
+
+        return run
+
+    for name in (*(each.name for each in plan.MIGRATE), "rollback", "report"):
+        monkeypatch.setattr(import_module(f"mock2pg.steps.{name}"), "run", step(name))
+
+    def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], **_: Any) -> None:
+        name, given = notebook.stem, dict(parameters)
+        monkeypatch.setattr(plan.settings_module, "load", lambda **_: settings)
+        try:
+            plan.run_step(name, given.pop("run_id"), project=given.pop("project"), **given)
+        except Mock2pgError as error:
+            raise InternalError(f"{name}.ipynb failed in cell 3 ({type(error).__name__})") from None
+        if name in stage.after:
+            raise stage.after[name]
+
+    monkeypatch.setattr(notebooks, "execute", execute)
+    monkeypatch.setattr(plan, "prepare_notebooks", lambda _: None)
+    monkeypatch.setattr(backups, "opened", lambda *_: None)
+    return stage
+
+
+def raising(error: BaseException, when: Callable[..., bool] = lambda *_: True) -> Callable[[Any], Callable[..., Any]]:
+    """Replace a function by one that raises when the arguments are such."""
+
+    def replaced(function: Callable[..., Any]) -> Callable[..., Any]:
+        def instead(*arguments: Any, **named: Any) -> Any:
+            if when(*arguments):
+                raise error
+            return function(*arguments, **named)
+
+        return instead
+
+    return replaced
+
+
+def at_its_end(error: BaseException) -> Callable[[Any], Callable[..., Any]]:
+    """Let a context manager raise when its block has ended."""
+
+    def replaced(manager: Callable[..., Any]) -> Callable[..., Any]:
+        @contextmanager
+        def instead(*arguments: Any, **named: Any) -> Iterator[Any]:
+            with manager(*arguments, **named) as given:
+                yield given
+            raise error
+
+        return instead
+
+    return replaced
+
+
+def ended(record: Record, *_: Any) -> bool:
+    return record.status != "running"
+
+
+def interrupt(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Send SIGTERM twice: the second one interrupts what is being written."""
+
+    def instead(*arguments: Any, **named: Any) -> Any:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return function(*arguments, **named)
+
+    return instead
+
+
+# What breaks -> whose attribute, and how. `record` says whether the record can still be written.
+PAPERWORK: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
+    "the log messages": (narration, "of_step", raising(KeyError("deleted"))),
+    "dropping the scratch schemas": (commands.target, "scratch", at_its_end(RuntimeError())),
+    "the lock": (postgres, "one_at_a_time", at_its_end(DatabaseError("the connection is closed"))),
+    "retention": (retention, "after_success", raising(RuntimeError())),
+    "removing what was staged": (leftovers, "clear", raising(PermissionError(13, "Permission denied"))),
+    "the record": (Record, "write", raising(FULL, ended)),
+    "runs/latest": (lifecycle, "point_latest", raising(FULL)),
+    "the report": (plan, "perform", raising(RuntimeError(), lambda name, *_: name == "report")),
+    "a signal while the report is written": (lifecycle, "point_latest", interrupt),
+    "the manifest": (evidence, "seal", raising(FULL)),
+    "a damaged manifest": (evidence, "seal", raising(ValueError("not JSON"))),
+    "the event": (evidence, "tell_of", raising(DatabaseError("cannot connect"))),
+}
+# Only where the command has that.
+ONLY = {"dropping the scratch schemas": ["migrate"], "the lock": ["migrate", "rollback", "backup"],
+        "retention": ["migrate", "rollback", "backup"]}  # fmt: skip
+COMMANDS = {"migrate": ["new"], "rollback": ["old"], "verify": ["old"], "backup": ["old"]}
+
+
+@pytest.mark.parametrize("what", PAPERWORK)
+def test_paperwork_changes_no_verdict(what: str, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece that breaks in each command, one that succeeds and one that fails, is a warning and no more."""
+    place, name, replace = PAPERWORK[what]
+    monkeypatch.setattr(place, name, replace(getattr(place, name)))
+    signal_before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        for command, rows in COMMANDS.items():
+            if command not in ONLY.get(what, COMMANDS):
+                continue
+            result = stage.run(command)
+            assert (result.success, result.error, stage.rows()) == (True, None, rows), command
+            assert result.warnings, command
+            if what != "the record":
+                record = stage.record(result)
+                assert (record["status"], record["error"]) == ("succeeded", None)
+                assert record["warnings"] == list(result.warnings[: len(record["warnings"])])
+                assert bool(record["warnings"]) is (what != "the event")
+            if what != "the event":
+                assert stage.event(result) == ("succeeded", None)
+        stage.faults["verify"] = VerifyFailed("1 row differs")
+        result = stage.run("migrate")
+        assert (type(result.error), result.error and result.error.code) == (VerifyFailed, 10)
+        assert stage.rows() == ["old"]
+        if what != "the record":
+            assert stage.record(result)["status"] == "rolled_back"
+        if what != "the event":
+            assert stage.event(result) == ("rolled_back", "VerifyFailed")
+    finally:
+        signal.signal(signal.SIGTERM, signal_before)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [AttributeError("terminate"), FULL, InternalError("verify.ipynb could not be run: DeadKernelError")],
+    ids=["the kernel's end", "saving the notebook", "a kernel that died"],
+)
+def test_what_fails_when_a_notebook_has_its_result_is_a_warning(error: BaseException, stage: Stage) -> None:
+    """The end of a kernel and the executed notebook come after the result of the step, in each step that has one."""
+    stage.after = dict.fromkeys(["backup", "verify", "rollback"], error)
+    for command, rows in COMMANDS.items():
+        result = stage.run(command)
+        assert (result.success, stage.rows(), stage.event(result)) == (True, rows, ("succeeded", None)), command
+        last = result.warnings[-1]
+        assert last.startswith(f"{'verify' if command == 'migrate' else command} passed, but its paperwork"), last
+    stage.faults["verify"] = VerifyFailed("1 row differs")
+    result = stage.run("migrate")
+    assert (type(result.error), stage.rows(), stage.record(result)["status"]) == (VerifyFailed, ["old"], "rolled_back")
+
+
+@pytest.mark.parametrize("step", ["publish", "rollback"])
+def test_a_step_that_committed_and_left_no_result_is_judged_by_the_history(
+    step: str, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, or a process that is killed, right after the COMMIT: it is not reported as failed."""
+    stage.run("migrate")
+    save = Run.save
+    monkeypatch.setattr(Run, "save", raising(FULL, lambda _, result: result.step == step and "shown" not in
+                        result.data)(save))  # fmt: skip
+    result = stage.run("rollback" if step == "rollback" else "migrate")
+    assert (result.error, stage.rows()) == (None, ["old"] if step == "rollback" else ["new"])
+    assert stage.event(result) == ("succeeded", None)
+    if step == "rollback":
+        stage.faults["verify"] = VerifyFailed("1 row differs")
+        result = stage.run("migrate")
+        assert (stage.record(result)["status"], stage.rows()) == ("rolled_back", ["old"])
+        assert "rollback failed" not in result.message
+
+
+@pytest.mark.parametrize("step", ["backup", "verify", "rollback"])
+def test_a_notebook_that_ends_without_a_result_is_a_failure(
+    step: str, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was found out, so nothing is proven; what `rollback --show` had left does not pass for a rollback."""
+    stage.run("migrate")
+    execute = notebooks.execute
+
+    def dying(notebook: Path, *arguments: Any, **named: Any) -> None:
+        if notebook.stem == step:
+            raise InternalError(f"{step}.ipynb could not be run: DeadKernelError")
+        execute(notebook, *arguments, **named)
+
+    monkeypatch.setattr(notebooks, "execute", dying)
+    result = stage.run(step)
+    assert (type(result.error), stage.rows()) == (InternalError, ["new"])
+    result = stage.run("migrate")
+    stays = step == "rollback"
+    assert result.success is stays
+    assert stage.rows() == (["old"] if step == "verify" else ["new"])
+
+
+@pytest.mark.parametrize(("asked", "status"), [(True, "rollback_failed"), (False, "unknown")])
+def test_that_the_rows_stayed_is_said_only_when_it_is_so(
+    asked: bool, status: str, stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a rollback that failed the history is asked; when it cannot be, the outcome is unknown."""
+    stage.faults = {"verify": VerifyFailed("1 row differs"), "rollback": InternalError("no")}
+    committed = commands.verdict.committed
+    if not asked:
+        lost = raising(DatabaseError("cannot connect"), lambda step, *_: step == "rollback")
+        monkeypatch.setattr(commands.verdict, "committed", lost(committed))
+    result = stage.run("migrate")
+    assert (type(result.error), stage.record(result)["status"]) == (VerifyFailed, status)
+    assert (f"The target holds what run {result.run_id} published" in stage.settings.log_file.read_text()) is asked
+    assert stage.rows() == ["new"]
+
+
+@pytest.mark.parametrize(("step", "error", "rows"), [
+    ("backup", Interrupted, ["old"]), ("publish", Interrupted, ["old"]), ("verify", type(None), ["new"]),
+])  # fmt: skip
+def test_an_interrupt_after_a_result_stops_before_the_next_step(
+    step: str, error: type, rows: list[str], stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step has passed, the run goes no further; after the last one there is nothing to stop, and it succeeded."""
+    perform = plan.perform
+
+    def pressed(name: str, *arguments: Any) -> StepResult:
+        result = perform(name, *arguments)
+        if name == step:
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(plan, "perform", pressed)
+    result = stage.run("migrate")
+    assert (type(result.error), stage.rows()) == (error, rows)
+    assert stage.event(result)[0] == {"backup": "failed", "publish": "rolled_back", "verify": "succeeded"}[step]
+
+
+def test_a_signal_rolls_back_what_is_not_proven_and_does_not_stop_that(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM while the proof is made: the run undoes itself, and another one meanwhile waits for the end of that."""
+    verify, rollback = import_module("mock2pg.steps.verify"), import_module("mock2pg.steps.rollback")
+
+    def signalled(function: Callable[..., Any], number: signal.Signals) -> Callable[..., Any]:
+        def instead(*arguments: Any, **named: Any) -> Any:
+            os.kill(os.getpid(), number)
+            return function(*arguments, **named)
+
+        return instead
+
+    monkeypatch.setattr(verify, "run", signalled(verify.run, signal.SIGTERM))
+    monkeypatch.setattr(rollback, "run", signalled(rollback.run, signal.SIGHUP))
+    with signals.interrupting():
+        result = stage.run("migrate")
+    assert (type(result.error), result.error and result.error.code) == (Interrupted, 130)
+    assert result.message == "Rolled back to backup-1: verify was interrupted by SIGTERM"
+    assert (stage.rows(), stage.event(result)) == (["old"], ("rolled_back", "Interrupted"))
+    assert "SIGHUP: the run is being rolled back to backup-1; wait for that" in stage.settings.log_file.read_text()
