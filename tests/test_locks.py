@@ -1,18 +1,24 @@
-"""Locks of other sessions: nothing waits for one without an end, and whoever holds it is named."""
+"""Locks: nothing waits without an end for one of another session, which is named; writers wait for ours."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from threading import Thread
+from typing import Any
 
 import pytest
 
-from mock2pg import MigrationService
+from mock2pg import MigrationService, plan
 from mock2pg import settings as settings_module
-from mock2pg.errors import Mock2pgError
+from mock2pg.errors import Mock2pgError, PublishFailed
+from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
+from mock2pg.tools import postgres
+from mock2pg.tools.postgres import merge, writers
 from mock2pg.tools.server import Server
 from tests.fix_postgres import held, new_database
-from tests.fix_small import small_document, small_project
+from tests.fix_small import Document, small_document, small_project
 
 PETS = small_document("Rex", "Tom")
 
@@ -62,3 +68,74 @@ def test_no_command_waits_for_a_lock_for_ever(command: str, migrated: Settings) 
         error = error_of(run, migrated)
     assert f"a lock was not given in time; table {table} is locked by {holder} since 20" in error.message
     assert "pg_terminate_backend" in error.hint
+
+
+def built(settings: Settings, document: Document) -> Run:
+    """A run that publishes next, with a backup."""
+    run = new_run(settings, document)
+    for step in ("stage", "check", "load", "backup"):
+        plan.perform(step, run)
+    return run
+
+
+def again(run: Run) -> Run:
+    """Another run that has built the same."""
+    other = new_run(run.settings)
+    shutil.copytree(run.folder, other.folder, dirs_exist_ok=True)
+    return other
+
+
+def execute(settings: Settings, statement: str) -> list[tuple[object, ...]]:
+    with postgres.connect(settings.url, name="an application") as connection:
+        cursor = connection.execute(statement)  # type: ignore[arg-type]
+        return cursor.fetchall() if cursor.description else []
+
+
+def test_no_writers_row_is_lost(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another session commits after the comparison is seen under the lock, and stops the run; what it writes
+    later waits, and lands on the published rows. Readers and foreign-key checks of others do not wait."""
+    execute(migrated, "CREATE TABLE public.visits (pet text REFERENCES public.pets)")
+    run = built(migrated, small_document("Rex:3", "Tom", "New"))
+    keep_out, apply, late = writers.keep_out, merge.Merge.apply, [""]
+
+    def written_before(*arguments: Any) -> None:
+        execute(migrated, late.pop())
+        keep_out(*arguments)
+
+    monkeypatch.setattr(writers, "keep_out", written_before)
+    for statement, undo in (
+        ("UPDATE public.pets SET legs = 7 WHERE id = 'Rex'", "UPDATE public.pets SET legs = 4 WHERE id = 'Rex'"),
+        ("INSERT INTO public.pets (id, owner_id, name, legs) VALUES ('New', 'Ann', 'New', 7)",
+         "DELETE FROM public.pets WHERE id = 'New'"),
+    ):  # fmt: skip
+        late.append(statement)
+        with pytest.raises(PublishFailed, match=r"written since the backup was taken.*pets"):
+            plan.perform("publish", run)
+        assert execute(migrated, "SELECT count(*) FROM public.pets WHERE legs = 7") == [(1,)]
+        execute(migrated, undo)
+    monkeypatch.setattr(writers, "keep_out", keep_out)
+
+    def written_meanwhile(self: merge.Merge) -> Any:
+        writer.start()
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'public.pets'::regclass"
+        while execute(migrated, waiting) != [(1,)]:
+            assert writer.is_alive()
+        execute(migrated, "INSERT INTO public.visits VALUES ('Rex')")
+        assert execute(migrated, "SELECT legs FROM public.pets WHERE id = 'Rex'") == [(4,)]
+        return apply(self)
+
+    update = "SET lock_timeout = '60s'; UPDATE public.pets SET legs = legs * 10 WHERE id = 'Rex'"
+    writer = Thread(target=execute, args=(migrated, update))
+    monkeypatch.setattr(merge.Merge, "apply", written_meanwhile)
+    counts = plan.perform("publish", run).data["tables"]["pets"]
+    writer.join()
+    assert (counts["inserted"], counts["updated"], counts["deleted"]) == (1, 1, 0)
+    assert execute(migrated, "SELECT legs FROM public.pets WHERE id = 'Rex'") == [(30,)]
+
+    monkeypatch.setattr(merge.Merge, "apply", apply)
+    execute(migrated, "UPDATE public.pets SET legs = 3 WHERE id = 'Rex'")
+    with held(migrated.url, "UPDATE public.owners SET name = name; INSERT INTO public.visits VALUES (NULL)"):
+        assert plan.perform("publish", again(run)).summary == "0 inserted, 0 updated, 0 deleted"  # it takes no lock
+    with held(migrated.url, "UPDATE public.pets SET legs = 5 WHERE id = 'Tom'"):
+        assert plan.perform("publish", again(run)).summary == "0 inserted, 0 updated, 0 deleted"
+    execute(migrated, "DROP TABLE public.visits")

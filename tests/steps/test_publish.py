@@ -46,7 +46,7 @@ def test_a_plan_says_what_would_change_and_writes_nothing(published: Settings, d
     assert tables["students"]["keys"] == {"inserted": [], "updated": [document["students"][0]["id"]], "deleted": []}
     assert tables["class_notes"]["keys"]["deleted"] == [gone]
     assert tables["meetings"]["keys"]["inserted"] == ["new"]
-    assert {t["lock"] for name, t in tables.items() if any(numbers[name])} == {"ROW EXCLUSIVE"}
+    assert {t["lock"] for name, t in tables.items() if any(numbers[name])} == {"SHARE ROW EXCLUSIVE"}
     assert {t["lock"] for name, t in tables.items() if not any(numbers[name])} == {""}
     assert fingerprint(published) == before
     with postgres.connect(published.url, name="test") as connection:

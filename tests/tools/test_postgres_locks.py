@@ -6,7 +6,9 @@ import psycopg
 import pytest
 
 from mock2pg.tools import postgres
+from mock2pg.tools.postgres import merge, writers
 from mock2pg.tools.server import binary
+from tests.fix_merge import CHILD, CHILDREN, PARENT, PARENTS, Publish, Rows, build, select
 from tests.fix_postgres import held
 
 LOCKED = "CREATE TABLE t (n int PRIMARY KEY); CREATE TABLE u (n int); INSERT INTO t VALUES (1)"
@@ -69,3 +71,34 @@ def test_a_copy_that_was_not_given_a_lock_names_the_holder(connection: postgres.
             with pytest.raises(psycopg.errors.LockNotAvailable) as raised, connection.cursor().copy(query):
                 pass
             assert raised.value.__notes__[0].startswith(f"table public.t is locked by {holder}")
+
+
+@pytest.mark.parametrize(
+    ("parents", "children", "locked"),
+    [
+        ([("1", "a"), ("2", "b")], CHILDREN, []),
+        ([("1", "a"), ("2", "other")], CHILDREN, ["public.parent"]),
+        ([("1", "a"), ("2", "b"), ("3", "c")], CHILDREN, ["public.parent"]),
+        ([("1", "a")], CHILDREN[:1], ["app.notes", "app.pages", "public.child", "public.parent"]),
+    ],
+)
+def test_writers_are_kept_out_of_what_is_written(
+    parents: Rows, children: Rows, locked: list[str], connection: postgres.Connection, publish: Publish
+) -> None:
+    """Tables that gain, lose or change rows, and those that a key's CASCADE or SET NULL reaches; no other."""
+    publish({PARENT: PARENTS, CHILD: CHILDREN})
+    connection.execute(
+        "CREATE SCHEMA app;"
+        " CREATE TABLE app.notes (id int PRIMARY KEY, of text REFERENCES public.parent ON DELETE CASCADE);"
+        " CREATE TABLE app.pages (of int REFERENCES app.notes ON DELETE SET NULL);"
+        " CREATE TABLE app.others (of text REFERENCES public.parent, note int REFERENCES app.notes)"
+    )
+    tables = build(connection, [(PARENT, parents), (CHILD, children)])
+    with connection.transaction():
+        writers.compared(connection, lambda: merge.Merge(connection, postgres.scratch.NEXT, "public", tables))
+        found = select(
+            connection,
+            "SELECT relation::regclass::text FROM pg_locks"
+            " WHERE pid = pg_backend_pid() AND mode = 'ShareRowExclusiveLock' ORDER BY 1",
+        )
+    assert [name for (name,) in found] == locked

@@ -52,6 +52,7 @@ def _rehearsal(run: Run, backup: backups.Backup, moment: postgres.moment.Moment)
         return {
             "rehearsed": False,
             "times": {},
+            "hashes": {name: postgres.dump.live_hash(moment.connection, moment.schema, name) for name in backup.tables},
             "cautions": ["The backup is not rehearsed: nobody knows yet that it restores."],
         }
     try:

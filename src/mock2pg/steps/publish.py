@@ -90,8 +90,12 @@ def _publish(
     _refuse_unlike_built(run, connection, tables)
     owned = postgres.history.owned(connection, schema)
     alterations = postgres.alteration.pending(connection, schema, tables, owned) if settings.alter else {}
-    postgres.kept_keys.keep(connection, postgres.scratch.NEXT, schema, tables, alterations)
-    merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
+
+    def compare() -> postgres.merge.Merge:
+        postgres.kept_keys.keep(connection, postgres.scratch.NEXT, schema, tables, alterations)
+        return postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
+
+    merge = postgres.writers.compared(connection, compare)
     if plan:
         seen = postgres.review.seen(connection, schema, tables, merge.differences, alterations)
         _refuse_changed(reviewed_plan(Path(plan)), {"contracts_sha256": contracts}, seen)
@@ -145,10 +149,7 @@ def _refuse_written(
     differences: Mapping[str, postgres.merge.Difference],
     backup: StepResult | None,
 ) -> None:
-    """What was written since the backup, and would be deleted or overwritten now, would be nowhere any more.
-
-    A backup that was not rehearsed has no hashes to tell it by.
-    """
+    """What was written since the backup, and would be deleted or overwritten now, would be nowhere any more."""
     hashes = backup.data.get("hashes") if backup else None
     losing = [name for name, difference in differences.items() if difference.deleted or difference.updated]
     if hashes is None or not losing:

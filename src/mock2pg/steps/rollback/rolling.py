@@ -150,7 +150,7 @@ def _look(way: _Way, connection: postgres.Connection, *, lock: bool) -> since.Lo
     except BackupFailed as error:
         raise RollbackFailed(f"the present definitions cannot be read: {error.message}") from error
     if lock:
-        postgres.changes.lock(connection, schema)
+        postgres.writers.keep_out_of_schema(connection, schema)
     if postgres.moment.defined(connection, schema) != before:
         raise postgres.SerializationFailure("something was defined anew in the meantime")
     changes = postgres.changes.changes(connection, schema, staged)

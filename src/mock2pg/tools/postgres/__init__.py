@@ -24,6 +24,7 @@ from mock2pg.tools.postgres import (
     roles,
     schemas,
     scratch,
+    writers,
 )
 from mock2pg.tools.postgres.connection import (
     Connection,
@@ -49,4 +50,5 @@ __all__ = [
     "describe_database", "described", "drop_database", "dump", "ensure_database", "environment", "events", "history",
     "host", "kept_keys", "layout", "losses", "merge", "moment", "named", "one_at_a_time", "preflight", "readiness",
     "rehearsal", "restore", "review", "roles", "schemas", "scratch", "transact", "with_options",
+    "writers",
 ]  # fmt: skip

@@ -44,19 +44,6 @@ def changes(connection: Connection, schema: str, staged: Staged) -> dict[str, Ch
     }
 
 
-def lock(connection: Connection, schema: str) -> None:
-    """Keep others from writing to the tables that this role may write to; readers read on."""
-    rows = connection.execute(
-        "SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)"
-        " AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND has_table_privilege(c.oid, 'UPDATE, DELETE')"
-        ' ORDER BY c.relname COLLATE "C"',
-        [schema],
-    ).fetchall()
-    if rows:
-        names = sql.SQL(", ").join(sql.Identifier(schema, name) for (name,) in rows)
-        connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(names))
-
-
 def _change(connection: Connection, schema: str, name: str, staged: Staged, *, there: bool) -> Change:
     if not there:
         return Change(back=staged.state.tables[name])

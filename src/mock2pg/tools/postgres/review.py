@@ -57,9 +57,7 @@ def locks(
         difference = differences[table.name]
         if difference.created or table.name in alterations:
             found[table.name] = "ACCESS EXCLUSIVE"
-        elif table.name in referred:
-            found[table.name] = "SHARE ROW EXCLUSIVE"
         else:
-            changes = difference.inserted + difference.updated + difference.deleted
-            found[table.name] = "ROW EXCLUSIVE" if changes else ""
+            written = difference.inserted + difference.updated + difference.deleted
+            found[table.name] = "SHARE ROW EXCLUSIVE" if written or table.name in referred else ""
     return found
