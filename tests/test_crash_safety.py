@@ -14,12 +14,13 @@ import pytest
 
 from mock2pg import MigrationService, plan, target
 from mock2pg import settings as settings_module
+from mock2pg.errors import BuiltRowsLost
 from mock2pg.record import Record
-from mock2pg.runs import Run, all_runs, new_run
+from mock2pg.runs import Run, StepResult, all_runs, new_run
 from mock2pg.settings import Settings
 from mock2pg.tools import postgres
 from mock2pg.tools.server import Server
-from tests.fix_crash import STRIKES, in_child, migrate, perform
+from tests.fix_crash import STRIKES, in_child, migrate, perform, stop_server
 from tests.fix_small import small_document, small_project
 
 OLD = small_document(*(f"old {n}" for n in range(300)), "stays")
@@ -178,3 +179,29 @@ def test_at_random_moments(step: str, strike: str, stage: Stage) -> None:
     for moment in range(MOMENTS):
         play(whole * (moment + chance.random()) / MOMENTS)
     assert seen == states  # else the moments all lay on one side
+
+
+@pytest.mark.parametrize("boundary", ["load", "backup"])
+def test_rows_that_a_crash_emptied_are_not_published(
+    boundary: str, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server crashed and is up again: the run says so and asks for another run, not for --allow-empty."""
+    stage.begin()
+    execute = plan.execute
+
+    def struck(step: plan.Step, run: Run, **parameters: Any) -> StepResult:
+        result = plan.perform(step.name, run, parameters) if step.notebook else execute(step, run, **parameters)
+        if step.name == boundary:
+            stop_server(stage.server.home)
+            stage.server.start()
+        return result
+
+    monkeypatch.setattr(plan, "execute", struck)
+    result = MigrationService(stage.settings).migrate_all_data(NEW)
+    assert isinstance(result.error, BuiltRowsLost)
+    assert result.error.message == (
+        "the tables that were built lost their rows, as unlogged tables do when the server crashes:"
+        " owners (0 of 2 rows), pets (0 of 301 rows)"
+    )
+    assert result.error.hint.startswith("Run the command again")
+    assert stage.live() == stage.old

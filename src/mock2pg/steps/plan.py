@@ -27,6 +27,7 @@ def run(run: Run) -> StepResult:
         postgres.named(PublishFailed, "cannot plan"),
         connection.transaction(),
     ):
+        postgres.scratch.require_built(connection, loaded.data["built"])
         pending = postgres.alteration.pending(connection, schema, tables, postgres.history.owned(connection, schema))
         alterations = pending if settings.alter else {}
         merge = postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)

@@ -11,13 +11,14 @@ from mock2pg.tools import postgres
 def run(run: Run, purpose: str = "migrate") -> StepResult:
     """Raises PreflightFailed with all of it. `purpose` "plan": the role need not be allowed to write."""
     settings = run.settings
-    staged = run.result("stage")
+    staged, loaded = run.result("stage"), run.result("load")
     tables = [table_from_dict(record) for record in run.read("contracts.json")]
     with (
         postgres.connect(settings.url, name=f"preflight {run.id}", lock_timeout=settings.lock_timeout) as connection,
         postgres.named(PreflightFailed, "cannot look at the live tables"),
         postgres.dump.one_moment(connection),
     ):
+        postgres.scratch.require_built(connection, loaded.data["built"] if loaded else {})
         preflight = postgres.preflight.look(
             connection,
             postgres.scratch.NEXT,

@@ -86,6 +86,7 @@ def _publish(
     connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
     staged, loaded, backup = (run.result(step) for step in ("stage", "load", "backup"))
     contracts = loaded.data["contracts_sha256"] if loaded else None
+    postgres.scratch.require_built(connection, loaded.data["built"] if loaded else {})
     postgres.scratch.create(connection, schema)
     _refuse_unlike_built(run, connection, tables)
     owned = postgres.history.owned(connection, schema)

@@ -8,11 +8,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import LiteralString
 
+import psycopg
 from psycopg import sql
 
 from mock2pg.contracts import Column, SourceTable, Table
 from mock2pg.encoding import KINDS, OWN_TYPE_POSTGRES, TABLE_HASH_POSTGRES, postgres_value
-from mock2pg.errors import LoadFailed
+from mock2pg.errors import BuiltRowsLost, LoadFailed, counted
 from mock2pg.tools.postgres import clearing
 from mock2pg.tools.postgres.catalogue import LiveColumn, columns, count, own_rows, schema_exists
 from mock2pg.tools.postgres.connection import Connection, named
@@ -152,6 +153,27 @@ def built_hash(connection: Connection, schema: str, table: Table, query: str | N
     return table_hash(
         connection, rows, replace(table, columns=derived, natural_key=()), _own_columns(connection, schema, table)
     )
+
+
+def require_built(connection: Connection, expected: Mapping[str, int]) -> None:
+    """Raises BuiltRowsLost when a built table does not hold its rows any more.
+
+    Scratch tables are unlogged: a server that crashed empties them when it starts.
+
+    expected  table -> rows that were built
+    """
+    try:
+        found = row_counts(connection, NEXT, expected)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise BuiltRowsLost("the tables that were built are gone: another run began meanwhile") from error
+    lost = [
+        f"{name} ({found[name]:,} of {counted(rows, 'row')})" for name, rows in expected.items() if found[name] != rows
+    ]
+    if lost:
+        raise BuiltRowsLost(
+            "the tables that were built lost their rows, as unlogged tables do when the server crashes: "
+            + ", ".join(lost)
+        )
 
 
 def row_counts(connection: Connection, schema: str, names: Iterable[str]) -> dict[str, int]:
