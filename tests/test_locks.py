@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from threading import Thread
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from mock2pg import MigrationService, plan
 from mock2pg import settings as settings_module
 from mock2pg.errors import Mock2pgError, PublishFailed
-from mock2pg.runs import Run, new_run
+from mock2pg.runs import Run, StepResult, new_run
 from mock2pg.settings import Settings
 from mock2pg.tools import postgres
 from mock2pg.tools.postgres import merge, writers
@@ -139,3 +140,30 @@ def test_no_writers_row_is_lost(migrated: Settings, monkeypatch: pytest.MonkeyPa
     with held(migrated.url, "UPDATE public.pets SET legs = 5 WHERE id = 'Tom'"):
         assert plan.perform("publish", again(run)).summary == "0 inserted, 0 updated, 0 deleted"
     execute(migrated, "DROP TABLE public.visits")
+
+
+def test_a_reader_of_a_scratch_table_keeps_nobody_waiting(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The migration ends, and so does the next command, while the reader stays; what is left is reported and goes
+    with the reader."""
+    execute, service = plan.execute, MigrationService(migrated)
+    with ExitStack() as reader:
+
+        def read(step: plan.Step, run: Run, **parameters: Any) -> StepResult:
+            result = execute(step, run, **parameters)
+            if step.name == "load":
+                reader.enter_context(held(migrated.url, "SELECT FROM mock2pg_next.pets"))
+                monkeypatch.setattr(plan, "execute", execute)
+            return result
+
+        monkeypatch.setattr(plan, "execute", read)
+        result = service.migrate_all_data(PETS)
+        assert result.success, result.message
+        (left,) = service.status().left
+        assert left.startswith("the schema mock2pg_left_")
+        log = (result.report.parent / "migration.log").read_text(encoding="utf-8")
+        assert "Not dropped, and left for the next run: schema mock2pg_next: a lock was not given in time;" in log
+        assert "table mock2pg_next.pets is locked by server process" in log
+        assert service.plan(PETS).success
+        assert service.status().left == (left,)
+    assert service.plan(PETS).success
+    assert service.status().left == ()

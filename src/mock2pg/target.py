@@ -119,8 +119,13 @@ def scratch(run: Run) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(Mock2pgError), postgres.connect(run.settings.url, name=f"tidy {run.id}") as connection:
-            postgres.scratch.drop(connection)
+        with (
+            suppress(Mock2pgError),
+            postgres.connect(
+                run.settings.url, name=f"tidy {run.id}", lock_timeout=run.settings.lock_timeout
+            ) as connection,
+        ):
+            tidy.drop_scratch(connection)
 
 
 def known_manifests(settings: Settings) -> list[postgres.events.Sealed] | str:

@@ -20,11 +20,17 @@ def after_killed(run: Run, url: str) -> None:
     """Close the killed runs on this database. Only under the lock: then no other run is at work on it."""
     with postgres.connect(url, name=f"tidy {run.id}", lock_timeout=run.settings.lock_timeout) as connection:
         with suppress(Mock2pgError):  # a schema of another role: whoever needs it will say so
-            postgres.scratch.drop(connection)
+            drop_scratch(connection)
         for other in _killed(run.settings, connection):
             if other.id != run.id:
                 _recover(other, connection)
                 _close(other, url)
+
+
+def drop_scratch(connection: postgres.Connection) -> None:
+    """Drop the scratch schemas; a session that uses one keeps nobody waiting, and the next run tries again."""
+    for words in postgres.scratch.drop(connection):
+        log.warning("🧹 Not dropped, and left for the next run: %s", words)
 
 
 def after_killed_checks(run: Run) -> None:

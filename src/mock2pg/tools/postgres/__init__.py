@@ -49,6 +49,5 @@ __all__ = [
     "added", "alteration", "at_work", "catalogue", "changes", "connect", "database_name", "database_url",
     "describe_database", "described", "drop_database", "dump", "ensure_database", "environment", "events", "history",
     "host", "kept_keys", "layout", "losses", "merge", "moment", "named", "one_at_a_time", "preflight", "readiness",
-    "rehearsal", "restore", "review", "roles", "schemas", "scratch", "transact", "with_options",
-    "writers",
+    "rehearsal", "restore", "review", "roles", "schemas", "scratch", "transact", "with_options", "writers",
 ]  # fmt: skip

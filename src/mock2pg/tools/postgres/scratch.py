@@ -17,9 +17,11 @@ from mock2pg.errors import BuiltRowsLost, LoadFailed, counted
 from mock2pg.tools.postgres import clearing
 from mock2pg.tools.postgres.catalogue import LiveColumn, columns, count, own_rows, schema_exists
 from mock2pg.tools.postgres.connection import Connection, named
+from mock2pg.tools.postgres.describing import described
 from mock2pg.tools.postgres.schemas import refuse_foreign
 
 SCHEMAS = LANDING, NEXT = "mock2pg_landing", "mock2pg_next"
+_LEFT = "mock2pg_left_"  # and an oid: a schema that could not be dropped
 
 
 def recreate(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> None:
@@ -53,30 +55,46 @@ def _revoke(connection: Connection, schema: str) -> None:
         connection.execute(sql.SQL("REVOKE ALL ON SCHEMA {} FROM {}").format(sql.Identifier(schema), role))
 
 
-def present(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> list[str]:
-    """The scratch schemas that hold anything."""
+def present(connection: Connection) -> list[str]:
+    """The scratch schemas that hold anything, also those that could not be dropped."""
     rows = connection.execute(
-        "SELECT nspname FROM pg_namespace AS n WHERE nspname = ANY (%s)"
+        "SELECT nspname FROM pg_namespace AS n WHERE (nspname = ANY (%s) OR starts_with(nspname, %s))"
         " AND EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid) ORDER BY 1",
-        [list(schemas)],
+        [list(SCHEMAS), _LEFT],
     ).fetchall()
     return [name for (name,) in rows]
 
 
-def drop(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> None:
-    """Drop the scratch schemas; one that init-roles made for others, or that this role could not make, is emptied."""
+def drop(connection: Connection) -> list[str]:
+    """Drop the scratch schemas; one that init-roles made for others, or that this role could not make, is emptied.
+
+    Returns what is left because another session uses it, in words. Where the role may, that schema is renamed, so that
+    it keeps no run from making another; the next drop tries again.
+    """
+    left = []
     with named(LoadFailed, "cannot drop the scratch schemas"):
-        for schema in schemas:
-            row = connection.execute(
-                "SELECT pg_get_userbyid(nspowner) = current_user"
-                " AND has_database_privilege(current_database(), 'CREATE') AND NOT EXISTS (SELECT FROM"
-                " aclexplode(nspacl) AS a WHERE a.grantee <> nspowner) FROM pg_namespace WHERE nspname = %s",
-                [schema],
-            ).fetchone()
-            if row == (True,):
-                connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
-            elif row:
-                clearing.drop_objects(connection, schema)
+        rows = connection.execute(
+            "SELECT nspname, oid::text, pg_get_userbyid(nspowner) = current_user"
+            " AND has_database_privilege(current_database(), 'CREATE')"
+            " AND NOT EXISTS (SELECT FROM aclexplode(nspacl) AS a WHERE a.grantee <> nspowner) FROM pg_namespace"
+            " WHERE nspname = ANY (%s)"
+            " OR starts_with(nspname, %s) AND pg_get_userbyid(nspowner) = current_user ORDER BY oid",
+            [list(SCHEMAS), _LEFT],
+        ).fetchall()
+        for schema, oid, whole in rows:
+            name = sql.Identifier(schema)
+            try:
+                if whole:
+                    connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(name))
+                else:
+                    clearing.drop_objects(connection, schema)
+            except psycopg.errors.LockNotAvailable as error:
+                left.append(f"schema {schema}: {described(error)}")
+                if whole and schema in SCHEMAS:
+                    connection.execute(
+                        sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(name, sql.Identifier(_LEFT + oid))
+                    )
+    return left
 
 
 def land(connection: Connection, table: SourceTable, blocks: Iterable[bytes], expected: int) -> int:
