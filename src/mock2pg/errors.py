@@ -10,7 +10,7 @@ Mock2pgError                  exit  what the user does next
 │   └── NotReady               19   does what each line says: the target cannot do what the command needs
 ├── BackupFailed                7   makes room, looks at the rights of the folder, or at what did not restore equal
 ├── LoadFailed                  8   looks at the model, contract, test or suite that is named
-│   └── BuiltRowsLost          19   runs again: the server was restarted, and emptied the tables that were built
+│   └── BuiltRowsLost          20   runs again: the server was restarted, and emptied the tables that were built
 ├── PreflightFailed            15   changes what stands in the way, or allows it by name
 ├── PublishFailed               9   looks at the constraint or lock that is named
 ├── VerifyFailed               10   looks at the keys that are listed
@@ -155,7 +155,7 @@ class LoadFailed(Mock2pgError):
 
 
 class BuiltRowsLost(LoadFailed):
-    code = 19
+    code = 20
     hint = "Run the command again when the server is up: the rows are loaded again. The target tables were not changed."
 
 
