@@ -21,6 +21,7 @@ from mock2pg.tools.dbt_project import Built
 from mock2pg.tools.server import Server
 from tests.fix_postgres import new_database
 from tests.fix_small import small_document, small_project
+from tests.tools.test_postgres_layout import first_version
 
 # In `public` and in a schema named like the user: functions of all names and signatures, operators that fit better than
 # PostgreSQL's own, relations and types named like the catalogue's. Whatever runs takes a number and fails.
@@ -251,3 +252,14 @@ def test_a_database_of_another_role_is_not_dropped(mallory: str, connection: pos
     connection.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(name, sql.Identifier(mallory)))
     assert postgres.schemas.other_owner(connection, "a_database_of_mallory") == mallory
     connection.execute(sql.SQL("DROP DATABASE {}").format(name))
+
+
+def test_the_first_command_that_writes_upgrades(plain: Settings, connection: postgres.Connection) -> None:
+    """A command that only reads says so instead."""
+    first_version(connection)
+    service = MigrationService(plain)
+    with pytest.raises(SchemaRefused, match="have version 1, and this mock2pg needs version 2"):
+        service.status()
+    result = service.take_backup()
+    assert result.success, result.message
+    assert service.status().published_run == "c"
