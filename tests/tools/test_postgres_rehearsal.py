@@ -217,7 +217,7 @@ def test_a_scratch_database_that_another_role_left_is_told_of(database: str, con
         with captured(url) as (state, found):
             proved = rehearsal.rehearse(url, state, found, binary("pg_dump"))
         assert set(proved.tables) == {"t", "u"}
-        assert "must be owner of database" in proved.definitions
+        assert "belongs to postgres" in proved.definitions
     finally:
         connection.execute(f"DROP DATABASE {left}")  # type: ignore[arg-type]
         connection.execute("DROP OWNED BY rehearser; DROP ROLE rehearser")
