@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import inspect
 import json
 import os
 import re
@@ -14,17 +16,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import yaml
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from mock2pg import signals
 from mock2pg.errors import InternalError, UsageError
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import REPOSITORY, Settings
 from mock2pg.tools import notebooks
 from mock2pg.tools.notebooks import execution, kernels
+from mock2pg.tools.notebooks.provisioner import Forked
 from tests.fix_browser import open_page
 
 if TYPE_CHECKING:
@@ -377,6 +383,22 @@ def test_nobody_waits_at_the_end_for_what_is_still_being_loaded(tmp_path: Path) 
     assert (done.stdout, done.stderr) == (b"", b"")
 
 
+def test_a_forked_kernel_is_a_complete_process() -> None:
+    """Whatever jupyter_client does with a process, it can do with a forked one; also when that is gone already."""
+    used = set(re.findall(r"self\.process\.(\w+)", inspect.getsource(LocalProvisioner)))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    process = kernels.Process(gone.pid)
+    assert {name for name in used if not hasattr(process, name)} == {"win32_interrupt_event"}
+    provisioner = Forked()
+    provisioner.process, provisioner.pgid = process, gone.pid
+    for end in (provisioner.terminate, provisioner.kill, partial(provisioner.send_signal, signal.SIGINT)):
+        asyncio.run(end())
+    assert (process.poll(), process.wait(timeout=1)) == (1, 1)
+    with pytest.raises(subprocess.TimeoutExpired):
+        kernels.Process(os.getpid()).wait(timeout=0)
+
+
 def test_without_a_fork_a_kernel_is_a_program_of_its_own(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,11 +421,11 @@ def test_a_kernel_that_dies_is_an_error(make: Make, tmp_path: Path, capfd: pytes
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("deaf", [False, True])
+@pytest.mark.parametrize(("number", "deaf"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
 def test_an_interrupt_leaves_no_kernel_behind(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deaf: bool
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, deaf: bool
 ) -> None:
-    """Ctrl-C interrupts the cell, and a kernel that does not listen is killed; the notebook is kept."""
+    """Ctrl-C or SIGTERM interrupts the cell, and a kernel that does not listen is killed; the notebook is kept."""
     monkeypatch.setattr(execution, "_GRACE", 1.0)
     started, executed = tmp_path / "started", tmp_path / "made.ipynb"
     ignore = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" if deaf else ""
@@ -416,12 +438,12 @@ def test_an_interrupt_leaves_no_kernel_behind(
     def press() -> None:
         while not started.exists() or not started.read_text():
             time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
 
     before = signal.getsignal(signal.SIGTERM)
     presser = threading.Thread(target=press)
     presser.start()
-    with pytest.raises(KeyboardInterrupt):
+    with signals.interrupting(), pytest.raises(KeyboardInterrupt):
         notebooks.execute(notebook, executed, parameters={}, environment={})
     presser.join()
     assert not is_there(int(started.read_text()))
