@@ -117,9 +117,8 @@ def _known(session: Session[Any], names: Collection[str]) -> set[str]:
     try:
         url = conninfo.make_conninfo(session.info.dsn, password=session.info.password or None, connect_timeout=5)
         with psycopg.connect(url, autocommit=True, client_encoding="UTF8") as connection:
-            connection.execute(
-                "SELECT set_config('search_path', '', false), set_config('statement_timeout', '5s', false)"
-            )
+            connection.execute("SET search_path TO pg_catalog, pg_temp")  # before anything is looked up in it
+            connection.execute("SET statement_timeout TO '5s'")
             return {name for (name,) in connection.execute(_KNOWN, [list(names)])}
     except (psycopg.Error, UnicodeError):
         return set()
