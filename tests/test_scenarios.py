@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mock2pg import MigrationResult, MigrationService, scenarios
 from mock2pg.settings import Settings
-from mock2pg.tools import postgres
+from mock2pg.tools import dbt_project, postgres
+from tests.fix_small import small_project
 
 
 def test_every_scenario_passes_and_live_is_not_touched(service: MigrationService, settings: Settings) -> None:
@@ -21,6 +24,16 @@ def test_every_scenario_passes_and_live_is_not_touched(service: MigrationService
         left = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'mock2pg_scratch%'").fetchall()
     assert left == []
     assert not settings.runs_dir.exists()
+
+
+def test_a_project_of_few_types_has_fewer_scenarios(tmp_path: Path) -> None:
+    """Without a required date, and without a reference, those are left out."""
+    project = small_project(tmp_path)
+    bad = scenarios._bad_ones(Settings(project=project), dbt_project.sources(project / "dbt_project"))
+    names = [each.name for each in bad]
+    assert "a number is a string" in names
+    assert "a value is missing" in names
+    assert not {"a date does not exist", "a row that others refer to is gone"} & set(names)
 
 
 def test_a_migration_that_lets_everything_through_fails_the_scenarios(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import secrets
 import time
@@ -18,9 +19,11 @@ from pydantic import SecretStr
 
 from mock2pg import private
 from mock2pg.contracts import SourceTable
+from mock2pg.encoding import KINDS
 from mock2pg.errors import CheckFailed, Mock2pgError, PublishFailed, SourceError, UsageError
 from mock2pg.results import MigrationResult, Scenario, TestReport
 from mock2pg.settings import Settings
+from mock2pg.text import duration
 from mock2pg.tools import dbt_project, postgres, sample
 
 Document = dict[str, Any]
@@ -48,7 +51,7 @@ def play(settings: Settings, url: str, migrate: Migrate, tell: Callable[[str], N
             began = time.perf_counter()
             passed, happened = happens()
             results.append(Scenario(name, passed, expected, happened, round(time.perf_counter() - began, 1)))
-            tell(f"{'✔' if passed else '✘'} {name}: {happened} ({results[-1].seconds} s)")
+            tell(f"{'✔' if passed else '✘'} {name}: {happened} ({duration(results[-1].seconds)})")
 
         add("a valid document", "success", lambda: _good(migrate(stage, document)))
         add("the same again", "success, 0 changed", lambda: _unchanged(migrate(stage, document)))
@@ -77,39 +80,48 @@ def _bad_ones(settings: Settings, tables: tuple[SourceTable, ...]) -> list[_Bad]
     """One fault of each kind, found from what is declared: no entity is known by name."""
     roots = [table for table in tables if not table.nested]
     first = roots[0]
-    required = next(column.name for column in first.columns if column.required and column.name != "id")
-    numbered, number = next((t, c.name) for t in roots for c in t.columns if c.data_type == "integer" and c.required)
-    dated, date = next((t, c.name) for t in roots for c in t.columns if c.data_type == "date" and c.required)
-    parent = _referred_to(settings, tables)
+
+    def required(*data_types: str) -> Iterator[tuple[SourceTable, str]]:
+        """The first column of these types that must be given, with its table; nothing when there is none."""
+        every = ((table, column) for table in roots for column in table.columns)
+        wanted = ((t, c.place) for t, c in every if c.required and c.place != "id" and c.data_type in data_types)
+        return itertools.islice(wanted, 1)
 
     def set_first(table: SourceTable, key: str, value: object) -> Callable[[Document], object]:
         return lambda document: document[table.entity][0].update({key: value})
+
+    def drop_first(table: SourceTable) -> Callable[[Document], object]:
+        return lambda document: document[table.entity].pop(0)
+
+    def take_first(table: SourceTable, key: str) -> Callable[[Document], object]:
+        return lambda document: document[table.entity][0].pop(key)
 
     return [
         _Bad("an entity is missing", SourceError, lambda document: document.pop(first.entity)),
         _Bad("an entity is unknown", SourceError, lambda document: document.update(notDeclared=[])),
         _Bad("an entity is no array", SourceError, lambda document: document.update({first.entity: {}})),
-        _Bad("a value is missing", CheckFailed, lambda document: document[first.entity][0].pop(required)),
+        *(_Bad("a value is missing", CheckFailed, take_first(*found)) for found in required(*KINDS)),
         _Bad("a key is unknown", CheckFailed, set_first(first, "notDeclared", 1)),
-        _Bad("a number is a string", CheckFailed, set_first(numbered, number, "1")),
-        _Bad("a date does not exist", CheckFailed, set_first(dated, date, "2026-02-30")),
+        *(_Bad("a number is a string", CheckFailed, set_first(*found, "1")) for found in required("integer")),
+        *(_Bad("a date does not exist", CheckFailed, set_first(*found, "2026-02-30")) for found in required("date")),
         _Bad(
             "an id stands twice", CheckFailed, lambda document: document[first.entity].append(document[first.entity][0])
         ),
-        _Bad("a row that others refer to is gone", CheckFailed, lambda document: document[parent.entity].pop(0)),
+        *(
+            _Bad("a row that others refer to is gone", CheckFailed, drop_first(parent))
+            for parent in _referred_to(settings, tables)
+        ),
         _Bad("everything is empty", CheckFailed, lambda document: document.update({key: [] for key in document})),
     ]
 
 
-def _referred_to(settings: Settings, tables: tuple[SourceTable, ...]) -> SourceTable:
-    """A source table whose rows others refer to, as the staged suites have it."""
+def _referred_to(settings: Settings, tables: tuple[SourceTable, ...]) -> list[SourceTable]:
+    """A source table whose rows others refer to, as the staged suites have it; none where none does."""
     for suite in sorted((settings.suites_dir / "staged").glob("*.json")):
         for expectation in json.loads(suite.read_text(encoding="utf-8"))["expectations"]:
             if expectation["type"] == "expect_column_values_to_exist_in_table":
-                return next(table for table in tables if table.name == expectation["kwargs"]["parent"])
-    raise UsageError(
-        "no staged suite holds a reference", hint="Give one of them expect_column_values_to_exist_in_table."
-    )
+                return [table for table in tables if table.name == expectation["kwargs"]["parent"]]
+    return []
 
 
 def _good(result: MigrationResult) -> tuple[bool, str]:

@@ -229,6 +229,16 @@ def test_it_can_be_looked_at_first(live: Live) -> None:
     assert result.summary == f"to {live.second} would bring back 1 row, take away 1, set back 1"
     assert dumped(live.settings.url, "public") == live.dump_now
     assert ids(live) == had
+    execute(live.settings.url, "INSERT INTO public.theirs VALUES (3, 'secret')")
+    for command in ("rollback --show", "rollback"):
+        run = new_run(live.settings)
+        run.write("record.json", {"command": command})
+        with ExitStack() as stack:
+            if command == "rollback":  # it would be refused, so it is at once
+                stack.enter_context(pytest.raises(LiveChanged))
+            result = plan.perform("rollback", run, {"backup_id": live.second, "show": True})
+            told = "theirs: not as in the backup: 1 row (1 extra); a rollback stops for that, unless --discard-changes"
+            assert [caution[: len(told)] for caution in result.data["cautions"]] == [told]
 
 
 def test_nobody_writes_between_the_look_and_the_end(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -556,6 +556,17 @@ def test_a_suite_that_is_not_understood_is_refused(tmp_path: Path, things: Path,
     assert said in refused.value.message
 
 
+def test_what_is_declared_as_required_is_asked_for(tmp_path: Path) -> None:
+    """Once: where a suite asks for it there is no second rule."""
+    from mock2pg.tools.expectations.suites import load_suites
+
+    given = {"type": "expect_values_to_be_given", "kwargs": {"columns": ["a"]}, "severity": "critical"}
+    (tmp_path / "things.json").write_text(json.dumps({"name": "things", "expectations": [given]}))
+    asked = [rule.columns for rule in load_suites(tmp_path, {"things": ["a", "b"]})["things"].expectations]
+    assert asked == [["a"], ["b"]]
+    assert len(load_suites(tmp_path, {"things": ["a"]})["things"].expectations) == 1
+
+
 def test_a_folder_without_suites_is_refused(tmp_path: Path, things: Path, suites: Callable[..., Path]) -> None:
     """As is a second suite for one table: no rule goes unseen."""
     with pytest.raises(InternalError, match="there is no suite"):

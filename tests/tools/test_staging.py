@@ -145,11 +145,13 @@ def test_absent_and_null_are_not_unfit(data_type: str, stage: Stage) -> None:
 
 
 def test_rows_carry_their_place_and_their_id(stage: Stage) -> None:
-    """_row and _root_row count from one; _id is the JSON id where that is a string."""
-    rows = stage('[{"id": "x"}, {"id": 7}, {"id": null}, {}, {"id": ""}]', table("a", column("id")))["a"]
-    assert [row["_row"] for row in rows] == [row["_root_row"] for row in rows] == [1, 2, 3, 4, 5]
-    assert [row["_id"] for row in rows] == ["x", None, None, None, ""]
-    assert [row["_index"] for row in rows] == [None] * 5
+    """_row and _root_row count from one; _id is the JSON id where that is a string or a whole number, and cut."""
+    ids = ['"x"', "7", "-18446744073709551616", "null", '""', "1.5", f'"{"y" * 201}"']
+    rows = stage(f'[{", ".join(f"""{{"id": {given}}}""" for given in ids)}, {{}}]', table("a", column("id")))["a"]
+    assert [row["_row"] for row in rows] == [row["_root_row"] for row in rows] == list(range(1, 9))
+    named = ["x", "7", None, None, "", None, "y" * 199 + "…", None]
+    assert [row["_id"] for row in rows] == named
+    assert [row["_index"] for row in rows] == [None] * 8
 
 
 def test_a_row_that_is_no_object_is_marked_as_a_whole(stage: Stage) -> None:

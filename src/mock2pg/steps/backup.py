@@ -6,6 +6,7 @@ from typing import Any
 
 from mock2pg.errors import BackupFailed, BackupRefused
 from mock2pg.runs import Run, StepResult, Times, now
+from mock2pg.text import counted, duration
 from mock2pg.tools import backups, postgres, server
 
 
@@ -27,9 +28,10 @@ def run(run: Run) -> StepResult:
         ):
             backup = postgres.moment.save(moment, writer, moment.header(timestamp, backups.FORMAT))
         rehearsal = _rehearsal(run, backup, moment)
+    saved = f"{counted(sum(backup.tables.values()), 'row')} of {counted(len(backup.tables), 'table')}"
     return StepResult(
         step="backup",
-        summary=f"{backup.id}: {sum(backup.tables.values())} rows of {len(backup.tables)} tables, {_told(rehearsal)}",
+        summary=f"{backup.id}: {saved}, {_told(rehearsal)}",
         data={
             "backup_id": backup.id,
             "file": f"backups/{backup.file.name}",
@@ -76,4 +78,4 @@ def _rehearsal(run: Run, backup: backups.Backup, moment: postgres.moment.Moment)
 def _told(rehearsal: dict[str, Any]) -> str:
     if not rehearsal["rehearsed"]:
         return "not rehearsed"
-    return f"restored equal in {rehearsal['restore_seconds']} s (definitions {rehearsal['definitions']})"
+    return f"restored equal in {duration(rehearsal['restore_seconds'])} (definitions {rehearsal['definitions']})"

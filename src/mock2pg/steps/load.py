@@ -11,7 +11,7 @@ from mock2pg.contracts import SourceTable, Table, derived_columns, fingerprint
 from mock2pg.errors import LoadFailed, PreflightFailed
 from mock2pg.narration import of_added
 from mock2pg.runs import Run, StepResult
-from mock2pg.text import counted
+from mock2pg.text import counted, identity
 from mock2pg.tools import dbt_project, expectations, postgres, staging
 
 # How a table is published, by the mode of the run and what its model says.
@@ -142,7 +142,11 @@ def _audit(run: Run, tables: Iterable[Table], url: str) -> expectations.Validati
         **_partial(run, tables),
     )
     if not audit.success:
-        failed = [f"  {f.table}.{f.field}: {f.message} ({f.keys})" for f in audit.failures if f.severity == "critical"]
+        failed = [
+            f"  {f.table}.{f.field}: {f.message} ({identity(str(f.keys))})"
+            for f in audit.failures
+            if f.severity == "critical"
+        ]
         broken = [f"  {b.table}: {b.rule} could not run: {b.reason}" for b in audit.broken]
         raise LoadFailed("\n".join(["the built tables do not pass their audit:", *failed[:20], *broken]))
     return audit

@@ -44,7 +44,7 @@ def run(run: Run) -> StepResult:
     unread = f", {len(document.unread)} could not be read" if document.unread else ""
     return StepResult(
         step="stage",
-        summary=f"{sum(counts.values())} rows of {read} entities from {run.source_label}{unread}",
+        summary=f"{counted(sum(counts.values()), 'row')} of {counted(read, 'array')} from {run.source_label}{unread}",
         data={
             "source": run.source_label,
             "sha256": document.sha256,

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from mock2pg.contracts import Table, derived_columns, table_from_dict
-from mock2pg.errors import NothingPublished, VerifyFailed, counted, printable
+from mock2pg.errors import NothingPublished, VerifyFailed, counted
 from mock2pg.runs import Run, StepResult, Times
+from mock2pg.text import identity
 from mock2pg.tools import postgres, staging
 
 _KINDS = ("missing", "extra", "different")
@@ -47,14 +48,15 @@ def run(run: Run) -> StepResult:
         f"  {name}: {'; '.join(filter(None, (_named(table, kind) for kind in _KINDS)))}"
         for name, table in compared.items()
         if any(table[kind] for kind in _KINDS)
-    ] + [f"  {key['table']}: {key['orphans']} orphans by {key['name']}" for key in keys if key["orphans"]]
+    ] + [f"  {key['table']}: {counted(key['orphans'], 'orphan')} by {key['name']}" for key in keys if key["orphans"]]
     if faults:
         error = VerifyFailed("\n".join([f"live is not what run {published.id} published:", *faults]))
         error.data = data
         raise error
+    compared_rows = counted(sum(table["staged"] for table in compared.values()), "row")
     return StepResult(
         step="verify",
-        summary=f"{data['rows_compared']} rows and {len(keys)} foreign keys are as run {published.id} published them"
+        summary=f"{compared_rows} and {counted(len(keys), 'foreign key')} are as run {published.id} published them"
         + "".join(
             f"; {counted(rows, 'row')} of {name} under keys that were there before" for name, rows in kept.items()
         ),
@@ -117,5 +119,5 @@ def _named(table: dict[str, Any], kind: str) -> str:
     """`2 missing (3, 7)`: the rows of one kind, with the first of their keys."""
     if not table[kind]:
         return ""
-    keys = ", ".join(map(printable, table[f"{kind}_keys"]))
+    keys = ", ".join(map(identity, table[f"{kind}_keys"]))
     return f"{table[kind]:,} {kind} ({keys}{', ...' if table[kind] > len(table[f'{kind}_keys']) else ''})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -80,7 +80,7 @@ def _run(run: Run) -> StepResult:
 
 
 def _validated(
-    run: Run, tables: Iterable[str], unread: dict[str, str], *, limit: int | None, docs: bool = False
+    run: Run, tables: Mapping[str, SourceTable], unread: dict[str, str], *, limit: int | None, docs: bool = False
 ) -> expectations.Validation:
     settings = run.settings
     validation = expectations.validate(
@@ -92,6 +92,7 @@ def _validated(
         limit=limit or _ALL,
         unread=unread,
         partial=list(tables) if settings.mode == "upsert" else [],
+        required={name: [c.name for c in table.columns if c.required] for name, table in tables.items()},
         lenient=[wording.DECLARED] if settings.unknown_fields == "warn" else [],
     )
     if validation.broken:
@@ -166,6 +167,6 @@ def _refusal(
 def _summary(data: dict[str, Any]) -> str:
     refused = sum(entity["refused"] for entity in data["entities"].values())
     rules = data["rules"] - data["skipped"]
-    said = f"{rules} rules" + (f", {counted(refused, 'row')} refused" if refused else " hold")
+    said = f"{counted(rules, 'rule')} checked" + (f", {counted(refused, 'row')} refused" if refused else "")
     said += f", {data['skipped']} are not judged here" if data["skipped"] else ""
     return said + (f", {counted(data['warnings'], 'warning')}" if data["warnings"] else "")

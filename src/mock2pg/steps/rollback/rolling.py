@@ -75,17 +75,18 @@ def run(run: Run, backup_id: str, discard_changes: bool = False, undo: bool = Fa
 
 
 def _shown(way: _Way, connection: postgres.Connection) -> StepResult:
-    """What a rollback would change, for somebody to look at; it is refused here already when it would be refused."""
+    """What a rollback would change, for somebody to look at; one that would be refused is refused here already."""
     with connection.transaction(force_rollback=True):
         look = _look(way, connection, lock=False)
         written = since.written(look)
         data = _data(way, look, written)
-        if written and not way.discard:
+        if written and not way.discard and way.run.record().get("command") != "rollback --show":
             raise _refusal(written, data)
+    stops = "" if way.discard else "; a rollback stops for that, unless --discard-changes is given"
     return StepResult(
         step="rollback",
         summary=f"to {way.backup.id} would {_told(look)}",
-        data={**data, "shown": True},
+        data={**data, "shown": True, "cautions": [f"{name}: {words}{stops}" for name, words in written.items()]},
     )
 
 

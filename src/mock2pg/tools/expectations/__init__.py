@@ -46,6 +46,7 @@ def validate(
     unread: Mapping[str, str] | None = None,
     partial: Collection[str] = (),
     lenient: Collection[str] = (),
+    required: Mapping[str, Sequence[str]] | None = None,
 ) -> Validation:
     """Run every suite in the folder `suites` on its table, and write Data Docs into the folder `docs`.
 
@@ -57,6 +58,7 @@ def validate(
     unread         tables whose rows are not known, and why: their rules, and those that look into them, are not judged
     partial        tables of which there may be more rows elsewhere: rules of other tables do not look into them
     lenient        types of expectations that give a warning, whatever severity their suite says
+    required       columns that must be given, by table, whether or not the table's suite asks for them
 
     Raises InternalError for a suite that is not understood or whose table is not there, DatabaseError when the
     database cannot be reached.
@@ -76,4 +78,5 @@ def validate(
         unread=unread,
         partial=partial,
         lenient=lenient,
+        required=required,
     )

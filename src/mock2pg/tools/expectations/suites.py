@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,13 @@ from mock2pg.errors import InternalError
 SEVERITIES = ("critical", "warning")
 
 
-def load_suites(folder: Path) -> dict[str, Any]:
+_GIVEN = "expect_values_to_be_given"
+
+
+def load_suites(folder: Path, required: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
     """Each table's suite, by the name of the table: the file's `meta.table`, or else its stem.
+
+    required  columns that must be given, by table: where a suite does not ask for one, a rule is added that does
 
     Raises InternalError that names the file, and the entry, that is not understood.
     """
@@ -31,6 +37,10 @@ def load_suites(folder: Path) -> dict[str, Any]:
             _expectation(entry, f"{file}: expectation {number}")
             for number, entry in enumerate(content["expectations"], start=1)
         ]
+        asked = {name for rule in expectations if rule.expectation_type == _GIVEN for name in rule.columns}
+        if missing := [name for name in (required or {}).get(table, ()) if name not in asked]:
+            rule = {"type": _GIVEN, "kwargs": {"columns": missing}, "severity": "critical"}
+            expectations.append(_expectation(rule, f"{file}: what the source declares as required"))
         suites[table] = suite = gx.ExpectationSuite(name=file.stem, expectations=expectations)
         for number, rule in enumerate(suite.expectations):
             rule.id = str(number)  # by which a result is known

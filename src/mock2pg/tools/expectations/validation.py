@@ -38,9 +38,10 @@ def validate(
     unread: Mapping[str, str] | None = None,
     partial: Collection[str] = (),
     lenient: Collection[str] = (),
+    required: Mapping[str, Sequence[str]] | None = None,
 ) -> Validation:
     """What the package's `validate` promises."""
-    loaded = load_suites(suites)
+    loaded = load_suites(suites, required)
     engine = open_engine(url, schema, lock_timeout)
     try:
         context = _Context()

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed, counted
+from mock2pg.text import identity
 from mock2pg.tools.postgres import catalogue, exchange, sequences
 from mock2pg.tools.postgres.alteration import Alteration
 from mock2pg.tools.postgres.catalogue import LiveForeignKey
@@ -131,7 +132,7 @@ class TableMerge(Comparison):
         found = {}
         for what, query in queries.items():
             limited = self.compose(query + " ORDER BY 1 LIMIT ") + sql.Literal(limit)
-            found[what] = self.code.texts(limited)
+            found[what] = [identity(key) for key in self.code.texts(limited)]
         return found
 
     def delete_free(self, references: Sequence[LiveForeignKey]) -> int:

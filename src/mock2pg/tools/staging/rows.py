@@ -17,6 +17,7 @@ from mock2pg import private
 from mock2pg.contracts import Column, SourceTable, Table
 from mock2pg.encoding import JSON_TEXT_DUCKDB, KINDS, TABLE_HASH_DUCKDB, duckdb_value
 from mock2pg.errors import InternalError, LoadFailed
+from mock2pg.text import identity
 from mock2pg.tools.staging.tables import Connection, quoted
 
 _PIPE = 1 << 20
@@ -145,7 +146,9 @@ def compare(file: Path, live: Path, *, publish: str) -> Comparison:
             {", ".join(f"coalesce(min(key, {_KEYS_SHOWN}) FILTER (how = '{kind}'), [])" for kind in kinds)}
         FROM joined"""
     expected, actual, missing, extra, different, *keys = _row(query)
-    return Comparison(expected, actual, missing, extra, different, *map(tuple, keys))
+    return Comparison(
+        expected, actual, missing, extra, different, *(tuple(map(identity, found or ())) for found in keys)
+    )
 
 
 def _csv(file: Path, *columns: str) -> str:

@@ -15,6 +15,7 @@ from duckdb.func import SPECIAL
 
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import InternalError, scrubbed
+from mock2pg.text import LIMIT
 from mock2pg.tools.staging.json_values import exact_double, jsonb_text, strict_json
 
 Connection = duckdb.DuckDBPyConnection
@@ -179,7 +180,9 @@ def _elements(table: SourceTable, largest: int) -> str:
         f"SELECT n, r FROM read_json_objects(?, format = 'array', maximum_object_size = {largest})"
         " WITH ORDINALITY AS x(r, n)"
     )
-    identity = "CASE WHEN json_type(r->'$.id') = 'VARCHAR' THEN r->>'$.id' END AS _id"
+    # what a person finds the row by: a whole number counts, too, and a text is cut
+    given = "CASE WHEN json_type(r->'$.id') IN ('VARCHAR', 'BIGINT', 'UBIGINT', 'HUGEINT') THEN r->>'$.id' END"
+    identity = f"CASE WHEN length({given}) > {LIMIT} THEN left({given}, {LIMIT - 1}) || '…' ELSE {given} END AS _id"
     if not table.nested:
         return f"""
             SELECT n AS _root_row, {identity}, NULL::BIGINT AS _index, r AS element, r AS root,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from psycopg import sql
 
+from mock2pg.text import identity
 from mock2pg.tools.postgres.table_merge import TableMerge
 
 _NAME = "mock2pg_candidate"
@@ -59,5 +60,5 @@ def keys_of(merge: TableMerge, rows: sql.Composed) -> str:
         sql.SQL(", ").join(sql.SQL("c.{}").format(sql.Identifier(name)) for name in merge.table.primary_key)
     )
     query = sql.SQL("SELECT {}{} ORDER BY 1 LIMIT {}").format(key, rows, sql.Literal(_SHOWN + 1))
-    found = merge.code.texts(query)
+    found = [identity(text) for text in merge.code.texts(query)]
     return ", ".join(found[:_SHOWN]) + (" ..." if len(found) > _SHOWN else "")
