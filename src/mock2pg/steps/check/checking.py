@@ -167,6 +167,6 @@ def _refusal(
 def _summary(data: dict[str, Any]) -> str:
     refused = sum(entity["refused"] for entity in data["entities"].values())
     rules = data["rules"] - data["skipped"]
-    said = f"{counted(rules, 'rule')} checked" + (f", {counted(refused, 'row')} refused" if refused else "")
+    said = counted(rules, "rule") + (f", {counted(refused, 'row')} refused" if refused else " passed")
     said += f", {data['skipped']} are not judged here" if data["skipped"] else ""
     return said + (f", {counted(data['warnings'], 'warning')}" if data["warnings"] else "")
