@@ -92,13 +92,18 @@ def _validated(
         limit=limit or _ALL,
         unread=unread,
         partial=list(tables) if settings.mode == "upsert" else [],
-        required={name: [c.name for c in table.columns if c.required] for name, table in tables.items()},
+        required={name: _required(table) for name, table in tables.items()},
         lenient=[wording.DECLARED] if settings.unknown_fields == "warn" else [],
     )
     if validation.broken:
         named = "; ".join(f"{rule.table}: {rule.rule}: {rule.reason}" for rule in validation.broken)
         raise InternalError(f"a rule could not run: {named}", hint="Mend the suite in expectations/suites/staged/.")
     return validation
+
+
+def _required(table: SourceTable) -> list[str]:
+    """The columns that must be given, but for those that an element has from its parent, whose own rule says it."""
+    return [column.name for column in table.columns if column.required and "[]." not in column.place]
 
 
 def _unread(staged: dict[str, Any], tables: Iterable[SourceTable], mode: str) -> dict[str, str]:
