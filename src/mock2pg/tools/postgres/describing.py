@@ -22,7 +22,8 @@ _OF_FUNCTIONS = {
     "plperl_util_elog",
     "do_util_elog",
 }
-_OWN_CONTEXTS = ("COPY ", "JSON data", "while ", "unnamed portal", "portal ", "parallel worker")
+_OWN_CONTEXTS = ("COPY ", "JSON data", "while ", "unnamed portal", "portal ", "parallel worker",
+                 'SQL function "mock2pg_statement"')  # fmt: skip
 _QUOTED = re.compile(r'"([^"\n]*)"')
 _FUNCTION = re.compile(r'function (?:"?[^"(\n]*"?\.)?"?([^"(.\n]+)"?\(')
 _KNOWN = """
