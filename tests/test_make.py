@@ -38,7 +38,8 @@ def installed(copy: Path) -> None:
             (folder / part.name).symlink_to(part)
     (links / "mock2pg.pth").unlink()
     (links / "mock2pg.pth").write_text(f"{copy / 'src'}\n")
-    (copy / ".venv" / "pyvenv.cfg").symlink_to(Path(sys.prefix, "pyvenv.cfg"))
+    for part in ("pyvenv.cfg", "share"):
+        (copy / ".venv" / part).symlink_to(Path(sys.prefix, part))
     (copy / ".venv" / ".ready").touch()
 
 
