@@ -1,7 +1,8 @@
-"""How long readers wait while rows are published, and while a seed script does the same job.
+"""How long readers and writers wait while rows are published, and while a seed script does the same job.
 
 Both put the same rows into the same tables of the same server, in turn. A reader asks each table for one row by its
-key, over and over; what counts is the longest answer in that time, beside the longest one while nothing is published.
+key, over and over, and a writer updates that row; what counts is the longest answer in that time, beside the longest
+one while nothing is published.
 
     python benchmarks/readers.py --rows 100000
 """
@@ -21,35 +22,40 @@ from mock2pg.runs import Run, new_run
 from mock2pg.settings import REPOSITORY, Settings
 from mock2pg.tools import postgres, sample
 
+READ, WRITE = "SELECT * FROM public.{} WHERE id = '1'", "UPDATE public.{} SET id = id WHERE id = '1'"
 
-class Reader(threading.Thread):
-    """Reads until it is told to end; keeps the longest answer in seconds."""
 
-    def __init__(self, url: str, tables: list[str]) -> None:
+class Session(threading.Thread):
+    """Runs a statement on each table until it is told to end; keeps the longest answer in seconds."""
+
+    def __init__(self, url: str, tables: list[str], statement: str) -> None:
         super().__init__(daemon=True)
-        self._url, self._tables = url, tables
+        self._url, self._statements = url, [statement.format(table) for table in tables]
         self.longest, self.answers, self.ended = 0.0, 0, threading.Event()
 
     def run(self) -> None:
-        with postgres.connect(self._url, name="reader", read_only=True) as connection:
+        with postgres.connect(self._url, name="benchmark", lock_timeout="0") as connection:
             while not self.ended.is_set():
-                for table in self._tables:
+                for statement in self._statements:
                     began = time.perf_counter()
-                    connection.execute(f"SELECT * FROM public.{table} WHERE id = '1'").fetchall()  # type: ignore[arg-type]
+                    connection.execute(statement)  # type: ignore[arg-type]
                     self.longest = max(self.longest, time.perf_counter() - began)
                     self.answers += 1
 
 
-def watched(url: str, tables: list[str], work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds that the work took, and the longest that a reader waited meanwhile."""
-    reader = Reader(url, tables)
-    reader.start()
+def watched(url: str, tables: list[str], work: Callable[[], object]) -> tuple[float, float, float]:
+    """Seconds that the work took, and the longest that a reader and a writer waited meanwhile."""
+    sessions = [Session(url, tables, statement) for statement in (READ, WRITE)]
+    for session in sessions:
+        session.start()
     began = time.perf_counter()
     work()
     took = time.perf_counter() - began
-    reader.ended.set()
-    reader.join()
-    return took, reader.longest
+    for session in sessions:
+        session.ended.set()
+        session.join()
+    reader, writer = (session.longest for session in sessions)
+    return took, reader, writer
 
 
 def seed_script(url: str, tables: list[str]) -> None:
@@ -69,8 +75,8 @@ def built(settings: Settings, source: Path) -> Run:
     return run
 
 
-def measure(settings: Settings, rows: int) -> list[tuple[str, float, float]]:
-    """What was done, seconds that it took, and seconds that a reader waited at the most."""
+def measure(settings: Settings, rows: int) -> list[tuple[str, float, float, float]]:
+    """What was done, seconds that it took, and seconds that a reader and a writer waited at the most."""
     url, home = settings.url, settings.project
     for seed in (1, 2):
         sample.generate(REPOSITORY / "mock_data" / "sample", home / f"seed{seed}", rows=rows, seed=seed)
@@ -94,10 +100,9 @@ def main() -> None:
     rows = parser.parse_args().rows
     with stage() as settings:
         results = measure(settings, rows)
-    print(f"{rows:,} rows; readers wait at the most")
-    peer = results[-1][2]
-    for name, took, waited in results:
-        print(f"{name:<40} took {took:6.2f} s, {waited * 1000:8.1f} ms, {waited / peer:7.4f} of the seed script's")
+    print(f"{rows:,} rows; the longest wait")
+    for name, took, reader, writer in results:
+        print(f"{name:<40} took {took:6.2f} s, readers {reader * 1000:8.1f} ms, writers {writer * 1000:8.1f} ms")
 
 
 if __name__ == "__main__":
