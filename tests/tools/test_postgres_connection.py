@@ -136,6 +136,20 @@ def test_a_name_of_the_catalogue_is_shown_wherever_it_comes_from(provoked: str) 
         connection.execute("RESET ROLE; DROP OWNED BY mock2pg_nobody; DROP ROLE mock2pg_nobody")
 
 
+def test_names_are_looked_up_after_the_session_is_closed(provoked: str) -> None:
+    """An error is described where it is caught, which may be outside of the connection's block."""
+    for query, told in (
+        ("INSERT INTO public.children (id, parent_id) VALUES ('d', 'x')", "children_parent_id_fkey"),
+        ("INSERT INTO public.guarded VALUES ('x')", 'the function "refuse" raised'),
+    ):
+        with (
+            pytest.raises(DatabaseError, match=told),
+            postgres.named(DatabaseError, "cannot try"),
+            postgres.connect(provoked, name="test") as connection,
+        ):
+            connection.execute(query)  # type: ignore[arg-type]
+
+
 def _try(connection: postgres.Connection, query: str) -> None:
     with postgres.named(DatabaseError, "cannot try"):
         connection.execute(query)  # type: ignore[arg-type]

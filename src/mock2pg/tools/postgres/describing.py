@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -42,13 +43,20 @@ SELECT name FROM unnest(%s::text[]) AS name WHERE EXISTS (
 
 
 class Session(psycopg.Connection[Row]):
-    """A connection whose errors know where they come from, so that the names in them can be looked up."""
+    """A connection whose errors know where they come from, so that the names in them can be looked up.
+
+    url  where that is; known once there was an error, as the connection may be closed when it is described
+    """
+
+    url = ""
 
     def wait(self, *args: Any, **options: Any) -> Any:
         try:
             return super().wait(*args, **options)
         except psycopg.Error as error:
             error.__dict__["session"] = self
+            with suppress(psycopg.Error):  # it is lost
+                self.url = conninfo.make_conninfo(self.info.dsn, password=self.info.password or None)
             raise
 
 
@@ -113,11 +121,10 @@ def _state(error: psycopg.Error) -> str:
 
 def _known(session: Session[Any], names: Collection[str]) -> set[str]:
     """Those of the names that the database's catalogue has; none when it cannot be asked."""
-    if not names:
+    if not names or not session.url:
         return set()
     try:
-        url = conninfo.make_conninfo(session.info.dsn, password=session.info.password or None, connect_timeout=5)
-        with psycopg.connect(url, autocommit=True, client_encoding="UTF8") as connection:
+        with psycopg.connect(session.url, autocommit=True, connect_timeout=5, client_encoding="UTF8") as connection:
             connection.execute("SET search_path TO pg_catalog, pg_temp")  # before anything is looked up in it
             connection.execute("SET statement_timeout TO '5s'")
             return {name for (name,) in connection.execute(_KNOWN, [list(names)])}
