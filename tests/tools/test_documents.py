@@ -359,9 +359,10 @@ def test_a_document_must_be_an_object(text: str, tmp_path: Path) -> None:
 
 
 def test_a_source_that_is_not_there_is_a_wrong_command(tmp_path: Path) -> None:
-    """A path that leads nowhere is an error of the one who typed it."""
+    """A path that leads nowhere is an error of the one who typed it; one that leads to a device is named as that."""
     with pytest.raises(UsageError, match="there is no source"):
         read(tmp_path / "nothing", tmp_path)
+    assert refusal(Path("/dev/zero"), tmp_path) == "/dev/zero: is a device, not a file"
 
 
 def test_a_folder_without_any_array_is_a_wrong_command(tmp_path: Path) -> None:

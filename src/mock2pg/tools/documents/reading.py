@@ -77,7 +77,7 @@ def read(
         label = printable(label or str(source))
         if source.is_dir():
             reader = Folder(source, label, arrays, faults, entities, unpacking)
-        elif spool.is_stream(source) or source.is_file():
+        elif spool.is_stream(source) or source.exists():
             reader = Single(source, label, arrays, faults, entities, unpacking)
         else:
             raise UsageError(
