@@ -15,6 +15,7 @@ from mock2pg import settings as settings_module
 from mock2pg.errors import Mock2pgError, PublishFailed
 from mock2pg.runs import Run, StepResult, new_run
 from mock2pg.settings import Settings
+from mock2pg.steps import verify
 from mock2pg.tools import postgres
 from mock2pg.tools.postgres import merge, writers
 from mock2pg.tools.server import Server
@@ -167,3 +168,15 @@ def test_a_reader_of_a_scratch_table_keeps_nobody_waiting(migrated: Settings, mo
         assert service.status().left == (left,)
     assert service.plan(PETS).success
     assert service.status().left == ()
+
+
+def test_a_published_run_is_read_again_when_a_lock_is_in_between(
+    migrated: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verify does not fail, and nothing is undone, for a lock that goes; a verification alone stops at once."""
+    run = built(migrated.model_copy(update={"publish_attempts": 3}), PETS)
+    plan.perform("publish", run)
+    with ExitStack() as holder:
+        holder.enter_context(held(migrated.url, "LOCK TABLE public.pets IN ACCESS EXCLUSIVE MODE"))
+        monkeypatch.setattr(verify, "_tell", lambda attempt, error: holder.close())
+        assert plan.perform("verify", run).status == "passed"

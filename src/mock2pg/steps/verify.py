@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from mock2pg.contracts import Table, derived_columns, table_from_dict
 from mock2pg.errors import NothingPublished, VerifyFailed, counted
+from mock2pg.log import log
 from mock2pg.runs import Run, StepResult, Times
 from mock2pg.text import identity
 from mock2pg.tools import postgres, staging
@@ -16,20 +18,17 @@ _KINDS = ("missing", "extra", "different")
 
 
 def run(run: Run) -> StepResult:
-    """Raises VerifyFailed naming what differs, NothingPublished when there is nothing to compare with."""
-    settings, schema, times = run.settings, run.settings.target_schema, Times()
-    with (
-        postgres.connect(
-            settings.url, name=f"verify {run.id}", read_only=True, lock_timeout=settings.lock_timeout
-        ) as connection,
-        postgres.named(VerifyFailed, "cannot read the live tables"),
-        postgres.dump.one_moment(connection),
-    ):
-        published = _published(run, connection)
-        tables = [table_from_dict(record) for record in published.read("contracts.json")]
-        compared = {table.name: _compare(run, published, connection, table, times) for table in tables}
-        with times.of("look for orphans"):
-            keys, cautions = _references(connection, schema, {table.name for table in tables})
+    """Raises VerifyFailed naming what differs, NothingPublished when there is nothing to compare with.
+
+    What a run has published is not undone for a lock or a lost connection: it is read again, as often as publishing is
+    tried.
+    """
+    settings, times = run.settings, Times()
+    attempts = settings.publish_attempts if run.result("publish") else 1
+    with postgres.named(VerifyFailed, "cannot read the target tables"):
+        published, tables, compared, keys, cautions = postgres.retried(
+            partial(_read, run, times), attempts=attempts, tell=_tell
+        )
     looked = published.result("preflight")
     kept: dict[str, int] = looked.data.get("kept_keys", {}) if looked else {}
     data = {
@@ -62,6 +61,31 @@ def run(run: Run) -> StepResult:
         ),
         data=data,
     )
+
+
+def _read(
+    run: Run, times: Times
+) -> tuple[Run, list[Table], dict[str, dict[str, Any]], list[dict[str, Any]], list[str]]:
+    """Compare the target tables in one snapshot: the run that published them, its tables, the comparison of each, the
+    foreign keys, and cautions."""
+    settings = run.settings
+    with (
+        postgres.connect(
+            settings.url, name=f"verify {run.id}", read_only=True, lock_timeout=settings.lock_timeout
+        ) as connection,
+        postgres.dump.one_moment(connection),
+    ):
+        published = _published(run, connection)
+        tables = [table_from_dict(record) for record in published.read("contracts.json")]
+        compared = {table.name: _compare(run, published, connection, table, times) for table in tables}
+        with times.of("look for orphans"):
+            keys, cautions = _references(connection, settings.target_schema, {table.name for table in tables})
+    return published, tables, compared, keys, cautions
+
+
+def _tell(attempt: int, error: BaseException) -> None:
+    blocked = f": {postgres.described(error)}" if isinstance(error, postgres.LockNotAvailable) else ""
+    log.warning("🔁 Attempt %d to verify stopped by %s%s; trying again", attempt, type(error).__name__, blocked)
 
 
 def _references(

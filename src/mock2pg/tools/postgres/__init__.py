@@ -42,12 +42,12 @@ from mock2pg.tools.postgres.connection import (
     with_options,
 )
 from mock2pg.tools.postgres.describing import described
-from mock2pg.tools.postgres.transactions import transact
+from mock2pg.tools.postgres.transactions import retried, transact
 
 __all__ = [
     "Connection", "Error", "InsufficientPrivilege", "LockNotAvailable", "OperationalError", "SerializationFailure",
     "added", "alteration", "at_work", "catalogue", "changes", "connect", "database_name", "database_url",
     "describe_database", "described", "drop_database", "dump", "ensure_database", "environment", "events", "history",
     "host", "kept_keys", "layout", "losses", "merge", "moment", "named", "one_at_a_time", "preflight", "readiness",
-    "rehearsal", "restore", "review", "roles", "schemas", "scratch", "transact", "with_options", "writers",
+    "rehearsal", "restore", "retried", "review", "roles", "schemas", "scratch", "transact", "with_options", "writers",
 ]  # fmt: skip

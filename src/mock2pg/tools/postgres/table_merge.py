@@ -200,7 +200,9 @@ class TableMerge(Comparison):
             return replace(expected, after=after)
         raise PublishFailed(
             f"table {self.table.name}: of {built} built rows, {equal} are live as they should be, among {after}",
-            hint="A trigger or rule on the table changes what is written. The transaction was rolled back.",
+            hint="A trigger or rule on the table changes what is written. The transaction was rolled back."
+            if expected.inserted or expected.updated or expected.deleted
+            else "Another session wrote into it after it was compared. The transaction was rolled back: run again.",
         )
 
     def compose(self, query: str, **more: sql.Composable) -> sql.Composed:

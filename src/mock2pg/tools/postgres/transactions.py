@@ -57,6 +57,12 @@ def transact(
                 raise _NotCommittedError from error
         return result
 
+    return retried(once, attempts=attempts, tell=tell)
+
+
+def retried(body: Callable[[], T], *, attempts: int, tell: Callable[[int, BaseException], None]) -> T:
+    """Run `body`; again, after a pause, when what stopped it may pass. Raises the error of the last attempt."""
+
     def before_sleep(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         tell(state.attempt_number, error or RuntimeError())
@@ -68,7 +74,7 @@ def transact(
         before_sleep=before_sleep,
         reraise=True,
     )
-    return trying(once)
+    return trying(body)
 
 
 def is_lost(error: BaseException | None) -> bool:
@@ -92,14 +98,8 @@ def _was_committed(url: str, name: str, committed: Callable[[Connection], bool],
         with connect(url, name=f"{name}, after a lost COMMIT", read_only=True) as connection:
             return committed(connection)
 
-    trying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(may_pass),
-        wait=_WAIT,
-        stop=tenacity.stop_after_attempt(attempts),
-        reraise=True,
-    )
     try:
-        return trying(ask)
+        return retried(ask, attempts=attempts, tell=lambda *_: None)
     except (DatabaseError, psycopg.Error) as error:
         raise PublishFailed(
             "the connection was lost during COMMIT, and the server cannot be asked what became of it",
