@@ -66,16 +66,16 @@ $(READY): requirements.lock pyproject.toml
 $(LAB)/.ready: requirements-lab.lock pyproject.toml
 	$(install)
 
-migrate: $(READY) ## migrate mock_data/ (or SOURCE=PATH) into PostgreSQL and print where the report lies
+migrate: $(READY) ## migrate mock_data/ (or SOURCE=PATH) into PostgreSQL and print where the report is
 	@$(MOCK2PG) migrate $(ARGS) $(source)
 
 check-data: $(READY) ## check mock_data/ (or SOURCE=PATH) as migrate would, without any database
 	@$(MOCK2PG) check $(ARGS) $(source)
 
-plan: $(READY) ## say what migrating mock_data/ (or SOURCE=PATH) would change; live is only read
+plan: $(READY) ## say what migrating mock_data/ (or SOURCE=PATH) would change; the target is only read
 	@$(MOCK2PG) plan $(ARGS) $(source)
 
-verify: $(READY) ## prove the live tables against the run that published them; reads only
+verify: $(READY) ## prove the target tables against the run that published them; reads only
 	@$(MOCK2PG) verify $(ARGS)
 
 backup: $(READY) ## take a backup now
@@ -90,14 +90,14 @@ rollback: $(READY) ## go back to a backup: make rollback ID=backup-...
 doctor: $(READY) ## look at the target as a migration does first, and print every check with its verdict
 	@$(MOCK2PG) doctor $(ARGS)
 
-status: $(READY) ## say which run is live, who is at work, and what killed runs left
+status: $(READY) ## report the published run, who holds the lock, and leftovers of interrupted runs
 	@$(MOCK2PG) status $(ARGS)
 
 history: $(READY) ## list what was published and tried in the database: when, what, by whom, from where
 	@$(MOCK2PG) history $(ARGS)
 
 verify-evidence: $(READY) ## prove the folders of all runs (or RUN=...) against their manifests; reads only
-	@$(MOCK2PG) verify-evidence $(or $(RUN) $(ARGS),--all)
+	@$(MOCK2PG) verify-evidence $(or $(strip $(RUN) $(ARGS)),--all)
 
 init-roles: $(READY) ## print SQL for a role that may migrate and no more, and one that may only read
 	@$(MOCK2PG) init-roles $(ARGS)
@@ -105,7 +105,7 @@ init-roles: $(READY) ## print SQL for a role that may migrate and no more, and o
 psql: $(READY) ## open psql on the target database
 	@$(MOCK2PG) psql $(ARGS)
 
-report: $(READY) ## print where the report of the newest run lies; build it when it is not there
+report: $(READY) ## print where the report of the newest run is; build it if there is none
 	@$(MOCK2PG) report $(RUN) $(ARGS)
 
 lab: $(LAB)/.ready ## open the notebooks of the newest run (or RUN=...) in JupyterLab, as copies
@@ -114,7 +114,7 @@ lab: $(LAB)/.ready ## open the notebooks of the newest run (or RUN=...) in Jupyt
 sample: $(READY) ## make mock data of any size: make sample ARGS="--rows 10000 --out big"
 	@$(MOCK2PG) sample $(ARGS)
 
-test-migration: $(READY) ## play good and bad migrations in a scratch database; live is never touched
+test-migration: $(READY) ## run good and bad migrations in a scratch database; the target is never touched
 	@$(MOCK2PG) test-migration $(ARGS)
 
 test: $(READY) ## run the whole test suite

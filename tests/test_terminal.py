@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,26 @@ def test_a_plan_ends_with_the_line_that_publishes_it() -> None:
     assert "2 to be inserted, 0 to be updated, 0 to be deleted" in text
 
 
+def test_a_plan_without_a_difference_has_nothing_to_publish() -> None:
+    """A statement of --alter is a difference; rows that are as they should be are none."""
+    plan = {"tables": {"pets": SAME}, "arguments": ["migrate", "--plan", "plan.json"]}
+    assert "To publish just this" not in shown(publish=None, plan=plan)
+    assert "To publish just this" in shown(publish=None, plan={**plan, "statements": {"pets": ["ALTER TABLE pets"]}})
+
+
+def test_the_line_of_a_plan_can_be_pasted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Called through make, the program is in no folder of PATH, and is named by its path."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    text = shown(publish=None, plan={"tables": {"pets": CHANGED}, "arguments": ["migrate"]})
+    assert f"To publish just this: {Path(sys.executable).with_name('mock2pg')} migrate" in text
+
+
+def test_a_migration_that_changed_nothing_is_not_called_migrated() -> None:
+    """Its verdict says that it is proven, and that nothing changed."""
+    same = narration.verdict("migrate", "succeeded", None, "backup-1", None, unchanged=True)
+    assert same == "Proven, and nothing changed: the target tables already held this input."
+
+
 def test_the_log_says_migrated_only_of_what_was_verified_and_changed() -> None:
     """Publishing is not yet a migration, and an unchanged table was not migrated."""
     publish = StepResult("publish", summary="2 inserted", data={"tables": {"pets": CHANGED, "owners": SAME}})
@@ -87,6 +108,8 @@ def test_the_log_says_migrated_only_of_what_was_verified_and_changed() -> None:
     assert narration.of_step(verify, publish) == lines
     same = StepResult("publish", data={"tables": {"owners": SAME}})
     assert "Nothing to change, proven by hash" in narration.of_step(verify, same)[1]
+    made = StepResult("publish", data={"tables": {"owners": {**SAME, "created": True}}})
+    assert narration.of_step(verify, made)[1] == "✅ Migrated owners: created, without rows"
     assert narration.of_step(verify) == lines[:1]
 
 

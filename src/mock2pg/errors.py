@@ -2,8 +2,8 @@
 
 Mock2pgError                  exit  what the user does next
 ├── UsageError                  2   corrects the command, a setting or a path
-├── SourceError                 3   mends the source: it is not JSON, or not the declared arrays
-├── CheckFailed                 4   mends the rows that are listed
+├── SourceError                 3   corrects the source: it is not JSON, or not the declared arrays
+├── CheckFailed                 4   corrects the rows that are listed
 ├── DatabaseError               5   looks at the server: cannot connect, lost, refused
 │   ├── AlreadyRunning          6   waits for the other run
 │   ├── SchemaRefused          18   looks at the schema that is named: it is another role's, or not as mock2pg made it
@@ -11,10 +11,10 @@ Mock2pgError                  exit  what the user does next
 ├── BackupFailed                7   makes room, looks at the rights of the folder, or at what did not restore equal
 ├── LoadFailed                  8   looks at the model, contract, test or suite that is named
 │   └── BuiltRowsLost          20   runs again: the server was restarted, and emptied the tables that were built
-├── PreflightFailed            15   changes what stands in the way, or allows it by name
+├── PreflightFailed            15   resolves the conflicts, or allows them by name
 ├── PublishFailed               9   looks at the constraint or lock that is named
 ├── VerifyFailed               10   looks at the keys that are listed
-├── RollbackFailed             11   acts on the message: live is as it was before the rollback
+├── RollbackFailed             11   acts on the message: the target tables are as they were before
 │   ├── BackupRefused          12   takes another backup: this one is damaged or not there
 │   └── LiveChanged            16   looks at what others wrote, and keeps it or gives it up
 ├── NothingPublished           13   migrates first
@@ -126,17 +126,23 @@ class CheckFailed(Mock2pgError):
 
 class DatabaseError(Mock2pgError):
     code = 5
-    hint = "Is the server up, and does DATABASE_URL name the right host, user and database?"
+    hint = (
+        "Is the server up, and does DATABASE_URL name the right host, user and database? `mock2pg doctor` checks it;"
+        " `mock2pg status` reports which run the target tables hold."
+    )
 
 
 class AlreadyRunning(DatabaseError):
     code = 6
-    hint = "One run at a time per database: wait for the other one, or stop it."
+    hint = (
+        "This command changed nothing: one run at a time per database. `mock2pg status` reports who holds the lock;"
+        " wait for that run, or stop it."
+    )
 
 
 class SchemaRefused(DatabaseError):
     code = 18
-    hint = "Look at the schema that is named, and at who may write to it. The target tables were not touched."
+    hint = "Look at the schema that is named, and at who may write to it. The target tables were not changed."
 
 
 class NotReady(DatabaseError):
@@ -146,12 +152,15 @@ class NotReady(DatabaseError):
 
 class BackupFailed(Mock2pgError):
     code = 7
-    hint = "The live tables were not touched. Is there room, and may this user write, in the backup folder?"
+    hint = (
+        "The target tables were not changed. Correct what is named, or free disk space and allow this user to write"
+        " in the backup folder, and run the command again."
+    )
 
 
 class LoadFailed(Mock2pgError):
     code = 8
-    hint = "The live tables were not touched."
+    hint = "The target tables were not changed. Correct what is named, and run the command again."
 
 
 class BuiltRowsLost(LoadFailed):
@@ -161,42 +170,51 @@ class BuiltRowsLost(LoadFailed):
 
 class PreflightFailed(Mock2pgError):
     code = 15
-    hint = "Do what is said of each, or allow it by name. The live tables were not touched."
+    hint = "The target tables were not changed. Do what each line says, or allow it by name, and run the command again."
 
 
 class PublishFailed(Mock2pgError):
     code = 9
-    hint = "The transaction was rolled back: the live tables are as they were."
+    hint = (
+        "The transaction was rolled back: the target tables are as they were. Correct what is named, and run the"
+        " command again."
+    )
 
 
 class VerifyFailed(Mock2pgError):
     code = 10
-    hint = "The executed notebook in the run's folder lists what differs."
+    hint = "The report lists the keys of the rows that differ. To publish the input again, run `mock2pg migrate`."
 
 
 class RollbackFailed(Mock2pgError):
     code = 11
-    hint = "The transaction was rolled back: the live tables are as they were before the rollback."
+    hint = (
+        "The transaction was rolled back: the target tables are as they were before the rollback. `mock2pg status`"
+        " reports which run they hold."
+    )
 
 
 class BackupRefused(RollbackFailed):
     code = 12
-    hint = "`mock2pg backups` lists the backups. The live tables were not touched."
+    hint = "The target tables were not changed. `mock2pg backups` lists the backups."
 
 
 class LiveChanged(RollbackFailed):
     code = 16
-    hint = "--discard-changes goes back all the same, after a backup of what is live. The live tables were not touched."
+    hint = (
+        "The target tables were not changed. To go back all the same, add --discard-changes: what they hold now is"
+        " backed up first."
+    )
 
 
 class NothingPublished(Mock2pgError):
     code = 13
-    hint = "Run `make migrate` first."
+    hint = "Nothing was changed. Run `mock2pg migrate` first."
 
 
 class ScenarioFailed(Mock2pgError):
     code = 14
-    hint = "Each scenario's line says what was expected and what happened."
+    hint = "The target tables were not changed. Each scenario's line says what was expected and what happened."
 
 
 class EvidenceBroken(Mock2pgError):
@@ -206,12 +224,15 @@ class EvidenceBroken(Mock2pgError):
 
 class InternalError(Mock2pgError):
     code = 70
-    hint = "This is a fault of mock2pg or of its configuration. Run again with --debug and report it."
+    hint = (
+        "This is a fault of mock2pg or of its configuration. `mock2pg status` reports which run the target tables hold."
+        " Run the command again with --debug and report it."
+    )
 
 
 class Interrupted(Mock2pgError):
     code = 130
-    hint = "Run the command again when you are ready."
+    hint = "Run the command again when you are ready. `mock2pg status` reports which run the target tables hold."
 
 
 def from_dict(record: dict[str, Any]) -> Mock2pgError:

@@ -31,6 +31,7 @@ _STEPS = {
     "rollback": "🔙 Rolled back: {}",
 }
 _NOTHING = "✅ Nothing to change, proven by hash: the target tables already held this input"
+_UNCHANGED = "Proven, and nothing changed: the target tables already held this input."
 _CHANGED = ("inserted", "updated", "deleted")
 
 
@@ -40,32 +41,40 @@ def of_step(result: StepResult, published: StepResult | None = None) -> Sequence
     published  what a migration published: only when it is verified, too, it is said to be migrated
     """
     if result.data.get("shown"):
-        return [f"🔎 A rollback {result.summary}", *_changes(result.data)]
+        return [f"🔎 A rollback {result.summary}", *_undone(result.data)]
     lines = [_STEPS[result.step].format(result.summary)]
     lines += [f"📎 {note}" for note in result.data.get("notes", ())]
     if result.step == "verify" and published is not None:
-        lines += _migrated(published.data["tables"])
+        lines += _migrated(published.data)
     return lines
 
 
-def _migrated(tables: Mapping[str, Mapping[str, int]]) -> Sequence[str]:
+def changes(data: Mapping[str, Any]) -> bool:
+    """Return whether what publish did, or plan would do, changes anything: rows or definitions."""
+    tables = data.get("tables", {})
+    rows = any(table[key] for table in tables.values() for key in (*_CHANGED, "created") if key in table)
+    return rows or not tables or "definitions_left" in data or bool(data.get("statements"))
+
+
+def _migrated(data: Mapping[str, Any]) -> Sequence[str]:
     """What a migration did to each table."""
-    if not any(table[key] for table in tables.values() for key in _CHANGED):
+    if not changes(data):
         return [_NOTHING]
     lines = []
-    for name, table in tables.items():
+    for name, table in data["tables"].items():
         changed = [f"{table[key]:,} {key}" for key in _CHANGED if table[key]]
+        changed = changed or ["created, without rows"] * bool(table.get("created"))
         lines.append(f"✅ Migrated {name}: {', '.join(changed)}" if changed else f"✅ {name}: unchanged")
     return lines
 
 
 def of_added(added: Mapping[str, int]) -> str:
-    """`1 row that the model adds: users`: what is built and stands in no source."""
+    """`1 row that the model adds: users`: what is built and is in no source."""
     models = "the model adds" if len(added) == 1 else "the models add"
     return f"{counted(sum(added.values()), 'row')} that {models}: {', '.join(added)}"
 
 
-def _changes(data: Mapping[str, Any]) -> Iterator[str]:
+def _undone(data: Mapping[str, Any]) -> Iterator[str]:
     """What a rollback would change, table by table."""
     for name, change in data["changes"].items():
         if any(change.values()):
@@ -93,10 +102,12 @@ def verdict(
     backup_id: str | None,
     undo_error: Mock2pgError | None,
     refused: int = 0,
+    *,
+    unchanged: bool = False,
 ) -> str:
-    """One line for the whole run."""
+    """One line for the whole run. `unchanged`: a migration that changed nothing."""
     if error is None:
-        return _DONE[command] + (
+        return (_UNCHANGED if unchanged else _DONE[command]) + (
             f" {counted(refused, 'row')} refused: refused.jsonl says which and why." if refused else ""
         )
     what = error.message.split("\n", 1)[0]

@@ -68,11 +68,13 @@ class Record:
         """Settle the status and the message."""
         checked = verdict.written("check", run)
         refused = sum(entity["refused"] for entity in checked.data.get("entities", {}).values()) if checked else 0
+        published = verdict.written("publish", run) if self.command == "migrate" else None
         if self.status == "running":
             self.status = "failed" if self.error else "succeeded"
         self.message = narration.verdict(
-            self.command, self.status, self.error, self.backup_id, self.undo_error, refused
-        )
+            self.command, self.status, self.error, self.backup_id, self.undo_error, refused,
+            unchanged=published is not None and not narration.changes(published.data),
+        )  # fmt: skip
 
     def outcome(self) -> dict[str, Any]:
         """What became of the run, as record.json has it."""

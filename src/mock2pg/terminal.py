@@ -14,7 +14,7 @@ import click
 
 from mock2pg.errors import ValidationError, counted, printable, traced
 from mock2pg.formats import check, verification
-from mock2pg.narration import of_added
+from mock2pg.narration import changes, of_added
 from mock2pg.output import say, say_json
 from mock2pg.results import Evidence, MigrationResult, Status
 
@@ -22,7 +22,7 @@ _SHOWN = 50  # rows that break a rule; errors.json has as many as MIGRATION_MAX_
 
 
 def show(result: MigrationResult, as_json: bool) -> None:
-    """The end of a run: what it came to, and where the report lies. Exits with the error's code."""
+    """The end of a run: what it came to, and where the report is. Exits with the error's code."""
     if as_json:
         say_json(result.as_dict())
     else:
@@ -37,7 +37,7 @@ def show(result: MigrationResult, as_json: bool) -> None:
             say(result.error.hint)
         if result.report.exists():
             say(f"Report: {result.report}")
-        if "plan" in result.summary and result.success:
+        if result.success and "plan" in result.summary and changes(result.summary["plan"]):
             say(f"To publish just this: {_command(result.summary['plan']['arguments'])}")
     if result.error:
         if click.get_current_context().obj:
@@ -46,9 +46,10 @@ def show(result: MigrationResult, as_json: bool) -> None:
 
 
 def _command(arguments: Sequence[str]) -> str:
-    """A line to paste: the program by its name, or as make has called it where the shell would not find it."""
-    found = shutil.which("mock2pg") is not None or Path(sys.argv[0]).name != "mock2pg"
-    return shlex.join(["mock2pg" if found else sys.argv[0], *arguments])
+    """A line to paste: the program by its name, or by its path where the shell would not find it, as after make."""
+    ours = Path(sys.executable).with_name("mock2pg")
+    program = "mock2pg" if shutil.which("mock2pg") or not ours.exists() else str(ours)
+    return shlex.join([program, *arguments])
 
 
 def status_lines(status: Status) -> str:
@@ -93,7 +94,9 @@ def history_lines(entries: list[dict[str, Any]]) -> str:
             what = f"{entry['command']} published " + (f"run {published}" if published else "what was before any run")
         elif (what, entry["outcome"]) == ("prune", "succeeded"):
             what = f"pruned {entry['backup_id']}"
-        elif what != "manifest":
+        elif what == "manifest":
+            what = "manifest recorded"
+        else:
             what += f" {entry['outcome']}" + (f" ({entry['error']})" if entry["error"] else "")
         where = [entry["database_user"] and f"as {entry['database_user']}", entry["host"] and f"from {entry['host']}"]
         if entry["client_address"]:

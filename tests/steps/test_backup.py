@@ -61,7 +61,7 @@ def test_what_was_rehearsed_is_said(settings: Settings, connection: postgres.Con
     data = plan.perform("backup", new_run(settings)).data
     assert data["rehearsed"]
     assert data["restore_seconds"] > 0
-    assert data["definitions"] == "executed, and read the same"
+    assert data["definitions"] == "equal"
     assert data["hashes"] == {"t": "0:0:0"}
 
 
@@ -69,8 +69,8 @@ def test_a_backup_without_a_rehearsal_says_so_loudly(settings: Settings) -> None
     """In its own line, and in a warning of its own."""
     never = settings.model_copy(update={"backup_rehearsal": "never"})
     result = plan.perform("backup", new_run(never))
-    assert result.summary.endswith("not rehearsed")
-    assert result.data["cautions"] == ["The backup is not rehearsed: nobody knows yet that it restores."]
+    assert result.summary.endswith("no restore test")
+    assert result.data["cautions"] == ["No restore test was made: whether the backup restores is not known."]
     assert "restore_seconds" not in result.data
 
 

@@ -322,13 +322,16 @@ def test_a_success_that_has_something_to_tell_is_amber(build: Build) -> None:
     assert 'class="verdict care"' in html
     backup = replace(STEPS["backup"], data={**STEPS["backup"].data, "cautions": ["no restore test"]})
     assert "Succeeded with warnings" in build("backup", "succeeded", backup)
+    late = Page(build("backup", "succeeded", "backup", warnings=["The link to the newest run could not be made"])).text
+    assert "Succeeded with warnings" in late
+    assert "Warning: The link to the newest run could not be made" in late
 
 
 def test_a_failure_has_its_line_among_the_steps(build: Build) -> None:
     """A step with its error, and what failed outside of every step under the command's name."""
     error = RollbackFailed("no answer").as_dict()
     text = Page(build("migrate", "failed", "stage", error=error)).text
-    assert "migrate ✗ failed 0.00 s RollbackFailed: no answer" in text
+    assert "migrate ✗ failed RollbackFailed: no answer" in text
     error = VerifyFailed("1 row differs").as_dict()
     verify = StepResult("verify", "failed", "6", 2, "1 row differs", {}, error)
     text = Page(build("verify", "failed", verify, error=error)).text
@@ -340,6 +343,7 @@ def test_what_the_model_adds_is_named_where_rows_are_counted(build: Build) -> No
     load = replace(STEPS["load"], data={**STEPS["load"].data, "added": {"users": 1}})
     text = Page(build("migrate", "succeeded", *MIGRATED[:2], load, *MIGRATED[3:])).text
     assert "4,200 rows read = 4,200 loaded + 0 refused. Beside them, 1 row that the model adds: users." in text
+    assert "the columns that are changed on purpose, and 1 row that the model adds: users." in text
 
 
 def test_an_undo_that_failed_shows_both_errors(build: Build) -> None:

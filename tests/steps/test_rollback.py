@@ -226,7 +226,7 @@ def test_it_can_be_looked_at_first(live: Live) -> None:
     had = ids(live)
     result = roll_back(live, live.second, show=True)
     assert result.data["shown"]
-    assert result.summary == f"to {live.second} would bring back 1 row, take away 1, set back 1"
+    assert result.summary == f"to {live.second} would restore 1 row, remove 1, change back 1"
     assert dumped(live.settings.url, "public") == live.dump_now
     assert ids(live) == had
     execute(live.settings.url, "INSERT INTO public.theirs VALUES (3, 'secret')")

@@ -55,7 +55,7 @@ def _rehearsal(run: Run, backup: backups.Backup, moment: postgres.moment.Moment)
             "rehearsed": False,
             "times": {},
             "hashes": {name: postgres.dump.live_hash(moment.connection, moment.schema, name) for name in backup.tables},
-            "cautions": ["The backup is not rehearsed: nobody knows yet that it restores."],
+            "cautions": ["No restore test was made: whether the backup restores is not known."],
         }
     try:
         opened = backups.reread(backup)
@@ -71,11 +71,11 @@ def _rehearsal(run: Run, backup: backups.Backup, moment: postgres.moment.Moment)
         "restore_seconds": found.times[postgres.rehearsal.RESTORE],
         "times": found.times,
         "hashes": found.tables,
-        "definitions": f"not executed: {found.definitions}" if found.definitions else "executed, and read the same",
+        "definitions": f"not executed: {found.definitions}" if found.definitions else "equal",
     }
 
 
 def _told(rehearsal: dict[str, Any]) -> str:
     if not rehearsal["rehearsed"]:
-        return "not rehearsed"
-    return f"restored equal in {duration(rehearsal['restore_seconds'])} (definitions {rehearsal['definitions']})"
+        return "no restore test"
+    return f"restore test passed in {duration(rehearsal['restore_seconds'])} (definitions {rehearsal['definitions']})"

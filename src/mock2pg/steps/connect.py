@@ -53,7 +53,8 @@ def examine(settings: Settings, url: Callable[[], str]) -> list[Check]:
     try:
         where = url()
         unused = _unused(settings)
-        checks.append(Check("DATABASE_URL", PASSED, f"not used: {', '.join(unused)}" if unused else "understood"))
+        told = "valid" if settings.database_url else "unset: the embedded server is used"
+        checks.append(Check("DATABASE_URL", PASSED, f"not used: {', '.join(unused)}" if unused else told))
         with postgres.connect(where, name="doctor", read_only=True, lock_timeout=settings.lock_timeout) as connection:
             info = connection.info
             told = f"{info.dbname} on {postgres.host(connection) or 'this machine'}, as {info.user}"

@@ -71,7 +71,7 @@ def run(run: Run) -> StepResult:
     return StepResult(
         step="load",
         summary=(
-            f"{number} built into {counted(len(tables), 'table')},"
+            f"{number} in {counted(len(tables), 'table')},"
             f" {counted(built.tests, 'test')} and {counted(audit.rules - audit.skipped, 'rule')} passed"
         ),
         data={

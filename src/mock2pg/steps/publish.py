@@ -48,7 +48,7 @@ def run(run: Run, plan: str = "") -> StepResult:
     sums = {key: sum(table[key] for table in counts.values()) for key in ("inserted", "updated", "deleted")}
     return StepResult(
         step="publish",
-        summary=", ".join(f"{number} {key}" for key, number in sums.items()),
+        summary=", ".join(f"{number:,} {key}" for key, number in sums.items()),
         data={
             "tables": counts,
             "seconds_in_transaction": round(time.perf_counter() - began, 3),

@@ -54,9 +54,10 @@ def run(run: Run) -> StepResult:
     _show_notebooks(run)
     pictures.keep_cache_in(run.settings.project / ".cache" / "matplotlib")
     cautions = [caution for result in results.values() for caution in result.data.get("cautions", ())]
+    cautions += record.get("warnings", ())
     faults = _faults(run)
     mood, word = _MOODS[record["status"]]
-    if record["status"] == "succeeded" and (cautions or faults or _refused(results) or record.get("warnings")):
+    if record["status"] == "succeeded" and (cautions or faults or _refused(results)):
         mood, word = "care", "Succeeded with warnings"
     _, details = displays.told(record["error"]["message"] if record["error"] else "")
     seconds = {step: result.seconds for step, result in results.items()}
@@ -165,7 +166,8 @@ def _live(record: Mapping[str, Any], results: Results) -> str:
             return "The target tables hold every row of the input; rows that it does not have were left alone."
         without = ", without the rows that are refused" if _refused(results) else ""
         but = ", but for the columns that are changed on purpose" if _derived(results) else ""
-        return f"The target tables hold exactly the input, row by row{without}{but}."
+        added = f", and {words}" if (words := _added(record, results)) else ""
+        return f"The target tables hold exactly the input, row by row{without}{but}{added}."
     if _passed(results, "publish"):
         return "The target tables hold what this run published; it has not been verified."
     if record["status"] == "running" and "load" in results:

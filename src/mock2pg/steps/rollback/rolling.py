@@ -242,7 +242,7 @@ def _told(look: since.Look) -> str:
         sum(getattr(change, key) for change in look.changes.values()) for key in ("back", "gone", "different")
     )
     definitions = f" and {counted(len(look.definitions), 'definition')}" if look.definitions else ""
-    return f"bring back {counted(back, 'row')}, take away {gone:,}, set back {different:,}{definitions}"
+    return f"restore {counted(back, 'row')}, remove {gone:,}, change back {different:,}{definitions}"
 
 
-_KEEP = "Is there room, and may this user write, in the backup folder? The live tables were not touched."
+_KEEP = "The target tables were not changed. Free disk space, or allow this user to write in the backup folder."

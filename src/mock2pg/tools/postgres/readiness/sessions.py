@@ -18,13 +18,13 @@ SESSIONS = 6
 def of_sessions(connection: Connection, facts: Mapping[str, Any], needs: Needs) -> Iterator[Check]:
     if session.is_pooled(connection):
         yield Check(
-            "sessions of one's own",
+            "connection pooler",
             WARNING,
-            "a connection pooler in session mode is in between",
+            "one in session mode is between mock2pg and the server",
             "The direct port of the server is safer: programs that mock2pg starts inherit the role's own settings",
         )
     else:
-        yield Check("sessions of one's own", PASSED, "no connection pooler is in between")
+        yield Check("connection pooler", PASSED, "none between mock2pg and the server")
     if not needs.writes:
         return
     limits = {
