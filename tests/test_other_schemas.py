@@ -56,7 +56,8 @@ def test_what_other_schemas_have_to_do_with_ours_stays(
     hosted: str, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A migration that is undone, because somebody changed a row meanwhile, and a rollback both lead back to an equal
-    dump: the tables that the run made are gone, and nothing that others depend on was dropped."""
+    dump: the tables that the run made are gone, and nothing that others depend on was dropped. What another schema has
+    on such a table is all that a refused rollback names."""
     service = MigrationService(settings_module.load(project=small_project(tmp_path), database_url=hosted))
     before, performed = dumped_without_history(database), plan.perform
 
@@ -79,6 +80,13 @@ def test_what_other_schemas_have_to_do_with_ours_stays(
     ]
     execute(database, "INSERT INTO auth.users VALUES (3)")
     execute(database, "DELETE FROM public.profiles WHERE id = 3; DELETE FROM auth.users WHERE id = 3")
+    execute(database, "CREATE VIEW api.pets AS SELECT id FROM public.pets")
+    refused = service.rollback(done.summary["backup"]["backup_id"])
+    assert refused.error is not None
+    assert refused.error.message == (
+        "what depends on relations added since the backup (pets, owners) would be dropped: view api.pets"
+    )
+    execute(database, "DROP VIEW api.pets")
     back = service.rollback(done.summary["backup"]["backup_id"])
     assert back.success, back.message
     assert back.summary["rollback"]["way"] == "merge"

@@ -72,7 +72,7 @@ def test_what_others_built_on_the_schema_stays(setup: str, named: str, database:
     before = dumped(database)
     with pytest.raises(RollbackFailed, match=re.escape(named)) as failed:
         go_back(database, backup)
-    assert "Drop it first" in failed.value.hint
+    assert "Drop it, roll back again" in failed.value.hint
     assert dumped(database) == before
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from psycopg import sql
 
+from mock2pg.errors import RollbackFailed
 from mock2pg.settings import LOCK_TIMEOUT
-from mock2pg.tools.postgres import dump
+from mock2pg.tools.postgres import clearing, dump
 from mock2pg.tools.postgres.connection import Connection
 
 _KINDS = {"v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE", "r": "TABLE", "p": "TABLE", "S": "SEQUENCE"}
@@ -54,15 +55,30 @@ def find(
     return Added(relations, rest)
 
 
-def drop(connection: Connection, schema: str, added: Added) -> None:
-    """Drop them. An error is raised when anything else depends on one of them."""
+def drop(connection: Connection, schema: str, added: Added, *, cascade: bool = False) -> None:
+    """Drop them. Without `cascade` an error is raised when anything else depends on one of them."""
+    statement = sql.SQL("DROP {} IF EXISTS {} CASCADE" if cascade else "DROP {} IF EXISTS {}")
     for kinds in (("VIEW", "MATERIALIZED VIEW"), ("FOREIGN TABLE",), ("TABLE",), ("SEQUENCE",)):
         found = [(kind, sql.Identifier(schema, name)) for kind, name in added.relations if kind in kinds]
         together = [found] if len(kinds) == 1 and found else [[each] for each in found]  # tables may need each other
         for group in together:
             names = sql.SQL(", ").join(name for _, name in group)
             # a sequence has gone with the table whose column owns it, and a partition with its parent
-            connection.execute(sql.SQL("DROP {} IF EXISTS {}").format(sql.SQL(group[0][0]), names))
+            connection.execute(statement.format(sql.SQL(group[0][0]), names))
+
+
+def refuse_dependents(connection: Connection, schema: str, added: Added) -> None:
+    """Raise RollbackFailed when objects outside of the schema would be dropped with what was added; it names them."""
+    before = clearing.dependents(connection, schema)
+    with connection.transaction(force_rollback=True):  # PostgreSQL alone knows what goes with what
+        drop(connection, schema, added, cascade=True)
+        kept = set(clearing.dependents(connection, schema))
+    if lost := [name for name in before if name not in kept]:
+        relations = ", ".join(name for _, name in added.relations)
+        raise RollbackFailed(
+            f"what depends on relations added since the backup ({relations}) would be dropped: {', '.join(lost)}",
+            hint=clearing.DROP_FIRST,
+        )
 
 
 def _relations(connection: Connection, schema: str) -> list[tuple[str, str]]:

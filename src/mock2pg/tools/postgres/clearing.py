@@ -5,6 +5,8 @@ from __future__ import annotations
 from mock2pg.errors import RollbackFailed
 from mock2pg.tools.postgres.connection import Connection
 
+DROP_FIRST = "Drop it, roll back again, and create it again afterwards. Nothing was changed."
+
 # The objects that live in a schema, of every kind that pg_dump writes.
 _OBJECTS = "\n        UNION ALL ".join(
     f"SELECT '{name}'::regclass AS classid, oid FROM {name} WHERE {home} = (SELECT oid FROM home)"  # noqa: S608
@@ -62,18 +64,23 @@ def drop_objects(connection: Connection, schema: str) -> None:
         connection.execute(statement)
 
 
-def _refuse_dependents(connection: Connection, schema: str) -> None:
+def dependents(connection: Connection, schema: str) -> list[str]:
+    """What depends on the schema's objects and is not one of them, as PostgreSQL describes it."""
     query = """
-        SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)
+        SELECT DISTINCT CASE WHEN d.classid = 'pg_rewrite'::regclass THEN pg_describe_object('pg_class'::regclass,
+            (SELECT ev_class FROM pg_rewrite WHERE oid = d.objid), 0)  -- the view, not its rule
+            ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
         FROM pg_depend AS d JOIN inside AS i ON (d.refclassid, d.refobjid) = (i.classid, i.oid)
         WHERE d.deptype IN ('n', 'a') AND (d.classid, d.objid) NOT IN (SELECT classid, oid FROM inside)
         ORDER BY 1"""
-    rows = connection.execute(_INSIDE + query, {"schema": schema}).fetchall()
-    if rows:
+    return [name for (name,) in connection.execute(_INSIDE + query, {"schema": schema}).fetchall()]
+
+
+def _refuse_dependents(connection: Connection, schema: str) -> None:
+    if found := dependents(connection, schema):
         raise RollbackFailed(
-            f"what depends on schema {schema} without being part of it would be dropped: "
-            + ", ".join(name for (name,) in rows),
-            hint="Drop it first, and make it again afterwards.",
+            f"what depends on schema {schema} without being part of it would be dropped: {', '.join(found)}",
+            hint=DROP_FIRST,
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -18,7 +18,7 @@ from psycopg import sql
 from mock2pg.contracts import Column, Table, key_groups
 from mock2pg.errors import PublishFailed, RollbackFailed
 from mock2pg.tools.postgres import catalogue, clearing, dump, lines, merge, privileges, quiet, views
-from mock2pg.tools.postgres.added import Added, drop
+from mock2pg.tools.postgres.added import Added, drop, refuse_dependents
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.merge import Difference
 from mock2pg.tools.postgres.owners_code import OwnersCode
@@ -92,8 +92,12 @@ def restore(
     there = state.definitions is not None and added.rest is not None
     if there and not dump.changed_entries(state.definitions, added.rest):
         for without in (False, True)[: 2 if quiet.has_triggers(connection, schema) else 1]:
-            with suppress(_NotThisWayError), connection.transaction():  # a savepoint, for what takes another way
-                return _by_difference(connection, schema, staged, added, without)
+            try:
+                with connection.transaction():  # a savepoint, for what takes another way
+                    return _by_difference(connection, schema, staged, added, without)
+            except _NotThisWayError as error:
+                if isinstance(error.__cause__, psycopg.errors.DependentObjectsStillExist):
+                    refuse_dependents(connection, schema, added)  # not all that another way would drop
     return _recreated(connection, schema, staged, current)
 
 
