@@ -61,7 +61,7 @@ def test_what_other_schemas_have_to_do_with_ours_stays(
     service = MigrationService(settings_module.load(project=small_project(tmp_path), database_url=hosted))
     before, performed = dumped_without_history(database), plan.perform
 
-    def meanwhile(step: plan.Step, run: Run, **parameters: Any) -> StepResult:
+    def meanwhile(step: plan.Step, run: Run, *, warn: object, **parameters: Any) -> StepResult:
         if step.name == "verify" and not list(tmp_path.glob("changed")):
             (tmp_path / "changed").touch()
             execute(database, "UPDATE public.owners SET name = 'X' WHERE id = 'Ann'")
