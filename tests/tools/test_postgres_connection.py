@@ -49,6 +49,7 @@ SCHEMA = """
     CREATE TABLE public.cast_to_role (id text CHECK (quote_ident(id)::regrole IS NOT NULL));
     CREATE TABLE public.cast_to_function (id text CHECK (lower(id)::regproc IS NOT NULL));
     CREATE TABLE public.cast_to_operator (id text CHECK (id::regoper IS NOT NULL));
+    CREATE TABLE public.cast_with_dots (id text CHECK ((quote_ident(id) || '.a.b.c')::regclass IS NOT NULL));
     INSERT INTO public.parents VALUES ('p');
     INSERT INTO public.children (id, parent_id, span) VALUES ('c', 'p', '[2026-01-01,2026-01-02]');
 """
@@ -82,6 +83,9 @@ PROVOKED = {
     "cast to role": ("INSERT INTO public.cast_to_role VALUES ('{}')", "(SQLSTATE 42"),
     "cast to function": ("INSERT INTO public.cast_to_function VALUES ('{}')", "(SQLSTATE 42"),
     "cast to operator": ("INSERT INTO public.cast_to_operator VALUES ('{}')", "(SQLSTATE 42"),
+    "cast with dots": ("INSERT INTO public.cast_with_dots VALUES ('{}')", "improper relation name"),
+    "day": ("SELECT make_date(7291, 13 + 0 * length('{}'), 1)", "date field value out of range"),
+    "character": ("SELECT chr(72910000 + 0 * length('{}'))", "requested character too large for encoding"),
     "regular expression": ("SELECT 'a' ~ ('(' || '{}')", "invalid regular expression"),
     "time zone": ("SELECT now() AT TIME ZONE '{}'", "time zone"),
     "syntax": ("SELEC '{}'", "syntax error"),

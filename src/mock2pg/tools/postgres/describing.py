@@ -27,6 +27,9 @@ _OWN_CONTEXTS = ("COPY ", "JSON data", "while ", "unnamed portal", "portal ", "p
                  'SQL function "mock2pg_statement"')  # fmt: skip
 _QUOTED = re.compile(r'"([^"\n]*)"')
 _FUNCTION = re.compile(r'function (?:"?[^"(\n]*"?\.)?"?([^"(.\n]+)"?\(')
+# PostgreSQL writes a value after a colon, or as a number, where it has no quotes: `date field value out of range: ...`
+_BARE = re.compile(r"""("[^"]*")|(?<=: ).+|(?<![\w(,])-?\d[\w.:-]*""")
+_OF_VALUES = ("22", "42", "54")  # classes of SQLSTATE: data, names that are looked up, limits
 _KNOWN = """
 SELECT name FROM unnest(%s::text[]) AS name WHERE EXISTS (
     SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
@@ -89,6 +92,8 @@ def described(error: psycopg.Error) -> str:
         message = str(diagnosis.message_primary)  # a value may hold quotes itself: the last one ends it
         start, end = message.partition(f'"{unknown}"')[0], message.rpartition('"')[2]
         text = scrubbed(f"{start}(a value){end}")
+    if not diagnosis.statement_position and (error.sqlstate or "").startswith(_OF_VALUES):
+        text = _BARE.sub(lambda found: found[1] or "(a value)", text)
     where = [f"{word} {name}" for word, name in fields.items() if name in known]
     return ", ".join([text, *where]) + _state(error)
 
