@@ -103,10 +103,16 @@ def planted(database: str, connection: postgres.Connection) -> Iterator[str]:
 def test_a_schema_that_others_can_create_in_is_not_on_the_path(
     planted: str, database: str, connection: postgres.Connection
 ) -> None:
-    """Nor is one in which they left a function; what is on it is what the role or the database says, resolved."""
+    """Nor is one in which they left a function, an operator or a type; what is on it is what the role or the database
+    says, resolved."""
     with connection.transaction(force_rollback=True):
         assert path_of(OwnersCode(connection, "public")) == ""
         connection.execute("REVOKE CREATE ON SCHEMA public FROM planter")
+        assert path_of(OwnersCode(connection, "public")) == ""
+        connection.execute("CREATE SCHEMA aside; ALTER FUNCTION public.evil SET SCHEMA aside")
+        assert path_of(OwnersCode(connection, "public")) == ""  # its operators call it there
+        connection.execute("DROP OWNED BY planter CASCADE; CREATE DOMAIN public.word AS text")
+        connection.execute("ALTER DOMAIN public.word OWNER TO planter")
         assert path_of(OwnersCode(connection, "public")) == ""
         connection.execute("DROP OWNED BY planter CASCADE")
         assert path_of(OwnersCode(connection, "public")) == "pg_catalog, public, pg_temp"

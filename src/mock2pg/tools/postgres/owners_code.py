@@ -6,9 +6,9 @@ while the path is empty: as the body of a temporary function (BEGIN ATOMIC), whi
 is then called under the path of the owner's code.
 
 That path is the one that the role, the database or the URL configures (`"$user", public` by default), after the target
-schema where that is not on it. Left out is every schema that others can create objects in, or have functions in, since
-an unqualified name would run those. Others are the roles that are neither a superuser, nor we, nor the owner of the
-target schema or of a table that is written: that owner's triggers run with our rights in any case.
+schema where that is not on it. Left out is every schema that others can create objects in, or have functions, operators
+or types in, since an unqualified name would run those. Others are the roles that are neither a superuser, nor we, nor
+the owner of the target schema or of a table that is written: that owner's triggers run with our rights in any case.
 
 Where no such code depends on the path, statements are executed as they are.
 """
@@ -46,13 +46,16 @@ _TRUSTED = """
         WHERE n.nspname = %(schema)s AND c.relname = ANY (%(tables)s)),
     others AS (
         SELECT r.oid FROM pg_roles AS r WHERE NOT r.rolsuper AND r.rolname <> current_user
-            AND r.rolname !~ '^pg_'  -- nobody logs in as one of these, and their members are looked at
+            AND r.rolname <> 'pg_database_owner'  -- its one member is looked at
             AND NOT EXISTS (SELECT FROM owners AS o WHERE pg_has_role(r.oid, o.oid, 'USAGE')))
     SELECT quote_ident(n.nspname) FROM unnest(%(path)s::text[]) WITH ORDINALITY AS s(name, number)
         JOIN pg_namespace AS n ON n.nspname = s.name
     WHERE n.nspname <> 'pg_catalog'
         AND NOT EXISTS (SELECT FROM others AS o WHERE has_schema_privilege(o.oid, n.oid, 'CREATE'))
         AND NOT EXISTS (SELECT FROM pg_proc WHERE pronamespace = n.oid AND proowner IN (TABLE others))
+        AND NOT EXISTS (SELECT FROM pg_operator WHERE oprnamespace = n.oid AND oprowner IN (TABLE others))
+        AND NOT EXISTS (SELECT FROM pg_type WHERE typnamespace = n.oid AND typowner IN (TABLE others)
+            AND typtype NOT IN ('c', 'e') AND typelem = 0)  -- those that run code of theirs
     ORDER BY s.number"""
 
 
