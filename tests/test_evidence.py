@@ -261,11 +261,16 @@ def test_a_report_leaves_evidence_alone(stage: Stage) -> None:
     assert stage.judged().success
 
 
-def test_a_run_that_was_killed_is_sealed_by_the_next_one(apart: Stage) -> None:
-    """Until then it is said to have no manifest; its event and that of its manifest are written with it."""
+@pytest.mark.parametrize(("status", "outcome"), [("running", "failed"), ("succeeded", "succeeded")])
+def test_a_run_that_was_killed_is_sealed_by_the_next_one(status: str, outcome: str, apart: Stage) -> None:
+    """Until then it is said to have no manifest; its event and that of its manifest are written with it.
+
+    One that was killed while its report was written keeps its verdict, and nobody is said to have removed its manifest.
+    """
     killed = new_run(apart.settings)
     gone = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout
-    killed.write("record.json", {"command": "migrate", "status": "running", "pid": int(gone), "message": ""})
+    killed.write("record.json", {"command": "migrate", "status": status, "pid": int(gone), "message": ""})
+    evidence.begin(killed)
     (killed.folder / "staging.duckdb").touch()
     found = apart.judged()
     assert found.success
@@ -277,7 +282,8 @@ def test_a_run_that_was_killed_is_sealed_by_the_next_one(apart: Stage) -> None:
     assert (found.faults, found.notes, len(found.runs)) == ((), (), 5)
     assert manifest.read(apart.folder(taken.run_id)).previous == (killed.id, manifest.read(killed.folder).sha256)
     events = [entry for entry in service.history() if entry["run_id"] == killed.id]
-    assert {(entry["kind"], entry["outcome"]) for entry in events} == {("migrate", "failed"), ("manifest", "sealed")}
+    assert {(entry["kind"], entry["outcome"]) for entry in events} == {("migrate", outcome), ("manifest", "sealed")}
+    assert killed.read("record.json")["status"] == outcome
 
 
 def test_two_runs_at_once_follow_each_other(tmp_path: Path) -> None:

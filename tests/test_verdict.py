@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from mock2pg import (
@@ -201,7 +202,7 @@ def test_paperwork_changes_no_verdict(what: str, stage: Stage, monkeypatch: pyte
     """Each piece that breaks in each command, one that succeeds and one that fails, is a warning and no more."""
     place, name, replace = PAPERWORK[what]
     monkeypatch.setattr(place, name, replace(getattr(place, name)))
-    signal_before = signal.signal(signal.SIGTERM, lambda *_: None)
+    signal_before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for command, rows in COMMANDS.items():
             if command not in ONLY.get(what, COMMANDS):
@@ -322,6 +323,49 @@ def test_an_interrupt_after_a_result_stops_before_the_next_step(
     result = stage.run("migrate")
     assert (type(result.error), stage.rows()) == (error, rows)
     assert stage.event(result)[0] == {"backup": "failed", "publish": "rolled_back", "verify": "succeeded"}[step]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(Record, "fail"), (commands.verdict, "passed"), (Record, "end"), (Record, "write"), (lifecycle, "_errors")],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_signals_keep_no_run_from_its_end(owner: Any, name: str, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C pressed again and again, wherever it arrives: what is not proven is undone, recorded and sealed."""
+    stage.faults["verify"] = VerifyFailed("1 row differs")
+    function = getattr(owner, name)
+
+    def pressed(*arguments: Any, **named: Any) -> Any:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+        return function(*arguments, **named)
+
+    monkeypatch.setattr(owner, name, pressed)
+    result = stage.run("migrate")
+    interrupted = name in ("passed", "write")  # before anything else has failed
+    status, kind = ("failed", Interrupted) if interrupted else ("rolled_back", VerifyFailed)
+    assert (type(result.error), stage.rows(), stage.record(result)["status"]) == (kind, ["old"], status)
+    if name != "write":  # the second one cuts the manifest short
+        assert evidence.is_sealed(Run(result.run_id, stage.settings))
+
+
+def test_a_server_that_is_starting_is_asked_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It crashed while the proof was made: what became of the run is found out, and the run is undone."""
+    verify, connect, refused = import_module("mock2pg.steps.verify"), postgres.connect, [psycopg.OperationalError()]
+
+    def starting(url: str, *, name: str, **options: Any) -> postgres.Connection:
+        if refused and name.startswith("history"):
+            raise DatabaseError("cannot connect: the database system is starting up") from refused.pop()
+        return connect(url, name=name, **options)
+
+    def crashed(*_: Any, **__: Any) -> StepResult:
+        monkeypatch.setattr(postgres, "connect", starting)
+        raise DatabaseError("cannot connect")
+
+    monkeypatch.setattr(verify, "run", crashed)
+    result = stage.run("migrate")
+    assert (type(result.error), stage.rows(), refused) == (DatabaseError, ["old"], [])
+    assert stage.event(result) == ("rolled_back", "DatabaseError")
 
 
 def test_a_signal_rolls_back_what_is_not_proven_and_does_not_stop_that(

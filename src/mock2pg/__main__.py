@@ -6,7 +6,7 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    from mock2pg import environment, leaving, streams
+    from mock2pg import environment, leaving, signals, streams
 
     environment.leave_behind()
     streams.guard()
@@ -15,9 +15,11 @@ def main() -> NoReturn:
 
     try:
         command(prog_name="mock2pg")
+        code: object = 0
     except SystemExit as end:
-        leaving.leave(end.code)
-    leaving.leave(0)
+        code = end.code
+    signals.ignore()  # how the process ends is decided
+    leaving.leave(code)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import environment, lifecycle, log, narration, plan, target, tidy, verdict
+from mock2pg import environment, lifecycle, log, narration, plan, signals, target, tidy, verdict
 from mock2pg.errors import Mock2pgError
 from mock2pg.plan import Step
 from mock2pg.record import Record
 from mock2pg.results import MigrationResult
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import Settings
-from mock2pg.signals import held
 from mock2pg.steps.publish import refuse_other_input
 from mock2pg.verdict import paperwork
 
@@ -68,18 +67,19 @@ class Commands:
                 self._step(preflight, aimed, record)
                 record.backup_id = self._step(backup, aimed, record).data["backup_id"]
                 agreed: dict[str, Any] = {"plan": str(reviewed.resolve())} if reviewed else {}
-                try:
-                    self._step(publish, aimed, record, **agreed)
-                    self._step(verify, aimed, record, last=True)
-                except BaseException as error:
-                    if not record.decided:
-                        record.fail(error, record.command)
-                        self._undo_if_committed(aimed, record)
-                    raise
+                with signals.closed():  # nothing comes between what fails and that it is undone
+                    try:
+                        self._step(publish, aimed, record, **agreed)
+                        self._step(verify, aimed, record, last=True)
+                    except BaseException as error:
+                        if not record.decided:
+                            record.fail(error, record.command)
+                            self._undo_if_committed(aimed, record)
+                        raise
 
     def _undo_if_committed(self, run: Run, record: Record) -> None:
         """Undo the run if its transaction was committed: the history row was written in it, so it knows."""
-        with held(partial(_tell_undoing, record)):
+        with signals.stage(partial(_tell_undoing, record)):
             published = self._published(run)
             if published is None:
                 record.status = "unknown"
@@ -132,12 +132,13 @@ class Commands:
         if record.interrupted:
             raise record.interrupted
         log.log.debug("… %s", step.name)
-        try:
-            result = plan.execute(step, run, warn=record.warn, **parameters)
-        except BaseException as error:
-            record.fail(error, step.name)
-            raise
-        record.decided = last
+        with signals.closed():  # between a result and its verdict, too
+            try:
+                result = plan.execute(step, run, warn=record.warn, **parameters)
+            except BaseException as error:
+                record.fail(error, step.name)
+                raise
+            record.decided = last
         if record.decided and record.interrupted:
             record.warn(f"{step.name} had passed", record.interrupted)
         with paperwork(f"{step.name} passed, but the log does not say so", record.warn):

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from mock2pg import private
+from mock2pg import evidence, private
 from mock2pg.errors import counted
 from mock2pg.log import log
 from mock2pg.runs import Run, all_runs, is_alive
@@ -38,9 +38,10 @@ def clear(run: Run) -> None:
 
 
 def is_dead(run: Run) -> bool:
-    """Whether the run did not complete and its process is gone."""
+    """Whether the run, or what is kept of it, did not complete and its process is gone."""
     record = run.record()
-    return record.get("status") == "running" and not is_alive(record) and not private.is_locked(run.folder)
+    unfinished = record.get("status") == "running" or (record and evidence.lacks_seal(run))
+    return bool(unfinished) and not is_alive(record) and not private.is_locked(run.folder)
 
 
 def found(settings: Settings) -> list[str]:

@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import evidence, leftovers, log, narration, plan
+from mock2pg import evidence, leftovers, log, narration, plan, signals
 from mock2pg.errors import ValidationError
 from mock2pg.private import locked
 from mock2pg.record import Record
 from mock2pg.results import MigrationResult
 from mock2pg.runs import Run, new_run, point_latest
 from mock2pg.settings import Settings
-from mock2pg.signals import held
 from mock2pg.verdict import paperwork
 
 Body = Callable[[Run, Record], None]
@@ -27,15 +26,17 @@ def run(settings: Settings, command: str, body: Body, source: Mapping[str, Any] 
     leftovers.remove(settings)
     run = new_run(settings, source)
     record = Record(command, run.source_label)
-    with locked(run.folder), ExitStack() as end:
+    with locked(run.folder), signals.taken(partial(_tell_stopping, record)), ExitStack() as end:
         record.write(run)
+        evidence.begin(run)
         with log.also_to(run.path("migration.log")):
             log.log.info(narration.of_start(command, run.id))
             try:
-                body(run, record)
+                with signals.interruptible():
+                    body(run, record)
             except (Exception, KeyboardInterrupt) as error:
                 record.fail(error, command)
-            end.enter_context(held(partial(_tell_late, record), patience=1))
+            end.enter_context(signals.stage(partial(_tell_late, record), patience=1))
             _write_down(run, record)
             level = logging.ERROR if record.error else logging.INFO
             log.log.log(level, narration.of_end(command, record.milliseconds, record.error))
@@ -89,6 +90,10 @@ def _result(run: Run, record: Record) -> MigrationResult:
         error=record.error,
         warnings=tuple(record.warnings),
     )
+
+
+def _tell_stopping(record: Record, signal: str) -> None:
+    log.log.warning("⚠️ %s: %s is being stopped; wait for that", signal, record.command)
 
 
 def _tell_late(record: Record, signal: str) -> None:

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from mock2pg import settings as settings_module
-from mock2pg import verdict
+from mock2pg import signals, verdict
 from mock2pg.errors import InternalError, Interrupted, UsageError, from_dict
 from mock2pg.runs import Run, StepResult, now, open_run
 from mock2pg.settings import Settings
@@ -113,15 +113,16 @@ def execute(step: Step, run: Run, *, warn: verdict.Warn, **parameters: str | boo
     run.forget(step.name)  # a result of an earlier attempt must not decide
     failure: BaseException | None = None
     try:
-        if step.notebook:
-            notebooks.execute(
-                run.settings.notebooks_dir / f"{step.name}.ipynb",
-                run.path("notebooks", f"{step.name}.ipynb"),
-                parameters={"run_id": run.id, "project": str(run.settings.project), **parameters},
-                environment=run.settings.environment(),
-            )
-        else:
-            perform(step.name, run, parameters)
+        with signals.interruptible():
+            if step.notebook:
+                notebooks.execute(
+                    run.settings.notebooks_dir / f"{step.name}.ipynb",
+                    run.path("notebooks", f"{step.name}.ipynb"),
+                    parameters={"run_id": run.id, "project": str(run.settings.project), **parameters},
+                    environment=run.settings.environment(),
+                )
+            else:
+                perform(step.name, run, parameters)
     except BaseException as error:
         failure = error
     if result := verdict.passed(step.name, run, failure, warn):

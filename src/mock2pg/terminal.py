@@ -17,10 +17,12 @@ from mock2pg.formats import check, verification
 from mock2pg.narration import changes, of_added
 from mock2pg.output import say, say_json
 from mock2pg.results import Evidence, MigrationResult, Status
+from mock2pg.signals import ignored
 
 _SHOWN = 50  # rows that break a rule; errors.json has as many as MIGRATION_MAX_ERRORS_PER_RULE allows
 
 
+@ignored()  # what the run came to is decided, and so is the exit code
 def show(result: MigrationResult, as_json: bool) -> None:
     """The end of a run: what it came to, and where the report is. Exits with the error's code."""
     if as_json:
@@ -133,6 +135,7 @@ def show_verification(result: MigrationResult, form: str) -> None:
     _show_as(form, result, {"junit": verification.junit})
 
 
+@ignored()
 def _show_as(form: str, result: MigrationResult, written: Mapping[str, Callable[[MigrationResult], str]]) -> None:
     if form not in written:
         show(result, form == "json")

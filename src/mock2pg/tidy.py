@@ -73,7 +73,7 @@ def _recover(run: Run, connection: postgres.Connection) -> None:
 def _close(run: Run, url: str | None) -> None:
     """Give the run its end: what its steps came to decides, and a run without a decision failed."""
     record = run.record()
-    outcome = _outcome(run, record)
+    outcome = _outcome(run, record) if record.get("status") == "running" else {}  # else it had its end
     try:
         leftovers.clear(run)
         run.write("record.json", {**record, **outcome})

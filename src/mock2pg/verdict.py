@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 
 from mock2pg.errors import DatabaseError, InternalError, Interrupted, Mock2pgError, RollbackFailed, limited, unusable
 from mock2pg.runs import Run, StepResult
-from mock2pg.signals import Signalled
+from mock2pg.signals import Signalled, interruptible
 from mock2pg.tools import postgres
 from mock2pg.tools.postgres.abandoned_sessions import end_sessions
 
@@ -27,7 +27,8 @@ _COMMITTED_AS = {"publish": "migrate", "rollback": "rollback"}  # step -> the co
 def paperwork(what: str, warn: Warn) -> Iterator[None]:
     """Turn whatever the block raises into a warning: `what` failed, and why."""
     try:
-        yield
+        with interruptible(at_once=False):  # the block has to begin
+            yield
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         warn(what, error)
 
@@ -73,8 +74,13 @@ def committed(step: str, run: Run, connection: postgres.Connection) -> StepResul
 
 
 def asking(run: Run) -> postgres.Connection:
-    """A session to ask the history what became of the run."""
-    return postgres.connect(run.settings.url, name=f"history {run.id}", lock_timeout=run.settings.lock_timeout)
+    """A session to ask the history what became of the run; a server that is starting again is waited for."""
+    settings = run.settings
+    return postgres.retried(
+        lambda: postgres.connect(settings.url, name=f"history {run.id}", lock_timeout=settings.lock_timeout),
+        attempts=settings.publish_attempts,
+        tell=lambda *_: None,
+    )
 
 
 def _committed(step: str, run: Run) -> StepResult | None:

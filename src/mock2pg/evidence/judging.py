@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mock2pg.errors import EvidenceBroken, UsageError, counted, printable
 from mock2pg.evidence import manifest
-from mock2pg.evidence.manifest import NAME, Damaged, Manifest
+from mock2pg.evidence.manifest import NAME, UNSEALED, Damaged, Manifest
 from mock2pg.results import Evidence, Fault
 from mock2pg.runs import is_alive
 from mock2pg.settings import Settings
@@ -172,7 +172,8 @@ class _Chain:
 
     def _was_sealed(self, run: str) -> bool:
         """Whether it came to its end when there was a chain already, and its process is no longer at that."""
-        if not self._manifests or (self._first and run < self._first):
+        unsealed = (self._folders[run] / UNSEALED).exists()
+        if unsealed or not self._manifests or (self._first and run < self._first):
             return False
         try:
             record = json.loads((self._folders[run] / "record.json").read_bytes())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = "manifest.json"
+UNSEALED = f"{NAME}.unsealed"  # is there from the beginning of a run, and becomes the manifest
 FORMAT = "mock2pg-manifest/1"
 _LAST = '"checksum": "sha256:'  # what stands before it is what it is over
 _KEYS = {"format", "run_id", "chain", "sealed_at", "previous", "files", "backups"}
@@ -54,7 +55,7 @@ class Damaged(Exception):
 def write(folder: Path, content: Mapping[str, Any]) -> Manifest:
     """Write the manifest aside and rename it. Raises OSError."""
     text = _text(content)
-    aside = folder / f"{NAME}.part"
+    aside = folder / UNSEALED
     with aside.open("wb") as out:
         out.write(text)
         out.flush()
@@ -94,12 +95,12 @@ def digest(file: Path) -> dict[str, Any]:
 
 
 def files(folder: Path) -> Iterator[str]:
-    """The places of everything in the folder but folders and its manifest, sorted, with `/` between."""
+    """The paths of everything in the folder but folders, the manifest and what becomes it; sorted, with `/` between."""
     found = []
     for place, folders, names in os.walk(folder):
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
         found += [(Path(place) / name).relative_to(folder).as_posix() for name in [*names, *links]]
-    yield from sorted(set(found) - {NAME})
+    yield from sorted(set(found) - {NAME, UNSEALED})
 
 
 def tree(folder: Path) -> str:

@@ -48,8 +48,18 @@ def seal(run: Run) -> Manifest:
         )
 
 
+def begin(run: Run) -> None:
+    """Note that the run has no manifest yet, so that nobody is suspected to have removed it. Raises OSError."""
+    (run.folder / manifest.UNSEALED).touch()
+
+
 def is_sealed(run: Run) -> bool:
     return (run.folder / manifest.NAME).exists()
+
+
+def lacks_seal(run: Run) -> bool:
+    """Whether the process of the run, if that is gone, ended before it had sealed the run."""
+    return (run.folder / manifest.UNSEALED).exists() and not is_sealed(run)
 
 
 def _input(run: Run) -> dict[str, Any] | None:
