@@ -29,7 +29,7 @@ _QUOTED = re.compile(r'"([^"\n]*)"')
 _FUNCTION = re.compile(r'function (?:"?[^"(\n]*"?\.)?"?([^"(.\n]+)"?\(')
 # PostgreSQL writes a value after a colon, or as a number, where it has no quotes: `date field value out of range: ...`
 _BARE = re.compile(r"""("[^"]*")|(?<=: ).+|(?<![\w(,])-?\d[\w.:-]*""")
-_OF_VALUES = ("22", "42", "54")  # classes of SQLSTATE: data, names that are looked up, limits
+_OF_VALUES = ("22", "42", "54")  # how a SQLSTATE begins: data, names that are looked up, limits
 _KNOWN = """
 SELECT name FROM unnest(%s::text[]) AS name WHERE EXISTS (
     SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
