@@ -171,6 +171,16 @@ def test_an_error_says_where_to_look(provoked: str) -> None:
         'cannot try: insert or update on table "children" violates foreign key constraint "children_parent_id_fkey",'
         " table children, constraint children_parent_id_fkey (SQLSTATE 23503)"
     )
+    assert failed.value.hint == DatabaseError.hint
+
+
+def test_a_lost_connection_has_a_hint_of_its_own(database: str, connection: postgres.Connection) -> None:
+    """Nothing is to be corrected in the tables, whatever the step was: the server comes first."""
+    with postgres.connect(database, name="test") as other:
+        connection.execute("SELECT pg_terminate_backend(%s, 5000)", [other.info.backend_pid])
+        with pytest.raises(LoadFailed) as failed, postgres.named(LoadFailed, "cannot try"):
+            other.execute("SELECT 1")
+    assert failed.value.hint.startswith("The connection to the server was lost")
 
 
 @pytest.mark.parametrize(

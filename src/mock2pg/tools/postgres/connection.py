@@ -81,9 +81,18 @@ def named(kind: type[Mock2pgError], doing: str) -> Iterator[None]:
     except psycopg.errors.LockNotAvailable as error:
         raise kind(f"{doing}: {described(error)}", hint=_LOCKED) from error
     except psycopg.Error as error:
-        raise kind(f"{doing}: {described(error)}") from error
+        raise kind(f"{doing}: {described(error)}", hint=_LOST if _is_lost(error) else None) from error
 
 
+def _is_lost(error: psycopg.Error) -> bool:
+    session = error.__dict__.get("session")  # there is none yet when it is an attempt to connect that failed
+    return session is not None and (session.broken or (error.sqlstate or "").startswith("57P0"))
+
+
+_LOST = (
+    "The connection to the server was lost, and what it had not committed is rolled back. When the server accepts"
+    " connections again, `mock2pg status` reports which run the target tables hold; run the command again."
+)
 _LOCKED = (
     "Nothing was written. Run the command again when that transaction has ended; pg_terminate_backend(PROCESS) ends it."
     " MIGRATION_LOCK_TIMEOUT sets how long to wait."
