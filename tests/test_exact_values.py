@@ -473,7 +473,7 @@ NO_DOUBLE = f"must be {SAID['number']}; found a number that double precision can
 NO_JSONB = f"must be {SAID['tree']}; found a value that jsonb cannot keep exactly"
 NO_CHARACTER = "holds \\u0000 or a lone surrogate, so it cannot be kept"
 TOO_DEEP = "is nested deeper than 100 levels, so it cannot be kept"
-TWICE = "stands twice in one object, so it cannot be kept"
+TWICE = "appears twice in one object, so it cannot be kept"
 
 CASES = [
     Case("the greatest integer", "whole", "2147483647"),

@@ -189,7 +189,7 @@ def whole(message: str) -> tuple[Said, ...]:
 TEXT, WHOLE = "must be text: a JSON string", "must be a whole JSON number (32 bits)"
 DATE, TIME = "must be a date: a JSON string YYYY-MM-DD", "must be a time of day: a JSON string HH:MM"
 TEXTS, AN_OBJECT = "must be a list of texts: a JSON array of strings", "must be a JSON object"
-LOST, TWICE = "is not a declared key, so its value would be lost", "stands twice in one object, so it cannot be kept"
+LOST, TWICE = "is not a declared key, so its value would be lost", "appears twice in one object, so it cannot be kept"
 OF_STUDENTS, OF_CLASSES = "must be the id of a row of students", "must be the id of a row of classes"
 NO_CHARACTER = "holds \\u0000 or a lone surrogate, so it cannot be kept"
 QUOTED = "write it without quotes"
@@ -823,7 +823,7 @@ def test_a_dict_is_checked_alike(checker: MigrationService) -> None:
     expected = [
         error(one, None, None, None, place(one, PRETTY, 0)[2])
         for one in EXPECTED
-        if "stands twice in one" not in one.said.message and one.entity != "testResults"
+        if "appears twice in one" not in one.said.message and one.entity != "testResults"
     ]
     found = [one for one in checker.check(parsed).errors if one.entity != "testResults"]
     exponent, fraction = (f"{WHOLE}; found a number with {what}" for what in ("an exponent", "a fraction"))

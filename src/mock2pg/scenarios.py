@@ -105,7 +105,9 @@ def _bad_ones(settings: Settings, tables: tuple[SourceTable, ...]) -> list[_Bad]
         *(_Bad("a number is a string", CheckFailed, set_first(*found, "1")) for found in required("integer")),
         *(_Bad("a date does not exist", CheckFailed, set_first(*found, "2026-02-30")) for found in required("date")),
         _Bad(
-            "an id stands twice", CheckFailed, lambda document: document[first.entity].append(document[first.entity][0])
+            "a duplicate id",
+            CheckFailed,
+            lambda document: document[first.entity].append(document[first.entity][0]),
         ),
         *(
             _Bad("a row that others refer to is gone", CheckFailed, drop_first(parent))

@@ -246,7 +246,7 @@ def test_utf8_is_checked_across_blocks(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_key_that_stands_twice_is_refused(text: str, tmp_path: Path) -> None:
     """JSON readers differ in which of two equal keys they keep: neither is lost here; the second one is pointed at."""
     twice = next(f for f in read(file_of(tmp_path, text), tmp_path, "ab").faults if "twice" in f.message)
-    assert str(twice).endswith(": a: stands twice in the document")
+    assert str(twice).endswith(": a: appears twice in the document")
     key = text.rindex('"', 0, text.rindex(":" if "x" not in text else ': [{"x"') - 1)
     assert (twice.line, twice.column, twice.pointer) == (1, key + 1, "/a")
 

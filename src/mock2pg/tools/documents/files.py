@@ -212,7 +212,7 @@ class Single(_Files):
             if name in self.entities:  # or it is a fault already
                 at = key_before(text, spans[name])
                 place = {"file": self.label, "pointer": pointer([name]), "at": at, "lines": Lines(text)}
-                self.faults.add(DECLARED_ARRAYS, "stands twice in the document", name, **place)
+                self.faults.add(DECLARED_ARRAYS, "appears twice in the document", name, **place)
 
 
 def _is_array(raw: msgspec.Raw) -> bool:

@@ -63,7 +63,7 @@ class Spot:
     """Where it is, and what stands there, in words that hold nothing of it.
 
     kind     "null", "a string", ...; empty when the key is not there
-    trouble  what keeps a value from being kept although it is JSON: "stands twice in one object"; else empty
+    trouble  what keeps a value from being kept although it is JSON: "appears twice in one object"; else empty
     """
 
     file: str | None
@@ -144,7 +144,7 @@ class _Row:
                 return _Found(at, sought.steps[:depth])
             at, end, key_at = same[-1].at, same[-1].end, same[-1].key_at
             if len(same) > 1:
-                return _Found(key_at, sought.steps[: depth + 1], kind(row[at:end]), "stands twice in one object")
+                return _Found(key_at, sought.steps[: depth + 1], kind(row[at:end]), "appears twice in one object")
         if sought.declared is not None:
             others = self._others(at, sought.declared)
             return _Found(others[min(sought.nth, len(others) - 1)].key_at if others else at, sought.steps)

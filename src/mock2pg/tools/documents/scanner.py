@@ -163,7 +163,7 @@ def trouble(text: bytes, at: int = 0, steps: tuple[str | int, ...] = ()) -> Trou
     for child in children(text, at):
         if isinstance(child.key, str):
             if child.key in seen:
-                return Trouble(child.key_at, (*steps, child.key), "stands twice in one object")
+                return Trouble(child.key_at, (*steps, child.key), "appears twice in one object")
             seen.add(child.key)
             if "\0" in child.key:
                 return Trouble(child.key_at, steps, "has a key that holds \\u0000 or a lone surrogate")
