@@ -23,7 +23,7 @@ _SETUP_LOCK = _LOCK + 1
 
 
 class _Cursor(psycopg.Cursor[Any]):
-    """When a lock was not given in time, the error has a note for each session that holds one."""
+    """An error keeps its statement, and one about a lock has a note for each session that holds it."""
 
     def execute(self, query: Any, params: Any = None, **more: Any) -> Self:
         with _blockers_noted(self.connection, query):
@@ -39,8 +39,11 @@ class _Cursor(psycopg.Cursor[Any]):
 def _blockers_noted(waiting: Connection, query: str | sql.Composable) -> Iterator[None]:
     try:
         yield
-    except psycopg.errors.LockNotAvailable as error:
+    except psycopg.Error as error:
         info, statement = waiting.info, query if isinstance(query, str) else query.as_string()
+        error.__dict__["statement"] = statement
+        if not isinstance(error, psycopg.errors.LockNotAvailable):
+            raise
         url = conninfo.make_conninfo(info.dsn, password=info.password)
         with suppress(DatabaseError, psycopg.Error), connect(url, name="lock holders", read_only=True) as connection:
             for text in locks.blockers(connection, info.backend_pid, statement, reads=bool(waiting.read_only)):

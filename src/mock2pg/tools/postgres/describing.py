@@ -26,6 +26,7 @@ _OF_FUNCTIONS = {
 _OWN_CONTEXTS = ("COPY ", "JSON data", "while ", "unnamed portal", "portal ", "parallel worker",
                  'SQL function "mock2pg_statement"')  # fmt: skip
 _QUOTED = re.compile(r'"([^"\n]*)"')
+_MADE = re.compile(r'\b(?:ADD CONSTRAINT|ADD COLUMN) "([^"]+)"')
 _FUNCTION = re.compile(r'function (?:"?[^"(\n]*"?\.)?"?([^"(.\n]+)"?\(')
 # PostgreSQL writes a value after a colon, or as a number, where it has no quotes: `date field value out of range: ...`
 _BARE = re.compile(r"""("[^"]*")|(?<=: ).+|(?<![\w(,])-?\d[\w.:-]*""")
@@ -88,6 +89,7 @@ def described(error: psycopg.Error) -> str:
         "constraint": diagnosis.constraint_name,
     }
     known = _known(session, [*named, *filter(None, fields.values())])
+    known |= set(_MADE.findall(error.__dict__.get("statement", "")))  # not there yet, or not for other sessions
     if (unknown := next((name for name in named if name not in known), None)) is not None:
         message = str(diagnosis.message_primary)  # a value may hold quotes itself: the last one ends it
         start, end = message.partition(f'"{unknown}"')[0], message.rpartition('"')[2]
