@@ -451,6 +451,29 @@ def test_an_interrupt_leaves_no_kernel_behind(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_notebook_that_is_interrupted_while_it_begins_does_not_go_on(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread has ended when the command goes on, wherever the signal arrives."""
+    ended, start = [], threading.Thread.start
+
+    def pressed(thread: threading.Thread) -> None:
+        start(thread)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def run(*_: object) -> None:
+        time.sleep(0.5)
+        ended.append(True)
+
+    monkeypatch.setattr(execution, "_run", run)
+    notebook = make("1")
+    notebooks.declared(notebook)
+    monkeypatch.setattr(threading.Thread, "start", pressed)
+    with signals.taken(lambda _: None), pytest.raises(KeyboardInterrupt), signals.interruptible():
+        notebooks.execute(notebook, tmp_path / "made.ipynb", parameters={}, environment={})
+    assert ended == [True]
+
+
 def test_a_page_needs_nothing_from_elsewhere_and_folds_the_code(make: Make, tmp_path: Path) -> None:
     """What the cells showed comes first; the code, parameters too, is folded; names are text."""
     executed, page = tmp_path / "made.ipynb", tmp_path / "page.html"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mock2pg import private
+from mock2pg import private, signals
 from mock2pg.errors import InternalError, UsageError, limited
 from mock2pg.tools.notebooks.kernels import kernel_class, send
 
@@ -48,13 +48,15 @@ def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], en
     _require_memory(notebook)
     executed.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = executed.with_name(f"{executed.name}.part.json")
-    with private.folder() as place, ThreadPoolExecutor(1) as pool:
+    # closed: a thread that is interrupted while it starts would go on when the block has ended
+    with private.folder() as place, ThreadPoolExecutor(1) as pool, signals.closed():
         kernels: list[KernelManager] = []
         kernel = kernel_class(place, notebook.absolute().parents[1], environment, kernels)
         running = pool.submit(_run, source, _literal(aside), dict(parameters), kernel)
         try:
             # in a thread of its own, because nbclient takes over the signal handlers of the main one
-            wait([running])
+            with signals.interruptible():
+                wait([running])
         except BaseException:
             _stop(running, kernels)
             raise
@@ -96,7 +98,8 @@ def _run(source: str, aside: str, parameters: dict[str, Any], kernel_class: type
     import papermill
     from jupyter_core.utils import ensure_event_loop
 
-    logging.getLogger("papermill").disabled = True  # what it has to say is in the exception
+    for name in ("papermill", "traitlets"):  # what they have to say is in the exception
+        logging.getLogger(name).disabled = True
     with closing(ensure_event_loop()):
         papermill.execute_notebook(
             source,
