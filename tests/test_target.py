@@ -159,11 +159,12 @@ def test_roles_are_made_for_a_database_that_is_named(url: str, project: Path) ->
 
 @pytest.mark.parametrize("command", ["migrate_all_data", "plan"])
 def test_the_target_is_looked_at_before_the_source(command: str, tmp_path: Path) -> None:
-    """What keeps a run from its database is said before anything of the source is read; a check needs no database."""
+    """What keeps a run from its database is said once, before anything of the source is read; a check needs none."""
     service = MigrationService(project=small_project(tmp_path), database_url="postgresql://u@127.0.0.1:1/db")
     refused = getattr(service, command)(tmp_path / "not there")
     assert isinstance(refused.error, DatabaseError)
     assert "stage" not in refused.summary
+    assert refused.warnings == ()
     assert isinstance(service.check(tmp_path / "not there").error, UsageError)
 
 

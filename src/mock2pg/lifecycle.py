@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg import evidence, leftovers, log, narration, plan, signals
-from mock2pg.errors import ValidationError
+from mock2pg.errors import DatabaseError, ValidationError
 from mock2pg.private import locked
 from mock2pg.record import Record
 from mock2pg.results import MigrationResult
@@ -69,7 +69,11 @@ def _seal(run: Run, record: Record) -> None:
             record.write(run)
     if record.url:
         with paperwork("The database has no event of the run", record.warn):
-            evidence.tell_of(run, record.url, record.outcome(), sealed)
+            try:
+                evidence.tell_of(run, record.url, record.outcome(), sealed)
+            except DatabaseError as fault:
+                if record.error is None or fault.message != record.error.message:  # else it is what ended the run
+                    raise
 
 
 def _result(run: Run, record: Record) -> MigrationResult:
