@@ -40,7 +40,7 @@ TYPES = {
 
 # A made-up entity: things, and in each thing its parts; both have a column of every type.
 OWN = tuple(SourceColumn(name, data_type, name) for name, data_type in TYPES.items())
-THINGS = SourceTable("things", "things", (SourceColumn("id", "text", "id", required=True), *OWN))
+THINGS = SourceTable("things", "things", (SourceColumn("id", "text", "id"), *OWN))
 PARTS = SourceTable(
     "parts",
     "things[].parts[]",

@@ -272,7 +272,7 @@ FAULTS = (
     Fault("a number for a text", "students", {"grade": 5}, unfit("grade", f"{TEXT}; found a whole number")),
     Fault("a boolean for a text", "students", {"name": True}, unfit("name", f"{TEXT}; found a boolean")),
     Fault("an array for a text", "students", {"phone": []}, unfit("phone", f"{TEXT}; found an array")),
-    Fault("a number for an id", "meetings", {"id": 7}, unfit("id", f"{TEXT}; found a whole number"), known=False),
+    Fault("a number for an id", "meetings", {"id": 7}, unfit("id", f"{TEXT}; found a whole number")),
     Fault("a lone surrogate", "students", {"name": Raw('"Zoë \\ud83d"')}, unfit("name", NO_CHARACTER)),
     Fault("U+0000", "students", {"phone": Raw('"\\u0000"')}, unfit("phone", NO_CHARACTER)),
     Fault(
@@ -534,7 +534,7 @@ def spoiled() -> tuple[Document, list[Expected]]:
             row = changed(extra(fault.entity, number), changes)
             document[fault.entity].append(row)
             index = len(document[fault.entity]) - 1
-            known = dict(row)["id"] if fault.known else None
+            known = str(dict(row)["id"]) if fault.known else None
             for said in fault.said:
                 expected.append(Expected((fault.entity, index, *said.where), fault.entity, known, index + 1, said))
     document["lessonPlans"] = [{"id": "1"}]
