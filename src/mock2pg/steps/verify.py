@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from mock2pg.contracts import Table, derived_columns, table_from_dict
-from mock2pg.errors import NothingPublished, VerifyFailed, counted
+from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed, counted
 from mock2pg.log import log
 from mock2pg.runs import Run, StepResult, Times
 from mock2pg.text import identity
@@ -18,14 +18,17 @@ _KINDS = ("missing", "extra", "different")
 
 
 def run(run: Run) -> StepResult:
-    """Raises VerifyFailed naming what differs, NothingPublished when there is nothing to compare with.
+    """Compare the target tables with what was staged.
+
+    Raises VerifyFailed naming what differs, NothingPublished when there is nothing to compare with, and DatabaseError
+    when the target tables cannot be read, which is no difference.
 
     What a run has published is not undone for a lock or a lost connection: it is read again, as often as publishing is
     tried.
     """
     settings, times = run.settings, Times()
     attempts = settings.publish_attempts if run.result("publish") else 1
-    with postgres.named(VerifyFailed, "cannot read the target tables"):
+    with postgres.named(DatabaseError, "cannot read the target tables"):
         published, tables, compared, keys, cautions = postgres.retried(
             partial(_read, run, times), attempts=attempts, tell=_tell
         )
