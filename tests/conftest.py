@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
 from mock2pg import leaving
 
 leaving.collect_seldom()  # as the command does
+# nohup ignores the one, a shell's background the other, and commands that are tested would do so, too
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
     "tests.fix_browser",

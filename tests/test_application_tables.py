@@ -68,7 +68,7 @@ def test_rows_that_are_not_ours_are_no_failure_of_ours(
     connection.execute("SET session_replication_role = replica; UPDATE public.pets SET owner_id = 'x' WHERE id = 'Kit'")
     failed = service.verify()
     assert isinstance(failed.error, VerifyFailed)
-    assert "pets: 1 orphans by pets_owner_id_fkey" in failed.error.message
+    assert "pets: 1 orphan by pets_owner_id_fkey" in failed.error.message
     connection.execute(
         "UPDATE public.pets SET owner_id = 'Bob' WHERE id = 'Kit'; SET session_replication_role = DEFAULT"
     )

@@ -107,13 +107,7 @@ def test_a_command_that_is_stopped_leaves_nothing_private(number: signal.Signals
     command = [sys.executable, "-m", "mock2pg", "check", "-"]
     environment = {**os.environ, "MIGRATION_PROJECT": str(tmp_path)}
     process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # under nohup the tests ignore it themselves
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
     assert process.stdin is not None
     process.stdin.write(json.dumps({"secret": "x" * 100_000}))

@@ -116,7 +116,7 @@ class Commands:
         record.backup_id = backup_id
         with self._aim(run, record) as aimed:
             given: dict[str, Any] = {"backup_id": backup_id, "discard_changes": discard_changes}
-            self._step(plan.SHOW, aimed, record, last=show, show=True, **given)
+            self._step(plan.SHOW, aimed, record, last=show, show=True, refuse=not show, **given)
             if not show:
                 self._step(plan.ROLLBACK, aimed, record, last=True, **given)
 

@@ -171,9 +171,10 @@ def test_what_others_wrote_since_is_not_undone_unasked(what: str, live: Live) ->
     statement, message = WRITTEN[what]
     execute(live.settings.url, statement)
     before, had = dumped(live.settings.url, "public"), ids(live)
-    for how in ({}, {"show": True}):
+    for how in ({}, {"show": True, "refuse": True}):
         with pytest.raises(LiveChanged, match=message) as refused:
             roll_back(live, live.second, **how)
+    assert roll_back(live, live.second, show=True).data["changes"] == refused.value.data["changes"]
     assert "secret" not in refused.value.message.replace("ADD secret", "")
     assert refused.value.data["changes"]
     assert dumped(live.settings.url, "public") == before
@@ -230,15 +231,11 @@ def test_it_can_be_looked_at_first(live: Live) -> None:
     assert dumped(live.settings.url, "public") == live.dump_now
     assert ids(live) == had
     execute(live.settings.url, "INSERT INTO public.theirs VALUES (3, 'secret')")
-    for command in ("rollback --show", "rollback"):
-        run = new_run(live.settings)
-        run.write("record.json", {"command": command})
-        with ExitStack() as stack:
-            if command == "rollback":  # it would be refused, so it is at once
-                stack.enter_context(pytest.raises(LiveChanged))
-            result = plan.perform("rollback", run, {"backup_id": live.second, "show": True})
-            told = "theirs: not as in the backup: 1 row (1 extra); a rollback stops for that, unless --discard-changes"
-            assert [caution[: len(told)] for caution in result.data["cautions"]] == [told]
+    shown = roll_back(live, live.second, show=True)
+    told = "theirs: not as in the backup: 1 row (1 extra); a rollback stops for that, unless --discard-changes"
+    assert [caution[: len(told)] for caution in shown.data["cautions"]] == [told]
+    with pytest.raises(LiveChanged):  # before a rollback that would be refused
+        roll_back(live, live.second, show=True, refuse=True)
 
 
 def test_nobody_writes_between_the_look_and_the_end(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ class _Way:
     discard  what was written since is given up
     undo     a migration undoes itself: it never stops for what was written since, and says what it undid
     show     nothing is written
+    refuse   with `show`: stop for what a rollback would stop for
     """
 
     run: Run
@@ -28,16 +29,25 @@ class _Way:
     discard: bool
     undo: bool
     show: bool
+    refuse: bool
     warnings: list[str] = field(default_factory=list)
 
 
-def run(run: Run, backup_id: str, discard_changes: bool = False, undo: bool = False, show: bool = False) -> StepResult:
+def run(
+    run: Run,
+    backup_id: str,
+    discard_changes: bool = False,
+    undo: bool = False,
+    show: bool = False,
+    refuse: bool = False,
+) -> StepResult:
     """Raises BackupRefused or LiveChanged before anything is touched, RollbackFailed when the transaction was rolled
     back.
 
     discard_changes  what was written since is given up
     undo             a migration undoes itself
     show             nothing is written
+    refuse           with `show`: what a rollback would be refused for is refused already
     """
     settings = run.settings
     backup = backups.opened(settings.backups_dir, backup_id, settings.identity)
@@ -46,7 +56,7 @@ def run(run: Run, backup_id: str, discard_changes: bool = False, undo: bool = Fa
             f"{backup_id} is of schema {backup.header['schema']}, the live schema is {settings.target_schema}",
             hint="Set MIGRATION_SCHEMA to the schema of the backup.",
         )
-    way = _Way(run, backup, discard_changes, undo, show)
+    way = _Way(run, backup, discard_changes, undo, show, refuse)
     with postgres.named(RollbackFailed, "cannot roll back"):
         with postgres.connect(
             settings.url, name=f"rollback {run.id}", read_only=True, lock_timeout=settings.lock_timeout
@@ -75,12 +85,12 @@ def run(run: Run, backup_id: str, discard_changes: bool = False, undo: bool = Fa
 
 
 def _shown(way: _Way, connection: postgres.Connection) -> StepResult:
-    """What a rollback would change, for somebody to look at; one that would be refused is refused here already."""
+    """What a rollback would change, for somebody to look at."""
     with connection.transaction(force_rollback=True):
         look = _look(way, connection, lock=False)
         written = since.written(look)
         data = _data(way, look, written)
-        if written and not way.discard and way.run.record().get("command") != "rollback --show":
+        if written and way.refuse and not way.discard:
             raise _refusal(written, data)
     stops = "" if way.discard else "; a rollback stops for that, unless --discard-changes is given"
     return StepResult(
