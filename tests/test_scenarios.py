@@ -17,7 +17,7 @@ def test_every_scenario_passes_and_live_is_not_touched(service: MigrationService
     assert report.success, told
     names = [scenario.name for scenario in report.results]
     assert len(told) == len(names) >= 12
-    for kind in ("valid", "again", "missing", "unknown", "twice", "not JSON", "empty", "large", "publishing"):
+    for kind in ("valid", "again", "missing", "unknown", "duplicate", "not JSON", "empty", "large", "publishing"):
         assert any(kind in name for name in names), kind
     with postgres.connect(settings.url, name="test") as connection:
         assert postgres.catalogue.tables(connection, "public") == []

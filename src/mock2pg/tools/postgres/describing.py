@@ -26,7 +26,7 @@ _OF_FUNCTIONS = {
 _OWN_CONTEXTS = ("COPY ", "JSON data", "while ", "unnamed portal", "portal ", "parallel worker",
                  'SQL function "mock2pg_statement"')  # fmt: skip
 _QUOTED = re.compile(r'"([^"\n]*)"')
-_MADE = re.compile(r'\b(?:ADD CONSTRAINT|ADD COLUMN) "([^"]+)"')
+_DEFINES = re.compile(r"\s*(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX)\b")
 _FUNCTION = re.compile(r'function (?:"?[^"(\n]*"?\.)?"?([^"(.\n]+)"?\(')
 # PostgreSQL writes a value after a colon, or as a number, where it has no quotes: `date field value out of range: ...`
 _BARE = re.compile(r"""("[^"]*")|(?<=: ).+|(?<![\w(,])-?\d[\w.:-]*""")
@@ -89,7 +89,8 @@ def described(error: psycopg.Error) -> str:
         "constraint": diagnosis.constraint_name,
     }
     known = _known(session, [*named, *filter(None, fields.values())])
-    known |= set(_MADE.findall(error.__dict__.get("statement", "")))  # not there yet, or not for other sessions
+    if _DEFINES.match(error.__dict__.get("statement", "")) and not _in_function(error):
+        known |= set(filter(None, fields.values()))  # made in this transaction, which other sessions do not see
     if (unknown := next((name for name in named if name not in known), None)) is not None:
         message = str(diagnosis.message_primary)  # a value may hold quotes itself: the last one ends it
         start, end = message.partition(f'"{unknown}"')[0], message.rpartition('"')[2]

@@ -39,6 +39,11 @@ _USED = f"""
         OR EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_proc'::regclass AND refobjid IN ({_BY_PATH})
             AND classid IN ('pg_constraint'::regclass, 'pg_attrdef'::regclass, 'pg_class'::regclass,
                 'pg_rewrite'::regclass, 'pg_trigger'::regclass))"""  # noqa: S608
+_USED_BY_VALUES = f"""
+    SELECT EXISTS (SELECT FROM pg_depend AS d LEFT JOIN pg_constraint AS c ON d.classid = 'pg_constraint'::regclass
+            AND c.oid = d.objid
+        WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid IN ({_BY_PATH})
+            AND (c.contypid <> 0 OR d.classid = 'pg_cast'::regclass))"""  # noqa: S608
 _TRUSTED = """
     WITH owners AS (
         SELECT nspowner AS oid FROM pg_namespace WHERE nspname = %(schema)s
@@ -64,18 +69,26 @@ class OwnersCode:
 
     tables  those that are written
     used    whether any code depends on the path; None: find out when it is first asked
+    values  only values are made, no rows: what counts is the code of domains and casts
     """
 
     def __init__(
-        self, connection: Connection, schema: str, tables: Sequence[str] = (), *, used: bool | None = None
+        self,
+        connection: Connection,
+        schema: str,
+        tables: Sequence[str] = (),
+        *,
+        used: bool | None = None,
+        values: bool = False,
     ) -> None:
         self._connection, self._schema, self._tables, self._used = connection, schema, tables, used
+        self._asked = _USED_BY_VALUES if values else _USED
 
     @cached_property
     def _path(self) -> str:
         used = self._used
         if used is None:
-            used = self._connection.execute(_USED).fetchone() == (True,)
+            used = self._connection.execute(self._asked).fetchone() == (True,)
         return _path(self._connection, self._schema, self._tables) if used else ""
 
     def run(self, statement: Statement) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 import psycopg
 from psycopg import sql
@@ -97,7 +98,7 @@ class TableMerge(Comparison):
             )
             try:
                 with self.connection.transaction():
-                    changed = self.code.number(query)
+                    changed = self._reading.number(query)
             except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.CannotCoerce) as error:
                 found.append(f"{home}, which does not take what is built: {described(error)}")
                 continue
@@ -132,7 +133,7 @@ class TableMerge(Comparison):
         found = {}
         for what, query in queries.items():
             limited = self.compose(query + " ORDER BY 1 LIMIT ") + sql.Literal(limit)
-            found[what] = [identity(key) for key in self.code.texts(limited)]
+            found[what] = [identity(key) for key in self._reading.texts(limited)]
         return found
 
     def delete_free(self, references: Sequence[LiveForeignKey]) -> int:
@@ -232,8 +233,13 @@ class TableMerge(Comparison):
         """The live rows whose keys are among the built ones, as a table."""
         return self.compose("(SELECT l.* FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys}))")
 
+    @cached_property
+    def _reading(self) -> OwnersCode:
+        """How rows are compared. A look writes nothing, not even a temporary function, unless a domain or cast asks."""
+        return OwnersCode(self.connection, self.live_schema, [self.table.name], values=True)
+
     def _count(self, query: str) -> int:
-        return self.code.number(self.compose(query))
+        return self._reading.number(self.compose(query))
 
 
 def _key_text(alias: str, names: Sequence[str]) -> sql.Composable:
