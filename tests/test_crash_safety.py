@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mock2pg import MigrationService, plan, target
+from mock2pg import MigrationService, leftovers, plan, target
 from mock2pg import settings as settings_module
 from mock2pg.errors import BuiltRowsLost
 from mock2pg.record import Record
@@ -59,6 +59,7 @@ class Stage:
 
     def tidy(self) -> None:
         """What every command does first that takes the lock."""
+        leftovers.remove(self.settings)
         run, record = new_run(self.settings), Record("backup", None)
         with target.exclusive(target.reached(run, record), record):
             pass
