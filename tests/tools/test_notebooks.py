@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -392,8 +393,9 @@ def test_a_forked_kernel_is_a_complete_process() -> None:
     assert {name for name in used if not hasattr(process, name)} == {"win32_interrupt_event"}
     provisioner = Forked()
     provisioner.process, provisioner.pgid = process, gone.pid
-    for end in (provisioner.terminate, provisioner.kill, partial(provisioner.send_signal, signal.SIGINT)):
-        asyncio.run(end())
+    with ThreadPoolExecutor(1) as pool:  # a browser of other tests has an event loop in this thread
+        for end in (provisioner.terminate, provisioner.kill, partial(provisioner.send_signal, signal.SIGINT)):
+            pool.submit(lambda end=end: asyncio.run(end())).result()
     assert (process.poll(), process.wait(timeout=1)) == (1, 1)
     with pytest.raises(subprocess.TimeoutExpired):
         kernels.Process(os.getpid()).wait(timeout=0)
