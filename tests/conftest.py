@@ -26,6 +26,7 @@ pytest_plugins = [
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=2, help="How often tests/test_load.py migrates and rolls back.")
+    parser.addoption("--at-once", type=int, default=1, help="How many of tests/test_load.py there are.")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,33 +15,16 @@ from mock2pg.tools import postgres
 from mock2pg.tools.notebooks import kernels
 from tests.fix_small import small_document, small_project
 
-FEW = 2  # rounds of the whole suite, which keeps the machine busy by itself
-SHARE = 10  # with more rounds, a tenth of the processor is left for what is tested
 
-
-def burn(parent: int) -> None:
-    while os.getppid() == parent:
-        sum(range(100_000))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With `-n 10`, ten of them at once leave a tenth of the machine to each."""
+    metafunc.parametrize("at_once", range(metafunc.config.getoption("--at-once")))
 
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> int:
     given: int = request.config.getoption("--rounds")
     return given
-
-
-@pytest.fixture
-def busy(rounds: int) -> Iterator[None]:
-    """A machine with much else to do."""
-    number = 1 if rounds <= FEW else (os.cpu_count() or 1) * (SHARE - 1)
-    others = [multiprocessing.get_context("spawn").Process(target=burn, args=[os.getpid()], daemon=True)
-              for _ in range(number)]  # fmt: skip
-    for other in others:
-        other.start()
-    yield
-    for other in others:
-        other.kill()
-        other.join()
 
 
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +46,7 @@ def rows(settings: Settings) -> list[str]:
 
 
 def test_every_verdict_is_true_on_a_busy_machine(
-    rounds: int, busy: None, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+    rounds: int, at_once: int, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Migrate, verify, roll back, so many times; in every other round the kernels are gone when SIGTERM is sent.
 
