@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
-from mock2pg.encoding import KINDS
+from mock2pg.encoding import CONVERSIONS_DUCKDB, JSON_TEXT_POSTGRES, KINDS
 from mock2pg.tools import postgres, staging
 from tests.fix_staging import csv_blocks, write_hashes
 
@@ -243,6 +243,30 @@ def test_a_text_column_holds_what_the_json_says(kind: str, both: Both) -> None:
             connection.execute(query.format(sql.Identifier(f"a {name}"), sql.Literal(text), sql.Literal(key)))
         postgres.scratch.write_hashes(connection, postgres.scratch.LANDING, contract(), live)
     assert staging.compare(both.parquet, live, publish="merge").different_keys == tuple(sorted(others))
+
+
+def test_a_value_that_becomes_another_type_is_proven(both: Both) -> None:
+    """Of every pair of types that a contract may ask for: PostgreSQL's cast of the value is what was staged."""
+    values = {"integer": ("-2147483648", "0", "2147483647"), "boolean": ("true", "false"),
+              "date": ('"0001-01-01"', '"9999-12-31"'), "time": ('"00:00"', '"14:05"')}  # fmt: skip
+    pairs = {f"{own} to {to}": (own, to) for own, to in CONVERSIONS_DUCKDB}
+    source = replace(
+        SOURCE, columns=tuple(SourceColumn(n, own, n) for n, (own, _) in {"id": ("text", ""), **pairs}.items())
+    )
+    both.take(
+        [{"id": f'"{n}"', **{p: values[own][n % len(values[own])] for p, (own, _) in pairs.items()}} for n in range(6)],
+        source,
+    )
+    with postgres.connect(both.url, name="test") as connection:
+        for name, (own, to) in pairs.items():
+            alter = sql.SQL("ALTER TABLE mock2pg_landing.t ALTER {0} TYPE {1} USING {2}")
+            cast = sql.SQL(JSON_TEXT_POSTGRES.get((own, to), "{x}")).format(
+                x=sql.SQL("{}::{}").format(sql.Identifier(name), sql.SQL(to))
+            )
+            connection.execute(alter.format(sql.Identifier(name), sql.SQL(to), cast))
+    columns = (Column(name, to, False, name, None, own) for name, (own, to) in pairs.items())
+    table = Table("t", (Column("id", "text", False, "id", None), *columns), ("id",), source="t")
+    assert both.prove(table) == staging.Comparison(6, 6, 0, 0, 0)
 
 
 @pytest.mark.parametrize("keys", [(name,) for name in COLUMNS] + [("a integer", "id"), ("a text", "other")])

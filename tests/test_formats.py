@@ -17,6 +17,7 @@ from mock2pg.errors import (
     InternalError,
     Mock2pgError,
     NothingPublished,
+    ProjectError,
     SourceError,
     UsageError,
     ValidationError,
@@ -173,12 +174,12 @@ def test_a_rule_that_was_not_judged_is_skipped_and_one_that_could_not_run_is_an_
         rule(sentence="a", status="skipped", reason="customers could not be read"),
         rule(sentence="b", status="broken", reason='column "nome" does not exist'),
     ]
-    text = junit(result(rules, error=InternalError("a rule could not run")))
+    text = junit(result(rules, error=ProjectError("a rule could not run")))
     assert outcomes(text)["orders", "a"] == "skipped"
     assert outcomes(text)["orders", "b"] == "error"
     skipped, broken = suites(text)["orders"].findall("testcase/*")
     assert skipped.get("message") == skipped.text == "customers could not be read"
-    assert (broken.get("type"), broken.text) == ("InternalError", 'column "nome" does not exist')
+    assert (broken.get("type"), broken.text) == ("ProjectError", 'column "nome" does not exist')
 
 
 def test_faults_of_the_source_are_in_its_own_suite() -> None:

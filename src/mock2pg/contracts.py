@@ -10,6 +10,8 @@ from typing import Any
 
 NESTING_LIMIT = 100  # levels of arrays and objects inside one value
 
+HIDDEN = ("_row", "_root_row", "_id", "_index", "_unfit", "_unknown")  # what staging adds to each table
+
 
 @dataclass(frozen=True)
 class SourceColumn:

@@ -62,7 +62,14 @@ JSON_TEXT_POSTGRES: dict[tuple[str, str], LiteralString] = {
     ("time", "time"): "substr({x}::text, 1, 5)",
     ("time", "text"): r"regexp_replace({x}, '^(\d\d:\d\d):00$', '\1')",
 }
-JSON_TEXT_DUCKDB: dict[tuple[str, str], LiteralString] = {("time", "text"): "substr({x}::VARCHAR, 1, 5)"}
+
+# A staged value as the type of the contract, by the type that was staged and that of the contract. Of every other pair
+# of two types nobody can prove that what a model makes of a value is still that value: such a column must be derived.
+CONVERSIONS_DUCKDB: dict[tuple[str, str], LiteralString] = {
+    ("integer", "double precision"): "{x}::DOUBLE",
+    **{(staged, "text"): "{x}::VARCHAR" for staged in ("integer", "boolean", "date")},
+    ("time", "text"): "substr({x}::VARCHAR, 1, 5)",
+}
 
 # A table's hash, for a first look and for the history: how many rows, and two order-free sums over the row hashes.
 TABLE_HASH_DUCKDB: LiteralString = (

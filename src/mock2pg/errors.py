@@ -3,6 +3,7 @@
 Mock2pgError                  exit  what the user does next
 ├── UsageError                  2   corrects the command, a setting or a path
 ├── SourceError                 3   corrects the source: it is not JSON, or not the declared arrays
+├── ProjectError               21   corrects the project: a declaration, a contract or a suite that is named
 ├── CheckFailed                 4   corrects the rows that are listed
 ├── DatabaseError               5   looks at the server: cannot connect, lost, refused
 │   ├── AlreadyRunning          6   waits for the other run
@@ -20,7 +21,7 @@ Mock2pgError                  exit  what the user does next
 ├── NothingPublished           13   migrates first
 ├── ScenarioFailed             14   reads which scenario of test-migration went wrong
 ├── EvidenceBroken             17   finds out who changed, added or removed what is listed
-├── InternalError              70   reports it: a fault of mock2pg or of its configuration
+├── InternalError              70   reports it: a fault of mock2pg
 └── Interrupted               130   runs again: Ctrl-C, SIGTERM or SIGHUP stopped it
 """
 
@@ -117,6 +118,11 @@ class UsageError(Mock2pgError):
 class SourceError(Mock2pgError):
     code = 3
     hint = "Correct the source and run again. The target tables were not changed."
+
+
+class ProjectError(Mock2pgError):
+    code = 21
+    hint = "Correct the file that is named, and run the command again. The target tables were not changed."
 
 
 class CheckFailed(Mock2pgError):
@@ -225,7 +231,7 @@ class EvidenceBroken(Mock2pgError):
 class InternalError(Mock2pgError):
     code = 70
     hint = (
-        "This is a fault of mock2pg or of its configuration. `mock2pg status` reports which run the target tables hold."
+        "This is a fault of mock2pg. `mock2pg status` reports which run the target tables hold."
         " Run the command again with --debug and report it."
     )
 

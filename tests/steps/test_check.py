@@ -20,7 +20,7 @@ import zstandard
 
 from mock2pg import MigrationService
 from mock2pg import settings as settings_module
-from mock2pg.errors import InternalError, ValidationError
+from mock2pg.errors import ProjectError, ValidationError
 from mock2pg.results import MigrationResult
 from mock2pg.runs import new_run
 from mock2pg.settings import REPOSITORY
@@ -158,7 +158,7 @@ def entry(kind: str, kwargs: dict[str, Any], **more: Any) -> dict[str, Any]:
     ],
     ids=["regex", "regex of another dialect", "column", "parent", "cast", "type", "argument", "severity"],
 )
-def test_a_broken_rule_is_our_fault_and_named(broken: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_a_broken_rule_is_the_projects_fault_and_named(broken: dict[str, Any], said: str, tmp_path: Path) -> None:
     """Its suite and rule are named, no row is blamed, and nothing passes: also when a row is at fault besides."""
     project = new_project(tmp_path)
     (project / "expectations").unlink()
@@ -170,7 +170,7 @@ def test_a_broken_rule_is_our_fault_and_named(broken: dict[str, Any], said: str,
     document = sample()
     document["students"][0]["phone"] = " "
     found = checked(project, document)
-    assert type(found.error) is InternalError
+    assert type(found.error) is ProjectError
     assert "students" in found.error.message
     assert said in found.error.message
     assert document["students"][0]["grade"] not in found.error.message

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,8 @@ import pytest
 import yaml
 
 from mock2pg.contracts import Column, ForeignKey, SourceColumn, SourceTable, Table, table_from_dict
-from mock2pg.errors import InternalError, LoadFailed
+from mock2pg.encoding import KINDS
+from mock2pg.errors import InternalError, LoadFailed, ProjectError
 from mock2pg.settings import REPOSITORY
 from mock2pg.tools import postgres
 from mock2pg.tools.dbt_project import Built, DbtProject, build, sources, target_tables
@@ -100,22 +102,27 @@ def spoiled(**changes: object) -> Any:
         (spoiled(column=True, config={"meta": {"uuid5": ["x"]}}), "parts.own: uuid5 takes a list of other columns"),
         (spoiled(column=True, config={"meta": {"uuid5": "id"}}), "parts.own: uuid5 takes a list of other columns"),
         (spoiled(column=True, config={"meta": {"place": "b[].id"}}), "parts.own: place b[].id is in another array"),
+        (spoiled(column=True, name=False), "_sources.yml: parts: cannot be read: TypeError: the name False is not a "),
+        (spoiled(column=True, name="_ID"), "_sources.yml: parts._ID: the staged table has a column _id of its own"),
         ({"sources": DECLARED["sources"] * 2}, "_sources.yml: tables of one name, but perhaps for case: parts"),
     ],
 )
 def test_a_fault_in_the_sources_is_named(declared: object, said: str, tmp_path: Path) -> None:
     """The file, and the table and column where there is one."""
-    with pytest.raises(InternalError) as failed:
+    with pytest.raises(ProjectError) as failed:
         sources(project_of(tmp_path, declared))
     assert said in failed.value.message
 
 
 def test_sources_that_are_not_there_are_named(tmp_path: Path) -> None:
     """A project without a declaration says what is missing."""
-    with pytest.raises(InternalError, match=r"_sources.yml cannot be read: FileNotFoundError"):
+    with pytest.raises(ProjectError, match=r"_sources.yml cannot be read: FileNotFoundError"):
         sources(tmp_path)
 
 
+PROVEN = {  # each is proven in tests/test_encoding.py
+    ("integer", "double precision"), ("integer", "text"), ("boolean", "text"), ("date", "text"), ("time", "text"),
+}  # fmt: skip
 PARTS = SourceTable(
     "parts",
     "parts",
@@ -183,7 +190,7 @@ def test_an_invented_key_has_a_natural_one(unique: list[str], referred: str, key
 
 def test_a_column_from_nowhere_is_refused() -> None:
     """What is neither staged nor explained is not compared with anything."""
-    with pytest.raises(InternalError, match=r"parts\.nowhere comes from no staged column") as failed:
+    with pytest.raises(ProjectError, match=r"parts\.nowhere comes from no staged column") as failed:
         target_tables.table(node(nowhere={}), {"parts": PARTS})
     assert "config.meta.derived" in failed.value.hint
 
@@ -191,7 +198,7 @@ def test_a_column_from_nowhere_is_refused() -> None:
 def test_a_column_cannot_be_the_databases_and_the_contracts() -> None:
     """`createdAt` of the JSON would be the created_at that the database fills."""
     meta = {"meta": {"database_columns": {"whole_id": "timestamptz not null default now()"}}}
-    with pytest.raises(InternalError, match=r"^parts\.whole_id is a column of the contract, and one that the database"):
+    with pytest.raises(ProjectError, match=r"^parts\.whole_id is a column of the contract, and one that the database"):
         target_tables.table({**node(whole_id={}), "config": meta}, {"parts": PARTS})
 
 
@@ -244,13 +251,70 @@ def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) ->
         DbtProject(models.parent, tmp_path / "target", connected, tmp_path / "cache").build()
 
 
-def test_a_contract_needs_known_types_and_one_primary_key() -> None:
-    """Other spellings of a type are the same type; a type that cannot be compared is refused."""
-    assert target_tables.table(node(whole_id={"data_type": "VARCHAR"}), {"parts": PARTS}).columns[1].data_type == "text"
-    with pytest.raises(InternalError, match=r"parts\.whole_id: data_type money is not one of "):
-        target_tables.table(node(whole_id={"data_type": "money"}), {"parts": PARTS})
-    with pytest.raises(InternalError, match="parts: its contract needs one primary key"):
-        target_tables.table({**node(), "constraints": []}, {"parts": PARTS})
+def keyed(**constraint: Any) -> dict[str, Any]:
+    """A model with one more constraint."""
+    return {**node(whole_id={}), "constraints": [*node()["constraints"], constraint]}
+
+
+def told(**meta: Any) -> dict[str, Any]:
+    return {**node(), "config": {"meta": meta}}
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (node(whole_id={"data_type": "money"}), "parts.whole_id: data_type money is not one of text, "),
+        (node(whole_id={"data_type": None}), "parts.whole_id: data_type none is not one of text, "),
+        ({**node(), "constraints": []}, "parts: its contract needs one primary key"),
+        (keyed(type="unique", columns=[]), "parts: its unique constraint names no column: it needs columns of the "),
+        (keyed(type="unique", columns=["gone"]), "parts: its unique constraint names gone: it needs columns of the "),
+        (keyed(type="foreign_key", columns=["id"], to=None), "parts: its contract cannot be read: TypeError"),
+        (told(source="wholes"), "parts: config.meta.source names wholes, which is no table of _sources.yml"),
+        (told(publish="merg"), "parts: config.meta.publish is merg, which is not one of merge, ensure"),
+        (told(database_columns=["a"]), "parts: its contract cannot be read: ValueError"),
+        (
+            node(made={"meta": {"source": "gone"}}),
+            "parts.made: config.meta.source names gone, which is no column of the staged table parts",
+        ),
+        (node(created_at={}), "parts.created_at may come from createdAt or created_at: both give this name in snake"),
+    ],
+)
+def test_a_fault_in_a_contract_is_named(model: dict[str, Any], said: str) -> None:
+    """The table, and the column where there is one."""
+    twice = (SourceColumn(name, "text", name) for name in ("createdAt", "created_at"))
+    with pytest.raises(ProjectError) as failed:
+        target_tables.table(model, {"parts": replace(PARTS, columns=(*PARTS.columns, *twice))})
+    assert failed.value.message.startswith(said)
+
+
+def test_a_contract_takes_other_spellings_of_a_type() -> None:
+    """They are the same type; and a column that is named by config.meta.source needs no name of its own."""
+    twice = (SourceColumn(name, "text", name) for name in ("createdAt", "created_at"))
+    model = node(created_at={"data_type": "VARCHAR", "meta": {"source": "createdAt"}})
+    table = target_tables.table(model, {"parts": replace(PARTS, columns=(*PARTS.columns, *twice))})
+    assert (table.columns[1].data_type, table.columns[1].source) == ("text", "createdAt")
+
+
+def test_values_that_change_their_type_are_proven_or_refused() -> None:
+    """Before anything is built: each column with both types, unless its YAML says why the value changes."""
+    staged = SourceTable("parts", "parts", tuple(SourceColumn(name, name, name) for name in KINDS))
+    derived = {"time_made": {"data_type": "time", "meta": {"source": "text", "derived": "a reason"}}}
+    pairs = {f"{own} {to}": {"data_type": to, "meta": {"source": own}} for own in KINDS for to in KINDS}
+    model = node(**pairs, **derived)
+    model["columns"]["id"]["meta"] = {"derived": "made up"}
+    model["config"] |= {"contract": {"enforced": True}, "materialized": "table"}
+    with pytest.raises(ProjectError) as failed:
+        target_tables.contracts([model], [staged])
+    head, *lines = failed.value.message.splitlines()
+    assert head == "values that change their type cannot be proven to arrive unchanged:"
+    assert lines == [
+        f"  parts.{own} {to}: {own} in _sources.yml (parts.{own}), {to} in the contract"
+        for own in KINDS
+        for to in KINDS
+        if own != to and (own, to) not in PROVEN
+    ]
+    assert "Declare the contract's type in _sources.yml" in failed.value.hint
+    assert "config.meta.derived" in failed.value.hint
 
 
 def test_constraints_of_columns_count_as_those_of_the_table() -> None:
@@ -283,6 +347,12 @@ def connection_of(database: str) -> dict[str, str]:
     found = postgres.environment(database)
     names = {"HOST": "PGHOST", "PORT": "PGPORT", "USER": "PGUSER", "DBNAME": "PGDATABASE"}
     connected = {f"MOCK2PG_{name}": found[variable] for name, variable in names.items()}
+    return connected | {"DBT_ENV_SECRET_MOCK2PG_PASSWORD": CANARY}
+
+
+def unreachable(folder: Path) -> dict[str, str]:
+    """A server that nobody started."""
+    connected = {"MOCK2PG_HOST": str(folder), "MOCK2PG_PORT": "1", "MOCK2PG_USER": "u", "MOCK2PG_DBNAME": "d"}
     return connected | {"DBT_ENV_SECRET_MOCK2PG_PASSWORD": CANARY}
 
 
@@ -405,10 +475,7 @@ def test_the_projects_own_unit_tests_pass(dbt: DbtProject) -> None:
 
 def test_an_unreachable_database_is_a_failure_with_a_name(tmp_path: Path) -> None:
     """Nobody answers: dbt's own words are kept, the password is not."""
-    connected = {"MOCK2PG_HOST": str(tmp_path), "MOCK2PG_PORT": "1", "MOCK2PG_USER": "u", "MOCK2PG_DBNAME": "d"}
-    project = DbtProject(
-        REAL, tmp_path / "target", connected | {"DBT_ENV_SECRET_MOCK2PG_PASSWORD": CANARY}, tmp_path / "cache"
-    )
+    project = DbtProject(REAL, tmp_path / "target", unreachable(tmp_path), tmp_path / "cache")
     with pytest.raises((InternalError, LoadFailed)) as failed:
         project.build()
     assert CANARY not in str(failed.value.as_dict())
@@ -421,3 +488,13 @@ def test_tables_stand_after_those_they_refer_to() -> None:
     ordered = [table.name for table in target_tables.ordered(tables)]
     assert ordered[:3] == ["b", "a", "c"]
     assert sorted(ordered[3:]) == ["x", "y"]
+
+
+@pytest.mark.usefixtures("unchanged_environment")
+def test_a_project_that_dbt_cannot_read_is_a_mistake_in_it(tmp_path: Path) -> None:
+    """What dbt says is shown, with the file that it names."""
+    models = small_project(tmp_path) / "dbt_project" / "models"
+    (models / "core" / "pets.sql").write_text("select * from {{ ref('nowhere') }}")
+    with pytest.raises(ProjectError) as failed:
+        DbtProject(models.parent, tmp_path / "target", unreachable(tmp_path), tmp_path / "cache").tables()
+    assert "(models/core/pets.sql) depends on a node named 'nowhere' which was not found" in failed.value.message

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 import yaml
 
-from mock2pg.errors import DatabaseError, InternalError
+from mock2pg.errors import DatabaseError, InternalError, ProjectError
 from mock2pg.settings import REPOSITORY
 from mock2pg.tools import expectations
 from mock2pg.tools.expectations import Failure, Validation
@@ -550,7 +550,7 @@ def test_a_suite_that_is_not_understood_is_refused(tmp_path: Path, things: Path,
     """Nothing is dropped in silence: the error names the file and the entry."""
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "things.json").write_text(content if isinstance(content, str) else json.dumps(content))
-    with pytest.raises(InternalError) as refused:
+    with pytest.raises(ProjectError) as refused:
         checked(things, tmp_path / "suites", index_columns=["id"])
     assert "things" in refused.value.message
     assert said in refused.value.message
@@ -569,18 +569,18 @@ def test_what_is_declared_as_required_is_asked_for(tmp_path: Path) -> None:
 
 def test_a_folder_without_suites_is_refused(tmp_path: Path, things: Path, suites: Callable[..., Path]) -> None:
     """As is a second suite for one table: no rule goes unseen."""
-    with pytest.raises(InternalError, match="there is no suite"):
+    with pytest.raises(ProjectError, match="there is no suite"):
         checked(things, tmp_path / "nowhere", index_columns=["id"])
     folder = suites(things=[DECLARED])
     twin = {"meta": {"table": "things"}, "expectations": [DECLARED]}
     (folder / "twin.json").write_text(json.dumps(twin))
-    with pytest.raises(InternalError, match=r"twin\.json: another suite"):
+    with pytest.raises(ProjectError, match=r"twin\.json: another suite"):
         checked(things, folder, index_columns=["id"])
 
 
 def test_the_file_is_let_go(things: Path, suites: Callable[..., Path]) -> None:
     """After a validation, and after one that fails, the DuckDB file can be opened for writing."""
-    with pytest.raises(InternalError):
+    with pytest.raises(ProjectError):
         checked(things, suites(nothing=[DECLARED]), index_columns=["id"])
     duckdb.connect(str(things)).close()
     folder = suites(nothing=[entry("expect_table_row_count_to_be_between", {"min_value": 1})])

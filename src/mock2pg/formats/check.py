@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mock2pg.errors import CheckFailed, InternalError, Mock2pgError, SourceError, ValidationError, counted
+from mock2pg.errors import CheckFailed, Mock2pgError, ProjectError, SourceError, ValidationError, counted
 from mock2pg.formats.xml import Case, clean, document, ended
 from mock2pg.results import MigrationResult
 
@@ -129,7 +129,7 @@ def _of_source(faults: Mapping[str, Sequence[ValidationError]], *, read: bool) -
 
 def _of_rule(rule: _Rule, errors: Sequence[ValidationError]) -> Case:
     if rule["status"] == "broken" and not errors:
-        return Case(rule["sentence"], "error", InternalError.__name__, rule["reason"], rule["reason"])
+        return Case(rule["sentence"], "error", ProjectError.__name__, rule["reason"], rule["reason"])
     if rule["status"] == "skipped" and not errors:
         return _not_judged(rule["sentence"], rule["reason"])
     return _found(rule["sentence"], errors, CheckFailed, rule["rows"], failed=rule["status"] == "failed")

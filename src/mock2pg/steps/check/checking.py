@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from mock2pg.contracts import SourceTable
-from mock2pg.errors import CheckFailed, InternalError, Mock2pgError, SourceError, ValidationError, counted
+from mock2pg.errors import CheckFailed, InternalError, Mock2pgError, ProjectError, SourceError, ValidationError, counted
 from mock2pg.runs import Run, StepResult
 from mock2pg.steps.check import quarantine, wording
 from mock2pg.tools import dbt_project, expectations, staging
@@ -20,7 +20,7 @@ _ALL = 2**31
 
 def run(run: Run) -> StepResult:
     """Raises SourceError for a source that is not as declared, CheckFailed when rows break a rule of severity critical
-    and are not left out, InternalError when a rule cannot run."""
+    and are not left out, ProjectError when a rule cannot run."""
     try:
         return _run(run)
     finally:
@@ -97,7 +97,10 @@ def _validated(
     )
     if validation.broken:
         named = "; ".join(f"{rule.table}: {rule.rule}: {rule.reason}" for rule in validation.broken)
-        raise InternalError(f"a rule could not run: {named}", hint="Mend the suite in expectations/suites/staged/.")
+        raise ProjectError(
+            f"a rule could not run: {named}",
+            hint="Correct the suite in expectations/suites/staged/. The target tables were not changed.",
+        )
     return validation
 
 
@@ -124,9 +127,10 @@ def _refuse_gaps(rules: dict[str, set[str]], tables: dict[str, SourceTable]) -> 
         scalar = any(column.place == "." for column in table.columns)
         lacking = needed - rules.get(name, set()) - ({wording.DECLARED} if scalar else set())
         if lacking:
-            raise InternalError(
+            raise ProjectError(
                 f"expectations/suites/staged has no {' and no '.join(sorted(lacking))} for {name}",
-                hint="Add it to the table's suite: what it finds would otherwise be lost without a word.",
+                hint="Add it to the table's suite: what it finds would otherwise be lost without a word."
+                " The target tables were not changed.",
             )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from mock2pg import environment
 from mock2pg.contracts import Table
-from mock2pg.errors import InternalError, LoadFailed, counted, scrubbed
+from mock2pg.errors import InternalError, LoadFailed, ProjectError, counted, scrubbed
 from mock2pg.tools.dbt_project import target_tables
 from mock2pg.tools.dbt_project.source_tables import sources
 
@@ -54,20 +54,14 @@ class DbtProject:
         self._manifest: Any = None
 
     def tables(self) -> tuple[Table, ...]:
-        """The target tables by their contracts, parents before children."""
+        """The target tables by their contracts, parents before children. Raises ProjectError."""
         if self._manifest is None:
             known = ["--partial-parse-file-path", str(self.parsed)] if self.parsed.exists() else []
             self._manifest = self._invoke("parse", *known).result
             self._keep_parsed()
         nodes = json.loads((self.target / "manifest.json").read_text(encoding="utf-8"))["nodes"]
-        models = {key: node for key, node in nodes.items() if node["resource_type"] == "model"}
-        staged = {table.name: table for table in sources(self.project)}
-        found = [
-            target_tables.table(node, staged)
-            for node in models.values()
-            if node["config"].get("contract", {}).get("enforced") and node["config"]["materialized"] == "table"
-        ]
-        return target_tables.ordered(found)
+        models = [node for node in nodes.values() if node["resource_type"] == "model"]
+        return target_tables.contracts(models, sources(self.project))
 
     def build(self) -> Built:
         """Build every model and run every data test. Raises LoadFailed naming what failed, or did not run."""
@@ -109,6 +103,7 @@ class DbtProject:
 
     def _invoke(self, command: str, *arguments: str) -> Any:
         from dbt.cli.main import dbtRunner
+        from dbt_common.exceptions import DbtBaseException
 
         options = ["--project-dir", self.project, "--profiles-dir", self.project, "--target-path", self.target,
                    "--log-path", self.target, "--log-level", "none", "--log-level-file", "none", "--no-use-colors",
@@ -117,6 +112,8 @@ class DbtProject:
             outcome = dbtRunner(manifest=self._manifest).invoke([command, *map(str, options), *arguments])
         if isinstance(outcome.exception, KeyboardInterrupt):
             raise outcome.exception
+        if command == "parse" and isinstance(outcome.exception, DbtBaseException):
+            raise ProjectError(f"dbt cannot read the project: {_lines(str(outcome.exception))}") from outcome.exception
         if outcome.exception is not None or (command == "parse" and not outcome.success):
             raise InternalError(f"dbt {command} failed: {_first_line(outcome.exception)}") from outcome.exception
         return outcome
@@ -138,9 +135,12 @@ def _reason(result: Any) -> str:
     if kind.startswith("Database Error"):
         told = re.sub(r'"[^"]*"', "(a value)", scrubbed(text))
         return f"{told} in {result.node.original_file_path}"
-    return "\n    ".join(line.strip() for line in message.splitlines()[:_SHOWN] if line.strip()) or (
-        f"{result.status!s} in {result.node.original_file_path}"
-    )
+    return _lines(message) or f"{result.status!s} in {result.node.original_file_path}"
+
+
+def _lines(message: str) -> str:
+    """The first lines of what dbt says of the project."""
+    return "\n    ".join(line.strip() for line in message.splitlines()[:_SHOWN] if line.strip())
 
 
 def _first_line(error: BaseException | None) -> str:

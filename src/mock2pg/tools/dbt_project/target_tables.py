@@ -3,61 +3,63 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mock2pg.contracts import Column, ForeignKey, SourceTable, Table, key_groups
-from mock2pg.encoding import KINDS
-from mock2pg.errors import InternalError
+from mock2pg.contracts import ForeignKey, SourceTable, Table, key_groups
+from mock2pg.errors import ProjectError
+from mock2pg.tools.dbt_project import target_columns
 from mock2pg.tools.dbt_project.names import refuse_long
 
-_SPELLINGS = {"time without time zone": "time", "int": "integer", "int4": "integer", "float8": "double precision",
-              "bool": "boolean", "character varying": "text", "varchar": "text"}  # fmt: skip
+_PUBLISH = ("merge", "ensure")
+_OF_COLUMNS = ("primary_key", "unique", "foreign_key")
+
+
+def contracts(models: Iterable[Mapping[str, Any]], staged: Iterable[SourceTable]) -> tuple[Table, ...]:
+    """The target tables by the contracts of `models`, nodes of dbt's manifest; parents before children.
+
+    Raises ProjectError naming what is wrong in a contract, or every column that cannot be proven to arrive unchanged.
+    """
+    sources = {table.name: table for table in staged}
+    found = [
+        table(node, sources)
+        for node in models
+        if node["config"].get("contract", {}).get("enforced") and node["config"]["materialized"] == "table"
+    ]
+    target_columns.refuse_unproven(found)
+    return ordered(found)
 
 
 def table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
+    try:
+        return _table(node, staged)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ProjectError(f"{node['name']}: its contract cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
     name, meta = node["name"], node["config"].get("meta", {})
     refuse_long(name, (name, *node["columns"]))
     source = staged.get(meta.get("source", name))
-    places = {_snake(column.name): column.name for column in source.columns} if source else {}
-    types = {column.name: column.data_type for column in source.columns} if source else {}
+    if source is None and "source" in meta:
+        raise ProjectError(f"{name}: config.meta.source names {meta['source']}, which is no table of _sources.yml")
+    if (publish := meta.get("publish", "merge")) not in _PUBLISH:
+        raise ProjectError(f"{name}: config.meta.publish is {publish}, which is not one of {', '.join(_PUBLISH)}")
     filled = dict(meta.get("database_columns", {}))
     if both := [column for column in node["columns"] if column in filled]:
-        raise InternalError(
+        raise ProjectError(
             f"{name}.{both[0]} is a column of the contract, and one that the database fills: database_columns",
-            hint="Take it out of config.meta.database_columns, or give the contract's column another name.",
-        )
-    columns = []
-    for column in node["columns"].values():
-        own = {**column.get("meta", {}), **column.get("config", {}).get("meta", {})}
-        data_type = _SPELLINGS.get(column["data_type"].lower(), column["data_type"].lower())
-        if data_type not in KINDS:
-            raise InternalError(f"{name}.{column['name']}: data_type {data_type} is not one of {', '.join(KINDS)}")
-        kinds = {constraint["type"] for constraint in column["constraints"]}
-        origin = own.get("source", places.get(column["name"]))
-        if source and origin is None and not own.get("derived"):
-            raise InternalError(
-                f"{name}.{column['name']} comes from no staged column",
-                hint="Say why in the model's YAML: config.meta.derived, or name the column: config.meta.source.",
-            )
-        columns.append(
-            Column(
-                column["name"],
-                data_type,
-                bool(kinds & {"not_null", "primary_key"}),
-                origin,
-                own.get("derived"),
-                types.get(str(origin), ""),
-            )
+            hint="Take it out of config.meta.database_columns, or give the contract's column another name."
+            " The target tables were not changed.",
         )
     made = _constrained(
         Table(
             name=name,
-            columns=tuple(columns),
+            columns=target_columns.columns(node, source),
             primary_key=(),
             source=source.name if source else None,
-            publish=meta.get("publish", "merge"),
+            publish=publish,
             database_columns=tuple(filled.items()),
         ),
         node,
@@ -84,10 +86,14 @@ def _constrained(table: Table, node: Mapping[str, Any]) -> Table:
     ]
     by_kind: dict[str, list[Mapping[str, Any]]] = {}
     for constraint in constraints:
+        kind, named = constraint["type"], constraint.get("columns") or ()
+        if kind in _OF_COLUMNS and not (named and set(named) <= set(node["columns"])):
+            told = f"names {', '.join(named)}" if named else "names no column"
+            raise ProjectError(f"{table.name}: its {kind} constraint {told}: it needs columns of the contract")
         by_kind.setdefault(constraint["type"], []).append(constraint)
     keys = by_kind.get("primary_key", [])
     if len(keys) != 1:
-        raise InternalError(f"{table.name}: its contract needs one primary key")
+        raise ProjectError(f"{table.name}: its contract needs one primary key")
     return replace(
         table,
         primary_key=tuple(keys[0]["columns"]),
@@ -123,7 +129,3 @@ def ordered(tables: Sequence[Table]) -> tuple[Table, ...]:
     }
     parents = {name: {key.parent for key in table.foreign_keys} for name, table in by_name.items()}
     return tuple(by_name[name] for group in key_groups(list(by_name), parents) for name in group)
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()

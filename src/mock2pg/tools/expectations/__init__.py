@@ -24,7 +24,7 @@ def warm() -> None:
 
 
 def rule_types(suites: Path) -> dict[str, set[str]]:
-    """The types of the expectations in the folder `suites`, by table. Raises InternalError as `validate` does."""
+    """The types of the expectations in the folder `suites`, by table. Raises ProjectError as `validate` does."""
     warm()
     from mock2pg.tools.expectations.suites import load_suites  # needs Great Expectations
 
@@ -60,7 +60,7 @@ def validate(
     lenient        types of expectations that give a warning, whatever severity their suite says
     required       columns that must be given, by table, whether or not the table's suite asks for them
 
-    Raises InternalError for a suite that is not understood or whose table is not there, DatabaseError when the
+    Raises ProjectError for a suite that is not understood or whose table is not there, DatabaseError when the
     database cannot be reached.
     """
     warm()

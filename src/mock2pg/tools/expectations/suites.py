@@ -10,7 +10,7 @@ from typing import Any
 import great_expectations as gx
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-from mock2pg.errors import InternalError
+from mock2pg.errors import ProjectError
 
 SEVERITIES = ("critical", "warning")
 
@@ -23,14 +23,14 @@ def load_suites(folder: Path, required: Mapping[str, Sequence[str]] | None = Non
 
     required  columns that must be given, by table: where a suite does not ask for one, a rule is added that does
 
-    Raises InternalError that names the file, and the entry, that is not understood.
+    Raises ProjectError that names the file, and the entry, that is not understood.
     """
     suites: dict[str, Any] = {}
     for file in sorted(folder.glob("*.json")):
         content = _content(file)
         table = content.get("meta", {}).get("table", file.stem)
         if table in suites:
-            raise InternalError(f"{file}: another suite is about table {table}")
+            raise ProjectError(f"{file}: another suite is about table {table}")
         # Handed over one by one: from a whole suite Great Expectations drops, with a line in its log, what it
         # does not know.
         expectations = [
@@ -45,7 +45,7 @@ def load_suites(folder: Path, required: Mapping[str, Sequence[str]] | None = Non
         for number, rule in enumerate(suite.expectations):
             rule.id = str(number)  # by which a result is known
     if not suites:
-        raise InternalError(f"{folder}: there is no suite")
+        raise ProjectError(f"{folder}: there is no suite")
     return suites
 
 
@@ -53,22 +53,22 @@ def _content(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InternalError(f"{file}: not JSON: {error}") from None
+        raise ProjectError(f"{file}: not JSON: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("expectations"), list):
-        raise InternalError(f"{file}: not a suite: it has no list of expectations")
+        raise ProjectError(f"{file}: not a suite: it has no list of expectations")
     if not content["expectations"]:
-        raise InternalError(f"{file}: the suite has no expectation")
+        raise ProjectError(f"{file}: the suite has no expectation")
     return content
 
 
 def _expectation(entry: Any, place: str) -> Any:
     kind = entry.get("type") if isinstance(entry, dict) else None
     if not isinstance(kind, str):
-        raise InternalError(f"{place}: it has no type")
+        raise ProjectError(f"{place}: it has no type")
     if entry.get("severity", "critical") not in SEVERITIES:
-        raise InternalError(f"{place} ({kind}): its severity is neither critical nor warning")
+        raise ProjectError(f"{place} ({kind}): its severity is neither critical nor warning")
     try:
         return ExpectationConfiguration(**entry).to_domain_obj()
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InternalError(f"{place} ({kind}): {reason}") from None
+        raise ProjectError(f"{place} ({kind}): {reason}") from None

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from great_expectations.data_context import EphemeralDataContext, set_context
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 
-from mock2pg.errors import InternalError
+from mock2pg.errors import InternalError, ProjectError
 from mock2pg.settings import LOCK_TIMEOUT
 from mock2pg.tools.expectations import docs as data_docs
 from mock2pg.tools.expectations.engines import open_engine
@@ -22,6 +22,7 @@ from mock2pg.tools.expectations.source import GivenEngineDatasource
 from mock2pg.tools.expectations.suites import load_suites
 from mock2pg.tools.expectations.verdicts import BROKEN, FAILED, SKIPPED, WARNED, Judge, Verdict
 
+_NO_TABLE = ("CatalogException", "UndefinedTable")  # of DuckDB, of PostgreSQL
 _numbers = itertools.count(1)
 
 
@@ -56,12 +57,22 @@ def validate(
                     )
                 except Exception as error:  # its text may quote values
                     kind = type(error).__name__
-                    raise InternalError(f"suite {suite.name}: table {table} cannot be validated: {kind}") from None
+                    fault = ProjectError if _is_of_no_table(error) else InternalError
+                    raise fault(f"suite {suite.name}: table {table} cannot be validated: {kind}") from None
     finally:
         engine.dispose()  # else DuckDB refuses a later connection that writes
     if docs is not None:
         data_docs.build(context, docs, title, verdicts)
     return _validation(list(itertools.chain(*verdicts.values())))
+
+
+def _is_of_no_table(error: BaseException | None) -> bool:
+    """Whether a suite failed because there is no table of its name."""
+    while error is not None:
+        if isinstance(error, KeyError) or type(getattr(error, "orig", None)).__name__ in _NO_TABLE:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class _Context(EphemeralDataContext):  # type: ignore[misc]

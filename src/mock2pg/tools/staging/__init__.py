@@ -1,7 +1,8 @@
 """The staging database (DuckDB): typed tables out of JSON, their rows as CSV, and the hashes of rows."""
 
+from mock2pg.contracts import HIDDEN
 from mock2pg.tools.staging.rows import Comparison, compare, csv_blocks, table_hash, write_hashes
-from mock2pg.tools.staging.tables import HIDDEN, Connection, Refused, opened, quoted, refuse, stage
+from mock2pg.tools.staging.tables import Connection, Refused, opened, quoted, refuse, stage
 
 __all__ = [
     "HIDDEN",

@@ -15,7 +15,7 @@ import duckdb
 
 from mock2pg import private
 from mock2pg.contracts import Column, SourceTable, Table
-from mock2pg.encoding import JSON_TEXT_DUCKDB, KINDS, TABLE_HASH_DUCKDB, duckdb_value
+from mock2pg.encoding import CONVERSIONS_DUCKDB, KINDS, TABLE_HASH_DUCKDB, duckdb_value
 from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.text import identity
 from mock2pg.tools.staging.tables import Connection, quoted
@@ -173,9 +173,8 @@ def _key(columns: list[Column]) -> str:
 
 
 def _staged(column: Column) -> str:
-    """The staged column; of one that became text, as the JSON spells it."""
-    as_it_is = "{x}::VARCHAR" if column.data_type == "text" and column.staged_as != "text" else "{x}"
-    return JSON_TEXT_DUCKDB.get((column.staged_as, column.data_type), as_it_is).format(x=quoted(str(column.source)))
+    """The staged column as the contract's type; of one that became text, as the JSON spells it."""
+    return CONVERSIONS_DUCKDB.get((column.staged_as, column.data_type), "{x}").format(x=quoted(str(column.source)))
 
 
 def _csv_value(name: str, data_type: str) -> str:

@@ -13,14 +13,12 @@ from typing import Any
 import duckdb
 from duckdb.func import SPECIAL
 
-from mock2pg.contracts import SourceColumn, SourceTable
+from mock2pg.contracts import HIDDEN, SourceColumn, SourceTable
 from mock2pg.errors import InternalError, scrubbed
 from mock2pg.text import LIMIT
 from mock2pg.tools.staging.json_values import exact_double, jsonb_text, strict_json
 
 Connection = duckdb.DuckDBPyConnection
-
-HIDDEN = ("_row", "_root_row", "_id", "_index", "_unfit", "_unknown")
 
 _TYPES = {
     "text": "VARCHAR", "integer": "INTEGER", "double precision": "DOUBLE", "boolean": "BOOLEAN",
@@ -225,11 +223,12 @@ def _uuid5(table: SourceTable, column: SourceColumn) -> str:
     space = uuid.uuid5(uuid.NAMESPACE_URL, f"mock2pg:{table.name}").hex
     parts = ", ".join(quoted(part) for part in column.uuid5)
     given = " AND ".join(f"{quoted(part)} IS NOT NULL" for part in column.uuid5)
+    # `_(h)`, because the name of a value in a SELECT's list would hide a column h
     digest = f"sha1(unhex('{space}') || encode(json_array({parts})::VARCHAR))"
     return (
         f"CASE WHEN {given} THEN (SELECT substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-5' || substr(h, 14, 3) || '-'"
         " || substr('89ab89ab89ab89ab', ('0x' || substr(h, 17, 1))::INTEGER + 1, 1) || substr(h, 18, 3) || '-'"
-        f" || substr(h, 21, 12) FROM (SELECT {digest} AS h)) END"
+        f" || substr(h, 21, 12) FROM (SELECT {digest}) AS _(h)) END"
     )
 
 
