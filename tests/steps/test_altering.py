@@ -166,6 +166,35 @@ def test_a_reviewed_alteration_is_made_just_so(
     steps(pairs, "publish", alter=True, reviewed=file)
 
 
+def test_an_alteration_that_could_not_be_undone_is_refused(steps: Steps, connection: postgres.Connection) -> None:
+    """A rollback over it makes the schema anew: what depends on the schema elsewhere, what is another role's and which
+    foreign keys this role may not make is named beforehand. Without an alteration nothing of that matters."""
+    from mock2pg.tools.postgres.preflight import undoing
+
+    steps([(OLD, FIRST)], "publish")
+    connection.execute("CREATE SCHEMA api; CREATE VIEW api.v AS SELECT id FROM public.t; CREATE ROLE undoes")
+    with pytest.raises(PreflightFailed, match=r"--alter could not be undone: .* would be dropped: view api\.v"):
+        steps([(PARENT, [("p1",)]), (NEW, SECOND)], "preflight", alter=True)
+    assert steps([(OLD, FIRST)], "preflight", alter=True).status == "passed"
+    connection.execute(
+        "DROP VIEW api.v; CREATE TABLE api.p (id int PRIMARY KEY); GRANT CREATE ON SCHEMA public TO undoes"
+    )
+    assert list(undoing.findings(connection, "public")) == []
+    assert steps([(PARENT, [("p1",)]), (NEW, SECOND)], "preflight", alter=True).status == "passed"
+    connection.execute("ALTER TABLE public.t ADD u int, ADD CONSTRAINT t_u FOREIGN KEY (u) REFERENCES api.p")
+    connection.execute("ALTER TABLE public.t OWNER TO undoes; CREATE DOMAIN public.d AS int; SET ROLE undoes")
+    try:
+        found = [finding.what.partition("anew, and ")[2] for finding in undoing.findings(connection, "public")]
+        assert list(undoing.findings(connection, "public", writes=False)) == []
+    finally:
+        connection.execute("RESET ROLE; DROP TABLE public.t; DROP SCHEMA api CASCADE; DROP DOMAIN public.d")
+        connection.execute("DROP OWNED BY undoes; DROP ROLE undoes")
+    assert found == [
+        f"this role may not make another role's: type public.d of {connection.info.user}",
+        "this role may not make each foreign key: t.t_u: REFERENCES on api.p",
+    ]
+
+
 def test_an_alteration_that_fails_leaves_all_as_it_was(steps: Steps, connection: postgres.Connection) -> None:
     """Rows that break a new check: the transaction takes the new columns back too."""
     steps([(OLD, FIRST)], "publish")

@@ -13,7 +13,7 @@ from mock2pg.tools.postgres import alteration, catalogue, history, kept_keys
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.losses import Limits
 from mock2pg.tools.postgres.merge import Merge
-from mock2pg.tools.postgres.preflight import cautions, constraints, privileges, room, structure
+from mock2pg.tools.postgres.preflight import cautions, constraints, privileges, room, structure, undoing
 from mock2pg.tools.postgres.preflight.finding import Finding
 from mock2pg.tools.postgres.table_merge import Difference, TableMerge
 
@@ -48,6 +48,8 @@ def before_build(
     pending = alteration.pending(connection, live, tables, history.owned(connection, live))
     found = structure.findings(connection, live, tables, pending, alter=alter)
     found += privileges.of_reading(connection, live)
+    if alter and pending:
+        found += undoing.findings(connection, live, writes=False)
     present = set(catalogue.tables(connection, live)) - (set(pending) if alter else set())
     filled = [t for t in tables if t.name in present and (t.source is None or rows[t.source])]
     unfilled = structure.unfilled(connection, live, filled)
@@ -77,6 +79,8 @@ def look(
     found = structure.findings(connection, live, tables, pending, alter=alter)
     alterations = pending if alter else {}
     found += privileges.of_reading(connection, live)
+    if alterations:
+        found += undoing.findings(connection, live, writes=writes)
     if {finding.table for finding in found} - {table.name for table in tables}:
         return Preflight(tuple(found), None)  # what may not be read cannot be compared
     present = set(catalogue.tables(connection, live))
