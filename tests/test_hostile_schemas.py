@@ -16,6 +16,7 @@ from mock2pg.errors import LoadFailed, PublishFailed, SchemaRefused
 from mock2pg.runs import new_run
 from mock2pg.settings import Settings
 from mock2pg.steps import load, publish
+from mock2pg.terminal import status_lines
 from mock2pg.tools import postgres, staging
 from mock2pg.tools.dbt_project import Built
 from mock2pg.tools.server import Server
@@ -149,6 +150,14 @@ def test_schemas_of_others_are_refused_before_anything(
         for read in (service.status, service.history):
             with pytest.raises(SchemaRefused):
                 read()
+    else:
+        connection.execute(sql.SQL("CREATE SCHEMA mock2pg_left_1 AUTHORIZATION {}").format(role))
+        connection.execute("CREATE TABLE mock2pg_left_1.users ()")
+        status = service.status()
+        assert status.left == ()  # nothing that the next run would tidy up
+        assert status.refused == f"{result.error.message}. {result.error.hint}"
+        assert f"next run  refused: {status.refused}" in status_lines(status)
+        assert "tidies up" not in status_lines(status)
     connection.execute(sql.SQL("ALTER SCHEMA {} OWNER TO CURRENT_USER").format(home))
     if schema == "mock2pg":  # the table in it could not be dropped by who only reads
         assert "belongs to" in service.take_backup().error.message  # type: ignore[union-attr]

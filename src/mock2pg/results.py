@@ -56,6 +56,7 @@ class Status:
     at_work        who holds the advisory lock, in words; None when nobody does
     protected      whether the database only takes what was migrated elsewhere before
     left           what killed runs left behind; the next run that takes the lock removes it
+    refused        the schema of another role that the next run is refused for, and what to do; None without one
     """
 
     database: str
@@ -67,6 +68,7 @@ class Status:
     at_work: str | None
     protected: bool
     left: tuple[str, ...]
+    refused: str | None = None
 
 
 @dataclass(frozen=True)

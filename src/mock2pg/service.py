@@ -124,6 +124,7 @@ class MigrationService:
                 at_work=at_work,
                 protected=postgres.history.is_protected(connection),
                 left=() if at_work else tuple(tidy.left(self._settings, connection)),
+                refused=tidy.refused(connection),
             )
 
     def doctor(self) -> list[dict[str, str]]:

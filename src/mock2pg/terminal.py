@@ -66,7 +66,9 @@ def status_lines(status: Status) -> str:
         f"at work   {status.at_work or 'nobody'}",
         f"left      {'; '.join(status.left) or 'nothing'}",
     ]
-    if status.left:
+    if status.refused:
+        lines.append(f"next run  refused: {status.refused}")
+    elif status.left:
         lines.append("The next migrate, plan, backup or rollback tidies up.")
     return "\n".join(lines)
 

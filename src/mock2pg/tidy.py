@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from mock2pg import evidence, leftovers, narration, plan, verdict
-from mock2pg.errors import Mock2pgError, from_dict
+from mock2pg.errors import Mock2pgError, SchemaRefused, from_dict
 from mock2pg.log import log
 from mock2pg.runs import Run, all_runs
 from mock2pg.settings import Settings
@@ -42,7 +42,21 @@ def after_killed_checks(run: Run) -> None:
 
 def left(settings: Settings, connection: postgres.Connection) -> list[str]:
     """The leftovers of killed runs, in words."""
-    return leftovers.found(settings) + [f"the schema {name}" for name in postgres.scratch.present(connection)]
+    schemas = [name for name in postgres.scratch.present(connection) if not _refusal(connection, [name])]
+    return leftovers.found(settings) + [f"the schema {name}" for name in schemas]
+
+
+def refused(connection: postgres.Connection) -> str | None:
+    """Why the next run is refused: a schema that it empties is another role's, or open to others. None if none is."""
+    return _refusal(connection, [*postgres.scratch.SCHEMAS, postgres.rehearsal.SCHEMA])
+
+
+def _refusal(connection: postgres.Connection, schemas: Sequence[str]) -> str | None:
+    try:
+        postgres.schemas.refuse_foreign(connection, [], schemas)
+    except SchemaRefused as error:
+        return f"{error.message}. {error.hint}"
+    return None
 
 
 def _killed(settings: Settings, connection: postgres.Connection | None = None) -> list[Run]:

@@ -56,9 +56,10 @@ def _revoke(connection: Connection, schema: str) -> None:
 
 
 def present(connection: Connection) -> list[str]:
-    """The scratch schemas that hold anything, also those that could not be dropped."""
+    """The scratch schemas that hold anything, also those of this role that could not be dropped."""
     rows = connection.execute(
-        "SELECT nspname FROM pg_namespace AS n WHERE (nspname = ANY (%s) OR starts_with(nspname, %s))"
+        "SELECT nspname FROM pg_namespace AS n WHERE (nspname = ANY (%s)"
+        " OR starts_with(nspname, %s) AND pg_get_userbyid(nspowner) = current_user)"
         " AND EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid) ORDER BY 1",
         [list(SCHEMAS), _LEFT],
     ).fetchall()
