@@ -25,6 +25,9 @@ TAKEN = {
     "postgresql:///db?host=/tmp/x@y&port=5432": {"host": "/tmp/x@y", "dbname": "db"},
     "postgresql://h:5432/my@db": {"host": "h", "dbname": "my@db"},
     "host=h dbname='my db'": {"dbname": "my db"},
+    f"host=h dbname=db password='{SECRET} connect_timeout=x'": {"password": f"{SECRET} connect_timeout=x"},
+    "postgresql://h/db?connect_timeout=5&keepalives=1": {"connect_timeout": "5", "keepalives": "1"},
+    "postgresql:///db?host=h,g&port=1,": {"port": "1,"},
     "service=app": {"service": "app"},
 }
 REFUSED = {
@@ -45,6 +48,12 @@ REFUSED = {
     f"postgresql://u:{SECRET}/db": "the port is not a number",  # it may be the password
     f"postgresql://u:{SECRET}@[::1/db": "closing bracket",
     f"postgresql://u:{SECRET}@h/db?ssl_mode=require": "the parameter ssl_mode is not known",
+    f"postgresql://u:{SECRET}@h/db?connect_timeout=x": "the parameter connect_timeout 'x' is not a whole number",
+    f"postgresql://u:{SECRET}@h/db?keepalives_idle=5.5": "the parameter keepalives_idle '5.5' is not a whole number",
+    f"postgresql://u:{SECRET}@h/db?tcp_user_timeout=": "the parameter tcp_user_timeout '' is not a whole number",
+    f"postgresql://h/db?connect_timeout=1@{SECRET}": "the parameter connect_timeout is not a whole number",
+    f"postgresql://u:{SECRET}@/db?host=h&port=abc": "the port 'abc' is not a number from 1 to 65535",
+    f"host=h dbname=db connect_timeout=x password={SECRET}": "the parameter connect_timeout 'x' is not a whole number",
     SECRET: "neither a URL nor key=value text",
 }
 

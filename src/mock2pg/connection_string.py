@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import parse_qsl, quote, unquote
@@ -35,6 +36,8 @@ _OTHERS = """
 """
 LIBPQ = frozenset(_LIBPQ.split())  # what libpq knows, up to version 18
 OTHERS = frozenset(_OTHERS.split())  # what other libraries read, and what says nothing about a session of mock2pg
+_NUMBERS = ("connect_timeout", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval",
+            "tcp_user_timeout")  # fmt: skip
 _SSL = MappingProxyType({"true": "require", "1": "require", "false": "disable", "0": "disable"})
 
 _DRIVERS = re.compile(r"(?i)postgres(?:ql)?(?:\+[a-z0-9_]+)?")
@@ -130,7 +133,7 @@ def _check_hosts(authority: str) -> None:
         port = bracket.partition(":")[2]
         if ":" not in bracket or not port:
             continue
-        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        if not _is_port(port):
             shown = f" {unquote(port)!r}" if at else ""
             hint = "A port is a number from 1 to 65535" if at else "Is an @ missing before the host"
             raise UsageError(
@@ -149,6 +152,7 @@ def _parameters(query: str) -> tuple[list[tuple[str, str]], str | None, list[str
         elif name == "ssl" and value:
             kept.append(("sslmode", _SSL.get(value.lower(), value)))
         elif name in LIBPQ:
+            _check_number(name, value, shown="@" not in query)
             kept.append((name, value))
         elif name.lower() in OTHERS or name.lower().partition(".")[0] in OTHERS:
             ignored.append(f"{name}={value}")
@@ -162,6 +166,27 @@ def _parameters(query: str) -> tuple[list[tuple[str, str]], str | None, list[str
     return kept, schema, ignored
 
 
+def _check_number(name: str, value: str, *, shown: bool) -> None:
+    """Raises UsageError for a parameter that libpq takes as a number, and that is none.
+
+    shown  the value cannot be a part of the password
+    """
+    given = f" {value!r}" if shown else ""
+    if name in _NUMBERS and not re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", value):
+        raise UsageError(
+            f"DATABASE_URL: the parameter {name}{given} is not a whole number",
+            hint=f"Write it as {name}=10, or leave it out.",
+        )
+    if name == "port" and not all(port == "" or _is_port(port) for port in value.split(",")):
+        raise UsageError(
+            f"DATABASE_URL: the port{given} is not a number from 1 to 65535", hint="Write it as port=5432."
+        )
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) < 65536
+
+
 def _pairs(query: str) -> Iterator[tuple[str, str]]:
     for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
@@ -170,10 +195,15 @@ def _pairs(query: str) -> Iterator[tuple[str, str]]:
 
 def _keywords(text: str) -> ConnectionString:
     """libpq's `key=value` text, which only libpq can read; what it cannot be is said here."""
+    from psycopg import ProgrammingError, conninfo
+
     if "=" not in text:
         raise UsageError("DATABASE_URL is neither a URL nor key=value text", hint=f"Write it as {EXAMPLE}")
     if not re.search(r"\b(dbname|service)\s*=", text):
         raise UsageError("DATABASE_URL names no database", hint="It is given as dbname=NAME.")
+    with suppress(ProgrammingError):  # its text quotes the password; where it connects that is told without it
+        for name, value in conninfo.conninfo_to_dict(text).items():
+            _check_number(name, str(value), shown=True)
     return ConnectionString(text)
 
 

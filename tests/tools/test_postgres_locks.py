@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from mock2pg.errors import PublishFailed
 from mock2pg.tools import postgres
 from mock2pg.tools.postgres import merge, writers
 from mock2pg.tools.server import binary
@@ -52,6 +53,25 @@ def test_whoever_only_waits_is_in_the_way_too(connection: postgres.Connection, d
         (note,) = raised.value.__notes__
         assert note.startswith(f"table public.t is waited for by server process {waiter.info.backend_pid}")
         waiter.close()  # it waits still
+
+
+def test_a_function_that_raises_the_same_sqlstate_is_no_lock_timeout(
+    connection: postgres.Connection, database: str
+) -> None:
+    """It is named as what it is, and whoever has the table locked has nothing to do with it."""
+    connection.execute(
+        "CREATE TABLE public.t (n int); CREATE FUNCTION public.busy() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE"
+        " EXCEPTION 'busy' USING ERRCODE = 'lock_not_available'; END$$;"
+        " CREATE TRIGGER busy BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION public.busy()"
+    )
+    with (
+        held(database, "SELECT FROM public.t"),
+        pytest.raises(PublishFailed) as raised,
+        postgres.named(PublishFailed, "cannot publish"),
+    ):
+        connection.execute('INSERT INTO "public"."t" VALUES (1)')
+    assert raised.value.message == 'cannot publish: the function "busy" raised an exception (SQLSTATE 55P03)'
+    assert raised.value.hint == PublishFailed.hint
 
 
 def test_a_dump_that_was_not_given_a_lock_names_the_holder(connection: postgres.Connection, database: str) -> None:

@@ -14,7 +14,7 @@ from mock2pg.environment import ours
 from mock2pg.errors import AlreadyRunning, DatabaseError, Mock2pgError, UsageError
 from mock2pg.settings import LOCK_TIMEOUT
 from mock2pg.tools.postgres import locks, session
-from mock2pg.tools.postgres.describing import Session, described
+from mock2pg.tools.postgres.describing import Session, described, is_lock_timeout
 
 Connection = psycopg.Connection[Any]
 
@@ -42,7 +42,7 @@ def _blockers_noted(waiting: Connection, query: str | sql.Composable) -> Iterato
     except psycopg.Error as error:
         info, statement = waiting.info, query if isinstance(query, str) else query.as_string()
         error.__dict__["statement"] = statement
-        if not isinstance(error, psycopg.errors.LockNotAvailable):
+        if not is_lock_timeout(error):
             raise
         url = conninfo.make_conninfo(info.dsn, password=info.password)
         with suppress(DatabaseError, psycopg.Error), connect(url, name="lock holders", read_only=True) as connection:
@@ -81,10 +81,9 @@ def named(kind: type[Mock2pgError], doing: str) -> Iterator[None]:
     """Turn what the driver raises into one of our errors, without the values that PostgreSQL quotes."""
     try:
         yield
-    except psycopg.errors.LockNotAvailable as error:
-        raise kind(f"{doing}: {described(error)}", hint=_LOCKED) from error
     except psycopg.Error as error:
-        raise kind(f"{doing}: {described(error)}", hint=_LOST if _is_lost(error) else None) from error
+        hint = _LOCKED if is_lock_timeout(error) else _LOST if _is_lost(error) else None
+        raise kind(f"{doing}: {described(error)}", hint=hint) from error
 
 
 def _is_lost(error: psycopg.Error) -> bool:

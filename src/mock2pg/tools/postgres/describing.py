@@ -70,7 +70,7 @@ def described(error: psycopg.Error) -> str:
     A function, a cast to regclass or RAISE ... USING puts whatever it likes where PostgreSQL puts a name. So a name is
     shown when it stands in a statement of ours, or when the catalogue has it.
     """
-    if isinstance(error, psycopg.errors.LockNotAvailable):
+    if is_lock_timeout(error):
         return "; ".join(["a lock was not given in time", *getattr(error, "__notes__", ())])
     diagnosis, session = error.diag, error.__dict__.get("session")
     named: list[str] = []
@@ -99,6 +99,11 @@ def described(error: psycopg.Error) -> str:
         text = _BARE.sub(lambda found: found[1] or "(a value)", text)
     where = [f"{word} {name}" for word, name in fields.items() if name in known]
     return ", ".join([text, *where]) + _state(error)
+
+
+def is_lock_timeout(error: BaseException) -> bool:
+    """Whether a lock was not given in time; a function may raise an exception with the same SQLSTATE."""
+    return isinstance(error, psycopg.errors.LockNotAvailable) and error.diag.source_function not in _OF_FUNCTIONS
 
 
 def _in_function(error: psycopg.Error) -> bool:
