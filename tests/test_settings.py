@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pydantic
@@ -93,6 +94,9 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, t
     assert (settings.database_url, settings.target_schema, settings.max_errors_per_rule) == (None, "public", 100)
 
 
+_UNENDING = ["0", "00min", "400us", "25d"]  # as PostgreSQL takes them: for ever, rounded to 0, more than it takes
+
+
 @pytest.mark.parametrize(
     ("name", "given"),
     [
@@ -101,6 +105,7 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, t
         ("MIGRATION_LOG_LEVEL", CANARY),
         ("MIGRATION_LOCK_TIMEOUT", f"2s; DROP TABLE {CANARY}"),
         ("MIGRATION_LOCK_TIMEOUT", "soon"),
+        *(("MIGRATION_LOCK_TIMEOUT", given) for given in _UNENDING),
         ("MIGRATION_SCHEMA", "mock2pg_next"),
         ("MIGRATION_BACKUP_COMPRESSION", CANARY),
         ("MIGRATION_BACKUP_RECIPIENT", f"AGE-SECRET-KEY-1{CANARY}"),
@@ -120,7 +125,8 @@ def test_a_bad_value_is_named_and_not_quoted(
     monkeypatch.setenv(name, given)
     with pytest.raises(UsageError) as failed:
         load(project=tmp_path)
-    assert failed.value.message == f"a setting is not valid: {name}"
+    assert re.fullmatch(rf"a setting is not valid: {name}( \(it [^()]+\))?", failed.value.message)
+    assert ("0 would wait for ever" in failed.value.message) == ("LOCK" in name and given in _UNENDING)
     assert CANARY not in str(failed.value.as_dict())
     assert failed.value.__cause__ is None
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -21,6 +21,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 _RECIPIENTS = r"^(\s*age1[0-9a-z]{58}\s*(,|$))*$"
 LOCK_TIMEOUT = "2s"  # the default, also of sessions that know no settings
+_DURATION = r"^[0-9]+(us|ms|s|min|h|d)?$"
+_MILLISECONDS = {"us": 0.001, "ms": 1, "": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SHARE = r"^\d+$|^\d+(\.\d+)?%$"  # a number of rows, or a share of them
 
 
@@ -101,13 +103,12 @@ class Settings(BaseSettings):
     operator: str = Field(default_factory=_user, description="Who runs it, for the history.")
     lock_timeout: str = Field(
         LOCK_TIMEOUT,
-        pattern=r"^\d+(us|ms|s|min|h|d)?$",
-        description="How long any session waits for a lock, as PostgreSQL writes durations; 0 is for ever.",
+        pattern=_DURATION,
+        description="How long any session waits for a lock, as PostgreSQL writes durations: from 1ms to 24d.",
     )
-
     statement_timeout: str = Field(
         "0",
-        pattern=r"^\d+(us|ms|s|min|h|d)?$",
+        pattern=_DURATION,
         description="How long one statement of publishing or a rollback may take; 0 is for ever.",
     )
     publish_attempts: int = Field(
@@ -139,8 +140,17 @@ class Settings(BaseSettings):
     def _not_ours(cls, schema: str) -> str:
         """Scratch schemas are dropped, PostgreSQL's own are not for tables, and it cuts long names."""
         if schema.startswith(("mock2pg", "pg_")) or schema in ("information_schema", "") or len(schema.encode()) > 63:
-            raise ValueError("reserved")
+            raise ValueError("it may not begin with mock2pg or pg_, be information_schema, or be longer than 63 bytes")
         return schema
+
+    @field_validator("lock_timeout")
+    @classmethod
+    def _ends(cls, duration: str) -> str:
+        """Nothing waits for ever: PostgreSQL takes 0, and what it rounds to 0, for no limit."""
+        unit = duration.lstrip("0123456789")
+        if not 1 <= int(duration.removesuffix(unit)) * _MILLISECONDS[unit] <= _MILLISECONDS["d"] * 24:
+            raise ValueError("it takes 1ms to 24d; 0 would wait for ever")
+        return duration
 
     @property
     def backups_dir(self) -> Path:
@@ -256,12 +266,17 @@ def load(**overrides: object) -> Settings:
         raise UsageError(f"{file} is not UTF-8", hint="Save it as UTF-8.") from None
     except ValidationError as error:
         # pydantic's own text quotes the value, and a value may be a credential
-        invalid = [_variable(str(fault["loc"][0])) for fault in error.errors()]
+        invalid = [_variable(str(fault["loc"][0])) + _why(fault) for fault in error.errors()]
     if invalid:
         problems.append(f"a setting is not valid: {', '.join(invalid)}")
     if problems:
         raise UsageError("; ".join(problems), hint="docs/settings.md lists the settings and what each takes.")
     return settings
+
+
+def _why(fault: Mapping[str, Any]) -> str:
+    """What a validator of ours says, which quotes no value."""
+    return f" ({fault['ctx']['error']})" if fault["type"] == "value_error" else ""
 
 
 def _env_file(file: Path) -> dict[str, str]:

@@ -75,7 +75,7 @@ def definitions(
         return None
     program = client_programs.pg_dump(program, connection.info.server_version, bool(connection.pgconn.ssl_in_use))
     options = [f"--snapshot={snapshot}"] if snapshot else []
-    options += [] if lock_timeout == "0" else [f"--lock-wait-timeout={lock_timeout}"]
+    options.append(f"--lock-wait-timeout={lock_timeout}")
     options += [f"--exclude-table={_pattern(schema)}.{_pattern(name)}" for name in without]
     try:
         return {
