@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import parse_qsl, quote, unquote
@@ -42,6 +41,7 @@ _SSL = MappingProxyType({"true": "require", "1": "require", "false": "disable", 
 
 _DRIVERS = re.compile(r"(?i)postgres(?:ql)?(?:\+[a-z0-9_]+)?")
 _SCHEME = re.compile(r"\s*((?:jdbc:)?[A-Za-z][A-Za-z0-9+.-]*)://|\s*((?:jdbc|file|sqlserver|jdbc:[a-z0-9]+)):")
+_KEYWORD = re.compile(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s\\]|\\.)*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
 _ESCAPES = "write @ as %40, : as %3A, / as %2F, # as %23, ? as %3F and % as %25"
 
@@ -195,15 +195,12 @@ def _pairs(query: str) -> Iterator[tuple[str, str]]:
 
 def _keywords(text: str) -> ConnectionString:
     """libpq's `key=value` text, which only libpq can read; what it cannot be is said here."""
-    from psycopg import ProgrammingError, conninfo
-
     if "=" not in text:
         raise UsageError("DATABASE_URL is neither a URL nor key=value text", hint=f"Write it as {EXAMPLE}")
     if not re.search(r"\b(dbname|service)\s*=", text):
         raise UsageError("DATABASE_URL names no database", hint="It is given as dbname=NAME.")
-    with suppress(ProgrammingError):  # its text quotes the password; where it connects that is told without it
-        for name, value in conninfo.conninfo_to_dict(text).items():
-            _check_number(name, str(value), shown=True)
+    for name, value in _KEYWORD.findall(text):
+        _check_number(name, value.strip("'"), shown=True)
     return ConnectionString(text)
 
 
