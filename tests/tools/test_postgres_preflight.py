@@ -251,6 +251,18 @@ def test_a_next_value_that_cannot_be_told_is_named(
     assert [caution.partition(";")[0] for caution in preflight.cautions] == doubt
 
 
+def test_a_sequence_of_another_schema_that_is_moved_is_named(connection: postgres.Connection) -> None:
+    """A rollback does not move it back: no backup holds its position. One that is ahead already is not moved."""
+    connection.execute("""
+        CREATE SCHEMA far; CREATE SEQUENCE far.s; CREATE SEQUENCE far.ahead START 100; CREATE SEQUENCE public.own;
+        CREATE TABLE public.t (id text PRIMARY KEY, a text, n int DEFAULT nextval('far.s'))""")
+    told = "t.n: publishing moves sequence far.s of another schema past the values that the column will hold"
+    assert look(connection, [(T, ROWS)]).cautions == (f"{told}; a rollback does not move it back",)
+    for other in ("far.ahead", "public.own"):
+        connection.execute(f"ALTER TABLE public.t ALTER n SET DEFAULT nextval('{other}')")  # type: ignore[arg-type]
+        assert look(connection, [(T, ROWS)]).cautions == ()
+
+
 def test_rows_that_stay_count_for_what_must_be_unique(connection: postgres.Connection) -> None:
     """In a table that keeps the rows of others, a new row may be like one of those."""
     connection.execute("CREATE TABLE public.t (id text PRIMARY KEY, a text UNIQUE, n int)")
