@@ -492,9 +492,16 @@ def test_tables_stand_after_those_they_refer_to() -> None:
 
 @pytest.mark.usefixtures("unchanged_environment")
 def test_a_project_that_dbt_cannot_read_is_a_mistake_in_it(tmp_path: Path) -> None:
-    """What dbt says is shown, with the file that it names."""
+    """What dbt says is shown, with the file that it names, and no line of that file: it may hold a password."""
     models = small_project(tmp_path) / "dbt_project" / "models"
+    project = DbtProject(models.parent, tmp_path / "target", unreachable(tmp_path), tmp_path / "cache")
     (models / "core" / "pets.sql").write_text("select * from {{ ref('nowhere') }}")
     with pytest.raises(ProjectError) as failed:
-        DbtProject(models.parent, tmp_path / "target", unreachable(tmp_path), tmp_path / "cache").tables()
+        project.tables()
     assert "(models/core/pets.sql) depends on a node named 'nowhere' which was not found" in failed.value.message
+    profiles = models.parent / "profiles.yml"
+    profiles.write_text(f"{profiles.read_text()}\npassword: secret7291\nx: [")
+    with pytest.raises(ProjectError) as failed:
+        project.tables()
+    assert "trying to read your profiles.yml file" in failed.value.message
+    assert "secret7291" not in failed.value.message

@@ -23,6 +23,7 @@ _SAFE = re.compile(
     r'violates [a-z -]+ constraint "[^"]*"|could not create unique index "[^"]*"|null value in column "[^"]*"'
 )
 _PARSED = re.compile(r'syntax error at or near "[^"\n]*"|[a-z]+ "?[\w.]+"? does not exist')
+_EXTRACT = re.compile(r"^ *(?:\d+ +\|.*|-+)\n", re.MULTILINE)  # lines of a file, around an error of YAML
 _SHOWN = 12  # lines of what dbt says of a model
 
 
@@ -113,7 +114,8 @@ class DbtProject:
         if isinstance(outcome.exception, KeyboardInterrupt):
             raise outcome.exception
         if command == "parse" and isinstance(outcome.exception, DbtBaseException):
-            raise ProjectError(f"dbt cannot read the project: {_lines(str(outcome.exception))}") from outcome.exception
+            said = _EXTRACT.sub("", str(outcome.exception))  # of profiles.yml, too, where a password may be
+            raise ProjectError(f"dbt cannot read the project: {_lines(said)}") from outcome.exception
         if outcome.exception is not None or (command == "parse" and not outcome.success):
             raise InternalError(f"dbt {command} failed: {_first_line(outcome.exception)}") from outcome.exception
         return outcome
