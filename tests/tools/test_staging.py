@@ -261,12 +261,16 @@ def test_a_parents_column_that_does_not_fit_is_missing(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["element", "root", "f", "r", "n", "i", "misplaced", "select", "row", "Name", 'a"b', "elements"]
+    "name", ["element", "root", "f", "r", "n", "i", "misplaced", "select", "row", "Name", 'a"b', "elements", "h"]
 )
 def test_a_column_may_have_any_name(name: str, stage: Stage) -> None:
     """A column's name has nothing to do with the names that the queries use."""
     values = json.dumps([{name: "1", "n2": [{name: "x"}]}, {name: "2", "n2": []}])
-    rows = stage(values, table("a", column(name)), table("a[].n2[]", column("p", place=f"a[].{name}"), column(name)))
+    rows = stage(
+        values,
+        table("a", column(name), column("key", uuid5=(name,))),
+        table("a[].n2[]", column("p", place=f"a[].{name}"), column(name)),
+    )
     assert [row[name] for row in rows["a"]] == ["1", "2"]
     assert (rows["n2"][0]["p"], rows["n2"][0][name]) == ("1", "x")
 
