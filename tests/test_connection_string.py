@@ -87,6 +87,10 @@ def test_a_url_of_prisma_names_the_schema(tmp_path: Path) -> None:
     settings = settings_module.load(project=tmp_path, database_url=url)
     assert (settings.target_schema, settings.url) == ("app", f"postgresql://u:{SECRET}@h/db?sslmode=require")
     assert settings.target.ignored == ("connection_limit=5", "pool_timeout=10", "pgbouncer=true")
+    encoded = parse("postgresql://h/db?client_encoding=zz&replication=1")  # every session is UTF8, and an ordinary one
+    assert (encoded.libpq, encoded.ignored) == ("postgresql://h/db", ("client_encoding=zz", "replication=1"))
+    known = conninfo.conninfo_to_dict(parse("host=h dbname=db client_encoding=zz").libpq)
+    assert known == {"host": "h", "dbname": "db", "client_encoding": "UTF8"}
     assert settings_module.load(project=tmp_path, database_url=url, target_schema="b").target_schema == "b"
     with pytest.raises(UsageError, match="a setting is not valid: MIGRATION_SCHEMA"):
         settings_module.load(project=tmp_path, database_url="postgresql://h/db?schema=pg_catalog")

@@ -5,19 +5,21 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import sql
 
-from mock2pg import MigrationService
+from mock2pg import MigrationService, plan
 from mock2pg import settings as settings_module
 from mock2pg.contracts import Column, Table
 from mock2pg.errors import LoadFailed, PublishFailed, SchemaRefused
-from mock2pg.runs import new_run
+from mock2pg.runs import StepResult, new_run
 from mock2pg.settings import Settings
 from mock2pg.steps import load, publish
 from mock2pg.terminal import status_lines
 from mock2pg.tools import postgres, staging
+from mock2pg.tools import server as server_programs
 from mock2pg.tools.dbt_project import Built
 from mock2pg.tools.server import Server
 from tests.fix_postgres import new_database
@@ -196,6 +198,7 @@ def test_who_owns_the_database_may_have_made_them(mallory: str, connection: post
             "CREATE VIEW mock2pg_next.users AS SELECT 1; ALTER VIEW mock2pg_next.users OWNER TO {0}",
             "view .* belongs to",
         ),
+        ("ALTER SCHEMA mock2pg_next OWNER TO {0}", 'schema "mock2pg_next" belongs to'),
         ("CREATE TRIGGER t BEFORE INSERT ON mock2pg_next.t EXECUTE FUNCTION mock2pg_next.f()", "has a trigger"),
         ("CREATE RULE r AS ON INSERT TO mock2pg_next.t DO INSTEAD NOTHING", "has a rule"),
         ("CREATE POLICY p ON mock2pg_next.t", "has a row security policy"),
@@ -225,6 +228,74 @@ def test_what_a_run_did_not_put_there_is_refused(
     connection.execute(sql.SQL(statement).format(role))  # type: ignore[arg-type]
     with pytest.raises(SchemaRefused, match=said):
         postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
+
+
+_CODE_OF_OTHERS = {
+    "domain d": "CREATE DOMAIN {s}.d AS text CHECK ({s}.trap(0) = 0); CREATE TABLE {s}.m (x {s}.d[])",
+    "cast to text": "CREATE TYPE {s}.c AS (a int); CREATE FUNCTION {s}.spelled({s}.c) RETURNS text LANGUAGE sql"
+    " RETURN 'x'; CREATE CAST ({s}.c AS text) WITH FUNCTION {s}.spelled; CREATE TABLE {s}.m (x {s}.c)",
+    "generated column b": "CREATE TABLE {s}.m (a int, b int GENERATED ALWAYS AS ({s}.trap(a)) STORED)",
+    "index i": "CREATE TABLE {s}.m (a int); CREATE INDEX i ON {s}.m (a, {s}.trap(1))",
+    "statistics t": "CREATE TABLE {s}.m (a int); CREATE STATISTICS {s}.t ON a, ({s}.trap(1)) FROM {s}.m",
+    "trigger t": "CREATE TABLE {s}.m (a int); CREATE FUNCTION {s}.fired() RETURNS trigger LANGUAGE plpgsql AS"
+    " 'BEGIN RETURN NEW; END'; CREATE TRIGGER t BEFORE INSERT ON {s}.m EXECUTE FUNCTION {s}.fired()",
+    "rule r": "CREATE TABLE {s}.m (a int); CREATE RULE r AS ON INSERT TO {s}.m DO ALSO SELECT {s}.trap(1)",
+    "constraint k": "CREATE TABLE {s}.m (a int,"
+    " CONSTRAINT k CHECK (query_to_xml('SELECT 1', true, true, '') IS NOT NULL))",
+    "": "CREATE DOMAIN {s}.d AS text CHECK (length(VALUE) > 1); CREATE TABLE {s}.m (x {s}.d, n int DEFAULT {s}.trap(1),"
+    " CHECK (x > 'a')); CREATE VIEW {s}.v AS SELECT {s}.trap(1); CREATE INDEX ON {s}.m (lower(x))",
+}
+
+
+def test_code_on_tables_of_others_is_refused(mallory: str, connection: postgres.Connection) -> None:
+    """A table of another role in the target schema is not read, nor its rows restored, when that would run code of that
+    role, or a function of PostgreSQL's that executes any statement; the owner of a table that is migrated is trusted.
+    """
+    role = sql.Identifier(mallory)
+    for number, (code, statement) in enumerate(_CODE_OF_OTHERS.items()):
+        schema, home = f"s{number}", sql.Identifier(f"s{number}")
+        connection.execute(
+            sql.SQL("CREATE SCHEMA {0}; GRANT ALL ON SCHEMA {0} TO {1}; SET ROLE {1}").format(home, role)
+        )
+        connection.execute(
+            sql.SQL(
+                "CREATE FUNCTION {}.trap(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';"
+                + statement
+            ).format(home, s=home)  # type: ignore[arg-type]
+        )
+        connection.execute("RESET ROLE")
+        told = [("m", f"({code})")] if code else []
+        found = postgres.others_code.found(connection, schema, [])
+        assert [(table, what[what.rindex("(") :]) for table, what, _ in found] == told
+        assert postgres.others_code.found(connection, schema, ["m"]) == []
+    with (
+        pytest.raises(SchemaRefused, match=f"belongs to {mallory}, whose code would run"),
+        postgres.moment.capture(f"{connection.info.dsn}", "s0", server_programs.binary("pg_dump")),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("step", ["publish", "backup"])
+def test_a_table_that_another_role_makes_meanwhile_is_not_published_into(
+    mallory: str, plain: Settings, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Its triggers would run with our rights, and its rows would be another role's."""
+    connection.execute(sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(sql.Identifier(mallory)))
+    execute = plan.execute
+
+    def planting(each: plan.Step, *rest: Any, **named: Any) -> StepResult:
+        if each.name == step:
+            create = (
+                "CREATE TABLE public.owners (id text PRIMARY KEY, name text); ALTER TABLE public.owners OWNER TO {}"
+            )
+            connection.execute(sql.SQL(create).format(sql.Identifier(mallory)))
+        return execute(each, *rest, **named)
+
+    monkeypatch.setattr(plan, "execute", planting)
+    result = MigrationService(plain).migrate_all_data(small_document("Rex"))
+    assert isinstance(result.error, SchemaRefused)
+    assert f'table "public"."owners" belongs to {mallory}, and was created' in result.error.message
+    assert postgres.catalogue.rows(connection, "public", "owners") == 0
 
 
 def test_a_table_without_a_source_is_what_its_model_gives(

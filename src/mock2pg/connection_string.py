@@ -37,6 +37,7 @@ LIBPQ = frozenset(_LIBPQ.split())  # what libpq knows, up to version 18
 OTHERS = frozenset(_OTHERS.split())  # what other libraries read, and what says nothing about a session of mock2pg
 _NUMBERS = ("connect_timeout", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval",
             "tcp_user_timeout")  # fmt: skip
+_OURS = MappingProxyType({"client_encoding": "UTF8", "replication": "false"})  # what every session is, whatever it says
 _SSL = MappingProxyType({"true": "require", "1": "require", "false": "disable", "0": "disable"})
 
 _DRIVERS = re.compile(r"(?i)postgres(?:ql)?(?:\+[a-z0-9_]+)?")
@@ -151,10 +152,10 @@ def _parameters(query: str) -> tuple[list[tuple[str, str]], str | None, list[str
             schema = value or None
         elif name == "ssl" and value:
             kept.append(("sslmode", _SSL.get(value.lower(), value)))
-        elif name in LIBPQ:
+        elif name in LIBPQ - _OURS.keys():
             _check_number(name, value, shown="@" not in query)
             kept.append((name, value))
-        elif name.lower() in OTHERS or name.lower().partition(".")[0] in OTHERS:
+        elif name in _OURS or name.lower() in OTHERS or name.lower().partition(".")[0] in OTHERS:
             ignored.append(f"{name}={value}")
         else:
             shown = f" {name}" if _NAME.fullmatch(name) and "@" not in query else ""
@@ -201,7 +202,9 @@ def _keywords(text: str) -> ConnectionString:
         raise UsageError("DATABASE_URL names no database", hint="It is given as dbname=NAME.")
     for name, value in _KEYWORD.findall(text):
         _check_number(name, value.strip("'"), shown=True)
-    return ConnectionString(text)
+    ignored = re.findall(rf"\b({'|'.join(_OURS)})\s*=", text)
+    ours = "".join(f" {name}={_OURS[name]}" for name in ignored)  # the last one counts
+    return ConnectionString(text + ours, None, tuple(ignored))
 
 
 def _other_scheme(name: str, text: str) -> UsageError:

@@ -47,7 +47,7 @@ def run(run: Run) -> StepResult:
     sources = dbt_project.sources(settings.dbt_dir)
     database = run.folder / "staging.duckdb"
     with postgres.connect(settings.url, name=f"load {run.id}", lock_timeout=settings.lock_timeout) as connection:
-        _preflight(run, connection, tables)
+        there = _preflight(run, connection, tables)
         postgres.scratch.recreate(connection)
         with staging.opened(database, read_only=True, threads=1) as staged:
             landed = {table.name: _land(run, connection, staged, table) for table in sources}
@@ -77,6 +77,7 @@ def run(run: Run) -> StepResult:
         data={
             "landed": landed,
             "built": counts,
+            "target_oids": there,
             "added": added,
             "models": built.models,
             "tests": built.tests,
@@ -90,13 +91,18 @@ def run(run: Run) -> StepResult:
     )
 
 
-def _preflight(run: Run, connection: postgres.Connection, tables: Sequence[Table]) -> None:
-    """Stop before anything is built when contracts and catalogue already show that it could not be published."""
+def _preflight(run: Run, connection: postgres.Connection, tables: Sequence[Table]) -> list[int]:
+    """Stop before anything is built when contracts and catalogue already show that it could not be published.
+
+    Returns the oids of the tables that are in the target schema.
+    """
     staged, settings = run.result("stage"), run.settings
     rows = {name: table["rows"] for name, table in staged.data["tables"].items()} if staged else {}
     with postgres.named(PreflightFailed, "cannot look at the target tables"), connection.transaction():
         found = postgres.preflight.before_build(connection, settings.target_schema, tables, rows, alter=settings.alter)
+        there = postgres.catalogue.oids(connection, settings.target_schema)
     postgres.preflight.refuse(found, settings.target_schema)
+    return there
 
 
 def _land(run: Run, connection: postgres.Connection, staged: staging.Connection, table: SourceTable) -> int:

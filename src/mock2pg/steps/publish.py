@@ -93,6 +93,8 @@ def _publish(
     alterations = postgres.alteration.pending(connection, schema, tables, owned) if settings.alter else {}
 
     def compare() -> postgres.merge.Merge:
+        known = loaded.data["target_oids"] if loaded else []
+        postgres.others_code.refuse_planted(connection, schema, [table.name for table in tables], known)
         postgres.kept_keys.keep(connection, postgres.scratch.NEXT, schema, tables, alterations)
         return postgres.merge.Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
 

@@ -149,6 +149,7 @@ def _look(way: _Way, connection: postgres.Connection, *, lock: bool) -> since.Lo
     """Live as it is and, with `lock`, as it stays until the transaction ends; the backup's rows beside it."""
     settings, backup = way.run.settings, way.backup
     schema = settings.target_schema
+    postgres.others_code.refuse(connection, schema)
     state = postgres.restore.State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table))
     staged = postgres.restore.Staged(connection, state)
     before = postgres.moment.defined(connection, schema)

@@ -16,6 +16,7 @@ from mock2pg.tools.postgres import (
     losses,
     merge,
     moment,
+    others_code,
     preflight,
     readiness,
     rehearsal,
@@ -48,6 +49,7 @@ __all__ = [
     "Connection", "Error", "InsufficientPrivilege", "LockNotAvailable", "OperationalError", "SerializationFailure",
     "added", "alteration", "at_work", "catalogue", "changes", "connect", "database_name", "database_url",
     "describe_database", "described", "drop_database", "dump", "ensure_database", "environment", "events", "history",
-    "host", "kept_keys", "layout", "losses", "merge", "moment", "named", "one_at_a_time", "preflight", "readiness",
-    "rehearsal", "restore", "retried", "review", "roles", "schemas", "scratch", "transact", "with_options", "writers",
+    "host", "kept_keys", "layout", "losses", "merge", "moment", "named", "one_at_a_time", "others_code", "preflight",
+    "readiness", "rehearsal", "restore", "retried", "review", "roles", "schemas", "scratch", "transact",
+    "with_options", "writers",
 ]  # fmt: skip

@@ -90,6 +90,16 @@ class LiveUnique:
     plain: bool
 
 
+def oids(connection: Connection, schema: str) -> list[int]:
+    """The tables of the schema by their oids, which one that replaces another does not share."""
+    rows = connection.execute(
+        "SELECT oid::bigint FROM pg_class WHERE relkind IN ('r', 'p')"
+        " AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) ORDER BY 1",
+        [schema],
+    ).fetchall()
+    return [oid for (oid,) in rows]
+
+
 def tables(connection: Connection, schema: str) -> list[str]:
     """Tables that hold rows of their own, except those of extensions, by name.
 

@@ -8,7 +8,7 @@ pg_dump has ended by then: it must not wait behind somebody who waits for us.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from psycopg import sql
 
 from mock2pg.errors import BackupFailed
 from mock2pg.settings import LOCK_TIMEOUT
-from mock2pg.tools.postgres import catalogue, dump, history, views
+from mock2pg.tools.postgres import catalogue, dump, history, others_code, views
 from mock2pg.tools.postgres.connection import Connection, connect, describe_database, named
 
 T_co = TypeVar("T_co", covariant=True)
@@ -96,11 +96,18 @@ class Writer(Protocol[T_co]):
 
 @contextmanager
 def capture(
-    url: str, schema: str, program: Path, *, lock_timeout: str = LOCK_TIMEOUT, attempts: int = 5
+    url: str,
+    schema: str,
+    program: Path,
+    *,
+    targets: Collection[str] = (),
+    lock_timeout: str = LOCK_TIMEOUT,
+    attempts: int = 5,
 ) -> Iterator[Moment]:
     """A moment at which nothing was being defined anew. Raises BackupFailed when there is none in so many attempts.
 
     program       pg_dump
+    targets       the tables that are migrated, whose owners are trusted
     lock_timeout  how long to wait for a table
     """
     with (
@@ -109,7 +116,7 @@ def capture(
     ):
         for left in reversed(range(attempts)):
             with suppress(_ChangedError), dump.one_moment(connection):
-                yield _look(connection, url, schema, program, lock_timeout, left)
+                yield _look(connection, url, schema, program, targets, lock_timeout, left)
                 return
     raise BackupFailed(
         f"schema {schema} was being changed by others, or locked, at each of {attempts} attempts to read it",
@@ -138,7 +145,15 @@ class _ChangedError(Exception):
     """What was read is of no one moment."""
 
 
-def _look(connection: Connection, url: str, schema: str, program: Path, lock_timeout: str, left: int) -> Moment:
+def _look(
+    connection: Connection,
+    url: str,
+    schema: str,
+    program: Path,
+    targets: Collection[str],
+    lock_timeout: str,
+    left: int,
+) -> Moment:
     """left  how many attempts there are after this one"""
     row = connection.execute("SELECT pg_export_snapshot()").fetchone()
     assert row is not None  # noqa: S101
@@ -149,6 +164,7 @@ def _look(connection: Connection, url: str, schema: str, program: Path, lock_tim
         if tables := catalogue.tables(connection, schema):
             names = sql.SQL(", ").join(sql.Identifier(schema, table) for table in tables)
             connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
+        others_code.refuse(connection, schema, targets)
         sequences = dump.sequences(connection, schema)
     except (BackupFailed, psycopg.Error) as error:
         failure = error

@@ -8,7 +8,8 @@ is then called under the path of the owner's code.
 That path is the one that the role, the database or the URL configures (`"$user", public` by default), after the target
 schema where that is not on it. Left out is every schema that others can create objects in, or have functions, operators
 or types in, since an unqualified name would run those. Others are the roles that are neither a superuser, nor we, nor
-the owner of the target schema or of a table that is written: that owner's triggers run with our rights in any case.
+the owner of the database, of the target schema or of a table that is written: their triggers run with our rights in
+any case.
 
 Where no such code depends on the path, statements are executed as they are.
 """
@@ -44,15 +45,20 @@ _USED_BY_VALUES = f"""
             AND c.oid = d.objid
         WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid IN ({_BY_PATH})
             AND (c.contypid <> 0 OR d.classid = 'pg_cast'::regclass))"""  # noqa: S608
-_TRUSTED = """
+# Roles whose code is not to run with our rights.
+OTHERS = """
     WITH owners AS (
         SELECT nspowner AS oid FROM pg_namespace WHERE nspname = %(schema)s
+        UNION SELECT datdba FROM pg_database WHERE datname = current_database()
         UNION SELECT relowner FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = %(schema)s AND c.relname = ANY (%(tables)s)),
     others AS (
         SELECT r.oid FROM pg_roles AS r WHERE NOT r.rolsuper AND r.rolname <> current_user
             AND r.rolname <> 'pg_database_owner'  -- its one member is looked at
-            AND NOT EXISTS (SELECT FROM owners AS o WHERE pg_has_role(r.oid, o.oid, 'USAGE')))
+            AND NOT EXISTS (SELECT FROM owners AS o WHERE pg_has_role(r.oid, o.oid, 'USAGE')))"""
+_TRUSTED = (
+    OTHERS  # noqa: S608
+    + """
     SELECT quote_ident(n.nspname) FROM unnest(%(path)s::text[]) WITH ORDINALITY AS s(name, number)
         JOIN pg_namespace AS n ON n.nspname = s.name
     WHERE n.nspname <> 'pg_catalog'
@@ -62,6 +68,7 @@ _TRUSTED = """
         AND NOT EXISTS (SELECT FROM pg_type WHERE typnamespace = n.oid AND typowner IN (TABLE others)
             AND typtype NOT IN ('c', 'e') AND typelem = 0)  -- those that run code of theirs
     ORDER BY s.number"""
+)
 
 
 class OwnersCode:

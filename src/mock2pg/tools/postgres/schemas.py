@@ -96,14 +96,17 @@ def refuse_meddled(connection: Connection, schemas: Collection[str]) -> None:
                 LIMIT 1)
             END AS fault
         FROM relations AS r
+        UNION ALL SELECT nspname, NULL, 'schema', 'belongs to ' || pg_get_userbyid(nspowner)
+        FROM home WHERE nspowner NOT IN (TABLE trusted)
         ORDER BY fault NULLS LAST LIMIT 1
         """,  # noqa: S608  the part is the one above
         {"schemas": list(schemas)},
     ).fetchone()
     if row and row[3]:
         schema, name, kind, fault = row
+        place = sql.Identifier(schema, name) if name else sql.Identifier(schema)
         raise SchemaRefused(
-            f"{kind} {sql.Identifier(schema, name).as_string()} {fault}: it is not only what this run put there",
+            f"{kind} {place.as_string()} {fault}: it is not only what this run put there",
             hint="Find out who may create objects in that schema, or has default privileges on new tables"
             " (\\ddp in psql), and take that away. The target tables were not touched.",
         )

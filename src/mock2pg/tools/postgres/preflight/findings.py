@@ -9,7 +9,7 @@ from pathlib import Path
 from psycopg import sql
 
 from mock2pg.contracts import Table
-from mock2pg.tools.postgres import alteration, catalogue, history, kept_keys
+from mock2pg.tools.postgres import alteration, catalogue, history, kept_keys, others_code
 from mock2pg.tools.postgres.connection import Connection
 from mock2pg.tools.postgres.losses import Limits
 from mock2pg.tools.postgres.merge import Merge
@@ -50,6 +50,7 @@ def before_build(
     found += privileges.of_reading(connection, live)
     if alter and pending:
         found += undoing.findings(connection, live, writes=False)
+    found += [Finding(*each) for each in others_code.found(connection, live, [table.name for table in tables])]
     present = set(catalogue.tables(connection, live)) - (set(pending) if alter else set())
     filled = [t for t in tables if t.name in present and (t.source is None or rows[t.source])]
     unfilled = structure.unfilled(connection, live, filled)
