@@ -15,11 +15,11 @@ from pathlib import Path
 
 from stage import stage
 
-from mock2pg import plan
+from mock2pg import postgres
+from mock2pg.pipeline import plan
+from mock2pg.postgres.server import binary
 from mock2pg.runs import StepResult, new_run
 from mock2pg.settings import Settings
-from mock2pg.tools import postgres
-from mock2pg.tools.server import binary
 
 _ROWS = """
     CREATE TABLE public.people (id bigint PRIMARY KEY, name text NOT NULL, mail text, born date, score numeric(8, 2),

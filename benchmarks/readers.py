@@ -17,10 +17,11 @@ from pathlib import Path
 
 from stage import stage
 
-from mock2pg import plan
+from mock2pg import postgres
+from mock2pg.pipeline import plan
 from mock2pg.runs import Run, new_run
 from mock2pg.settings import REPOSITORY, Settings
-from mock2pg.tools import postgres, sample
+from mock2pg.source import sample
 
 READ, WRITE = "SELECT * FROM public.{} WHERE id = '1'", "UPDATE public.{} SET id = id WHERE id = '1'"
 

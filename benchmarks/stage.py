@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mock2pg import postgres
 from mock2pg import settings as settings_module
+from mock2pg.postgres.server import Server
 from mock2pg.settings import REPOSITORY, Settings
-from mock2pg.tools import postgres
-from mock2pg.tools.server import Server
 
 
 @contextmanager

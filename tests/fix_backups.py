@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mock2pg.tools import backups
-from mock2pg.tools.backups import Backup, Writer
+from mock2pg import backups
+from mock2pg.backups import Backup, Writer
 
 MOMENT = "2026-11-22T10:30:00.000Z"
 

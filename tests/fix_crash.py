@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mock2pg import MigrationService, plan
+from mock2pg import MigrationService
 from mock2pg.errors import Mock2pgError
+from mock2pg.pipeline import plan
+from mock2pg.postgres.server import Server
 from mock2pg.runs import Run, StepResult, open_run
 from mock2pg.settings import Settings
-from mock2pg.tools.server import Server
 
 # The forkserver imports these once; each process that it forks begins with them.
 _HEAVY = ["tests.fix_crash", "mock2pg.service", "dbt.cli.main", "papermill", "nbconvert.exporters.html", "matplotlib"]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from psycopg import sql
 
+from mock2pg import postgres
 from mock2pg.contracts import Column, ForeignKey, Table
-from mock2pg.tools import postgres
-from mock2pg.tools.postgres import creation, merge
+from mock2pg.publishing import creation, merge
 
 Rows = Iterable[tuple[Any, ...]]
 Publish = Callable[..., dict[str, tuple[int, int, int, int, int]]]

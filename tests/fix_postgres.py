@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from mock2pg.tools import postgres
-from mock2pg.tools.server import Server
+from mock2pg import postgres
+from mock2pg.postgres.server import Server
 
 # One name for all, one after the other: what dbt has parsed counts for one database, and backups tell their own by it.
 DATABASE = "mock2pg_test"

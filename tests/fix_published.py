@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from mock2pg import MigrationResult, MigrationService
+from mock2pg import MigrationResult, MigrationService, postgres
 from mock2pg import settings as settings_module
+from mock2pg.postgres.server import Server
 from mock2pg.settings import Settings
-from mock2pg.tools import postgres
-from mock2pg.tools.server import Server
 from tests.fix_postgres import DATABASE, new_database
 from tests.fix_project import new_project
 

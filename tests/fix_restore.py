@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from mock2pg import backups, postgres
+from mock2pg.backups import Backup, added_objects, dump, restore, restore_test, snapshot
 from mock2pg.errors import RollbackFailed
+from mock2pg.postgres.server import binary
 from mock2pg.settings import REPOSITORY
-from mock2pg.tools import backups, postgres
-from mock2pg.tools.backups import Backup
-from mock2pg.tools.postgres import dump, restore
-from mock2pg.tools.server import binary
 
 Trial = Callable[..., restore.Restored]
 
@@ -32,11 +31,11 @@ def dumped(url: str, schema: str = "*") -> str:
 
 def back_up(url: str, folder: Path, schema: str = "public", moment: str = "2026-01-01T00:00:00.000Z") -> Backup:
     """A backup file as the backup step writes it; its rehearsal must hold, of the definitions too."""
-    with postgres.moment.capture(url, schema, binary("pg_dump")) as found:
+    with snapshot.capture(url, schema, binary("pg_dump")) as found:
         with backups.Writer(folder, moment) as writer:
-            backup = postgres.moment.save(found, writer, found.header(moment, backups.FORMAT))
+            backup = snapshot.save(found, writer, found.header(moment, backups.FORMAT))
         state = state_of(backups.opened(folder, backup.id))
-        rehearsal = postgres.rehearsal.rehearse(url, state, found, binary("pg_dump"))
+        rehearsal = restore_test.rehearse(url, state, found, binary("pg_dump"))
     outside = "does not exist" in rehearsal.definitions  # what the schema refers to stands in another one
     assert outside or rehearsal.definitions in ("", "there is no schema")
     return backup
@@ -48,7 +47,7 @@ def go_back(url: str, backup: Backup, schema: str = "public") -> restore.Restore
     with postgres.connect(url, name="rollback") as connection, postgres.named(RollbackFailed, "cannot roll back"):
         program, state = binary("pg_dump"), state_of(opened)
         current = dump.definitions(connection, url, schema, program)
-        added = postgres.added.find(connection, url, schema, program, state.definitions, current)
+        added = added_objects.find(connection, url, schema, program, state.definitions, current)
         with connection.transaction():
             staged = restore.Staged(connection, state)
             return restore.restore(connection, schema, staged, current, added)

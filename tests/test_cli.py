@@ -91,7 +91,7 @@ def test_an_unreachable_server_is_named_without_its_password(runner: CliRunner, 
 
 def test_a_second_run_is_told_who_is_at_work(runner: CliRunner, settings: Settings) -> None:
     """While one run holds the database, another is refused and told which."""
-    from mock2pg.tools import postgres
+    from mock2pg import postgres
 
     with postgres.one_at_a_time(settings.url, "run the-first-one"):
         result = runner.invoke(cli.command, ["backup"])

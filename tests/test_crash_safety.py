@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from mock2pg import MigrationService, leftovers, plan, target
+from mock2pg import MigrationService, history, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import BuiltRowsLost
-from mock2pg.record import Record
+from mock2pg.pipeline import leftovers, plan, target
+from mock2pg.pipeline.record import Record
+from mock2pg.postgres.server import Server
 from mock2pg.runs import Run, StepResult, all_runs, new_run
 from mock2pg.settings import Settings
-from mock2pg.tools import postgres
-from mock2pg.tools.server import Server
 from tests.fix_crash import STRIKES, in_child, migrate, perform, stop_server
 from tests.fix_small import small_document, small_project
 
@@ -46,7 +46,7 @@ class Stage:
                 for name in ("owners", "pets")
                 if name in postgres.catalogue.tables(connection, "public")
             )
-            newest = postgres.history.newest(connection, "public")
+            newest = history.newest(connection, "public")
         return tuple(tuple(row[:-1] for row in table) for table in rows), newest.published_run if newest else None
 
     def keep(self) -> None:

@@ -14,11 +14,10 @@ import click
 import duckdb
 import pytest
 
-from mock2pg import MigrationService, cli, errors
+from mock2pg import MigrationService, cli, errors, postgres
 from mock2pg.encoding import KINDS, TABLE_HASH_DUCKDB, TABLE_HASH_POSTGRES, duckdb_value, postgres_value
 from mock2pg.errors import Mock2pgError
 from mock2pg.settings import REPOSITORY, Settings
-from mock2pg.tools import postgres
 from tests.fix_project import give_fonts
 
 DOCS = REPOSITORY / "docs"

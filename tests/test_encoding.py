@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
+from mock2pg import postgres
 from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
 from mock2pg.encoding import CONVERSIONS_DUCKDB, JSON_TEXT_POSTGRES, KINDS
-from mock2pg.tools import postgres, staging
+from mock2pg.source import staging
 from tests.fix_staging import csv_blocks, write_hashes
 
 Row = dict[str, str]  # column -> its value as JSON text

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mock2pg import MigrationResult, MigrationService, plan
+from mock2pg import MigrationResult, MigrationService, history, postgres
 from mock2pg.errors import (
     BackupRefused,
     CheckFailed,
@@ -18,9 +18,9 @@ from mock2pg.errors import (
     SourceError,
     VerifyFailed,
 )
+from mock2pg.pipeline import plan
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import Settings
-from mock2pg.tools import postgres
 
 Document = dict[str, Any]
 
@@ -197,7 +197,7 @@ def test_a_server_that_is_gone_when_asked_leaves_the_outcome_unknown(
 
     def failing(what: plan.Step, run: Run, **parameters: str) -> StepResult:
         if what.name == "publish":
-            monkeypatch.setattr(postgres.history, "of", lost)
+            monkeypatch.setattr(history, "of", lost)
             raise PublishFailed("the connection was lost")
         return execute(what, run, **parameters)
 
@@ -205,7 +205,7 @@ def test_a_server_that_is_gone_when_asked_leaves_the_outcome_unknown(
         raise DatabaseError("cannot connect")
 
     monkeypatch.setattr(plan, "execute", failing)
-    monkeypatch.setattr(postgres.history, "of", postgres.history.of)
+    monkeypatch.setattr(history, "of", history.of)
     result = service.migrate_all_data()
     assert Run(result.run_id, settings).read("record.json")["status"] == "unknown"
     assert "the new rows or the old ones" in result.message

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mock2pg import errors, verdict
+from mock2pg import errors
 from mock2pg.errors import (
     CheckFailed,
     InternalError,
@@ -21,6 +21,7 @@ from mock2pg.errors import (
     traced,
     unusable,
 )
+from mock2pg.pipeline import verdict
 
 CANARY = "Canary7291"
 

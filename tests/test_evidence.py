@@ -17,15 +17,14 @@ from click.testing import CliRunner
 from psycopg import sql
 from pydantic import SecretStr
 
-from mock2pg import MigrationService, cli, evidence
+from mock2pg import MigrationService, cli, evidence, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import EvidenceBroken, UsageError
 from mock2pg.evidence import manifest
+from mock2pg.postgres.server import Server
 from mock2pg.results import Evidence
 from mock2pg.runs import new_run
 from mock2pg.settings import REPOSITORY, Settings
-from mock2pg.tools import postgres
-from mock2pg.tools.server import Server
 from tests.fix_postgres import new_database
 from tests.fix_small import small_document, small_project
 

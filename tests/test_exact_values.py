@@ -23,13 +23,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from mock2pg import MigrationService
+from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import ValidationError
+from mock2pg.postgres.server import Server
 from mock2pg.settings import REPOSITORY
-from mock2pg.tools import documents, postgres, staging
-from mock2pg.tools.server import Server
+from mock2pg.source import documents, staging
 from tests.fix_postgres import new_database
 from tests.fix_project import give_fonts
 

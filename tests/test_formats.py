@@ -23,8 +23,8 @@ from mock2pg.errors import (
     ValidationError,
     VerifyFailed,
 )
-from mock2pg.formats import verification
-from mock2pg.formats.check import github, junit
+from mock2pg.report.reporters import verification
+from mock2pg.report.reporters.check import github, junit
 from mock2pg.results import MigrationResult
 
 HOSTILE = [

@@ -23,8 +23,8 @@ from mock2pg import MigrationService
 from mock2pg import settings as settings_module
 from mock2pg.errors import ValidationError
 from mock2pg.results import MigrationResult
-from mock2pg.tools import documents
-from mock2pg.tools.documents import Sought
+from mock2pg.source import documents
+from mock2pg.source.documents import Sought
 from tests.fix_project import Document, new_project, sample
 
 Steps = tuple[str | int, ...]

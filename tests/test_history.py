@@ -13,11 +13,11 @@ from click.testing import CliRunner
 from psycopg import conninfo, errors, sql
 from pydantic import SecretStr
 
-from mock2pg import MigrationService, cli
+from mock2pg import MigrationService, cli, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import AlreadyRunning, BackupRefused, NothingPublished, UsageError
+from mock2pg.history import events, layout
 from mock2pg.settings import Settings
-from mock2pg.tools import postgres
 from tests.fix_small import small_document, small_project
 from tests.test_target import psql
 
@@ -42,9 +42,9 @@ def auditor(small: Settings) -> Iterator[str]:
 def migrator(connection: postgres.Connection) -> Iterator[str]:
     """A role with just the rights of the printed migrator on the history."""
     name = sql.Identifier(role := f"migrator_{secrets.token_hex(4)}")
-    script = (Path(postgres.__file__).parents[2] / "roles.sql").read_text()
+    script = (Path(postgres.__file__).parents[1] / "history" / "roles.sql").read_text()
     grants = script[script.index("GRANT USAGE ON SCHEMA mock2pg") : script.index("-- Where a migration builds")]
-    postgres.layout.create(connection)
+    layout.create(connection)
     connection.execute(sql.SQL("CREATE ROLE {}").format(name))
     connection.execute(sql.SQL(grants).format(migrator=name, auditor=name))
     yield role
@@ -110,8 +110,8 @@ def test_what_was_done_and_what_was_refused(small: Settings, auditor: str) -> No
 
 def test_rows_are_added_and_never_change(connection: postgres.Connection, migrator: str) -> None:
     """By trigger for the owner too, also in a session that plays a replica; by grants for the migrator."""
-    event = postgres.events.Event("verify", "succeeded", "me", "public")
-    assert postgres.events.add(connection, [event]) == ""
+    event = events.Event("verify", "succeeded", "me", "public")
+    assert events.add(connection, [event]) == ""
     for replica in ("origin", "replica"):
         connection.execute(f"SET session_replication_role = {replica}")  # type: ignore[arg-type]
         for table in ("runs", "events"):
@@ -121,8 +121,8 @@ def test_rows_are_added_and_never_change(connection: postgres.Connection, migrat
                     connection.execute(statement)  # type: ignore[arg-type]
     connection.execute("SET session_replication_role = origin")
     connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(migrator)))
-    assert postgres.events.add(connection, [event]) == ""
-    assert postgres.events.manifests(connection) == []
+    assert events.add(connection, [event]) == ""
+    assert events.manifests(connection) == []
     for statement in (
         "INSERT INTO mock2pg.events (kind, outcome, operator, host, target_schema, database_user)"
         " VALUES ('a', 'b', 'c', 'd', 'e', 'somebody else')",
@@ -133,19 +133,19 @@ def test_rows_are_added_and_never_change(connection: postgres.Connection, migrat
         with pytest.raises(errors.InsufficientPrivilege, match="permission denied"):
             connection.execute(statement)  # type: ignore[arg-type]
     connection.execute("RESET ROLE")
-    assert [entry["database_user"] for entry in postgres.events.listed(connection, None)] == ["postgres"] * 2
+    assert [entry["database_user"] for entry in events.listed(connection, None)] == ["postgres"] * 2
 
 
 def test_an_event_that_cannot_be_written_is_left_out(connection: postgres.Connection) -> None:
     """Where there is no table nothing is made, a session that may only read is not troubled; each says why."""
-    event = postgres.events.Event("verify", "succeeded", "me", "public")
-    assert postgres.events.add(connection, [event]) == "nothing was ever published in this database"
-    assert postgres.events.manifests(connection) is None
-    postgres.layout.create(connection)
+    event = events.Event("verify", "succeeded", "me", "public")
+    assert events.add(connection, [event]) == "nothing was ever published in this database"
+    assert events.manifests(connection) is None
+    layout.create(connection)
     connection.execute("SET default_transaction_read_only = on")
-    assert postgres.events.add(connection, [event]) == "the role may only read"
+    assert events.add(connection, [event]) == "the role may only read"
     connection.execute("SET default_transaction_read_only = off")
-    assert postgres.events.listed(connection, None) == []
+    assert events.listed(connection, None) == []
 
 
 def test_the_history_as_text(small: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,12 +154,12 @@ def test_the_history_as_text(small: Settings, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DATABASE_URL", small.url)
     assert CliRunner().invoke(cli.command, ["history"]).stdout == "Nothing was published in this database yet.\n"
     with postgres.connect(small.url, name="test") as connection:
-        postgres.layout.create(connection)
+        layout.create(connection)
         for run, outcome, error in (("1", "succeeded", None), ("2", "failed", "AlreadyRunning")):
-            event = postgres.events.Event("backup", outcome, "Ada", "public", run, error)
-            assert postgres.events.add(connection, [event]) == ""
-        pruned = postgres.events.Event("prune", "succeeded", "Ada", "public", backup_id="backup-1")
-        assert postgres.events.add(connection, [pruned]) == ""
+            event = events.Event("backup", outcome, "Ada", "public", run, error)
+            assert events.add(connection, [event]) == ""
+        pruned = events.Event("prune", "succeeded", "Ada", "public", backup_id="backup-1")
+        assert events.add(connection, [pruned]) == ""
     three, two, one = CliRunner().invoke(cli.command, ["history"]).stdout.splitlines()
     assert three.endswith(f"Z  pruned backup-1, by Ada as postgres from {platform.node()}")
     assert two.endswith(f"  run 2  backup failed (AlreadyRunning), by Ada as postgres from {platform.node()}")

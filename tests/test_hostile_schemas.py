@@ -10,21 +10,25 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from mock2pg import MigrationService, plan
+from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
+from mock2pg.backups import restore_test, snapshot
+from mock2pg.build import Built
 from mock2pg.contracts import Column, Table
 from mock2pg.errors import LoadFailed, PublishFailed, SchemaRefused
+from mock2pg.history import layout
+from mock2pg.pipeline import plan
+from mock2pg.pipeline.steps import load, publish
+from mock2pg.postgres import server as server_programs
+from mock2pg.postgres.server import Server
+from mock2pg.publishing import others_code
+from mock2pg.report.terminal import status_lines
 from mock2pg.runs import StepResult, new_run
 from mock2pg.settings import Settings
-from mock2pg.steps import load, publish
-from mock2pg.terminal import status_lines
-from mock2pg.tools import postgres, staging
-from mock2pg.tools import server as server_programs
-from mock2pg.tools.dbt_project import Built
-from mock2pg.tools.server import Server
+from mock2pg.source import staging
 from tests.fix_postgres import new_database
 from tests.fix_small import small_document, small_project
-from tests.tools.test_postgres_layout import first_version
+from tests.history.test_layout import first_version
 
 # In `public` and in a schema named like the user: functions of all names and signatures, operators that fit better than
 # PostgreSQL's own, relations and types named like the catalogue's. Whatever runs takes a number and fails.
@@ -132,7 +136,7 @@ def plain(database: str, tmp_path: Path) -> Settings:
     return settings_module.load(project=small_project(tmp_path), database_url=database, operator="a tester")
 
 
-@pytest.mark.parametrize("schema", ["mock2pg", *postgres.scratch.SCHEMAS, postgres.rehearsal.SCHEMA])
+@pytest.mark.parametrize("schema", ["mock2pg", *postgres.scratch.SCHEMAS, restore_test.SCHEMA])
 def test_schemas_of_others_are_refused_before_anything(
     mallory: str, plain: Settings, connection: postgres.Connection, schema: str
 ) -> None:
@@ -171,22 +175,22 @@ def test_schemas_of_others_are_refused_before_anything(
 def test_who_owns_the_database_may_have_made_them(mallory: str, connection: postgres.Connection) -> None:
     """As init-roles does; and a role that is no superuser may read the history that another role has made."""
     role = sql.Identifier(mallory)
-    postgres.layout.create(connection)
+    layout.create(connection)
     connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(connection.info.dbname), role))
     for table in ("runs", "events", "settings", "schema_version"):
         connection.execute(sql.SQL("ALTER TABLE mock2pg.{} OWNER TO {}").format(sql.Identifier(table), role))
-    assert postgres.layout.present(connection)
+    assert layout.present(connection)
     connection.execute(
         sql.SQL("ALTER DATABASE {} OWNER TO CURRENT_USER").format(sql.Identifier(connection.info.dbname))
     )
     with pytest.raises(SchemaRefused, match=f"belongs to {mallory}"):
-        postgres.layout.present(connection)
+        layout.present(connection)
     connection.execute("CREATE ROLE a_reader; GRANT USAGE ON SCHEMA mock2pg TO a_reader")
     connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA mock2pg TO a_reader; SET ROLE a_reader")
     try:
-        assert postgres.layout.version(connection, reading=True) == postgres.layout.VERSION
+        assert layout.version(connection, reading=True) == layout.VERSION
         with pytest.raises(SchemaRefused, match=f"belongs to {mallory}"):
-            postgres.layout.version(connection, reading=False)
+            layout.version(connection, reading=False)
     finally:
         connection.execute("RESET ROLE; DROP OWNED BY a_reader; DROP ROLE a_reader")
 
@@ -265,12 +269,12 @@ def test_code_on_tables_of_others_is_refused(mallory: str, connection: postgres.
         )
         connection.execute("RESET ROLE")
         told = [("m", f"({code})")] if code else []
-        found = postgres.others_code.found(connection, schema, [])
+        found = others_code.found(connection, schema, [])
         assert [(table, what[what.rindex("(") :]) for table, what, _ in found] == told
-        assert postgres.others_code.found(connection, schema, ["m"]) == []
+        assert others_code.found(connection, schema, ["m"]) == []
     with (
         pytest.raises(SchemaRefused, match=f"belongs to {mallory}, whose code would run"),
-        postgres.moment.capture(f"{connection.info.dsn}", "s0", server_programs.binary("pg_dump")),
+        snapshot.capture(f"{connection.info.dsn}", "s0", server_programs.binary("pg_dump")),
     ):
         pass
 

@@ -17,7 +17,7 @@ import pytest
 
 from mock2pg.contracts import NESTING_LIMIT, SourceColumn, SourceTable
 from mock2pg.errors import Mock2pgError, SourceError, ValidationError
-from mock2pg.tools import documents, staging
+from mock2pg.source import documents, staging
 
 CORPUS = Path(__file__).parent / "data" / "json_parsing"
 TEXTS = {file.stem: file.read_bytes() for file in sorted(CORPUS.glob("*.json"))}

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mock2pg import leftovers, lifecycle, private, signals
+from mock2pg import private, signals
 from mock2pg import settings as settings_module
 from mock2pg.errors import Interrupted
+from mock2pg.pipeline import leftovers, lifecycle
 from mock2pg.runs import Run, all_runs, new_run
 from mock2pg.settings import Settings
 from tests.fix_small import small_project

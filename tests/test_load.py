@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mock2pg import MigrationService
+from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
+from mock2pg.report.notebooks import kernels
 from mock2pg.runs import Run
 from mock2pg.settings import Settings
-from mock2pg.tools import postgres
-from mock2pg.tools.notebooks import kernels
 from tests.fix_small import small_document, small_project
 
 

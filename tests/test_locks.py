@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from mock2pg import MigrationService, plan
+from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import Mock2pgError, PublishFailed
+from mock2pg.pipeline import plan
+from mock2pg.pipeline.steps import verify
+from mock2pg.postgres.server import Server
+from mock2pg.publishing import merge, writers
 from mock2pg.runs import Run, StepResult, new_run
 from mock2pg.settings import Settings
-from mock2pg.steps import verify
-from mock2pg.tools import postgres
-from mock2pg.tools.postgres import merge, writers
-from mock2pg.tools.server import Server
 from tests.fix_postgres import held, new_database
 from tests.fix_small import Document, small_document, small_project
 

@@ -11,11 +11,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from mock2pg import postgres
 from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
 from mock2pg.encoding import KINDS
-from mock2pg.tools import postgres, staging
-from mock2pg.tools.server import Server
-from mock2pg.tools.staging import Comparison
+from mock2pg.postgres.server import Server
+from mock2pg.source import staging
+from mock2pg.source.staging import Comparison
 from tests.fix_postgres import new_database
 from tests.fix_staging import csv_blocks, write_hashes
 

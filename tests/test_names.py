@@ -8,10 +8,9 @@ from urllib.parse import quote
 import pytest
 from psycopg import sql
 
-from mock2pg import MigrationService
+from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
-from mock2pg.tools import postgres
-from mock2pg.tools.server import Server
+from mock2pg.postgres.server import Server
 from tests.fix_postgres import new_database
 from tests.fix_small import small_document, small_project
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from psycopg import conninfo
 
-from mock2pg import MigrationService, plan
+from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import VerifyFailed
+from mock2pg.pipeline import plan
 from mock2pg.runs import Run, StepResult
-from mock2pg.tools import postgres
 from tests.fix_restore import dumped, execute
 from tests.fix_small import small_document, small_project
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mock2pg import plan
 from mock2pg.errors import UsageError, VerifyFailed
+from mock2pg.pipeline import plan
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import Settings
 

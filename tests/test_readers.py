@@ -9,9 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from mock2pg import MigrationService
+from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
-from mock2pg.tools import postgres
 from tests.fix_small import small_document, small_project
 
 ROWS = 5_000

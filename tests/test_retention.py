@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from mock2pg import MigrationService, retention
+from mock2pg import MigrationService, backups, history, postgres
+from mock2pg.backups import Backup
 from mock2pg.errors import DatabaseError, UsageError
+from mock2pg.history import layout
 from mock2pg.log import timestamp
+from mock2pg.pipeline import prune
 from mock2pg.settings import Settings
-from mock2pg.tools import backups, postgres
-from mock2pg.tools.backups import Backup
 from tests.fix_backups import write
 
 NOW = datetime.now(UTC)
@@ -44,7 +45,7 @@ def published(connection: postgres.Connection) -> Callable[..., None]:
     """Writes the history's row of a run that took that backup, or went back to it."""
 
     def publish(backup: Backup, command: str = "migrate", run: str = "", live: str = "") -> None:
-        postgres.history.record(
+        history.record(
             connection,
             run_id=run or backup.id,
             command=command,
@@ -81,7 +82,7 @@ def test_nothing_is_removed_unless_it_is_said_twice(service: MigrationService, s
     assert gone(fates) == ids[1:]
     assert there(settings) == set(ids)
     with postgres.connect(settings.url, name="test") as connection:
-        postgres.layout.create(connection)
+        layout.create(connection)
     assert service.prune_backups(keep_last=1, yes=True) == fates
     assert there(settings) == {ids[0]}
     assert gone(service.prune_backups(keep_last=1, yes=True)) == []
@@ -228,7 +229,7 @@ def test_a_run_stands_though_pruning_after_it_fails(
     def closed(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", "a file")
 
-    monkeypatch.setattr(retention, "_remove", closed)
+    monkeypatch.setattr(prune, "_remove", closed)
     keeping = MigrationService(settings.model_copy(update={"backup_keep": 1}))
     result = keeping.take_backup()
     assert result.success

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mock2pg import MigrationResult, MigrationService, scenarios
+from mock2pg import MigrationResult, MigrationService, build, postgres
+from mock2pg.pipeline import scenarios
 from mock2pg.settings import Settings
-from mock2pg.tools import dbt_project, postgres
 from tests.fix_small import small_project
 
 
@@ -29,7 +29,7 @@ def test_every_scenario_passes_and_live_is_not_touched(service: MigrationService
 def test_a_project_of_few_types_has_fewer_scenarios(tmp_path: Path) -> None:
     """Without a required date, and without a reference, those are left out."""
     project = small_project(tmp_path)
-    bad = scenarios._bad_ones(Settings(project=project), dbt_project.sources(project / "dbt_project"))
+    bad = scenarios._bad_ones(Settings(project=project), build.sources(project / "dbt_project"))
     names = [each.name for each in bad]
     assert "a number is a string" in names
     assert "a value is missing" in names

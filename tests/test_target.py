@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 from psycopg import conninfo, sql
 
-from mock2pg import MigrationResult, MigrationService, cli, target
+from mock2pg import MigrationResult, MigrationService, cli, postgres
 from mock2pg.errors import DatabaseError, Mock2pgError, PreflightFailed, UsageError
+from mock2pg.pipeline import target
+from mock2pg.postgres.server import binary
 from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
-from mock2pg.tools import postgres
-from mock2pg.tools.server import binary
 from tests.fix_project import Document
 from tests.fix_small import small_project
 

@@ -10,11 +10,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from mock2pg import narration
 from mock2pg.errors import Mock2pgError, ValidationError, VerifyFailed
+from mock2pg.report import log_messages
+from mock2pg.report.terminal import show
 from mock2pg.results import MigrationResult
 from mock2pg.runs import StepResult
-from mock2pg.terminal import show
 
 ENTITY = {"read": 586, "refused": 0}
 CHANGED = {"before": 0, "after": 2, "inserted": 2, "updated": 0, "deleted": 0, "unchanged": 0}
@@ -95,7 +95,7 @@ def test_the_line_of_a_plan_can_be_pasted(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_a_migration_that_changed_nothing_is_not_called_migrated() -> None:
     """Its verdict says that it is proven, and that nothing changed."""
-    same = narration.verdict("migrate", "succeeded", None, "backup-1", None, unchanged=True)
+    same = log_messages.verdict("migrate", "succeeded", None, "backup-1", None, unchanged=True)
     assert same == "Proven, and nothing changed: the target tables already held this input."
 
 
@@ -103,17 +103,17 @@ def test_the_log_says_migrated_only_of_what_was_verified_and_changed() -> None:
     """Publishing is not yet a migration, and an unchanged table was not migrated."""
     publish = StepResult("publish", summary="2 inserted", data={"tables": {"pets": CHANGED, "owners": SAME}})
     verify = StepResult("verify", summary="4 rows")
-    assert narration.of_step(publish, publish) == ["📤 Published, not verified yet: 2 inserted"]
+    assert log_messages.of_step(publish, publish) == ["📤 Published, not verified yet: 2 inserted"]
     lines = ["🧾 Verified: 4 rows", "✅ Migrated pets: 2 inserted", "✅ owners: unchanged"]
-    assert narration.of_step(verify, publish) == lines
+    assert log_messages.of_step(verify, publish) == lines
     same = StepResult("publish", data={"tables": {"owners": SAME}})
-    assert "Nothing to change, proven by hash" in narration.of_step(verify, same)[1]
+    assert "Nothing to change, proven by hash" in log_messages.of_step(verify, same)[1]
     made = StepResult("publish", data={"tables": {"owners": {**SAME, "created": True}}})
-    assert narration.of_step(verify, made)[1] == "✅ Migrated owners: created, without rows"
-    assert narration.of_step(verify) == lines[:1]
+    assert log_messages.of_step(verify, made)[1] == "✅ Migrated owners: created, without rows"
+    assert log_messages.of_step(verify) == lines[:1]
 
 
 def test_a_run_ends_with_a_duration() -> None:
     """In units that a person reads."""
-    assert narration.of_end("migrate", 72_400, None) == "✅ Data migration completed in 1 min 12 s"
-    assert narration.of_end("plan", 4_210, VerifyFailed("x")) == "❌ Plan failed after 4.2 s"
+    assert log_messages.of_end("migrate", 72_400, None) == "✅ Data migration completed in 1 min 12 s"
+    assert log_messages.of_end("plan", 4_210, VerifyFailed("x")) == "❌ Plan failed after 4.2 s"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from mock2pg import MigrationService, target, tidy
+from mock2pg import MigrationService, postgres
 from mock2pg.errors import UsageError
+from mock2pg.pipeline import recovery, target
 from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
-from mock2pg.tools import postgres
 
 DEAD = 2**22 + 1  # above the highest number that a process can have
 
@@ -42,7 +42,7 @@ def test_what_killed_runs_left_is_cleared_up(settings: Settings, here: dict[str,
     assert [run.id in left for run, left in zip(runs, MigrationService(settings).status().left, strict=True)] == [
         True
     ] * 2
-    tidy.after_killed(new_run(settings), settings.url)
+    recovery.after_killed(new_run(settings), settings.url)
     assert [run.read("record.json")["status"] for run in runs] == ["failed", "failed"]
     assert not any((run.folder / "staging.duckdb").exists() for run in runs)
 
@@ -53,7 +53,7 @@ def test_a_run_on_another_database_is_left_to_it(
 ) -> None:
     """Only the database that it reached can say whether it published."""
     run = killed(settings, here | other)
-    tidy.after_killed(new_run(settings), settings.url)
+    recovery.after_killed(new_run(settings), settings.url)
     assert run.read("record.json")["status"] == "running"
 
 
@@ -63,7 +63,7 @@ def test_a_record_that_cannot_be_read_stops_nobody(settings: Settings, text: str
     run = new_run(settings)
     (run.folder / "record.json").write_text(text)
     assert MigrationService(settings).status().left == ()
-    tidy.after_killed(new_run(settings), settings.url)
+    recovery.after_killed(new_run(settings), settings.url)
     assert f"runs/{run.id}/record.json cannot be read" in settings.log_file.read_text()
     with pytest.raises(UsageError, match="never migrated on another server"):
         target.require_rehearsal(new_run(settings), {"name": "app", "system_identifier": "7"})

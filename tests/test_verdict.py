@@ -14,24 +14,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from mock2pg import (
-    MigrationResult,
-    MigrationService,
-    commands,
-    evidence,
-    leftovers,
-    lifecycle,
-    narration,
-    plan,
-    retention,
-    signals,
-)
+from mock2pg import MigrationResult, MigrationService, backups, evidence, history, postgres, signals
 from mock2pg import settings as settings_module
 from mock2pg.errors import DatabaseError, InternalError, Interrupted, Mock2pgError, VerifyFailed
-from mock2pg.record import Record
+from mock2pg.history import layout
+from mock2pg.pipeline import commands, leftovers, lifecycle, plan, prune
+from mock2pg.pipeline.record import Record
+from mock2pg.report import log_messages, notebooks
 from mock2pg.runs import Run, StepResult, now
 from mock2pg.settings import Settings
-from mock2pg.tools import backups, notebooks, postgres
 
 FULL = OSError(28, "No space left on device")
 COUNTS = {"before": 0, "after": 1, "inserted": 1, "updated": 0, "deleted": 0, "unchanged": 0, "created": False}
@@ -82,7 +73,7 @@ class Stage:
 def change(run: Run, command: str, statement: str) -> None:
     with postgres.connect(run.settings.url, name=f"{command} {run.id}") as connection, connection.transaction():
         connection.execute(statement)  # type: ignore[arg-type]
-        postgres.history.record(
+        history.record(
             connection, run_id=run.id, command=command, operator="a tester", started_at=now(), schema="public",
             published_run=run.id if command == "migrate" else None, input_sha256=None, backup_id="backup-1",
             tables={"pets": COUNTS}, owned={}, version="1",
@@ -95,7 +86,7 @@ def stage(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Sta
     stage = Stage(settings, {}, {})
     with postgres.connect(database, name="test") as connection:
         connection.execute("CREATE TABLE public.pets (id text PRIMARY KEY); INSERT INTO public.pets VALUES ('old')")
-        postgres.layout.create(connection)
+        layout.create(connection)
     data = {"notes": [], "tables": {"pets": COUNTS}, "backup_id": "backup-1", "entities": {}}
 
     def step(name: str) -> Callable[..., StepResult]:
@@ -114,7 +105,7 @@ def stage(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Sta
         return run
 
     for name in (*(each.name for each in plan.MIGRATE), "rollback", "report"):
-        monkeypatch.setattr(import_module(f"mock2pg.steps.{name}"), "run", step(name))
+        monkeypatch.setattr(import_module(f"mock2pg.pipeline.steps.{name}"), "run", step(name))
 
     def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], **_: Any) -> None:
         name, given = notebook.stem, dict(parameters)
@@ -178,10 +169,10 @@ def interrupt(function: Callable[..., Any]) -> Callable[..., Any]:
 
 # What breaks -> whose attribute, and how. `record` says whether the record can still be written.
 PAPERWORK: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
-    "the log messages": (narration, "of_step", raising(KeyError("deleted"))),
+    "the log messages": (log_messages, "of_step", raising(KeyError("deleted"))),
     "dropping the scratch schemas": (commands.target, "scratch", at_its_end(RuntimeError())),
     "the lock": (postgres, "one_at_a_time", at_its_end(DatabaseError("the connection is closed"))),
-    "retention": (retention, "after_success", raising(RuntimeError())),
+    "retention": (prune, "after_success", raising(RuntimeError())),
     "removing what was staged": (leftovers, "clear", raising(PermissionError(13, "Permission denied"))),
     "the record": (Record, "write", raising(FULL, ended)),
     "runs/latest": (lifecycle, "point_latest", raising(FULL)),
@@ -351,7 +342,11 @@ def test_signals_keep_no_run_from_its_end(owner: Any, name: str, stage: Stage, m
 
 def test_a_server_that_is_starting_is_asked_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """It crashed while the proof was made: what became of the run is found out, and the run is undone."""
-    verify, connect, refused = import_module("mock2pg.steps.verify"), postgres.connect, [psycopg.OperationalError()]
+    verify, connect, refused = (
+        import_module("mock2pg.pipeline.steps.verify"),
+        postgres.connect,
+        [psycopg.OperationalError()],
+    )
 
     def starting(url: str, *, name: str, **options: Any) -> postgres.Connection:
         if refused and name.startswith("history"):
@@ -372,7 +367,7 @@ def test_a_signal_rolls_back_what_is_not_proven_and_does_not_stop_that(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGTERM while the proof is made: the run undoes itself, and another one meanwhile waits for the end of that."""
-    verify, rollback = import_module("mock2pg.steps.verify"), import_module("mock2pg.steps.rollback")
+    verify, rollback = import_module("mock2pg.pipeline.steps.verify"), import_module("mock2pg.pipeline.steps.rollback")
 
     def signalled(function: Callable[..., Any], number: signal.Signals) -> Callable[..., Any]:
         def instead(*arguments: Any, **named: Any) -> Any:

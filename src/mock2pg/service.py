@@ -9,17 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import evidence, log, plan, retention, scenarios, target, tidy
+from mock2pg import backups, evidence, history, log, postgres
 from mock2pg import settings as settings_module
-from mock2pg.commands import Commands
 from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, Mock2pgError, UsageError
+from mock2pg.history import events, roles
 from mock2pg.log import timestamp
+from mock2pg.pipeline import plan, prune, recovery, scenarios, target
+from mock2pg.pipeline.commands import Commands
+from mock2pg.pipeline.steps import connect
+from mock2pg.pipeline.steps.publish import reviewed_plan
 from mock2pg.results import Evidence, MigrationResult, Status, TestReport
 from mock2pg.runs import open_run
 from mock2pg.settings import Settings
-from mock2pg.steps import connect
-from mock2pg.steps.publish import reviewed_plan
-from mock2pg.tools import backups, postgres
 
 _NAME_IT = "Name it: `mock2pg migrate PATH`, `make migrate SOURCE=PATH`, or MIGRATION_SOURCE."
 
@@ -112,7 +113,7 @@ class MigrationService:
             ) as connection,
             postgres.named(DatabaseError, "cannot ask the database"),
         ):
-            newest = postgres.history.newest(connection, schema)
+            newest = history.newest(connection, schema)
             at_work = postgres.at_work(connection)
             return Status(
                 database=postgres.describe_database(connection)["name"],
@@ -122,9 +123,9 @@ class MigrationService:
                 command=newest.command if newest else None,
                 operator=newest.operator if newest else None,
                 at_work=at_work,
-                protected=postgres.history.is_protected(connection),
-                left=() if at_work else tuple(tidy.left(self._settings, connection)),
-                refused=tidy.refused(connection),
+                protected=history.is_protected(connection),
+                left=() if at_work else tuple(recovery.left(self._settings, connection)),
+                refused=recovery.refused(connection),
             )
 
     def doctor(self) -> list[dict[str, str]]:
@@ -142,7 +143,7 @@ class MigrationService:
             ) as connection,
             postgres.named(DatabaseError, "cannot read the history"),
         ):
-            return [{**entry, "at": timestamp(entry["at"])} for entry in postgres.events.listed(connection, limit)]
+            return [{**entry, "at": timestamp(entry["at"])} for entry in events.listed(connection, limit)]
 
     def verify_evidence(self, run_id: str | None = None, *, every: bool = False) -> Evidence:
         """Whether the folder of a run, the newest if none is named, is what the run left. Reads only.
@@ -154,7 +155,7 @@ class MigrationService:
     def init_roles(self, migrator: str = "mock2pg_migrator", auditor: str = "mock2pg_auditor") -> str:
         """SQL for psql that makes a role which may migrate and one which may only read. No database is contacted."""
         database = target.database(self._settings)
-        return postgres.roles.statements(database, self._settings.target_schema, migrator, auditor)
+        return roles.statements(database, self._settings.target_schema, migrator, auditor)
 
     def prune_backups(
         self, keep_last: int | None = None, keep_days: float | None = None, yes: bool = False, *, damaged: bool = False
@@ -167,7 +168,7 @@ class MigrationService:
         """
         last = self._settings.backup_keep if keep_last is keep_days is None else keep_last
         with self._refusal_told("prune", AlreadyRunning):
-            return retention.prune(self._settings, self.url(), retention.Keep(last, keep_days, damaged), remove=yes)
+            return prune.prune(self._settings, self.url(), prune.Keep(last, keep_days, damaged), remove=yes)
 
     def rollback(self, backup_id: str, *, discard_changes: bool = False, show: bool = False) -> MigrationResult:
         """Bring definitions, rows and sequences back to what the backup says.
@@ -226,7 +227,7 @@ class MigrationService:
             if self._settings.database_url is not None or self._settings.postgres_dir.exists():
                 known = {"operator": self._settings.operator, "schema": self._settings.target_schema}
                 name = type(refused).__name__
-                event = postgres.events.Event(kind, "failed", **known, error=name, backup_id=backups.named(backup_id))
+                event = events.Event(kind, "failed", **known, error=name, backup_id=backups.named(backup_id))
                 with suppress(Mock2pgError):  # of the server: it is the refusal that is to be told
                     evidence.tell(self.url(), kind, [event])
             raise

@@ -13,8 +13,8 @@ from mock2pg import settings
 from mock2pg.cli import options
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import NotReady, ScenarioFailed, UsageError
-from mock2pg.output import say, say_json
-from mock2pg.terminal import (
+from mock2pg.report.output import say, say_json
+from mock2pg.report.terminal import (
     doctor_lines,
     history_lines,
     show,
@@ -228,7 +228,7 @@ def sample(rows: int, seed: int, out: Path, as_json: bool) -> None:
 
     Example: mock2pg sample --rows 100000 --seed 7 --out big
     """
-    from mock2pg.tools.sample import generate
+    from mock2pg.source.sample import generate
 
     made = generate(settings.load().project / "mock_data" / "sample", out, rows=rows, seed=seed)
     if as_json:

@@ -10,7 +10,7 @@ import click
 from mock2pg import environment, settings
 from mock2pg.cli.commands import command
 from mock2pg.cli.verb import verb
-from mock2pg.output import say, say_json
+from mock2pg.report.output import say, say_json
 
 
 @command.command()
@@ -22,7 +22,7 @@ def lab(run_id: str | None, no_browser: bool, as_json: bool) -> None:
 
     Example: mock2pg lab 2026-11-22T10-30-00-000Z
     """
-    from mock2pg.tools import lab
+    from mock2pg.report import lab
 
     current = settings.load()
     folder = lab.prepared(current, run_id)

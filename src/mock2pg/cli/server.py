@@ -12,7 +12,7 @@ from mock2pg import environment, settings
 from mock2pg.cli.commands import command
 from mock2pg.cli.verb import end, service, verb
 from mock2pg.errors import Mock2pgError
-from mock2pg.output import say, say_json
+from mock2pg.report.output import say, say_json
 
 
 @command.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -22,8 +22,8 @@ def psql(arguments: tuple[str, ...]) -> None:
 
     Example: mock2pg psql -c '\dt'
     """
-    from mock2pg.tools import postgres
-    from mock2pg.tools.server import binary
+    from mock2pg import postgres
+    from mock2pg.postgres.server import binary
 
     try:
         session = postgres.environment(service().url())
@@ -47,7 +47,7 @@ def start(as_json: bool) -> None:
 
     Example: mock2pg server start
     """
-    from mock2pg.target import start_embedded
+    from mock2pg.pipeline.target import start_embedded
 
     url = start_embedded(settings.load())
     if as_json:
@@ -63,7 +63,7 @@ def stop(as_json: bool) -> None:
 
     Example: mock2pg server stop
     """
-    from mock2pg.tools.server import Server
+    from mock2pg.postgres.server import Server
 
     stopped = Server(settings.load().postgres_dir).stop()
     text = "stopped" if stopped else "was not running"
@@ -80,8 +80,8 @@ def status(as_json: bool) -> None:
 
     Example: mock2pg server status
     """
-    from mock2pg.target import EMBEDDED_DATABASE
-    from mock2pg.tools.server import Server
+    from mock2pg.pipeline.target import EMBEDDED_DATABASE
+    from mock2pg.postgres.server import Server
 
     embedded = Server(settings.load().postgres_dir)
     found = embedded.status()

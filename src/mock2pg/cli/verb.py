@@ -11,7 +11,7 @@ import click
 
 from mock2pg import signals, streams
 from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, limited, traced, unusable
-from mock2pg.output import say, say_json
+from mock2pg.report.output import say, say_json
 
 if TYPE_CHECKING:
     from mock2pg.service import MigrationService

@@ -1,0 +1,48 @@
+"""Backup files: one JSON document that is written and read row by row and proves that it is whole.
+
+    {"format": "mock2pg-backup/2",
+    "timestamp": ..., "database": ..., "schema": ..., "server_version": ..., "published_run": ..., "newest": ...,
+    "definitions": {"pre_data": SQL, "post_data": SQL} or null when the schema was not there,
+    "sequences": {name: {"last_value": n, "is_called": bool}}, "unfilled": [a view that could not be read],
+    "data": {
+    "a_table": [
+    {a row},
+    {a row}
+    ]
+    },
+    "tables": {name: {"rows": n, "sha256": ...}},
+    "checksum": "sha256:..."}
+
+One row a line. A table's SHA-256 is that of its lines, from the one with its name to its last row. The checksum is the
+SHA-256 of every byte before the line that holds it, so a file that was reformatted, cut short or edited does not hold.
+
+The document may be packed (gzip, zstd), and what comes of that may be encrypted (age): never the other way round.
+"""
+
+from mock2pg.backups.document import FORMAT
+from mock2pg.backups.encryption import new_key
+from mock2pg.backups.listing import Listed, Verdict, judged, listed, tidy, unfinished
+from mock2pg.backups.names import named
+from mock2pg.backups.reading import Backup, opened, reread, rows
+from mock2pg.backups.retention import Fate, Rule, fates
+from mock2pg.backups.writing import Writer
+
+__all__ = [
+    "FORMAT",
+    "Backup",
+    "Fate",
+    "Listed",
+    "Rule",
+    "Verdict",
+    "Writer",
+    "fates",
+    "judged",
+    "listed",
+    "named",
+    "new_key",
+    "opened",
+    "reread",
+    "rows",
+    "tidy",
+    "unfinished",
+]

@@ -1,0 +1,52 @@
+"""gzip and zstd, as streams: little memory however long the stream, and however well it was packed."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import Any, cast
+
+import zstandard
+
+from mock2pg.backups.checksums import Damaged, Sealed, Sink, Source, Unsealed
+
+_BLOCK = 1 << 16
+
+
+class Packed:
+    """A sink that packs what is written to it."""
+
+    def __init__(self, out: Sink, compression: str) -> None:
+        self._out = Sealed(out, compression)
+        self._packer: Any = (
+            zstandard.ZstdCompressor(level=1).compressobj()
+            if compression == "zstd"
+            else zlib.compressobj(level=1, wbits=31)
+        )
+
+    def write(self, block: bytes, /) -> None:
+        self._out.write(self._packer.compress(block))
+
+    def close(self) -> None:
+        self._out.write(self._packer.flush())
+        self._out.close()
+
+
+class Unpacked:
+    """A packed source, unpacked. Reading raises Damaged when it is not whole."""
+
+    def __init__(self, source: Source, compression: str) -> None:
+        unsealed: Any = Unsealed(source, compression)
+        self._source: Any = (
+            zstandard.ZstdDecompressor().stream_reader(unsealed, read_size=_BLOCK, read_across_frames=True)
+            if compression == "zstd"
+            else gzip.GzipFile(fileobj=unsealed)
+        )
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return cast(bytes, self._source.read(size))
+        except (zlib.error, gzip.BadGzipFile, zstandard.ZstdError):
+            raise Damaged("is damaged: it cannot be unpacked") from None
+        except EOFError:
+            raise Damaged("is cut short: it cannot be unpacked to its end") from None

@@ -1,0 +1,250 @@
+"""Putting a schema back to what a backup says: by difference where its definitions are the same, else made anew.
+
+Everything here runs inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from mock2pg.backups import disabled_triggers, dump, json_rows, materialized_views, privileges
+from mock2pg.backups.added_objects import Added, drop, refuse_dependents
+from mock2pg.contracts import Column, Table, key_groups
+from mock2pg.errors import PublishFailed, RollbackFailed
+from mock2pg.postgres import catalogue, drop_objects
+from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.owners_code import OwnersCode
+from mock2pg.publishing import merge
+from mock2pg.publishing.merge import Difference
+
+
+@dataclass(frozen=True)
+class State:
+    """What a backup holds. `rows` gives a table's lines of JSON; `definitions` is None when there was no schema.
+
+    unfilled  the materialized views that could not be read when it was taken
+    """
+
+    definitions: Mapping[str, str] | None
+    tables: Mapping[str, int]
+    sequences: Mapping[str, Mapping[str, Any]]
+    rows: Callable[[str], Iterable[bytes]]
+    unfilled: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, header: Mapping[str, Any], tables: Mapping[str, int], rows: Callable[[str], Iterable[bytes]]) -> State:
+        """From what a backup says of itself before its rows."""
+        return cls(header["definitions"], tables, header["sequences"], rows, tuple(header.get("unfilled", ())))
+
+
+@dataclass(frozen=True)
+class Restored:
+    """way: "merge" or "recreate"; dropped: tables that are there no more.
+
+    hashes  table -> the hash of its content, which is the backup's
+    stale   materialized views that may not be refreshed by this role
+    """
+
+    way: str
+    tables: dict[str, Difference]
+    dropped: tuple[str, ...]
+    hashes: Mapping[str, str]
+    stale: tuple[str, ...] = ()
+
+
+class Staged:
+    """The rows of a backup in temporary tables, and the hashes of what they hold."""
+
+    def __init__(self, connection: Connection, state: State) -> None:
+        """Raises RollbackFailed when they are not as many as the backup says."""
+        self.state, self.homes, self.hashes = state, dict[str, sql.Identifier](), dict[str, str]()
+        for number, (name, rows) in enumerate(state.tables.items()):
+            home = self.homes[name] = sql.Identifier("pg_temp", f"mock2pg_lines_{number}")
+            found = json_rows.load(connection, home, state.rows(name))
+            if found != rows:
+                raise RollbackFailed(f"table {name}: {found} of {rows} rows came back")
+            connection.execute(sql.SQL("ANALYZE {}").format(home))
+            self.hashes[name] = dump.content_hash(connection, json_rows.as_written(home))
+
+
+def restore(
+    connection: Connection,
+    schema: str,
+    staged: Staged,
+    current: Mapping[str, str] | None,
+    added: Added | None = None,
+) -> Restored:
+    """Bring definitions, rows and sequences back, and compare.
+
+    current  the definitions as they are now
+    added    the relations that are not in the backup, where nothing else was defined anew: only they are dropped
+
+    Raises RollbackFailed when what is there then is not what the backup says.
+    """
+    state = staged.state
+    added = added or Added((), current)
+    there = state.definitions is not None and added.rest is not None
+    if there and not dump.changed_entries(state.definitions, added.rest):
+        for without in (False, True)[: 2 if disabled_triggers.has_triggers(connection, schema) else 1]:
+            try:
+                with connection.transaction():  # a savepoint, for what takes another way
+                    return _by_difference(connection, schema, staged, added, without)
+            except _NotThisWayError as error:
+                if isinstance(error.__cause__, psycopg.errors.DependentObjectsStillExist):
+                    refuse_dependents(connection, schema, added)  # not all that another way would drop
+    return _recreated(connection, schema, staged, current)
+
+
+def _by_difference(
+    connection: Connection, schema: str, staged: Staged, added: Added, without_triggers: bool
+) -> Restored:
+    """Raises _NotThisWayError where moving rows and dropping what was added does not lead back."""
+    try:
+        tables = [name for name in catalogue.tables(connection, schema) if name in added.tables]
+        code = OwnersCode(connection, schema, list(staged.homes))
+        dropped = {name: _all_gone(catalogue.rows(connection, schema, name)) for name in tables}
+        drop(connection, schema, added)
+        with disabled_triggers.triggers(connection, schema) if without_triggers else nullcontext():
+            differences = _merged(connection, schema, staged, code)
+        restart(connection, schema, staged.state)
+        stale = materialized_views.refresh(connection, schema, staged.state.unfilled, code)
+        _prove(connection, schema, staged)
+    except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
+        raise
+    except (psycopg.Error, PublishFailed, RollbackFailed) as error:
+        raise _NotThisWayError from error
+    return Restored("merge", {**differences, **dropped}, tuple(dropped), staged.hashes, stale)
+
+
+def define(connection: Connection, script: str, code: OwnersCode) -> None:
+    """Execute what pg_dump wrote; the timeouts of the session stay as they are, which it would take away.
+
+    It is written for an empty path. Where a function in it, of an index say, finds nothing on that one, it is executed
+    under the path of the owner's code.
+    """
+    head, first, rest = script.partition("-- Name: ")
+    head = re.sub(r"(?m)^(SET \w+_timeout = 0|SELECT pg_catalog\.set_config\('search_path', .*\));\n", "", head)
+    try:
+        with connection.transaction():
+            connection.execute(head + first + rest)
+    except psycopg.ProgrammingError as error:
+        try:
+            with connection.transaction(), code.path():
+                connection.execute(head + first + rest)
+        except psycopg.ProgrammingError:
+            raise error from None
+
+
+def restart(connection: Connection, schema: str, state: State) -> None:
+    """Set the sequences. A rollback undoes setval, too, once ALTER SEQUENCE has given the sequence a new file.
+
+    Who does not own a sequence may only set it; one that stands right is not touched.
+    """
+    positions = dump.sequences(connection, schema)
+    for name, position in state.sequences.items():
+        if positions.get(name) == position:
+            continue
+        sequence, last = sql.Identifier(schema, name), position["last_value"]
+        owned = connection.execute(
+            "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::text::regclass", [sequence.as_string()]
+        ).fetchone()
+        if owned != (False,):
+            connection.execute(sql.SQL("ALTER SEQUENCE {} RESTART WITH {}").format(sequence, sql.Literal(last)))
+        connection.execute(
+            "SELECT setval(%s::text::regclass, %s, %s)", [sequence.as_string(), last, position["is_called"]]
+        )
+
+
+class _NotThisWayError(Exception):
+    """A trigger or rule changes rows, or no order of statements leads to them."""
+
+
+def _merged(connection: Connection, schema: str, staged: Staged, code: OwnersCode) -> dict[str, Difference]:
+    parents: dict[str, set[str]] = {}
+    for key in catalogue.foreign_keys(connection, schema):
+        parents.setdefault(key.table, set()).add(key.parent)
+    tables, without_key = [], dict[str, Difference]()
+    for name in chain.from_iterable(key_groups(list(staged.homes), parents)):
+        keys = catalogue.primary_key(connection, schema, name)
+        fields, home = dump.fields(connection, schema, name), sql.Identifier("pg_temp", name)
+        if not keys:
+            without_key[name] = _emptied(connection, schema, name, staged, code)
+            continue
+        query = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {} WITH NO DATA")
+        connection.execute(query.format(home, json_rows.shape(schema, name, fields)))
+        json_rows.insert(code, staged.homes[name], home, fields, staged.state.tables[name])
+        columns = tuple(Column(field.name, field.type, False, None, None) for field in fields)
+        tables.append(Table(name, columns, keys))
+    found = merge.publish(connection, "pg_temp", schema, tables)
+    for name, difference in without_key.items():
+        if difference.inserted:
+            fields, target = dump.fields(connection, schema, name), sql.Identifier(schema, name)
+            json_rows.insert(code, staged.homes[name], target, fields, difference.inserted)
+    return {**found, **without_key}
+
+
+def _emptied(connection: Connection, schema: str, name: str, staged: Staged, code: OwnersCode) -> Difference:
+    """Empty a table in which no row can be told from another, unless it holds what the backup says."""
+    rows = staged.state.tables[name]
+    if dump.live_hash(connection, schema, name) == staged.hashes[name]:
+        return Difference(rows, rows, 0, 0, 0)
+    gone = code.count(sql.SQL("DELETE FROM {}").format(catalogue.own_rows(connection, schema, name)))
+    return Difference(gone, rows, rows, 0, gone)
+
+
+def _all_gone(rows: int) -> Difference:
+    return Difference(rows, 0, 0, 0, rows)
+
+
+def _recreated(connection: Connection, schema: str, staged: Staged, current: Mapping[str, str] | None) -> Restored:
+    state = staged.state
+    before = {name: catalogue.rows(connection, schema, name) for name in catalogue.tables(connection, schema)}
+    drop_objects.clear(connection, schema)
+    stale: tuple[str, ...] = ()
+    if state.definitions is None:
+        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
+    else:
+        pre_data = state.definitions["pre_data"]
+        if dump.of_schema(state.definitions) == dump.of_schema(current):  # who does not own it may not
+            pre_data = dump.without_schema(pre_data)
+        else:
+            privileges.reset(connection, schema)
+        with privileges.without_default_privileges(connection, schema):
+            code, usual = (OwnersCode(connection, schema, list(before), used=used) for used in (None, True))
+            define(connection, pre_data, usual)
+            for name, rows in state.tables.items():
+                fields, target = dump.fields(connection, schema, name), sql.Identifier(schema, name)
+                json_rows.insert(code, staged.homes[name], target, fields, rows)
+            restart(connection, schema, state)
+            define(connection, state.definitions["post_data"], usual)
+        stale = materialized_views.refresh(connection, schema, state.unfilled, usual)
+    _prove(connection, schema, staged)
+    dropped = tuple(name for name in before if name not in state.tables)
+    return Restored(
+        "recreate",
+        {
+            name: Difference(before.get(name, 0), count, count, 0, before.get(name, 0), name not in before)
+            for name, count in {**state.tables, **dict.fromkeys(dropped, 0)}.items()
+        },
+        dropped,
+        staged.hashes,
+        stale,
+    )
+
+
+def _prove(connection: Connection, schema: str, staged: Staged) -> None:
+    """Raises RollbackFailed when a table does not hold what the backup says."""
+    wrong = [name for name, expected in staged.hashes.items() if dump.live_hash(connection, schema, name) != expected]
+    if wrong:
+        raise RollbackFailed(
+            f"what would be live is not what the backup says: {', '.join(wrong)}",
+            hint="Something changes what is written. The transaction was rolled back: live is as it was.",
+        )

@@ -1,0 +1,169 @@
+"""Rehearsing a backup: it is restored where nobody is disturbed, and must come out equal to what it is a backup of.
+
+The rows go into a scratch schema, in a transaction that sees the backup's own snapshot and is rolled back: the live
+tables are locked as by any reader, and nothing is ever left over. They are compared by content with the live rows.
+
+The definitions name their schema, so that they can be executed only where it has that name: in a scratch database
+without rows, whose definitions must then read the same. That takes a role that may create one; what the schema needs
+from outside of itself is not there. Where it cannot be done, the reason is told.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from mock2pg.backups import dump, json_rows, privileges, restore
+from mock2pg.backups.restore import State
+from mock2pg.backups.snapshot import Moment
+from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed, counted
+from mock2pg.postgres import catalogue, drop_objects, schemas, scratch
+from mock2pg.postgres.connection import connect, database_url, drop_database, named
+from mock2pg.postgres.describing import described
+from mock2pg.postgres.owners_code import OwnersCode
+from mock2pg.runs import Times
+
+SCHEMA = "mock2pg_rehearsal"
+RESTORE, COMPARE = "restore", "compare"  # what the times are of
+_NO_RIGHT = "42501"  # to an owner's role, or to an extension
+_ONE_AT_A_TIME = 0x6D6F636D  # an advisory lock: the scratch database has one name
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What was proved.
+
+    tables       table -> the hash of its content, which is that of the live rows too
+    definitions  why the definitions were not executed; empty when they were, and came out equal
+    times        seconds that RESTORE took (rows into tables without keys, definitions without rows), and COMPARE
+    """
+
+    tables: dict[str, str]
+    definitions: str
+    times: Times
+
+
+def rehearse(url: str, state: State, moment: Moment, program: Path) -> Rehearsal:
+    """Restore and compare. Raises BackupFailed naming the tables and objects that do not come out equal.
+
+    state    what the backup holds, read from it
+    moment   what it is a backup of
+    program  pg_dump
+    """
+    times = Times({RESTORE: 0.0, COMPARE: 0.0})
+    with named(BackupFailed, "the backup could not be rehearsed"):
+        try:
+            tables = _rows(url, state, moment, times)
+        except RollbackFailed as error:
+            raise BackupFailed(f"the backup does not restore: {error.message}") from error
+        return Rehearsal(tables, _definitions(url, state, moment, program, times), times)
+
+
+def _rows(url: str, state: State, moment: Moment, times: Times) -> dict[str, str]:
+    live = catalogue.tables(moment.connection, moment.schema)
+    if list(state.tables) != live:
+        raise BackupFailed("the backup does not hold the tables that are live")
+    found, different = {}, []
+    with connect(url, name="rehearsal") as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        with connection.transaction(force_rollback=True):
+            connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(moment.snapshot)))
+            scratch.create(connection, SCHEMA)
+            code = OwnersCode(connection, moment.schema)
+            for number, name in enumerate(live):
+                fields, table = dump.fields(connection, moment.schema, name), sql.Identifier(SCHEMA, f"t{number}")
+                held = sql.Identifier(SCHEMA, "mock2pg_lines")
+                with times.of(RESTORE):
+                    query = sql.SQL("CREATE UNLOGGED TABLE {} AS {} WITH NO DATA")
+                    connection.execute(query.format(table, json_rows.shape(moment.schema, name, fields)))
+                    json_rows.load(connection, held, state.rows(name), "UNLOGGED")
+                    json_rows.insert(code, held, table, fields, state.tables[name])
+                with times.of(COMPARE):
+                    there = dump.lines(connection, moment.schema, name)
+                    here = dump.lines(connection, SCHEMA, f"t{number}")
+                    found[name] = dump.content_hash(connection, here)
+                    if found[name] != dump.content_hash(connection, there):
+                        rows = sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS missing").format(there, here)
+                        different.append(f"{name} ({counted(catalogue.count(connection, rows), 'row')})")
+                connection.execute(sql.SQL("DROP TABLE {}, {}").format(held, table))
+    if different:
+        raise BackupFailed(
+            f"the backup does not restore equal to what is live: {', '.join(different)}",
+            hint="The backup was removed, and nothing else was done. Please report the types of the columns.",
+        )
+    return found
+
+
+def _definitions(url: str, state: State, moment: Moment, program: Path, times: Times) -> str:
+    """Why the definitions were not executed; empty when they were."""
+    if state.definitions is None:
+        return "there is no schema"
+    row = moment.connection.execute(
+        "SELECT d.oid, d.datcollate, d.datctype, r.rolcreatedb OR r.rolsuper FROM pg_database AS d, pg_roles AS r"
+        " WHERE d.datname = current_database() AND r.rolname = current_user"
+    ).fetchone()
+    assert row is not None  # noqa: S101
+    oid, collate, ctype, may = row
+    if not may:
+        return "the role may not create a database to do it in"
+    name = f"{SCHEMA}_{oid}"  # the same each time: what a process that was killed left is found
+    if owner := schemas.other_owner(moment.connection, name):
+        return f"the database {name} belongs to {owner}"
+    moment.connection.execute("SELECT pg_advisory_lock(%s)", [_ONE_AT_A_TIME])
+    try:
+        drop_database(url, name)
+        with connect(url, name="rehearsal") as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE {} LC_CTYPE {}").format(
+                    sql.Identifier(name), sql.Literal(collate), sql.Literal(ctype)
+                )
+            )
+        return _executed(database_url(url, name), state, moment, program, times)
+    except psycopg.Error as error:
+        if isinstance(error, psycopg.ProgrammingError) and error.sqlstate != _NO_RIGHT and _stands_alone(moment):
+            raise BackupFailed(f"the definitions of the backup cannot be executed: {described(error)}") from error
+        return f"not possible in a scratch database: {described(error)}"
+    except DatabaseError as error:
+        return f"not possible in a scratch database: {error.message}"
+    finally:
+        with suppress(DatabaseError):  # one that another role left is told of above, and is not ours to drop
+            drop_database(url, name)
+        moment.connection.execute("SELECT pg_advisory_unlock(%s)", [_ONE_AT_A_TIME])
+
+
+def _stands_alone(moment: Moment) -> bool:
+    """Whether the definitions need nothing that an empty database lacks."""
+    return not drop_objects.needs_others(moment.connection, moment.schema)
+
+
+def _executed(url: str, state: State, moment: Moment, program: Path, times: Times) -> str:
+    assert state.definitions is not None  # noqa: S101
+    with connect(url, name="rehearsal") as connection:
+        with times.of(RESTORE), connection.transaction():
+            for extension, home in drop_objects.extensions(moment.connection, moment.schema):
+                scratch.create(connection, home)
+                connection.execute(
+                    sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA {} CASCADE").format(
+                        sql.Identifier(extension), sql.Identifier(home)
+                    )
+                )
+            privileges.reset(connection, moment.schema)
+            code = OwnersCode(connection, moment.schema, used=True)
+            restore.define(connection, state.definitions["pre_data"], code)
+            restore.restart(connection, moment.schema, state)
+            restore.define(connection, state.definitions["post_data"], code)
+        with times.of(COMPARE):
+            again = dump.definitions(connection, url, moment.schema, program)
+            positions = dump.sequences(connection, moment.schema)
+    changed = dump.changed_entries(moment.definitions, again)
+    moved = [f"SEQUENCE {name}" for name, position in moment.sequences.items() if positions.get(name) != position]
+    if changed or moved:
+        raise BackupFailed(
+            f"the backup does not restore equal to what is live: {', '.join([*changed, *moved])}",
+            hint="The backup was removed, and nothing else was done. Please report how these objects are defined.",
+        )
+    return ""

@@ -1,0 +1,180 @@
+"""One moment of a schema: its definitions and its rows as of the same snapshot, however busy others are.
+
+To a snapshot from before, a table that TRUNCATE emptied or ALTER TABLE wrote anew looks empty, and pg_dump mixes what
+was defined then with what is defined now. So the tables are locked against that (ACCESS SHARE, as every reader does),
+and the catalogue is compared with the snapshot's: if anything was defined anew in between, all of it is begun again.
+pg_dump has ended by then: it must not wait behind somebody who waits for us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import psycopg
+from psycopg import sql
+
+from mock2pg import history
+from mock2pg.backups import dump, materialized_views
+from mock2pg.errors import BackupFailed
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.connection import Connection, connect, describe_database, named
+from mock2pg.publishing import others_code
+from mock2pg.settings import LOCK_TIMEOUT
+
+T_co = TypeVar("T_co", covariant=True)
+
+# What a schema is made of, by where it stands in the catalogue: below a table (or another relation), or in the schema.
+_BELOW = {
+    "pg_class": "oid", "pg_attribute": "attrelid", "pg_attrdef": "adrelid", "pg_index": "indrelid",
+    "pg_trigger": "tgrelid", "pg_rewrite": "ev_class", "pg_policy": "polrelid", "pg_inherits": "inhrelid",
+    "pg_sequence": "seqrelid", "pg_partitioned_table": "partrelid", "pg_description": "objoid",
+}  # fmt: skip
+_INSIDE = {
+    "pg_namespace": "oid", "pg_constraint": "connamespace", "pg_type": "typnamespace", "pg_proc": "pronamespace",
+    "pg_collation": "collnamespace", "pg_operator": "oprnamespace", "pg_statistic_ext": "stxnamespace",
+    "pg_default_acl": "defaclnamespace", "pg_ts_config": "cfgnamespace", "pg_ts_dict": "dictnamespace",
+}  # fmt: skip
+_DEFINED = """
+    WITH RECURSIVE home AS (SELECT oid FROM pg_namespace WHERE nspname = %s),
+    relations AS (
+        SELECT oid FROM pg_class WHERE relnamespace IN (TABLE home)
+        UNION SELECT inhrelid FROM pg_inherits JOIN relations ON inhparent = oid)
+    SELECT sum(hashtextextended(place || ' ' || version, 0)) FROM ("""
+_DEFINED += " UNION ALL ".join(
+    [
+        f"SELECT '{name} ' || {column} AS place, xmin::text AS version FROM {name} WHERE {column} IN (TABLE {whose})"  # noqa: S608
+        for where, whose in ((_BELOW, "relations"), (_INSIDE, "home"))
+        for name, column in where.items()
+    ]
+    + ["SELECT 'pg_enum ' || e.oid, e.xmin::text FROM pg_enum AS e JOIN pg_type AS t ON t.oid = e.enumtypid"
+       " WHERE t.typnamespace IN (TABLE home)"]
+)  # fmt: skip
+_DEFINED += ") AS found"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A schema as of one moment. `connection` sees it for as long as its transaction goes on.
+
+    snapshot  the name under which other sessions see the same moment
+    """
+
+    connection: Connection
+    schema: str
+    definitions: Mapping[str, str] | None
+    sequences: Mapping[str, Mapping[str, Any]]
+    snapshot: str = ""
+
+    def header(self, timestamp: str, form: str) -> dict[str, Any]:
+        """What a backup says of itself before its rows."""
+        database, published = describe_database(self.connection), history.newest(self.connection, self.schema)
+        return {
+            "format": form,
+            "timestamp": timestamp,
+            "database": database["name"],
+            "schema": self.schema,
+            "server_version": database["server_version"],
+            "system_identifier": database["system_identifier"],
+            "published_run": published.published_run if published else None,
+            "newest": {"run_id": published.run_id, "command": published.command} if published else None,
+            "definitions": self.definitions,
+            "sequences": self.sequences,
+            "unfilled": materialized_views.unfilled(self.connection, self.schema),
+        }
+
+
+class Writer(Protocol[T_co]):
+    """What a backup is written with."""
+
+    def begin(self, header: Mapping[str, Any]) -> None: ...
+
+    def table(self, name: str, blocks: Iterable[bytes]) -> int: ...
+
+    def finish(self) -> T_co: ...
+
+
+@contextmanager
+def capture(
+    url: str,
+    schema: str,
+    program: Path,
+    *,
+    targets: Collection[str] = (),
+    lock_timeout: str = LOCK_TIMEOUT,
+    attempts: int = 5,
+) -> Iterator[Moment]:
+    """A moment at which nothing was being defined anew. Raises BackupFailed when there is none in so many attempts.
+
+    program       pg_dump
+    targets       the tables that are migrated, whose owners are trusted
+    lock_timeout  how long to wait for a table
+    """
+    with (
+        connect(url, name="backup", read_only=True, lock_timeout=lock_timeout) as connection,
+        named(BackupFailed, "cannot read the live tables"),
+    ):
+        for left in reversed(range(attempts)):
+            with suppress(_ChangedError), dump.one_moment(connection):
+                yield _look(connection, url, schema, program, targets, lock_timeout, left)
+                return
+    raise BackupFailed(
+        f"schema {schema} was being changed by others, or locked, at each of {attempts} attempts to read it",
+        hint="Wait until they are done, and run again. The live tables were not touched.",
+    )
+
+
+def save(moment: Moment, writer: Writer[T_co], header: Mapping[str, Any]) -> T_co:
+    """Write all of it."""
+    writer.begin(header)
+    for table in catalogue.tables(moment.connection, moment.schema):
+        # closed also when the disk is full: the transaction cannot end while a COPY is half read
+        with closing(dump.rows(moment.connection, moment.schema, table)) as blocks:
+            writer.table(table, blocks)
+    return writer.finish()
+
+
+def defined(connection: Connection, schema: str) -> str:
+    """A number that is another one when anything of the schema is defined anew, and the same when only rows change."""
+    row = connection.execute(sql.SQL(_DEFINED), [schema]).fetchone()
+    assert row is not None  # noqa: S101
+    return str(row[0])
+
+
+class _ChangedError(Exception):
+    """What was read is of no one moment."""
+
+
+def _look(
+    connection: Connection,
+    url: str,
+    schema: str,
+    program: Path,
+    targets: Collection[str],
+    lock_timeout: str,
+    left: int,
+) -> Moment:
+    """left  how many attempts there are after this one"""
+    row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+    assert row is not None  # noqa: S101
+    before = defined(connection, schema)
+    failure: Exception | None = None
+    try:
+        definitions = dump.definitions(connection, url, schema, program, snapshot=row[0], lock_timeout=lock_timeout)
+        if tables := catalogue.tables(connection, schema):
+            names = sql.SQL(", ").join(sql.Identifier(schema, table) for table in tables)
+            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
+        others_code.refuse(connection, schema, targets)
+        sequences = dump.sequences(connection, schema)
+    except (BackupFailed, psycopg.Error) as error:
+        failure = error
+    with connect(url, name="definitions", read_only=True, lock_timeout=lock_timeout) as now:
+        changed = defined(now, schema) != before
+    if changed or (left and isinstance(failure, psycopg.errors.LockNotAvailable)):
+        raise _ChangedError from failure
+    if failure:
+        raise failure
+    return Moment(connection, schema, definitions, sequences, row[0])

@@ -1,0 +1,149 @@
+"""dbt in this process: parses the project, builds the models and runs their tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from mock2pg import environment
+from mock2pg.build import target_tables
+from mock2pg.build.source_tables import sources
+from mock2pg.contracts import Table
+from mock2pg.errors import InternalError, LoadFailed, ProjectError, counted, scrubbed
+
+_SAFE = re.compile(
+    r'violates [a-z -]+ constraint "[^"]*"|could not create unique index "[^"]*"|null value in column "[^"]*"'
+)
+_PARSED = re.compile(r'syntax error at or near "[^"\n]*"|[a-z]+ "?[\w.]+"? does not exist')
+_EXTRACT = re.compile(r"^ *(?:\d+ +\|.*|-+)\n", re.MULTILINE)  # lines of a file, around an error of YAML
+_SHOWN = 12  # lines of what dbt says of a model
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build did.
+
+    models   how many were built
+    tests    how many ran and hold
+    queries  the compiled SQL of each model, by name
+    """
+
+    models: int
+    tests: int
+    queries: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+class DbtProject:
+    """dbt in this process, on one database. `target` holds its artefacts, without any value that a database quoted.
+
+    mode  "upsert" builds part of the rows: what the others refer to may be live
+    """
+
+    def __init__(
+        self, project: Path, target: Path, connection: Mapping[str, str], cache: Path, *, mode: str = "replace"
+    ) -> None:
+        self.project, self.target, self.connection, self.mode = project, target, connection, mode
+        self.parsed = cache / f"dbt_partial_parse_{mode}.msgpack"  # spares two seconds when nothing changed
+        self._manifest: Any = None
+
+    def tables(self) -> tuple[Table, ...]:
+        """The target tables by their contracts, parents before children. Raises ProjectError."""
+        if self._manifest is None:
+            known = ["--partial-parse-file-path", str(self.parsed)] if self.parsed.exists() else []
+            self._manifest = self._invoke("parse", *known).result
+            self._keep_parsed()
+        nodes = json.loads((self.target / "manifest.json").read_text(encoding="utf-8"))["nodes"]
+        models = [node for node in nodes.values() if node["resource_type"] == "model"]
+        return target_tables.contracts(models, sources(self.project))
+
+    def build(self) -> Built:
+        """Build every model and run every data test. Raises LoadFailed naming what failed, or did not run."""
+        self.tables()
+        outcome = self._invoke("build", "--exclude-resource-type", "unit_test")
+        results = list(getattr(outcome.result, "results", ()))
+        for file in self.target.iterdir():  # run_results.json quotes what the database said; the rest nobody reads
+            if file.is_file() and file.name != "manifest.json":
+                file.unlink()
+        failed = [result for result in results if str(result.status) in ("error", "fail", "runtime error")]
+        if failed or not outcome.success:
+            lines = [f"  {result.node.name}: {_reason(result)}" for result in failed]
+            raise LoadFailed("\n".join(["dbt did not build what the contracts say:", *lines]))
+        ran = {result.node.unique_id: result for result in results if str(result.status) != "skipped"}
+        if missing := sorted(self._expected() - set(ran)):
+            lines = [f"  {key.split('.')[2]}" for key in missing]
+            raise LoadFailed("\n".join(["dbt did not build or test all that the project declares:", *lines]))
+        models = [result.node for result in ran.values() if str(result.node.resource_type).endswith("model")]
+        passed = sum(str(result.status) == "pass" for result in ran.values())
+        return Built(len(models), passed, {str(node.name): str(node.compiled_code) for node in models})
+
+    def _expected(self) -> set[str]:
+        """The models and the data tests that the project declares, whatever a selector or a flag leaves out."""
+        nodes = json.loads((self.target / "manifest.json").read_text(encoding="utf-8"))["nodes"]
+        return {
+            key
+            for key, node in nodes.items()
+            if node["resource_type"] in ("model", "test") and node["config"].get("materialized") != "ephemeral"
+        }
+
+    def _keep_parsed(self) -> None:
+        fresh = self.target / "partial_parse.msgpack"
+        if not fresh.exists():  # dbt found nothing that changed
+            return
+        self.parsed.parent.mkdir(parents=True, exist_ok=True)
+        aside = self.parsed.with_name(f"{self.parsed.name}.{os.getpid()}")
+        shutil.move(fresh, aside)
+        aside.replace(self.parsed)
+
+    def _invoke(self, command: str, *arguments: str) -> Any:
+        from dbt.cli.main import dbtRunner
+        from dbt_common.exceptions import DbtBaseException
+
+        options = ["--project-dir", self.project, "--profiles-dir", self.project, "--target-path", self.target,
+                   "--log-path", self.target, "--log-level", "none", "--log-level-file", "none", "--no-use-colors",
+                   "--no-version-check", "--vars", json.dumps({"mode": self.mode})]  # fmt: skip
+        with environment.ours(**self.connection), redirect_stdout(StringIO()):
+            outcome = dbtRunner(manifest=self._manifest).invoke([command, *map(str, options), *arguments])
+        if isinstance(outcome.exception, KeyboardInterrupt):
+            raise outcome.exception
+        if command == "parse" and isinstance(outcome.exception, DbtBaseException):
+            said = _EXTRACT.sub("", str(outcome.exception))  # of profiles.yml, too, where a password may be
+            raise ProjectError(f"dbt cannot read the project: {_lines(said)}") from outcome.exception
+        if outcome.exception is not None or (command == "parse" and not outcome.success):
+            raise InternalError(f"dbt {command} failed: {_first_line(outcome.exception)}") from outcome.exception
+        return outcome
+
+
+def _reason(result: Any) -> str:
+    """Why a node failed, out of what cannot be a value of the data.
+
+    What PostgreSQL finds while it parses is about the model's own text, and it then quotes the LINE. What is no error
+    of the database is about the project.
+    """
+    message = str(result.message or "").strip()
+    found = _SAFE.search(message) or ("\n  LINE " in message and _PARSED.search(message))
+    if found:
+        return str(found[0])
+    if result.failures:
+        return counted(result.failures, "row") + (" fails" if result.failures == 1 else " fail")
+    kind, _, text = message.partition("\n")
+    if kind.startswith("Database Error"):
+        told = re.sub(r'"[^"]*"', "(a value)", scrubbed(text))
+        return f"{told} in {result.node.original_file_path}"
+    return _lines(message) or f"{result.status!s} in {result.node.original_file_path}"
+
+
+def _lines(message: str) -> str:
+    """The first lines of what dbt says of the project."""
+    return "\n    ".join(line.strip() for line in message.splitlines()[:_SHOWN] if line.strip())
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).strip().split("\n", 1)[0] if error else "see the model files"

@@ -1,0 +1,131 @@
+"""What the contracts of the dbt models say of the target tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mock2pg.build import target_columns
+from mock2pg.build.names import refuse_long
+from mock2pg.contracts import ForeignKey, SourceTable, Table, key_groups
+from mock2pg.errors import ProjectError
+
+_PUBLISH = ("merge", "ensure")
+_OF_COLUMNS = ("primary_key", "unique", "foreign_key")
+
+
+def contracts(models: Iterable[Mapping[str, Any]], staged: Iterable[SourceTable]) -> tuple[Table, ...]:
+    """The target tables by the contracts of `models`, nodes of dbt's manifest; parents before children.
+
+    Raises ProjectError naming what is wrong in a contract, or every column that cannot be proven to arrive unchanged.
+    """
+    sources = {table.name: table for table in staged}
+    found = [
+        table(node, sources)
+        for node in models
+        if node["config"].get("contract", {}).get("enforced") and node["config"]["materialized"] == "table"
+    ]
+    target_columns.refuse_unproven(found)
+    return ordered(found)
+
+
+def table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
+    try:
+        return _table(node, staged)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ProjectError(f"{node['name']}: its contract cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
+    name, meta = node["name"], node["config"].get("meta", {})
+    refuse_long(name, (name, *node["columns"]))
+    source = staged.get(meta.get("source", name))
+    if source is None and "source" in meta:
+        raise ProjectError(f"{name}: config.meta.source names {meta['source']}, which is no table of _sources.yml")
+    if (publish := meta.get("publish", "merge")) not in _PUBLISH:
+        raise ProjectError(f"{name}: config.meta.publish is {publish}, which is not one of {', '.join(_PUBLISH)}")
+    filled = dict(meta.get("database_columns", {}))
+    if both := [column for column in node["columns"] if column in filled]:
+        raise ProjectError(
+            f"{name}.{both[0]} is a column of the contract, and one that the database fills: database_columns",
+            hint="Take it out of config.meta.database_columns, or give the contract's column another name."
+            " The target tables were not changed.",
+        )
+    made = _constrained(
+        Table(
+            name=name,
+            columns=target_columns.columns(node, source),
+            primary_key=(),
+            source=source.name if source else None,
+            publish=publish,
+            database_columns=tuple(filled.items()),
+        ),
+        node,
+    )
+    return replace(made, natural_key=_natural_key(made, source)) if source else made
+
+
+def _natural_key(table: Table, source: SourceTable) -> tuple[str, ...]:
+    """The columns that the primary key is a UUIDv5 of, where the contract says that they are unique."""
+    names = {column.source: column.name for column in table.columns if column.source and not column.derived}
+    for column in source.columns:
+        if column.uuid5 and table.primary_key == (names.get(column.name),):
+            key = tuple(names[part] for part in column.uuid5 if part in names)
+            if len(key) == len(column.uuid5) and set(key) in map(set, table.uniques):
+                return key
+    return ()
+
+
+def _constrained(table: Table, node: Mapping[str, Any]) -> Table:
+    constraints = list(node["constraints"]) + [
+        {**constraint, "columns": [column["name"]]}
+        for column in node["columns"].values()
+        for constraint in column["constraints"]
+    ]
+    by_kind: dict[str, list[Mapping[str, Any]]] = {}
+    for constraint in constraints:
+        kind, named = constraint["type"], constraint.get("columns") or ()
+        if kind in _OF_COLUMNS and not (named and set(named) <= set(node["columns"])):
+            told = f"names {', '.join(named)}" if named else "names no column"
+            raise ProjectError(f"{table.name}: its {kind} constraint {told}: it needs columns of the contract")
+        by_kind.setdefault(constraint["type"], []).append(constraint)
+    keys = by_kind.get("primary_key", [])
+    if len(keys) != 1:
+        raise ProjectError(f"{table.name}: its contract needs one primary key")
+    return replace(
+        table,
+        primary_key=tuple(keys[0]["columns"]),
+        uniques=tuple(tuple(unique["columns"]) for unique in by_kind.get("unique", ())),
+        checks=tuple(
+            (check.get("name") or f"{table.name}_check{n}", check["expression"])
+            for n, check in enumerate(by_kind.get("check", ()), 1)
+        ),
+        foreign_keys=tuple(
+            ForeignKey(
+                tuple(key["columns"]),
+                _referred(key["to"]),
+                tuple(key["to_columns"]),
+                key.get("expression") or node["config"].get("meta", {}).get("on_delete", ""),
+            )
+            for key in by_kind.get("foreign_key", ())
+        ),
+    )
+
+
+def _referred(to: str) -> str:
+    """The table that a reference names: `ref('a_table')` when parsed, `"db"."schema"."a_table"` when compiled."""
+    found = re.search(r"""ref\(\s*['"]([^'"]+)['"]\s*\)""", to)
+    return found[1] if found else to.rpartition(".")[2].strip('"')
+
+
+def ordered(tables: Sequence[Table]) -> tuple[Table, ...]:
+    """Parents before children. A primary key that others refer to is not one that an existing row could keep."""
+    referred = {(key.parent, key.parent_columns) for table in tables for key in table.foreign_keys}
+    by_name = {
+        table.name: replace(table, natural_key=()) if (table.name, table.primary_key) in referred else table
+        for table in sorted(tables, key=lambda table: table.name)
+    }
+    parents = {name: {key.parent for key in table.foreign_keys} for name, table in by_name.items()}
+    return tuple(by_name[name] for group in key_groups(list(by_name), parents) for name in group)

@@ -1,0 +1,154 @@
+"""Data Docs that need no network and show no value: Great Expectations' site, our renderers and templates.
+
+Its own pages load styles and scripts from eight hosts and quote values. A page of ours is one file: a table of
+rules in words, what came of each, and a filter that needs no script.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult, RunIdentifier
+from great_expectations.data_context.types.resource_identifiers import (
+    ExpectationSuiteIdentifier,
+    ValidationResultIdentifier,
+)
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+from great_expectations.render.renderer.renderer import Renderer
+from jinja2 import Environment, PackageLoader
+
+from mock2pg.checks.validation_results import BROKEN, FAILED, PASSED, SKIPPED, WARNED, Verdict
+from mock2pg.errors import InternalError
+
+_ENVIRONMENT = Environment(loader=PackageLoader(__package__), autoescape=True, trim_blocks=True)
+_ORDER = (BROKEN, FAILED, WARNED, SKIPPED)  # what a reader looks for first
+
+
+def build(context: Any, folder: Path, title: str, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
+    """Write the site of these verdicts, by table, into the folder.
+
+    The stored results are made of the verdicts, not of Great Expectations' own, which may hold or quote values.
+    """
+    run = RunIdentifier(run_name="run", run_time=datetime.now(UTC))
+    for table, of_table in verdicts.items():
+        key = ValidationResultIdentifier(ExpectationSuiteIdentifier(table), run, batch_identifier="rules")
+        context.validation_results_store.set(key, _stored(table, run, of_table))
+    context.add_data_docs_site("docs", _site(_plain(str(folder.resolve())), _plain(title)))
+    context.build_data_docs(site_names=["docs"])
+    shutil.rmtree(folder / "static", ignore_errors=True)  # 4 MB of fonts and pictures that no page of ours shows
+    # a page that cannot be rendered is only a line in its log to Great Expectations
+    pages = folder.glob(f"**/{run.run_time:%Y%m%dT%H%M%S.%fZ}/rules.html")
+    if len(list(pages)) != len(verdicts) or not (folder / "index.html").read_bytes():
+        raise InternalError("Data Docs: a page could not be rendered")
+
+
+def _stored(table: str, run: Any, verdicts: Sequence[Verdict]) -> Any:
+    results = [
+        ExpectationValidationResult(
+            success=verdict.status == PASSED,
+            expectation_config=ExpectationConfiguration(verdict.rule, kwargs={}),
+            result={
+                "sentence": verdict.sentence,
+                "status": verdict.status,
+                "totals": verdict.totals,
+                "reason": verdict.reason,
+            },
+        )
+        for verdict in verdicts
+    ]
+    return ExpectationSuiteValidationResult(
+        success=all(result.success for result in results),
+        results=results,
+        suite_name=table,
+        meta={"run_id": run, "validated": f"{run.run_time:%Y-%m-%d %H:%M:%S UTC}"},
+    )
+
+
+def _plain(text: str) -> str:
+    """The text, where Great Expectations would put a variable of the environment in place of `$NAME`."""
+    return text.replace("$", "\\$")
+
+
+def _site(folder: str, title: str) -> dict[str, Any]:
+    def pages(renderer: str, template: str) -> dict[str, Any]:
+        return {
+            "renderer": {"module_name": __name__, "class_name": renderer},
+            "view": {"module_name": __name__, "class_name": "View", "template": template, "title": title},
+        }
+
+    return {
+        "class_name": "SiteBuilder",
+        "show_how_to_buttons": False,
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": folder},
+        "site_section_builders": {
+            "expectations": "None",  # a table's page says its rules
+            "profiling": "None",
+            "validations": {
+                "class_name": "DefaultSiteSectionBuilder",
+                **pages("TableRenderer", "table.html.j2"),
+            },
+        },
+        "site_index_builder": {
+            "class_name": "DefaultSiteIndexBuilder",
+            **pages("IndexRenderer", "index.html.j2"),
+        },
+    }
+
+
+class TableRenderer(Renderer):  # type: ignore[misc]
+    """What the page of one table shows."""
+
+    def __init__(self, data_context: Any = None) -> None:
+        super().__init__()
+
+    def render(self, run: Any) -> dict[str, Any]:
+        rules = [result.result for result in run.results]
+        return {
+            "table": run.suite_name,
+            "validated": run.meta["validated"],
+            "rules": sorted(rules, key=lambda rule: [rule["status"] != status for status in _ORDER]),
+            "counts": _counts(run),
+            # validations/<suite, a folder for each dot>/<run name>/<run time>/<page>
+            "home": "../" * (run.suite_name.count(".") + 4) + "index.html",
+        }
+
+
+class IndexRenderer(Renderer):  # type: ignore[misc]
+    """What the first page shows: every table and how many of its rules failed."""
+
+    def __init__(self, data_context: Any) -> None:
+        super().__init__()
+        self._store = data_context.validation_results_store
+
+    def render(self, links: Mapping[str, Any]) -> dict[str, Any]:
+        runs = {run.suite_name: run for run in map(self._store.get, self._store.list_keys())}
+        tables = [
+            {
+                "table": link["expectation_suite_name"],
+                "link": link["filepath"],
+                "counts": _counts(runs[link["expectation_suite_name"]]),
+            }
+            for link in links["validations_links"]
+        ]
+        validated = max(run.meta["validated"] for run in runs.values())
+        return {"tables": sorted(tables, key=lambda table: str(table["table"])), "validated": validated}
+
+
+class View:
+    """One of our templates."""
+
+    def __init__(self, template: str, title: str) -> None:
+        self._template = _ENVIRONMENT.get_template(template)
+        self._title = title
+
+    def render(self, page: Mapping[str, Any], **options: Any) -> str:
+        return self._template.render(page, title=self._title)
+
+
+def _counts(run: Any) -> dict[str, int]:
+    statuses = [result.result["status"] for result in run.results]
+    return {"rules": len(statuses), **{status: statuses.count(status) for status in _ORDER}}

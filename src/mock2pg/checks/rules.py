@@ -1,0 +1,232 @@
+"""Our own expectation types: declared by their kwargs in a suite, one SQL query each.
+
+Importing this module registers them with Great Expectations. The rules about types, keys and missing values read
+the hidden columns `_unfit` and `_unknown` of a staged table; the others work on any table of DuckDB or PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from great_expectations.compatibility import pydantic
+from great_expectations.expectations.core import UnexpectedRowsExpectation
+
+from mock2pg.checks.sql import BLANK, literal, quoted
+
+
+def _and(names: Sequence[str]) -> str:
+    """`a`; `a and b`; `a, b and c`"""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+class ExpectNoRows(UnexpectedRowsExpectation):  # type: ignore[misc]
+    """The root of our own types: no row may come out of the query, and rows are counted but not fetched.
+
+    The query yields whole rows of the table, and `_field` where one row can break the rule in several fields.
+    """
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("unexpected_rows_query.row_count",)
+    unexpected_rows_query: str = ""
+
+    @pydantic.root_validator  # type: ignore[untyped-decorator]
+    def _derive(cls, values: dict[str, Any]) -> dict[str, Any]:  # noqa: N805  pydantic's own signature
+        rule = cls.construct(**values)
+        values["unexpected_rows_query"] = rule.query()
+        values["description"] = values.get("description") or rule.sentence()
+        return values
+
+    def query(self) -> str:
+        """The SQL that yields the rows which break the rule."""
+        raise NotImplementedError
+
+    def sentence(self) -> str:
+        """The rule as Data Docs show it."""
+        raise NotImplementedError
+
+    def field(self) -> str:
+        """The field that is at fault, for a query that does not name it."""
+        return "*"
+
+    def message(self, field: str) -> str:
+        """What the field must be, for the one who mends the row."""
+        raise NotImplementedError
+
+    def _validate(self, metrics: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        rows = metrics["unexpected_rows_query.row_count"]
+        return {"success": rows == 0, "result": {"observed_value": rows}}
+
+
+class ExpectColumnValuesToExistInTable(ExpectNoRows):
+    """Every value of `column` is a `parent_column` of the table `parent`; NULL is allowed."""
+
+    column: str
+    parent: str
+    parent_column: str = "id"
+
+    def query(self) -> str:
+        parent, column = f"p.{quoted(self.parent_column)}", f"c.{quoted(self.column)}"
+        return (
+            f"SELECT c.* FROM {{batch}} AS c LEFT JOIN {quoted(self.parent)} AS p ON {parent} = {column}"  # noqa: S608
+            f" WHERE {column} IS NOT NULL AND {parent} IS NULL"
+        )
+
+    def sentence(self) -> str:
+        return f"{self.column} is the {self.parent_column} of a row of {self.parent}."
+
+    def field(self) -> str:
+        return self.column
+
+    def message(self, field: str) -> str:
+        return f"must be the {self.parent_column} of a row of {self.parent}"
+
+
+class ExpectRowsToBeUniqueOn(ExpectNoRows):
+    """No two rows have the same values in all `columns`; a row with a NULL among them is not compared."""
+
+    columns: list[str]
+
+    def query(self) -> str:
+        key = ", ".join(map(quoted, self.columns))
+        same = " AND ".join(f"d.{quoted(column)} = c.{quoted(column)}" for column in self.columns)
+        return (
+            f"SELECT c.* FROM {{batch}} AS c JOIN (SELECT {key} FROM {{batch}} AS b GROUP BY {key}"  # noqa: S608
+            f" HAVING count(*) > 1) AS d ON {same}"
+        )
+
+    def sentence(self) -> str:
+        return f"No two rows have the same {_and(self.columns)}."
+
+    def field(self) -> str:
+        return self.columns[-1]
+
+    def message(self, field: str) -> str:
+        return f"must be the only row with its {_and(self.columns)}"
+
+
+class ExpectValuesToBeGiven(ExpectNoRows):
+    """Every row of a staged table holds a value in each of `columns`; a value of the wrong type is not missing."""
+
+    columns: list[str]
+
+    def query(self) -> str:
+        return " UNION ALL ".join(
+            f"SELECT *, {literal(column)} AS _field FROM {{batch}} WHERE {quoted(column)} IS NULL"  # noqa: S608
+            f" AND NOT list_has_any(_unfit, [{literal(column)}, '.', ''])"
+            for column in self.columns
+        )
+
+    def sentence(self) -> str:
+        return f"Every row has a value for {_and(self.columns)}."
+
+    def message(self, field: str) -> str:
+        return "is required"
+
+
+class ExpectValuesToFitTheirTypes(ExpectNoRows):
+    """Every value of a staged table is of its declared type; `types` says each of them in words.
+
+    Beside the columns `types` may name "." (the row itself) and "" (the array that the rows are in).
+    """
+
+    types: dict[str, str]
+
+    def query(self) -> str:
+        return "SELECT *, unnest(_unfit) AS _field FROM {batch}"
+
+    def sentence(self) -> str:
+        return "Every value is of its declared type."
+
+    def message(self, field: str) -> str:
+        return f"must be {self.types.get(field, 'of its declared type')}"
+
+
+class ExpectOnlyDeclaredKeys(ExpectNoRows):
+    """No row of a staged table came with a key that is not declared.
+
+    A key may be data, somebody's name: only one that looks like an identifier is named, of the first hundred;
+    the others are called "?".
+    """
+
+    def query(self) -> str:
+        return (
+            "SELECT *, CASE WHEN regexp_full_match(_key, '[A-Za-z_][A-Za-z0-9_-]{{0,63}}')"
+            " AND dense_rank() OVER (ORDER BY _key) <= 100 THEN _key ELSE '?' END AS _field"
+            " FROM (SELECT * EXCLUDE (_unknown), unnest(_unknown) AS _key FROM {batch}) AS k"
+        )
+
+    def sentence(self) -> str:
+        return "No row has a key that is not declared."
+
+    def message(self, field: str) -> str:
+        return "is not a declared key, so its value would be lost"
+
+
+class ExpectValuesNotToBeBlank(ExpectNoRows):
+    """No text in `columns` consists of white space alone."""
+
+    columns: list[str]
+
+    def query(self) -> str:
+        return " UNION ALL ".join(
+            f"SELECT *, {literal(column)} AS _field FROM {{batch}}"  # noqa: S608
+            f" WHERE trim({quoted(column)}, {literal(BLANK)}) = ''"
+            for column in self.columns
+        )
+
+    def sentence(self) -> str:
+        return f"{_and(self.columns)} {'is' if len(self.columns) == 1 else 'are'} not blank."
+
+    def message(self, field: str) -> str:
+        return "must not be blank"
+
+
+class ExpectJsonListsToHoldObjects(ExpectNoRows):
+    """The JSON text in `column` is a list of objects with these keys and no other.
+
+    required  keys that are there and hold a text that is not blank
+    optional  keys that may be absent or null, and hold a text otherwise
+    sets      the texts that a key may hold
+    """
+
+    column: str
+    required: list[str]
+    optional: list[str] = []  # noqa: RUF012  pydantic copies it
+    sets: dict[str, list[str]] = {}  # noqa: RUF012
+
+    def query(self) -> str:
+        keys = ", ".join(map(literal, [*self.required, *self.optional]))
+        sound = [
+            "json_type(e) = 'OBJECT'",
+            f"list_has_all([{keys}], json_keys(e))",
+            *(f"json_type(e, {_path(key)}) = 'VARCHAR'" for key in self.required),
+            *(f"trim(e->>{_path(key)}, {literal(BLANK)}) <> ''" for key in self.required),
+            *(f"coalesce(json_type(e, {_path(key)}), 'NULL') IN ('NULL', 'VARCHAR')" for key in self.optional),
+            *(f"e->>{_path(key)} IN ({', '.join(map(literal, texts))})" for key, texts in self.sets.items()),
+        ]
+        column = quoted(self.column)
+        faulty = f"list_filter(CAST({column} AS JSON[]), lambda e: NOT coalesce({' AND '.join(sound)}, false))"
+        return (
+            f"SELECT * FROM {{batch}} WHERE CASE json_type({column}) WHEN 'ARRAY'"  # noqa: S608
+            f" THEN len({faulty}) > 0 ELSE {column} IS NOT NULL END"
+        )
+
+    def sentence(self) -> str:
+        return f"{self.column} {self._shape()}."
+
+    def field(self) -> str:
+        return self.column
+
+    def message(self, field: str) -> str:
+        return f"must be {self._shape().removeprefix('is ')}"
+
+    def _shape(self) -> str:
+        sets = {key: f"{key} ({' or '.join(texts)})" for key, texts in self.sets.items()}
+        required, optional = ([sets.get(key, key) for key in keys] for keys in (self.required, self.optional))
+        wanted = f", optionally {_and(optional)}" if optional else ""
+        return f"is a list of objects with {_and(required)}{wanted}, and no other key"
+
+
+def _path(key: str) -> str:
+    return literal("$." + json.dumps(key))

@@ -1,0 +1,181 @@
+"""From Great Expectations' results to verdicts: which rows broke which rule, and which rules could not run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from great_expectations.expectations.core import UnexpectedRowsExpectation
+
+from mock2pg.checks.records import Failure
+from mock2pg.checks.rules import ExpectNoRows
+from mock2pg.checks.sql import identifier, string
+from mock2pg.errors import scrubbed
+
+PASSED, FAILED, WARNED, BROKEN, SKIPPED = "passed", "failed", "warned", "broken", "skipped"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One rule on one table.
+
+    sentence  the rule in words
+    totals    rows at fault, by field
+    reason    why it is broken or skipped
+    """
+
+    table: str
+    rule: str
+    sentence: str
+    severity: str
+    status: str
+    totals: dict[str, int] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Reads results; asks the database for the rows that Great Expectations does not name.
+
+    limit    rows named for each rule and field
+    unread   tables whose rows are not known, and why
+    partial  tables of which there may be more rows elsewhere
+    lenient  types of expectations that give a warning, whatever their suite says
+    """
+
+    engine: sa.Engine
+    index_columns: Sequence[str]
+    limit: int
+    unread: Mapping[str, str] = field(default_factory=dict)
+    partial: Collection[str] = ()
+    lenient: Collection[str] = ()
+
+    def skips(self, table: str, rule: Any) -> str:
+        """Why a rule cannot be judged: it needs rows that are not known. Empty when it can."""
+        query = getattr(rule, "unexpected_rows_query", "")
+        others = {name for name in (*self.unread, *self.partial) if re.search(rf"\b{re.escape(name)}\b", query)}
+        for name, why in self.unread.items():
+            if name == table or name in others:
+                return f"not judged, because {name} {why}"
+        for name in self.partial:
+            if name != table and name in others:
+                return f"not judged here, because {name} may have more rows in the database"
+        return ""
+
+    def verdict(self, table: str, rule: Any, result: Any) -> Verdict:
+        """The verdict on one expectation of the table, from its validation result; no result: it passed."""
+        name = (rule.meta or {}).get("rule", rule.expectation_type)
+        severity = "warning" if rule.expectation_type in self.lenient else rule.severity.value
+        known = {"table": table, "rule": name, "severity": severity, "sentence": _sentence(rule)}
+        if skipped := self.skips(table, rule):
+            return Verdict(**known, status=SKIPPED, reason=skipped)
+        if result is None or result.success:
+            return Verdict(**known, status=PASSED)
+        reason = _reason(result.exception_info)
+        if reason is None:
+            try:
+                found = list(self._faults(table, rule, result.result))
+            except (sa.exc.SQLAlchemyError, KeyError) as error:
+                reason = _scrubbed(str(error))
+        if reason is not None:
+            return Verdict(**known, status=BROKEN, reason=reason)
+        failures = tuple(
+            Failure(table, name, column, _message(rule, column), severity, keys)
+            for column, _, rows in found
+            for keys in rows
+        )
+        return Verdict(
+            **known,
+            status=FAILED if severity == "critical" else WARNED,
+            totals={column: total for column, total, _ in found},
+            failures=failures,
+        )
+
+    def _faults(
+        self, table: str, rule: Any, result: Mapping[str, Any]
+    ) -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
+        """Each field at fault, in how many rows, and the keys of as many of them as the limit allows."""
+        if isinstance(rule, UnexpectedRowsExpectation):
+            yield from self._rows(table, rule)
+        elif "unexpected_index_list" in result:
+            rows = [
+                dict(zip(self.index_columns, keys, strict=True))
+                for chunk in result["unexpected_index_list"] or ()
+                for keys in zip(*(chunk[column] for column in self.index_columns), strict=True)
+            ]
+            yield _field(rule), result["unexpected_count"], rows[: self.limit]
+        else:
+            yield _field(rule), result.get("unexpected_count", 1), [{}]
+
+    def _rows(self, table: str, rule: Any) -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
+        query = rule.unexpected_rows_query.format(batch=identifier(table))
+        keys = ", ".join(f"q.{identifier(column)}" for column in self.index_columns)
+        with self.engine.connect() as connection:
+            columns = connection.execute(sa.text(f"SELECT * FROM ({query}) AS q LIMIT 0")).keys()  # noqa: S608
+            at_fault = "q._field" if "_field" in columns else string(_field(rule))
+            rows = connection.execute(
+                sa.text(
+                    f"SELECT * FROM (SELECT {keys}, {at_fault} AS _field,"  # noqa: S608
+                    f" count(*) OVER (PARTITION BY {at_fault}) AS _total,"
+                    f" row_number() OVER (PARTITION BY {at_fault} ORDER BY {keys}) AS _place"
+                    f" FROM ({query}) AS q) AS r WHERE _place <= {self.limit} ORDER BY _field, _place"
+                )
+            ).all()
+        found: dict[str, tuple[int, list[dict[str, Any]]]] = {}
+        for row in rows:
+            _, listed = found.setdefault(row._field, (row._total, []))
+            listed.append(dict(zip(self.index_columns, row, strict=False)))
+        for column, (total, listed) in found.items():
+            yield column, total, listed
+
+
+def _field(rule: Any) -> str:
+    given = (rule.meta or {}).get("field")
+    if given or isinstance(rule, ExpectNoRows):
+        return str(given or rule.field())
+    return str(getattr(rule, "column", None) or getattr(rule, "column_A", None) or "*")
+
+
+def _message(rule: Any, column: str) -> str:
+    given = (rule.meta or {}).get("message")
+    if given or isinstance(rule, ExpectNoRows):
+        return str(given or rule.message(column))
+    return _sentence(rule)
+
+
+def _sentence(rule: Any) -> str:
+    return str(rule.description or f"{rule.expectation_type.replace('_', ' ')}: {_field(rule)}")
+
+
+def _reason(info: Any) -> str | None:
+    """Why a rule could not run, from a result's exception info; None when it ran.
+
+    Great Expectations gives one record, or one for each metric that the rule needs.
+    """
+    if not isinstance(info, dict):
+        return None
+    if info.get("raised_exception"):
+        return _scrubbed(str(info.get("exception_message") or ""))
+    return next(filter(None, map(_reason, info.values())), None)
+
+
+# Errors that are about the query, so their text is about names; every other kind may quote a cell.
+_ABOUT_NAMES = ("BinderException", "CatalogException", "ParserException", "UndefinedColumn", "UndefinedTable")
+
+
+_MISSING = re.compile(r'The (column "[^"\n]*") in BatchData does not exist')
+
+
+def _scrubbed(text: str) -> str:
+    if missing := _MISSING.search(text):
+        return f"{missing[1]} does not exist"
+    kind = re.match(r"\([\w.]*?(\w+)\) ", text)
+    if kind is None:
+        return "Great Expectations could not evaluate it"
+    if kind[1] in _ABOUT_NAMES and ("\nLINE " in text or not kind[1].startswith("Undefined")):  # else a cast's
+        return f"{kind[1]}: {scrubbed(text[kind.end() :])}"
+    return kind[1]

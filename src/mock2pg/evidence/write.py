@@ -1,0 +1,157 @@
+"""The end of a run: its folder is sealed, and the database is told what came of it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from mock2pg import postgres
+from mock2pg.errors import DatabaseError, Mock2pgError
+from mock2pg.evidence import manifest
+from mock2pg.evidence.manifest import Manifest
+from mock2pg.history.events import Event, add
+from mock2pg.log import log
+from mock2pg.runs import VERSION, Run, now
+from mock2pg.settings import Settings
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def seal(run: Run) -> Manifest:
+    """Write the manifest, chained to the one that was written last. Raises OSError."""
+    record, settings = run.read("record.json"), run.settings
+    content = {
+        "format": manifest.FORMAT,
+        "run_id": run.id,
+        "command": record.get("command"),
+        "status": record.get("status"),
+        "files": {name: manifest.digest(run.folder / name) for name in manifest.files(run.folder)},
+        "input": _input(run),
+        "backups": _backups(run, record),
+        "code": _code(settings),
+    }
+    with _alone(settings):
+        last = _last(settings)
+        return manifest.write(
+            run.folder,
+            content
+            | {
+                "sealed_at": now(),
+                "chain": last.chain if last else uuid.uuid4().hex,
+                "previous": {"run_id": last.run_id, "sha256": last.sha256} if last else None,
+            },
+        )
+
+
+def begin(run: Run) -> None:
+    """Note that the run has no manifest yet, so that nobody is suspected to have removed it. Raises OSError."""
+    (run.folder / manifest.UNSEALED).touch()
+
+
+def is_sealed(run: Run) -> bool:
+    return (run.folder / manifest.NAME).exists()
+
+
+def lacks_seal(run: Run) -> bool:
+    """Whether the process of the run, if that is gone, ended before it had sealed the run."""
+    return (run.folder / manifest.UNSEALED).exists() and not is_sealed(run)
+
+
+def _input(run: Run) -> dict[str, Any] | None:
+    """What was read: the hash over all arrays, and that of each file as it lay there."""
+    staged = run.result("stage")
+    return {key: staged.data.get(key) for key in ("source", "sha256", "files")} if staged else None
+
+
+def _backups(run: Run, record: dict[str, Any]) -> dict[str, Any]:
+    """Every backup that the run took or went back to, as it is now."""
+    named = {record.get("backup_id")}
+    for result in run.results():
+        named |= {result.data.get("backup_id"), result.data.get("present_backup_id")}
+    found = {}
+    for backup_id in sorted(name for name in named if name):
+        for file in run.settings.backups_dir.glob(f"{backup_id}.*"):
+            found[file.name] = manifest.digest(file)
+    return found
+
+
+def _code(settings: Settings) -> dict[str, Any]:
+    """What did the work, and what it was told to do."""
+    return {
+        "version": VERSION,
+        "package": manifest.tree(_PACKAGE),
+        "dbt_project": manifest.tree(settings.dbt_dir),
+        "suites": manifest.tree(settings.suites_dir),
+        "notebooks": {
+            file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted(settings.notebooks_dir.glob("*.ipynb"))
+        },
+    }
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """One manifest at a time in a folder of runs, or two would follow the same one."""
+    folder = os.open(settings.runs_dir, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _last(settings: Settings) -> Manifest | None:
+    """The manifest that no other follows. One that is damaged is passed over: it is reported, not followed."""
+    found = []
+    for file in settings.runs_dir.glob(f"*/{manifest.NAME}"):
+        with suppress(manifest.Damaged, FileNotFoundError):
+            if not file.parent.is_symlink():
+                found.append(manifest.read(file.parent))
+    followed = {each.previous for each in found}
+    ends = [each for each in found if (each.run_id, each.sha256) not in followed]
+    return max(ends, key=lambda each: each.sealed_at, default=None)
+
+
+def tell_of(run: Run, url: str, outcome: Mapping[str, Any], sealed: Manifest | None) -> None:
+    """Have the database remember the run, and its manifest. Raises DatabaseError when it cannot.
+
+    outcome  command, status, error and backup_id, as record.json has them
+    """
+    error = outcome.get("error")
+    known = {"operator": run.settings.operator, "schema": run.settings.target_schema, "run_id": run.id}
+    events = [
+        Event(
+            kind=str(outcome.get("command")),
+            outcome=str(outcome.get("status")),
+            error=error["name"] if error else None,
+            backup_id=outcome.get("backup_id"),
+            **known,
+        )
+    ]
+    if sealed:
+        events.append(Event(kind="manifest", outcome="sealed", chain=sealed.chain, sha256=sealed.sha256, **known))
+    _add(url, f"run {run.id}", events)
+
+
+def tell(url: str, what: str, events: Sequence[Event]) -> None:
+    """Have the database remember events of `what`; when it cannot, the log says so, and that is all."""
+    try:
+        _add(url, what, events)
+    except Mock2pgError as fault:
+        log.warning("⚠️ The database has no event of %s: %s", what, fault.message)
+
+
+def _add(url: str, what: str, events: Sequence[Event]) -> None:
+    with (
+        postgres.connect(url, name=f"event of {what}") as connection,
+        postgres.named(DatabaseError, "cannot write an event"),
+    ):
+        left_out = add(connection, events)
+    if left_out:
+        log.debug("no event of %s: %s", what, left_out)

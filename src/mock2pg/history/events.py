@@ -1,0 +1,135 @@
+"""mock2pg.events: who did what from where, and which manifest a run's folder was sealed with; rows are only added."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from mock2pg.errors import SchemaRefused
+from mock2pg.history import layout
+from mock2pg.postgres.connection import Connection
+
+# asked of the catalogue, which everybody may read: a schema that one may not use cannot be looked into
+_MAY: Mapping[str, LiteralString] = {
+    "SELECT": "has_table_privilege(c.oid, 'SELECT')",
+    "INSERT": "has_any_column_privilege(c.oid, 'INSERT') AND current_setting('transaction_read_only') = 'off'",
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened. When, by which database user and from which address is filled in by the server.
+
+    kind     the command, `prune` for a backup that was removed, or `manifest`: the folder of a run was sealed
+    outcome  what became of it, as in the run's record; `sealed` of a manifest
+    error    the name of the error, when there was one
+    chain    of a manifest: the chain of runs that it belongs to
+    sha256   of a manifest
+    """
+
+    kind: str
+    outcome: str
+    operator: str
+    schema: str
+    run_id: str | None = None
+    error: str | None = None
+    backup_id: str | None = None
+    chain: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A manifest as the database knows it."""
+
+    run_id: str
+    chain: str
+    sha256: str
+
+
+def add(connection: Connection, events: Sequence[Event]) -> str:
+    """Write the events down, all or none; returns why that cannot be, or nothing.
+
+    Nothing is made for them: the first migration, and the SQL of `init-roles`, make the table.
+    """
+    try:
+        if not layout.present(connection):
+            return "nothing was ever published in this database"
+    except SchemaRefused as error:
+        return error.message
+    if not _may(connection, "INSERT"):
+        return "the role may only read"
+    with connection.transaction():
+        for event in events:
+            connection.execute(
+                "INSERT INTO mock2pg.events"
+                " (kind, run_id, outcome, error, target_schema, backup_id, operator, host, chain, sha256)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                [
+                    event.kind,
+                    event.run_id,
+                    event.outcome,
+                    event.error,
+                    event.schema,
+                    event.backup_id,
+                    event.operator,
+                    platform.node(),
+                    event.chain,
+                    event.sha256,
+                ],
+            )
+    return ""
+
+
+def manifests(connection: Connection) -> list[Sealed] | None:
+    """Every manifest that the database knows; None when it cannot say."""
+    if not (layout.present(connection) and _may(connection, "SELECT")):
+        return None
+    rows = connection.execute(
+        "SELECT run_id, chain, sha256 FROM mock2pg.events WHERE kind = 'manifest' ORDER BY id"
+    ).fetchall()
+    return [Sealed(*row) for row in rows]
+
+
+def listed(connection: Connection, limit: int | None) -> list[Mapping[str, Any]]:
+    """What was published and what was tried, newest first; empty when nothing was ever published.
+
+    Of each: at (a datetime), kind (`published` for a row of mock2pg.runs), command, run_id, outcome, error, schema,
+    published_run, backup_id, operator, host, database_user, client_address, application, sha256.
+    """
+    if not layout.present(connection):
+        return []
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return list(
+            cursor.execute(
+                "SELECT published_at AS at, 'published' AS kind, command, run_id, 'succeeded' AS outcome,"
+                " NULL AS error, target_schema AS schema, published_run, backup_id, operator, NULL AS host,"
+                " database_user, host(client_address) AS client_address, application, NULL AS sha256, id"
+                " FROM mock2pg.runs UNION ALL"
+                " SELECT happened_at, kind, CASE WHEN kind <> 'manifest' THEN kind END, run_id, outcome,"
+                " error, target_schema, NULL, backup_id, operator, host,"
+                " database_user, host(client_address), application, sha256, id"
+                " FROM mock2pg.events ORDER BY id DESC LIMIT %s",
+                [limit],
+            )
+        )
+
+
+def _may(connection: Connection, right: str) -> bool:
+    return bool(_catalogue(connection, f"has_schema_privilege(n.oid, 'USAGE') AND {_MAY[right]}"))
+
+
+def _catalogue(connection: Connection, question: LiteralString) -> bool | None:
+    """The answer to a question about the table; None when it is not there."""
+    row = connection.execute(
+        sql.SQL(
+            "SELECT {} FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = 'mock2pg' AND c.relname = 'events'"
+        ).format(sql.SQL(question))
+    ).fetchone()
+    return None if row is None else bool(row[0])

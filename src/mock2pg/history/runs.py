@@ -1,0 +1,138 @@
+"""mock2pg.runs: what was published when, written in the transaction that published it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from mock2pg.history import layout
+from mock2pg.postgres.connection import Connection
+
+_ROWS = "SELECT run_id, command, operator, published_run, backup_id, published_at, tables, owned FROM mock2pg.runs"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A row of the history. `published_run` is None when live is as it was before any migration."""
+
+    run_id: str
+    command: str
+    operator: str
+    published_run: str | None
+    backup_id: str | None
+    published_at: datetime
+    tables: Mapping[str, Any]
+    owned: Mapping[str, Any]
+
+
+def record(
+    connection: Connection,
+    *,
+    run_id: str,
+    command: str,
+    operator: str,
+    started_at: str,
+    schema: str,
+    published_run: str | None,
+    mode: str | None = None,
+    input_sha256: str | None,
+    contracts_sha256: str | None = None,
+    backup_id: str | None,
+    present_backup_id: str | None = None,
+    tables: Mapping[str, Any],
+    owned: Mapping[str, Any],
+    version: str,
+) -> None:
+    """Add the run's row; the table is made when it is not there yet, which may need a right that the role lacks."""
+    if not layout.present(connection):
+        layout.create(connection)
+    connection.execute(
+        "INSERT INTO mock2pg.runs (run_id, command, operator, started_at, target_schema, published_run, mode,"
+        " input_sha256, contracts_sha256, backup_id, present_backup_id, tables, owned, version)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            run_id,
+            command,
+            operator,
+            started_at,
+            schema,
+            published_run,
+            mode,
+            input_sha256,
+            contracts_sha256,
+            backup_id,
+            present_backup_id,
+            Jsonb(tables),
+            Jsonb(owned),
+            version,
+        ],
+    )
+
+
+def is_protected(connection: Connection) -> bool:
+    """Whether the database's owner has marked it as `protected`."""
+    if not layout.version(connection):  # of any version: nothing was upgraded yet
+        return False
+    row = connection.execute("SELECT value = 'true' FROM mock2pg.settings WHERE name = 'protected'").fetchone()
+    return row == (True,)
+
+
+def of(connection: Connection, run_id: str, command: str) -> Published | None:
+    """What the run committed with the command; None when it did not."""
+    if not layout.present(connection):
+        return None
+    row = connection.execute(_ROWS + " WHERE run_id = %s AND command = %s", [run_id, command]).fetchone()
+    return Published(*row) if row else None
+
+
+def newest(connection: Connection, schema: str) -> Published | None:
+    """What the schema's live tables come from, or None when nothing was ever published into it.
+
+    The server numbers the rows: its clock may go back.
+    """
+    if not layout.present(connection):
+        return None
+    row = connection.execute(
+        _ROWS + " WHERE target_schema = %s ORDER BY id DESC LIMIT 1",
+        [schema],
+    ).fetchone()
+    return Published(*row) if row else None
+
+
+def after(connection: Connection, schema: str, newest_then: Mapping[str, str] | None) -> list[Published]:
+    """The schema's rows since the one that was the newest then (its run_id and command), or all; oldest first."""
+    if not layout.present(connection):
+        return []
+    then = newest_then or {}
+    query = _ROWS + " WHERE target_schema = %s AND id > coalesce((SELECT id FROM mock2pg.runs"  # noqa: S608
+    query += " WHERE run_id = %s AND command = %s), 0) ORDER BY id"
+    rows = connection.execute(query, [schema, then.get("run_id"), then.get("command")]).fetchall()
+    return [Published(*row) for row in rows]
+
+
+def owned(connection: Connection, schema: str) -> Mapping[str, Any]:
+    """The tables that migrations created, as the newest row has them: table -> oid and contract."""
+    row = newest(connection, schema)
+    return row.owned if row else {}
+
+
+def owned_by(connection: Connection, run_id: str | None) -> Mapping[str, Any]:
+    """The same as a migration had them."""
+    row = of(connection, run_id, "migrate") if run_id else None
+    return row.owned if row else {}
+
+
+def backups_needed(connection: Connection, schema: str) -> set[str]:
+    """The ids of the backups that live can go back to: of the newest row, and of the run whose rows are live."""
+    published = newest(connection, schema)
+    if published is None:
+        return set()
+    rows = connection.execute(
+        "SELECT backup_id FROM mock2pg.runs WHERE target_schema = %s AND command = 'migrate' AND run_id = %s",
+        [schema, published.published_run],
+    ).fetchall()
+    return {backup_id for (backup_id,) in [*rows, (published.backup_id,)] if backup_id}

@@ -1,0 +1,1 @@
+"""The pipeline: every command is a list of named steps, run in order."""

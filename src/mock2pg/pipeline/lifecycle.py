@@ -1,0 +1,113 @@
+"""The life of a run: it is given a folder, does its work, is judged, written down, reported and sealed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mock2pg import evidence, log, signals
+from mock2pg.errors import DatabaseError, ValidationError
+from mock2pg.pipeline import leftovers, plan
+from mock2pg.pipeline.record import Record
+from mock2pg.pipeline.verdict import paperwork
+from mock2pg.private import locked
+from mock2pg.report import log_messages
+from mock2pg.results import MigrationResult
+from mock2pg.runs import Run, new_run, point_latest
+from mock2pg.settings import Settings
+
+Body = Callable[[Run, Record], None]
+
+
+def run(settings: Settings, command: str, body: Body, source: Mapping[str, Any] | Path | None) -> MigrationResult:
+    """Run the body of a command. What it comes to is the verdict; `mock2pg.verdict` says what may follow that."""
+    leftovers.remove(settings)
+    run = new_run(settings, source)
+    record = Record(command, run.source_label)
+    with locked(run.folder), signals.taken(partial(_tell_stopping, record)), ExitStack() as end:
+        record.write(run)
+        evidence.begin(run)
+        with log.also_to(run.path("migration.log")):
+            log.log.info(log_messages.of_start(command, run.id))
+            try:
+                with signals.interruptible():
+                    body(run, record)
+            except (Exception, KeyboardInterrupt) as error:
+                record.fail(error, command)
+            end.enter_context(signals.stage(partial(_tell_late, record), patience=1))
+            _write_down(run, record)
+            level = logging.ERROR if record.error else logging.INFO
+            log.log.log(level, log_messages.of_end(command, record.milliseconds, record.error))
+        _seal(run, record)
+        return _result(run, record)
+
+
+def _write_down(run: Run, record: Record) -> None:
+    """Everything that is kept of the run but the manifest, which is over all the rest."""
+    with paperwork("What was staged could not be removed", record.warn):
+        leftovers.clear(run)
+    record.end(run)
+    with paperwork("The record could not be written", record.warn):
+        record.write(run)
+    with paperwork("The link to the newest run could not be made", record.warn):
+        point_latest(run)
+    with paperwork("The report could not be written", record.warn):
+        plan.perform("report", run)
+
+
+def _seal(run: Run, record: Record) -> None:
+    """Write the manifest over a record that has the warnings of all the rest, and tell the database."""
+    sealed = None
+    with paperwork("The manifest could not be written", record.warn):
+        leftovers.clear(run)  # a report that was cut short may have left a part
+        record.write(run)
+        sealed = evidence.seal(run)
+    if sealed is None:
+        with paperwork("The record could not be written", record.warn):
+            record.write(run)
+    if record.url:
+        with paperwork("The database has no event of the run", record.warn):
+            try:
+                evidence.tell_of(run, record.url, record.outcome(), sealed)
+            except DatabaseError as fault:
+                if record.error is None or fault.message != record.error.message:  # else it is what ended the run
+                    raise
+
+
+def _result(run: Run, record: Record) -> MigrationResult:
+    """What the command answers; of what cannot be read back it is left out."""
+    summary: dict[str, Any] = {}
+    with paperwork("The results of the steps could not be read", record.warn):
+        summary.update((result.step, result.data) for result in run.results())
+    errors: tuple[ValidationError, ...] = ()
+    with paperwork("The errors of the input could not be read", record.warn):
+        errors = _errors(run)
+    return MigrationResult(
+        success=record.error is None,
+        message=record.message,
+        summary=summary,
+        errors=errors,
+        run_id=run.id,
+        report=run.folder / "index.html",
+        error=record.error,
+        warnings=tuple(record.warnings),
+    )
+
+
+def _tell_stopping(record: Record, signal: str) -> None:
+    log.log.warning("⚠️ %s: %s is being stopped; wait for that", signal, record.command)
+
+
+def _tell_late(record: Record, signal: str) -> None:
+    log.log.warning("⚠️ %s: %s has ended already; its report is finished first", signal, record.command)
+
+
+def _errors(run: Run) -> tuple[ValidationError, ...]:
+    try:
+        return tuple(ValidationError(**error) for error in run.read("errors.json")["errors"])
+    except FileNotFoundError:
+        return ()

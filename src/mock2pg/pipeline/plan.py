@@ -1,0 +1,146 @@
+"""The plans as data, and how a step is run: started, timed, recorded, its error named."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+
+from mock2pg import settings as settings_module
+from mock2pg import signals
+from mock2pg.errors import InternalError, Interrupted, UsageError, from_dict
+from mock2pg.pipeline import verdict
+from mock2pg.report import notebooks
+from mock2pg.runs import Run, StepResult, now, open_run
+from mock2pg.settings import Settings
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a plan. A step with a notebook runs inside it, so that the executed notebook is its receipt."""
+
+    name: str
+    notebook: bool = False
+
+
+CONNECT = Step("connect")  # before any other step of a command that needs the target
+CHECK = (Step("stage"), Step("check"))
+MIGRATE = (
+    *CHECK,
+    Step("load"),
+    Step("preflight"),
+    Step("backup", notebook=True),
+    Step("publish"),
+    Step("verify", notebook=True),
+)
+PLAN = Step("plan")
+BACKUP = Step("backup", notebook=True)
+VERIFY = Step("verify", notebook=True)
+ROLLBACK = Step("rollback", notebook=True)
+SHOW = Step("rollback")  # what it would change, without a receipt
+REPORT = Step("report")
+
+# What a notebook loads: it takes longer than most steps, so it is begun early and elsewhere.
+_LOADED = (
+    *(f"mock2pg.pipeline.steps.{step.name}" for step in (BACKUP, VERIFY, ROLLBACK)),
+    "mock2pg.pipeline.plan",
+    "mock2pg.report.notebook_tables",
+    "mock2pg.report.charts",
+    "pandas.io.formats.style",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+)
+
+
+def prepare_notebooks(settings: Settings) -> None:
+    """Begin to load what notebooks need, while steps without one are run."""
+    notebooks.prepare(settings.project, _LOADED)
+
+
+def run_step(name: str, run_id: str, *, project: str, **parameters: str | bool) -> StepResult:
+    """Run a step of a run that another process began: this is what a notebook calls.
+
+    Nothing is done again in a run that has ended: its result is given as it was left. Raises the step's Mock2pgError
+    after its result was written to runs/<run_id>/steps/<name>.json.
+    """
+    run = open_run(settings_module.load(project=Path(project)), run_id)
+    if not run.has_ended:
+        return perform(name, run, parameters)
+    result = run.result(name)
+    if result is None:
+        raise UsageError(f"run {run_id} has ended without {name}", hint="Its folder is sealed: begin another run.")
+    if result.error is not None:
+        raise from_dict(result.error)
+    return result
+
+
+def perform(name: str, run: Run, parameters: Mapping[str, str | bool] | None = None) -> StepResult:
+    """Run a step in this process; its result is written whether it passes or fails."""
+    started_at, began = now(), time.perf_counter()
+    try:
+        step: Callable[..., StepResult] = import_module(f"mock2pg.pipeline.steps.{name}").run
+        result = replace(step(run, **(parameters or {})), started_at=started_at, seconds=_since(began))
+    except BaseException as error:
+        known = verdict.classified(error, name)
+        failed = StepResult(
+            step=name,
+            status="failed",
+            started_at=started_at,
+            seconds=_since(began),
+            summary=known.message.split("\n", 1)[0],
+            data={**known.data, "peak_memory_bytes": peak_memory()},
+            error=known.as_dict(),
+        )
+        with suppress(OSError):  # the error that is raised is the step's own, not that its result cannot be written
+            run.save(failed)
+        if known is error:
+            raise
+        raise known from error
+    result = replace(result, data={**result.data, "peak_memory_bytes": peak_memory()})
+    run.save(result)
+    return result
+
+
+def execute(step: Step, run: Run, *, warn: verdict.Warn, **parameters: str | bool) -> StepResult:
+    """Run a step of a plan, in its notebook if it has one. Raises the step's Mock2pgError.
+
+    warn  is given what failed when the step had passed, and why
+    """
+    run.forget(step.name)  # a result of an earlier attempt must not decide
+    failure: BaseException | None = None
+    try:
+        with signals.interruptible():
+            if step.notebook:
+                notebooks.execute(
+                    run.settings.notebooks_dir / f"{step.name}.ipynb",
+                    run.path("notebooks", f"{step.name}.ipynb"),
+                    parameters={"run_id": run.id, "project": str(run.settings.project), **parameters},
+                    environment=run.settings.environment(),
+                )
+            else:
+                perform(step.name, run, parameters)
+    except BaseException as error:
+        failure = error
+    if result := verdict.passed(step.name, run, failure, warn):
+        return result
+    failed = verdict.written(step.name, run)
+    if step.notebook and failed and failed.error:
+        known = from_dict(failed.error)
+        if not (isinstance(known, Interrupted) and isinstance(failure, KeyboardInterrupt)):  # which names the signal
+            raise known from failure
+    raise failure or InternalError(f"the {step.name} notebook left no result")
+
+
+def peak_memory() -> int:
+    """The most memory that this process held at any time, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _since(began: float) -> float:
+    return round(time.perf_counter() - began, 3)

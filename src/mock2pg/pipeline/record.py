@@ -1,0 +1,111 @@
+"""record.json: what a run is and what became of it, written when it begins and when it ends."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from mock2pg.errors import Mock2pgError, traced
+from mock2pg.log import log
+from mock2pg.pipeline import plan, verdict
+from mock2pg.report import log_messages
+from mock2pg.runs import VERSION, Run, began, now
+
+
+@dataclass
+class Record:
+    """One run while it goes on.
+
+    status      running, succeeded, failed, rolled_back, rollback_failed, or unknown: the server was gone
+                when it would have told whether the run was published
+    database    what the connect step found out about the target: name, schema, server_version ...
+    undo_error  why the run could not undo itself
+    warnings    what failed after the verdict, or beside it
+    decided     the last step has passed: whatever fails now is a warning
+    interrupted what interrupted the run when a step had passed; the next step must not begin
+    url         where the database was reached; it may hold a password, and is written nowhere
+    """
+
+    command: str
+    source: str | None
+    started_at: str = field(default_factory=now)
+    status: str = "running"
+    message: str = ""
+    database: dict[str, Any] | None = None
+    backup_id: str | None = None
+    error: Mock2pgError | None = None
+    undo_error: Mock2pgError | None = None
+    warnings: list[str] = field(default_factory=list)
+    decided: bool = False
+    interrupted: KeyboardInterrupt | None = None
+    url: str | None = field(default=None, repr=False)
+    _began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def milliseconds(self) -> int:
+        return round((time.perf_counter() - self._began) * 1000)
+
+    def fail(self, error: BaseException, doing: str) -> None:
+        """Take the error as the run's. The first one stays, and none counts when the run has succeeded."""
+        if self.decided:
+            self.warn(f"{self.command} succeeded, but what follows it is incomplete", error)
+        elif self.error is None:
+            self.error = verdict.classified(error, doing)
+        log.debug(traced(error))
+
+    def warn(self, what: str, error: BaseException) -> None:
+        """Note a failure that does not change the verdict; an interrupt keeps the next step from beginning."""
+        if isinstance(error, KeyboardInterrupt) and not self.decided:
+            self.interrupted = error
+            return
+        text = f"{what}: {verdict.reason(error)}"
+        self.warnings.append(text)
+        log.warning("⚠️ %s", text)
+        log.debug(traced(error))
+
+    def end(self, run: Run) -> None:
+        """Settle the status and the message."""
+        checked = verdict.written("check", run)
+        refused = sum(entity["refused"] for entity in checked.data.get("entities", {}).values()) if checked else 0
+        published = verdict.written("publish", run) if self.command == "migrate" else None
+        if self.status == "running":
+            self.status = "failed" if self.error else "succeeded"
+        self.message = log_messages.verdict(
+            self.command, self.status, self.error, self.backup_id, self.undo_error, refused,
+            unchanged=published is not None and not log_messages.changes(published.data),
+        )  # fmt: skip
+
+    def outcome(self) -> dict[str, Any]:
+        """What became of the run, as record.json has it."""
+        error = self.error.as_dict() if self.error else None
+        return {"command": self.command, "status": self.status, "backup_id": self.backup_id, "error": error}
+
+    def write(self, run: Run) -> None:
+        results = run.results()
+        staged = run.result("stage")
+        run.write(
+            "record.json",
+            {
+                "run_id": run.id,
+                **self.outcome(),
+                "message": self.message,
+                "started_at": self.started_at,
+                "finished_at": None if self.status == "running" else now(),
+                "seconds": self.milliseconds / 1000,
+                "operator": run.settings.operator,
+                "pid": os.getpid(),
+                "pid_began": began(os.getpid()),
+                "version": VERSION,
+                "source": self.source,
+                "mode": run.settings.mode,
+                "input_sha256": staged.data.get("sha256") if staged else None,
+                "database": self.database,
+                "peak_memory_bytes": max(
+                    [plan.peak_memory(), *(result.data.get("peak_memory_bytes", 0) for result in results)]
+                ),
+                "warnings": self.warnings,
+                "undo_error": self.undo_error.as_dict() if self.undo_error else None,
+            },
+        )

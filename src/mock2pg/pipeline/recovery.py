@@ -1,0 +1,123 @@
+"""Runs whose process was killed: what they committed is found out, and they are given the end that they lack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from mock2pg import evidence, postgres
+from mock2pg.backups import restore_test
+from mock2pg.errors import Mock2pgError, SchemaRefused, from_dict
+from mock2pg.log import log
+from mock2pg.pipeline import leftovers, plan, verdict
+from mock2pg.report import log_messages
+from mock2pg.runs import Run, all_runs
+from mock2pg.settings import Settings
+
+_LAST = {"migrate": "verify"}  # command -> the step that decides, where it has another name
+
+
+def after_killed(run: Run, url: str) -> None:
+    """Close the killed runs on this database. Only under the lock: then no other run is at work on it."""
+    with postgres.connect(url, name=f"tidy {run.id}", lock_timeout=run.settings.lock_timeout) as connection:
+        with suppress(Mock2pgError):  # a schema of another role: whoever needs it will say so
+            drop_scratch(connection)
+        for other in _killed(run.settings, connection):
+            if other.id != run.id:
+                _recover(other, connection)
+                _close(other, url)
+
+
+def drop_scratch(connection: postgres.Connection) -> None:
+    """Drop the scratch schemas; a session that uses one keeps nobody waiting, and the next run tries again."""
+    for words in postgres.scratch.drop(connection):
+        log.warning("🧹 Not dropped, and left for the next run: %s", words)
+
+
+def after_killed_checks(run: Run) -> None:
+    """The same for checks alone, which take no lock and leave nothing but their own folder."""
+    for other in _killed(run.settings):
+        if other.id != run.id and other.record().get("command") == "check":
+            _close(other, None)
+
+
+def left(settings: Settings, connection: postgres.Connection) -> list[str]:
+    """The leftovers of killed runs, in words."""
+    schemas = [name for name in postgres.scratch.present(connection) if not _refusal(connection, [name])]
+    return leftovers.found(settings) + [f"the schema {name}" for name in schemas]
+
+
+def refused(connection: postgres.Connection) -> str | None:
+    """Why the next run is refused: a schema that it empties is another role's, or open to others. None if none is."""
+    return _refusal(connection, [*postgres.scratch.SCHEMAS, restore_test.SCHEMA])
+
+
+def _refusal(connection: postgres.Connection, schemas: Sequence[str]) -> str | None:
+    try:
+        postgres.schemas.refuse_foreign(connection, [], schemas)
+    except SchemaRefused as error:
+        return f"{error.message}. {error.hint}"
+    return None
+
+
+def _killed(settings: Settings, connection: postgres.Connection | None = None) -> list[Run]:
+    """Runs that say they are at work, and whose process is gone; not those that reached another database than this."""
+    here = _place(postgres.describe_database(connection)) if connection else None
+    found = []
+    for run in all_runs(settings):
+        database = run.record().get("database")
+        if (not database or _place(database) == here) and leftovers.is_dead(run):
+            found.append(run)
+    return sorted(found, key=lambda run: run.id)
+
+
+def _place(database: Mapping[str, str]) -> tuple[str | None, ...]:
+    return tuple(map(database.get, ("name", "system_identifier")))
+
+
+def _recover(run: Run, connection: postgres.Connection) -> None:
+    """What a run had committed when it was killed before it could write that down: the history has it."""
+    for step in ("publish", "rollback"):
+        written = verdict.written(step, run)
+        if written is None or written.error or written.data.get("shown"):
+            committed = verdict.committed(step, run, connection)
+            if committed:
+                run.save(committed)
+
+
+def _close(run: Run, url: str | None) -> None:
+    """Give the run its end: what its steps came to decides, and a run without a decision failed."""
+    record = run.record()
+    outcome = _outcome(run, record) if record.get("status") == "running" else {}  # else it had its end
+    try:
+        leftovers.clear(run)
+        run.write("record.json", {**record, **outcome})
+        with suppress(Mock2pgError, OSError):
+            plan.perform("report", run)
+        if not evidence.is_sealed(run):  # or somebody made it look like one that was killed
+            sealed = evidence.seal(run)
+            if url:
+                evidence.tell_of(run, url, {**record, **outcome}, sealed)
+    except (Mock2pgError, OSError) as error:
+        log.warning("⚠️ Run %s, which was killed, cannot be closed: %s", run.id, verdict.reason(error))
+        return
+    log.info("🧹 Tidied up after run %s, which was killed", run.id)
+
+
+def _outcome(run: Run, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Status, error, backup_id and message of a run that was killed."""
+    command = str(record.get("command"))
+    results = {result.step: result for result in run.results() if not result.data.get("shown")}
+    passed = {step for step, result in results.items() if result.error is None}
+    if command == "migrate" and "rollback" in passed:
+        status = "rolled_back"
+    else:
+        status = "succeeded" if _LAST.get(command, command) in passed else "failed"
+    error = next((result.error for result in results.values() if result.error), None) if status != "succeeded" else None
+    backup_id = record.get("backup_id") or (results["backup"].data.get("backup_id") if "backup" in passed else None)
+    message = "The process was killed."
+    if error or status == "succeeded":
+        known = from_dict(error) if error else None
+        message = f"{log_messages.verdict(command, status, known, backup_id, None)} {message}"
+    return {"status": status, "error": error, "backup_id": backup_id, "message": message}

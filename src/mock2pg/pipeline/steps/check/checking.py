@@ -1,0 +1,182 @@
+"""Validates what was staged, joins the faults of the source itself, and says what comes of the run."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from mock2pg import build, checks
+from mock2pg.contracts import SourceTable
+from mock2pg.errors import CheckFailed, InternalError, Mock2pgError, ProjectError, SourceError, ValidationError, counted
+from mock2pg.pipeline.steps.check import quarantine, wording
+from mock2pg.runs import Run, StepResult
+from mock2pg.source import staging
+
+_ALL = 2**31
+
+
+def run(run: Run) -> StepResult:
+    """Raises SourceError for a source that is not as declared, CheckFailed when rows break a rule of severity critical
+    and are not left out, ProjectError when a rule cannot run."""
+    try:
+        return _run(run)
+    finally:
+        shutil.rmtree(run.folder / "arrays", ignore_errors=True)  # nothing points into the source any more
+
+
+def _run(run: Run) -> StepResult:
+    settings = run.settings
+    tables = {table.name: table for table in build.sources(settings.dbt_dir)}
+    _refuse_gaps(checks.rule_types(settings.suites_dir / "staged"), tables)
+    staged = run.result("stage")
+    if staged is None:
+        raise InternalError("a run that staged nothing cannot be checked")
+    faults = [ValidationError(**fault) for fault in staged.data["faults"]]
+    read = {table.path: staged.data["tables"][table.name]["rows"] for table in tables.values()}
+    broken_source = any(fault.severity == "critical" for fault in faults)
+    quarantines = settings.on_error == "quarantine" and not broken_source
+    unread = _unread(staged.data, tables.values(), settings.mode)
+    validation = _validated(run, tables, unread, limit=None if quarantines else settings.max_errors_per_rule, docs=True)
+    listed = _listed(validation, settings.max_errors_per_rule)
+    found = [*faults, *wording.errors(run.folder / "arrays", listed, tables)]
+    sums = _sums(staged.data["fault_totals"], validation)
+    totals = Counter(validation.totals)
+    for fault in staged.data["fault_totals"]:
+        totals[fault["rule"]] += fault["number"]
+    capped = {rule: total for rule, total in totals.items() if total > settings.max_errors_per_rule}
+    if found:
+        errors = sorted(found, key=lambda error: error.severity != "critical")
+        run.write("errors.json", {"errors": [asdict(error) for error in errors], "totals": totals, "capped": capped})
+    data: dict[str, Any] = {
+        "rules": validation.rules,
+        "failed": validation.failed,
+        "warned": validation.warned,
+        "skipped": validation.skipped,
+        "errors": sums["critical"],
+        "warnings": sums["warning"],
+        "capped": capped,
+        "suites": [
+            {**asdict(outcome), "entity": tables[outcome.table].entity, "path": tables[outcome.table].path}
+            for outcome in validation.outcomes
+        ],
+        "entities": {path: {"read": rows, "refused": rows if sums["critical"] else 0} for path, rows in read.items()},
+    }
+    critical = [error for error in found if error.severity == "critical"]
+    if quarantines and validation.failed:
+        try:
+            again = partial(_validated, run, tables, unread, limit=None)
+            data["entities"] = quarantine.run(run, tables, validation, read, again)
+        except CheckFailed as refusal:
+            refusal.errors, refusal.data = tuple(critical), data
+            raise
+    elif sums["critical"]:
+        error = _refusal(staged.data["fault_totals"], validation, sums["critical"], critical)
+        error.data = data
+        raise error
+    return StepResult(step="check", summary=_summary(data), data=data)
+
+
+def _validated(
+    run: Run, tables: Mapping[str, SourceTable], unread: dict[str, str], *, limit: int | None, docs: bool = False
+) -> checks.Validation:
+    settings = run.settings
+    validation = checks.validate(
+        checks.duckdb_url(run.folder / "staging.duckdb"),
+        settings.suites_dir / "staged",
+        index_columns=list(staging.HIDDEN[:4]),
+        docs=run.folder / "data_docs" / "staged" if docs else None,
+        title=f"Staged data of run {run.id}",
+        limit=limit or _ALL,
+        unread=unread,
+        partial=list(tables) if settings.mode == "upsert" else [],
+        required={name: _required(table) for name, table in tables.items()},
+        lenient=[wording.DECLARED] if settings.unknown_fields == "warn" else [],
+    )
+    if validation.broken:
+        named = "; ".join(f"{rule.table}: {rule.rule}: {rule.reason}" for rule in validation.broken)
+        raise ProjectError(
+            f"a rule could not run: {named}",
+            hint="Correct the suite in expectations/suites/staged/. The target tables were not changed.",
+        )
+    return validation
+
+
+def _required(table: SourceTable) -> list[str]:
+    """The columns that must be given, but for those that an element has from its parent, whose own rule says it."""
+    return [column.name for column in table.columns if column.required and "[]." not in column.place]
+
+
+def _unread(staged: dict[str, Any], tables: Iterable[SourceTable], mode: str) -> dict[str, str]:
+    """The tables whose rows are not known, and why; of an upsert an empty array says no more than an absent one."""
+    empty = {table.entity for table in tables if not staged["tables"][table.name]["rows"] and not table.nested}
+    why = {
+        **dict.fromkeys(empty if mode == "upsert" else (), "has no row in the source"),
+        **dict.fromkeys(staged["absent"], "is not in the source"),
+        **dict.fromkeys(staged["unread"], "could not be read"),
+    }
+    return {table.name: why[table.entity] for table in tables if table.entity in why}
+
+
+def _refuse_gaps(rules: dict[str, set[str]], tables: dict[str, SourceTable]) -> None:
+    """Without these two rules a value of another type, or under another key, would be left out unnoticed."""
+    needed = {wording.FITS, wording.DECLARED}
+    for name, table in tables.items():
+        scalar = any(column.place == "." for column in table.columns)
+        lacking = needed - rules.get(name, set()) - ({wording.DECLARED} if scalar else set())
+        if lacking:
+            raise ProjectError(
+                f"expectations/suites/staged has no {' and no '.join(sorted(lacking))} for {name}",
+                hint="Add it to the table's suite: what it finds would otherwise be lost without a word."
+                " The target tables were not changed.",
+            )
+
+
+def _listed(validation: checks.Validation, limit: int) -> list[checks.Failure]:
+    """The failures without those beyond the cap of each rule and field."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    listed = []
+    for failure in validation.failures:
+        rule = failure.table, failure.rule, failure.field
+        counts[rule] += 1
+        if counts[rule] <= limit:
+            listed.append(failure)
+    return listed
+
+
+def _sums(faults: list[dict[str, Any]], validation: checks.Validation) -> Counter[str]:
+    """Exact numbers of faults by severity; what is listed may be capped."""
+    sums: Counter[str] = Counter()
+    for total in faults:
+        sums[total["severity"]] += total["number"]
+    for outcome in validation.outcomes:
+        sums[outcome.severity] += outcome.rows
+    return sums
+
+
+def _refusal(
+    faults: list[dict[str, Any]], validation: checks.Validation, total: int, listed: list[ValidationError]
+) -> Mock2pgError:
+    own = sum(fault["number"] for fault in faults if fault["severity"] == "critical")
+    rules = counted(validation.failed, "rule")
+    told = f"{counted(total, 'error')} by {rules}"
+    if own:
+        told = f"{counted(total, 'error')} in the source itself"
+        if validation.failed:
+            told = f"{counted(total, 'error')}: {own} in the source itself and {total - own} by {rules}"
+    if validation.skipped:
+        told += f"; {counted(validation.skipped, 'rule')} could not be judged"
+    if len(listed) < total:
+        told += f"; {len(listed)} are listed"
+    return SourceError(told, listed) if own else CheckFailed(told, listed)
+
+
+def _summary(data: dict[str, Any]) -> str:
+    refused = sum(entity["refused"] for entity in data["entities"].values())
+    rules = data["rules"] - data["skipped"]
+    said = counted(rules, "rule") + (f", {counted(refused, 'row')} refused" if refused else " passed")
+    said += f", {data['skipped']} are not judged here" if data["skipped"] else ""
+    return said + (f", {counted(data['warnings'], 'warning')}" if data["warnings"] else "")

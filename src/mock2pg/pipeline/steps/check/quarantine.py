@@ -1,0 +1,112 @@
+"""Leaves the rows out that break a rule, and those that depend on them, until the rest holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from mock2pg import checks
+from mock2pg.contracts import SourceTable
+from mock2pg.errors import CheckFailed, counted
+from mock2pg.pipeline.steps.check import wording
+from mock2pg.runs import Run
+from mock2pg.settings import share
+from mock2pg.source import documents, staging
+
+_HINT = "Correct the listed rows, or allow more with --max-refused. The target tables were not changed."
+
+Accounts = dict[str, dict[str, int]]
+
+
+def run(
+    run: Run,
+    tables: Mapping[str, SourceTable],
+    validation: checks.Validation,
+    read: Mapping[str, int],
+    validate: Callable[[], checks.Validation],
+) -> Accounts:
+    """Take the rows at fault out of the staged tables and write refused.jsonl; returns rows read and refused by path.
+
+    validate  validates what is left; it is asked until nothing is at fault
+    Raises CheckFailed when more rows would go than the settings allow, or when a rule is about no single row.
+    """
+    allowed = share(run.settings.max_refused, sum(read.values()))
+    reasons: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    gone: list[staging.Refused] = []
+    first = True
+    while validation.failed:
+        critical = [failure for failure in validation.failures if failure.severity == "critical"]
+        whole = sorted({f"{failure.table}: {failure.message}" for failure in critical if not failure.keys})
+        if whole:
+            raise CheckFailed(f"no row can be left out to mend this: {'; '.join(whole)}", hint=_HINT)
+        rows: dict[str, set[int]] = {}
+        for failure in critical:
+            table, row = _row_at_fault(failure, tables)
+            rows.setdefault(table, set()).add(row)
+            reasons.setdefault((table, row), []).append(_reason(failure, tables, first=first))
+        gone += staging.refuse(run.folder / "staging.duckdb", rows, list(tables.values()))
+        if len(gone) > allowed:
+            raise CheckFailed(
+                f"at least {counted(len(gone), 'row')} would be refused, and no more than {allowed} may be", hint=_HINT
+            )
+        first, validation = False, validate()
+    _write(run, tables, gone, reasons)
+    accounts = {path: {"read": rows, "refused": 0} for path, rows in read.items()}
+    for refused in gone:
+        accounts[tables[refused.table].path]["refused"] += 1
+    return accounts
+
+
+def _row_at_fault(failure: checks.Failure, tables: Mapping[str, SourceTable]) -> tuple[str, int]:
+    """The staged row to leave out; when a nested array as a whole is at fault, the row that it is in."""
+    table = tables[failure.table]
+    if table.nested and failure.field == "":
+        for other in tables.values():
+            if other.entity == table.entity and not other.nested:
+                return other.name, failure.keys["_root_row"]
+    return failure.table, failure.keys["_row"]
+
+
+def _write(
+    run: Run,
+    tables: Mapping[str, SourceTable],
+    gone: Iterable[staging.Refused],
+    reasons: Mapping[tuple[str, int], list[dict[str, Any]]],
+) -> None:
+    """One line for each row, in the order of the source: where it is and why it is left out, not what it holds."""
+    sought = {
+        refused: documents.Sought(
+            tables[refused.table].entity,
+            refused.root_row,
+            wording.element(tables[refused.table], refused.index),
+            look_inside=False,
+        )
+        for refused in gone
+    }
+    spots = documents.locate(run.folder / "arrays", sought.values())
+    with run.path("refused.jsonl").open("w", encoding="utf-8") as out:
+        for refused, place in sorted(sought.items(), key=lambda item: (item[1].entity, item[0].root_row, item[0].row)):
+            spot = spots[place]
+            line = {
+                "entity": place.entity,
+                "path": tables[refused.table].path,
+                "id": refused.id,
+                "row": refused.root_row,
+                "index": refused.index,
+                "file": spot.file,
+                "line": spot.line,
+                "column": spot.column,
+                "pointer": spot.pointer,
+                "reasons": reasons.get((refused.table, refused.row), [_WITH_ITS_ROW]),
+            }
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+_WITH_ITS_ROW = {"field": "", "rule": "row_is_refused", "message": "the row that it is in is refused", "depends": True}
+
+
+def _reason(failure: checks.Failure, tables: Mapping[str, SourceTable], *, first: bool) -> dict[str, Any]:
+    """`depends`: the row was sound until other rows were left out."""
+    field = wording.field(tables[failure.table], failure.field, failure.keys.get("_index"))
+    return {"field": field, "rule": failure.rule, "message": failure.message, "depends": not first}

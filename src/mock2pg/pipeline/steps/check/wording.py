@@ -1,0 +1,146 @@
+"""What is wrong with a row, where, and what to do, in words that hold nothing of it."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from mock2pg import checks
+from mock2pg.contracts import SourceColumn, SourceTable
+from mock2pg.errors import ValidationError
+from mock2pg.source import documents
+
+FITS, GIVEN, DECLARED = (
+    "expect_values_to_fit_their_types",
+    "expect_values_to_be_given",
+    "expect_only_declared_keys",
+)
+_NUMBERS = ("integer", "double precision")
+
+
+def errors(
+    arrays: Path, failures: Iterable[checks.Failure], tables: Mapping[str, SourceTable]
+) -> list[ValidationError]:
+    """Each failure with its place in the source, in the order of the source.
+
+    arrays  the folder in which `documents.read` left them
+    """
+    hidden: Counter[tuple[str, int]] = Counter()  # keys of one row that are not shown, so not told apart by name
+    sought: dict[int, tuple[checks.Failure, documents.Sought | None]] = {}
+    for number, failure in enumerate(failures):
+        place = _sought(failure, tables)
+        if place and failure.field == "?":
+            row = failure.table, failure.keys["_row"]
+            place, hidden[row] = replace(place, nth=hidden[row]), hidden[row] + 1
+        sought[number] = failure, place
+    spots = documents.locate(arrays, [place for _, place in sought.values() if place])
+    found = [
+        _error(failure, tables, spots[place] if place else documents.Spot(None, None, None, ""))
+        for failure, place in sought.values()
+    ]
+    return sorted(found, key=lambda one: (one.file or "", one.line or 0, one.column or 0, one.entity, one.row or 0))
+
+
+def _sought(failure: checks.Failure, tables: Mapping[str, SourceTable]) -> documents.Sought | None:
+    """Where to look for it; None when it is about the whole array."""
+    table, keys = tables[failure.table], failure.keys
+    if not keys:
+        return None
+    steps = element(table, keys.get("_index") if failure.field else None)
+    column = _column(table, failure.field)
+    declared: frozenset[str] | None = None
+    if column is not None and "[]." in column.place:
+        steps = (column.place.split("[].", 1)[1],)
+    elif column is not None and not column.uuid5 and column.place != ".":
+        steps += (column.place,)
+    elif failure.rule == DECLARED and failure.field == "?":
+        declared = frozenset(_keys(table, tables))
+    elif column is None and failure.field not in ("", ".", "*"):
+        steps += (failure.field,)
+    return documents.Sought(table.entity, keys["_root_row"], steps, declared, at_key=failure.rule == DECLARED)
+
+
+def element(table: SourceTable, index: int | None) -> tuple[str | int, ...]:
+    """The steps from a row of the entity to the staged row: none, or to an element of the nested array."""
+    if not table.nested:
+        return ()
+    return (table.nested,) if index is None else (table.nested, index)
+
+
+def _error(failure: checks.Failure, tables: Mapping[str, SourceTable], spot: documents.Spot) -> ValidationError:
+    table, keys = tables[failure.table], failure.keys
+    return ValidationError(
+        entity=table.entity,
+        id=keys.get("_id"),
+        field=field(table, failure.field, keys.get("_index")),
+        message=_message(failure, table, tables, spot),
+        severity=failure.severity,
+        rule=failure.rule,
+        row=keys.get("_root_row"),
+        file=spot.file,
+        line=spot.line,
+        column=spot.column,
+        pointer=spot.pointer,
+    )
+
+
+def field(table: SourceTable, name: str, index: int | None) -> str:
+    """The field as the JSON has it, from the row of the entity: `items[2].amount`."""
+    whole = name in (".", "*", "?") or getattr(_column(table, name), "place", "") == "."
+    if not table.nested:
+        return "" if whole else name
+    place = table.nested if index is None or name == "" else f"{table.nested}[{index}]"
+    return place if whole or name == "" else f"{place}.{name}"
+
+
+def _message(
+    failure: checks.Failure, table: SourceTable, tables: Mapping[str, SourceTable], spot: documents.Spot
+) -> str:
+    if failure.rule == GIVEN or (failure.rule == FITS and not spot.kind):
+        return "is required, but null" if spot.kind == "null" else "is required, but the key is missing"
+    if failure.rule == DECLARED:
+        near = difflib.get_close_matches(failure.field, _keys(table, tables), n=1)
+        guess = f"; did you mean {near[0]}?" if near else ""
+        subject = "has a key that is not declared" if failure.field == "?" else "is not a declared key"
+        return f"{subject}{': left out' if failure.severity == 'warning' else ', so its value would be lost'}{guess}"
+    if failure.rule != FITS:
+        return failure.message
+    if spot.trouble:
+        return f"{spot.trouble}, so it cannot be kept"
+    column = _column(table, failure.field)
+    return f"{failure.message}; found {_found(spot.kind, column.data_type if column else '')}"
+
+
+def _found(kind: str, data_type: str) -> str:
+    """What stands there instead, and what makes it unfit where its kind alone would not."""
+    if kind == "a string":
+        if data_type in ("date", "time"):
+            return "a string that is none"
+        return "a string: write it without quotes" if data_type in (*_NUMBERS, "boolean") else kind
+    if data_type == "double precision" and "number" in kind:
+        return "a number that double precision cannot keep exactly"
+    if data_type == "integer" and kind == "a whole number":
+        return "a number beyond 32 bits"
+    if data_type == "text[]" and kind == "an array":
+        return "an array that holds something else"
+    if data_type == "jsonb":
+        return "a value that jsonb cannot keep exactly"
+    return kind
+
+
+def _column(table: SourceTable, field: str) -> SourceColumn | None:
+    return next((column for column in table.columns if column.name == field), None)
+
+
+def _keys(table: SourceTable, tables: Mapping[str, SourceTable]) -> list[str]:
+    """The keys that an object of the staged table may have."""
+    own = [
+        column.place
+        for column in table.columns
+        if not column.uuid5 and column.place != "." and "[]." not in column.place
+    ]
+    others = [] if table.nested else [other.nested for other in tables.values() if other.entity == table.entity]
+    return own + [name for name in others if name]

@@ -1,0 +1,89 @@
+"""connect: the first look at the target, before anything else is done: it can be reached, and it can be worked with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from mock2pg import history, postgres, readiness
+from mock2pg.backups import restore_test
+from mock2pg.errors import DatabaseError, Mock2pgError, NotReady
+from mock2pg.history import layout
+from mock2pg.postgres import server
+from mock2pg.readiness import FAILED, PASSED, WARNING, Check
+from mock2pg.runs import Run, StepResult
+from mock2pg.settings import Settings
+
+
+def run(run: Run, command: str) -> StepResult:
+    """Raises DatabaseError when the target cannot be reached, NotReady with everything that it cannot do for the
+    command, SchemaRefused when somebody else may have put code of theirs where mock2pg keeps or builds something.
+    """
+    settings = run.settings
+    with postgres.connect(
+        settings.url, name=f"run {run.id}", read_only=True, lock_timeout=settings.lock_timeout
+    ) as connection:
+        checks = _look(connection, settings, command)
+        if failed := [check for check in checks if check.verdict == FAILED]:
+            told = f"{command} cannot work with the database {connection.info.dbname}:"
+            error = NotReady("\n".join([told, *(f"  {check}" for check in failed)]))
+            error.data = {"checks": list(map(asdict, checks))}
+            raise error
+        database = postgres.describe_database(connection)
+        host = postgres.host(connection)
+        _refuse_schemas(connection, command)
+        with postgres.named(DatabaseError, "cannot read mock2pg.settings"):
+            protected = command == "migrate" and history.is_protected(connection)
+    where = f"on {host}" if host else "on this machine"
+    return StepResult(
+        step="connect",
+        summary=f"{database['name']}, schema {settings.target_schema}, PostgreSQL {database['server_version']} {where}",
+        data={
+            "database": {**database, "schema": settings.target_schema, "host": host, "protected": protected},
+            "checks": list(map(asdict, checks)),
+            "notes": [f"DATABASE_URL: not used: {', '.join(unused)}"] if (unused := _unused(settings)) else [],
+            "cautions": [str(check) for check in checks if check.verdict == WARNING],
+        },
+    )
+
+
+def examine(settings: Settings, url: Callable[[], str]) -> list[Check]:
+    """Everything that a migration needs of the target, each with its verdict: what `mock2pg doctor` prints.
+
+    url  gives the connection string
+    """
+    checks = []
+    try:
+        where = url()
+        unused = _unused(settings)
+        told = "valid" if settings.database_url else "unset: the embedded server is used"
+        checks.append(Check("DATABASE_URL", PASSED, f"not used: {', '.join(unused)}" if unused else told))
+        with postgres.connect(where, name="doctor", read_only=True, lock_timeout=settings.lock_timeout) as connection:
+            info = connection.info
+            told = f"{info.dbname} on {postgres.host(connection) or 'this machine'}, as {info.user}"
+            checks += [Check("connection", PASSED, told), *_look(connection, settings, "migrate")]
+            try:
+                _refuse_schemas(connection, "migrate")
+            except Mock2pgError as error:
+                checks.append(Check("owners of the schemas of mock2pg", FAILED, error.message, error.hint))
+    except Mock2pgError as error:
+        name = "connection" if checks or isinstance(error, DatabaseError) else "DATABASE_URL"
+        checks.append(Check(name, FAILED, error.message, error.hint))
+    return checks
+
+
+def _look(connection: postgres.Connection, settings: Settings, command: str) -> Sequence[Check]:
+    return readiness.look(connection, settings.target_schema, command, server.binary("pg_dump"))
+
+
+def _refuse_schemas(connection: postgres.Connection, command: str) -> None:
+    with postgres.named(DatabaseError, "cannot look at the schemas of mock2pg"):
+        if command != "verify":
+            emptied = [*postgres.scratch.SCHEMAS, restore_test.SCHEMA]
+            postgres.schemas.refuse_foreign(connection, [], emptied)
+        layout.version(connection, reading=command == "verify")
+
+
+def _unused(settings: Settings) -> Sequence[str]:
+    """The parameters of DATABASE_URL that are another library's."""
+    return settings.target.ignored if settings.database_url else ()

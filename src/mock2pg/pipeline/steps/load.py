@@ -1,0 +1,187 @@
+"""load: lands the staged tables, lets dbt build the target tables beside the live ones, and audits them there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+from mock2pg import build, checks, postgres
+from mock2pg.contracts import SourceTable, Table, derived_columns, fingerprint
+from mock2pg.errors import LoadFailed, PreflightFailed
+from mock2pg.publishing import preflight
+from mock2pg.report.log_messages import of_added
+from mock2pg.runs import Run, StepResult
+from mock2pg.source import staging
+from mock2pg.text import counted, identity
+
+# How a table is published, by the mode of the run and what its model says.
+_PUBLISH = {
+    ("replace", "merge"): "merge",
+    ("replace", "ensure"): "ensure",
+    ("upsert", "merge"): "upsert",
+    ("upsert", "ensure"): "ensure",
+}
+
+
+# The longest that one model waits for another: two references to one table are made in turn, and many rows take time.
+_MODELS_WAIT = "10min"
+
+
+def run(run: Run) -> StepResult:
+    """Build what is to be published; the target tables are not touched.
+
+    Raises PreflightFailed before anything is built when the target tables cannot take it, and LoadFailed naming the
+    model, contract, test or suite that fails.
+    """
+    settings = run.settings
+    session = postgres.environment(settings.url, settings=True)
+    project = build.DbtProject(
+        settings.dbt_dir,
+        run.path("dbt", "manifest.json").parent,
+        _profile(session),
+        settings.cache_dir,
+        mode=settings.mode,
+    )
+    contracts = project.tables()
+    tables = [replace(table, publish=_PUBLISH[settings.mode, table.publish]) for table in contracts]
+    sources = build.sources(settings.dbt_dir)
+    database = run.folder / "staging.duckdb"
+    with postgres.connect(settings.url, name=f"load {run.id}", lock_timeout=settings.lock_timeout) as connection:
+        there = _preflight(run, connection, tables)
+        postgres.scratch.recreate(connection)
+        with staging.opened(database, read_only=True, threads=1) as staged:
+            landed = {table.name: _land(run, connection, staged, table) for table in sources}
+        built = project.build()
+        postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
+        audit = _audit(run, tables, postgres.with_options(settings.url, session.get("PGOPTIONS", "")))
+        with (
+            postgres.named(LoadFailed, "cannot read the built tables"),
+            staging.opened(database, read_only=True) as staged,
+        ):
+            for table in tables:
+                rows = run.path("hashes", f"{table.name}.csv")
+                postgres.scratch.write_hashes(connection, postgres.scratch.NEXT, table, rows, built_only=True)
+                staging.write_hashes(staged, table, rows, run.path("hashes", f"{table.name}.parquet"))
+                rows.unlink()
+            unproven = [table.name for table in tables if not _as_its_model_says(run, connection, table, built)]
+            counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [table.name for table in tables])
+    run.write("contracts.json", [table.as_dict() for table in tables])
+    added = {table.name: counts[table.name] for table in tables if not table.source and counts[table.name]}
+    number = counted(sum(counts.values()), "row") + (f" ({of_added(added)})" if added else "")
+    return StepResult(
+        step="load",
+        summary=(
+            f"{number} in {counted(len(tables), 'table')},"
+            f" {counted(built.tests, 'test')} and {counted(audit.rules - audit.skipped, 'rule')} passed"
+        ),
+        data={
+            "landed": landed,
+            "built": counts,
+            "target_oids": there,
+            "added": added,
+            "models": built.models,
+            "tests": built.tests,
+            "derived": derived_columns(tables),
+            "contracts_sha256": fingerprint(table.as_dict() for table in contracts),
+            "audit": {"rules": audit.rules, "failed": audit.failed},
+            "cautions": [
+                f"{name}: its model gives other rows each time, so they are proven as built" for name in unproven
+            ],
+        },
+    )
+
+
+def _preflight(run: Run, connection: postgres.Connection, tables: Sequence[Table]) -> list[int]:
+    """Stop before anything is built when contracts and catalogue already show that it could not be published.
+
+    Returns the oids of the tables that are in the target schema.
+    """
+    staged, settings = run.result("stage"), run.settings
+    rows = {name: table["rows"] for name, table in staged.data["tables"].items()} if staged else {}
+    with postgres.named(PreflightFailed, "cannot look at the target tables"), connection.transaction():
+        found = preflight.before_build(connection, settings.target_schema, tables, rows, alter=settings.alter)
+        there = postgres.catalogue.oids(connection, settings.target_schema)
+    preflight.refuse(found, settings.target_schema)
+    return there
+
+
+def _land(run: Run, connection: postgres.Connection, staged: staging.Connection, table: SourceTable) -> int:
+    checked = run.result("check")
+    rows = checked.data["entities"][table.path] if checked else {"read": 0, "refused": 0}
+    expected = rows["read"] - rows["refused"]
+    with closing(staging.csv_blocks(staged, table)) as blocks:
+        return postgres.scratch.land(connection, table, blocks, expected)
+
+
+def _as_its_model_says(run: Run, connection: postgres.Connection, table: Table, built: build.Built) -> bool:
+    """Compare a table that comes from no staged one with what its model's query gives now.
+
+    Returns False when the query itself gives other rows each time. Raises LoadFailed when it does not, and the built
+    rows are others.
+    """
+    if table.source is not None or table.name not in built.queries:
+        return True
+    recorded = staging.table_hash(run.folder / "hashes" / f"{table.name}.parquet", "built")
+    hashes = []
+    for _ in range(2):
+        with connection.transaction():
+            connection.execute("SET TRANSACTION READ ONLY")
+            query = built.queries[table.name]
+            hashes.append(postgres.scratch.built_hash(connection, postgres.scratch.NEXT, table, query))
+        if hashes[-1] == recorded:
+            return True
+    if hashes[0] == hashes[1]:
+        raise LoadFailed(f"{table.name}: the built rows are not those that its model gives")
+    return False
+
+
+def _audit(run: Run, tables: Iterable[Table], url: str) -> checks.Validation:
+    audit = checks.validate(
+        url,
+        run.settings.suites_dir / "built",
+        index_columns={table.name: table.primary_key for table in tables},
+        docs=run.folder / "data_docs" / "built",
+        title=f"Built tables of run {run.id}",
+        limit=run.settings.max_errors_per_rule,
+        schema=postgres.scratch.NEXT,
+        lock_timeout=run.settings.lock_timeout,
+        **_partial(run, tables),
+    )
+    if not audit.success:
+        failed = [
+            f"  {f.table}.{f.field}: {f.message} ({identity(str(f.keys))})"
+            for f in audit.failures
+            if f.severity == "critical"
+        ]
+        broken = [f"  {b.table}: {b.rule} could not run: {b.reason}" for b in audit.broken]
+        raise LoadFailed("\n".join(["the built tables do not pass their audit:", *failed[:20], *broken]))
+    return audit
+
+
+def _partial(run: Run, tables: Iterable[Table]) -> dict[str, Any]:
+    """What an audit of an upsert cannot judge: the rows that are not in the source may be live."""
+    staged = run.result("stage")
+    if run.settings.mode != "upsert" or staged is None:
+        return {}
+    counts = {name: table["rows"] for name, table in staged.data["tables"].items()}
+    empty = [table.name for table in tables if table.source and not counts[table.source]]
+    return {"unread": dict.fromkeys(empty, "has no row in the source"), "partial": [table.name for table in tables]}
+
+
+def _profile(found: Mapping[str, str]) -> dict[str, str]:
+    """The environment that dbt_project/profiles.yml reads. dbt never prints a DBT_ENV_SECRET_ value."""
+    return {
+        **found,  # what the profile does not name, certificates for one, libpq reads itself
+        # Nothing is looked up where others may create: an operator of theirs in public would run with our rights.
+        "PGOPTIONS": (
+            f"{found.get('PGOPTIONS', '')} -c lock_timeout={_MODELS_WAIT} -c search_path=pg_catalog,pg_temp".strip()
+        ),
+        "MOCK2PG_HOST": found["PGHOST"],
+        "MOCK2PG_PORT": found["PGPORT"],
+        "MOCK2PG_USER": found["PGUSER"],
+        "MOCK2PG_DBNAME": found["PGDATABASE"],
+        "MOCK2PG_SSLMODE": found.get("PGSSLMODE", "prefer"),
+        "DBT_ENV_SECRET_MOCK2PG_PASSWORD": found.get("PGPASSWORD", ""),
+    }

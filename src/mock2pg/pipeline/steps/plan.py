@@ -1,0 +1,84 @@
+"""plan: what publishing would change, table by table and key by key; live is only read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mock2pg import history, postgres
+from mock2pg.contracts import table_from_dict
+from mock2pg.errors import InternalError, PublishFailed, counted
+from mock2pg.publishing import alteration, plan_fingerprint
+from mock2pg.publishing.merge import Merge
+from mock2pg.runs import Run, StepResult
+from mock2pg.settings import listed
+
+KEYS = 20  # of the rows to insert, update and delete, in each table
+
+
+def run(run: Run) -> StepResult:
+    """Writes plan.json, which `migrate --plan` takes. Raises PublishFailed when live tables cannot be merged into."""
+    settings, schema = run.settings, run.settings.target_schema
+    staged, loaded = run.result("stage"), run.result("load")
+    if staged is None or loaded is None:
+        raise InternalError("a run that built nothing cannot be planned")
+    tables = [table_from_dict(record) for record in run.read("contracts.json")]
+    with (
+        postgres.connect(
+            settings.url, name=f"plan {run.id}", read_only=True, lock_timeout=settings.lock_timeout
+        ) as connection,
+        postgres.named(PublishFailed, "cannot plan"),
+        connection.transaction(),
+    ):
+        postgres.scratch.require_built(connection, loaded.data["built"])
+        pending = alteration.pending(connection, schema, tables, history.owned(connection, schema))
+        alterations = pending if settings.alter else {}
+        merge = Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
+        keys, differences = merge.keys(KEYS), merge.differences
+        seen = plan_fingerprint.seen(connection, schema, tables, differences, alterations)
+    locks = plan_fingerprint.locks(tables, differences, alterations)
+    alter = {name: alteration.statements for name, alteration in pending.items()}
+    counts = {
+        name: {**difference.as_dict(), "lock": locks[name], "keys": keys[name]}
+        for name, difference in differences.items()
+    }
+    run.write(
+        "plan.json",
+        {
+            "run_id": run.id,
+            "schema": schema,
+            "input_sha256": staged.data["sha256"],
+            "mode": settings.mode,
+            "alter": settings.alter,
+            "contracts_sha256": loaded.data["contracts_sha256"],
+            "seen": seen,
+            "tables": counts,
+            "statements": alter,
+        },
+    )
+    sums = {
+        key: sum(getattr(difference, key) for difference in differences.values())
+        for key in ("inserted", "updated", "deleted")
+    }
+    return StepResult(
+        step="plan",
+        summary=", ".join(f"{counted(number, 'row')} to be {key}" for key, number in sums.items()),
+        data={
+            "tables": counts,
+            "alter": settings.alter,
+            "statements": alter,
+            "file": f"runs/{run.id}/plan.json",
+            "arguments": _arguments(run),
+        },
+    )
+
+
+def _arguments(run: Run) -> list[str]:
+    """What makes `mock2pg` publish just this: the source, and every option that is not as it is by itself."""
+    settings, given = run.settings, []
+    for name in ("mode", "on_error", "max_refused", "max_deleted", "confirm"):
+        if getattr(settings, name) != type(settings).model_fields[name].default:
+            given += [f"--{name.replace('_', '-')}", getattr(settings, name)]
+    for option, names in (("--allow-empty", settings.allow_empty), ("--allow-cascade", settings.allow_cascade)):
+        given += [part for name in listed(names) for part in (option, name)]
+    source = [str(run.source)] if isinstance(run.source, Path) else []
+    return ["migrate", *source, *given, *(["--alter"] if settings.alter else []), "--plan", str(run.path("plan.json"))]

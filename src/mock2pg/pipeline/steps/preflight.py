@@ -1,0 +1,43 @@
+"""preflight: names everything in live that would keep the built rows from being published; live is only read."""
+
+from __future__ import annotations
+
+from mock2pg import postgres
+from mock2pg.backups import dump
+from mock2pg.contracts import table_from_dict
+from mock2pg.errors import PreflightFailed, counted
+from mock2pg.publishing import deletion_limits
+from mock2pg.publishing.preflight import look, refuse
+from mock2pg.runs import Run, StepResult
+
+
+def run(run: Run, purpose: str = "migrate") -> StepResult:
+    """Raises PreflightFailed with all of it. `purpose` "plan": the role need not be allowed to write."""
+    settings = run.settings
+    staged, loaded = run.result("stage"), run.result("load")
+    tables = [table_from_dict(record) for record in run.read("contracts.json")]
+    with (
+        postgres.connect(settings.url, name=f"preflight {run.id}", lock_timeout=settings.lock_timeout) as connection,
+        postgres.named(PreflightFailed, "cannot look at the live tables"),
+        dump.one_moment(connection),
+    ):
+        postgres.scratch.require_built(connection, loaded.data["built"] if loaded else {})
+        preflight = look(
+            connection,
+            postgres.scratch.NEXT,
+            settings.target_schema,
+            tables,
+            deletion_limits.Limits.of(settings, staged.data["tables"] if staged else {}),
+            backups=settings.backups_dir,
+            alter=settings.alter,
+            writes=purpose != "plan",
+        )
+    refuse(preflight.findings, settings.target_schema)
+    kept = sum(preflight.kept_keys.values())
+    there = sum(not difference.created for difference in (preflight.differences or {}).values())
+    return StepResult(
+        step="preflight",
+        summary=f"no conflicts: {there} of {counted(len(tables), 'table')} exist"
+        + (f"; {counted(kept, 'row')} found by another key than the primary key, which stays" if kept else ""),
+        data={"findings": [], "kept_keys": dict(preflight.kept_keys), "cautions": list(preflight.cautions)},
+    )

@@ -1,0 +1,226 @@
+"""publish: the built tables become the live ones in one transaction, together with their row of the history."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mock2pg import history, postgres
+from mock2pg.backups import dump
+from mock2pg.contracts import Table, table_from_dict
+from mock2pg.errors import PublishFailed, UsageError
+from mock2pg.log import log
+from mock2pg.postgres import server
+from mock2pg.publishing import alteration, deletion_limits, kept_keys, others_code, plan_fingerprint, writers
+from mock2pg.publishing.merge import Difference, Merge, TableMerge
+from mock2pg.runs import VERSION, Run, StepResult, now
+from mock2pg.source import staging
+
+# What a plan holds beside the differences.
+_WHAT = {
+    "schema": "the schema",
+    "mode": "the mode",
+    "alter": "whether tables are altered",
+    "input_sha256": "the input",
+    "contracts_sha256": "the contracts",
+}
+
+
+def run(run: Run, plan: str = "") -> StepResult:
+    """Raises PublishFailed; the transaction is then rolled back and live is as it was.
+
+    plan  the plan.json that was reviewed; what it says must still be so
+    """
+    settings = run.settings
+    tables = [table_from_dict(record) for record in run.read("contracts.json")]
+    began = time.perf_counter()
+    with postgres.named(PublishFailed, "cannot publish"):
+        counts = postgres.transact(
+            settings.url,
+            f"publish {run.id}",
+            partial(_publish, run, tables, plan),
+            committed=lambda connection: history.of(connection, run.id, "migrate") is not None,
+            attempts=settings.publish_attempts,
+            tell=_tell,
+            lock_timeout=settings.lock_timeout,
+        )
+    created = settings.alter or any(table["created"] for table in counts.values())
+    sums = {key: sum(table[key] for table in counts.values()) for key in ("inserted", "updated", "deleted")}
+    return StepResult(
+        step="publish",
+        summary=", ".join(f"{number:,} {key}" for key, number in sums.items()),
+        data={
+            "tables": counts,
+            "seconds_in_transaction": round(time.perf_counter() - began, 3),
+            "published_at": now(),
+            **({"definitions_left": _definitions(run)} if created else {}),  # else they are those of the backup
+        },
+    )
+
+
+def _definitions(run: Run) -> str | None:
+    """The fingerprint of what was just defined, for a rollback; None when it cannot be told."""
+    settings = run.settings
+    with (
+        suppress(Exception),  # it is committed: what cannot be found out now is left out
+        postgres.connect(
+            settings.url, name=f"definitions {run.id}", read_only=True, lock_timeout=settings.lock_timeout
+        ) as connection,
+    ):
+        found = dump.definitions(
+            connection,
+            settings.url,
+            settings.target_schema,
+            server.binary("pg_dump"),
+            lock_timeout=settings.lock_timeout,
+        )
+        return dump.fingerprint(found)
+    return None
+
+
+def _publish(
+    run: Run, tables: Sequence[Table], plan: str, connection: postgres.Connection
+) -> dict[str, dict[str, Any]]:
+    """What is done in the transaction; returns the counts by table."""
+    settings, schema = run.settings, run.settings.target_schema
+    connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
+    staged, loaded, backup = (run.result(step) for step in ("stage", "load", "backup"))
+    contracts = loaded.data["contracts_sha256"] if loaded else None
+    postgres.scratch.require_built(connection, loaded.data["built"] if loaded else {})
+    postgres.scratch.create(connection, schema)
+    _refuse_unlike_built(run, connection, tables)
+    owned = history.owned(connection, schema)
+    alterations = alteration.pending(connection, schema, tables, owned) if settings.alter else {}
+
+    def compare() -> Merge:
+        known = loaded.data["target_oids"] if loaded else []
+        others_code.refuse_planted(connection, schema, [table.name for table in tables], known)
+        kept_keys.keep(connection, postgres.scratch.NEXT, schema, tables, alterations)
+        return Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
+
+    merge = writers.compared(connection, compare)
+    if plan:
+        seen = plan_fingerprint.seen(connection, schema, tables, merge.differences, alterations)
+        _refuse_changed(reviewed_plan(Path(plan)), {"contracts_sha256": contracts}, seen)
+    limits = deletion_limits.Limits.of(settings, staged.data["tables"] if staged else {})
+    limits.refuse(tables, merge.differences)
+    merge.refuse_strangers(limits.allow_cascade)
+    _refuse_written(connection, schema, merge.differences, backup)
+    if alterations:
+        for statement in (statement for each in alterations.values() for statement in each.first):
+            connection.execute(statement)
+        merge = Merge(connection, postgres.scratch.NEXT, schema, tables)
+    counts = {name: difference.as_dict() for name, difference in merge.apply().items()}
+    for statement in (statement for each in alterations.values() for statement in each.last):
+        connection.execute(statement)
+    changed = [*alterations, *(name for name, count in counts.items() if count["created"])]
+    hashes = {each.table.name: _hash(run, connection, each) for each in merge.merges}
+    history.record(
+        connection,
+        run_id=run.id,
+        command="migrate",
+        operator=settings.operator,
+        started_at=staged.started_at if staged else now(),
+        schema=schema,
+        published_run=run.id,
+        mode=settings.mode,
+        input_sha256=staged.data["sha256"] if staged else None,
+        contracts_sha256=contracts,
+        backup_id=backup.data["backup_id"] if backup else None,
+        tables={
+            name: {**counts[name], "hash": hashes[name], "content": dump.live_hash(connection, schema, name)}
+            for name in counts
+        },
+        owned=alteration.owned_now(connection, schema, tables, owned, changed),
+        version=VERSION,
+    )
+    return counts
+
+
+def _refuse_unlike_built(run: Run, connection: postgres.Connection, tables: Sequence[Table]) -> None:
+    """The built tables must hold what was built and nothing else: what no staged row vouches for is compared here."""
+    postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
+    for table in (table for table in tables if table.derived):
+        recorded = staging.table_hash(run.folder / "hashes" / f"{table.name}.parquet", "built")
+        if postgres.scratch.built_hash(connection, postgres.scratch.NEXT, table) != recorded:
+            raise PublishFailed(f"table {table.name}: the built rows are no longer those that the load step built")
+
+
+def _refuse_written(
+    connection: postgres.Connection,
+    schema: str,
+    differences: Mapping[str, Difference],
+    backup: StepResult | None,
+) -> None:
+    """What was written since the backup, and would be deleted or overwritten now, would be nowhere any more."""
+    hashes = backup.data.get("hashes") if backup else None
+    losing = [name for name, difference in differences.items() if difference.deleted or difference.updated]
+    if hashes is None or not losing:
+        return
+    written = [name for name in losing if dump.live_hash(connection, schema, name) != hashes.get(name)]
+    if written:
+        raise PublishFailed(
+            f"live was written since the backup was taken, which does not hold that: {', '.join(written)}",
+            hint="Run again, at a quieter moment. The live tables were not touched.",
+        )
+
+
+def _hash(run: Run, connection: postgres.Connection, merge: TableMerge) -> str:
+    """The hash of what would be live; of an upsert that of the rows that were built.
+
+    Raises PublishFailed when it is not that of the staged rows.
+    """
+    table = merge.table
+    rows = merge.of_built if table.publish == "upsert" else merge.live
+    found = postgres.scratch.table_hash(connection, rows, table)
+    if table.source and found != staging.table_hash(run.folder / "hashes" / f"{table.name}.parquet"):
+        raise PublishFailed(f"table {table.name}: what would be live is not what was staged")
+    return found
+
+
+def _tell(attempt: int, error: BaseException) -> None:
+    blocked = f": {postgres.described(error)}" if isinstance(error, postgres.LockNotAvailable) else ""
+    log.warning("🔁 Attempt %d to publish stopped by %s%s; trying again", attempt, type(error).__name__, blocked)
+
+
+def refuse_other_input(plan: Path, run: Run) -> None:
+    """Raises PublishFailed when the plan is of another input: that is known before the database is reached."""
+    staged = run.result("stage")
+    _refuse_changed(
+        reviewed_plan(plan),
+        {
+            "schema": run.settings.target_schema,
+            "mode": run.settings.mode,
+            "alter": run.settings.alter,
+            "input_sha256": staged.data["sha256"] if staged else None,
+        },
+        {},
+    )
+
+
+def _refuse_changed(reviewed: Mapping[str, Any], found: Mapping[str, Any], seen: Mapping[str, str]) -> None:
+    """The reviewer said yes to one difference, not to whatever there is now."""
+    changed = [_WHAT[what] for what, value in found.items() if reviewed[what] != value]
+    changed += sorted(f"table {name}" for name, live in seen.items() if reviewed["seen"].get(name) != live)
+    if changed:
+        raise PublishFailed(
+            f"the difference is no longer the one that was reviewed in run {reviewed['run_id']}: "
+            f"{', '.join(changed)} changed",
+            hint="Plan again and review that. The live tables were not touched.",
+        )
+
+
+def reviewed_plan(file: Path) -> dict[str, Any]:
+    """What the step `plan` wrote. Raises UsageError."""
+    try:
+        plan: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if {"run_id", "seen", *_WHAT} <= plan.keys():
+            return plan
+    except (OSError, ValueError, AttributeError):
+        pass
+    raise UsageError(f"{file} is no plan", hint="`mock2pg plan` writes plan.json into its run's folder.")

@@ -1,0 +1,272 @@
+"""report: everything that the run's folder holds as one page, verdict first."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mock2pg.errors import InternalError, ValidationError
+from mock2pg.log import log
+from mock2pg.report import charts, notebook_tables, notebooks, pages
+from mock2pg.report.log_messages import of_added
+from mock2pg.runs import Run, StepResult, now
+
+Results = Mapping[str, StepResult]
+
+LISTED = 20  # errors of one rule that the page shows; errors.json has all that are listed
+
+_TITLES = {
+    "plan": "Plan",
+    "check": "Check",
+    "migrate": "Migration",
+    "verify": "Verification",
+    "backup": "Backup",
+    "rollback": "Rollback",
+    "rollback --show": "What a rollback would change",
+}
+_MOODS = {
+    "succeeded": ("good", "Succeeded"),
+    "failed": ("bad", "Failed"),
+    "rolled_back": ("care", "Rolled back"),
+    "rollback_failed": ("bad", "Failed, and so did the rollback"),
+    "unknown": ("bad", "Failed, state unknown"),
+    "running": ("care", "Unfinished"),
+}
+_CHANGES = ("publish", "rollback", "plan")
+_EVIDENCE = {
+    "data_docs/staged/index.html": "Data Docs of the staged input: every rule, and how it came out",
+    "data_docs/built/index.html": "Data Docs of the built tables: the audit before they were published",
+    "record.json": "The record of the run, for programs",
+    "errors.json": "Every error and warning that is listed, for programs",
+    "refused.jsonl": "The rows that were left out, and why",
+    "plan.json": "What would change, for `mock2pg migrate --plan`",
+    "contracts.json": "What the tables were built to be: columns, types, keys",
+    "migration.log": "The log of the run",
+}
+
+
+def run(run: Run) -> StepResult:
+    """Writes runs/<run_id>/index.html, for a run of any command that came to any end, or to none."""
+    record = run.read("record.json")
+    results = {result.step: result for result in run.results() if result.step != "report"}
+    _show_notebooks(run)
+    charts.keep_cache_in(run.settings.project / ".cache" / "matplotlib")
+    cautions = [caution for result in results.values() for caution in result.data.get("cautions", ())]
+    cautions += record.get("warnings", ())
+    faults = _faults(run)
+    mood, word = _MOODS[record["status"]]
+    if record["status"] == "succeeded" and (cautions or faults or _refused(results)):
+        mood, word = "care", "Succeeded with warnings"
+    _, details = notebook_tables.told(record["error"]["message"] if record["error"] else "")
+    seconds = {step: result.seconds for step, result in results.items()}
+    page = pages.render(
+        "report.html",
+        record=record,
+        results=results,
+        title=_TITLES.get(record["command"], record["command"].capitalize()),
+        mood=mood,
+        word=word,
+        message=record["message"] or "This run is unfinished.",
+        details=details,
+        live=_live(record, results),
+        figures=_figures(record, results),
+        accounts=_accounts(record, results),
+        steps=_steps(record, results),
+        added=_added(record, results),
+        command=_command(results),
+        changes=[
+            (step, results[step].data["tables"])
+            for step in ("publish", "rollback", "plan")
+            if _has(results, step) and (step != "publish" or _published(record, results))
+        ],
+        proven=_passed(results, "verify"),
+        verified=_verified(record, results),
+        derived=_derived(results),
+        faults=faults,
+        conflicts=[conflict for result in results.values() for conflict in result.data.get("findings", ())],
+        checked=results["check"].data if "check" in results else {},
+        listed=LISTED,
+        cautions=cautions,
+        evidence=_evidence(run),
+        times=charts.bars("Time per step", seconds) if len(seconds) > 1 else "",
+        stacked=charts.stacked,
+        size=notebook_tables.size,
+        total=notebook_tables.total,
+        now=now(),
+    )
+    place = run.path("index.html")
+    aside = place.with_name("index.html.part")
+    aside.write_text(page, encoding="utf-8")
+    aside.replace(place)
+    return StepResult(step="report", summary=f"runs/{run.id}/index.html", data={"index": f"runs/{run.id}/index.html"})
+
+
+def _has(results: Results, step: str) -> bool:
+    return step in results and "tables" in results[step].data
+
+
+def _passed(results: Results, step: str) -> bool:
+    return step in results and results[step].status == "passed"
+
+
+def _published(record: Mapping[str, Any], results: Results) -> bool:
+    """Whether live holds what this run published."""
+    return _passed(results, "publish") and record["status"] != "rolled_back"
+
+
+def _added(record: Mapping[str, Any], results: Results) -> str:
+    """The rows in the target that no source has, in words."""
+    added = results["load"].data.get("added") if _published(record, results) and "load" in results else None
+    return of_added(added) if added else ""
+
+
+def _command(results: Results) -> str:
+    """The line that publishes what was planned."""
+    arguments = results["plan"].data.get("arguments") if "plan" in results else None
+    return shlex.join(["mock2pg", *arguments]) if arguments else ""
+
+
+def _verified(record: Mapping[str, Any], results: Results) -> Mapping[str, Any] | None:
+    """What was compared; of tables that were undone only what led to that."""
+    if not _has(results, "verify") or (record["status"] == "rolled_back" and _passed(results, "verify")):
+        return None
+    return results["verify"].data
+
+
+def _steps(record: Mapping[str, Any], results: Results) -> Results:
+    """Every step that ran. What failed outside of them has a line, too: the command's."""
+    error = record["error"]
+    if error is None or any(result.error for result in results.values()):
+        return results
+    failed = StepResult(record["command"], status="failed", summary=error["message"].split("\n", 1)[0], error=error)
+    return {**results, record["command"]: failed}
+
+
+def _live(record: Mapping[str, Any], results: Results) -> str:
+    """The state that the run left the live tables in."""
+    if record["command"] == "check":
+        return "No database was contacted."
+    if record["command"] in ("plan", "verify", "backup", "rollback --show"):
+        return "The target tables were only read."
+    if record["command"] == "rollback":
+        if record["status"] == "running":
+            return "A rollback is one transaction: the target tables are as before, or wholly as the backup says."
+        passed = _passed(results, "rollback")
+        return "The target tables are what the backup says." if passed else "The target tables are as they were before."
+    if record["status"] == "rolled_back":
+        return "The target tables are as they were before this run, restored from its backup. 0 rows changed."
+    if record["status"] == "rollback_failed":
+        return "The target tables hold what this run published, which did not pass verification. Act at once."
+    if record["status"] == "unknown":
+        return "The target tables hold what they held before or what this run built. `make verify` tells which."
+    if record["status"] == "succeeded":
+        if record["mode"] == "upsert":
+            return "The target tables hold every row of the input; rows that it does not have were left alone."
+        without = ", without the rows that are refused" if _refused(results) else ""
+        but = ", but for the columns that are changed on purpose" if _derived(results) else ""
+        added = f", and {words}" if (words := _added(record, results)) else ""
+        return f"The target tables hold exactly the input, row by row{without}{but}{added}."
+    if _passed(results, "publish"):
+        return "The target tables hold what this run published; it has not been verified."
+    if record["status"] == "running" and "load" in results:
+        return "Publishing is one transaction: the target tables are as before, or wholly as this run built them."
+    return "The target tables were not changed."
+
+
+def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
+    """The numbers that stand beside the verdict, by label."""
+    if record["command"] not in ("check", "plan", "migrate"):
+        return notebook_tables.figures(results[record["command"]]) if record["command"] in results else {}
+    figures = {f"rows {key}": f"{number:,}" for key, number in _accounts(record, results)["sum"].items()}
+    if "check" in results and results["check"].status == "failed":
+        figures["errors"] = f"{results['check'].data.get('errors', 0):,}"
+    if _published(record, results):
+        tables = list(results["publish"].data["tables"].values())
+        figures["rows changed"] = f"{notebook_tables.total(tables, 'inserted', 'updated', 'deleted'):,}"
+    if _has(results, "plan"):
+        tables = list(results["plan"].data["tables"].values())
+        figures["rows that would change"] = f"{notebook_tables.total(tables, 'inserted', 'updated', 'deleted'):,}"
+    if _has(results, "rollback"):
+        figures["rows restored"] = notebook_tables.figures(results["rollback"])["rows restored"]
+    return figures
+
+
+def _refused(results: Results) -> int:
+    entities = results["check"].data.get("entities", {}) if "check" in results else {}
+    return sum(entity["refused"] for entity in entities.values())
+
+
+def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
+    """Where every row that was read has gone, per array of the input: loaded + refused + left out = read.
+
+    A check loads nothing: there what is left are the sound rows.
+    """
+    left = "sound" if record["command"] in ("check", "plan") else "left out"
+    staged = results["stage"].data.get("tables", {}) if "stage" in results else {}
+    entities = results["check"].data.get("entities", {}) if "check" in results else {}
+    landed = results["load"].data.get("landed", {}) if _published(record, results) and "load" in results else {}
+    rows = []
+    for name, table in staged.items():
+        read, loaded = table["rows"], landed.get(name, 0)
+        refused = entities.get(table["path"], {}).get("refused", 0)
+        counts = {"read": read, "loaded": loaded, "refused": refused, left: read - loaded - refused}
+        rows.append({"path": table["path"], "table": name, "nested": "[]." in table["path"], **counts})
+    sums = {key: notebook_tables.total(rows, key) for key in ("read", "loaded", "refused", left)} if rows else {}
+    if left == "sound":
+        sums.pop("loaded", None)
+    elif not sums.get(left):
+        sums.pop(left, None)
+    return {"rows": rows, "sum": sums}
+
+
+def _derived(results: Results) -> Sequence[Mapping[str, str]]:
+    for step in ("load", "verify"):
+        if step in results and "derived" in results[step].data:
+            derived: Sequence[Mapping[str, str]] = results[step].data["derived"]
+            return derived
+    return []
+
+
+def _faults(run: Run) -> dict[str, list[dict[str, Any]]]:
+    """The broken rules by severity, each with its rows, in the order in which they were found."""
+    try:
+        errors = run.read("errors.json")["errors"]
+    except FileNotFoundError:
+        return {}
+    faults: dict[str, dict[tuple[str, ...], dict[str, Any]]] = {}
+    for error in errors:
+        field = re.sub(r"\[\d+\]", "[]", error["field"])
+        groups = faults.setdefault("warning" if error["severity"] == "warning" else "critical", {})
+        group = groups.setdefault(
+            (error["entity"], field, error["rule"]),
+            {"entity": error["entity"], "field": field, "rule": error["rule"], "errors": []},
+        )
+        group["errors"].append(ValidationError(**error))
+    return {severity: list(groups.values()) for severity, groups in faults.items()}
+
+
+def _show_notebooks(run: Run) -> None:
+    """An HTML page beside every executed notebook that has none yet."""
+    for executed in sorted((run.folder / "notebooks").glob("*.ipynb")):
+        page = executed.with_suffix(".html")
+        if page.exists() and page.stat().st_mtime >= executed.stat().st_mtime:
+            continue
+        try:
+            notebooks.export_html(executed, page, title=f"{executed.stem.capitalize()} of run {run.id}")
+        except Exception as error:  # the rest of the report does not need it
+            reason = error.message if isinstance(error, InternalError) else type(error).__name__
+            log.warning("⚠️ %s cannot be shown as a page: %s", executed.name, reason)
+
+
+def _evidence(run: Run) -> list[dict[str, str]]:
+    """What there is to look at, as links that work from where the page lies; `step` of an executed notebook."""
+    found = [
+        {"href": f"notebooks/{page.name}", "text": f"Executed notebook: {page.stem}", "step": page.stem}
+        for page in sorted((run.folder / "notebooks").glob("*.html"))
+    ]
+    others = [
+        {"href": place, "text": text, "step": ""} for place, text in _EVIDENCE.items() if (run.folder / place).exists()
+    ]
+    return found + others

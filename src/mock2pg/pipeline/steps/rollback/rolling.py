@@ -1,0 +1,260 @@
+"""The step: look, refuse or keep the present, restore, prove; all of it in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mock2pg import backups, history, postgres
+from mock2pg.backups import added_objects, diff, dump, restore, snapshot
+from mock2pg.errors import BackupFailed, BackupRefused, LiveChanged, PublishFailed, RollbackFailed, counted
+from mock2pg.pipeline.steps.rollback import since
+from mock2pg.postgres import server
+from mock2pg.publishing import alteration, others_code, writers
+from mock2pg.runs import VERSION, Run, StepResult, Times, now
+
+
+@dataclass
+class _Way:
+    """How this rollback is done, and what is to be told of it.
+
+    discard  what was written since is given up
+    undo     a migration undoes itself: it never stops for what was written since, and says what it undid
+    show     nothing is written
+    refuse   with `show`: stop for what a rollback would stop for
+    """
+
+    run: Run
+    backup: backups.Backup
+    discard: bool
+    undo: bool
+    show: bool
+    refuse: bool
+    warnings: list[str] = field(default_factory=list)
+
+
+def run(
+    run: Run,
+    backup_id: str,
+    discard_changes: bool = False,
+    undo: bool = False,
+    show: bool = False,
+    refuse: bool = False,
+) -> StepResult:
+    """Raises BackupRefused or LiveChanged before anything is touched, RollbackFailed when the transaction was rolled
+    back.
+
+    discard_changes  what was written since is given up
+    undo             a migration undoes itself
+    show             nothing is written
+    refuse           with `show`: what a rollback would be refused for is refused already
+    """
+    settings = run.settings
+    backup = backups.opened(settings.backups_dir, backup_id, settings.identity)
+    if backup.header["schema"] != settings.target_schema:
+        raise BackupRefused(
+            f"{backup_id} is of schema {backup.header['schema']}, the live schema is {settings.target_schema}",
+            hint="Set MIGRATION_SCHEMA to the schema of the backup.",
+        )
+    way = _Way(run, backup, discard_changes, undo, show, refuse)
+    with postgres.named(RollbackFailed, "cannot roll back"):
+        with postgres.connect(
+            settings.url, name=f"rollback {run.id}", read_only=True, lock_timeout=settings.lock_timeout
+        ) as connection:
+            if postgres.describe_database(connection)["name"] != backup.header["database"]:
+                raise BackupRefused(f"{backup_id} is of another database: {backup.header['database']}")
+        if way.show:
+            with postgres.connect(
+                settings.url, name=f"rollback {run.id}", lock_timeout=settings.lock_timeout
+            ) as connection:
+                return _shown(way, connection)
+        try:
+            return postgres.transact(
+                settings.url,
+                f"rollback {run.id}",
+                partial(_roll_back, way),
+                committed=lambda connection: history.of(connection, run.id, "rollback") is not None,
+                attempts=settings.publish_attempts,
+                tell=lambda attempt, error: way.warnings.append(
+                    f"attempt {attempt} to roll back was stopped by {type(error).__name__}"
+                ),
+                lock_timeout=settings.lock_timeout,
+            )
+        except PublishFailed as error:  # what became of the COMMIT cannot be told
+            raise RollbackFailed(error.message, hint=error.hint) from error
+
+
+def _shown(way: _Way, connection: postgres.Connection) -> StepResult:
+    """What a rollback would change, for somebody to look at."""
+    with connection.transaction(force_rollback=True):
+        look = _look(way, connection, lock=False)
+        written = since.written(look)
+        data = _data(way, look, written)
+        if written and way.refuse and not way.discard:
+            raise _refusal(written, data)
+    stops = "" if way.discard else "; a rollback stops for that, unless --discard-changes is given"
+    return StepResult(
+        step="rollback",
+        summary=f"to {way.backup.id} would {_told(look)}",
+        data={**data, "shown": True, "cautions": [f"{name}: {words}{stops}" for name, words in written.items()]},
+    )
+
+
+def _roll_back(way: _Way, connection: postgres.Connection) -> StepResult:
+    settings = way.run.settings
+    connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
+    times = Times()
+    with times.of("compare with live"):
+        look = _look(way, connection, lock=True)
+    written = since.written(look)
+    data = _data(way, look, written)
+    if written and not (way.discard or way.undo):
+        raise _refusal(written, data)
+    with times.of("keep what is live"):
+        present, file = _keep_present(way, look, needed=bool(written))
+    try:
+        with times.of("restore and prove"):
+            restored = restore.restore(connection, settings.target_schema, look.staged, look.current, look.added)
+        tables = {name: difference.as_dict() for name, difference in restored.tables.items()}
+        _record(way, connection, restored, tables, present)
+    except BaseException:
+        if file:  # nothing has changed, so there is nothing to go back to
+            file.unlink(missing_ok=True)
+        raise
+    gone = f", {counted(len(restored.dropped), 'table')} dropped" if restored.dropped else ""
+    rows = f"{counted(sum(way.backup.tables.values()), 'row')} of {counted(len(way.backup.tables), 'table')}"
+    kept = f"what was live before is in {present}" if present else "what was live before is not kept"
+    warnings = [f"{name}: {words}; undone too" for name, words in written.items()]
+    warnings += [f"materialized view {name} may not be refreshed by this role" for name in restored.stale]
+    return StepResult(
+        step="rollback",
+        summary=f"{rows} as in {way.backup.id}{gone}; {kept}",
+        data={
+            **data,
+            "way": restored.way,
+            "tables": tables,
+            "dropped": list(restored.dropped),
+            "published_run": way.backup.header["published_run"],
+            "present_backup_id": present,
+            "definitions_left": dump.fingerprint(way.backup.header["definitions"]),
+            "cautions": [*way.warnings, *warnings],
+            "times": times,
+        },
+    )
+
+
+def _look(way: _Way, connection: postgres.Connection, *, lock: bool) -> since.Look:
+    """Live as it is and, with `lock`, as it stays until the transaction ends; the backup's rows beside it."""
+    settings, backup = way.run.settings, way.backup
+    schema = settings.target_schema
+    others_code.refuse(connection, schema)
+    state = restore.State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table))
+    staged = restore.Staged(connection, state)
+    before = snapshot.defined(connection, schema)
+    try:  # without a lock of ours: pg_dump must not wait behind somebody who waits for us
+        program, limit = server.binary("pg_dump"), settings.lock_timeout
+        current = dump.definitions(connection, settings.url, schema, program, lock_timeout=limit)
+        added = added_objects.find(
+            connection, settings.url, schema, program, state.definitions, current, lock_timeout=limit
+        )
+    except BackupFailed as error:
+        raise RollbackFailed(f"the present definitions cannot be read: {error.message}") from error
+    if lock:
+        writers.keep_out_of_schema(connection, schema)
+    if snapshot.defined(connection, schema) != before:
+        raise postgres.SerializationFailure("something was defined anew in the meantime")
+    changes = diff.changes(connection, schema, staged)
+    definitions = dump.changed_entries(state.definitions, current)
+    return since.Look(way.run, connection, backup, staged, changes, definitions, current, added)
+
+
+def _keep_present(way: _Way, look: since.Look, *, needed: bool) -> tuple[str | None, Path | None]:
+    """A backup of what is live now, which nobody can write to; its id and file.
+
+    needed  it holds what is nowhere else. A migration that undoes itself goes on without the rest.
+    """
+    settings, timestamp = way.run.settings, now()
+    try:
+        with (
+            postgres.connect(
+                settings.url, name=f"present {way.run.id}", read_only=True, lock_timeout=settings.lock_timeout
+            ) as connection,
+            dump.one_moment(connection),
+        ):
+            sequences = dump.sequences(connection, settings.target_schema)
+            moment = snapshot.Moment(connection, settings.target_schema, look.current, sequences)
+            with backups.Writer(
+                settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
+            ) as writer:
+                backup = snapshot.save(moment, writer, moment.header(timestamp, backups.FORMAT))
+    except BackupFailed as error:
+        if not way.undo or needed:
+            raise RollbackFailed(f"what is live now cannot be kept: {error.message}", hint=_KEEP) from error
+        way.warnings.append(f"What this run published is not kept: {error.message}")
+        return None, None
+    return backup.id, backup.file
+
+
+def _record(
+    way: _Way,
+    connection: postgres.Connection,
+    restored: restore.Restored,
+    tables: Mapping[str, Mapping[str, Any]],
+    present: str | None,
+) -> None:
+    settings, published_run = way.run.settings, way.backup.header["published_run"]
+    history.record(
+        connection,
+        run_id=way.run.id,
+        command="rollback",
+        operator=settings.operator,
+        started_at=now(),
+        schema=settings.target_schema,
+        published_run=published_run,
+        input_sha256=None,
+        backup_id=way.backup.id,
+        present_backup_id=present,
+        tables={name: {**table, "content": restored.hashes.get(name)} for name, table in tables.items()},
+        owned=_owned(connection, settings.target_schema, restored.way, published_run),
+        version=VERSION,
+    )
+
+
+def _owned(connection: postgres.Connection, schema: str, way: str, published_run: str | None) -> Mapping[str, Any]:
+    """The tables of our own afterwards: as they were, or made anew as the run had them whose rows are back."""
+    if way == "merge":
+        return alteration.owned_now(connection, schema, (), history.owned(connection, schema), ())
+    return alteration.owned_again(connection, schema, history.owned_by(connection, published_run))
+
+
+def _data(way: _Way, look: since.Look, written: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "backup_id": way.backup.id,
+        "changes": {name: change.as_dict() for name, change in look.changes.items()},
+        "hashes": {name: change.live for name, change in look.changes.items() if change.live},
+        "definitions_sha256": dump.fingerprint(look.current),
+        "definitions_changed": dict(look.definitions),
+        "written_since": dict(written),
+    }
+
+
+def _refusal(written: Mapping[str, str], data: dict[str, Any]) -> LiveChanged:
+    lines = [f"  {name}: {words}" for name, words in written.items()]
+    error = LiveChanged("\n".join(["live was changed since, and a rollback would undo that too:", *lines]))
+    error.data = data
+    return error
+
+
+def _told(look: since.Look) -> str:
+    """What would change, in words."""
+    back, gone, different = (
+        sum(getattr(change, key) for change in look.changes.values()) for key in ("back", "gone", "different")
+    )
+    definitions = f" and {counted(len(look.definitions), 'definition')}" if look.definitions else ""
+    return f"restore {counted(back, 'row')}, remove {gone:,}, change back {different:,}{definitions}"
+
+
+_KEEP = "The target tables were not changed. Free disk space, or allow this user to write in the backup folder."

@@ -1,0 +1,144 @@
+"""What others wrote into live since the backup was taken.
+
+From the backup to now there is a chain of migrations and rollbacks. The history has what each of them left, table by
+table, as a hash of the content; its run's folder what it found. Where the one is not the other, somebody wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mock2pg import backups, history, postgres
+from mock2pg.backups import dump
+from mock2pg.backups.added_objects import Added
+from mock2pg.backups.diff import Change
+from mock2pg.backups.restore import Staged
+from mock2pg.contracts import table_from_dict
+from mock2pg.errors import counted
+from mock2pg.history import Published
+from mock2pg.runs import Run
+from mock2pg.source import staging
+
+
+@dataclass(frozen=True)
+class Look:
+    """What there is to look at: live through `connection`, the backup that is staged, and what differs between them.
+
+    definitions  object -> what became of its definition since the backup
+    added        the relations that are not in the backup, where nothing else was defined anew
+    """
+
+    run: Run
+    connection: postgres.Connection
+    backup: backups.Backup
+    staged: Staged
+    changes: Mapping[str, Change]
+    definitions: Mapping[str, str]
+    current: Mapping[str, str] | None
+    added: Added
+
+
+def written(look: Look) -> dict[str, str]:
+    """Table, or "definitions", -> what was written, in words; only of what the rollback would change."""
+    schema, since = look.run.settings.target_schema, look.backup.header.get("newest")
+    rows = history.after(look.connection, schema, since)
+    found = {
+        name: words
+        for name, change in look.changes.items()
+        if change.rows and (words := _of_table(look, rows, name, change))
+    }
+    if look.definitions and (words := _of_definitions(look, rows)):
+        found["definitions"] = words
+    server = postgres.describe_database(look.connection)["system_identifier"]
+    if (look.definitions or any(change.rows for change in look.changes.values())) and (
+        look.backup.header.get("system_identifier") != server
+    ):
+        found["the server"] = "the backup was taken on another one"
+    return found
+
+
+def _of_table(look: Look, rows: Sequence[Published], name: str, change: Change) -> str:
+    """What somebody wrote into the table, in words; empty when nobody did."""
+    known, last = look.staged.hashes.get(name), None
+    for row in rows:
+        if name not in row.tables:
+            continue
+        if not _own(look, row):
+            hashes = _found(look, row).get("hashes")
+            if hashes is None:
+                return f"it cannot be told what run {row.run_id} found"
+            if hashes.get(name) != known:
+                return f"written before run {row.run_id}"
+        known, last = row.tables[name].get("content"), row
+    if change.live == known:
+        return ""
+    if last is None:
+        return _counts("not as in the backup", change)
+    if change.live is None:
+        return "dropped"
+    if last.command == "migrate" and (since := _numbers(look, Run(last.run_id, look.run.settings), name)):
+        if since.rows:
+            return _counts(f"not as run {last.run_id} published it", since)
+        return f"changed in columns or rows that run {last.run_id} left alone"
+    return f"not what run {last.run_id} left"
+
+
+def _of_definitions(look: Look, rows: Sequence[Published]) -> str:
+    """What was defined anew, in words; empty when it was by migrations and rollbacks alone."""
+    known: str | None = dump.fingerprint(look.backup.header["definitions"])
+    for row in rows:
+        found = _found(look, row)
+        if not _own(look, row) and found.get("definitions_sha256") != known:
+            return f"{_listed(look.definitions)}, some of it before run {row.run_id}"
+        left = Run(row.run_id, look.run.settings).result("rollback" if row.command == "rollback" else "publish")
+        made = row.command == "rollback" or any(table["created"] for table in row.tables.values())
+        known = left.data.get("definitions_left", known) if left else None if made else known
+    return "" if dump.fingerprint(look.current) == known else _listed(look.definitions)
+
+
+def _own(look: Look, row: Published) -> bool:
+    """Whether the backup is the one that the run took: it found what the backup says."""
+    return row.command == "migrate" and row.backup_id == look.backup.id
+
+
+def _found(look: Look, row: Published) -> Mapping[str, Any]:
+    """What the run found when it began, by the step that looked; empty when its folder is gone."""
+    result = Run(row.run_id, look.run.settings).result("rollback" if row.command == "rollback" else "backup")
+    return result.data if result else {}
+
+
+def _numbers(look: Look, published: Run, name: str) -> Change | None:
+    """What differs from what the run published; None when its folder is gone, or the columns are others."""
+    schema, hashes = look.run.settings.target_schema, published.folder / "hashes" / f"{name}.parquet"
+    try:
+        tables = {record["name"]: table_from_dict(record) for record in published.read("contracts.json")}
+    except FileNotFoundError:
+        return None
+    if name not in tables or not hashes.exists():
+        return None
+    rows = look.run.path("live", f"{name}.csv")
+    try:
+        with look.connection.transaction():  # a savepoint
+            postgres.scratch.write_hashes(look.connection, schema, tables[name], rows)
+        found = staging.compare(hashes, rows, publish=tables[name].publish)
+    except postgres.OperationalError:
+        raise
+    except postgres.Error:  # a column that is gone or of another type
+        return None
+    finally:
+        rows.unlink(missing_ok=True)
+    return Change(found.missing, found.extra, found.different)
+
+
+def _counts(what: str, change: Change) -> str:
+    counts = {"missing": change.back, "extra": change.gone, "different": change.different}
+    told = ", ".join(f"{number:,} {word}" for word, number in counts.items() if number)
+    return f"{what}: {counted(change.rows, 'row')} ({told})"
+
+
+def _listed(definitions: Mapping[str, str]) -> str:
+    shown = [f"{name} ({what})" for name, what in definitions.items()][:20]
+    more = len(definitions) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,152 @@
+"""verify: proves the live tables against the run that published them, row by row; reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from mock2pg import history, postgres
+from mock2pg.backups import dump
+from mock2pg.contracts import Table, derived_columns, table_from_dict
+from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed, counted
+from mock2pg.log import log
+from mock2pg.runs import Run, StepResult, Times
+from mock2pg.source import staging
+from mock2pg.text import identity
+
+_KINDS = ("missing", "extra", "different")
+
+
+def run(run: Run) -> StepResult:
+    """Compare the target tables with what was staged.
+
+    Raises VerifyFailed naming what differs, NothingPublished when there is nothing to compare with, and DatabaseError
+    when the target tables cannot be read, which is no difference.
+
+    What a run has published is not undone for a lock or a lost connection: it is read again, as often as publishing is
+    tried.
+    """
+    settings, times = run.settings, Times()
+    attempts = settings.publish_attempts if run.result("publish") else 1
+    with postgres.named(DatabaseError, "cannot read the target tables"):
+        published, tables, compared, keys, cautions = postgres.retried(
+            partial(_read, run, times), attempts=attempts, tell=_tell
+        )
+    looked = published.result("preflight")
+    kept: dict[str, int] = looked.data.get("kept_keys", {}) if looked else {}
+    data = {
+        "published_run": published.id,
+        "tables": compared,
+        "foreign_keys": keys,
+        "matched_by": {table.name: list(table.natural_key) for table in tables if table.natural_key},
+        "kept_keys": kept,
+        "cautions": cautions,
+        "derived": derived_columns(tables),
+        "rows_compared": sum(table["staged"] for table in compared.values()),
+        "columns_compared": sum(len(table.columns) for table in tables),
+        "times": times,
+    }
+    faults = [
+        f"  {name}: {'; '.join(filter(None, (_named(table, kind) for kind in _KINDS)))}"
+        for name, table in compared.items()
+        if any(table[kind] for kind in _KINDS)
+    ] + [f"  {key['table']}: {counted(key['orphans'], 'orphan')} by {key['name']}" for key in keys if key["orphans"]]
+    if faults:
+        error = VerifyFailed("\n".join([f"live is not what run {published.id} published:", *faults]))
+        error.data = data
+        raise error
+    compared_rows = counted(sum(table["staged"] for table in compared.values()), "row")
+    return StepResult(
+        step="verify",
+        summary=f"{compared_rows} and {counted(len(keys), 'foreign key')} are as run {published.id} published them"
+        + "".join(
+            f"; {counted(rows, 'row')} of {name} under keys that were there before" for name, rows in kept.items()
+        ),
+        data=data,
+    )
+
+
+def _read(
+    run: Run, times: Times
+) -> tuple[Run, list[Table], dict[str, dict[str, Any]], list[dict[str, Any]], list[str]]:
+    """Compare the target tables in one snapshot: the run that published them, its tables, the comparison of each, the
+    foreign keys, and cautions."""
+    settings = run.settings
+    with (
+        postgres.connect(
+            settings.url, name=f"verify {run.id}", read_only=True, lock_timeout=settings.lock_timeout
+        ) as connection,
+        dump.one_moment(connection),
+    ):
+        published = _published(run, connection)
+        tables = [table_from_dict(record) for record in published.read("contracts.json")]
+        compared = {table.name: _compare(run, published, connection, table, times) for table in tables}
+        with times.of("look for orphans"):
+            keys, cautions = _references(connection, settings.target_schema, {table.name for table in tables})
+    return published, tables, compared, keys, cautions
+
+
+def _tell(attempt: int, error: BaseException) -> None:
+    blocked = f": {postgres.described(error)}" if isinstance(error, postgres.LockNotAvailable) else ""
+    log.warning("🔁 Attempt %d to verify stopped by %s%s; trying again", attempt, type(error).__name__, blocked)
+
+
+def _references(
+    connection: postgres.Connection, schema: str, migrated: Collection[str]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The foreign keys between migrated tables, with their orphans; and in words the orphans of all others.
+
+    Those are no failure: a row that publishing writes is refused when it refers to none.
+    """
+    judged, cautions = [], []
+    for key in postgres.catalogue.foreign_keys(connection, schema):
+        if key.table in migrated and key.parent_schema == schema and key.parent in migrated:
+            orphans = postgres.catalogue.orphans(connection, key)
+            record = {"name": key.name, "table": key.table, "columns": list(key.columns), "parent": key.parent}
+            judged.append({**record, "orphans": orphans})
+            continue
+        try:
+            with connection.transaction():  # a savepoint
+                if orphans := postgres.catalogue.orphans(connection, key):
+                    rows = f"{counted(orphans, 'row')} of {key.name} {'refers' if orphans == 1 else 'refer'}"
+                    cautions.append(f"{key.table}: {rows} to no row of {key.parent}, which no migration caused")
+        except postgres.InsufficientPrivilege:
+            cautions.append(f"{key.table}: {key.name} cannot be followed: no SELECT on both of its tables")
+    return judged, cautions
+
+
+def _published(run: Run, connection: postgres.Connection) -> Run:
+    """The run whose rows are live, with the hashes that it left behind."""
+    newest = history.newest(connection, run.settings.target_schema)
+    if newest is None or newest.published_run is None:
+        raise NothingPublished("nothing is published in this database, or all of it was rolled back")
+    published = Run(newest.published_run, run.settings)
+    if not (published.folder / "contracts.json").exists():
+        raise VerifyFailed(
+            f"run {published.id} published what is live, but its folder in runs/ is gone, and the row hashes with it",
+            hint="Restore the folder, or run the migration again.",
+        )
+    return published
+
+
+def _compare(run: Run, published: Run, connection: postgres.Connection, table: Table, times: Times) -> dict[str, Any]:
+    rows = run.path("live", f"{table.name}.csv")
+    try:
+        with times.of("hash what is live"):
+            postgres.scratch.write_hashes(connection, run.settings.target_schema, table, rows)
+        with times.of("compare"):
+            found = staging.compare(published.folder / "hashes" / f"{table.name}.parquet", rows, publish=table.publish)
+    finally:
+        rows.unlink(missing_ok=True)
+    record = asdict(found)
+    return {"staged": record.pop("expected"), **record}
+
+
+def _named(table: dict[str, Any], kind: str) -> str:
+    """`2 missing (3, 7)`: the rows of one kind, with the first of their keys."""
+    if not table[kind]:
+        return ""
+    keys = ", ".join(map(identity, table[f"{kind}_keys"]))
+    return f"{table[kind]:,} {kind} ({keys}{', ...' if table[kind] > len(table[f'{kind}_keys']) else ''})"

@@ -1,0 +1,146 @@
+"""The database that a run works on: where it is, whether it may be changed, and one run at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from pydantic import SecretStr
+
+from mock2pg import backups, postgres
+from mock2pg.errors import DatabaseError, Mock2pgError, UsageError
+from mock2pg.history import events, layout
+from mock2pg.log import log
+from mock2pg.pipeline import prune, recovery
+from mock2pg.pipeline.record import Record
+from mock2pg.postgres.server import Server
+from mock2pg.runs import Run, all_runs
+from mock2pg.settings import Settings
+
+EMBEDDED_DATABASE = "mock2pg"
+Ask = Callable[[str], str]
+
+
+def url(settings: Settings) -> str:
+    """The target's connection string; the embedded server is started when DATABASE_URL is unset."""
+    return start_embedded(settings) if settings.database_url is None else settings.url
+
+
+def database(settings: Settings) -> str:
+    """The name of the target database, as far as the settings say it."""
+    return EMBEDDED_DATABASE if settings.database_url is None else postgres.database_name(settings.url)
+
+
+def start_embedded(settings: Settings) -> str:
+    """Start the embedded server unless it runs; returns the URL of its database, which is made if need be."""
+    server = Server(settings.postgres_dir)
+    url = server.url(EMBEDDED_DATABASE)
+    ran = server.status().running
+    postgres.ensure_database(server.start(), EMBEDDED_DATABASE)
+    if not ran:
+        log.info("🐘 Started PostgreSQL %s: %s", server.status().version, url)
+    return url
+
+
+def reached(run: Run, record: Record) -> Run:
+    """The run with the target's connection string in its settings."""
+    where = url(run.settings)
+    record.url = where
+    given = run.settings.database_url or SecretStr(where)
+    changed = {"database_url": given, **_key(run.settings, record)}
+    return Run(run.id, run.settings.model_copy(update=changed), run.source)
+
+
+@contextmanager
+def exclusive(run: Run, record: Record) -> Iterator[None]:
+    """While the block runs no other run works on the database, and what killed ones left is cleared up first."""
+    with postgres.one_at_a_time(run.settings.url, f"run {run.id}"):
+        _upgrade(run.settings)
+        recovery.after_killed(run, run.settings.url)
+        yield
+        if record.command not in ("plan", "rollback --show"):  # not reached when the run failed
+            prune.after_success(run.settings, run.settings.url)
+
+
+def _upgrade(settings: Settings) -> None:
+    with postgres.connect(settings.url, name="upgrade", lock_timeout=settings.lock_timeout) as connection:
+        before = layout.upgrade(connection, settings.lock_timeout)
+    if before:
+        log.info("🗄️ Upgraded the tables of schema mock2pg from version %d to %d", before, layout.VERSION)
+
+
+def _key(settings: Settings, record: Record) -> dict[str, object]:
+    """A key of the run's own for its encrypted backup, in memory only: it can go back also where no other key is."""
+    if not settings.backup_recipient or record.command not in ("migrate", "backup"):
+        return {}
+    public, identity = backups.new_key()
+    return {"backup_recipient": f"{settings.backup_recipient},{public}", "backup_identity": identity}
+
+
+def confirm(settings: Settings, database: str, host: str, ask: Ask | None = None) -> None:
+    """A database on another machine is changed only when it is called by its name, as the server says it.
+
+    ask  is given the question, and answers with the name
+    """
+    if not host or settings.confirm == database:
+        return
+    what = f"the database {database} is on {host}, not on this machine"
+    if not settings.confirm and ask and ask(f"{what}. Type its name to change it") == database:
+        return
+    raise UsageError(what, hint=f"If you mean it: --confirm {database}. The target tables were not changed.")
+
+
+def require_migrated_elsewhere(run: Run, record: Record) -> None:
+    """A protected database takes only what was migrated on another server before, as the runs of this project say."""
+    if record.database and record.database.get("protected"):
+        require_rehearsal(run, record.database)
+
+
+def require_rehearsal(run: Run, database: Mapping[str, Any]) -> None:
+    """Raises UsageError when no run that succeeded on another server had the same input."""
+    staged = run.result("stage")
+    sha256 = staged.data["sha256"] if staged else None
+    for other in all_runs(run.settings):
+        record = other.record()
+        server = (record.get("database") or {}).get("system_identifier")
+        migrated = tuple(map(record.get, ("command", "status", "input_sha256"))) == ("migrate", "succeeded", sha256)
+        known = str(server).isdigit() and database["system_identifier"].isdigit()  # not just an address
+        if migrated and known and server != database["system_identifier"]:
+            return
+    raise UsageError(
+        f"the database {database['name']} is protected, and this input was never migrated on another server",
+        hint="Migrate the same source elsewhere first, with the same runs/ folder. The live tables were not touched.",
+    )
+
+
+@contextmanager
+def scratch(run: Run) -> Iterator[None]:
+    """Drop the scratch schemas when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        with (
+            suppress(Mock2pgError),
+            postgres.connect(
+                run.settings.url, name=f"tidy {run.id}", lock_timeout=run.settings.lock_timeout
+            ) as connection,
+        ):
+            recovery.drop_scratch(connection)
+
+
+def known_manifests(settings: Settings) -> list[events.Sealed] | str:
+    """The manifests that the database knows, or why that cannot be told. No embedded server is made for it."""
+    if settings.database_url is None and not settings.postgres_dir.exists():
+        return "there is none"
+    try:
+        with (
+            postgres.connect(
+                url(settings), name="evidence", read_only=True, lock_timeout=settings.lock_timeout
+            ) as connection,
+            postgres.named(DatabaseError, "cannot read mock2pg.events"),
+        ):
+            found = events.manifests(connection)
+    except Mock2pgError as error:
+        return error.message
+    return "it has no events that this role may read" if found is None else found

@@ -1,0 +1,127 @@
+"""The rule of every verdict: the result that a step wrote decides, and nothing that comes after it.
+
+A step decides by runs/<run_id>/steps/<step>.json. What `publish` and `rollback` committed is in the history, which is
+written in the same transaction: where their result is missing, or says that they failed, the history decides.
+
+All else is paperwork: log lines, the end of a kernel, the executed notebook, the scratch schemas, retention, the lock,
+the record, the report, the manifest, the events. What fails there is a warning; verdict, exit code and database stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from mock2pg import history, postgres
+from mock2pg.errors import DatabaseError, InternalError, Interrupted, Mock2pgError, RollbackFailed, limited, unusable
+from mock2pg.postgres.abandoned_sessions import end_sessions
+from mock2pg.runs import Run, StepResult
+from mock2pg.signals import Signalled, interruptible
+
+Warn = Callable[[str, BaseException], None]
+
+_COMMITTED_AS = {"publish": "migrate", "rollback": "rollback"}  # step -> the command of its row in the history
+
+
+@contextmanager
+def paperwork(what: str, warn: Warn) -> Iterator[None]:
+    """Turn whatever the block raises into a warning: `what` failed, and why."""
+    try:
+        with interruptible(at_once=False):  # the block has to begin
+            yield
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        warn(what, error)
+
+
+def passed(step: str, run: Run, failure: BaseException | None, warn: Warn) -> StepResult | None:
+    """The result of a step that passed, whatever was raised afterwards; None of one that failed.
+
+    failure  what running the step, or its notebook, raised
+    """
+    result = written(step, run)
+    if step in _COMMITTED_AS and (result is None or result.error):
+        result = _committed(step, run) or result
+    if result is None or result.error:
+        return None
+    if failure is not None:
+        warn(f"{step} passed, but its paperwork is incomplete", failure)
+    return result
+
+
+def written(step: str, run: Run) -> StepResult | None:
+    """What the step wrote as its result; None when it wrote none that can be read."""
+    with suppress(OSError, ValueError, TypeError):
+        return run.result(step)
+    return None
+
+
+def committed(step: str, run: Run, connection: postgres.Connection) -> StepResult | None:
+    """The result of a step whose transaction was committed, as the history has it; None when it was not.
+
+    A session of the step whose process is gone is ended first: the server may still be doing what it was told.
+    """
+    with postgres.named(DatabaseError, "cannot read the history"):
+        end_sessions(connection, f"{step} {run.id}")
+        found = history.of(connection, run.id, _COMMITTED_AS[step])
+    if found is None:
+        return None
+    return StepResult(
+        step=step,
+        started_at=found.published_at.isoformat(),
+        summary=f"committed, as the history says; {step} left no result of its own",
+        data={"tables": dict(found.tables), "backup_id": found.backup_id},
+    )
+
+
+def asking(run: Run) -> postgres.Connection:
+    """A session to ask the history what became of the run; a server that is starting again is waited for."""
+    settings = run.settings
+    return postgres.retried(
+        lambda: postgres.connect(settings.url, name=f"history {run.id}", lock_timeout=settings.lock_timeout),
+        attempts=settings.publish_attempts,
+        tell=lambda *_: None,
+    )
+
+
+def _committed(step: str, run: Run) -> StepResult | None:
+    """The same on a connection of its own. Raises RollbackFailed when the server cannot be asked about a rollback."""
+    try:
+        with asking(run) as connection:
+            result = committed(step, run, connection)
+    except DatabaseError as error:
+        if step == "publish" or written(step, run) is not None:
+            return None  # of a migration it is asked again; a rollback that says how it failed is believed
+        raise RollbackFailed(
+            f"the rollback ended without a result, and the server cannot be asked what became of it: {error.message}",
+            hint="The target is as before or as the backup says, never a mix. When the server is back, "
+            "`mock2pg status` says which.",
+        ) from error
+    if result is not None:
+        with suppress(OSError):
+            run.save(result)
+    return result
+
+
+def classified(error: BaseException, doing: str) -> Mock2pgError:
+    """What is not one of our errors becomes one by its kind alone: its text may hold a value."""
+    if isinstance(error, Mock2pgError):
+        return error
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        by = f" by {error}" if isinstance(error, Signalled) else ""
+        return Interrupted(f"{doing} was interrupted{by}")
+    if isinstance(error, OSError) and error.strerror:
+        return unusable(error, doing)
+    if limit := limited(error, doing):
+        return limit
+    return InternalError(f"{doing} failed: {type(error).__name__}")
+
+
+def reason(error: BaseException) -> str:
+    """Why something failed, in a few words and without a value."""
+    if isinstance(error, Mock2pgError):
+        return error.message.split("\n", 1)[0]
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return f"interrupted by {error}" if isinstance(error, Signalled) else "interrupted"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return type(error).__name__

@@ -1,0 +1,30 @@
+"""PostgreSQL through psycopg: connections, catalogue, scratch schemas, SQL helpers, and the embedded server."""
+
+from psycopg import Error, OperationalError
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable, SerializationFailure
+
+from mock2pg.postgres import catalogue, schemas, scratch
+from mock2pg.postgres.connection import (
+    Connection,
+    at_work,
+    connect,
+    database_name,
+    database_url,
+    describe_database,
+    drop_database,
+    ensure_database,
+    environment,
+    host,
+    named,
+    one_at_a_time,
+    with_options,
+)
+from mock2pg.postgres.describing import described
+from mock2pg.postgres.transactions import retried, transact
+
+__all__ = [
+    "Connection", "Error", "InsufficientPrivilege", "LockNotAvailable", "OperationalError", "SerializationFailure",
+    "at_work", "catalogue", "connect", "database_name", "database_url", "describe_database", "described",
+    "drop_database", "ensure_database", "environment", "host", "named", "one_at_a_time", "retried", "schemas",
+    "scratch", "transact", "with_options",
+]  # fmt: skip

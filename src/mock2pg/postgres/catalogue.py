@@ -1,0 +1,324 @@
+"""What the server says is there: tables, columns, keys, counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from psycopg import sql
+
+from mock2pg.postgres.connection import Connection
+
+
+@dataclass(frozen=True)
+class LiveColumn:
+    """One column as the catalogue has it; `data_type` as format_type spells it.
+
+    deterministic  values that its collation calls equal are the same bytes
+    unique_by      the equality of a unique index on it, perhaps with other columns: `pg_catalog.=`
+    """
+
+    name: str
+    data_type: str
+    type_category: str
+    generated: bool
+    identity_always: bool
+    not_null: bool = False
+    has_default: bool = False
+    draws: bool = False  # its next value may be drawn from a sequence
+    deterministic: bool = True
+    unique_by: str | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds text, under whatever name: varchar, char, citext, or a domain over one of these."""
+        return self.type_category == "S"
+
+
+@dataclass(frozen=True)
+class LiveForeignKey:
+    """One foreign key; `parent` is the whole table where the key leads to a partition.
+
+    equals  the operators that compare parent and child, which a search path might not find: `pg_catalog.=`
+    child_only, parent_only  whether the rows of tables that inherit from one are no rows of its own
+    readable  whether this role may read both tables; PostgreSQL itself looks at them as their owner
+    """
+
+    name: str
+    table: str
+    columns: tuple[str, ...]
+    parent_schema: str
+    parent: str
+    parent_columns: tuple[str, ...]
+    schema: str = ""  # of `table`
+    on_delete: str = "NO ACTION"
+    on_update: str = "NO ACTION"
+    equals: tuple[str, ...] = field(default=(), compare=False)
+    child_only: bool = field(default=True, compare=False)
+    parent_only: bool = field(default=True, compare=False)
+    readable: bool = field(default=True, compare=False)
+
+    @property
+    def child_rows(self) -> sql.Composable:
+        return _own_rows(self.schema, self.table, only=self.child_only)
+
+    @property
+    def parent_rows(self) -> sql.Composable:
+        return _own_rows(self.parent_schema, self.parent, only=self.parent_only)
+
+    def refers(self, child: str, parent: str) -> sql.Composable:
+        """The condition that `child`, an alias of the table, refers to `parent`, an alias of the parent."""
+        pairs = zip(self.columns, self.parent_columns, self.equals, strict=True)
+        return sql.SQL(" AND ").join(
+            sql.SQL("{}.{} OPERATOR({}) {}.{}").format(
+                sql.Identifier(parent), sql.Identifier(theirs), _sql(equal), sql.Identifier(child), sql.Identifier(ours)
+            )
+            for ours, theirs, equal in pairs
+        )
+
+
+@dataclass(frozen=True)
+class LiveUnique:
+    """What keeps two rows of a table from being alike: a unique constraint or index, or an exclusion constraint.
+
+    columns  those whose values it compares, also inside of an expression or a generated column
+    watched  those and all others that decide whether two rows are alike, as in a partial index
+    plain    it compares the columns themselves, by the equality of their types
+    """
+
+    columns: tuple[str, ...]
+    watched: tuple[str, ...]
+    plain: bool
+
+
+def oids(connection: Connection, schema: str) -> list[int]:
+    """The tables of the schema by their oids, which one that replaces another does not share."""
+    rows = connection.execute(
+        "SELECT oid::bigint FROM pg_class WHERE relkind IN ('r', 'p')"
+        " AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) ORDER BY 1",
+        [schema],
+    ).fetchall()
+    return [oid for (oid,) in rows]
+
+
+def tables(connection: Connection, schema: str) -> list[str]:
+    """Tables that hold rows of their own, except those of extensions, by name.
+
+    A partition is part of the table above it, unless that stands in another schema.
+    """
+    rows = connection.execute(
+        """
+        SELECT c.relname FROM pg_class AS c
+        WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
+            AND c.relkind IN ('r', 'p') AND NOT (c.relispartition AND EXISTS (
+                SELECT FROM pg_partition_ancestors(c.oid) AS a JOIN pg_class AS above ON above.oid = a.relid
+                WHERE a.relid <> c.oid AND above.relnamespace = c.relnamespace))
+            AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
+                AND d.objid = c.oid AND d.deptype = 'e')
+        ORDER BY c.relname COLLATE "C"
+        """,
+        [schema],
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def columns(connection: Connection, schema: str, table: str) -> list[LiveColumn]:
+    """The columns in their order."""
+    rows = connection.execute(
+        """
+        SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typcategory::text, a.attgenerated <> '',
+            a.attidentity = 'a', a.attnotnull, a.atthasdef OR a.attidentity <> '',
+            a.attidentity <> '' OR EXISTS (SELECT FROM pg_attrdef AS f JOIN pg_depend AS d
+                ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
+                WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum AND a.attgenerated = ''
+                    AND (d.refclassid = 'pg_proc'::regclass OR pg_get_expr(f.adbin, f.adrelid) ~* 'nextval')),
+            coalesce((SELECT collisdeterministic FROM pg_collation WHERE oid = a.attcollation), true),
+            (SELECT format('%%I.%%s', (SELECT nspname FROM pg_namespace WHERE oid = o.oprnamespace), o.oprname)
+                FROM pg_index AS i, unnest(i.indkey::int2[], i.indclass::oid[]) AS k(attnum, class)
+                    JOIN pg_opclass AS c ON c.oid = k.class JOIN pg_am AS am ON am.oid = c.opcmethod
+                    JOIN pg_amop AS p ON p.amopfamily = c.opcfamily AND p.amopstrategy = 3
+                        AND p.amoplefttype = c.opcintype AND p.amoprighttype = c.opcintype
+                    JOIN pg_operator AS o ON o.oid = p.amopopr
+                WHERE i.indrelid = a.attrelid AND k.attnum = a.attnum AND i.indisunique AND i.indpred IS NULL
+                    AND am.amname = 'btree' ORDER BY i.indisprimary DESC LIMIT 1)
+        FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+        WHERE a.attrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND a.attnum > 0 AND NOT a.attisdropped
+        ORDER BY a.attnum
+        """,
+        [schema, table],
+    ).fetchall()
+    return [LiveColumn(*row) for row in rows]
+
+
+def primary_key(connection: Connection, schema: str, table: str) -> tuple[str, ...]:
+    """The columns of the primary key, in its order; empty when there is none."""
+    rows = connection.execute(
+        """
+        SELECT a.attname FROM pg_constraint AS c, unnest(c.conkey) WITH ORDINALITY AS k(attnum, n)
+            JOIN pg_attribute AS a ON a.attnum = k.attnum
+        WHERE c.conrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND c.contype = 'p'
+            AND a.attrelid = c.conrelid
+        ORDER BY k.n
+        """,
+        [schema, table],
+    ).fetchall()
+    return tuple(name for (name,) in rows)
+
+
+def constraint_names(connection: Connection, schema: str, table: str) -> dict[tuple[str, tuple[str, ...]], str]:
+    """The table's constraints by pg_constraint.contype and columns; a check, "c", by its own name."""
+    rows = connection.execute(
+        """
+        SELECT contype::text, conname, (SELECT array_agg(a.attname::text ORDER BY k.n)
+            FROM unnest(conkey) WITH ORDINALITY AS k(attnum, n)
+                JOIN pg_attribute AS a ON a.attrelid = conrelid AND a.attnum = k.attnum)
+        FROM pg_constraint
+        WHERE conrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND contype IN ('c', 'u', 'f')
+        """,
+        [schema, table],
+    ).fetchall()
+    return {(kind, (name,) if kind == "c" else tuple(columns)): name for kind, name, columns in rows}
+
+
+def foreign_keys(connection: Connection, schema: str) -> list[LiveForeignKey]:
+    """Every foreign key of the schema's tables."""
+    return _foreign_keys(connection, sql.SQL("t.relnamespace"), schema)
+
+
+def references_to(connection: Connection, schema: str) -> list[LiveForeignKey]:
+    """Every foreign key, of a table of any schema, that leads to one of the schema's tables."""
+    return _foreign_keys(connection, sql.SQL("p.relnamespace"), schema)
+
+
+def _foreign_keys(connection: Connection, whose: sql.SQL, schema: str) -> list[LiveForeignKey]:
+    query = sql.SQL(
+        """
+        SELECT c.conname, t.relname,
+            (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(c.conkey) WITH ORDINALITY AS k(attnum, n)
+                JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum),
+            n.nspname, p.relname,
+            (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(c.confkey) WITH ORDINALITY AS k(attnum, n)
+                JOIN pg_attribute AS a ON a.attrelid = c.confrelid AND a.attnum = k.attnum),
+            (SELECT nspname FROM pg_namespace WHERE oid = t.relnamespace),
+            c.confdeltype::text, c.confupdtype::text,
+            (SELECT array_agg(format('%%I.%%s', (SELECT nspname FROM pg_namespace WHERE oid = o.oprnamespace),
+                o.oprname) ORDER BY k.n)
+                FROM unnest(c.conpfeqop) WITH ORDINALITY AS k(oid, n) JOIN pg_operator AS o ON o.oid = k.oid),
+            t.relkind <> 'p', p.relkind <> 'p',
+            has_schema_privilege(n.oid, 'USAGE') AND has_schema_privilege(t.relnamespace, 'USAGE')
+                AND has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(p.oid, 'SELECT')
+        FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid
+            JOIN pg_class AS p ON p.oid = coalesce(pg_partition_root(c.confrelid), c.confrelid)
+            JOIN pg_namespace AS n ON n.oid = p.relnamespace
+        WHERE c.contype = 'f' AND c.conparentid = 0
+            AND {whose} = (SELECT oid FROM pg_namespace WHERE nspname = %s)
+        ORDER BY t.relname COLLATE "C", c.conname COLLATE "C"
+        """
+    ).format(whose=whose)
+    return [
+        LiveForeignKey(n, t, tuple(c), ps, p, tuple(pc), s, _ACTIONS[deleted], _ACTIONS[updated], tuple(equals), *only)
+        for n, t, c, ps, p, pc, s, deleted, updated, equals, *only in connection.execute(query, [schema]).fetchall()
+    ]
+
+
+_ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+
+
+def uniques(connection: Connection, schema: str, table: str) -> list[LiveUnique]:
+    """What keeps rows from being alike, but for the primary key."""
+    rows = connection.execute(
+        """
+        WITH i AS (
+            SELECT indexrelid, indrelid, indkey[:indnkeyatts - 1] AS keys, indexprs IS NOT NULL AS expressions,
+                indexprs IS NULL AND NOT indisexclusion
+                    AND to_jsonb(x) ->> 'indnullsnotdistinct' IS DISTINCT FROM 'true'
+                    AND NOT EXISTS (SELECT FROM unnest(indkey::int2[], indcollation::oid[]) AS k(attnum, collated)
+                        JOIN pg_attribute AS c USING (attnum) WHERE c.attrelid = indrelid
+                        AND (c.attcollation <> k.collated OR c.attgenerated <> '')) AS plain
+            FROM pg_index AS x
+            WHERE indrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND NOT indisprimary
+                AND (indisunique OR indisexclusion)),
+        depends AS (
+            SELECT indexrelid, unnest(keys) AS attnum, true AS compared FROM i
+            UNION ALL SELECT i.indexrelid, d.refobjsubid, i.expressions FROM i JOIN pg_depend AS d
+                ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refobjid = i.indrelid
+            UNION ALL SELECT i.indexrelid, d.refobjsubid, true FROM i JOIN pg_attrdef AS f
+                ON f.adrelid = i.indrelid AND f.adnum = ANY (i.keys) JOIN pg_depend AS d
+                ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refobjid = i.indrelid)
+        SELECT array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE d.compared),
+            array_agg(a.attname::text ORDER BY a.attnum), i.plain
+        FROM (SELECT indexrelid, attnum, bool_or(compared) AS compared FROM depends GROUP BY 1, 2) AS d
+            JOIN i USING (indexrelid) JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = d.attnum
+        WHERE a.attnum > 0
+        GROUP BY i.indexrelid, i.plain
+        ORDER BY i.indexrelid
+        """,
+        [schema, table],
+    ).fetchall()
+    return [LiveUnique(tuple(compared or ()), tuple(watched), plain) for compared, watched, plain in rows]
+
+
+def orphans(connection: Connection, key: LiveForeignKey) -> int:
+    """How many rows refer to a parent that is not there (a NULL refers to nothing)."""
+    query = sql.SQL("SELECT count(*) FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})").format(
+        key.child_rows,
+        sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(column)) for column in key.columns),
+        key.parent_rows,
+        key.refers("c", "p"),
+    )
+    return count(connection, query)
+
+
+def rows(connection: Connection, schema: str, table: str) -> int:
+    return count(connection, sql.SQL("SELECT count(*) FROM {}").format(own_rows(connection, schema, table)))
+
+
+def own_rows(connection: Connection, schema: str, table: str) -> sql.Composable:
+    """The table's own rows, those of its partitions among them; rows of a table that inherits from it are that one's.
+
+    For FROM, UPDATE and DELETE.
+    """
+    row = connection.execute(
+        "SELECT relkind <> 'p' FROM pg_class WHERE oid = to_regclass(format('%%I.%%I', %s::text, %s::text))",
+        [schema, table],
+    ).fetchone()
+    return _own_rows(schema, table, only=row != (False,))
+
+
+def heirs(connection: Connection, schema: str, table: str) -> list[tuple[str, str]]:
+    """Schema and name of the tables that inherit from the table, directly or not, and that this role may read.
+
+    Partitions are no such tables: their rows are the table's own.
+    """
+    rows = connection.execute(
+        """
+        WITH RECURSIVE below AS (
+            SELECT format('%%I.%%I', %s::text, %s::text)::regclass::oid AS oid
+            UNION SELECT i.inhrelid FROM pg_inherits AS i JOIN below ON below.oid = i.inhparent)
+        SELECT n.nspname, c.relname FROM below JOIN pg_class AS c USING (oid) JOIN pg_namespace AS n
+            ON n.oid = c.relnamespace
+        WHERE NOT c.relispartition AND c.oid <> format('%%I.%%I', %s::text, %s::text)::regclass
+            AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+        ORDER BY 1, 2
+        """,
+        [schema, table, schema, table],
+    ).fetchall()
+    return [(schema, name) for schema, name in rows]
+
+
+def _own_rows(schema: str, table: str, *, only: bool) -> sql.Composable:
+    return sql.SQL("ONLY {}" if only else "{}").format(sql.Identifier(schema, table))
+
+
+def count(connection: Connection, query: sql.Composed) -> int:
+    """The single number that a query gives."""
+    row = connection.execute(query).fetchone()
+    assert row is not None  # noqa: S101
+    return int(row[0])
+
+
+def schema_exists(connection: Connection, schema: str) -> bool:
+    return connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [schema]).fetchone() is not None
+
+
+def _sql(text: str) -> sql.SQL:
+    return sql.SQL(text)  # as the catalogue spells it

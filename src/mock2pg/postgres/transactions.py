@@ -1,0 +1,107 @@
+"""One transaction, tried again when what stopped it may pass; a COMMIT that was lost is looked up, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import psycopg
+import tenacity
+from psycopg import errors
+
+from mock2pg.errors import DatabaseError, PublishFailed
+from mock2pg.postgres.connection import Connection, connect
+from mock2pg.settings import LOCK_TIMEOUT
+
+T = TypeVar("T")
+
+_PASSING = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
+_WAIT = tenacity.wait_random_exponential(multiplier=0.5, max=8)  # seconds, at random up to a limit that doubles
+
+
+class _NotCommittedError(Exception):
+    """The connection was lost during COMMIT, and the history says that nothing was committed."""
+
+
+def transact(
+    url: str,
+    name: str,
+    body: Callable[[Connection], T],
+    *,
+    committed: Callable[[Connection], bool],
+    attempts: int,
+    tell: Callable[[int, BaseException], None],
+    lock_timeout: str = LOCK_TIMEOUT,
+) -> T:
+    """Run `body` in a transaction of its own; again, after a pause, when a lock that was not given, a deadlock, a
+    conflict or a lost connection stopped it.
+
+    committed  asked on a new connection when the connection was lost during COMMIT
+    attempts   in all
+    tell       is given the number of each attempt that failed and will be made again, and its error
+    lock_timeout  of each attempt, as PostgreSQL writes durations
+
+    Raises the error of the last attempt, or PublishFailed when the server cannot be asked what became of a COMMIT.
+    """
+
+    def once() -> T:
+        committing = False
+        try:
+            with connect(url, name=name, lock_timeout=lock_timeout) as connection, connection.transaction():
+                result = body(connection)
+                committing = True
+        except psycopg.OperationalError as error:
+            if not committing or not is_lost(error):
+                raise
+            if not _was_committed(url, name, committed, attempts):
+                raise _NotCommittedError from error
+        return result
+
+    return retried(once, attempts=attempts, tell=tell)
+
+
+def retried(body: Callable[[], T], *, attempts: int, tell: Callable[[int, BaseException], None]) -> T:
+    """Run `body`; again, after a pause, when what stopped it may pass. Raises the error of the last attempt."""
+
+    def before_sleep(state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        tell(state.attempt_number, error or RuntimeError())
+
+    trying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(may_pass),
+        wait=_WAIT,
+        stop=tenacity.stop_after_attempt(attempts),
+        before_sleep=before_sleep,
+        reraise=True,
+    )
+    return trying(body)
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Whether the connection is gone: refused, cut, or ended by the server (SQLSTATE 08... and 57P..)."""
+    return isinstance(error, psycopg.OperationalError) and (
+        error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
+    )
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether trying again makes sense: nothing else is ever tried twice."""
+    return (
+        isinstance(error, (*_PASSING, _NotCommittedError))
+        or is_lost(error)
+        or (isinstance(error, DatabaseError) and is_lost(error.__cause__))  # the server is still starting
+    )
+
+
+def _was_committed(url: str, name: str, committed: Callable[[Connection], bool], attempts: int) -> bool:
+    def ask() -> bool:
+        with connect(url, name=f"{name}, after a lost COMMIT", read_only=True) as connection:
+            return committed(connection)
+
+    try:
+        return retried(ask, attempts=attempts, tell=lambda *_: None)
+    except (DatabaseError, psycopg.Error) as error:
+        raise PublishFailed(
+            "the connection was lost during COMMIT, and the server cannot be asked what became of it",
+            hint="Live is wholly old or wholly new. When the server is back, `mock2pg verify` says which.",
+        ) from error

@@ -1,0 +1,1 @@
+"""Publishing: preflight, merge by difference, unique conflicts, alterations, deletion limits."""

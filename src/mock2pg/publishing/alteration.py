@@ -1,0 +1,174 @@
+"""A contract that changed: the ALTER statements that bring a table of our own from the old one to the new.
+
+A table is our own when a migration created it and it is still that table, by its oid; the history keeps the contract
+under which it is. What somebody changed by hand since is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from psycopg import sql
+
+from mock2pg.contracts import Column, Table, table_from_dict
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.catalogue import LiveColumn
+from mock2pg.postgres.connection import Connection
+from mock2pg.publishing import creation
+
+Owned = Mapping[str, Mapping[str, Any]]  # table -> oid, and contract as `Table.as_dict` gave it
+
+
+@dataclass(frozen=True)
+class Alteration:
+    """before  the contract under which the table is
+    first   statements that must run before the rows are merged
+    last    statements that must run when they are
+    added   columns that the first statements add
+    retyped columns whose type they change
+    """
+
+    table: Table
+    before: Table
+    first: tuple[sql.Composed, ...]
+    last: tuple[sql.Composed, ...]
+    added: tuple[Column, ...]
+    retyped: tuple[Column, ...]
+
+    @property
+    def statements(self) -> list[str]:
+        return [statement.as_string() for statement in (*self.first, *self.last)]
+
+    def view(self, live: sql.Composable, there: Mapping[str, LiveColumn]) -> tuple[sql.Composed, dict[str, LiveColumn]]:
+        """The live rows and columns as the alteration will leave them, for a look before it is made."""
+        new = {column.name: column.data_type for column in (*self.retyped, *self.added)}
+        values = [_sql(f"l.{{0}}::{new[name]} AS {{0}}" if name in new else "l.{}", name) for name in there]
+        values += [_sql(f"NULL::{column.data_type} AS {{}}", column.name) for column in self.added]
+        columns = dict(there)
+        for name, data_type in new.items():
+            known = there.get(name, LiveColumn(name, data_type, "", generated=False, identity_always=False))
+            columns[name] = replace(known, data_type=data_type)
+        return sql.SQL("(SELECT {} FROM {} AS l)").format(sql.SQL(", ").join(values), live), columns
+
+
+def pending(connection: Connection, schema: str, tables: Sequence[Table], owned: Owned) -> dict[str, Alteration]:
+    """What there is to alter, by table."""
+    found = {}
+    for table in tables:
+        mine = owned.get(table.name)
+        if mine is None or oid(connection, schema, table.name) != mine["oid"]:
+            continue
+        alteration = _alteration(connection, schema, table_from_dict(mine["contract"]), table)
+        if alteration.first or alteration.last:
+            found[table.name] = alteration
+    return found
+
+
+def oid(connection: Connection, schema: str, table: str) -> int | None:
+    row = connection.execute(
+        "SELECT c.oid::bigint FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname = %s",
+        [schema, table],
+    ).fetchone()
+    return row[0] if row else None
+
+
+def owned_now(
+    connection: Connection, schema: str, tables: Sequence[Table], before: Owned, changed: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Which tables are our own after a publication that created or altered those `changed`."""
+    found = {name: dict(mine) for name, mine in before.items() if mine["oid"] == oid(connection, schema, name)}
+    for table in tables:
+        if table.name in changed:
+            found[table.name] = {"oid": oid(connection, schema, table.name), "contract": table.as_dict()}
+    return found
+
+
+def owned_again(connection: Connection, schema: str, before: Owned) -> dict[str, dict[str, Any]]:
+    """The same tables when they were made anew, from a backup of when they were our own."""
+    oids = {name: oid(connection, schema, name) for name in before}
+    return {name: {**mine, "oid": oids[name]} for name, mine in before.items() if oids[name] is not None}
+
+
+def _alteration(connection: Connection, schema: str, old: Table, new: Table) -> Alteration:
+    live = {column.name: column for column in catalogue.columns(connection, schema, new.name)}
+    names = catalogue.constraint_names(connection, schema, new.name)
+    columns = {column.name: column for column in old.columns}
+    wanted = {column.name for column in new.columns} | {name for name, _ in new.database_columns}
+    gone = [name for name in (*columns, *dict(old.database_columns)) if name in live and name not in wanted]
+    added = tuple(column for column in new.columns if column.name not in live and column.name not in columns)
+    retyped = tuple(
+        column
+        for column in new.columns
+        if column.name in columns and column.name in live and _retyped(connection, columns[column.name], column, live)
+    )
+    home = sql.Identifier(schema, new.name)
+    first = [*_dropped_constraints(old, new, names), *(_sql("DROP COLUMN {}", name) for name in gone)]
+    first += [_sql(f"ADD COLUMN {{}} {column.data_type}", column.name) for column in added]
+    first += [
+        _sql(f"ADD COLUMN {{}} {definition}", name)
+        for name, definition in new.database_columns
+        if name not in live and name not in dict(old.database_columns)
+    ]
+    for column in retyped:
+        first.append(_sql(f"ALTER COLUMN {{0}} TYPE {column.data_type} USING {{0}}::{column.data_type}", column.name))
+    first += [
+        _sql("ALTER COLUMN {} DROP NOT NULL", column.name)
+        for column in new.columns
+        if not column.not_null and column.name in columns and columns[column.name].not_null
+        and column.name in live and live[column.name].not_null
+    ]  # fmt: skip
+    last = [
+        _sql("ALTER COLUMN {} SET NOT NULL", column.name)
+        for column in new.columns
+        if column.not_null and (column in added or (column.name in live and not live[column.name].not_null))
+    ]
+    head = sql.SQL("ALTER TABLE {} ").format(home)
+    return Alteration(
+        new,
+        old,
+        tuple(head + action for action in first),
+        (*(head + action for action in last), *_added_constraints(schema, old, new, names)),
+        added,
+        retyped,
+    )
+
+
+def _retyped(connection: Connection, old: Column, new: Column, live: Mapping[str, LiveColumn]) -> bool:
+    row = connection.execute("SELECT format_type(to_regtype(%s), NULL)", [old.data_type]).fetchone()
+    return old.data_type != new.data_type and row == (live[new.name].data_type,)
+
+
+def _dropped_constraints(
+    old: Table, new: Table, names: Mapping[tuple[str, tuple[str, ...]], str]
+) -> Iterator[sql.Composed]:
+    for name, expression in old.checks:
+        if (name, expression) not in new.checks and ("c", (name,)) in names:
+            yield _sql("DROP CONSTRAINT {}", name)
+    for columns in old.uniques:
+        if columns not in new.uniques and ("u", columns) in names:
+            yield _sql("DROP CONSTRAINT {}", names["u", columns])
+    for key in old.foreign_keys:
+        if key not in new.foreign_keys and ("f", key.columns) in names:
+            yield _sql("DROP CONSTRAINT {}", names["f", key.columns])
+
+
+def _added_constraints(
+    schema: str, old: Table, new: Table, names: Mapping[tuple[str, tuple[str, ...]], str]
+) -> Iterator[sql.Composed]:
+    for name, expression in new.checks:
+        if (name, expression) not in old.checks and (name in dict(old.checks) or ("c", (name,)) not in names):
+            yield creation.check(schema, new, name, expression)
+    for columns in new.uniques:
+        if columns not in old.uniques and ("u", columns) not in names:
+            yield creation.unique(schema, new, columns)
+    for key in new.foreign_keys:
+        if key not in old.foreign_keys:
+            yield from creation.reference(schema, new, key)
+
+
+def _sql(action: str, name: str) -> sql.Composed:
+    """An action of ALTER TABLE; its types and definitions are the contract's own."""
+    return sql.SQL(action).format(sql.Identifier(name))

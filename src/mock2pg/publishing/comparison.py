@@ -1,0 +1,98 @@
+"""How a target row and a built row are matched and compared, column by column: SQL for two aliases, `l` and `b`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from psycopg import sql
+
+from mock2pg.contracts import Table
+from mock2pg.encoding import JSON_TEXT_POSTGRES
+from mock2pg.postgres.catalogue import LiveColumn
+
+# Types whose equal values are the same value, and how they are compared. Any other type is compared by its text:
+# 1.0 equals 1 in a jsonb, 0 equals -0 in a float and 1 month equals 30 days, but a hash tells them apart.
+_EXACT = {
+    **dict.fromkeys(("smallint", "integer", "bigint", "boolean", "date", "uuid", "time without time zone"), ""),
+    "text": ' COLLATE "C"',
+}
+_BYTES = '::text COLLATE "C"'
+
+
+class Comparison:
+    """The columns of a contract as a table has them; `there` is empty while the table does not exist.
+
+    Rows are matched by the equality of the key's own index: under a nondeterministic collation 'a' equals 'A', and no
+    two rows can hold both. How a key is spelled is content then. Content is compared by bytes.
+    """
+
+    def __init__(self, table: Table, there: Mapping[str, LiveColumn]) -> None:
+        self.table, self.there = table, there
+        self.types = {
+            column.name: there[column.name].data_type if there else column.data_type for column in table.columns
+        }
+        self.keys = self.equal(table.primary_key)
+        self.others = [name for name in self.types if name not in table.primary_key or self._has_spellings(name)]
+
+    @property
+    def inserted(self) -> list[str]:
+        """The columns that a row is inserted with; a generated one follows from the others."""
+        return [name for name in self.types if not (self.there and self.there[name].generated)]
+
+    @property
+    def settable(self) -> list[str]:
+        """The columns that an update may change."""
+        return [
+            name
+            for name in self.others
+            if name in self.inserted and not (self.there and self.there[name].identity_always)
+        ]
+
+    def value(self, name: str) -> sql.Composable:
+        """A built value; for a text column that of the JSON, spelled as it is there."""
+        built = sql.SQL("b.{}").format(sql.Identifier(name))
+        for column in self.table.compared:
+            spelling = JSON_TEXT_POSTGRES.get((column.staged_as, column.data_type))
+            if column.name == name and spelling and self._is_text(name):
+                return sql.SQL(spelling).format(x=built)
+        return built
+
+    def cast(self, name: str) -> sql.Composable:
+        """A built value as the table's own type."""
+        return sql.SQL("{}::{}").format(self.value(name), as_type(self.types[name]))
+
+    def equal(self, names: Sequence[str]) -> sql.Composable:
+        return sql.SQL(" AND ").join(self._equal(name) for name in names)
+
+    def differs(self, names: Sequence[str]) -> sql.Composable:
+        """That a target row and a built row hold anything else in the columns."""
+        each = [
+            sql.SQL("l.{0}{2} IS DISTINCT FROM {1}{2}").format(
+                sql.Identifier(name), self.cast(name), as_type(_EXACT.get(self.types[name], _BYTES))
+            )
+            for name in names
+        ]
+        return sql.SQL("({})").format(sql.SQL(" OR ").join(each) if each else sql.SQL("false"))
+
+    def _equal(self, name: str) -> sql.Composable:
+        column = self.there.get(name)
+        equal, collate = "=", ""
+        if column and column.unique_by:
+            equal = "=" if column.unique_by == "pg_catalog.=" else f"OPERATOR({column.unique_by})"
+        elif column and not column.deterministic:
+            collate = ' COLLATE "C"'
+        return sql.SQL("l.{0}{1} {2} {3}{1}").format(
+            sql.Identifier(name), as_type(collate), as_type(equal), self.cast(name)
+        )
+
+    def _has_spellings(self, name: str) -> bool:
+        """Whether equal values of the column may differ in their bytes."""
+        return self.types[name] not in _EXACT or (name in self.there and not self.there[name].deterministic)
+
+    def _is_text(self, name: str) -> bool:
+        return self.types[name] == "text" or (name in self.there and self.there[name].is_text)
+
+
+def as_type(text: str) -> sql.SQL:
+    """SQL that is our own, dbt's contract's or the catalogue's; never a name or a value of the data."""
+    return sql.SQL(text)

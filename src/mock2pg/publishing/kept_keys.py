@@ -1,0 +1,41 @@
+"""Primary keys that an existing row keeps, where ours is made of the row's natural key and could be any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from psycopg import sql
+
+from mock2pg.contracts import Table
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.connection import Connection
+from mock2pg.publishing.alteration import Alteration
+from mock2pg.publishing.table_merge import TableMerge
+
+
+def keep(
+    connection: Connection, built: str, live: str, tables: Sequence[Table], alterations: Mapping[str, Alteration]
+) -> dict[str, int]:
+    """Give built rows the primary key that a row of their natural key has in the target table; count them by table.
+
+    Only the built tables are written. A key that another built row has stays with that one.
+    """
+    present, kept = set(catalogue.tables(connection, live)), {}
+    for table in tables:
+        if not table.natural_key or table.name not in present:
+            continue
+        merge = TableMerge(connection, built, live, table, created=False, altered=alterations.get(table.name))
+        (name,) = table.primary_key
+        rows = connection.execute(
+            merge.compose(
+                "UPDATE {built} AS b SET {key} = l.{key}::{type} FROM {live} AS l WHERE {same_row}"
+                " AND b.{key} IS DISTINCT FROM l.{key}::{type}"
+                " AND NOT EXISTS (SELECT FROM {built} AS other WHERE other.{key} = l.{key}::{type})",
+                key=sql.Identifier(name),
+                type=sql.SQL(next(column.data_type for column in table.columns if column.name == name)),
+                same_row=merge.equal(table.natural_key),
+            )
+        ).rowcount
+        if rows:
+            kept[table.name] = rows
+    return kept

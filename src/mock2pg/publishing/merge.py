@@ -1,0 +1,164 @@
+"""Publishing: makes live tables hold the rows of the built ones, by difference, keeping the tables themselves.
+
+Everything here runs inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
+from types import MappingProxyType
+
+from psycopg import sql
+
+from mock2pg.contracts import Table, key_groups
+from mock2pg.errors import PublishFailed
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.owners_code import OwnersCode
+from mock2pg.publishing import creation, referencing_rows, unique_conflicts
+from mock2pg.publishing.alteration import Alteration
+from mock2pg.publishing.table_merge import Difference, TableMerge
+
+__all__ = ["Difference", "Merge", "TableMerge", "publish"]
+
+
+class Merge:
+    """All tables: what is to be done, found out without writing, and then done.
+
+    tables  a table is merged whole, or keeps what is live and not built, as its `publish` says
+    merges  each table's own part, parents before children
+    alterations  what is to be altered before `apply`, which a merge of its own is for; this one can only look
+
+    Raises PublishFailed when a live table has not the columns, or a column's type does not keep what is built.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        built: str,
+        live: str,
+        tables: Sequence[Table],
+        alterations: Mapping[str, Alteration] = MappingProxyType({}),
+    ) -> None:
+        self._connection, self._live = connection, live
+        present = set(catalogue.tables(connection, live))
+        self._references = catalogue.references_to(connection, live)
+        self._code = OwnersCode(connection, live, [table.name for table in tables])
+        merges = {
+            table.name: TableMerge(
+                connection,
+                built,
+                live,
+                table,
+                created=table.name not in present,
+                altered=alterations.get(table.name),
+                code=self._code,
+            )
+            for table in tables
+        }
+        misfits = [f"table {name}: {misfit}" for name, merge in merges.items() for misfit in merge.misfits()]
+        if misfits:
+            raise PublishFailed("; ".join(misfits))
+        self._groups = [[merges[name] for name in group] for group in self._key_groups(list(merges))]
+        self.merges = list(chain.from_iterable(self._groups))
+        self.differences = {merge.table.name: merge.difference() for merge in self.merges}
+
+    def keys(self, limit: int) -> dict[str, dict[str, list[str]]]:
+        """Up to `limit` primary keys of rows to insert, update and delete, by table."""
+        return {merge.table.name: merge.shown_keys(limit) for merge in self.merges}
+
+    def strangers(self, allowed: Collection[str] = ()) -> list[str]:
+        """Rows that we do not write and that refer to rows that go or change, in words.
+
+        allowed  tables, as `table` or `schema.table`, whose rows their own CASCADE, SET NULL or SET DEFAULT may change
+        """
+        return referencing_rows.refusals(self._connection, self.merges, self.differences, self._references, allowed)
+
+    def refuse_strangers(self, allowed: Collection[str] = ()) -> None:
+        """Raises PublishFailed when there are any."""
+        refused = self.strangers(allowed)
+        if refused:
+            raise PublishFailed(
+                "rows would go or change that others refer to: " + "; ".join(refused),
+                hint="Keep those rows in the input, change the rows that refer to them, or allow a cascade by name.",
+            )
+
+    def apply(self) -> dict[str, Difference]:
+        """Write. Raises PublishFailed when what is live afterwards is not what was built."""
+        self._connection.execute("SET CONSTRAINTS ALL DEFERRED")
+        waiting = self._delete()
+        for merge in self.merges:
+            if merge.created:
+                creation.create(self._connection, self._live, merge.table)
+        for group in self._groups:
+            self._write(group)
+        self._together([merge.delete_rest for merge in waiting])
+        for step in (creation.constrain, creation.refer):  # every key before the first reference to one
+            for merge in self.merges:
+                if merge.created:
+                    step(self._connection, self._live, merge.table)
+        with self._code.path():
+            self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for merge in self.merges:
+            merge.advance_sequences()
+        return {merge.table.name: merge.proven(self.differences[merge.table.name]) for merge in self.merges}
+
+    def _key_groups(self, names: list[str]) -> list[list[str]]:
+        parents: dict[str, set[str]] = {}
+        for key in self._references:
+            if key.schema == self._live:
+                parents.setdefault(key.table, set()).add(key.parent)
+        return key_groups(names, parents)
+
+    def _delete(self) -> list[TableMerge]:
+        """Delete what is gone, children first; those are returned in which rows wait until others have moved away."""
+        return [
+            merge
+            for merge in reversed(self.merges)
+            if (number := self.differences[merge.table.name].deleted) and merge.delete_free(self._references) < number
+        ]
+
+    def _write(self, group: Sequence[TableMerge]) -> None:
+        """Update and insert; where tables refer to each other or themselves, all rows are there before one changes."""
+        names = {merge.table.name for merge in group}
+        round_about = any(
+            key.table in names and key.parent in names for key in self._references if key.schema == self._live
+        )
+        updates = [merge for merge in group if self.differences[merge.table.name].updated]
+        inserts = [merge for merge in group if self.differences[merge.table.name].inserted]
+        if not round_about:
+            for merge in updates:
+                merge.update(self._references)
+        if inserts:
+            try:
+                with self._connection.transaction():
+                    self._together([merge.insert for merge in inserts])
+            except unique_conflicts.ALIKE:  # with a value of a row that goes or changes later
+                if not all(merge.step_aside() for merge in group):
+                    raise
+                self._together([merge.insert for merge in inserts])
+        if round_about:
+            for merge in updates:
+                merge.update(self._references)
+
+    def _together(self, statements: Sequence[sql.Composed]) -> None:
+        """One statement of several: references between their tables are looked at when all of them are done."""
+        if len(statements) < 2:
+            for statement in statements:
+                self._code.run(statement)
+            return
+        parts = sql.SQL(", ").join(
+            sql.SQL("{} AS ({})").format(sql.Identifier(f"part{number}"), statement)
+            for number, statement in enumerate(statements)
+        )
+        self._code.run(sql.SQL("WITH {} SELECT").format(parts))
+
+
+def publish(
+    connection: Connection, built: str, live: str, tables: Sequence[Table], allowed: Collection[str] = ()
+) -> dict[str, Difference]:
+    """Bring the built tables live: existing ones are merged, absent ones created, filled and then constrained."""
+    merge = Merge(connection, built, live, tables)
+    merge.refuse_strangers(allowed)
+    return merge.apply()

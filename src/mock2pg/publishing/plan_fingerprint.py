@@ -1,0 +1,63 @@
+"""What a reviewer saw: enough of a difference to know, later, that it is still the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from psycopg import sql
+
+from mock2pg.contracts import Table
+from mock2pg.postgres.catalogue import own_rows
+from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.scratch import content_hash
+from mock2pg.publishing.alteration import Alteration
+from mock2pg.publishing.merge import Difference
+
+
+def seen(
+    connection: Connection,
+    live: str,
+    tables: Sequence[Table],
+    differences: Mapping[str, Difference],
+    alterations: Mapping[str, Alteration],
+) -> dict[str, str]:
+    """Table -> what is live in the columns that are migrated, as a hash.
+
+    Of a table that keeps the rows of others only the rows to insert count.
+    """
+    found = {}
+    for table in tables:
+        difference = differences[table.name]
+        if difference.created:
+            found[table.name] = "absent"
+        elif table.publish == "ensure":
+            found[table.name] = f"{difference.inserted} to insert"
+        elif altered := alterations.get(table.name):
+            found[table.name] = "; ".join([_whole(connection, live, table), *altered.statements])
+        else:
+            found[table.name] = content_hash(connection, live, table)
+    return found
+
+
+def _whole(connection: Connection, live: str, table: Table) -> str:
+    """A hash of all that the live table holds, whatever its columns are."""
+    query = sql.SQL("SELECT concat(count(*), ':', sum(hashtextextended(t::text, 0)::numeric)) FROM {} AS t")
+    row = connection.execute(query.format(own_rows(connection, live, table.name))).fetchone()
+    assert row is not None  # noqa: S101
+    return str(row[0])
+
+
+def locks(
+    tables: Sequence[Table], differences: Mapping[str, Difference], alterations: Mapping[str, Alteration]
+) -> dict[str, str]:
+    """Table -> the strongest lock that publishing takes on it, by PostgreSQL's name; empty when it only reads."""
+    referred = {key.parent for table in tables if differences[table.name].created for key in table.foreign_keys}
+    found = {}
+    for table in tables:
+        difference = differences[table.name]
+        if difference.created or table.name in alterations:
+            found[table.name] = "ACCESS EXCLUSIVE"
+        else:
+            written = difference.inserted + difference.updated + difference.deleted
+            found[table.name] = "SHARE ROW EXCLUSIVE" if written or table.name in referred else ""
+    return found

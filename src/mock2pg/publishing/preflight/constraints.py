@@ -1,0 +1,160 @@
+"""Constraints of live tables that no contract names: whether the rows, as they would be, satisfy them.
+
+Where there are any, the rows that the table would hold are put into a scratch table beside the built ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+import psycopg
+from psycopg import sql
+
+from mock2pg.errors import counted
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.describing import described
+from mock2pg.publishing.preflight import references
+from mock2pg.publishing.preflight.finding import MEND, Finding
+from mock2pg.publishing.preflight.merged_rows import candidate, keys_of
+from mock2pg.publishing.table_merge import TableMerge
+
+
+def findings(merges: Sequence[TableMerge], unknown: Collection[str] = ()) -> list[Finding]:
+    """Find constraints of the target tables beyond their contracts that the rows do not satisfy.
+
+    unknown  tables that are migrated as well, and whose rows cannot be told: references to them are left out
+    """
+    found: list[Finding] = []
+    for merge in merges:
+        found += references.of_part(merges, merge, unknown)
+        if merge.created or merge.altered:  # what is altered is seen when it is published
+            continue
+        found += _fixed(merge)
+        checks, indexes = _checks(merge), _indexes(merge)
+        keys = [key for key in references.beyond_contract(merge) if key.parent not in unknown]
+        computed = [name for name in merge.types if merge.there[name].generated]
+        nullable = [column.name for column in merge.table.columns if not column.not_null]
+        required = [name for name in nullable if merge.there[name].not_null]
+        if not (checks or indexes or keys or computed or required):
+            continue
+        with candidate(merge) as rows:
+            found += [f for name in required if (f := _nulls(merge, name))]
+            found += [f for name, check in checks if (f := _check(merge, rows, name, check))]
+            found += [f for name in computed if (f := _computed(merge, rows, name))]
+            found += [f for index in indexes if (f := _index(merge, rows, *index))]
+            found += [f for key in keys if (f := references.broken(merges, merge, rows, key))]
+    return found
+
+
+def _nulls(merge: TableMerge, name: str) -> Finding | None:
+    query = merge.compose("SELECT count(*) FROM {built} AS b WHERE b.{x} IS NULL", x=sql.Identifier(name))
+    rows = catalogue.count(merge.connection, query)
+    if not rows:
+        return None
+    what = f"column {name} is NOT NULL, and {counted(rows, 'row')} would have no value in it"
+    return Finding(merge.table.name, what, MEND)
+
+
+def _fixed(merge: TableMerge) -> Iterator[Finding]:
+    """Identity columns that PostgreSQL lets nobody update."""
+    if merge.table.publish == "ensure":
+        return
+    for name in merge.others:
+        if name in merge.settable or not merge.there[name].identity_always:
+            continue
+        query = merge.compose("SELECT count(*) FROM {live} AS l JOIN {built} AS b ON {keys} WHERE ")
+        if rows := catalogue.count(merge.connection, query + merge.differs([name])):
+            what = f"column {name} is GENERATED ALWAYS AS IDENTITY, and {counted(rows, 'row')} would change in it"
+            yield Finding(merge.table.name, what, "Leave the column out of the contract, or make it BY DEFAULT")
+
+
+def _checks(merge: TableMerge) -> list[tuple[str, str]]:
+    """name and expression of each check that the built table does not have."""
+    query = """
+        SELECT conname, pg_get_expr(conbin, conrelid) FROM pg_constraint AS c
+        WHERE conrelid = %s::regclass AND contype = 'c' AND to_jsonb(c) ->> 'conenforced' IS DISTINCT FROM 'false'
+        ORDER BY conname"""
+    live, built = (merge.connection.execute(query, [home.as_string()]).fetchall() for home in (merge.home, merge.built))
+    known = {expression for _, expression in built}
+    return [(name, expression) for name, expression in live if expression not in known]
+
+
+def _indexes(merge: TableMerge) -> list[tuple[str, str, str]]:
+    """name, "constraint" or "index", and definition of whatever keeps rows from being alike and is not built.
+
+    A constraint's definition is what follows ADD, an index's what follows USING.
+    """
+    rows = merge.connection.execute(
+        """
+        SELECT c.relname, coalesce(pg_get_constraintdef(x.oid), (
+                SELECT substr(d, strpos(d, u) + length(u)) FROM pg_get_indexdef(i.indexrelid) AS d,
+                    format(' %%s USING ', i.indrelid::regclass) AS u)), x.oid IS NOT NULL,
+            (SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_attribute AS a
+                WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[:i.indnkeyatts - 1])),
+            i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
+        FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+            LEFT JOIN pg_constraint AS x ON x.conindid = i.indexrelid AND x.contype IN ('u', 'x', 'p')
+        WHERE i.indrelid = %s::regclass AND (i.indisunique OR i.indisexclusion)
+        ORDER BY c.relname
+        """,
+        [merge.home.as_string()],
+    ).fetchall()
+    known = {tuple(sorted(columns)) for columns in (merge.table.primary_key, *merge.table.uniques)}
+    alike = {
+        column.name
+        for column in catalogue.columns(merge.connection, merge.built_schema, merge.table.name)
+        if merge.types.get(column.name) == column.data_type and merge.there[column.name].deterministic
+    }
+    return [
+        (name, "constraint" if is_constraint else "index", definition)
+        for name, definition, is_constraint, columns, plain in rows
+        if not (plain and tuple(columns) in known and alike.issuperset(columns))
+    ]
+
+
+def _check(merge: TableMerge, home: sql.Identifier, name: str, expression: str) -> Finding | None:
+    broken = sql.SQL(" FROM {} AS c WHERE NOT ({})").format(home, sql.SQL(expression))
+    try:
+        with merge.connection.transaction():
+            rows = merge.code.number(sql.SQL("SELECT count(*)") + broken)
+    except psycopg.DataError as error:
+        return Finding(merge.table.name, f"check {name} cannot be judged: {described(error)}", MEND)
+    except psycopg.ProgrammingError as error:
+        return Finding(merge.table.name, f"check {name} cannot be judged: {described(error)}", _PATH)
+    if not rows:
+        return None
+    what = f"check {name} would be broken by {counted(rows, 'row')} ({keys_of(merge, broken)})"
+    return Finding(merge.table.name, what, MEND)
+
+
+def _computed(merge: TableMerge, home: sql.Identifier, name: str) -> Finding | None:
+    query = "SELECT count(*) FROM {c} AS l JOIN {built} AS b ON {keys} WHERE "
+    rows = catalogue.count(merge.connection, merge.compose(query, c=home) + merge.differs([name]))
+    if not rows:
+        return None
+    what = f"column {name} is generated, and for {counted(rows, 'row')} not to what is built"
+    return Finding(merge.table.name, what, "Leave the column out of the contract, or build what is generated")
+
+
+def _index(merge: TableMerge, home: sql.Identifier, name: str, kind: str, definition: str) -> Finding | None:
+    """Whether it could be made on the rows as they would be."""
+    if kind == "constraint":
+        statement = sql.SQL("ALTER TABLE {} ADD {}").format(home, sql.SQL(definition))
+    else:
+        statement = sql.SQL("CREATE UNIQUE INDEX ON {} USING {}").format(home, sql.SQL(definition))
+    try:
+        with merge.connection.transaction():
+            merge.connection.execute(statement)
+    except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation):
+        what = f"unique {kind} {name} would be broken: two rows would be alike"
+        return Finding(merge.table.name, what, MEND)
+    except psycopg.DataError as error:
+        return Finding(merge.table.name, f"{kind} {name} cannot be judged: {described(error)}", MEND)
+    except psycopg.ProgrammingError:
+        return None  # PostgreSQL 17 and later make an index under an empty path; publishing finds out
+    return None
+
+
+_PATH = (
+    "Give its function a path of its own (ALTER FUNCTION ... SET search_path), or let nobody else create in its schema"
+)

@@ -1,0 +1,86 @@
+"""Whether there is room on the disks for what is going to be written."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from mock2pg.postgres.connection import Connection, host
+from mock2pg.publishing.preflight.finding import Finding
+from mock2pg.publishing.table_merge import Difference
+
+_NAME = 6  # bytes that JSON adds to each column's name and value: quotes, a colon, a comma
+_COPIES = 3  # of each row that is written: the row, its index entries, and both in the WAL
+
+
+def findings(
+    connection: Connection, built: str, live: str, differences: Mapping[str, Difference], backups: Path
+) -> list[Finding]:
+    """An estimate on the safe side: a disk that fills up all the same stops the run without harm, but later."""
+    found = []
+    needed, free = _backup_size(connection, live), _free(backups)
+    if free is not None and free < needed:
+        found.append(_short(f"the backup in {backups.name}/", needed, free))
+    data = _data_directory(connection)
+    free = _free(data) if data else None
+    needed = sum(
+        _COPIES * _size(connection, built, name) * (change.inserted + change.updated) // max(change.after, 1)
+        for name, change in differences.items()
+    )
+    if free is not None and free < needed:
+        found.append(_short("the rows in the server's data directory", needed, free))
+    return found
+
+
+def _backup_size(connection: Connection, schema: str) -> int:
+    """Every live row as JSON."""
+    row = connection.execute(
+        """
+        SELECT coalesce(sum(pg_table_size(c.oid) + greatest(c.reltuples, 0)::bigint * (
+            SELECT sum(octet_length(attname) + %s) FROM pg_attribute AS a
+            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)), 0)::bigint
+        FROM pg_class AS c
+        WHERE c.relkind = 'r' AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
+        """,
+        [_NAME, schema],
+    ).fetchone()
+    assert row is not None  # noqa: S101
+    return int(row[0])
+
+
+def _size(connection: Connection, schema: str, table: str) -> int:
+    name = sql.Identifier(schema, table).as_string()
+    row = connection.execute("SELECT pg_table_size(%s::regclass)", [name]).fetchone()
+    assert row is not None  # noqa: S101
+    return int(row[0])
+
+
+def _data_directory(connection: Connection) -> Path | None:
+    """The server's folder, when it is on this machine and the role is told where."""
+    if host(connection):
+        return None
+    try:
+        with connection.transaction():
+            row = connection.execute("SHOW data_directory").fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        return None
+    return Path(row[0]) if row else None
+
+
+def _free(folder: Path) -> int | None:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:  # of another user, or of another machine behind a tunnel
+        return None
+
+
+def _short(what: str, needed: int, free: int) -> Finding:
+    return Finding(
+        "", f"about {needed:,} bytes are needed for {what}, and {free:,} are free", "Make room on that disk first"
+    )

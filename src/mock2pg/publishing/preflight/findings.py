@@ -1,0 +1,135 @@
+"""Looks at everything in turn; what can only be judged once something else holds is left for then."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from psycopg import sql
+
+from mock2pg import history
+from mock2pg.contracts import Table
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.connection import Connection
+from mock2pg.publishing import alteration, kept_keys, others_code
+from mock2pg.publishing.deletion_limits import Limits
+from mock2pg.publishing.merge import Merge
+from mock2pg.publishing.preflight import cautions, constraints, disk_space, privileges, structure, undoing
+from mock2pg.publishing.preflight.finding import Finding
+from mock2pg.publishing.table_merge import Difference, TableMerge
+
+__all__ = ["Finding", "Preflight", "before_build", "look"]
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """differences is None when there are findings without whose end no difference can be told.
+
+    kept_keys  rows that keep a primary key of their own, by table
+    cautions   what does not prevent publishing, and is to be known
+    """
+
+    findings: tuple[Finding, ...]
+    differences: dict[str, Difference] | None
+    kept_keys: Mapping[str, int] = field(default_factory=dict)
+    cautions: tuple[str, ...] = ()
+
+
+def before_build(
+    connection: Connection, live: str, tables: Sequence[Table], rows: Mapping[str, int], *, alter: bool = False
+) -> tuple[Finding, ...]:
+    """Find what the contracts and the catalogue alone show to prevent publishing, before anything is built.
+
+    rows   staged table -> number of rows that will be landed
+    alter  whether tables that a migration created are altered first, where their contract changed
+
+    A column that nothing fills matters to new rows only. Into an empty table all rows are new; of other tables it is
+    listed when something else prevents publishing anyway, so that one correction covers both.
+    """
+    pending = alteration.pending(connection, live, tables, history.owned(connection, live))
+    found = structure.findings(connection, live, tables, pending, alter=alter)
+    found += privileges.of_reading(connection, live)
+    if alter and pending:
+        found += undoing.findings(connection, live, writes=False)
+    found += [Finding(*each) for each in others_code.found(connection, live, [table.name for table in tables])]
+    present = set(catalogue.tables(connection, live)) - (set(pending) if alter else set())
+    filled = [t for t in tables if t.name in present and (t.source is None or rows[t.source])]
+    unfilled = structure.unfilled(connection, live, filled)
+    if not found:
+        unfilled = [finding for finding in unfilled if _is_empty(connection, live, finding.table)]
+    return (*found, *unfilled)
+
+
+def look(
+    connection: Connection,
+    built: str,
+    live: str,
+    tables: Sequence[Table],
+    limits: Limits,
+    *,
+    backups: Path,
+    alter: bool = False,
+    writes: bool = True,
+) -> Preflight:
+    """Find everything that prevents publishing the built rows. Writes nothing but `built`, and beside it.
+
+    backups  the folder that the backup goes to
+    alter    whether tables that a migration created are altered first, where their contract changed
+    writes   False for a role that only plans, and need not be allowed to write live
+    """
+    pending = alteration.pending(connection, live, tables, history.owned(connection, live))
+    found = structure.findings(connection, live, tables, pending, alter=alter)
+    alterations = pending if alter else {}
+    found += privileges.of_reading(connection, live)
+    if alterations:
+        found += undoing.findings(connection, live, writes=writes)
+    if {finding.table for finding in found} - {table.name for table in tables}:
+        return Preflight(tuple(found), None)  # what may not be read cannot be compared
+    present = set(catalogue.tables(connection, live))
+    sound = []
+    lame = {finding.table for finding in found}
+    for table in (table for table in tables if table.name not in lame):
+        created, altered = table.name not in present, alterations.get(table.name)
+        merge = TableMerge(connection, built, live, table, created=created, altered=altered)
+        misfits = [Finding(table.name, misfit, _MISFIT) for misfit in merge.misfits()]
+        sound += [] if misfits else [merge]
+        found += misfits
+    if found:  # no difference can be told of a table that does not take the rows: the others are looked at alone
+        kept_keys.keep(connection, built, live, [merge.table for merge in sound], alterations)
+        differences = {merge.table.name: merge.difference() for merge in sound}
+        found += _of_tables(sound, differences, limits, {finding.table for finding in found})
+        return Preflight(tuple(found), None)
+    kept = kept_keys.keep(connection, built, live, tables, alterations)
+    whole = Merge(connection, built, live, tables, alterations)
+    found += _of_tables(whole.merges, whole.differences, limits)
+    found += [Finding("", stranger, _STRANGER) for stranger in whole.strangers(limits.allow_cascade)]
+    if writes:
+        found += privileges.of_writing(connection, live, tables, whole.differences)
+        found += privileges.of_sequences(connection, whole.merges)
+    found += disk_space.findings(connection, built, live, whole.differences, backups)
+    return Preflight(tuple(found), whole.differences, kept, tuple(cautions.all_of(whole.merges)))
+
+
+def _of_tables(
+    merges: Sequence[TableMerge],
+    differences: Mapping[str, Difference],
+    limits: Limits,
+    unknown: Collection[str] = (),
+) -> Iterator[Finding]:
+    """Look at each of the tables; `unknown` are those whose rows after publishing cannot be told."""
+    for merge in merges:
+        if merge.altered is None and not merge.created and differences[merge.table.name].inserted:
+            yield from structure.unfilled(merge.connection, merge.live_schema, [merge.table])
+    yield from constraints.findings(merges, unknown)
+    yield from (Finding(*refusal) for refusal in limits.refusals([merge.table for merge in merges], differences))
+
+
+def _is_empty(connection: Connection, schema: str, table: str) -> bool:
+    rows = catalogue.own_rows(connection, schema, table)
+    query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT 1) AS t").format(rows)
+    return not catalogue.count(connection, query)
+
+
+_MISFIT = "Give the column a type that keeps it, or mend the values in the source"
+_STRANGER = "Keep those rows in the input, change the rows that refer to them, or name the table: --allow-cascade TABLE"

@@ -1,0 +1,64 @@
+"""The rows that a live table would hold after publishing, in a scratch table beside the built ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from psycopg import sql
+
+from mock2pg.publishing.table_merge import TableMerge
+from mock2pg.text import identity
+
+_NAME = "mock2pg_candidate"
+_SHOWN = 5  # keys of rows that break a constraint
+
+
+@contextmanager
+def candidate(merge: TableMerge) -> Iterator[sql.Identifier]:
+    """A table of the rows that live would hold, with nothing that constrains them."""
+    home, connection = sql.Identifier(merge.built_schema, _NAME), merge.connection
+    connection.execute(
+        sql.SQL("CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING GENERATED)").format(home, merge.home)
+    )
+    for column in merge.there.values():
+        name = sql.Identifier(column.name)
+        if column.not_null:
+            connection.execute(sql.SQL("ALTER TABLE {} ALTER {} DROP NOT NULL").format(home, name))
+        if column.draws and column.has_default:  # which a look must not advance
+            connection.execute(sql.SQL("ALTER TABLE {} ALTER {} DROP DEFAULT").format(home, name))
+    stored = [column.name for column in merge.there.values() if not column.generated]
+    ensures = merge.table.publish == "ensure"
+    written = [] if ensures else merge.inserted
+    values = [merge.cast(name) if name in written else _live(name) for name in stored]
+    names = {
+        "candidate": home,
+        "stored": sql.SQL(", ").join(map(sql.Identifier, stored)),
+        "kept": sql.SQL(", ").join(map(_live, stored)),
+        "merged": sql.SQL(", ").join(values),
+    }
+    into = "INSERT INTO {candidate} ({stored}) SELECT "
+    for query in (
+        into + "{merged} FROM {live} AS l JOIN {built} AS b ON {keys}",
+        "INSERT INTO {candidate} ({columns}) SELECT {values} FROM {built} AS b WHERE NOT EXISTS ({same})",
+        *([into + "{kept} FROM {live} AS l WHERE {gone}"] if merge.keeps else []),
+    ):
+        merge.code.run(merge.compose(query, **names))  # a generated column may call a function
+    try:
+        yield home
+    finally:
+        connection.execute(sql.SQL("DROP TABLE {}").format(home))
+
+
+def _live(name: str) -> sql.Composed:
+    return sql.SQL("l.{}").format(sql.Identifier(name))
+
+
+def keys_of(merge: TableMerge, rows: sql.Composed) -> str:
+    """The first keys of rows `c` of the candidate, as a person reads them."""
+    key = sql.SQL("concat_ws(', ', {})").format(
+        sql.SQL(", ").join(sql.SQL("c.{}").format(sql.Identifier(name)) for name in merge.table.primary_key)
+    )
+    query = sql.SQL("SELECT {}{} ORDER BY 1 LIMIT {}").format(key, rows, sql.Literal(_SHOWN + 1))
+    found = [identity(text) for text in merge.code.texts(query)]
+    return ", ".join(found[:_SHOWN]) + (" ..." if len(found) > _SHOWN else "")

@@ -1,0 +1,102 @@
+"""Foreign keys that the built tables alone do not show to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from psycopg import sql
+
+from mock2pg.errors import counted
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.catalogue import LiveForeignKey
+from mock2pg.publishing.preflight.finding import MEND, Finding
+from mock2pg.publishing.preflight.merged_rows import keys_of
+from mock2pg.publishing.table_merge import TableMerge
+
+
+def beyond_contract(merge: TableMerge) -> list[LiveForeignKey]:
+    """The live table's foreign keys that its contract does not name."""
+    known = {(key.columns, key.parent, key.parent_columns) for key in merge.table.foreign_keys}
+    return [
+        key
+        for key in catalogue.foreign_keys(merge.connection, merge.live_schema)
+        if key.table == merge.table.name
+        and (key.parent_schema != merge.live_schema or (key.columns, key.parent, key.parent_columns) not in known)
+    ]
+
+
+def broken(
+    merges: Sequence[TableMerge], merge: TableMerge, candidate: sql.Identifier, key: LiveForeignKey
+) -> Finding | None:
+    """Rows, as they would be, that refer to none as it would be."""
+    if not key.readable:
+        return None  # publishing finds out: PostgreSQL looks as the owner of the tables
+    parents = key.parent_rows
+    ours = {(each.live_schema, each.table.name): each for each in merges if not each.created}
+    if parent := ours.get((key.parent_schema, key.parent)):
+        if not set(key.parent_columns) <= set(parent.types):
+            return None  # what such a row would hold is the database's own
+        parents = _rows_to_be(parent, key.parent_columns)
+    orphans = sql.SQL(" FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {}){}").format(
+        candidate,
+        sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(column)) for column in key.columns),
+        parents,
+        key.refers("c", "p"),
+        sql.SQL("") if parent else _as_before(merge, key),
+    )
+    rows = catalogue.count(merge.connection, sql.SQL("SELECT count(*)") + orphans)
+    if not rows:
+        return None
+    what = f"{key.name}: {counted(rows, 'row')} would refer to no row of {key.parent} ({keys_of(merge, orphans)})"
+    return Finding(merge.table.name, what, MEND)
+
+
+def _as_before(merge: TableMerge, key: LiveForeignKey) -> sql.Composable:
+    """Leave out the rows that refer to nothing already, which PostgreSQL lets be as long as they do not change."""
+    same = [
+        sql.SQL("c.{0} IS NOT DISTINCT FROM l.{0}").format(sql.Identifier(name))
+        for name in dict.fromkeys((*merge.table.primary_key, *key.columns))
+    ]
+    return sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS l WHERE {})").format(merge.live, sql.SQL(" AND ").join(same))
+
+
+def of_part(merges: Sequence[TableMerge], merge: TableMerge, unknown: Collection[str] = ()) -> Iterator[Finding]:
+    """Rows of an upsert that refer to what is neither built nor live: what is built alone could not show it."""
+    if merge.table.publish != "upsert":
+        return
+    by_name = {each.table.name: each for each in merges}
+    for key in merge.table.foreign_keys:
+        if key.parent in unknown:
+            continue
+        parent = by_name[key.parent]
+        pairs = [
+            sql.SQL("p.{theirs} = c.{ours}::{type}").format(
+                theirs=sql.Identifier(theirs), ours=sql.Identifier(ours), type=sql.SQL(parent.types[theirs])
+            )
+            for ours, theirs in zip(key.columns, key.parent_columns, strict=True)
+        ]
+        orphans = sql.SQL(" FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})").format(
+            merge.built,
+            sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(name)) for name in key.columns),
+            _rows_to_be(parent, key.parent_columns),
+            sql.SQL(" AND ").join(pairs),
+        )
+        rows = catalogue.count(merge.connection, sql.SQL("SELECT count(*)") + orphans)
+        if rows:
+            columns, shown = ", ".join(key.columns), keys_of(merge, orphans)
+            what = f"{columns}: {counted(rows, 'row')} would refer to no row of {key.parent} ({shown})"
+            yield Finding(merge.table.name, what, "Add the rows that are referred to, or mend the reference")
+
+
+def _rows_to_be(parent: TableMerge, columns: Sequence[str]) -> sql.Composed:
+    """The columns of every row that the parent would hold."""
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    built = sql.SQL(", ").join(sql.SQL("{} AS {}").format(parent.cast(c), sql.Identifier(c)) for c in columns)
+    names_of = {"names": names, "built_columns": built}
+    if parent.created or not parent.keeps:
+        return parent.compose("(SELECT {built_columns} FROM {built} AS b)", **names_of)
+    kept = parent.compose("SELECT {names} FROM {live} AS l", **names_of)
+    if parent.table.publish != "ensure":
+        kept += parent.compose(" WHERE {gone}")
+    union = "({kept} UNION ALL SELECT {built_columns} FROM {built} AS b)"
+    return parent.compose(union, kept=kept, **names_of)

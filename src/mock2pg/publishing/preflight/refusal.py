@@ -1,0 +1,21 @@
+"""The error that lists every finding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from mock2pg.errors import PreflightFailed, counted
+from mock2pg.publishing.preflight.finding import Finding
+
+
+def refuse(findings: Sequence[Finding], schema: str) -> None:
+    """Raise PreflightFailed with all of them; do nothing when there are none."""
+    if not findings:
+        return
+    lines = [
+        f"{counted(len(findings), 'conflict')} prevent{'s' if len(findings) == 1 else ''} publishing into {schema}:"
+    ]
+    error = PreflightFailed("\n".join([*lines, *(f"  {finding}" for finding in findings)]))
+    error.data = {"findings": [asdict(finding) for finding in findings]}
+    raise error

@@ -1,0 +1,133 @@
+"""What the live relations are, compared with the contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from psycopg import sql
+
+from mock2pg.contracts import Table
+from mock2pg.errors import counted
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.catalogue import LiveColumn
+from mock2pg.postgres.connection import Connection
+from mock2pg.publishing.alteration import Alteration
+from mock2pg.publishing.preflight.finding import Finding
+
+_KINDS = {
+    "v": "a view",
+    "m": "a materialized view",
+    "f": "a foreign table",
+    "S": "a sequence",
+    "c": "a composite type",
+    "i": "an index",
+    "I": "an index",
+    "t": "a TOAST table",
+}
+
+
+def findings(
+    connection: Connection, schema: str, tables: Sequence[Table], pending: Mapping[str, Alteration], *, alter: bool
+) -> list[Finding]:
+    """Relations that are no tables, columns that are missing, keys that do not tell rows apart.
+
+    pending  what could be altered, and `alter` whether it is
+    """
+    present, others = set(catalogue.tables(connection, schema)), _others(connection, schema)
+    found = []
+    for table in tables:
+        if table.name in present:
+            altered = pending.get(table.name)
+            found += _columns(connection, schema, table, altered, alter=alter)
+        elif kind := others.get(table.name):
+            found.append(
+                Finding(
+                    table.name,
+                    f"{schema}.{table.name} is {kind}, and rows are published into tables",
+                    "Rename it, or publish into another schema: MIGRATION_SCHEMA",
+                )
+            )
+    return found
+
+
+def _others(connection: Connection, schema: str) -> dict[str, str]:
+    """Every other relation that has a name in the schema, and what it is."""
+    rows = connection.execute(
+        "SELECT relname, relkind::text, relispartition FROM pg_class"
+        " WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)",
+        [schema],
+    ).fetchall()
+    return {
+        name: "a partition of another table" if partition else _KINDS.get(kind, "a table that an extension owns")
+        for name, kind, partition in rows
+    }
+
+
+def _columns(
+    connection: Connection, schema: str, table: Table, altered: Alteration | None, *, alter: bool
+) -> list[Finding]:
+    there = {column.name: column for column in catalogue.columns(connection, schema, table.name)}
+    home = sql.Identifier(schema, table.name)
+    found = [
+        Finding(
+            table.name,
+            f"column {column.name} is missing",
+            "A migration created the table: --alter adds it"
+            if altered and column in altered.added
+            else f"Add it: {_text(sql.SQL('ALTER TABLE {} ADD {} {}'), home, column.name, column.data_type)}",
+        )
+        for column in table.columns
+        if column.name not in there and not (alter and altered and column in altered.added)
+    ]
+    if not found and table.primary_key != catalogue.primary_key(connection, schema, table.name):
+        found += _duplicates(connection, schema, table, there)
+    return found
+
+
+def _duplicates(
+    connection: Connection, schema: str, table: Table, there: Mapping[str, LiveColumn]
+) -> Iterator[Finding]:
+    """Values of the key that more than one row holds, as they are matched: under no primary key by bytes."""
+    columns = sql.SQL(", ").join(
+        sql.SQL("{}" if there[name].deterministic or there[name].unique_by else '{} COLLATE "C"').format(
+            sql.Identifier(name)
+        )
+        for name in table.primary_key
+    )
+    twice = catalogue.count(
+        connection,
+        sql.SQL("SELECT count(*) FROM (SELECT FROM {} GROUP BY {} HAVING count(*) > 1) AS t").format(
+            catalogue.own_rows(connection, schema, table.name), columns
+        ),
+    )
+    if twice:
+        yield Finding(
+            table.name,
+            f"{counted(twice, 'value')} of its key ({', '.join(table.primary_key)}) stand in more than one live row",
+            "A row is found by its key: remove the rows that are too many, and make the key unique",
+        )
+
+
+def unfilled(connection: Connection, schema: str, tables: Iterable[Table]) -> list[Finding]:
+    """Columns of the target tables that need a value in a new row, and that nothing fills."""
+    found = []
+    for table in tables:
+        ours = {column.name for column in table.columns}
+        for column in catalogue.columns(connection, schema, table.name):
+            if column.name in ours or not column.not_null or column.has_default or column.generated:
+                continue
+            default = _text(
+                sql.SQL("ALTER TABLE {} ALTER {} SET DEFAULT ..."), sql.Identifier(schema, table.name), column.name
+            )
+            found.append(
+                Finding(
+                    table.name,
+                    f"column {column.name} is NOT NULL without a default, and no model fills it",
+                    f"Fill it in the model and its contract, or give it a default: {default}",
+                )
+            )
+    return found
+
+
+def _text(statement: sql.SQL, home: sql.Identifier, column: str, *types: str) -> str:
+    return statement.format(home, sql.Identifier(column), *map(sql.SQL, types)).as_string()

@@ -1,0 +1,78 @@
+"""Sequences that continue after the values that rows hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from psycopg import sql
+
+from mock2pg.postgres.connection import Connection
+from mock2pg.publishing.next_values import NextValue
+
+# Of a text, only what a sequence could have given counts.
+_NUMBER = "{column}"
+_NUMBER_OF_TEXT = (
+    'CASE WHEN {column}::text COLLATE "C" ~ \'^-?[0-9]{{1,18}}$\' THEN {column}::text COLLATE "C"::numeric END'
+)
+
+
+def advance(connection: Connection, table: sql.Composable, values: Iterable[NextValue]) -> None:
+    """Let the next value of each sequence be one that comes after all that the column holds in `table`'s rows.
+
+    In its own direction and steps, and never back. By RESTART, which a rollback undoes and setval alone would not; who
+    does not own the sequence may only set it.
+    """
+    for value in values:
+        for sequence in value.sequences:
+            start, step, exhausted, owned = _wanted(connection, table, value, sequence)
+            if start is None:
+                continue
+            if owned:
+                # to set what is set already waits until nobody else draws a value, and lets nobody draw one after that
+                connection.execute(sql.SQL("ALTER SEQUENCE {} INCREMENT BY {}").format(sql.SQL(sequence), step))
+                start, step, exhausted, owned = _wanted(connection, table, value, sequence)
+                if start is None:
+                    continue
+                connection.execute(sql.SQL("ALTER SEQUENCE {} RESTART WITH {}").format(sql.SQL(sequence), start))
+            if exhausted or not owned:
+                ahead = sql.SQL("WHERE NOT s.is_called OR {}").format(
+                    sql.SQL("s.last_value < {0}" if step > 0 else "s.last_value > {0}").format(start)
+                )
+                connection.execute(
+                    sql.SQL("SELECT setval({}::regclass, {}, {}) FROM {} AS s {}").format(
+                        sql.Literal(sequence), start, sql.Literal(exhausted), sql.SQL(sequence), ahead
+                    )
+                )
+
+
+def is_behind(connection: Connection, table: sql.Composable, value: NextValue, sequence: str) -> bool:
+    """Whether the sequence would come to a value that the column holds in `table`'s rows."""
+    return _wanted(connection, sql.SQL("{} AS n").format(table), value, sequence)[0] is not None
+
+
+def _wanted(
+    connection: Connection, table: sql.Composable, value: NextValue, sequence: str
+) -> tuple[int | None, int, bool, bool]:
+    """The value to start with, or None when the sequence is right; its step, whether that is its last, and whether the
+    role owns it.
+
+    What lies beyond the sequence's own bounds is no value that it will come to.
+    """
+    number = sql.SQL(_NUMBER_OF_TEXT if value.is_text else _NUMBER).format(column=sql.Identifier(value.column))
+    state = connection.execute(
+        sql.SQL(
+            "SELECT (SELECT CASE WHEN q.seqincrement > 0 THEN max(held.n) ELSE min(held.n) END"
+            " FROM (SELECT {number} AS n FROM {table}) AS held WHERE held.n BETWEEN q.seqmin AND q.seqmax),"
+            " s.last_value + CASE WHEN s.is_called THEN q.seqincrement ELSE 0 END, q.seqincrement, q.seqmin, q.seqmax,"
+            " q.seqcycle, pg_has_role(c.relowner, 'USAGE')"
+            " FROM {sequence} AS s, pg_sequence AS q JOIN pg_class AS c ON c.oid = q.seqrelid"
+            " WHERE q.seqrelid = {name}::regclass"
+        ).format(number=number, table=table, sequence=sql.SQL(sequence), name=sql.Literal(sequence))
+    ).fetchone()
+    assert state is not None  # noqa: S101
+    last, following, step, least, greatest, cycles, owned = state
+    behind = -1 if last is None else (int(last) - following) // step
+    wanted = following + (behind + 1) * step
+    exhausted = not least <= wanted <= greatest
+    right = behind < 0 or (exhausted and cycles)
+    return None if right else min(max(wanted, least), greatest), step, exhausted, owned

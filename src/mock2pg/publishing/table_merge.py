@@ -1,0 +1,253 @@
+"""One table on its way from the built to the live schema: what differs, and the statements that make it equal.
+
+Everything here runs inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+
+import psycopg
+from psycopg import sql
+
+from mock2pg.contracts import Table
+from mock2pg.errors import PublishFailed, counted
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.catalogue import LiveForeignKey
+from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.describing import described
+from mock2pg.postgres.owners_code import OwnersCode
+from mock2pg.publishing import sequences, unique_conflicts
+from mock2pg.publishing.alteration import Alteration
+from mock2pg.publishing.comparison import Comparison, as_type
+from mock2pg.publishing.next_values import NextValue, next_values
+from mock2pg.text import identity
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What one table went through; counts of rows."""
+
+    before: int
+    after: int
+    inserted: int
+    updated: int
+    deleted: int
+    created: bool = False
+
+    @property
+    def unchanged(self) -> int:
+        return self.before - self.updated - self.deleted
+
+    def as_dict(self) -> dict[str, int | bool]:
+        """The counts as a run records them."""
+        return {**asdict(self), "unchanged": self.unchanged}
+
+
+class TableMerge(Comparison):
+    """One table; its statements run in the order that the whole publication needs.
+
+    live     its own rows, without those of tables that inherit from it
+    home     the table itself
+    created  it is not live yet
+    keeps    rows that are live and not built stay: an "ensure" or "upsert" table
+    altered  what is to be altered first; until then its rows are looked at as they will be
+    code     how statements are run that set off triggers, checks and the like
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        built: str,
+        live: str,
+        table: Table,
+        *,
+        created: bool,
+        altered: Alteration | None = None,
+        code: OwnersCode | None = None,
+    ) -> None:
+        self.connection, self.created, self.altered = connection, created, altered
+        self.code = code or OwnersCode(connection, live, [table.name])
+        self.built: sql.Composable = sql.Identifier(built, table.name)
+        self.home = sql.Identifier(live, table.name)
+        self.live: sql.Composable = self.home if created else catalogue.own_rows(connection, live, table.name)
+        self.built_schema, self.live_schema = built, live
+        self.keeps = table.publish != "merge"
+        there = {} if created else {c.name: c for c in catalogue.columns(connection, live, table.name)}
+        if altered:
+            self.live, there = altered.view(self.live, there)
+        missing = [column.name for column in table.columns if not created and column.name not in there]
+        if missing:
+            raise PublishFailed(f"table {table.name} is there but has no column {', '.join(missing)}")
+        super().__init__(table, there)
+
+    def misfits(self) -> list[str]:
+        """Columns whose own live type would not keep what is built, there and back, over all rows."""
+        if self.created or self.altered:
+            return []
+        found = []
+        for column in catalogue.columns(self.connection, self.built_schema, self.table.name):
+            if column.name not in self.types or column.data_type == self.types[column.name]:
+                continue
+            home = f"column {column.name} is {self.types[column.name]}"
+            text = column.data_type == "text"
+            given = self.value(column.name) if text else sql.SQL("b.{}").format(sql.Identifier(column.name))
+            query = sql.SQL("SELECT count(*) FROM {0} AS b WHERE {1}::{2}{4} IS DISTINCT FROM {3}{4}").format(
+                self.built, self.cast(column.name), as_type(column.data_type), given, as_type('::text COLLATE "C"')
+            )
+            try:
+                with self.connection.transaction():
+                    changed = self._reading.number(query)
+            except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.CannotCoerce) as error:
+                found.append(f"{home}, which does not take what is built: {described(error)}")
+                continue
+            if changed:
+                found.append(f"{home}, which would change {counted(changed, 'value')} of those built")
+        return found
+
+    def difference(self) -> Difference:
+        """Count what is to be inserted, updated and deleted; nothing is written."""
+        before = (
+            0
+            if self.created
+            else catalogue.count(self.connection, sql.SQL("SELECT count(*) FROM {}").format(self.live))
+        )
+        inserted = self._count(
+            "SELECT count(*) FROM {built} AS b" + ("" if self.created else " WHERE NOT EXISTS ({same})")
+        )
+        if self.created or self.table.publish == "ensure":
+            return Difference(before, before + inserted, inserted, 0, 0, self.created)
+        deleted = 0 if self.keeps else self._count("SELECT count(*) FROM {live} AS l WHERE {gone}")
+        updated = self._count("SELECT count(*) FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}")
+        return Difference(before, before + inserted - deleted, inserted, updated, deleted)
+
+    def shown_keys(self, limit: int) -> dict[str, list[str]]:
+        """Primary keys of rows that would be inserted, updated and deleted; up to `limit` of each, as text."""
+        new = "TRUE" if self.created else "NOT EXISTS ({same})"
+        queries = {"inserted": "SELECT {key_of_b} FROM {built} AS b WHERE " + new}
+        if not self.created and self.table.publish != "ensure":
+            queries["updated"] = "SELECT {key_of_l} FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}"
+            if not self.keeps:
+                queries["deleted"] = "SELECT {key_of_l} FROM {live} AS l WHERE {gone}"
+        found = {}
+        for what, query in queries.items():
+            limited = self.compose(query + " ORDER BY 1 LIMIT ") + sql.Literal(limit)
+            found[what] = [identity(key) for key in self._reading.texts(limited)]
+        return found
+
+    def delete_free(self, references: Sequence[LiveForeignKey]) -> int:
+        """Delete what is gone, but for rows that others still refer to; returns how many went."""
+        free = [
+            sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS c WHERE {})").format(key.child_rows, key.refers("c", "l"))
+            for key in references
+            if key.parent == self.table.name and key.readable
+        ]
+        return self.code.count(self.delete_rest + sql.SQL("").join(free))
+
+    @property
+    def delete_rest(self) -> sql.Composed:
+        return self.compose("DELETE FROM {live} AS l WHERE {gone}")
+
+    @property
+    def insert(self) -> sql.Composed:
+        new = "" if self.created else " WHERE NOT EXISTS ({same})"
+        return self.compose(
+            "INSERT INTO {home} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {built} AS b" + new
+        )
+
+    def update(self, references: Sequence[LiveForeignKey]) -> None:
+        """Change what differs; where rows exchange unique values, in two steps."""
+        query = self.compose("UPDATE {live} AS l SET {sets} FROM {built} AS b WHERE {keys} AND {differs}")
+        if unique_conflicts.goes(self, query) or (self.step_aside() and unique_conflicts.goes(self, query)):
+            return
+        if any(key.parent == self.table.name and key.on_delete != "NO ACTION" for key in references):
+            self.code.run(query)  # which names the constraint
+        unique_conflicts.replace(self)
+
+    def step_aside(self) -> bool:
+        """Take unique values that other rows are to hold away from those that hold them; whether all of it could be."""
+        return not self.created and self.table.publish != "ensure" and unique_conflicts.step_aside(self)
+
+    def next_values(self) -> list[NextValue]:
+        """Where the next values of our columns come from, in rows that others insert."""
+        if self.created:
+            return []
+        found = next_values(self.connection, self.live_schema, self.table.name)
+        return [value for value in found if not value.column or value.column in self.types]
+
+    def new_values(self, name: str) -> sql.Composed:
+        """One column of the rows to insert, as a table."""
+        return self.compose(
+            "(SELECT {value} AS {name} FROM {built} AS b WHERE NOT EXISTS ({same}))",
+            value=self.cast(name),
+            name=sql.Identifier(name),
+        )
+
+    def advance_sequences(self) -> None:
+        """Let the columns' next values come after what they hold now."""
+        sequences.advance(self.connection, self.live, self.next_values())
+
+    def proven(self, expected: Difference) -> Difference:
+        """The difference, after a look at what is live now: counts and, column by column, content."""
+        after = self._count("SELECT count(*) FROM {live} AS l")
+        equal = self._count("SELECT count(*) FROM {live} AS l JOIN {built} AS b ON {keys} WHERE NOT {differs}")
+        built = self._count("SELECT count(*) FROM {built} AS b")
+        if self.table.publish == "ensure":
+            there = self._count("SELECT count(*) FROM {live} AS l JOIN {built} AS b ON {keys}")
+            if there == built:
+                return replace(expected, after=after)
+        elif (self.keeps and equal == built) or after == equal == built:
+            return replace(expected, after=after)
+        raise PublishFailed(
+            f"table {self.table.name}: of {built} built rows, {equal} are live as they should be, among {after}",
+            hint="A trigger or rule on the table changes what is written. The transaction was rolled back."
+            if expected.inserted or expected.updated or expected.deleted
+            else "Another session wrote into it after it was compared. The transaction was rolled back: run again.",
+        )
+
+    def compose(self, query: str, **more: sql.Composable) -> sql.Composed:
+        """The statement with what its braces name filled in; `more` are names of the caller's own."""
+        return as_type(query).format(
+            **more,
+            live=self.live,
+            home=self.home,
+            built=self.built,
+            keys=self.keys,
+            key_of_b=_key_text("b", self.table.primary_key),
+            key_of_l=_key_text("l", self.table.primary_key),
+            same=sql.SQL("SELECT FROM {} AS l WHERE {}").format(self.live, self.keys),
+            gone=sql.SQL("NOT EXISTS (SELECT FROM {} AS b WHERE {})").format(self.built, self.keys),
+            columns=_names(self.inserted),
+            values=sql.SQL(", ").join(map(self.cast, self.inserted)),
+            sets=sql.SQL(", ").join(
+                sql.SQL("{} = {}").format(sql.Identifier(name), self.cast(name)) for name in self.settable
+            ),
+            held=sql.Identifier("pg_temp", "mock2pg_held"),
+            whole=_names([name for name, column in self.there.items() if not column.generated]),
+            differs=self.differs(self.others),
+        )
+
+    @property
+    def of_built(self) -> sql.Composed:
+        """The live rows whose keys are among the built ones, as a table."""
+        return self.compose("(SELECT l.* FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys}))")
+
+    @cached_property
+    def _reading(self) -> OwnersCode:
+        """How rows are compared. A look writes nothing, not even a temporary function, unless a domain or cast asks."""
+        return OwnersCode(self.connection, self.live_schema, [self.table.name], values=True)
+
+    def _count(self, query: str) -> int:
+        return self._reading.number(self.compose(query))
+
+
+def _key_text(alias: str, names: Sequence[str]) -> sql.Composable:
+    return sql.SQL("concat_ws(', ', {})").format(
+        sql.SQL(", ").join(sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(name)) for name in names)
+    )
+
+
+def _names(names: Sequence[str]) -> sql.Composable:
+    return sql.SQL(", ").join(map(sql.Identifier, names))

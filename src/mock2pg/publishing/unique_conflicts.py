@@ -1,0 +1,128 @@
+"""Rows that exchange unique values: those in the way hold another value for a moment, or are put in anew.
+
+Everything here runs inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.catalogue import LiveUnique
+
+if TYPE_CHECKING:
+    from mock2pg.publishing.table_merge import TableMerge
+
+ALIKE = (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation)
+
+# What may be held for a moment, by pg_type.typcategory: values that no row has or will have.
+_HEX = "replace(gen_random_uuid()::text, '-', '')"
+_LEAST = "least((SELECT min({column}) FROM {live}), (SELECT min({column}::{type}) FROM {built}))"
+_GREATEST = "greatest((SELECT max({column}) FROM {live}), (SELECT max({column}::{type}) FROM {built}))"
+_ASIDE = {
+    "S": (f"concat({_HEX}, l.{{column}})", f"concat(l.{{column}}, {_HEX})"),  # so it may still be what a check asks for
+    "U": ("gen_random_uuid()::text",),
+    "N": (f"{_GREATEST} + f.number", f"{_LEAST} - f.number"),
+    "D": (f"{_GREATEST} + f.number * interval '1 day'", f"{_LEAST} - f.number * interval '1 day'"),
+}
+
+
+def goes(merge: TableMerge, query: sql.Composed) -> bool:
+    """Whether it could be done: two rows may exchange a unique value, and each is looked at on its own."""
+    try:
+        with merge.connection.transaction():
+            merge.code.run(query)
+    except ALIKE:
+        return False
+    return True
+
+
+def replace(merge: TableMerge) -> None:
+    """Take the rows that change out and put them in again, with what they hold in columns that are not ours.
+
+    In one statement, at whose end every row that is referred to is there.
+    """
+    held = "CREATE TEMPORARY TABLE {held} AS SELECT l.* FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}"
+    merge.connection.execute(merge.compose(held))
+    for query in (
+        "UPDATE {held} AS l SET {sets} FROM {built} AS b WHERE {keys}",
+        "WITH gone AS (DELETE FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys} AND {differs})"
+        " RETURNING 1) INSERT INTO {home} ({whole}) OVERRIDING SYSTEM VALUE"
+        " SELECT {whole} FROM {held} WHERE (SELECT count(*) FROM gone) > 0",
+    ):
+        merge.code.run(merge.compose(query))
+    merge.connection.execute(merge.compose("DROP TABLE {held}"))
+
+
+def step_aside(merge: TableMerge) -> bool:
+    """Free what other rows are to hold from the rows that change or go; whether all of it could be."""
+    return all(
+        _free(merge, unique) for unique in catalogue.uniques(merge.connection, merge.live_schema, merge.table.name)
+    )
+
+
+def _free(merge: TableMerge, unique: LiveUnique) -> bool:
+    rows = _in_the_way(merge, unique)
+    if not merge.code.number(sql.SQL("SELECT count(*) {}").format(rows)):
+        return True
+    key = [sql.Identifier(name) for name in merge.table.primary_key]
+    for assignment in _assignments(merge, unique):
+        try:
+            with merge.connection.transaction():
+                merge.code.run(
+                    sql.SQL(
+                        "UPDATE {} AS l SET {} FROM (SELECT {}, row_number() OVER () AS number {}) AS f WHERE {}"
+                    ).format(
+                        merge.live,
+                        assignment,
+                        sql.SQL(", ").join(key),
+                        rows,
+                        sql.SQL(" AND ").join(sql.SQL("l.{0} = f.{0}").format(name) for name in key),
+                    )
+                )
+            return True
+        except psycopg.errors.ProgramLimitExceeded:
+            continue  # too long for an index
+        except psycopg.OperationalError:
+            raise  # a lock that is not given, a connection that is lost
+        except psycopg.Error:
+            continue  # a check, a type or a reference that does not take it
+    return False
+
+
+def _in_the_way(merge: TableMerge, unique: LiveUnique) -> sql.Composed:
+    """The rows that go or change in what is compared; where equality can be told, those whose values others want."""
+    watched = merge.differs([name for name in unique.watched if name in merge.settable])
+    rows = sql.SQL("FROM ({} {}) AS l").format(
+        merge.compose("SELECT l.* FROM {live} AS l LEFT JOIN {built} AS b ON {keys} WHERE "),
+        sql.SQL("b.{key} IS {known} NULL {operator} {watched}").format(
+            key=sql.Identifier(merge.table.primary_key[0]),
+            known=sql.SQL("NOT" if merge.keeps else ""),
+            operator=sql.SQL("AND" if merge.keeps else "OR"),
+            watched=watched,
+        ),
+    )
+    if unique.plain and all("." not in merge.types.get(name, ".") for name in unique.columns):
+        wanted = merge.compose(" WHERE EXISTS (SELECT FROM {built} AS b WHERE NOT ({keys}) AND ")
+        rows += wanted + merge.equal(unique.columns) + sql.SQL(")")
+    return rows
+
+
+def _assignments(merge: TableMerge, unique: LiveUnique) -> Iterator[sql.Composed]:
+    """What may be tried, in turn: values that nothing else holds, then no value at all."""
+    columns = [
+        merge.there[name] for name in unique.columns if name in merge.settable and name not in merge.table.primary_key
+    ]
+    for column in columns:
+        for value in _ASIDE.get(column.type_category, ()):
+            names = {"column": sql.Identifier(column.name), "type": sql.SQL(column.data_type)}
+            yield sql.SQL("{column} = ({value})::{type}").format(
+                value=sql.SQL(value).format(live=merge.live, built=merge.built, **names), **names
+            )
+    for column in columns:
+        if not column.not_null:
+            yield sql.SQL("{} = NULL").format(sql.Identifier(column.name))

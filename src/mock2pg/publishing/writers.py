@@ -1,0 +1,97 @@
+"""Writers: other sessions that insert, update or delete are kept out of the tables that lose or change rows.
+
+SHARE ROW EXCLUSIVE is the weakest lock that does it and that no two sessions hold at once. Readers go on, SELECT ...
+FOR UPDATE and the foreign-key checks of others among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from psycopg import sql
+
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.catalogue import LiveForeignKey
+from mock2pg.postgres.connection import Connection
+from mock2pg.publishing.merge import Merge
+
+Name = tuple[str, str]  # schema, table
+_ACTS = ("CASCADE", "SET NULL", "SET DEFAULT")
+
+
+def keep_out_of_schema(connection: Connection, schema: str) -> None:
+    """Lock every table of the schema, and those of other schemas whose rows its foreign keys change."""
+    tables = {(schema, name) for name in catalogue.tables(connection, schema)}
+    keep_out(connection, tables.union(*(_below(connection, table) for table in tables)))
+
+
+def keep_out(connection: Connection, tables: Iterable[Name]) -> None:
+    """Lock the tables until the transaction ends, in an order that is always the same.
+
+    One that this role may not write to is left out: no rows of it are written in this role's name.
+    """
+    names = sorted(set(tables))
+    rows = connection.execute(
+        "SELECT n.nspname, c.relname, c.relkind = 'p' FROM unnest(%s::text[], %s::text[]) AS t (schema, name)"
+        " JOIN pg_namespace AS n ON n.nspname = t.schema"
+        " JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name"
+        " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
+        " AND has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE')"
+        ' ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"',
+        [[schema for schema, _ in names], [name for _, name in names]],
+    ).fetchall()
+    if rows:
+        each = [sql.SQL("{}{}").format(sql.SQL("" if p else "ONLY "), sql.Identifier(s, n)) for s, n, p in rows]
+        connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.SQL(", ").join(each)))
+
+
+def compared(connection: Connection, compare: Callable[[], Merge]) -> Merge:
+    """The comparison that holds until the transaction ends: writers are kept out of every table that it would write.
+
+    compare  called again until a comparison finds no table to write that is not locked yet
+    """
+    locked: set[Name] = set()
+    while True:
+        merge = compare()
+        written = _written(connection, merge) - locked
+        if not written:
+            return merge
+        keep_out(connection, written)
+        locked |= written
+
+
+def _written(connection: Connection, merge: Merge) -> set[Name]:
+    """The tables that the merge writes, and those whose rows its foreign keys change."""
+    found: set[Name] = set()
+    for each in merge.merges:
+        difference, home = merge.differences[each.table.name], (each.live_schema, each.table.name)
+        if difference.created or not (difference.inserted or difference.updated or difference.deleted):
+            continue
+        found.add(home)
+        if difference.deleted:
+            found |= _below(connection, home)
+        if difference.updated:
+            settable = set(each.settable)
+            found |= {
+                (key.schema, key.table)
+                for key in _references(connection, home)
+                if key.on_update in _ACTS and settable & set(key.parent_columns)
+            }
+    return found
+
+
+def _below(connection: Connection, table: Name) -> set[Name]:
+    """The tables whose rows are changed when rows of the table are deleted, through others too."""
+    found, queue = set[Name](), [table]
+    while queue:
+        for key in _references(connection, queue.pop()):
+            child = (key.schema, key.table)
+            if key.on_delete in _ACTS and child not in found:
+                found.add(child)
+                queue.append(child)
+    return found
+
+
+def _references(connection: Connection, table: Name) -> list[LiveForeignKey]:
+    schema, name = table
+    return [key for key in catalogue.references_to(connection, schema) if key.parent == name]

@@ -1,0 +1,97 @@
+"""The server and the database: version, encoding, whether they take writes, distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from psycopg import sql
+
+from mock2pg.postgres.connection import Connection
+from mock2pg.readiness.check import FAILED, PASSED, ROLES, WARNING, Check, Needs
+
+
+def of_server(facts: Mapping[str, Any], needs: Needs) -> Iterator[Check]:
+    version = f"PostgreSQL {facts['version'].split(' ')[0]}"
+    old = facts["version_number"] < 140000
+    yield Check(
+        "server version", FAILED if old else PASSED, version, "mock2pg needs PostgreSQL 14 or later" if old else ""
+    )
+    foreign = facts["encoding"] != "UTF8"
+    yield Check(
+        "encoding",
+        FAILED if foreign else PASSED,
+        f"the database {facts['database']} is encoded in {facts['encoding']}",
+        "JSON is UTF-8: create the database with ENCODING 'UTF8'" if foreign else "",
+    )
+    if needs.builds and set("'\"") & set(facts["database"]):
+        yield Check(
+            "database name",
+            FAILED,
+            f"the name of the database {facts['database']} holds a quotation mark, which dbt does not escape",
+            "ALTER DATABASE ... RENAME TO ..., or migrate into another database",
+        )
+    if facts["standby"]:
+        yield Check(
+            "primary server",
+            FAILED if needs.writes else WARNING,
+            "the server is a standby, and takes no writes",
+            "Connect to the primary; with several hosts in DATABASE_URL, target_session_attrs=read-write finds it",
+        )
+    else:
+        yield Check("primary server", PASSED, "the server takes writes")
+    if facts["read_only"]:
+        role, database = (sql.Identifier(facts[key]).as_string() for key in ("role", "database"))
+        yield Check(
+            "writing",
+            FAILED if needs.writes else WARNING,
+            f"default_transaction_read_only is on for the role {facts['role']} or the database {facts['database']}",
+            f"Use a role that may write, or ALTER ROLE {role} (or DATABASE {database}) SET"
+            f" default_transaction_read_only = off; {ROLES}",
+        )
+    else:
+        yield Check("writing", PASSED, "transactions are not read-only by default")
+    if facts["may_identify"]:
+        yield Check("server identity", PASSED, "pg_control_system() tells one server from another")
+    else:
+        yield Check(
+            "server identity",
+            WARNING,
+            f"{facts['role']} may not execute pg_control_system(): the server is known by its address alone",
+            f"GRANT EXECUTE ON FUNCTION pg_control_system() TO {sql.Identifier(facts['role']).as_string()}",
+        )
+
+
+def of_citus(connection: Connection, facts: Mapping[str, Any], schema: str) -> Iterator[Check]:
+    """A backup of a distributed table is not one, and a rollback makes local tables of them."""
+    if not facts["citus"]:
+        return
+    there = connection.execute(
+        "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL,"
+        " to_regclass('pg_catalog.pg_dist_local_group') IS NOT NULL"
+    ).fetchone()
+    partitions, groups = there or (False, False)
+    if groups:
+        row = connection.execute("SELECT groupid FROM pg_catalog.pg_dist_local_group").fetchone()
+        if row is not None and row[0] != 0:
+            yield Check("Citus", FAILED, "this server is a worker of a Citus cluster", "Connect to the coordinator")
+            return
+    rows = (
+        connection.execute(
+            "SELECT c.relname FROM pg_catalog.pg_dist_partition AS p JOIN pg_class AS c ON c.oid = p.logicalrelid::oid"
+            " JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = %s ORDER BY 1",
+            [schema],
+        ).fetchall()
+        if partitions
+        else []
+    )
+    if rows:
+        names = ", ".join(name for (name,) in rows)
+        yield Check(
+            "Citus",
+            FAILED,
+            f"tables of schema {schema} are distributed or reference tables: {names}",
+            "mock2pg migrates into local tables only: use a schema of local tables, or undistribute_table()",
+        )
+    else:
+        yield Check("Citus", PASSED, f"no table of schema {schema} is distributed")

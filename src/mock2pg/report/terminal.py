@@ -1,0 +1,217 @@
+"""What a person sees at the end of a run."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mock2pg.errors import ValidationError, counted, printable, traced
+from mock2pg.report.log_messages import changes, of_added
+from mock2pg.report.output import say, say_json
+from mock2pg.report.reporters import check, verification
+from mock2pg.results import Evidence, MigrationResult, Status
+from mock2pg.signals import ignored
+
+_SHOWN = 50  # rows that break a rule; errors.json has as many as MIGRATION_MAX_ERRORS_PER_RULE allows
+
+
+@ignored()  # what the run came to is decided, and so is the exit code
+def show(result: MigrationResult, as_json: bool) -> None:
+    """The end of a run: what it came to, and where the report is. Exits with the error's code."""
+    if as_json:
+        say_json(result.as_dict())
+    else:
+        _errors(result)
+        _accounts(result)
+        _tables(result)
+        mark, colour = ("✘", "red") if not result.success else ("⚠", "yellow") if _warned(result) else ("✔", "green")
+        say(f"{mark} {result.message}", fg=colour)
+        for line in result.error.message.split("\n")[1:] if result.error else ():
+            say(line)
+        if result.error and result.error.hint:
+            say(result.error.hint)
+        if result.report.exists():
+            say(f"Report: {result.report}")
+        if result.success and "plan" in result.summary and changes(result.summary["plan"]):
+            say(f"To publish just this: {_command(result.summary['plan']['arguments'])}")
+    if result.error:
+        if click.get_current_context().obj:
+            say(traced(result.error), err=True)
+        sys.exit(result.error.code)
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """A line to paste: the program by its name, or by its path where the shell would not find it, as after make."""
+    ours = Path(sys.executable).with_name("mock2pg")
+    program = "mock2pg" if shutil.which("mock2pg") or not ours.exists() else str(ours)
+    return shlex.join([program, *arguments])
+
+
+def status_lines(status: Status) -> str:
+    """What `mock2pg status` prints."""
+    live = "nothing was published yet"
+    if status.command:
+        live = f"run {status.published_run}" if status.published_run else "as before any migration"
+        live += f" (by {status.command} of {status.operator}, {status.published_at})"
+    lines = [
+        f"database  {status.database}, schema {status.schema}" + (", protected" if status.protected else ""),
+        f"live      {live}",
+        f"at work   {status.at_work or 'nobody'}",
+        f"left      {'; '.join(status.left) or 'nothing'}",
+    ]
+    if status.refused:
+        lines.append(f"next run  refused: {status.refused}")
+    elif status.left:
+        lines.append("The next migrate, plan, backup or rollback tidies up.")
+    return "\n".join(lines)
+
+
+_MARKS = {"passed": "✔", "warning": "⚠", "failed": "✘"}
+
+
+def doctor_lines(checks: list[dict[str, str]]) -> str:
+    """What `mock2pg doctor` prints: one line per check, and what to do about it below."""
+    lines = []
+    for each in checks:
+        lines.append(f"{_MARKS[each['verdict']]} {each['name']}: {printable(each['found'])}")
+        if each["remedy"]:
+            lines.append(f"    {printable(each['remedy'])}")
+    return "\n".join(lines)
+
+
+def history_lines(entries: list[dict[str, Any]]) -> str:
+    """What `mock2pg history` prints: one line per entry."""
+    if not entries:
+        return "Nothing was published in this database yet."
+    lines = []
+    for entry in entries:
+        what = entry["kind"]
+        if what == "published":
+            published = entry["published_run"]
+            what = f"{entry['command']} published " + (f"run {published}" if published else "what was before any run")
+        elif (what, entry["outcome"]) == ("prune", "succeeded"):
+            what = f"pruned {entry['backup_id']}"
+        elif what == "manifest":
+            what = "manifest recorded"
+        else:
+            what += f" {entry['outcome']}" + (f" ({entry['error']})" if entry["error"] else "")
+        where = [entry["database_user"] and f"as {entry['database_user']}", entry["host"] and f"from {entry['host']}"]
+        if entry["client_address"]:
+            where.append(f"at {entry['client_address']}")
+        who = " ".join(filter(None, [f"by {printable(entry['operator'])}", *where]))
+        run = f"run {entry['run_id']}  " if entry["run_id"] else ""
+        lines.append(f"{entry['at']}  {run}{what}, {who}")
+    return "\n".join(lines)
+
+
+def show_evidence(evidence: Evidence, as_json: bool) -> None:
+    """What `mock2pg verify-evidence` prints. Exits with the error's code."""
+    if as_json:
+        say_json(evidence.as_dict())
+    else:
+        for note in evidence.notes:
+            say(f"not judged: {note}", fg="yellow")
+        if evidence.error:
+            say(f"✘ {evidence.error.message}", fg="red")
+            say(evidence.error.hint)
+        else:
+            say(f"✔ The evidence of {counted(len(evidence.runs), 'run')} holds.", fg="green")
+    if evidence.error:
+        sys.exit(evidence.error.code)
+
+
+def show_check(result: MigrationResult, form: str, workspace: Path | None) -> None:
+    """The end of a check in one of the formats; `workspace` is where GitHub names files from."""
+    _show_as(form, result, {"junit": check.junit, "github": partial(check.github, workspace=workspace)})
+
+
+def show_verification(result: MigrationResult, form: str) -> None:
+    """The end of a verification in one of the formats."""
+    _show_as(form, result, {"junit": verification.junit})
+
+
+@ignored()
+def _show_as(form: str, result: MigrationResult, written: Mapping[str, Callable[[MigrationResult], str]]) -> None:
+    if form not in written:
+        show(result, form == "json")
+        return
+    say(written[form](result))
+    if result.error:
+        sys.exit(result.error.code)
+
+
+def _warned(result: MigrationResult) -> bool:
+    """Whether a run that succeeded has something to tell that is not as it should be."""
+    refused = sum(entity["refused"] for entity in result.summary.get("check", {}).get("entities", {}).values())
+    cautions = any(data.get("cautions") for data in result.summary.values())
+    return bool(refused or result.errors or cautions or getattr(result, "warnings", ()))
+
+
+def _errors(result: MigrationResult) -> None:
+    critical = [error for error in result.errors if error.severity == "critical"]
+    warnings = [error for error in result.errors if error.severity != "critical"]
+    for colour, found in (("red", critical), ("yellow", warnings)):
+        for error in found[:_SHOWN]:
+            say(_line(error), fg=colour)
+        if len(found) > _SHOWN:
+            say(f"... and {len(found) - _SHOWN} more in {result.report.parent / 'errors.json'}")
+
+
+def _line(error: ValidationError) -> str:
+    return str(error) if error.severity == "critical" else f"warning: {error}"
+
+
+def _accounts(result: MigrationResult) -> None:
+    """Where every row went that was read; array by array when some were refused."""
+    if result.error or "check" not in result.summary:
+        return
+    staged, entities = result.summary["stage"]["tables"], result.summary["check"]["entities"]
+    landed = result.summary["load"]["landed"] if "publish" in result.summary else None
+    kept = "sound" if landed is None else "loaded"
+    rows = {
+        table["path"]: {
+            "read": table["rows"],
+            kept: table["rows"] - entities[table["path"]]["refused"] if landed is None else landed[name],
+            "refused": entities[table["path"]]["refused"],
+        }
+        for name, table in staged.items()
+    }
+    sums = {key: sum(row[key] for row in rows.values()) for key in ("read", kept, "refused")}
+    if sums["refused"]:
+        width = max(len(path) for path in rows)
+        say("".join([f"{'array':<{width}}", *(f"{key:>11}" for key in sums)]))
+        for path, row in rows.items():
+            say("".join([f"{path:<{width}}", *(f"{number:>11,}" for number in row.values())]))
+    added = result.summary.get("load", {}).get("added")
+    also = f"; {of_added(added)}" if added else ""
+    say(f"{counted(sums['read'], 'row')} read = {sums[kept]:,} {kept} + {sums['refused']:,} refused{also}")
+
+
+def _tables(result: MigrationResult) -> None:
+    """Table by table, what was changed and stayed, or would be."""
+    step = next((step for step in ("publish", "rollback", "plan") if "tables" in result.summary.get(step, ())), None)
+    if step is None:
+        return
+    if result.error and step == "publish":
+        if "tables" in result.summary.get("rollback", ()):
+            say("0 rows changed: what this run published was undone, and the target tables are as they were before")
+            return
+        say("This run published, and may not have been undone:")
+    tables = result.summary[step]["tables"]
+    columns = ("before", "after", "inserted", "updated", "deleted", "unchanged")
+    width = max(map(len, [*tables, "table"]))
+    say("".join([f"{'table':<{width}}", *(f"{name:>11}" for name in columns)]))
+    sums = dict.fromkeys(columns, 0)
+    for name, table in tables.items():
+        say("".join([f"{name:<{width}}", *(f"{table[column]:>11,}" for column in columns)]))
+        sums = {column: sums[column] + table[column] for column in columns}
+    say("".join([f"{'all':<{width}}", *(f"{sums[column]:>11,}" for column in columns)]))
+    would = "to be " if step == "plan" else ""
+    say(", ".join(f"{sums[column]:,} {would}{column}" for column in ("inserted", "updated", "deleted")))

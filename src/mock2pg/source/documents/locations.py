@@ -1,0 +1,170 @@
+"""From rows and keys back to the source: file, line, column and JSON pointer of what an error is about."""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy
+
+from mock2pg.source.documents.scanner import PLAIN, Child, Lines, children, kind, pointer, trouble
+
+ORIGINS = ".origins.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an array stood.
+
+    array    the file that holds it now
+    text     the file that holds the source's text, from which lines are counted; None for a Python dict
+    offset   of the array in that text
+    file     the source's file as errors call it; None for a Python dict
+    pointer  of the array in it
+    lines    the array was NDJSON: each row was a line of its own, here with one character more before it
+    """
+
+    array: str
+    text: str | None = None
+    offset: int = 0
+    file: str | None = None
+    pointer: str = ""
+    lines: bool = False
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What to look for: a value in a row.
+
+    row          1-based
+    steps        keys and indexes from the row on; empty for the row itself
+    declared     the last step is not known: the `nth` key of the object that is none of these, no plain names first
+    at_key       the key's place is wanted, not the value's
+    look_inside  say what keeps the value from being kept, and point at it
+    """
+
+    entity: str
+    row: int
+    steps: tuple[str | int, ...] = ()
+    declared: frozenset[str] | None = None
+    nth: int = 0
+    at_key: bool = False
+    look_inside: bool = True
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where it is, and what stands there, in words that hold nothing of it.
+
+    kind     "null", "a string", ...; empty when the key is not there
+    trouble  what keeps a value from being kept although it is JSON: "appears twice in one object"; else empty
+    """
+
+    file: str | None
+    line: int | None
+    column: int | None
+    pointer: str
+    kind: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class _Found:
+    at: int  # from the array's beginning
+    steps: tuple[str | int, ...]
+    kind: str = ""
+    trouble: str = ""
+
+
+def locate(folder: Path, sought: Iterable[Sought]) -> dict[Sought, Spot]:
+    """Find each of them in the arrays that `read` left in a folder."""
+    kept = json.loads((folder / ORIGINS).read_text(encoding="utf-8"))
+    spots: dict[Sought, Spot] = {}
+    for entity, of_entity in groupby(sorted(set(sought), key=lambda one: one.entity), key=lambda one: one.entity):
+        origin, wanted = Origin(**kept[entity]), list(of_entity)
+        found = _in_array(_mapped(folder / origin.array), wanted)
+        lines = Lines(_mapped(folder / origin.text)) if origin.text else None
+        for one, place in sorted(found.items(), key=lambda item: item[1].at):
+            spots[one] = _spot(origin, lines, one, place)
+    return spots
+
+
+def _mapped(file: Path) -> mmap.mmap:
+    with file.open("rb") as stream:
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _in_array(array: mmap.mmap, sought: Sequence[Sought]) -> dict[Sought, _Found]:
+    rows = msgspec.json.decode(memoryview(array), type=list[msgspec.Raw])
+    base = address(array)
+    found: dict[Sought, _Found] = {}
+    for number, of_row in groupby(sorted(sought, key=lambda one: one.row), key=lambda one: one.row):
+        row = _Row(bytes(rows[number - 1]))
+        for one in of_row:
+            place = row.find(one)
+            found[one] = replace(place, at=address(rows[number - 1]) - base + place.at)
+    return found
+
+
+class _Row:
+    """One row, whose objects and arrays are gone through once, however much is sought in them."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._inside: dict[int, dict[str | int, list[Child]]] = {}
+        self._undeclared: dict[tuple[int, frozenset[str]], list[Child]] = {}
+
+    def _children(self, at: int) -> dict[str | int, list[Child]]:
+        if at not in self._inside:
+            by_key: dict[str | int, list[Child]] = {}
+            for child in children(self._text, at):
+                by_key.setdefault(child.key, []).append(child)
+            self._inside[at] = by_key
+        return self._inside[at]
+
+    def _others(self, at: int, declared: frozenset[str]) -> list[Child]:
+        if (at, declared) not in self._undeclared:
+            others = [c for found in self._children(at).values() for c in found if c.key not in declared]
+            others.sort(key=lambda child: bool(PLAIN.fullmatch(str(child.key))))
+            self._undeclared[at, declared] = others
+        return self._undeclared[at, declared]
+
+    def find(self, sought: Sought) -> _Found:
+        row = self._text
+        at, end, key_at = 0, len(row), 0
+        for depth, step in enumerate(sought.steps):
+            same = self._children(at).get(step)
+            if not same:
+                return _Found(at, sought.steps[:depth])
+            at, end, key_at = same[-1].at, same[-1].end, same[-1].key_at
+            if len(same) > 1:
+                return _Found(key_at, sought.steps[: depth + 1], kind(row[at:end]), "appears twice in one object")
+        if sought.declared is not None:
+            others = self._others(at, sought.declared)
+            return _Found(others[min(sought.nth, len(others) - 1)].key_at if others else at, sought.steps)
+        value = row[at:end]
+        if sought.at_key:
+            return _Found(key_at, sought.steps, kind(value))
+        if sought.look_inside and (found := trouble(value)):
+            return _Found(at + found.at, (*sought.steps, *found.steps), kind(value), found.reason)
+        return _Found(at, sought.steps, kind(value))
+
+
+def _spot(origin: Origin, lines: Lines | None, sought: Sought, found: _Found) -> Spot:
+    inside = pointer(found.steps)
+    shown = inside if origin.lines else f"{origin.pointer}/{sought.row - 1}{inside}"
+    line, column = lines.place(origin.offset + found.at) if lines else (None, None)
+    if column is not None and origin.lines:
+        column -= 1
+    return Spot(origin.file, line, column, shown, found.kind, found.trouble)
+
+
+def address(buffer: Any) -> int:
+    """Where a buffer lies in memory, by which the offset of a part of it is known."""
+    return int(numpy.frombuffer(memoryview(buffer), numpy.uint8).ctypes.data)

@@ -1,0 +1,250 @@
+"""The staging database (DuckDB): one table per array of the document, every cast explicit."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from duckdb.func import SPECIAL
+
+from mock2pg.contracts import HIDDEN, SourceColumn, SourceTable
+from mock2pg.errors import InternalError, scrubbed
+from mock2pg.source.staging.json_values import exact_double, jsonb_text, strict_json
+from mock2pg.text import LIMIT
+
+Connection = duckdb.DuckDBPyConnection
+
+_TYPES = {
+    "text": "VARCHAR", "integer": "INTEGER", "double precision": "DOUBLE", "boolean": "BOOLEAN",
+    "date": "DATE", "time": "TIME", "text[]": "VARCHAR[]", "jsonb": "VARCHAR",
+}  # fmt: skip
+
+# How a JSON value `v` becomes each type; NULL when it does not fit. Strings with U+0000 do not fit: PostgreSQL's
+# text cannot hold it. Nothing is rounded: an integer in a double precision column must survive the way back.
+_CASTS = {
+    "text": "CASE WHEN {k} = 'VARCHAR' AND NOT contains({v}->>'$', chr(0)) THEN {v}->>'$' END",
+    "integer": "CASE WHEN {k} IN ('BIGINT', 'UBIGINT') THEN TRY_CAST({v}::VARCHAR AS INTEGER) END",
+    "double precision": (
+        "CASE WHEN {k} IN ('BIGINT', 'UBIGINT') AND len({v}::VARCHAR) < 16 AND {v}::VARCHAR <> '0'"
+        " THEN TRY_CAST({v}::VARCHAR AS DOUBLE) WHEN {k} IN ('BIGINT', 'UBIGINT', 'DOUBLE')"
+        # a decimal of up to 15 digits has a double of its own; a longer one, and -0, is read again from the row's text
+        " THEN CASE WHEN regexp_matches(root::VARCHAR,"
+        " '[0-9.]{{16}}|[eE][+-]?[0-9]{{3}}|-0[ \\t\\r\\n]*([],}}]|$)')"
+        " THEN exact_double(root::VARCHAR, {p}) ELSE TRY_CAST({v}::VARCHAR AS DOUBLE) END END"
+    ),
+    "boolean": "CASE WHEN {k} = 'BOOLEAN' THEN TRY_CAST({v}::VARCHAR AS BOOLEAN) END",
+    "date": (
+        "CASE WHEN {k} = 'VARCHAR' AND regexp_full_match({v}->>'$', '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')"
+        " AND ({v}->>'$') >= '0001' THEN TRY_CAST({v}->>'$' AS DATE) END"
+    ),
+    "time": (
+        "CASE WHEN {k} = 'VARCHAR' AND regexp_full_match({v}->>'$', '([01][0-9]|2[0-3]):[0-5][0-9]')"
+        " THEN TRY_CAST({v}->>'$' AS TIME) END"
+    ),
+    "text[]": (
+        "CASE WHEN {k} = 'ARRAY' AND len(list_filter(TRY_CAST({v} AS JSON[]), lambda e: json_type(e) IS DISTINCT FROM"
+        " 'VARCHAR' OR contains(e->>'$', chr(0)))) = 0"
+        " THEN list_transform(TRY_CAST({v} AS JSON[]), lambda e: e->>'$') END"
+    ),
+    "jsonb": "CASE WHEN {k} <> 'NULL' THEN jsonb_text(root::VARCHAR, {p}) END",
+}
+
+
+@contextmanager
+def opened(database: Path, *, read_only: bool = False, threads: int | None = None) -> Iterator[Connection]:
+    """Connect to the staging file; a DuckDB error is raised as an InternalError without the values in its text."""
+    try:
+        config: dict[str, str | bool | int | float | list[str]] = {"threads": threads} if threads else {}
+        with duckdb.connect(str(database), read_only=read_only, config=config) as connection:
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            if not read_only:
+                functions = ((jsonb_text, "VARCHAR"), (exact_double, "DOUBLE"), (strict_json, "BOOLEAN"))
+                for function, result in functions:
+                    connection.create_function(
+                        function.__name__, function, ["VARCHAR", "VARCHAR[]"], result, null_handling=SPECIAL
+                    )
+            yield connection
+    except duckdb.Error as error:
+        raise InternalError(f"the staging database: {type(error).__name__}: {scrubbed(str(error))}") from error
+
+
+def stage(database: Path, arrays: Mapping[str, Path], tables: Sequence[SourceTable]) -> dict[str, int]:
+    """Make one staged table per source table from the arrays' files; returns the rows of each.
+
+    `_unfit` lists what a row holds that its columns cannot: "." for the row itself, "" for the array around it, and
+    "*" for something below a key that is not declared. A key that stands twice is unfit as well: JSON readers differ
+    in which value they keep.
+    """
+    counts = {}
+    with opened(database) as connection:
+        for table in tables:
+            nested = [other.nested for other in tables if other.entity == table.entity and other.nested]
+            array = arrays[table.entity]
+            largest = max(array.stat().st_size, 1 << 20)  # no row is larger than its array
+            connection.execute(_create(table, [name for name in nested if name], largest), [str(array)])
+            # where there is no array inside a row, one row stands for it, so that the check can say so
+            counts[table.name] = _one(
+                connection, f"SELECT count(*) FROM {quoted(table.name)} WHERE NOT list_contains(_unfit, '')"
+            )
+    return counts
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A staged row that was taken out: its hidden columns."""
+
+    table: str
+    row: int
+    root_row: int
+    id: str | None
+    index: int | None
+
+
+def refuse(database: Path, rows: Mapping[str, Collection[int]], tables: Sequence[SourceTable]) -> list[Refused]:
+    """Take rows out of the staged tables, by table and `_row`, and with a row the elements of its nested arrays."""
+    gone: list[Refused] = []
+    with opened(database) as connection:
+
+        def take(table: str, condition: str, parameters: list[Any]) -> None:
+            query = f"DELETE FROM {quoted(table)} WHERE {condition} RETURNING _row, _root_row, _id, _index, _unfit"
+            rows = connection.execute(query, parameters).fetchall()
+            gone.extend(Refused(table, *row) for *row, unfit in rows if unfit != [""])
+
+        for table, numbers in rows.items():
+            take(table, "_row IN (SELECT unnest(?::BIGINT[]))", [sorted(numbers)])
+        roots = {table.entity: table.name for table in tables if not table.nested}
+        for nested in tables:
+            if nested.nested and nested.entity in roots:
+                take(nested.name, f"_root_row NOT IN (SELECT _row FROM {quoted(roots[nested.entity])})", [])
+    return gone
+
+
+def quoted(name: str) -> str:
+    """A DuckDB identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
+    keys = {column.place: "JSON" for column in table.columns if column.is_key}
+    declared = [*keys, *(nested if not table.nested else ())]
+    transform = f"json_transform(element, {_text(json.dumps(keys))})" if keys else "NULL"
+    columns = {column.name: _value(table, column) for column in table.columns if not column.uuid5}
+    select = [f"{value} AS {quoted(name)}" for name, value in columns.items()]
+    unfit = [
+        f"CASE WHEN {columns[column.name]} IS NULL AND {_json(column)} IS NOT NULL"
+        f" AND json_type({_json(column)}) <> 'NULL' THEN {_text(column.name)} END"
+        for column in table.columns
+        if not column.uuid5 and "[]." not in column.place
+    ]
+    scalar = any(column.place == "." for column in table.columns)
+    derived = [f"{_uuid5(table, column)} AS {quoted(column.name)}" for column in table.columns if column.uuid5]
+    order = ", ".join(quoted(column.name) for column in table.columns)
+    # numbered when the rows' own texts are gone: of a nested array, each element carries that of its whole row
+    number = "row_number() OVER (ORDER BY _root_row, _index)" if table.nested else "_root_row"
+    # nothing here looks at each key for each other key: a row may have a million that are not declared
+    unknown = f"list_filter(keys, lambda key: NOT list_contains({_list(declared)}, key))"
+    twice = f"list_filter({_list(declared)}, lambda key: len(list_filter(keys, lambda other: other = key)) > 1)"
+    return f"""
+        CREATE TABLE {quoted(table.name)} AS
+        WITH elements AS ({_elements(table, largest)}),
+        fields AS (
+            SELECT *, {transform} AS f,
+                CASE WHEN json_type(element) = 'OBJECT' AND NOT {str(scalar).lower()}
+                     THEN json_keys(element) ELSE [] END AS keys
+            FROM elements),
+        typed AS (
+            SELECT {", ".join(select)}, _root_row, _id, _index,
+                CASE WHEN misplaced THEN ['']
+                     WHEN {"false" if scalar else "json_type(element) IS DISTINCT FROM 'OBJECT'"} THEN ['.']
+                     ELSE list_distinct(list_filter([{", ".join(unfit)}], lambda name: name IS NOT NULL)
+                        || CASE WHEN len(keys) <> len(list_distinct(keys)) THEN {twice} ELSE [] END
+                        || CASE WHEN len({unknown}) = 0 THEN [] -- a call of Python: only where keys are unknown
+                                WHEN strict_json(element::VARCHAR, {_list(declared)}) THEN [] ELSE ['*'] END)
+                     END AS _unfit,
+                list_distinct({unknown}) AS _unknown
+            FROM fields),
+        derived AS (SELECT *, {number} AS _row{"".join(", " + value for value in derived)} FROM typed)
+        SELECT {order}, {", ".join(HIDDEN)} FROM derived ORDER BY _row"""
+
+
+def _elements(table: SourceTable, largest: int) -> str:
+    rows = (
+        f"SELECT n, r FROM read_json_objects(?, format = 'array', maximum_object_size = {largest})"
+        " WITH ORDINALITY AS x(r, n)"
+    )
+    # what a person finds the row by: a whole number counts, too, and a text is cut
+    given = "CASE WHEN json_type(r->'$.id') IN ('VARCHAR', 'BIGINT', 'UBIGINT', 'HUGEINT') THEN r->>'$.id' END"
+    identity = f"CASE WHEN length({given}) > {LIMIT} THEN left({given}, {LIMIT - 1}) || '…' ELSE {given} END AS _id"
+    if not table.nested:
+        return f"""
+            SELECT n AS _root_row, {identity}, NULL::BIGINT AS _index, r AS element, r AS root,
+                false AS misplaced FROM ({rows})"""
+    inside = f"r->{_path(table.nested)}"
+    return f"""
+        SELECT n AS _root_row, {identity}, i - 1 AS _index, element,
+            CASE WHEN NOT misplaced THEN r END AS root, misplaced
+        FROM (SELECT n, r, unnest(elements) AS element, generate_subscripts(elements, 1) AS i, misplaced
+              FROM (SELECT n, r, misplaced,
+                        CASE WHEN misplaced THEN [NULL::JSON] ELSE ({inside})::JSON[] END AS elements
+                    FROM (SELECT n, r, coalesce(json_type({inside}), 'NULL') <> 'ARRAY' AS misplaced
+                          FROM ({rows}) WHERE json_type(r) = 'OBJECT')))"""
+
+
+def _json(column: SourceColumn) -> str:
+    """SQL for the column's JSON value."""
+    if column.place == ".":
+        return "element"
+    if "[]." in column.place:
+        return f"(root->{_path(column.place.split('[].', 1)[1])})"
+    return f"f.{quoted(column.place)}"
+
+
+def _value(table: SourceTable, column: SourceColumn) -> str:
+    value = _json(column)
+    cast = _CASTS[column.data_type].format(v=value, k=f"json_type({value})", p=_steps(table, column))
+    return f"({cast})::{_TYPES[column.data_type]}"
+
+
+def _steps(table: SourceTable, column: SourceColumn) -> str:
+    """SQL for the keys and indexes that lead from the root row to the column's JSON value."""
+    inside = [_text(table.nested), "_index::VARCHAR"] if table.nested and "[]." not in column.place else []
+    last = [] if column.place == "." else [_text(column.place.split("[].", 1)[-1])]
+    return f"[{', '.join(inside + last)}]"
+
+
+def _uuid5(table: SourceTable, column: SourceColumn) -> str:
+    """RFC 9562's version 5: SHA-1 over the table's name space and the JSON array of the natural key's parts."""
+    space = uuid.uuid5(uuid.NAMESPACE_URL, f"mock2pg:{table.name}").hex
+    parts = ", ".join(quoted(part) for part in column.uuid5)
+    given = " AND ".join(f"{quoted(part)} IS NOT NULL" for part in column.uuid5)
+    # `_(h)`, because the name of a value in a SELECT's list would hide a column h
+    digest = f"sha1(unhex('{space}') || encode(json_array({parts})::VARCHAR))"
+    return (
+        f"CASE WHEN {given} THEN (SELECT substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-5' || substr(h, 14, 3) || '-'"
+        " || substr('89ab89ab89ab89ab', ('0x' || substr(h, 17, 1))::INTEGER + 1, 1) || substr(h, 18, 3) || '-'"
+        f" || substr(h, 21, 12) FROM (SELECT {digest}) AS _(h)) END"
+    )
+
+
+def _path(key: str) -> str:
+    return _text("$." + json.dumps(key, ensure_ascii=False))
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _list(values: Sequence[str]) -> str:
+    return "[" + ", ".join(_text(value) for value in values) + "]::VARCHAR[]"
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
+    row = connection.execute(query).fetchone()
+    assert row is not None  # noqa: S101  an aggregate always gives a row
+    return row[0]

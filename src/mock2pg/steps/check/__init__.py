@@ -1,5 +1,0 @@
-"""check: runs the staged suites; every row that breaks a rule comes back in one run, without its values."""
-
-from mock2pg.steps.check.checking import run
-
-__all__ = ["run"]

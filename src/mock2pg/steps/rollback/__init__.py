@@ -1,5 +1,0 @@
-"""rollback: brings definitions, rows and sequences back to what a backup says, in one transaction."""
-
-from mock2pg.steps.rollback.rolling import run
-
-__all__ = ["run"]

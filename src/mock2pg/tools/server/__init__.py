@@ -1,6 +1,0 @@
-"""The embedded PostgreSQL, and the programs that come with it."""
-
-from mock2pg.tools.server.embedded import Server, ServerStatus
-from mock2pg.tools.server.programs import binary
-
-__all__ = ["Server", "ServerStatus", "binary"]

@@ -1,0 +1,258 @@
+"""Going back: a dump of the database after a restore equals the dump from before, whatever was in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from mock2pg import backups, postgres
+from mock2pg.backups import dump, restore
+from mock2pg.errors import BackupFailed, BackupRefused, RollbackFailed
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.server import binary
+from tests.fix_postgres import new_database
+from tests.fix_restore import CHANGED, EVERYTHING, Trial, back_up, dumped, execute, go_back, state_of
+
+
+def test_rows_and_sequences_come_back_into_the_tables_that_are_there(
+    trial: Trial, database: str, connection: postgres.Connection
+) -> None:
+    """Where the definitions are the same, only rows move: no table is made anew."""
+    query = "SELECT oid, relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
+    execute(database, EVERYTHING + "DROP RULE quiet ON public.counts")  # no row could be taken away again
+    before = connection.execute(query).fetchall()
+    restored = trial("SELECT 1", CHANGED, "merge")
+    assert connection.execute(query).fetchall() == before
+    assert restored.tables["counts"].deleted == 1
+    assert restored.dropped == ()
+
+
+DEFINITIONS_CHANGED = {
+    "added": """
+        CREATE TABLE public.more (id int); ALTER TABLE public.parent ADD more int;
+        ALTER TYPE public.mood ADD VALUE 'sad';
+        CREATE FUNCTION public.more() RETURNS public.parent LANGUAGE sql AS 'SELECT NULL::public.parent';
+        CREATE DOMAIN public.more_tags AS public.tags; CREATE VIEW public.more_named AS SELECT * FROM public.named""",
+    "changed": """
+        COMMENT ON TABLE public.parent IS NULL; REVOKE ALL ON public.parent FROM pg_monitor;
+        ALTER TABLE public.child DISABLE ROW LEVEL SECURITY; ALTER SEQUENCE public.down INCREMENT 1 CACHE 1;
+        DROP INDEX public.by_code; ALTER TABLE public.parent ALTER t TYPE varchar;
+        ALTER TABLE public.parent RENAME number TO n""",
+    "dropped": """
+        DROP TABLE public.parent CASCADE; DROP TABLE public.rest; DROP FUNCTION public.twice CASCADE;
+        DROP AGGREGATE public.total(integer); DROP COLLATION public.plainly""",
+    "all dropped": """
+        DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+        GRANT USAGE ON SCHEMA public TO PUBLIC; COMMENT ON SCHEMA public IS 'standard public schema'""",
+}
+
+
+@pytest.mark.parametrize("what", DEFINITIONS_CHANGED)
+def test_definitions_come_back(what: str, trial: Trial, connection: postgres.Connection) -> None:
+    """Every kind of object is as it was, also after others were added, changed or dropped."""
+    restored = trial(EVERYTHING, CHANGED + DEFINITIONS_CHANGED[what], "recreate")
+    assert connection.execute("SELECT * FROM public.on_kept").fetchone() == (3,)  # filled, not only defined
+    assert restored.dropped == (("more",) if what == "added" else ())
+
+
+_RESET = "DROP SCHEMA {0} CASCADE; CREATE SCHEMA {0}"
+SCHEMAS = (
+    _RESET,
+    f"{_RESET}; GRANT ALL ON SCHEMA {{0}} TO PUBLIC; GRANT ALL ON SCHEMA {{0}} TO postgres",
+    f"{_RESET}; COMMENT ON SCHEMA {{0}} IS 'ours'",
+    "REVOKE ALL ON SCHEMA {0} FROM PUBLIC; COMMENT ON SCHEMA {0} IS NULL",
+    "ALTER SCHEMA {0} OWNER TO pg_monitor",
+    "ALTER SCHEMA {0} OWNER TO postgres; GRANT USAGE ON SCHEMA {0} TO pg_monitor WITH GRANT OPTION",
+    f"{_RESET}; ALTER SCHEMA {{0}} OWNER TO pg_monitor; REVOKE ALL ON SCHEMA {{0}} FROM pg_monitor",
+)
+
+
+@pytest.mark.parametrize(
+    ("version", "schema"), [("server", "public"), ("older_server", "public"), ("server", 'My "App"')]
+)
+def test_the_schema_itself_comes_back(
+    version: str, schema: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Its owner, grants and comment, whether it came with the database or was made later, in each version's way."""
+    name = sql.Identifier(schema).as_string()
+    with new_database(request.getfixturevalue(version), template="template0") as url:
+        execute(url, f"CREATE SCHEMA IF NOT EXISTS {name}")
+        for number, setup in enumerate(SCHEMAS):
+            execute(url, setup.format(name))
+            before = dumped(url)
+            backup = back_up(url, tmp_path / str(number), schema)
+            changes = (f"CREATE TYPE {name}.more AS ENUM ()", f"DROP SCHEMA {name} CASCADE", SCHEMAS[number - 1])
+            execute(url, changes[number % 3].format(name))
+            go_back(url, backup, schema)
+            assert dumped(url) == before, setup
+
+
+def test_what_cannot_be_merged_is_made_anew(trial: Trial) -> None:
+    """Where moving rows alone does not lead back, the tables are dropped and made again."""
+    setup = """
+        CREATE TABLE public.t (id int PRIMARY KEY);
+        CREATE TABLE public.log (id int PRIMARY KEY);
+        CREATE RULE r AS ON DELETE TO public.t DO ALSO INSERT INTO public.log VALUES (old.id);
+        INSERT INTO public.t VALUES (1)"""
+    trial(setup, "INSERT INTO public.t VALUES (2)", "recreate")
+
+
+@pytest.mark.parametrize(
+    ("setup", "change"),
+    [
+        ("CREATE TABLE public.t (id int PRIMARY KEY, n text UNIQUE);\nCREATE TABLE public.u (id int PRIMARY KEY,"
+         " t int REFERENCES public.t ON DELETE CASCADE);\nINSERT INTO public.t VALUES (1, 'a'), (2, 'b');\n"
+         "INSERT INTO public.u VALUES (1, 1)",
+         "UPDATE public.t SET n = '' WHERE id = 1;\nUPDATE public.t SET n = 'a' WHERE id = 2;\n"
+         "UPDATE public.t SET n = 'b' WHERE id = 1"),
+        ("CREATE TABLE public.t (id int PRIMARY KEY, u int);\n"
+         "CREATE TABLE public.u (id int PRIMARY KEY, t int REFERENCES public.t);\n"
+         "ALTER TABLE public.t ADD FOREIGN KEY (u) REFERENCES public.u;\nINSERT INTO public.t VALUES (1);\n"
+         "INSERT INTO public.u VALUES (1, 1);\nUPDATE public.t SET u = 1",
+         "UPDATE public.t SET u = NULL;\nDELETE FROM public.u;\nDELETE FROM public.t"),
+        ("CREATE TABLE public.t (v text);\nINSERT INTO public.t VALUES ('a'), ('a'), (NULL)", "DELETE FROM public.t"),
+        ("CREATE TABLE public.t ();\nINSERT INTO public.t DEFAULT VALUES", "DELETE FROM public.t"),
+        ("CREATE TABLE public.t (g int GENERATED ALWAYS AS (1) STORED);\nINSERT INTO public.t DEFAULT VALUES",
+         "INSERT INTO public.t DEFAULT VALUES"),
+        ("CREATE TABLE public.t (id int PRIMARY KEY);\nCREATE TABLE public.u (t int REFERENCES public.t);\n"
+         "INSERT INTO public.t VALUES (1);\nINSERT INTO public.u VALUES (1), (1)",
+         "INSERT INTO public.t VALUES (2);\nUPDATE public.u SET t = 2;\nDELETE FROM public.t WHERE id = 1"),
+        ("CREATE TABLE public.t (id int PRIMARY KEY);\nCREATE SEQUENCE public.s;\nINSERT INTO public.t VALUES (1)",
+         'CREATE TABLE public."More ""x"" $1*" (id serial PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY,'
+         " t int REFERENCES public.t);\nCREATE VIEW public.v AS SELECT id FROM public.t;\n"
+         "CREATE MATERIALIZED VIEW public.m AS SELECT id FROM public.v;\nCREATE SEQUENCE public.q;\n"
+         "CREATE TABLE public.p (id int DEFAULT nextval('public.q')) PARTITION BY LIST (id);\n"
+         "CREATE TABLE public.p1 PARTITION OF public.p FOR VALUES IN (1);\nGRANT SELECT ON public.p TO pg_monitor;\n"
+         "COMMENT ON TABLE public.p IS 'x';\nCREATE INDEX i ON public.p (id);\nUPDATE public.t SET id = 2"),
+        ("CREATE TABLE public.t (id int PRIMARY KEY, v text);\n"
+         "CREATE TABLE public.u (more date) INHERITS (public.t);\n"
+         "CREATE TABLE public.w (PRIMARY KEY (id)) INHERITS (public.t);\n"
+         "INSERT INTO public.t VALUES (1, 'a'), (2, 'b');\n"
+         "INSERT INTO public.u VALUES (1, 'c', '2026-01-01'), (7, 'd', NULL);\nINSERT INTO public.w VALUES (1, 'e')",
+         "UPDATE ONLY public.t SET v = 'x';\nDELETE FROM ONLY public.t WHERE id = 2;\n"
+         "INSERT INTO public.u VALUES (2, 'y');\nINSERT INTO public.t VALUES (3, 'z');\nDELETE FROM public.w"),
+    ],
+    ids=["exchange", "circle", "no key", "no columns", "generated", "no key, a parent", "added", "inheritance"],
+)  # fmt: skip
+def test_rows_are_moved_wherever_that_leads_back(setup: str, change: str, trial: Trial) -> None:
+    """Rows that exchange a unique value, tables that refer to each other, that have no key, or that were added since,
+    need no table to be made anew."""
+    trial(setup, change, "merge")
+
+
+def test_triggers_that_change_what_is_put_back_do_not_fire(trial: Trial) -> None:
+    """Only where they would: and each is afterwards what it was, enabled, enabled always, or disabled."""
+    setup = """
+        CREATE TABLE public.t (id int PRIMARY KEY, at timestamptz) PARTITION BY RANGE (id);
+        CREATE TABLE public.low PARTITION OF public.t FOR VALUES FROM (0) TO (10);
+        CREATE TABLE public.rest PARTITION OF public.t DEFAULT;
+        CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN new.at := clock_timestamp(); RETURN new; END';
+        CREATE TRIGGER f BEFORE INSERT OR UPDATE ON public.t FOR EACH ROW EXECUTE FUNCTION public.f();
+        CREATE TRIGGER g BEFORE UPDATE ON public.low FOR EACH ROW EXECUTE FUNCTION public.f();
+        CREATE TRIGGER h BEFORE DELETE ON public.rest FOR EACH ROW EXECUTE FUNCTION public.f();
+        CREATE CONSTRAINT TRIGGER i AFTER UPDATE ON public.rest DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+            EXECUTE FUNCTION public.f();
+        ALTER TABLE public.low ENABLE ALWAYS TRIGGER g;
+        ALTER TABLE public.rest DISABLE TRIGGER h;
+        ALTER TABLE public.rest ENABLE REPLICA TRIGGER i;
+        INSERT INTO public.t VALUES (1), (20), (30)"""
+    trial(setup, "UPDATE public.t SET id = id + 1;\nDELETE FROM public.t WHERE id = 31", "merge")
+
+
+def test_identity_columns_that_are_no_key_do_not_stand_in_the_way(trial: Trial) -> None:
+    """PostgreSQL updates no column that is always generated: rows are merged around it."""
+    setup = "CREATE TABLE public.t (id text PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY, v text);\n"
+    trial(f"{setup}INSERT INTO public.t (id, v) VALUES ('1', 'a')", "UPDATE public.t SET v = 'b'", "merge")
+
+
+def test_another_schema_with_an_odd_name_comes_back(trial: Trial) -> None:
+    """With its grants and its comment, and without a look at what is elsewhere."""
+    setup = """CREATE SCHEMA "My ""Schema"" $1"; COMMENT ON SCHEMA "My ""Schema"" $1" IS 'x';
+        GRANT USAGE ON SCHEMA "My ""Schema"" $1" TO pg_monitor;
+        CREATE TABLE "My ""Schema"" $1".t (id int PRIMARY KEY); CREATE TABLE public.t (id int);
+        INSERT INTO public.t VALUES (1); INSERT INTO "My ""Schema"" $1".t VALUES (1)"""
+    trial(setup, 'DROP SCHEMA "My ""Schema"" $1" CASCADE', "recreate", 'My "Schema" $1')
+
+
+def test_a_backup_that_does_not_hold_all_rows_is_noticed(database: str) -> None:
+    """Rows are counted as they come back; when one is missing, nothing changes."""
+    execute(database, "CREATE TABLE public.t (v text);\nINSERT INTO public.t VALUES ('a'), ('b')")
+    with postgres.connect(database, name="test") as connection:
+        definitions = dump.definitions(connection, database, "public", binary("pg_dump"))
+    state = restore.State(definitions, {"t": 2}, {}, lambda table: [b'{"v":"a"}\n'])
+    with (
+        postgres.connect(database, name="test") as connection,
+        pytest.raises(RollbackFailed, match="table t: 1 of 2 rows came back"),
+        connection.transaction(),
+    ):
+        restore.restore(connection, "public", restore.Staged(connection, state), definitions)
+    with postgres.connect(database, name="test") as connection:
+        assert catalogue.rows(connection, "public", "t") == 2
+
+
+def test_a_restore_that_fails_late_changes_nothing(database: str, tmp_path: Path) -> None:
+    """Sequences, too, are as they were before the attempt."""
+    execute(database, EVERYTHING)
+    backup = back_up(database, tmp_path)
+    execute(database, CHANGED + ";\nCREATE TABLE public.more ()")
+    before = dumped(database)
+    state = state_of(backups.opened(tmp_path, backup.id))
+    state = replace(state, definitions={**(state.definitions or {}), "post_data": "SELECT 1 / 0"})
+    with (
+        postgres.connect(database, name="test") as connection,
+        pytest.raises(psycopg.errors.DivisionByZero),
+        connection.transaction(),
+    ):
+        restore.restore(connection, "public", restore.Staged(connection, state), None)
+    assert dumped(database) == before
+
+
+def test_a_lock_that_is_not_given_is_no_reason_to_make_tables_anew(database: str, tmp_path: Path) -> None:
+    """Who waits too long for a lock on one table does not go on to drop all of them."""
+    execute(database, "CREATE TABLE public.t (id int PRIMARY KEY);\nINSERT INTO public.t VALUES (1)")
+    backup = back_up(database, tmp_path)
+    execute(database, "DELETE FROM public.t")
+    state = state_of(backups.opened(tmp_path, backup.id))
+    with (
+        postgres.connect(database, name="other") as other,
+        other.transaction(),
+        postgres.connect(database, name="test") as connection,
+    ):
+        other.execute("LOCK TABLE public.t IN SHARE MODE")
+        connection.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable), connection.transaction():
+            restore.restore(connection, "public", restore.Staged(connection, state), state.definitions)
+
+
+def test_a_pg_dump_that_fails_has_a_name_and_shows_no_password(database: str) -> None:
+    """Its own words are kept as far as they quote nothing."""
+    url = psycopg.conninfo.make_conninfo(database, password="Canary7291")
+    with (
+        postgres.connect(database, name="test") as connection,
+        pytest.raises(BackupFailed, match="pg_dump failed: ") as failed,
+    ):
+        dump.definitions(connection, url, "public", binary("pg_dump"), snapshot="no such snapshot")
+    assert "Canary" not in failed.value.message
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM public.t", "ALTER TABLE public.t ADD COLUMN more int"])
+def test_a_backup_that_changes_while_it_is_restored_changes_nothing(change: str, database: str, tmp_path: Path) -> None:
+    """Whichever way is taken, rows that were not looked at before never become live."""
+    execute(database, "CREATE TABLE public.t (id int PRIMARY KEY); INSERT INTO public.t VALUES (1), (2)")
+    backup = back_up(database, tmp_path)
+    execute(database, change)
+    before = dumped(database)
+    state = state_of(backups.opened(tmp_path, backup.id))
+    backup.file.write_bytes(backup.file.read_bytes().replace(b'{"id":2}', b'{"id":3}'))
+    with postgres.connect(database, name="rollback") as connection:
+        current = dump.definitions(connection, database, "public", binary("pg_dump"))
+        refused = pytest.raises(BackupRefused, match=r"was changed after it was opened \(table t\)")
+        with refused, connection.transaction():
+            staged = restore.Staged(connection, state)
+            restore.restore(connection, "public", staged, current)
+    assert dumped(database) == before

@@ -1,0 +1,224 @@
+"""Rehearsing a backup: what does not restore equal is found, and nobody is disturbed by looking."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import conninfo
+
+from mock2pg import postgres
+from mock2pg.backups import dump, restore_test, snapshot
+from mock2pg.backups.restore import State
+from mock2pg.backups.snapshot import Moment
+from mock2pg.errors import BackupFailed
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.server import binary
+from tests.fix_restore import EVERYTHING, execute
+
+SETUP = """
+    CREATE TABLE public.t (id int PRIMARY KEY, v jsonb);
+    INSERT INTO public.t VALUES (1, 'null'), (2, NULL), (3, '{"a": 1.0}');
+    CREATE TABLE public.u (v text);
+    INSERT INTO public.u VALUES ('secret'), ('secret'), (NULL);
+    CREATE SEQUENCE public.s;
+    CREATE VIEW public.w AS SELECT id FROM public.t"""
+
+
+def state_of(found: Moment) -> State:
+    """What a backup of the moment would hold."""
+    rows = {
+        name: b"".join(dump.rows(found.connection, found.schema, name)).splitlines(keepends=True)
+        for name in catalogue.tables(found.connection, found.schema)
+    }
+    return State(
+        found.definitions, {name: len(lines) for name, lines in rows.items()}, found.sequences, rows.__getitem__
+    )
+
+
+@contextmanager
+def captured(url: str) -> Iterator[tuple[State, Moment]]:
+    with snapshot.capture(url, "public", binary("pg_dump")) as found:
+        yield state_of(found), found
+
+
+def left_over(connection: postgres.Connection) -> list[Any]:
+    return connection.execute(
+        "SELECT nspname FROM pg_namespace WHERE nspname = 'mock2pg_rehearsal' UNION ALL SELECT datname FROM pg_database"
+        " WHERE datname = 'mock2pg_rehearsal_' || (SELECT oid FROM pg_database WHERE datname = current_database())"
+    ).fetchall()
+
+
+def test_a_whole_backup_passes_and_leaves_nothing_behind(database: str, connection: postgres.Connection) -> None:
+    """Rows and definitions are restored and compared, and what a killed rehearsal left is cleared away."""
+    execute(database, EVERYTHING)
+    row = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
+    assert row is not None
+    postgres.ensure_database(database, f"mock2pg_rehearsal_{row[0]}")
+    with captured(database) as (state, found):
+        proved = restore_test.rehearse(database, state, found, binary("pg_dump"))
+    assert proved.definitions == ""
+    assert proved.times["restore"] > 0
+    assert proved.tables == {
+        name: dump.content_hash(connection, dump.lines(connection, "public", name))
+        for name in catalogue.tables(connection, "public")
+    }
+    assert left_over(connection) == []
+
+
+def changed(change: Callable[[dict[str, list[bytes]]], object]) -> Callable[[State], State]:
+    """The same backup with other lines in it."""
+
+    def apply(state: State) -> State:
+        lines = {name: list(state.rows(name)) for name in state.tables}
+        change(lines)
+        return replace(state, rows=lines.__getitem__, tables={name: len(rows) for name, rows in lines.items()})
+
+    return apply
+
+
+def redefined(change: Callable[[str], str]) -> Callable[[State], State]:
+    def apply(state: State) -> State:
+        definitions: Mapping[str, str] = state.definitions or {}
+        return replace(state, definitions={**definitions, "pre_data": change(definitions["pre_data"])})
+
+    return apply
+
+
+DAMAGES: dict[str, tuple[Callable[[State], State], str]] = {
+    "a value": (changed(lambda rows: rows["u"].append(rows["u"].pop(0).replace(b"secret", b"Secret"))), r"u \(1 row\)"),
+    "NULL and a null of JSON": (
+        changed(lambda rows: rows.update(t=[line.replace(b'"null"', b"null") for line in rows["t"]])),
+        r"t \(1 row\)",
+    ),
+    "a row twice": (changed(lambda rows: rows["u"].append(rows["u"][0])), r"u \(0 rows\)"),
+    "a row less": (changed(lambda rows: rows["u"].pop()), r"u \(1 row\)"),
+    "rows fewer than it says": (lambda state: replace(state, tables={"t": 4, "u": 3}), "3 of 4 rows came back"),
+    "a table less": (lambda state: replace(state, tables={"t": 3}), "does not hold the tables that are live"),
+    "a line that is no JSON": (changed(lambda rows: rows["u"].append(b'{"v":\n')), "could not be rehearsed"),
+    "a value of another type": (
+        changed(lambda rows: rows["t"].append(b'{"id":"secret","v":null}\n')),
+        "could not be rehearsed",
+    ),
+    "a definition": (redefined(lambda text: text.replace("v jsonb", "v json")), "TABLE t"),
+    "a definition less": (redefined(lambda text: text.replace("CREATE VIEW", "-- CREATE VIEW", 1)), "be executed"),
+    "a definition more": (redefined(lambda text: text + "CREATE VIEW public.x AS SELECT 1;"), "VIEW x"),
+    "a sequence": (
+        lambda state: replace(state, sequences={"s": {"last_value": 1, "is_called": True}}),
+        "SEQUENCE s",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_what_does_not_restore_equal_is_named(what: str, database: str, connection: postgres.Connection) -> None:
+    """The table or the object is named, no value is, and nothing is left behind."""
+    execute(database, SETUP)
+    damage, message = DAMAGES[what]
+    with captured(database) as (state, found), pytest.raises(BackupFailed, match=message) as failed:
+        restore_test.rehearse(database, damage(state), found, binary("pg_dump"))
+    assert "ecret" not in failed.value.message + failed.value.hint
+    assert left_over(connection) == []
+
+
+@pytest.fixture
+def modest(database: str, connection: postgres.Connection) -> Iterator[str]:
+    """The URL for a role that may read all tables and make a schema, and nothing else."""
+    role = f"modest_{secrets.token_hex(4)}"
+    connection.execute(f"CREATE ROLE {role} LOGIN")  # type: ignore[call-overload]
+    connection.execute(f"GRANT pg_read_all_data TO {role}")  # type: ignore[call-overload]
+    row = connection.execute("SELECT format('%I', current_database())").fetchone()
+    assert row is not None
+    connection.execute(f"GRANT CREATE ON DATABASE {row[0]} TO {role}")  # type: ignore[call-overload]
+    connection.execute(f"REVOKE TEMPORARY ON DATABASE {row[0]} FROM PUBLIC")  # type: ignore[call-overload]
+    yield conninfo.make_conninfo(database, user=role)
+    connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")  # type: ignore[call-overload]
+
+
+def test_it_needs_no_more_rights_than_to_make_a_schema_and_no_more_locks_than_a_reader(
+    database: str, modest: str, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may not create a database is told that the definitions were not executed; the rows are proved all the
+    same, and writers write meanwhile."""
+    execute(database, SETUP)
+    modes: set[str] = set()
+    hashed = dump.content_hash
+
+    def watched(*query: Any) -> str:
+        rows = connection.execute(
+            "SELECT DISTINCT mode FROM pg_locks JOIN pg_class AS c ON c.oid = relation"
+            " WHERE relnamespace = 'public'::regnamespace AND pid <> pg_backend_pid()"
+        ).fetchall()
+        modes.update(mode for (mode,) in rows)
+        connection.execute("INSERT INTO public.u VALUES ('another')")
+        return hashed(*query)
+
+    monkeypatch.setattr(dump, "content_hash", watched)
+    with captured(modest) as (state, found):
+        proved = restore_test.rehearse(modest, state, found, binary("pg_dump"))
+    assert proved.definitions == "the role may not create a database to do it in"
+    assert {name: value.split(":")[0] for name, value in proved.tables.items()} == {"t": "3", "u": "3"}
+    assert modes == {"AccessShareLock"}
+    assert catalogue.rows(connection, "public", "u") == 7
+
+
+def test_what_the_definitions_need_from_outside_is_told(database: str) -> None:
+    """They cannot be executed in an empty database then; that is no fault of the backup, and is not hidden."""
+    execute(database, f"CREATE SCHEMA app;\nCREATE TABLE app.x (id int PRIMARY KEY);\n{SETUP};\n"
+            "CREATE VIEW public.x AS SELECT * FROM app.x")  # fmt: skip
+    with captured(database) as (state, found):
+        proved = restore_test.rehearse(database, state, found, binary("pg_dump"))
+    assert proved.definitions.startswith('not possible in a scratch database: relation "app.x" does not exist')
+
+
+def test_a_scratch_schema_that_is_there_is_used_and_stays(database: str, connection: postgres.Connection) -> None:
+    """So a role needs no right to make one, and what somebody keeps in it is as it was."""
+    execute(database, f"{SETUP};\nCREATE SCHEMA mock2pg_rehearsal;\nCREATE TABLE mock2pg_rehearsal.mine ()")
+    with captured(database) as (state, found):
+        restore_test.rehearse(database, state, found, binary("pg_dump"))
+    assert catalogue.tables(connection, "mock2pg_rehearsal") == ["mine"]
+
+
+def test_a_connection_that_is_lost_is_no_verdict_on_the_backup(
+    database: str, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rehearsal that could not be finished says why, and proves nothing."""
+    execute(database, SETUP)
+
+    def cut(*_: Any) -> str:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mock2pg rehearsal'"
+            " AND datname = current_database()"
+        )
+        raise psycopg.errors.AdminShutdown
+
+    with captured(database) as (state, found):
+        monkeypatch.setattr(dump, "content_hash", cut)
+        with pytest.raises(BackupFailed, match="could not be rehearsed"):
+            restore_test.rehearse(database, state, found, binary("pg_dump"))
+    assert left_over(connection) == []
+
+
+def test_a_scratch_database_that_another_role_left_is_told_of(database: str, connection: postgres.Connection) -> None:
+    """It is not ours to drop: rows are proved, and why definitions were not is said."""
+    execute(database, SETUP)
+    row = connection.execute("SELECT oid, datname FROM pg_database WHERE datname = current_database()").fetchone()
+    assert row is not None
+    left = f"mock2pg_rehearsal_{row[0]}"
+    connection.execute("CREATE ROLE rehearser LOGIN CREATEDB IN ROLE pg_read_all_data")
+    connection.execute(f"GRANT CREATE ON DATABASE {row[1]} TO rehearser")  # type: ignore[arg-type]
+    connection.execute(f"CREATE DATABASE {left}")  # type: ignore[arg-type]
+    try:
+        url = conninfo.make_conninfo(database, user="rehearser")
+        with captured(url) as (state, found):
+            proved = restore_test.rehearse(url, state, found, binary("pg_dump"))
+        assert set(proved.tables) == {"t", "u"}
+        assert "belongs to postgres" in proved.definitions
+    finally:
+        connection.execute(f"DROP DATABASE {left}")  # type: ignore[arg-type]
+        connection.execute("DROP OWNED BY rehearser; DROP ROLE rehearser")

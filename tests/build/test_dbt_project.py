@@ -1,0 +1,507 @@
+"""The dbt project: what it declares reaches Python as it is written, and a build that fails says where."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from mock2pg import postgres
+from mock2pg.build import Built, DbtProject, dbt_project, sources, target_tables
+from mock2pg.contracts import Column, ForeignKey, SourceColumn, SourceTable, Table, table_from_dict
+from mock2pg.encoding import KINDS
+from mock2pg.errors import InternalError, LoadFailed, ProjectError
+from mock2pg.settings import REPOSITORY
+from tests.fix_project import shared_cache
+from tests.fix_small import small_project
+
+REAL = REPOSITORY / "dbt_project"
+CANARY = "Canary7291"
+
+DECLARED: dict[str, Any] = {
+    "sources": [
+        {
+            "name": "landing",
+            "tables": [
+                {
+                    "name": "parts",
+                    "description": "One row per part.",
+                    "config": {"meta": {"path": "wholes[].parts[]"}},
+                    "columns": [
+                        {"name": "id", "data_type": "text", "config": {"meta": {"uuid5": ["wholeId", "own"]}}},
+                        {"name": "wholeId", "data_type": "text", "config": {"meta": {"place": "wholes[].id"}}},
+                        {"name": "own", "data_type": "text[]", "config": {"meta": {"required": True, "place": "."}}},
+                    ],
+                }
+            ],
+        }
+    ]
+}
+
+
+def project_of(folder: Path, declared: object) -> Path:
+    file = folder / "models" / "staging" / "_sources.yml"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(declared if isinstance(declared, bytes) else yaml.safe_dump(declared).encode())
+    return folder
+
+
+def test_sources_are_read_as_they_are_declared(tmp_path: Path) -> None:
+    """Names, types, places and keys, in the order in which they stand."""
+    columns = (
+        SourceColumn("id", "text", "id", uuid5=("wholeId", "own")),
+        SourceColumn("wholeId", "text", "wholes[].id"),
+        SourceColumn("own", "text[]", ".", required=True),
+    )
+    table = SourceTable("parts", "wholes[].parts[]", columns, "One row per part.")
+    assert sources(project_of(tmp_path, DECLARED)) == (table,)
+    assert (table.entity, table.nested) == ("wholes", "parts")
+
+
+def spoiled(**changes: object) -> Any:
+    """The declaration with a table's or, by `column`, its last column's keys changed; None takes a key out."""
+    declared = copy.deepcopy(DECLARED)
+    table = declared["sources"][0]["tables"][0]
+    place = table["columns"][-1] if changes.pop("column", False) else table
+    for key, value in changes.items():
+        place.pop(key) if value is None else place.update({key: value})
+    return declared
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        (b"sources: [", "_sources.yml cannot be read: ParserError"),
+        (b"sources: \xff", "_sources.yml cannot be read: UnicodeDecodeError"),
+        (b"", "_sources.yml cannot be read: TypeError"),
+        ({"version": 2}, "_sources.yml cannot be read: KeyError: 'sources'"),
+        ({"sources": None}, "_sources.yml cannot be read: TypeError"),
+        ({"sources": [{"tables": ["parts"]}]}, "_sources.yml: a table: cannot be read"),
+        (spoiled(config=None), "_sources.yml: parts: cannot be read: KeyError: 'config'"),
+        (spoiled(columns=None), "_sources.yml: parts: cannot be read: KeyError: 'columns'"),
+        (spoiled(columns=["id"]), "_sources.yml: parts: cannot be read: AttributeError"),
+        (
+            spoiled(config={"meta": {"path": "a[].b[].c[]"}}),
+            "path a[].b[].c[] is neither `rows` nor ",
+        ),
+        (spoiled(config={"meta": {"path": "wholes[].parts"}}), "path wholes[].parts is neither"),
+        (spoiled(column=True, data_type=None), "_sources.yml: parts: cannot be read: KeyError: 'data_type'"),
+        (spoiled(column=True, data_type="varchar"), "_sources.yml: parts.own: data_type varchar is not one of text, "),
+        (spoiled(column=True, name="ID"), "_sources.yml: parts: columns of one name, but perhaps for case: ID, id"),
+        (spoiled(column=True, name="é" * 32), "_sources.yml: parts: the name " + "é" * 32 + " has 64 bytes, and"),
+        (spoiled(name="x" * 64), "has 64 bytes, and PostgreSQL keeps 63"),
+        (spoiled(column=True, config={"meta": {"uuid5": ["x"]}}), "parts.own: uuid5 takes a list of other columns"),
+        (spoiled(column=True, config={"meta": {"uuid5": "id"}}), "parts.own: uuid5 takes a list of other columns"),
+        (spoiled(column=True, config={"meta": {"place": "b[].id"}}), "parts.own: place b[].id is in another array"),
+        (spoiled(column=True, name=False), "_sources.yml: parts: cannot be read: TypeError: the name False is not a "),
+        (spoiled(column=True, name="_ID"), "_sources.yml: parts._ID: the staged table has a column _id of its own"),
+        ({"sources": DECLARED["sources"] * 2}, "_sources.yml: tables of one name, but perhaps for case: parts"),
+    ],
+)
+def test_a_fault_in_the_sources_is_named(declared: object, said: str, tmp_path: Path) -> None:
+    """The file, and the table and column where there is one."""
+    with pytest.raises(ProjectError) as failed:
+        sources(project_of(tmp_path, declared))
+    assert said in failed.value.message
+
+
+def test_sources_that_are_not_there_are_named(tmp_path: Path) -> None:
+    """A project without a declaration says what is missing."""
+    with pytest.raises(ProjectError, match=r"_sources.yml cannot be read: FileNotFoundError"):
+        sources(tmp_path)
+
+
+PROVEN = {  # each is proven in tests/test_encoding.py
+    ("integer", "double precision"), ("integer", "text"), ("boolean", "text"), ("date", "text"), ("time", "text"),
+}  # fmt: skip
+PARTS = SourceTable(
+    "parts",
+    "parts",
+    (
+        SourceColumn("id", "text", "id"),
+        SourceColumn("wholeId", "text", "wholeId"),
+        SourceColumn("showCode2Me", "text", "x"),
+    ),
+)
+
+
+def node(**columns: dict[str, Any]) -> dict[str, Any]:
+    """A model as dbt's manifest has it."""
+    return {
+        "name": "parts",
+        "config": {"meta": {}},
+        "constraints": [{"type": "primary_key", "columns": ["id"]}],
+        "columns": {
+            name: {"name": name, "data_type": "text", "constraints": [], **more}
+            for name, more in {"id": {}, **columns}.items()
+        },
+    }
+
+
+def test_a_column_is_traced_to_the_staged_one() -> None:
+    """By its name in snake case, or as its YAML says; a reason stands beside a change that is made on purpose."""
+    table = target_tables.table(
+        node(
+            whole_id={"constraints": [{"type": "not_null"}]},
+            show_code2_me={},
+            other={"config": {"meta": {"source": "wholeId", "derived": "a reason"}}},
+            made={"config": {"meta": {"derived": "another reason"}}},
+        ),
+        {"parts": PARTS},
+    )
+    assert table.source == "parts"
+    assert table.columns == (
+        Column("id", "text", False, "id", None, "text"),
+        Column("whole_id", "text", True, "wholeId", None, "text"),
+        Column("show_code2_me", "text", False, "showCode2Me", None, "text"),
+        Column("other", "text", False, "wholeId", "a reason", "text"),
+        Column("made", "text", False, None, "another reason"),
+    )
+    assert [column.name for column in table.compared] == ["id", "whole_id", "show_code2_me"]
+    assert [column.name for column in table.derived] == ["other", "made"]
+
+
+@pytest.mark.parametrize(
+    ("unique", "referred", "key"),
+    [(["b", "a"], "other", ("a", "b")), (["a"], "other", ()), (["a", "b"], "made", ())],
+)
+def test_an_invented_key_has_a_natural_one(unique: list[str], referred: str, key: tuple[str, ...]) -> None:
+    """Where the contract says that it is unique, and no other contract refers to the key that is made from it."""
+    columns = (SourceColumn("id", "text", "id", uuid5=("a", "b")), *(SourceColumn(n, "text", n) for n in "ab"))
+    model = {**node(a={}, b={}), "name": "made"}
+    model["constraints"] = [*model["constraints"], {"type": "unique", "columns": unique}]
+    made = target_tables.table(model, {"made": SourceTable("made", "made", columns)})
+    other = Table("z", (), (), foreign_keys=(ForeignKey(("made",), referred, ("id",)),))
+    found = next(table for table in target_tables.ordered([made, other]) if table.name == "made")
+    assert (found.natural_key, found.key) == (key, key or ("id",))
+    assert [column.name for column in found.compared] == (["a", "b"] if key else ["id", "a", "b"])
+    assert found.derived == ()
+    assert table_from_dict(found.as_dict()) == found
+
+
+def test_a_column_from_nowhere_is_refused() -> None:
+    """What is neither staged nor explained is not compared with anything."""
+    with pytest.raises(ProjectError, match=r"parts\.nowhere comes from no staged column") as failed:
+        target_tables.table(node(nowhere={}), {"parts": PARTS})
+    assert "config.meta.derived" in failed.value.hint
+
+
+def test_a_column_cannot_be_the_databases_and_the_contracts() -> None:
+    """`createdAt` of the JSON would be the created_at that the database fills."""
+    meta = {"meta": {"database_columns": {"whole_id": "timestamptz not null default now()"}}}
+    with pytest.raises(ProjectError, match=r"^parts\.whole_id is a column of the contract, and one that the database"):
+        target_tables.table({**node(whole_id={}), "config": meta}, {"parts": PARTS})
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ('Database Error in model a (m/a.sql)\n  syntax error at or near "group"\n  LINE 3: group text',
+         'syntax error at or near "group"'),
+        ('Database Error in model a (m/a.sql)\n  column "grop" does not exist\n  LINE 3: grop',
+         'column "grop" does not exist'),
+        ('Database Error in model a (m/a.sql)\n  role "Canary7291" does not exist\n  compiled code at x',
+         "role (a value) does not exist in m/a.sql"),
+        ('Database Error in model a (m/a.sql)\n  invalid input syntax for type date: "Canary7291"',
+         "invalid input syntax for type date: (a value) in m/a.sql"),
+        ("Compilation Error in model a (m/a.sql)\n  This model has an enforced contract.\n  | id | TEXT |",
+         "Compilation Error in model a (m/a.sql)\n    This model has an enforced contract.\n    | id | TEXT |"),
+    ],
+)  # fmt: skip
+def test_a_model_that_fails_has_a_reason(message: str, reason: str) -> None:
+    """What is wrong with the model's text is quoted from it; a name that is not from there may be a value."""
+    node = SimpleNamespace(original_file_path="m/a.sql")
+    said = dbt_project._reason(SimpleNamespace(message=message, failures=None, status="error", node=node))
+    assert said == reason
+    assert CANARY not in said
+
+
+@pytest.mark.usefixtures("unchanged_environment")
+def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) -> None:
+    """`group` in a contract, in its keys and in a reference; a model that forgets to quote it is told where."""
+    models = small_project(tmp_path) / "dbt_project" / "models"
+    contract = yaml.safe_load((models / "core" / "pets.yml").read_text())
+    contract["models"][0]["columns"].append({"name": "group", "data_type": "text"})
+    contract["models"][0]["constraints"][1]["columns"] = ["name", "group"]
+    (models / "core" / "pets.yml").write_text(yaml.safe_dump(contract))
+    declared = yaml.safe_load((models / "staging" / "_sources.yml").read_text())
+    declared["sources"][0]["tables"][1]["columns"].append({"name": "group", "data_type": "text"})
+    (models / "staging" / "_sources.yml").write_text(yaml.safe_dump(declared))
+    staging = models / "staging" / "stg_pets.sql"
+    staging.write_text(staging.read_text().replace("select ", 'select "group", '))
+    with postgres.connect(database, name="test") as connection:
+        postgres.scratch.recreate(connection)
+        for table in sources(models.parent):
+            postgres.scratch.land(connection, table, [], 0)
+    connected = connection_of(database)
+    dbt = DbtProject(models.parent, tmp_path / "target", connected, tmp_path / "cache")
+    assert dbt.tables()[1].uniques == (("name", "group"),)
+    assert dbt.build().models == 4
+    staging.write_text(staging.read_text().replace('"group"', "group"))
+    with pytest.raises(LoadFailed, match='stg_pets: syntax error at or near ","'):
+        DbtProject(models.parent, tmp_path / "target", connected, tmp_path / "cache").build()
+
+
+def keyed(**constraint: Any) -> dict[str, Any]:
+    """A model with one more constraint."""
+    return {**node(whole_id={}), "constraints": [*node()["constraints"], constraint]}
+
+
+def told(**meta: Any) -> dict[str, Any]:
+    return {**node(), "config": {"meta": meta}}
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (node(whole_id={"data_type": "money"}), "parts.whole_id: data_type money is not one of text, "),
+        (node(whole_id={"data_type": None}), "parts.whole_id: data_type none is not one of text, "),
+        ({**node(), "constraints": []}, "parts: its contract needs one primary key"),
+        (keyed(type="unique", columns=[]), "parts: its unique constraint names no column: it needs columns of the "),
+        (keyed(type="unique", columns=["gone"]), "parts: its unique constraint names gone: it needs columns of the "),
+        (keyed(type="foreign_key", columns=["id"], to=None), "parts: its contract cannot be read: TypeError"),
+        (told(source="wholes"), "parts: config.meta.source names wholes, which is no table of _sources.yml"),
+        (told(publish="merg"), "parts: config.meta.publish is merg, which is not one of merge, ensure"),
+        (told(database_columns=["a"]), "parts: its contract cannot be read: ValueError"),
+        (
+            node(made={"meta": {"source": "gone"}}),
+            "parts.made: config.meta.source names gone, which is no column of the staged table parts",
+        ),
+        (node(created_at={}), "parts.created_at may come from createdAt or created_at: both give this name in snake"),
+    ],
+)
+def test_a_fault_in_a_contract_is_named(model: dict[str, Any], said: str) -> None:
+    """The table, and the column where there is one."""
+    twice = (SourceColumn(name, "text", name) for name in ("createdAt", "created_at"))
+    with pytest.raises(ProjectError) as failed:
+        target_tables.table(model, {"parts": replace(PARTS, columns=(*PARTS.columns, *twice))})
+    assert failed.value.message.startswith(said)
+
+
+def test_a_contract_takes_other_spellings_of_a_type() -> None:
+    """They are the same type; and a column that is named by config.meta.source needs no name of its own."""
+    twice = (SourceColumn(name, "text", name) for name in ("createdAt", "created_at"))
+    model = node(created_at={"data_type": "VARCHAR", "meta": {"source": "createdAt"}})
+    table = target_tables.table(model, {"parts": replace(PARTS, columns=(*PARTS.columns, *twice))})
+    assert (table.columns[1].data_type, table.columns[1].source) == ("text", "createdAt")
+
+
+def test_values_that_change_their_type_are_proven_or_refused() -> None:
+    """Before anything is built: each column with both types, unless its YAML says why the value changes."""
+    staged = SourceTable("parts", "parts", tuple(SourceColumn(name, name, name) for name in KINDS))
+    derived = {"time_made": {"data_type": "time", "meta": {"source": "text", "derived": "a reason"}}}
+    pairs = {f"{own} {to}": {"data_type": to, "meta": {"source": own}} for own in KINDS for to in KINDS}
+    model = node(**pairs, **derived)
+    model["columns"]["id"]["meta"] = {"derived": "made up"}
+    model["config"] |= {"contract": {"enforced": True}, "materialized": "table"}
+    with pytest.raises(ProjectError) as failed:
+        target_tables.contracts([model], [staged])
+    head, *lines = failed.value.message.splitlines()
+    assert head == "values that change their type cannot be proven to arrive unchanged:"
+    assert lines == [
+        f"  parts.{own} {to}: {own} in _sources.yml (parts.{own}), {to} in the contract"
+        for own in KINDS
+        for to in KINDS
+        if own != to and (own, to) not in PROVEN
+    ]
+    assert "Declare the contract's type in _sources.yml" in failed.value.hint
+    assert "config.meta.derived" in failed.value.hint
+
+
+def test_constraints_of_columns_count_as_those_of_the_table() -> None:
+    """Where a contract says it makes no difference; a reference names its table before and after it is compiled."""
+    checks = [{"type": "check", "expression": "id <> ''"}, {"type": "unique"}]
+    keys = [
+        {"type": "foreign_key", "to": to, "to_columns": ["id"], "columns": ["id"], "expression": "on delete cascade"}
+        for to in ("ref('wholes')", '"db"."schema"."wholes"')
+    ]
+    model = node(id={"constraints": checks})
+    model["constraints"] += keys
+    table = target_tables.table(model, {"parts": PARTS})
+    assert table.checks == (("parts_check1", "id <> ''"),)
+    assert table.uniques == (("id",),)
+    assert set(table.foreign_keys) == {ForeignKey(("id",), "wholes", ("id",), "on delete cascade")}
+
+
+@pytest.fixture
+def dbt(database: str, tmp_path: Path) -> DbtProject:
+    """The real project on a database whose landing tables are empty."""
+    with postgres.connect(database, name="test") as connection:
+        postgres.scratch.recreate(connection)
+        for table in sources(REAL):
+            postgres.scratch.land(connection, table, [], 0)
+    return DbtProject(REAL, tmp_path / "target", connection_of(database), shared_cache(tmp_path.parent))
+
+
+def connection_of(database: str) -> dict[str, str]:
+    """What the profile reads."""
+    found = postgres.environment(database)
+    names = {"HOST": "PGHOST", "PORT": "PGPORT", "USER": "PGUSER", "DBNAME": "PGDATABASE"}
+    connected = {f"MOCK2PG_{name}": found[variable] for name, variable in names.items()}
+    return connected | {"DBT_ENV_SECRET_MOCK2PG_PASSWORD": CANARY}
+
+
+def unreachable(folder: Path) -> dict[str, str]:
+    """A server that nobody started."""
+    connected = {"MOCK2PG_HOST": str(folder), "MOCK2PG_PORT": "1", "MOCK2PG_USER": "u", "MOCK2PG_DBNAME": "d"}
+    return connected | {"DBT_ENV_SECRET_MOCK2PG_PASSWORD": CANARY}
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+@pytest.fixture
+def unchanged_environment() -> Iterator[None]:
+    """dbt's profile reads the environment, and nobody else is to see what is put there."""
+    before = environment()
+    yield
+    assert environment() == before
+
+
+@pytest.mark.usefixtures("unchanged_environment")
+def test_the_contracts_of_the_project(dbt: DbtProject) -> None:
+    """Every target table with its keys, references, checks and reasons, parents first, and again as a run keeps it."""
+    tables = {table.name: table for table in dbt.tables()}
+    assert len(tables) == 14
+    assert tuple(map(table_from_dict, [table.as_dict() for table in tables.values()])) == tuple(tables.values())
+    staged = {table.name for table in sources(REAL)}
+    assert {table.source for table in tables.values()} == {None, *staged}
+    assert {table.publish for name, table in tables.items() if name != "users"} == {"merge"}
+    assert {table.database_columns for table in tables.values()} == {
+        (("created_at", "timestamp with time zone not null default now()"),)
+    }
+    seen: set[str] = set()
+    for table in tables.values():
+        assert table.primary_key == ("id",)
+        assert {key.parent for key in table.foreign_keys} <= seen
+        assert {key.on_delete for key in table.foreign_keys} <= {"on delete cascade"}
+        seen.add(table.name)
+    users, results, meetings = tables["users"], tables["test_results"], tables["meetings"]
+    assert (users.publish, users.source, users.uniques) == ("ensure", None, (("email",),))
+    assert results.uniques == (("test_id", "student_id"),)
+    assert {key.parent for key in results.foreign_keys} == {"tests", "students"}
+    assert ("meetings_end_time_check", "end_time > start_time") in meetings.checks
+    types = {column.name: (column.data_type, column.not_null) for column in meetings.columns}
+    assert (types["participants"], types["start_time"], types["notes"]) == (
+        ("text[]", True),
+        ("time", True),
+        ("text", False),
+    )
+    assert {name: table.natural_key for name, table in tables.items() if table.natural_key} == {
+        "attendance_entries": ("attendance_record_id", "student_id"),
+        "class_enrollments": ("class_id", "student_id"),
+    }
+    derived = {f"{table.name}.{own.name}" for table in tables.values() for own in table.derived if own.derived}
+    assert derived == {"meetings.meeting_type", "schedule_exceptions.cancelled"}
+    assert all(column.source for table in tables.values() if table.source for column in table.columns)
+
+
+@pytest.mark.usefixtures("unchanged_environment")
+def test_a_build_that_fails_names_the_models_and_no_value(
+    dbt: DbtProject, database: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A broken check, a broken key and failing tests are told apart; what the database quoted is nowhere."""
+    with postgres.connect(database, name="test") as connection:
+        connection.execute(f"""
+            INSERT INTO mock2pg_landing.meetings VALUES ('{CANARY}', 'x', 'x', '2026-01-01', '09:00', '08:00', '{{}}',
+                '{CANARY}', 'x', 'virtual', 'scheduled', '2026-01-01', NULL);
+            INSERT INTO mock2pg_landing.classes SELECT '{CANARY}', 'x', 'x', 'x', 'x', 1, '2026-01-01', '#000000'
+                FROM generate_series(1, 2)""")  # type: ignore[arg-type]
+    with pytest.raises(LoadFailed) as failed:
+        dbt.build()
+    lines = failed.value.message.splitlines()
+    assert lines[0] == "dbt did not build what the contracts say:"
+    assert '  meetings: violates check constraint "meetings_end_time_check"' in lines
+    assert '  classes: could not create unique index "classes_pkey"' in lines
+    assert "  not_empty_students_: 1 row fails" in lines
+    said = capfd.readouterr()
+    assert CANARY not in failed.value.message + said.out + said.err
+    kept = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert any(file.name == "manifest.json" for file in kept)
+    assert [file for file in kept if CANARY.encode() in file.read_bytes()] == []
+
+
+def test_a_test_that_did_not_run_is_no_test_that_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the manifest declares and dbt left out is named; counted are the tests that ran and hold."""
+    kinds = {"model.p.a": "model", "model.p.inline": "model", "test.p.b.1": "test", "test.p.c.2": "test"}
+    nodes = {
+        key: {"resource_type": kind, "config": {"materialized": "ephemeral" if "inline" in key else kind}}
+        for key, kind in kinds.items()
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps({"nodes": nodes}))
+
+    def built(**statuses: str) -> SimpleNamespace:
+        keys = {"a": "model.p.a", "b": "test.p.b.1", "c": "test.p.c.2"}
+        nodes = {
+            name: SimpleNamespace(unique_id=key, resource_type=kinds[key], name=name, compiled_code="select 1")
+            for name, key in keys.items()
+        }
+        ran = [SimpleNamespace(status=status, node=nodes[name]) for name, status in statuses.items()]
+        return SimpleNamespace(success=True, result=SimpleNamespace(results=ran))
+
+    project = DbtProject(REAL, tmp_path, {}, tmp_path)
+    monkeypatch.setattr(DbtProject, "tables", lambda self: ())
+    for left_out in ({"a": "success", "b": "pass"}, {"a": "success", "b": "pass", "c": "skipped"}):
+        monkeypatch.setattr(DbtProject, "_invoke", lambda *_, found=left_out: built(**found))
+        with pytest.raises(LoadFailed, match=r"did not build or test all.*\n  c$"):
+            project.build()
+    monkeypatch.setattr(DbtProject, "_invoke", lambda *_: built(a="success", b="pass", c="warn"))
+    found = project.build()
+    assert (found, found.queries) == (Built(models=1, tests=1), {"a": "select 1"})
+
+
+def test_the_projects_own_unit_tests_pass(dbt: DbtProject) -> None:
+    """The models' logic, looked at by dbt without a row of data, in less than 20 seconds."""
+    dbt.tables()
+    began = time.process_time()
+    outcome = dbt._invoke("build", "--empty", "--exclude-resource-type", "test")
+    found = {result.node.name: str(result.status) for result in outcome.result.results}
+    assert outcome.success
+    units = yaml.safe_load((REAL / "models" / "dependents" / "meetings.yml").read_text())["unit_tests"]
+    assert {found[unit["name"]] for unit in units} == {"pass"}
+    assert set(found.values()) == {"pass", "success"}
+    assert time.process_time() - began < 20
+
+
+def test_an_unreachable_database_is_a_failure_with_a_name(tmp_path: Path) -> None:
+    """Nobody answers: dbt's own words are kept, the password is not."""
+    project = DbtProject(REAL, tmp_path / "target", unreachable(tmp_path), tmp_path / "cache")
+    with pytest.raises((InternalError, LoadFailed)) as failed:
+        project.build()
+    assert CANARY not in str(failed.value.as_dict())
+
+
+def test_tables_stand_after_those_they_refer_to() -> None:
+    """By name among equals, and in a circle as good as may be."""
+    names = {"a": ["b"], "b": [], "c": ["a", "c"], "x": ["y"], "y": ["x"]}
+    tables = [Table(name, (), (), foreign_keys=tuple(ForeignKey((), to, ()) for to in names[name])) for name in "cabxy"]
+    ordered = [table.name for table in target_tables.ordered(tables)]
+    assert ordered[:3] == ["b", "a", "c"]
+    assert sorted(ordered[3:]) == ["x", "y"]
+
+
+@pytest.mark.usefixtures("unchanged_environment")
+def test_a_project_that_dbt_cannot_read_is_a_mistake_in_it(tmp_path: Path) -> None:
+    """What dbt says is shown, with the file that it names, and no line of that file: it may hold a password."""
+    models = small_project(tmp_path) / "dbt_project" / "models"
+    project = DbtProject(models.parent, tmp_path / "target", unreachable(tmp_path), tmp_path / "cache")
+    (models / "core" / "pets.sql").write_text("select * from {{ ref('nowhere') }}")
+    with pytest.raises(ProjectError) as failed:
+        project.tables()
+    assert "(models/core/pets.sql) depends on a node named 'nowhere' which was not found" in failed.value.message
+    profiles = models.parent / "profiles.yml"
+    profiles.write_text(f"{profiles.read_text()}\npassword: secret7291\nx: [")
+    with pytest.raises(ProjectError) as failed:
+        project.tables()
+    assert "trying to read your profiles.yml file" in failed.value.message
+    assert "secret7291" not in failed.value.message

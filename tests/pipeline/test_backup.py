@@ -1,0 +1,84 @@
+"""backup: the step, without its notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mock2pg import backups, postgres
+from mock2pg.errors import BackupFailed
+from mock2pg.pipeline import plan
+from mock2pg.runs import new_run
+from mock2pg.settings import Settings
+from tests.fix_backups import room
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+def test_a_full_disk_stops_the_backup_and_leaves_no_half_file(
+    compression: str, settings: Settings, connection: postgres.Connection
+) -> None:
+    """The step ends with its name although a table is half read, and nothing is left in the folder."""
+    connection.execute(
+        "CREATE TABLE public.wide AS SELECT n, string_agg(md5(random()::text), '') AS t"
+        " FROM generate_series(1, 5000) AS n, generate_series(1, 10 + n % 2) GROUP BY n"
+    )
+    run = new_run(settings.model_copy(update={"backup_compression": compression}))
+    with room(500_000), pytest.raises(BackupFailed, match=r"cannot write .*: File too large"):
+        plan.perform("backup", run)
+    assert list(settings.backups_dir.iterdir()) == []
+
+
+def test_the_file_has_the_form_that_the_settings_ask_for(settings: Settings, database: str) -> None:
+    """Packed with zstd unless told otherwise; encrypted when a recipient is given."""
+    public, identity = backups.new_key()
+    for given, ending in (
+        ({}, ".json.zst"),
+        ({"backup_compression": "none"}, ".json"),
+        ({"backup_compression": "gzip", "backup_recipient": public}, ".json.gz.age"),
+    ):
+        result = plan.perform("backup", new_run(settings.model_copy(update=given)))
+        assert result.data["file"] == f"backups/{result.data['backup_id']}{ending}"
+        assert backups.opened(settings.backups_dir, result.data["backup_id"], identity).header["schema"] == "public"
+
+
+def test_a_backup_that_does_not_restore_equal_is_removed(
+    settings: Settings, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table is named, and there is no file that one could trust in."""
+    connection.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
+    connection.execute("INSERT INTO public.t VALUES (1, 'secret')")
+    reading = backups.rows
+    monkeypatch.setattr(backups, "rows", lambda *which: (line.replace(b"e", b"E") for line in reading(*which)))
+    with pytest.raises(BackupFailed, match=r"does not restore equal to what is live: t \(1 row\)"):
+        plan.perform("backup", new_run(settings))
+    assert list(settings.backups_dir.iterdir()) == []
+
+
+def test_what_was_rehearsed_is_said(settings: Settings, connection: postgres.Connection) -> None:
+    """How long restoring took, the hash of each table, and what became of the definitions."""
+    connection.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
+    data = plan.perform("backup", new_run(settings)).data
+    assert data["rehearsed"]
+    assert data["restore_seconds"] > 0
+    assert data["definitions"] == "equal"
+    assert data["hashes"] == {"t": "0:0:0"}
+
+
+def test_a_backup_without_a_rehearsal_says_so_loudly(settings: Settings) -> None:
+    """In its own line, and in a warning of its own."""
+    never = settings.model_copy(update={"backup_rehearsal": "never"})
+    result = plan.perform("backup", new_run(never))
+    assert result.summary.endswith("no restore test")
+    assert result.data["cautions"] == ["No restore test was made: whether the backup restores is not known."]
+    assert "restore_seconds" not in result.data
+
+
+def test_what_a_killed_backup_left_is_tidied_up(tmp_path: Path) -> None:
+    """A half-written backup goes when the next run begins; whole ones stay, and one that is being written."""
+    whole, half = tmp_path / "backup-1.json", tmp_path / ".backup-2.part"
+    whole.touch()
+    half.touch()
+    with backups.Writer(tmp_path, "2026-11-22T10:30:00.000Z"):
+        backups.tidy(tmp_path)
+        assert {file.name for file in tmp_path.iterdir()} == {whole.name, ".backup-2026-11-22T10-30-00-000Z.part"}

@@ -1,0 +1,454 @@
+"""The report of a run: one page that stands on its own, for every command and every end."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock2pg.errors import CheckFailed, RollbackFailed, SourceError, ValidationError, VerifyFailed
+from mock2pg.pipeline.steps import report
+from mock2pg.runs import Run, StepResult
+from mock2pg.settings import REPOSITORY, Settings
+
+BACKUP = "backup-2026-11-22T10-30-02-118Z"
+HOSTILE = "<script>alert('x')</script>"
+
+STAGED = {
+    "parents": {"rows": 1200, "path": "parents", "entity": "parents"},
+    "children": {"rows": 3000, "path": "parents[].kids[]", "entity": "parents"},
+}
+CHANGED = {"before": 1190, "after": 1200, "inserted": 15, "updated": 4, "deleted": 5, "unchanged": 1181}
+COMPARED = {"staged": 1200, "live": 1200, "missing": 0, "extra": 0, "different": 0,
+            "missing_keys": [], "extra_keys": [], "different_keys": []}  # fmt: skip
+DERIVED = [{"table": "children", "column": "kind", "reason": "two spellings become one"}]
+KEY = {
+    "name": "children_parent_id_fkey",
+    "table": "children",
+    "columns": ["parent_id"],
+    "parent": "parents",
+    "orphans": 0,
+}
+
+STEPS: dict[str, StepResult] = {
+    "stage": StepResult(
+        "stage", started_at="1", seconds=0.41, summary="4200 rows", data={"tables": STAGED, "bytes": 12_300_000}
+    ),
+    "check": StepResult(
+        "check",
+        started_at="2",
+        seconds=3.9,
+        summary="12 rules hold",
+        data={
+            "rules": 12,
+            "failed": 0,
+            "errors": 0,
+            "warnings": 0,
+            "capped": {},
+            "entities": {"parents": {"read": 1200, "refused": 0}, "parents[].kids[]": {"read": 3000, "refused": 0}},
+        },
+    ),
+    "preflight": StepResult("preflight", started_at="3", seconds=0.2, data={"findings": []}),
+    "backup": StepResult(
+        "backup", started_at="4", seconds=1.1, data={"backup_id": BACKUP, "bytes": 9, "tables": {"parents": 1190}}
+    ),
+    "load": StepResult(
+        "load", started_at="2b", seconds=5, data={"landed": {"parents": 1200, "children": 3000}, "derived": DERIVED}
+    ),
+    "publish": StepResult(
+        "publish",
+        started_at="5",
+        seconds=0.3,
+        data={"tables": {"parents": {**CHANGED, "created": False}}, "seconds_in_transaction": 0.24},
+    ),
+    "verify": StepResult(
+        "verify",
+        started_at="6",
+        seconds=2,
+        data={
+            "published_run": "a-run",
+            "tables": {"parents": COMPARED},
+            "foreign_keys": [KEY],
+            "derived": DERIVED,
+            "rows_compared": 4200,
+            "columns_compared": 17,
+        },
+    ),
+    "rollback": StepResult(
+        "rollback",
+        started_at="7",
+        seconds=1,
+        data={"backup_id": BACKUP, "way": "merge", "tables": {"parents": CHANGED}, "dropped": ["a_later_table"]},
+    ),
+}
+MIGRATED = ("stage", "check", "load", "preflight", "backup", "publish", "verify")
+
+Build = Callable[..., str]
+
+
+class Page(HTMLParser):
+    """The text, the links and the tags of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text, self.links, self.tags = "", list[str](), set[str]()
+        self.feed(html)
+        self.text = re.sub(r"\s+", " ", self.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.text += " "
+        self.links += [str(value) for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(autouse=True)
+def _fonts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list of fonts is made once, and not in the home folder."""
+    monkeypatch.setenv("MPLCONFIGDIR", str(REPOSITORY / ".cache" / "matplotlib"))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run with an empty folder."""
+    return Run("2026-11-22T10-30-00-000Z", Settings(project=tmp_path))
+
+
+@pytest.fixture
+def build(run: Run) -> Build:
+    """Write a run's folder and build its report: the page's HTML."""
+
+    def make(command: str, status: str, *steps: str | StepResult, **changes: Any) -> str:
+        record = {
+            "run_id": run.id,
+            "command": command,
+            "status": status,
+            "message": "The verdict in one line.",
+            "started_at": "2026-11-22T10:30:00.000Z",
+            "finished_at": None if status == "running" else "2026-11-22T10:30:17.000Z",
+            "seconds": 17.3,
+            "operator": "ada",
+            "version": "1.2.3",
+            "mode": "replace",
+            "source": "mock_data" if command == "migrate" else None,
+            "input_sha256": "9f86d0" if command == "migrate" else None,
+            "database": {"name": "a_database", "schema": "a_schema", "server_version": "18.6"},
+            "backup_id": None,
+            "peak_memory_bytes": 388_000_000,
+            "error": None,
+            "undo_error": None,
+        }
+        run.write("record.json", {**record, **changes})
+        for step in steps:
+            run.save(STEPS[step] if isinstance(step, str) else step)
+        result = report.run(run)
+        assert result.data == {"index": f"runs/{run.id}/index.html"}
+        return (run.folder / "index.html").read_text(encoding="utf-8")
+
+    return make
+
+
+def test_the_report_of_a_migration_says_everything_that_an_auditor_asks(build: Build) -> None:
+    """What ran, on what, by whom, from when to when; every row accounted for; what changed; the proof."""
+    text = Page(build("migrate", "succeeded", *MIGRATED, backup_id=BACKUP)).text
+    for words in (
+        "Succeeded The verdict in one line.",
+        "exactly the input, row by row, but for the columns that are changed on purpose",
+        "Command mock2pg migrate",
+        "Operator ada",
+        "Source mock_data (12.3 MB)",
+        "SHA-256 of the source 9f86d0",
+        "a_database, a_schema",
+        "PostgreSQL 18.6",
+        "Started 2026-11-22 10:30:00 UTC",
+        "Ended 2026-11-22 10:30:17 UTC",
+        "Peak memory 388.0 MB",
+        "Version mock2pg 1.2.3",
+        "4,200 rows read = 4,200 loaded + 0 refused.",
+        "parents[].kids[] children 3,000 3,000 0",
+        "parents 1,190 1,200 15 4 5 1,181",
+        "4,200 rows were compared by their content, over 17 columns",
+        "children_parent_id_fkey children (parent_id) parents 0",
+        "children kind two spellings become one",
+        f"make rollback ID={BACKUP}",
+        "held its transaction for 0.24 s",
+    ):
+        assert words in text
+    assert text.index("Succeeded The verdict") < text.index("What ran")
+    assert "left out" not in text
+
+
+def test_the_report_stands_on_its_own(build: Build, run: Run) -> None:
+    """The page names no address, runs no script, and is written aside and renamed."""
+    html = build("migrate", "succeeded", *MIGRATED)
+    assert "://" not in html
+    assert "script" not in Page(html).tags
+    assert html.count("<svg") == 2
+    assert sorted(path.name for path in run.folder.iterdir()) == ["index.html", "record.json", "steps"]
+
+
+def test_what_is_in_the_way_stands_in_a_table(build: Build) -> None:
+    """Each finding of a preflight with its table and what to do; a plan shows what a changed contract asks for."""
+    finding = {"table": "parents", "what": "column x is missing", "to_do": "Add it"}
+    way = StepResult("preflight", status="failed", started_at="3", data={"findings": [finding]})
+    page = Page(build("migrate", "failed", "stage", "check", "load", way))
+    assert "Conflicts that prevent publishing Table Conflict What to do parents column x is missing Add it" in page.text
+    counts = {**CHANGED, "created": False, "lock": "", "keys": {}}
+    data = {"tables": {"parents": counts}, "alter": True, "statements": {"parents": ["ALTER TABLE a", "ALTER TABLE b"]}}
+    page = Page(build("plan", "succeeded", "stage", "check", StepResult("plan", started_at="4", data=data)))
+    assert "ALTER TABLE a; ALTER TABLE b;" in page.text
+
+
+def test_only_what_there_is_is_linked(build: Build, run: Run) -> None:
+    """Each link leads somewhere: to a place on the page, or to a file of the run."""
+    html = build("migrate", "succeeded", *MIGRATED)
+    assert Page(html).links == ["record.json"]
+    for place in ("data_docs/staged/index.html", "data_docs/built/index.html", "contracts.json"):
+        run.path(*place.split("/")).write_text("x")
+    run.write("errors.json", {"errors": []})
+    links = Page(build("migrate", "succeeded", *MIGRATED)).links
+    assert len(links) == 5
+    assert all((run.folder / link).exists() for link in links)
+
+
+def test_executed_notebooks_are_shown_as_pages(build: Build, run: Run) -> None:
+    """Each executed notebook becomes a page once; the report links both; a damaged one does not stop it."""
+    notebook = json.loads((REPOSITORY / "notebooks" / "verify.ipynb").read_text())
+    run.path("notebooks", "verify.ipynb").write_text(json.dumps(notebook))
+    run.path("notebooks", "backup.ipynb").write_text("{")
+    assert Page(build("verify", "succeeded", "verify")).links == [
+        "notebooks/verify.html",
+        "notebooks/verify.ipynb",
+        "record.json",
+    ]
+    page = run.folder / "notebooks" / "verify.html"
+    assert "Verify of run 2026-11-22T10-30-00-000Z" in page.read_text()
+    written = page.stat().st_mtime_ns
+    build("verify", "succeeded", "verify")
+    assert page.stat().st_mtime_ns == written
+
+
+def errors_of(field: str, count: int, **changes: Any) -> list[dict[str, Any]]:
+    error = {"entity": "parents", "field": field, "message": "is required", "severity": "critical", "rule": "a_rule"}
+    return [{**error, "id": f"p{row}", "row": row, **changes} for row in range(1, count + 1)]
+
+
+def test_errors_are_grouped_by_rule_and_stand_before_the_rest(build: Build, run: Run) -> None:
+    """A check that failed lists each rule with its rows, the first ones of many, and warnings apart."""
+    errors = [
+        *errors_of("kids[3].name", 1),
+        *errors_of("name", 50),
+        *errors_of("age", 1, id=None),
+        *errors_of("", 1, id=None, row=None, message="has no rows"),
+        *errors_of("hat", 2, severity="warning", rule="another_rule"),
+    ]
+    run.write("errors.json", {"errors": errors, "totals": {}, "capped": {}})
+    refused = {"parents": {"read": 1200, "refused": 1200}, "parents[].kids[]": {"read": 3000, "refused": 3000}}
+    failed = CheckFailed("53 errors by 4 rules", [ValidationError(**errors[0])])
+    data = {
+        "rules": 12,
+        "failed": 4,
+        "errors": 53,
+        "warnings": 900,
+        "entities": refused,
+        "capped": {"parents.r.f": 899},
+    }
+    check = StepResult("check", "failed", "2", 3.9, failed.message, data, failed.as_dict())
+    text = Page(build("migrate", "failed", "stage", check, message=failed.message, error=failed.as_dict())).text
+    for words in (
+        "Failed 53 errors by 4 rules The target tables were not changed.",
+        "53 errors",
+        failed.hint,
+        "(CheckFailed, exit code 4)",
+        "4 of 12 rules are broken.",
+        "parents.kids[].name · 1 listed a_rule parents[p1].kids[3].name: is required",
+        "parents.name · 50 listed",
+        "parents[p20].name: is required and 30 more in errors.json",
+        "parents[row 1].age: is required",
+        "parents: has no rows",
+        "4,200 rows read = 0 loaded + 4,200 refused.",
+        "parents.r.f 899",
+    ):
+        assert words in text
+    assert "parents[p21].name" not in text
+    assert text.index("parents[p1].name") < text.index("What ran") < text.index("parents[p1].hat: is required")
+
+
+def test_a_run_that_was_rolled_back_shows_both_ways(build: Build) -> None:
+    """Published, found wrong, undone: the page says that live is as before, what differed, and what it took."""
+    error = VerifyFailed("live is not what was published:\n  parents: 1 missing").as_dict()
+    found = {**COMPARED, "missing": 1, "missing_keys": ["p7"], "different": 21, "different_keys": ["p8"]}
+    wrong = {**STEPS["verify"].data, "tables": {"parents": found}}
+    verify = StepResult("verify", "failed", "6", 2, "live is not what was published:", wrong, error)
+    steps = (*MIGRATED[:5], verify, "rollback")
+    html = build("migrate", "rolled_back", *steps, message=f"Rolled back: {error['message']}", error=error)
+    text = Page(html).text
+    for words in (
+        "Rolled back Rolled back: live is not what was published: parents: 1 missing",
+        "The target tables are as they were before this run, restored from its backup. 0 rows changed.",
+        "4,200 rows read = 0 loaded + 0 refused + 4,200 left out",
+        "24 rows restored",
+        "parents 1,200 1,200 1 0 21 missing p7; different p8 …",
+        "Tables before and after the rollback",
+        "Dropped, because the backup does not know them: a_later_table.",
+    ):
+        assert words in text
+    assert "Proof" not in text
+    assert "What the verification found Before the run was undone:" in text
+    assert "Tables before and after Table" not in text  # of what is gone
+    assert '<td class="n alarm">1</td>' in html
+
+
+def test_what_held_and_was_undone_all_the_same_is_no_proof(build: Build) -> None:
+    """The tables that were compared are gone."""
+    text = Page(build("migrate", "rolled_back", *MIGRATED, error=VerifyFailed("stopped").as_dict())).text
+    assert "were compared by their content" not in text
+
+
+def test_a_success_that_has_something_to_tell_is_amber(build: Build) -> None:
+    """Rows that were refused, warnings of the check and cautions of a step are no plain success."""
+    entities = {"parents": {"read": 1200, "refused": 202}, "parents[].kids[]": {"read": 3000, "refused": 0}}
+    check = replace(STEPS["check"], data={**STEPS["check"].data, "entities": entities})
+    html = build("migrate", "succeeded", "stage", check, *MIGRATED[2:])
+    assert "Succeeded with warnings" in Page(html).text
+    assert 'class="verdict care"' in html
+    backup = replace(STEPS["backup"], data={**STEPS["backup"].data, "cautions": ["no restore test"]})
+    assert "Succeeded with warnings" in build("backup", "succeeded", backup)
+    late = Page(build("backup", "succeeded", "backup", warnings=["The link to the newest run could not be made"])).text
+    assert "Succeeded with warnings" in late
+    assert "Warning: The link to the newest run could not be made" in late
+
+
+def test_a_failure_has_its_line_among_the_steps(build: Build) -> None:
+    """A step with its error, and what failed outside of every step under the command's name."""
+    error = RollbackFailed("no answer").as_dict()
+    text = Page(build("migrate", "failed", "stage", error=error)).text
+    assert "migrate ✗ failed RollbackFailed: no answer" in text
+    error = VerifyFailed("1 row differs").as_dict()
+    verify = StepResult("verify", "failed", "6", 2, "1 row differs", {}, error)
+    text = Page(build("verify", "failed", verify, error=error)).text
+    assert "verify ✗ failed 2.0 s VerifyFailed: 1 row differs" in text
+
+
+def test_what_the_model_adds_is_named_where_rows_are_counted(build: Build) -> None:
+    """More rows in the target than in the source need a reason."""
+    load = replace(STEPS["load"], data={**STEPS["load"].data, "added": {"users": 1}})
+    text = Page(build("migrate", "succeeded", *MIGRATED[:2], load, *MIGRATED[3:])).text
+    assert "4,200 rows read = 4,200 loaded + 0 refused. Beside them, 1 row that the model adds: users." in text
+    assert "the columns that are changed on purpose, and 1 row that the model adds: users." in text
+
+
+def test_an_undo_that_failed_shows_both_errors(build: Build) -> None:
+    """When the rollback failed too, the page says in which state live is, and how to go back."""
+    errors = {"error": VerifyFailed("1 row differs").as_dict(), "undo_error": RollbackFailed("a lock").as_dict()}
+    text = Page(build("migrate", "rollback_failed", *MIGRATED, backup_id=BACKUP, **errors)).text
+    assert "which did not pass verification. Act at once." in text
+    assert f"VerifyFailed: {VerifyFailed.hint}" in text
+    assert f"RollbackFailed: {RollbackFailed.hint}" in text
+    assert f"make rollback ID={BACKUP}" in text
+
+
+@pytest.mark.parametrize(
+    ("steps", "live"),
+    [
+        ((), "The target tables were not changed."),
+        (("stage", "check"), "The target tables were not changed."),
+        (MIGRATED[:4], "as before, or wholly as this run built them"),
+        (MIGRATED[:6], "The target tables hold what this run published; it has not been verified."),
+    ],
+)
+def test_a_run_that_was_killed_says_how_far_it_came(build: Build, steps: tuple[str, ...], live: str) -> None:
+    """A run without an end is reported as unfinished, with what live can be."""
+    text = Page(build("migrate", "running", *steps, message="", database=None)).text
+    assert "Unfinished This run is unfinished." in text
+    assert live in text
+    assert "not ended" in text
+    assert "it was killed" in text
+
+
+def test_a_run_that_failed_at_once_has_a_report(build: Build) -> None:
+    """A source that is no JSON leaves one step and no counts; the page says what to mend."""
+    error = SourceError("line 3, column 7: not JSON")
+    stage = StepResult("stage", "failed", "1", 0.1, error.message, {}, error.as_dict())
+    text = Page(build("migrate", "failed", stage, message=error.message, database=None, error=error.as_dict())).text
+    assert "Failed line 3, column 7: not JSON The target tables were not changed." in text
+    assert error.hint in text
+    assert "Database not reached" in text
+    assert "rows read" not in text
+
+
+@pytest.mark.parametrize(
+    ("command", "live", "number"),
+    [
+        ("verify", "The target tables were only read.", "4,200 rows compared"),
+        ("backup", "The target tables were only read.", "1,190 rows saved"),
+        ("rollback", "The target tables are what the backup says.", "24 rows restored"),
+    ],
+)
+def test_every_command_has_a_report(build: Build, command: str, live: str, number: str) -> None:
+    """A run of one step is shown with its own numbers."""
+    text = Page(build(command, "succeeded", command, backup_id=BACKUP)).text
+    assert live in text
+    assert number in text
+
+
+@pytest.mark.parametrize("status", ["failed", "running"])
+@pytest.mark.parametrize("command", ["verify", "backup", "rollback"])
+def test_every_command_that_ended_before_its_step_has_a_report(build: Build, command: str, status: str) -> None:
+    """Nothing that is missing stops the report."""
+    text = Page(build(command, status)).text
+    assert "No step completed." in text
+
+
+def test_a_second_run_of_the_same_input_says_that_nothing_changed(build: Build, run: Run) -> None:
+    """Where nothing was inserted, updated or deleted, the page says so in words."""
+    same = {"before": 5, "after": 5, "inserted": 0, "updated": 0, "deleted": 0, "unchanged": 5, "created": False}
+    publish = StepResult("publish", started_at="5", data={"tables": {"parents": same}})
+    text = Page(build("migrate", "succeeded", "stage", "load", publish)).text
+    assert "Nothing to change, proven by hash: the target tables held these rows already." in text
+    assert "0 rows changed" in text
+
+
+def test_a_hostile_name_is_text(build: Build, run: Run) -> None:
+    """Names of tables, keys, sources, operators and files cannot become markup."""
+    tables = {HOSTILE: {"rows": 1, "path": HOSTILE, "entity": HOSTILE}}
+    stage = StepResult("stage", started_at="1", summary=HOSTILE, data={"tables": tables, "bytes": 1})
+    publish = StepResult("publish", started_at="5", data={"tables": {HOSTILE: {**CHANGED, "created": True}}})
+    verify = StepResult(
+        "verify",
+        started_at="6",
+        data={
+            "published_run": HOSTILE,
+            "tables": {HOSTILE: {**COMPARED, "different": 1, "different_keys": [HOSTILE]}},
+            "foreign_keys": [{**KEY, "name": HOSTILE}],
+            "derived": [{"table": HOSTILE, "column": HOSTILE, "reason": HOSTILE}],
+        },
+    )
+    errors = [
+        *errors_of(HOSTILE, 1, entity=HOSTILE, id=HOSTILE, message=HOSTILE, rule=HOSTILE),
+        *errors_of(HOSTILE, 1, severity="warning"),
+    ]
+    run.write("errors.json", {"errors": errors})
+    html = build(
+        "migrate",
+        "failed",
+        stage,
+        publish,
+        verify,
+        message=f"{HOSTILE}\n{HOSTILE}",
+        operator=HOSTILE,
+        source=HOSTILE,
+        database={"name": HOSTILE, "schema": HOSTILE, "server_version": HOSTILE},
+        error=SourceError(HOSTILE, hint=HOSTILE).as_dict(),
+    )
+    assert "<script" not in html
+    assert "script" not in Page(html).tags
+    assert html.count("&lt;script&gt;") > 20

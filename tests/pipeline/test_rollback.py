@@ -1,0 +1,325 @@
+"""rollback: the step, without its notebook: what it refuses, keeps, changes and proves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+import tenacity
+
+from mock2pg import MigrationService, backups, postgres
+from mock2pg import settings as settings_module
+from mock2pg.backups import restore, snapshot
+from mock2pg.errors import BackupFailed, LiveChanged, RollbackFailed
+from mock2pg.pipeline import plan
+from mock2pg.postgres import transactions
+from mock2pg.postgres.server import Server
+from mock2pg.runs import Run, StepResult, new_run
+from mock2pg.settings import Settings
+from tests.fix_postgres import DATABASE, new_database
+from tests.fix_project import new_project, sample
+from tests.fix_restore import dumped, execute
+
+COPY = "mock2pg_rollback"
+
+# Tables, views and columns of an application, beside those that are migrated.
+THEIRS = """
+    CREATE TABLE public.theirs (id int PRIMARY KEY, v text);
+    CREATE TABLE public.bare (v text);
+    INSERT INTO public.theirs VALUES (1, 'x'), (2, 'y');
+    INSERT INTO public.bare VALUES ('p'), ('p')"""
+ADDED = """
+    ALTER TABLE public.students ADD last_login timestamptz, ADD touched timestamptz;
+    CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN new.touched := clock_timestamp(); RETURN new; END';
+    CREATE TRIGGER touch BEFORE UPDATE OF phone ON public.students FOR EACH ROW EXECUTE FUNCTION public.touch();
+    CREATE MATERIALIZED VIEW public.counted AS SELECT count(*) FROM public.meetings"""
+
+
+@dataclass(frozen=True)
+class Live:
+    """A database into which two runs migrated; `first` and `second` are their backups, the dumps what was then."""
+
+    settings: Settings
+    first: str
+    second: str
+    run: str
+    dump_first: str
+    dump_second: str
+    dump_now: str
+
+
+@pytest.fixture(scope="module")
+def made(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """What the two runs left, in a database that is only copied."""
+    with ExitStack() as stack:
+        with new_database(server) as url:
+            live = migrated_twice(
+                settings_module.load(project=new_project(tmp_path_factory.mktemp("r")), database_url=url)
+            )
+            stack.enter_context(new_database(server, COPY, DATABASE))
+        yield live
+
+
+def migrated_twice(settings: Settings) -> Live:
+    service, document, url = MigrationService(settings), sample(), settings.url
+    execute(url, THEIRS)
+    dumps = [dumped(url, "public")]
+    first = service.migrate_all_data(document)
+    assert first.success, first.message
+    execute(url, ADDED)
+    dumps.append(dumped(url, "public"))
+    document["students"][0]["phone"] = "changed"
+    document["classNotes"].pop()
+    document["meetings"].append({**document["meetings"][0], "id": "new"})
+    second = service.migrate_all_data(document)
+    assert second.success, second.message
+    dumps.append(dumped(url, "public"))
+    ids = [result.summary["backup"]["backup_id"] for result in (first, second)]
+    return Live(settings, *ids, second.run_id, *dumps)
+
+
+@pytest.fixture
+def live(made: Live, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    """The database as the two runs left it."""
+    monkeypatch.setattr(transactions, "_WAIT", tenacity.wait_none())
+    with new_database(server, template=COPY):
+        yield made
+
+
+def roll_back(live: Live, backup_id: str, **how: bool) -> StepResult:
+    return plan.perform("rollback", new_run(live.settings), {"backup_id": backup_id, **how})
+
+
+def ids(live: Live) -> set[str]:
+    return {entry.id for entry in backups.listed(live.settings.backups_dir)}
+
+
+def test_what_only_migrations_did_is_undone_and_can_be_done_again(live: Live) -> None:
+    """All of it comes back; what was live before is in a backup, which leads back to it, and so on."""
+    result = roll_back(live, live.second)
+    assert dumped(live.settings.url, "public") == live.dump_second
+    assert result.data["definitions_changed"] == {}
+    assert result.data["way"] == "merge"  # also with a table without a key
+    assert result.data["written_since"] == {}
+    changes = {name: tuple(c.values()) for name, c in result.data["changes"].items() if any(c.values())}
+    assert changes == {"students": (0, 0, 1), "class_notes": (1, 0, 0), "meetings": (0, 1, 0)}
+    with postgres.connect(live.settings.url, name="test") as connection:
+        row = connection.execute(
+            "SELECT present_backup_id, published_run, backup_id FROM mock2pg.runs WHERE command = 'rollback'"
+        ).fetchone()
+        assert row is not None
+        assert row[0] == result.data["present_backup_id"]
+        assert row[2] == live.second
+        counted = "SELECT (TABLE public.counted) = (SELECT count(*) FROM public.meetings)"
+        assert connection.execute(counted).fetchone() == (True,)
+    again = roll_back(live, str(result.data["present_backup_id"]))
+    assert dumped(live.settings.url, "public") == live.dump_now
+    assert again.data["published_run"] == live.run
+    assert roll_back(live, live.second).data["written_since"] == {}
+
+
+def test_tables_that_migrations_made_go_again(live: Live) -> None:
+    """Back to the state before the first one; the columns and the trigger that somebody added since are told of."""
+    with pytest.raises(LiveChanged, match=r"(?s)students: written before run .*definitions: .*, some of it before run"):
+        roll_back(live, live.first)
+    result = roll_back(live, live.first, discard_changes=True)
+    assert dumped(live.settings.url, "public") == live.dump_first
+    assert result.data["way"] == "recreate"
+    assert "students" in result.data["dropped"]
+    assert roll_back(live, str(result.data["present_backup_id"])).data["written_since"] == {}
+    assert dumped(live.settings.url, "public") == live.dump_now
+
+
+WRITTEN = {
+    "a row changed": ("UPDATE public.students SET name = 'secret' WHERE id = '2'",
+                      r"students: not as run \S+ published it: 1 row \(1 different\)"),
+    "the row that was migrated changed": ("UPDATE public.students SET name = 'secret' WHERE phone = 'changed'",
+                                          r"students: .*1 different"),
+    "a row removed": ("DELETE FROM public.meetings WHERE id = (SELECT min(id) FROM public.meetings)",
+                      r"meetings: not as run \S+ published it: 1 row \(1 missing\)"),
+    "a row added": ("INSERT INTO public.meetings SELECT 'x', title, description, date, start_time, end_time,"
+                    " participants, participant_type, location, meeting_type, status, created_date, notes"
+                    " FROM public.meetings WHERE id = 'new'", r"meetings: .*\(1 extra\)"),
+    "a column of theirs": ("UPDATE public.students SET last_login = now() WHERE id = '2'",
+                           r"students: changed in columns or rows that run \S+ left alone"),
+    "a table of theirs": ("INSERT INTO public.theirs VALUES (3, 'secret');\nDELETE FROM public.theirs WHERE id = 1;\n"
+                          "UPDATE public.theirs SET v = 'secret' WHERE id = 2",
+                          r"theirs: not as in the backup: 3 rows? \(1 missing, 1 extra, 1 different\)"),
+    "a table without a key": ("DELETE FROM public.bare", r"bare: not as in the backup: 2 rows? \(2 missing\)"),
+    "a user more": ("INSERT INTO public.users SELECT (json_populate_record(u, '{\"id\": \"x\", \"email\": \"secret\"}'"
+                    ")).* FROM public.users AS u LIMIT 1",
+                    r"users: changed in columns or rows that run \S+ left alone"),
+    "a table more": ("CREATE TABLE public.more (v text);\nINSERT INTO public.more VALUES ('secret')",
+                     r"(?s)more: not as in the backup: 1 rows? \(1 extra\).*definitions: TABLE more \(added\)"),
+    "a view replaced": ("CREATE VIEW public.v AS SELECT 'secret'", r"definitions: VIEW v \(added\)"),
+    "a column more": ("ALTER TABLE public.students ADD secret text", r"definitions: TABLE students \(changed\)"),
+    "a table dropped": ("DROP TABLE public.class_notes", r"class_notes: dropped"),
+    "a column of another type": ("ALTER TABLE public.class_notes ALTER content TYPE bytea USING 'x'",
+                                 r"definitions: TABLE class_notes \(changed\)"),
+    "a column less": ("ALTER TABLE public.class_notes DROP content CASCADE", r"class_notes: not what run \S+ left"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRITTEN)
+def test_what_others_wrote_since_is_not_undone_unasked(what: str, live: Live) -> None:
+    """It is refused with the numbers and without a value, and nothing is touched; when it is asked for, it is done,
+    and what was given up is in the backup of what was live."""
+    statement, message = WRITTEN[what]
+    execute(live.settings.url, statement)
+    before, had = dumped(live.settings.url, "public"), ids(live)
+    for how in ({}, {"show": True, "refuse": True}):
+        with pytest.raises(LiveChanged, match=message) as refused:
+            roll_back(live, live.second, **how)
+    assert roll_back(live, live.second, show=True).data["changes"] == refused.value.data["changes"]
+    assert "secret" not in refused.value.message.replace("ADD secret", "")
+    assert refused.value.data["changes"]
+    assert dumped(live.settings.url, "public") == before
+    assert ids(live) == had
+    result = roll_back(live, live.second, discard_changes=True)
+    assert dumped(live.settings.url, "public") == live.dump_second
+    assert any("undone too" in warning for warning in result.data["cautions"])
+    roll_back(live, str(result.data["present_backup_id"]))
+    assert dumped(live.settings.url, "public") == before
+
+
+def test_what_was_written_after_a_rollback_is_not_undone_either(live: Live) -> None:
+    """Live is then compared with what the rollback left, whichever run that came from."""
+    present = str(roll_back(live, live.second).data["present_backup_id"])
+    execute(live.settings.url, "UPDATE public.students SET phone = 'theirs' WHERE id = '3'")
+    with pytest.raises(LiveChanged, match=r"students: not what run \S+ left"):
+        roll_back(live, present)
+
+
+def test_a_run_whose_folder_is_gone_leaves_its_hashes_in_the_history(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it needed to know that something was written, but only to know how much."""
+    execute(live.settings.url, "UPDATE public.students SET name = 'secret' WHERE id = '2'")
+    reading = Run.read
+
+    def gone(self: Run, name: str) -> Any:
+        if name == "contracts.json" and self.id == live.run:
+            raise FileNotFoundError
+        return reading(self, name)
+
+    monkeypatch.setattr(Run, "read", gone)
+    with pytest.raises(LiveChanged, match=r"students: not what run \S+ left"):
+        roll_back(live, live.second)
+
+
+def test_a_migration_that_undoes_itself_says_what_else_it_undoes(live: Live) -> None:
+    """It does not stop half-way for it; the rows are in the backup that it names."""
+    execute(live.settings.url, "INSERT INTO public.theirs VALUES (3, 'secret')")
+    before = dumped(live.settings.url, "public")
+    result = roll_back(live, live.second, undo=True)
+    assert dumped(live.settings.url, "public") == live.dump_second
+    assert result.data["cautions"] == ["theirs: not as in the backup: 1 row (1 extra); undone too"]
+    roll_back(live, str(result.data["present_backup_id"]), discard_changes=True)
+    assert dumped(live.settings.url, "public") == before
+
+
+def test_it_can_be_looked_at_first(live: Live) -> None:
+    """What would change is told, and nothing is written: no row, no history, no backup."""
+    had = ids(live)
+    result = roll_back(live, live.second, show=True)
+    assert result.data["shown"]
+    assert result.summary == f"to {live.second} would restore 1 row, remove 1, change back 1"
+    assert dumped(live.settings.url, "public") == live.dump_now
+    assert ids(live) == had
+    execute(live.settings.url, "INSERT INTO public.theirs VALUES (3, 'secret')")
+    shown = roll_back(live, live.second, show=True)
+    told = "theirs: not as in the backup: 1 row (1 extra); a rollback stops for that, unless --discard-changes"
+    assert [caution[: len(told)] for caution in shown.data["cautions"]] == [told]
+    with pytest.raises(LiveChanged):  # before a rollback that would be refused
+        roll_back(live, live.second, show=True, refuse=True)
+
+
+def test_nobody_writes_between_the_look_and_the_end(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers read on, and writers wait: what they write is not lost unseen."""
+    restoring, seen = restore.restore, []
+
+    def watched(*arguments: Any) -> Any:
+        with postgres.connect(live.settings.url, name="other") as other:
+            other.execute("SET lock_timeout = '50ms'")
+            seen.append(postgres.catalogue.rows(other, "public", "theirs"))
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                other.execute("INSERT INTO public.theirs VALUES (9, '')")
+        return restoring(*arguments)
+
+    monkeypatch.setattr(restore, "restore", watched)
+    roll_back(live, live.second)
+    assert seen == [2]
+
+
+def test_it_is_tried_again_when_what_stopped_it_may_pass(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost connection leaves live as it was, and no backup of a present that was not left."""
+    restoring, tries, had = restore.restore, [], ids(live)
+
+    def cut(connection: postgres.Connection, *more: Any) -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            with postgres.connect(live.settings.url, name="other") as other:
+                other.execute("SELECT pg_terminate_backend(%s)", [connection.info.backend_pid])
+        return restoring(connection, *more)
+
+    monkeypatch.setattr(restore, "restore", cut)
+    result = roll_back(live, live.second)
+    assert dumped(live.settings.url, "public") == live.dump_second
+    assert result.data["cautions"] == ["attempt 1 to roll back was stopped by AdminShutdown"]
+    assert ids(live) - had == {result.data["present_backup_id"]}
+
+
+def test_whoever_holds_a_lock_is_named_in_the_end(live: Live) -> None:
+    """After so many attempts it gives up; live is as it was, and no backup more is there."""
+    settings = live.settings.model_copy(update={"lock_timeout": "50ms", "publish_attempts": 2})
+    had = ids(live)
+    with postgres.connect(live.settings.url, name="writer") as writer, writer.transaction():
+        writer.execute("UPDATE public.theirs SET v = 'z'")
+        with pytest.raises(
+            RollbackFailed,
+            match=r"a lock was not given in time; table public.theirs is locked by server process .* mock2pg writer",
+        ):
+            plan.perform("rollback", new_run(settings), {"backup_id": live.second})
+    assert ids(live) == had
+
+
+@pytest.mark.parametrize("undo", [False, True])
+def test_a_present_that_cannot_be_kept_stops_a_rollback(
+    undo: bool, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless a migration undoes itself, and what it undoes is its own alone."""
+
+    def full(*_: Any) -> Any:
+        raise BackupFailed("no room")
+
+    monkeypatch.setattr(snapshot, "save", full)
+    if undo:
+        result = roll_back(live, live.second, undo=undo)
+        assert result.data["cautions"] == ["What this run published is not kept: no room"]
+        assert dumped(live.settings.url, "public") == live.dump_second
+        execute(live.settings.url, "DELETE FROM public.theirs")
+    with pytest.raises(RollbackFailed, match="what is live now cannot be kept: no room"):
+        roll_back(live, live.second, undo=undo, discard_changes=True)
+
+
+def test_what_does_not_come_back_as_the_backup_says_is_not_left_so(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows are compared by content in the same transaction, and one that differs undoes all of it."""
+    inserting = restore.lines.insert
+
+    def spoiled(code: Any, *more: Any) -> int:
+        found = inserting(code, *more)
+        if more[1].as_string() == '"public"."theirs"':
+            code.run("UPDATE public.theirs SET v = 'spoiled' WHERE id = 1")
+        return found
+
+    monkeypatch.setattr(restore.lines, "insert", spoiled)
+    execute(live.settings.url, "CREATE TYPE public.more AS ENUM ()")  # so that all is made anew
+    before = dumped(live.settings.url, "public")
+    with pytest.raises(RollbackFailed, match="what would be live is not what the backup says: theirs"):
+        roll_back(live, live.second, discard_changes=True)
+    assert dumped(live.settings.url, "public") == before

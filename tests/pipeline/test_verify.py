@@ -1,0 +1,111 @@
+"""verify: reads only, keeps nobody waiting, and says by key what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner
+from psycopg import conninfo, sql
+from pydantic import SecretStr
+
+from mock2pg import MigrationService, cli, postgres
+from mock2pg import settings as settings_module
+from mock2pg.contracts import Table
+from mock2pg.errors import VerifyFailed
+from mock2pg.pipeline.steps import verify
+from mock2pg.postgres.server import Server
+from mock2pg.runs import new_run
+from mock2pg.settings import Settings
+from tests.fix_postgres import new_database
+from tests.fix_small import small_document, small_project
+
+READER = "reader_of_verify"
+
+
+@pytest.fixture(scope="module")
+def migrated(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Two owners and two pets, live."""
+    project = small_project(tmp_path_factory.mktemp("small"))
+    with new_database(server) as url:
+        settings = settings_module.load(project=project, database_url=url, operator="a tester")
+        assert MigrationService(settings).migrate_all_data(small_document("Rex", "Tom")).success
+        yield settings
+
+
+@pytest.fixture
+def reader(migrated: Settings) -> Iterator[Settings]:
+    """The same as a role that may read the live tables and the history, and no more."""
+    with postgres.connect(migrated.url, name="test") as connection:
+        role = sql.Identifier(READER)
+        for statement in (
+            "CREATE ROLE {} LOGIN",
+            "GRANT USAGE ON SCHEMA public, mock2pg TO {}",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA public, mock2pg TO {}",
+        ):
+            connection.execute(sql.SQL(statement).format(role))
+        yield migrated.model_copy(update={"database_url": SecretStr(conninfo.make_conninfo(migrated.url, user=READER))})
+        connection.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(role))
+
+
+def test_verify_needs_no_right_but_to_read(reader: Settings) -> None:
+    """The whole command runs as a role that may only SELECT."""
+    result = MigrationService(reader).verify()
+    assert result.success, result.message
+    assert result.summary["verify"]["rows_compared"] == 4
+
+
+def test_verify_writes_nothing_and_keeps_nobody_waiting(
+    migrated: Settings, reader: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read-only and sees one moment; others take meanwhile any lock that writing takes, and write."""
+    write_hashes, seen = postgres.scratch.write_hashes, list[str]()
+
+    def meanwhile(connection: postgres.Connection, schema: str, table: Table, file: Path) -> None:
+        write_hashes(connection, schema, table, file)
+        seen.append(table.name)
+        modes = connection.execute(
+            "SELECT current_user::text, current_setting('transaction_read_only'), array_agg(DISTINCT mode)"
+            " FROM pg_locks WHERE pid = pg_backend_pid() AND locktype <> 'virtualxid'"
+        ).fetchone()
+        assert modes == (READER, "on", ["AccessShareLock"])
+        with postgres.connect(migrated.url, name="writer") as writer, writer.transaction():
+            writer.execute("LOCK TABLE public.owners, public.pets, mock2pg.runs IN EXCLUSIVE MODE NOWAIT")
+            writer.execute("UPDATE public.owners SET name = name || '!'; UPDATE public.pets SET name = name || '!'")
+
+    monkeypatch.setattr(postgres.scratch, "write_hashes", meanwhile)
+    assert verify.run(new_run(reader)).data["rows_compared"] == 4
+    assert sorted(seen) == ["owners", "pets"]
+    monkeypatch.undo()
+    with pytest.raises(VerifyFailed, match=r"owners: 2 different \(Ann, Bob\)\n  pets: 2 different \(Rex, Tom\)"):
+        verify.run(new_run(reader))
+    with postgres.connect(migrated.url, name="test") as connection:
+        connection.execute("UPDATE public.owners SET name = id; UPDATE public.pets SET name = id")
+
+
+def test_the_terminal_and_junit_name_the_keys(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Missing, extra and different rows by table and key, and orphans by foreign key; exit code 10."""
+    for name, value in migrated.environment().items():
+        monkeypatch.setenv(name, value)
+    with postgres.connect(migrated.url, name="test") as connection:
+        connection.execute("SET session_replication_role = replica")  # as damage from below would: no key is enforced
+        connection.execute("DELETE FROM public.owners WHERE id = 'Bob'")
+        connection.execute("UPDATE public.pets SET legs = 3 WHERE id = 'Rex'")
+        connection.execute("INSERT INTO public.pets (id, owner_id, name, legs) VALUES (E'a\\nb', 'Ann', 'c', 4)")
+    said = CliRunner().invoke(cli.command, ["verify"])
+    assert said.exit_code == VerifyFailed.code
+    for line in ("  owners: 1 missing (Bob)", r"  pets: 1 extra (a\nb); 1 different (Rex)"):
+        assert line in said.output.split("\n")
+    done = CliRunner().invoke(cli.command, ["verify", "--format", "junit"])
+    assert done.exit_code == VerifyFailed.code
+    root = ElementTree.fromstring(done.stdout)
+    found = {
+        f"{suite.get('name')}: {case.get('name')}": case[0].text if len(case) else None
+        for suite in root
+        for case in suite
+    }
+    (orphans,) = (found.pop(name) for name in list(found) if name.startswith("foreign keys: pets."))
+    assert orphans == "1 row of pets (owner_id) without owners"
+    assert found == {"tables: owners": "missing: Bob", "tables: pets": "extra: a\\nb\ndifferent: Rex"}

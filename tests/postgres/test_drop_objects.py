@@ -1,0 +1,107 @@
+"""Making a schema anew: all of it goes, and nothing but it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mock2pg import postgres
+from mock2pg.backups import privileges
+from mock2pg.errors import RollbackFailed
+from mock2pg.postgres import catalogue
+from tests.fix_restore import CHANGED, EVERYTHING, Trial, back_up, dumped, execute, go_back
+
+
+def test_going_back_to_nothing_leaves_nothing(database: str, connection: postgres.Connection, tmp_path: Path) -> None:
+    """A schema that was not there is not there again; an empty one is empty again."""
+    before = dumped(database)
+    nothing, empty = (
+        back_up(database, tmp_path, "My Schema"),
+        back_up(database, tmp_path, moment="2026-01-02T00:00:00.000Z"),
+    )
+    script = EVERYTHING + ";\n" + CHANGED
+    execute(
+        database,
+        'CREATE SCHEMA "My Schema";\n'
+        + script.replace("public.", '"My Schema".').replace("child ENABLE", "child NO FORCE"),
+    )
+    assert go_back(database, nothing, "My Schema").way == "recreate"
+    assert not catalogue.schema_exists(connection, "My Schema")
+    execute(database, script)
+    restored = go_back(database, empty)
+    assert {difference.after for difference in restored.tables.values()} == {0}
+    assert set(restored.tables) == set(restored.dropped)
+    assert set(restored.dropped) == {"child", "counts", "Order \"1\" 'ü'", "parent", "parts"}
+    assert dumped(database) == before
+
+
+@pytest.mark.parametrize(
+    ("setup", "named"),
+    [
+        ("CREATE VIEW app.v AS SELECT * FROM public.t", "view app.v"),
+        ("CREATE TABLE app.c (t int REFERENCES public.t)", "constraint c_t_fkey on table app.c"),
+        ("CREATE TABLE app.c (n int DEFAULT nextval('public.s'))", "default value for column n of table app.c"),
+        ("CREATE TABLE app.c (m public.mood)", "column m of table app.c"),
+        ("CREATE DOMAIN app.d AS public.mood", "type app.d"),
+        ("CREATE TABLE app.c (id int CHECK (public.f(id)))", "constraint c_id_check on table app.c"),
+        ("CREATE TABLE app.c (id int);\nCREATE INDEX i ON app.c (public.f(id))", "index app.i"),
+        ("CREATE TABLE app.c (id int);\nCREATE POLICY p ON app.c USING (public.f(id))", "policy p on table app.c"),
+        ("CREATE TABLE app.c (id int);\nCREATE TRIGGER g BEFORE INSERT ON app.c EXECUTE FUNCTION public.g()",
+         "trigger g on table app.c"),
+        ("CREATE FUNCTION app.h() RETURNS public.mood LANGUAGE sql AS 'SELECT NULL::public.mood'", "function app.h()"),
+        ("CREATE TABLE app.c () INHERITS (public.t)", "table app.c"),
+        ("CREATE PUBLICATION news FOR TABLE public.t", "publication of table public.t in publication news"),
+    ],
+)  # fmt: skip
+def test_what_others_built_on_the_schema_stays(setup: str, named: str, database: str, tmp_path: Path) -> None:
+    """Rows and tables that were added are undone around it. Where all of the schema would have to be made anew, nothing
+    changes and the object is named."""
+    execute(
+        database,
+        "CREATE SCHEMA app;\nCREATE TABLE public.t (id int PRIMARY KEY);\nCREATE SEQUENCE public.s;\n"
+        "CREATE TYPE public.mood AS ENUM ('glad');\n"
+        "CREATE FUNCTION public.f(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';\n"
+        "CREATE FUNCTION public.g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';\n" + setup,
+    )
+    before, backup = dumped(database), back_up(database, tmp_path)
+    execute(database, "INSERT INTO public.t VALUES (1);\nCREATE TABLE public.more (id serial REFERENCES public.t)")
+    assert go_back(database, backup).dropped == ("more",)
+    assert dumped(database) == before
+    execute(database, "INSERT INTO public.t VALUES (1);\nCREATE TYPE public.more AS ENUM ()")
+    before = dumped(database)
+    with pytest.raises(RollbackFailed, match=re.escape(named)) as failed:
+        go_back(database, backup)
+    assert "Drop it, roll back again" in failed.value.hint
+    assert dumped(database) == before
+
+
+def test_a_table_made_anew_is_open_to_nobody_else(trial: Trial) -> None:
+    """Default privileges that came after a table do not open it when it is made again."""
+    trial(
+        "CREATE TABLE public.t (id int);\nCREATE SEQUENCE public.s;\n"
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO pg_monitor;\n"
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON SEQUENCES TO PUBLIC;\n"
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON ROUTINES TO pg_monitor",
+        "CREATE TYPE public.more AS ENUM ()",
+        "recreate",
+    )
+
+
+def test_a_role_with_capitals_in_its_name_can_do_what_others_can(connection: postgres.Connection) -> None:
+    """Scratch schemas are dropped, and default privileges set aside, by whatever name the role has."""
+    name = connection.info.dbname
+    connection.execute('CREATE ROLE "My User"')
+    connection.execute(f'GRANT CREATE ON DATABASE {name} TO "My User"; SET ROLE "My User"')  # type: ignore[arg-type]
+    try:
+        connection.execute("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC")
+        before = connection.execute("SELECT defaclacl::text FROM pg_default_acl").fetchall()
+        postgres.scratch.recreate(connection)
+        postgres.scratch.drop(connection)
+        assert not postgres.catalogue.schema_exists(connection, postgres.scratch.NEXT)
+        with privileges.without_default_privileges(connection, "public"):
+            assert connection.execute("SELECT defaclacl::text FROM pg_default_acl").fetchall() != before
+        assert connection.execute("SELECT defaclacl::text FROM pg_default_acl").fetchall() == before
+    finally:
+        connection.execute('RESET ROLE; DROP OWNED BY "My User"; DROP ROLE "My User"')

@@ -1,0 +1,167 @@
+"""The first look at a database: each thing that a command needs, and what is said where it is not there."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from psycopg import conninfo, sql
+
+from mock2pg import MigrationService, postgres, readiness
+from mock2pg import settings as settings_module
+from mock2pg.errors import BackupFailed, NotReady
+from mock2pg.postgres import client_programs
+from mock2pg.postgres.server import Server, binary
+from tests.fix_small import small_document, small_project
+
+ROLE = "looked_at"
+CITUS = """
+    SET allow_system_table_mods = on;
+    INSERT INTO pg_extension VALUES (99999, 'citus', 10, 11, false, '13.0', NULL, NULL);
+    CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass, partmethod "char");
+    CREATE TABLE pg_catalog.pg_dist_local_group (groupid int);
+    GRANT SELECT ON pg_catalog.pg_dist_partition, pg_catalog.pg_dist_local_group TO PUBLIC;
+    CREATE TABLE public.shared (id int); CREATE TABLE public.own (id int);
+    GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC;
+    INSERT INTO pg_catalog.pg_dist_local_group VALUES ({group});
+"""
+FORBIDS = """
+    CREATE FUNCTION public.forbid() RETURNS event_trigger LANGUAGE plpgsql
+        AS $$BEGIN IF tg_tag = '{tag}' THEN RAISE EXCEPTION 'Canary7291'; END IF; END$$;
+    CREATE EVENT TRIGGER no_tables ON ddl_command_start EXECUTE FUNCTION public.forbid();
+"""
+
+# what is done as a superuser ({0} is the role, {1} the database), the check, its verdict, and what is said of it
+CASES = {
+    "nothing": ("SELECT 1", "", "passed", ""),
+    "read-only database": (
+        "ALTER DATABASE {1} SET default_transaction_read_only = on", "writing", "failed",
+        r"default_transaction_read_only is on .* SET default_transaction_read_only = off; `mock2pg init-roles`"),
+    "read-only role": ("ALTER ROLE {0} SET default_transaction_read_only = on", "writing", "failed", "ALTER ROLE"),
+    "no CREATE on the database": (
+        "REVOKE CREATE ON DATABASE {1} FROM {0}", "schemas of mock2pg", "failed",
+        r'has no CREATE on database .* mock2pg\. GRANT CREATE ON DATABASE "\w+" TO "looked_at"; `mock2pg init-roles`'),
+    "closed schema": ("CREATE SCHEMA mock2pg_next", "schemas of mock2pg", "failed", "GRANT ALL ON SCHEMA mock2pg_next"),
+    "no USAGE on public": (
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC, {0}", "target schema", "failed", 'GRANT USAGE ON SCHEMA "public"'),
+    "no CREATE on an empty public": (
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC, {0}", "target schema", "failed", "GRANT CREATE ON SCHEMA"),
+    "no CREATE on a public with tables": (
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC, {0}; CREATE TABLE public.a (); GRANT SELECT ON public.a TO {0}",
+        "target schema", "warning", "tables that are not there cannot be created"),
+    "no TEMPORARY": (
+        "REVOKE TEMPORARY ON DATABASE {1} FROM PUBLIC", "temporary tables", "failed", "GRANT TEMPORARY ON DATABASE"),
+    "no EXECUTE on pg_control_system": (
+        "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC", "server identity", "warning",
+        r"by its address alone\. GRANT EXECUTE ON FUNCTION pg_control_system\(\)"),
+    "a closed table": (
+        "CREATE TABLE public.closed ()", "reading the target schema", "failed",
+        'GRANT SELECT ON TABLE "public"."closed" TO "looked_at"'),
+    "a limit of the role": ("ALTER ROLE {0} CONNECTION LIMIT 5", "number of sessions", "failed", "up to 6 are needed"),
+    "a limit that is enough": ("ALTER ROLE {0} CONNECTION LIMIT 6", "number of sessions", "passed", ""),
+    "a limit of the database": (
+        "ALTER DATABASE {1} CONNECTION LIMIT 5", "number of sessions", "failed", "CONNECTION LIMIT 5 of the database"),
+    "an event trigger": (
+        FORBIDS.format(tag="CREATE TABLE"), "event triggers", "failed",
+        r"with the event triggers no_tables, CREATE UNLOGGED fails \(SQLSTATE P0001\)\. ALTER EVENT TRIGGER"),
+    "an event trigger for something else": (FORBIDS.format(tag="DROP VIEW"), "event triggers", "passed", "no_tables"),
+    "a coordinator": (
+        CITUS.format(group=0) + "INSERT INTO pg_dist_partition VALUES ('public.shared', 'n')", "Citus", "failed",
+        "distributed or reference tables: shared"),
+    "a coordinator with local tables": (CITUS.format(group=0), "Citus", "passed", "no table of schema public"),
+    "a worker": (CITUS.format(group=2), "Citus", "failed", "a worker of a Citus cluster. Connect to the coordinator"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def as_role(database: str) -> Iterator[str]:
+    """The database as an ordinary role sees it that may do everything a migration does."""
+    with postgres.connect(database, name="test") as connection:
+        named = sql.Identifier(ROLE), sql.Identifier(connection.info.dbname)
+        connection.execute(
+            sql.SQL(
+                "CREATE ROLE {0} LOGIN; GRANT CREATE ON DATABASE {1} TO {0}; GRANT CREATE ON SCHEMA public TO {0}"
+            ).format(*named)
+        )
+        yield conninfo.make_conninfo(database, user=ROLE)
+        connection.execute("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
+        connection.execute(sql.SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(*named))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_lacking_is_named_with_its_remedy(case: str, database: str, as_role: str) -> None:
+    """Each check has its verdict, the others pass, and looking leaves nothing behind."""
+    statements, name, verdict, said = CASES[case]
+    with postgres.connect(database, name="test") as connection:
+        named = sql.Identifier(ROLE), sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL(statements.replace("{}", "{{}}")).format(*named))  # type: ignore[arg-type]
+    with postgres.connect(as_role, name="test", read_only=True) as connection:
+        checks = {check.name: check for check in readiness.look(connection, "public", "migrate", binary("pg_dump"))}
+        assert connection.execute("SELECT to_regnamespace('mock2pg_doctor')").fetchone() == (None,)
+    others = {check.verdict for check in checks.values() if check.name != name}
+    assert others == {"passed"}, checks
+    if name:
+        assert checks[name].verdict == verdict
+        assert re.search(said, str(checks[name])), checks[name]
+    assert "Canary" not in str(checks)
+
+
+def test_a_migration_is_refused_with_all_of_it(database: str, as_role: str, tmp_path: Path) -> None:
+    """Before the source is read, in one error; doctor lists the same; a command that needs less is not refused."""
+    service = MigrationService(settings_module.load(project=small_project(tmp_path), database_url=as_role))
+    assert service.migrate_all_data(small_document("Rex")).success
+    with postgres.connect(database, name="test") as connection:
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(name))
+        connection.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+        connection.execute("CREATE TABLE public.closed ()")
+        connection.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT 2").format(sql.Identifier(ROLE)))
+    refused = service.migrate_all_data(small_document("Rex", "Tom"))
+    assert isinstance(refused.error, NotReady)
+    assert list(refused.summary) == ["connect", "report"]
+    lines = refused.error.message.split("\n")[1:]
+    assert [line.partition(":")[0].strip() for line in lines] == [
+        "temporary tables", "reading the target schema", "number of sessions"
+    ]  # fmt: skip
+    failed = [check["name"] for check in service.doctor() if check["verdict"] == "failed"]
+    assert failed == ["temporary tables", "reading the target schema", "number of sessions"]
+    assert service.verify().success, "a role that may read enough"
+
+
+def test_another_encoding_is_said_first(server: Server) -> None:
+    """It is one line of the list, not a traceback from a later step."""
+    with postgres.connect(server.url("postgres"), name="test") as connection:
+        connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    try:
+        with postgres.connect(server.url("latin"), name="test") as connection:
+            checks = readiness.look(connection, "public", "migrate", binary("pg_dump"))
+        assert [check.name for check in checks if check.verdict == "failed"] == ["encoding"]
+    finally:
+        postgres.drop_database(server.url("postgres"), "latin")
+
+
+def test_a_pg_dump_is_found_that_can_read_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundled one unless it is older than the server or TLS is asked for; else one of the machine, or an error."""
+    bundled = binary("pg_dump")
+    own = tmp_path / "pg_dump"
+    own.write_text('#!/bin/sh\necho "pg_dump (PostgreSQL) 19.1"\n')
+    own.chmod(own.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setattr(client_programs, "_PLACES", ())
+    client_programs.pg_dump.cache_clear()
+    try:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert client_programs.pg_dump(bundled, 180006, False) == bundled
+        assert client_programs.pg_dump(bundled, 180006, True) == own
+        assert client_programs.pg_dump(bundled, 190000, False) == own
+        with pytest.raises(BackupFailed, match="is of version 19") as failed:
+            client_programs.pg_dump(bundled, 200000, False)
+        assert "of version 20 or later" in failed.value.hint
+        monkeypatch.setenv("PATH", "/nonexistent")
+        client_programs.pg_dump.cache_clear()
+        with pytest.raises(BackupFailed, match="the bundled one speaks no TLS"):
+            client_programs.pg_dump(bundled, 180006, True)
+    finally:
+        client_programs.pg_dump.cache_clear()

@@ -1,0 +1,497 @@
+"""Notebooks: the three of the project, and how any notebook is run and shown."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+import yaml
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+from mock2pg import signals
+from mock2pg.errors import InternalError, UsageError
+from mock2pg.report import notebooks
+from mock2pg.report.notebooks import execution, kernels
+from mock2pg.report.notebooks.provisioner import Forked
+from mock2pg.runs import Run, StepResult
+from mock2pg.settings import REPOSITORY, Settings
+from tests.fix_browser import open_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+OURS = {
+    "backup": {"run_id", "project"},
+    "verify": {"run_id", "project"},
+    "rollback": {"run_id", "project", "backup_id", "discard_changes", "undo"},
+}
+Make = Callable[..., Path]
+
+
+def cell(source: str, *tags: str) -> dict[str, Any]:
+    return {
+        "cell_type": "code",
+        "id": f"c{abs(hash(source))}",
+        "metadata": {"tags": list(tags)},
+        "source": source,
+        "outputs": [],
+        "execution_count": None,
+    }
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Write a notebook with one parameter `x` and these code cells."""
+
+    def write(*sources: str, folder: str = "notebooks") -> Path:
+        notebook = tmp_path / folder / "made.ipynb"
+        notebook.parent.mkdir(parents=True)
+        cells = [cell("x: int = 1", "parameters"), *map(cell, sources)]
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        text = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+        notebook.write_text(json.dumps(text))
+        return notebook
+
+    return write
+
+
+def printed(executed: Path) -> str:
+    """What the cells of an executed notebook wrote."""
+    cells = json.loads(executed.read_text())["cells"]
+    return "".join("".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", ()))
+
+
+def is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def source_of(name: str) -> dict[str, Any]:
+    notebook: dict[str, Any] = json.loads((REPOSITORY / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+    return notebook
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_source_notebook_holds_no_result(name: str) -> None:
+    """What is kept of a notebook is text and code: no outputs, no counts, no papermill metadata."""
+    notebook = source_of(name)
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert "papermill" not in notebook["metadata"]
+    for code in (cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
+        assert (code["outputs"], code["execution_count"]) == ([], None)
+        assert code["metadata"]["jupyter"]["source_hidden"] is True
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_source_notebook_has_one_cell_of_parameters_before_all_code(name: str) -> None:
+    """Its parameters are those that the plan gives, each with a type, a default that does nothing, and in words."""
+    code = ["".join(cell["source"]) for cell in source_of(name)["cells"] if cell["cell_type"] == "code"]
+    tagged = [cell for cell in source_of(name)["cells"] if "parameters" in cell["metadata"].get("tags", ())]
+    assert ["".join(cell["source"]) for cell in tagged] == code[:1]
+    assert set(re.findall(r'^(\w+): (?:str = ""|bool = False)  # ', code[0], re.M)) == OURS[name]
+    found = notebooks.declared(REPOSITORY / "notebooks" / f"{name}.ipynb")
+    assert {parameter: about.help for parameter, about in found.items() if about.help}.keys() == OURS[name]
+
+
+def test_the_hook_takes_outputs_out_of_a_notebook_and_nothing_else(tmp_path: Path) -> None:
+    """What runs before a commit empties an executed notebook, and leaves every byte of a source notebook."""
+    (hook,) = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    copies = [shutil.copy(REPOSITORY / "notebooks" / f"{name}.ipynb", tmp_path) for name in OURS]
+    assert all(re.search(hook["files"], f"notebooks/{name}.ipynb") for name in OURS)
+    left = json.loads(Path(copies[0]).read_text())
+    for code in (cell for cell in left["cells"] if cell["cell_type"] == "code"):
+        code |= {"execution_count": 7, "outputs": [{"output_type": "stream", "name": "stdout", "text": ["a value"]}]}
+    Path(copies[0]).write_text(json.dumps(left))
+    program = [sys.executable if word == ".venv/bin/python" else word for word in hook["entry"].split()]
+    subprocess.run([*program, *copies], check=True, cwd=tmp_path)
+    for copy, name in zip(copies, OURS, strict=True):
+        assert Path(copy).read_bytes() == (REPOSITORY / "notebooks" / f"{name}.ipynb").read_bytes()
+
+
+def ended(folder: Path, result: StepResult) -> None:
+    """Make it so that `a-run` of the project in this folder has ended, and left this result."""
+    run = Run("a-run", Settings(project=folder))
+    record = {"run_id": run.id, "command": result.step, "pid": os.getpid(), "finished_at": "2026-11-22T10:30:00.000Z"}
+    run.write("record.json", record | {"database": {"name": "app", "schema": "public"}})
+    run.save(result)
+
+
+ROWS = {"before": 7, "after": 8, "inserted": 1, "updated": 2, "deleted": 0, "unchanged": 5}
+COMPARED = {
+    "staged": 4,
+    "live": 4,
+    "missing": 0,
+    "extra": 0,
+    "different": 0,
+    "missing_keys": [],
+    "extra_keys": [],
+    "different_keys": [],
+}
+TIMES = {"read": 0.5, "compare": 1.25}
+RESULTS: dict[str, dict[str, Any]] = {
+    "backup": {
+        "backup_id": "backup-1",
+        "file": "backups/backup-1.json",
+        "bytes": 9,
+        "tables": {"a_table": 4711},
+        "times": TIMES,
+    },
+    "verify": {
+        "tables": {"a_table": COMPARED},
+        "rows_compared": 4711,
+        "foreign_keys": [],
+        "derived": [],
+        "times": TIMES,
+    },
+    "rollback": {
+        "backup_id": "backup-1",
+        "way": "merge",
+        "tables": {"a_table": {**ROWS, "unchanged": 4711}},
+        "times": TIMES,
+    },
+}
+
+
+PICTURES = {"backup": 2, "verify": 2, "rollback": 3}
+
+
+@pytest.fixture(scope="module", params=OURS)
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """The name of a notebook of ours, and the folder in which it was executed and shown as a page."""
+    name, folder = request.param, tmp_path_factory.mktemp("report")
+    executed = folder / f"{name}.ipynb"
+    ended(folder, StepResult(name, data=RESULTS[name]))
+    notebooks.execute(
+        REPOSITORY / "notebooks" / f"{name}.ipynb",
+        executed,
+        parameters={"run_id": "a-run", "project": str(folder)},
+        environment={},
+    )
+    notebooks.export_html(executed, folder / f"{name}.html", title=name)
+    return name, folder
+
+
+def test_an_executed_notebook_of_ours_is_a_report(report: tuple[str, Path]) -> None:
+    """The verdict with its numbers, whose run it was, tables and pictures; the page shows them in that order."""
+    name, folder = report
+    cells = json.loads((folder / f"{name}.ipynb").read_text())["cells"]
+    shown = ["".join(output["data"]["text/html"]) for cell in cells for output in cell.get("outputs", ())]
+    assert f"Passed: {name}" in shown[0]
+    assert "4,711" in shown[0]
+    assert all(words in shown[1] for words in ("This run", "a-run", "app", "public"))
+    assert sum("<table" in html for html in shown) >= 3
+    assert sum("<svg" in html for html in shown) == PICTURES[name]
+    text = (folder / f"{name}.html").read_text()
+    assert text.index(f"Passed: {name}") < text.index("<svg") < text.index("run_step(")
+    assert "://" not in text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_report_is_read_in_a_browser(
+    report: tuple[str, Path], scheme: Literal["light", "dark"], browser: Browser
+) -> None:
+    """Verdict and numbers are seen without scrolling, every picture is drawn, and the code is folded."""
+    name, folder = report
+    with open_page(
+        browser, folder / f"{name}.html", viewport={"width": 900, "height": 700}, color_scheme=scheme
+    ) as opened:
+        assert (opened.complaints, opened.elsewhere(folder)) == ([], [])
+        page = opened.page
+        verdict = page.get_by_role("status")
+        place = verdict.bounding_box()
+        assert place
+        assert place["y"] + place["height"] < 400
+        assert all(figure.is_visible() for figure in verdict.locator(".figures b").all())
+        pictures = [picture.bounding_box() for picture in page.locator("svg").all()]
+        assert len(pictures) == PICTURES[name]
+        assert all(picture and picture["width"] > 300 for picture in pictures)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 900
+        assert not page.get_by_text("run_step(").first.is_visible()
+
+
+def test_an_executed_notebook_that_failed_says_so_first_and_ends_with_the_error(tmp_path: Path) -> None:
+    """Name, message and hint stand on top; the notebook ends with that error, without a traceback of ours."""
+    error = {"name": "VerifyFailed", "code": 10, "message": "2 rows differ", "hint": "Look at them."}
+    ended(tmp_path, StepResult("verify", "failed", error=error))
+    executed = tmp_path / "verify.ipynb"
+    with pytest.raises(InternalError, match=r"verify.ipynb failed in cell \d+ \(VerifyFailed\)"):
+        notebooks.execute(
+            REPOSITORY / "notebooks" / "verify.ipynb",
+            executed,
+            parameters={"run_id": "a-run", "project": str(tmp_path)},
+            environment={},
+        )
+    cells = json.loads(executed.read_text())["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    first = "".join(outputs[0]["data"]["text/html"])
+    assert all(words in first for words in ("Failed: verify", "VerifyFailed: 2 rows differ", "Next: Look at them."))
+    assert outputs[-1]["ename"] == "VerifyFailed"
+    assert "plan.py" not in "".join(outputs[-1]["traceback"])
+    assert cells[0]["id"] == "title"
+
+
+def test_a_notebook_runs_with_its_parameters_and_its_environment(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The kernel is this Python in the project's folder; secrets reach it and are written nowhere."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    executed = tmp_path / "a {run}" / "made.ipynb"
+    notebook = make(
+        "import os, sys\nassert os.environ['DATABASE_URL'].startswith('post')",
+        "print([x, os.getcwd(), sys.executable, os.environ['MPLCONFIGDIR']])",
+    )
+    notebooks.execute(
+        notebook, executed, parameters={"x": 42}, environment={"DATABASE_URL": "postgresql://u:sekret@host/d"}
+    )
+    cache = tmp_path / ".cache" / "matplotlib"
+    assert ast.literal_eval(printed(executed)) == [42, str(tmp_path), sys.executable, str(cache)]
+    assert "sekret" not in executed.read_text()
+    assert list(executed.parent.iterdir()) == [executed]
+    assert list(home.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+    assert "DATABASE_URL" not in os.environ
+
+
+def test_a_cell_that_fails_is_named_and_the_notebook_is_kept(make: Make, tmp_path: Path) -> None:
+    """The executed notebook is the receipt; the exception says which cell and what kind, never the text."""
+    executed = tmp_path / "run" / "made.ipynb"
+    with pytest.raises(InternalError) as caught:
+        notebooks.execute(
+            make("print('so far')", "raise ValueError('a value')"), executed, parameters={}, environment={}
+        )
+    assert str(caught.value) == "made.ipynb failed in cell 3 (ValueError)"
+    headline = json.loads(executed.read_text())["cells"][0]
+    assert (headline["id"], headline["cell_type"]) == ("headline", "markdown")
+    assert headline["source"].startswith("**Failed, in cell 3: ValueError.**")
+    assert caught.value.__cause__ is None
+    assert printed(executed) == "so far\n"
+    assert list(executed.parent.iterdir()) == [executed]
+    assert json.loads(executed.read_text())["metadata"]["papermill"]["output_path"] == str(executed)
+
+
+def test_an_unknown_parameter_is_an_error(make: Make, tmp_path: Path) -> None:
+    """A parameter that the notebook does not declare would have no effect: nothing runs."""
+    with pytest.raises(InternalError, match=r"made\.ipynb has no parameter y$"):
+        notebooks.execute(make(), tmp_path / "run" / "made.ipynb", parameters={"x": 1, "y": 2}, environment={})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("value", ["1", True, 1.0, None])
+def test_a_parameter_of_another_type_is_an_error(make: Make, tmp_path: Path, value: object) -> None:
+    """A value means what the notebook says it is: nothing runs with another."""
+    with pytest.raises(InternalError, match=rf"made\.ipynb takes x as int, not {type(value).__name__}$"):
+        notebooks.execute(make(), tmp_path / "run" / "made.ipynb", parameters={"x": value}, environment={})
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_little_address_space_is_an_error_before_a_kernel_is_started(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small `ulimit -v` would end the whole process without a word."""
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1_500_000_000, -1))
+    with pytest.raises(UsageError, match="2048 MB of address space, and the limit is 1430 MB"):
+        notebooks.execute(make(), tmp_path / "out.ipynb", parameters={"x": 1}, environment={})
+
+
+@pytest.mark.parametrize("text", [None, "{not json"])
+def test_a_notebook_that_cannot_be_read_is_an_error(tmp_path: Path, text: str | None) -> None:
+    """A notebook that is missing or damaged is named, for running and for showing."""
+    notebook = tmp_path / "odd.ipynb"
+    if text:
+        notebook.write_text(text)
+    with pytest.raises(InternalError, match=r"odd.ipynb cannot be read"):
+        notebooks.execute(notebook, tmp_path / "out.ipynb", parameters={}, environment={})
+    with pytest.raises(InternalError, match=r"odd.ipynb cannot be shown"):
+        notebooks.export_html(notebook, tmp_path / "page.html", title="odd")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="no fork after libraries were loaded")
+def test_kernels_are_forked_from_one_process_that_ends_with_this_one(make: Make, tmp_path: Path) -> None:
+    """Each kernel is a new process; they share a parent, and leave nothing behind."""
+    notebook, found = make("import os; print([os.getpid(), os.getppid(), os.getpgid(0)])"), []
+    for number in range(2):
+        executed = tmp_path / f"{number}.ipynb"
+        notebooks.execute(notebook, executed, parameters={"x": number}, environment={})
+        found.append(ast.literal_eval(printed(executed)))
+    (first, parent, group), (second, same, _) = found
+    assert len({first, second, parent, os.getpid()}) == 4
+    assert (same, group) == (parent, first)
+    assert not is_there(first)
+    assert not is_there(second)
+
+
+def test_a_kernel_ends_with_the_process_that_runs_the_notebook(make: Make, tmp_path: Path) -> None:
+    """Whoever kills that leaves no kernel that goes on writing where nobody holds the lock any more."""
+    started = tmp_path / "started"
+    notebook = make(
+        f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\ntime.sleep(120)"
+    )
+    script = (
+        "import pathlib, sys; from mock2pg.report import notebooks; source, out = map(pathlib.Path, sys.argv[1:])\n"
+    )
+    script += "notebooks.execute(source, out, parameters={}, environment={})"
+    process = subprocess.Popen([sys.executable, "-c", script, notebook, tmp_path / "out.ipynb"])
+    while not started.exists() or not started.read_text():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while is_there(int(started.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="no fork after libraries were loaded")
+def test_the_process_that_forks_is_replaced_when_it_is_gone(make: Make, tmp_path: Path) -> None:
+    """Whoever kills it does no harm: the next notebook begins another."""
+    notebook = make("import os; print(os.getppid())")
+    for number in range(2):
+        executed = tmp_path / f"{number}.ipynb"
+        notebooks.execute(notebook, executed, parameters={}, environment={})
+        os.kill(int(printed(executed)), signal.SIGKILL)
+
+
+def test_nobody_waits_at_the_end_for_what_is_still_being_loaded(tmp_path: Path) -> None:
+    """A command that fails at once ends at once, whatever it had begun to load for a notebook."""
+    (tmp_path / "endless.py").write_text("import time\ntime.sleep(3600)")
+    script = "import pathlib; from mock2pg.report import notebooks; notebooks.prepare(pathlib.Path(), ['endless'])"
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, timeout=60, capture_output=True, check=True
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")
+
+
+def test_a_forked_kernel_is_a_complete_process() -> None:
+    """Whatever jupyter_client does with a process, it can do with a forked one; also when that is gone already."""
+    used = set(re.findall(r"self\.process\.(\w+)", inspect.getsource(LocalProvisioner)))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    process = kernels.Process(gone.pid)
+    assert {name for name in used if not hasattr(process, name)} == {"win32_interrupt_event"}
+    provisioner = Forked()
+    provisioner.process, provisioner.pgid = process, gone.pid
+    with ThreadPoolExecutor(1) as pool:  # a browser of other tests has an event loop in this thread
+        for end in (provisioner.terminate, provisioner.kill, partial(provisioner.send_signal, signal.SIGINT)):
+            pool.submit(lambda end=end: asyncio.run(end())).result()
+    assert (process.poll(), process.wait(timeout=1)) == (1, 1)
+    with pytest.raises(subprocess.TimeoutExpired):
+        kernels.Process(os.getpid()).wait(timeout=0)
+
+
+def test_without_a_fork_a_kernel_is_a_program_of_its_own(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where libraries do not survive a fork, a kernel is started as jupyter_client does it."""
+    monkeypatch.setattr(kernels, "_FORKS", False)
+    executed = tmp_path / "made.ipynb"
+    notebooks.execute(make("import os; print(os.getppid())"), executed, parameters={}, environment={})
+    assert int(printed(executed)) == os.getpid()
+
+
+def test_a_kernel_that_dies_is_an_error(make: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A kernel that is killed, by the system's memory keeper say, ends the run; what it did is kept."""
+    executed = tmp_path / "made.ipynb"
+    with pytest.raises(InternalError, match="could not be run: DeadKernelError"):
+        notebooks.execute(
+            make("print(1, flush=True)", "import os; os._exit(9)"), executed, parameters={}, environment={}
+        )
+    assert printed(executed) == "1\n"
+    assert "Failed, DeadKernelError." in json.loads(executed.read_text())["cells"][0]["source"]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("number", "deaf"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
+def test_an_interrupt_leaves_no_kernel_behind(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, deaf: bool
+) -> None:
+    """Ctrl-C or SIGTERM interrupts the cell, and a kernel that does not listen is killed; the notebook is kept."""
+    monkeypatch.setattr(execution, "_GRACE", 1.0)
+    started, executed = tmp_path / "started", tmp_path / "made.ipynb"
+    ignore = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" if deaf else ""
+    notebook = make(
+        f"{ignore}import os, pathlib, time\n"
+        f"pathlib.Path({str(started)!r}).write_text(str(os.getpid()))\n"
+        "for _ in range(600): time.sleep(0.1)"
+    )
+
+    def press() -> None:
+        while not started.exists() or not started.read_text():
+            time.sleep(0.05)
+        os.kill(os.getpid(), number)
+
+    before = signal.getsignal(signal.SIGTERM)
+    presser = threading.Thread(target=press)
+    presser.start()
+    with signals.interrupting(), pytest.raises(KeyboardInterrupt):
+        notebooks.execute(notebook, executed, parameters={}, environment={})
+    presser.join()
+    assert not is_there(int(started.read_text()))
+    assert executed.exists()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_notebook_that_is_interrupted_while_it_begins_does_not_go_on(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread has ended when the command goes on, wherever the signal arrives."""
+    ended, start = [], threading.Thread.start
+
+    def pressed(thread: threading.Thread) -> None:
+        start(thread)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def run(*_: object) -> None:
+        time.sleep(0.5)
+        ended.append(True)
+
+    monkeypatch.setattr(execution, "_run", run)
+    notebook = make("1")
+    notebooks.declared(notebook)
+    monkeypatch.setattr(threading.Thread, "start", pressed)
+    with signals.taken(lambda _: None), pytest.raises(KeyboardInterrupt), signals.interruptible():
+        notebooks.execute(notebook, tmp_path / "made.ipynb", parameters={}, environment={})
+    assert ended == [True]
+
+
+def test_a_page_needs_nothing_from_elsewhere_and_folds_the_code(make: Make, tmp_path: Path) -> None:
+    """What the cells showed comes first; the code, parameters too, is folded; names are text."""
+    executed, page = tmp_path / "made.ipynb", tmp_path / "page.html"
+    notebooks.execute(
+        make("from IPython.display import HTML\nHTML('<b>found</b>')", "print('<i>')"),
+        executed,
+        parameters={"x": 7},
+        environment={},
+    )
+    notebooks.export_html(executed, page, title="<script>")
+    text = page.read_text()
+    assert "<title>&lt;script&gt;</title>" in text
+    assert text.index("<b>found</b>") < text.index("<details>") < text.index("x = 7")
+    assert "&lt;i&gt;" in text
+    assert "://" not in text
+    assert "<script" not in text
+    assert list(tmp_path.glob("*.part")) == []
