@@ -397,3 +397,11 @@ def test_a_session_of_ours_is_not_ended_for_being_idle(database: str, connection
             time.sleep(0.6)
             other.execute("SELECT 1")
         assert postgres.at_work(connection)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("", 10), ("30", 30), ("0", 10), ("-1", 10)])
+def test_no_attempt_to_connect_waits_for_ever(given: str, seconds: int, database: str) -> None:
+    """Nor does one of a program that we start; a limit of the URL's own counts."""
+    url = psycopg.conninfo.make_conninfo(database, connect_timeout=given or None)
+    assert postgres.session.connect_timeout(url) == seconds
+    assert postgres.environment(url)["PGCONNECT_TIMEOUT"] == str(seconds)

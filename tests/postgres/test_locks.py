@@ -56,13 +56,14 @@ def test_whoever_only_waits_is_in_the_way_too(connection: postgres.Connection, d
         waiter.close()  # it waits still
 
 
-def test_a_function_that_raises_the_same_sqlstate_is_no_lock_timeout(
-    connection: postgres.Connection, database: str
+@pytest.mark.parametrize(("condition", "state"), [("lock_not_available", "55P03"), ("admin_shutdown", "57P01")])
+def test_a_function_that_raises_the_same_sqlstate_is_no_lock_timeout_and_no_lost_connection(
+    condition: str, state: str, connection: postgres.Connection, database: str
 ) -> None:
     """It is named as what it is, and whoever has the table locked has nothing to do with it."""
     connection.execute(
-        "CREATE TABLE public.t (n int); CREATE FUNCTION public.busy() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE"
-        " EXCEPTION 'busy' USING ERRCODE = 'lock_not_available'; END$$;"
+        "CREATE TABLE public.t (n int); CREATE FUNCTION public.busy() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$BEGIN RAISE EXCEPTION 'busy' USING ERRCODE = '{condition}'; END$$;"  # type: ignore[arg-type]
         " CREATE TRIGGER busy BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION public.busy()"
     )
     with (
@@ -71,7 +72,7 @@ def test_a_function_that_raises_the_same_sqlstate_is_no_lock_timeout(
         postgres.named(PublishFailed, "cannot publish"),
     ):
         connection.execute('INSERT INTO "public"."t" VALUES (1)')
-    assert raised.value.message == 'cannot publish: the function "busy" raised an exception (SQLSTATE 55P03)'
+    assert raised.value.message == f'cannot publish: the function "busy" raised an exception (SQLSTATE {state})'
     assert raised.value.hint == PublishFailed.hint
 
 

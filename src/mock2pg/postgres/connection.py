@@ -13,7 +13,7 @@ from psycopg import conninfo, pq, sql
 from mock2pg.environment import ours
 from mock2pg.errors import AlreadyRunning, DatabaseError, Mock2pgError, UsageError
 from mock2pg.postgres import locks, session
-from mock2pg.postgres.describing import Session, described, is_lock_timeout
+from mock2pg.postgres.describing import Session, described, is_lock_timeout, is_raised
 from mock2pg.settings import LOCK_TIMEOUT
 
 Connection = psycopg.Connection[Any]
@@ -61,7 +61,7 @@ def connect(url: str, *, name: str, read_only: bool = False, lock_timeout: str =
         connection: Connection = Session.connect(
             url,
             autocommit=True,
-            connect_timeout=10,
+            connect_timeout=session.connect_timeout(url),
             application_name=f"mock2pg {name}",
             client_encoding="UTF8",
             cursor_factory=_Cursor,
@@ -88,7 +88,8 @@ def named(kind: type[Mock2pgError], doing: str) -> Iterator[None]:
 
 def _is_lost(error: psycopg.Error) -> bool:
     session = error.__dict__.get("session")  # there is none yet when it is an attempt to connect that failed
-    return session is not None and (session.broken or (error.sqlstate or "").startswith("57P0"))
+    ended = (error.sqlstate or "").startswith("57P0") and not is_raised(error)
+    return session is not None and (session.broken or ended)
 
 
 _LOST = (
@@ -136,7 +137,7 @@ def environment(url: str, *, settings: bool = False) -> dict[str, str]:
         info = connection.info
         found = {
             **conninfo.conninfo_to_dict(url), "host": info.host, "port": info.port, "user": info.user,
-            "password": info.password, "dbname": info.dbname,
+            "password": info.password, "dbname": info.dbname, "connect_timeout": session.connect_timeout(url),
         }  # fmt: skip
         if settings and not session.is_pooled(connection):  # a pooler takes no options
             given = str(found.get("options") or "")

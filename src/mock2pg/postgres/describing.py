@@ -102,21 +102,24 @@ def described(error: psycopg.Error) -> str:
 
 
 def is_lock_timeout(error: BaseException) -> bool:
-    """Whether a lock was not given in time; a function may raise an exception with the same SQLSTATE."""
-    return isinstance(error, psycopg.errors.LockNotAvailable) and error.diag.source_function not in _OF_FUNCTIONS
+    """Whether a lock was not given in time."""
+    return isinstance(error, psycopg.errors.LockNotAvailable) and not is_raised(error)
+
+
+def is_raised(error: psycopg.Error) -> bool:
+    """Whether a function raised it, with whatever SQLSTATE it likes."""
+    return error.diag.source_function in _OF_FUNCTIONS
 
 
 def _in_function(error: psycopg.Error) -> bool:
     """Whether code of the database's owner was at work: known other contexts are our own."""
     lines = (error.diag.context or "").split("\n")
-    return error.diag.source_function in _OF_FUNCTIONS or any(
-        line and not line.startswith(_OWN_CONTEXTS) for line in lines
-    )
+    return is_raised(error) or any(line and not line.startswith(_OWN_CONTEXTS) for line in lines)
 
 
 def _of_function(error: psycopg.Error, session: Session[Any]) -> str:
     """What a function did; its own text may say anything."""
-    raised = "raised an exception" if error.diag.source_function in _OF_FUNCTIONS else f"failed: {_condition(error)}"
+    raised = "raised an exception" if is_raised(error) else f"failed: {_condition(error)}"
     found = _FUNCTION.search(error.diag.context or "")
     if found is None or not _known(session, [found[1]]):
         return f"a function in the database {raised}"

@@ -69,6 +69,7 @@ _SET: LiteralString = """
     WHERE pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.int4[])
         AND (pg_catalog.current_setting(s.name) OPERATOR(pg_catalog.<>) s.value)"""
 _PID: LiteralString = "SELECT pg_catalog.pg_backend_pid()"
+_CONNECT_TIMEOUT = 10  # seconds
 _PATIENCE = 2.0  # seconds for the answer of a server process that a pooler has to find
 
 
@@ -96,6 +97,12 @@ def _unreached(error: Exception, url: str) -> str:
     elif any(secret in text for secret in secrets):
         text = scrubbed(text)
     return printable(f"{text} ({where})" if where else text)
+
+
+def connect_timeout(url: str) -> int:
+    """How many seconds an attempt to connect takes at most: what the URL says, but never for ever."""
+    given = int(conninfo.conninfo_to_dict(url).get("connect_timeout") or 0)
+    return given if given > 0 else _CONNECT_TIMEOUT
 
 
 def begin(connection: psycopg.Connection[Any], url: str, **more: str) -> None:
@@ -160,7 +167,7 @@ def _raw(url: str) -> psycopg.Connection[Any]:
     try:
         # no prepared statement either: it would stay behind
         with ours():
-            return psycopg.connect(url, autocommit=True, connect_timeout=10, prepare_threshold=None)
+            return psycopg.connect(url, autocommit=True, connect_timeout=connect_timeout(url), prepare_threshold=None)
     except psycopg.Error as error:
         state = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
         raise DatabaseError(f"cannot connect a second time, through a connection pooler{state}", hint=_ROOM) from None
