@@ -61,7 +61,7 @@ def steps(settings: Settings, connection: postgres.Connection) -> Steps:
         own.write("contracts.json", [each.as_dict() for each in tables])
         own.save(StepResult("stage", data={"sha256": "s", "tables": {}}, started_at="2026-01-01T00:00:00Z"))
         counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [each.name for each in tables])
-        own.save(StepResult("load", data={"contracts_sha256": "c", "built": counts}))
+        own.save(StepResult("load", data={"contracts_sha256": "c", "built": counts, "target_oids": []}))
         for name in names:
             parameters = {"plan": reviewed} if reviewed and name == "publish" else {}
             result = plan.perform(name, own, parameters)
