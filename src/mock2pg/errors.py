@@ -268,6 +268,8 @@ def limited(error: BaseException, doing: str) -> UsageError | None:
         number = errno.ENOMEM
     if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
         number = errno.EAGAIN
+    if isinstance(error, ImportError) and ("failed to map segment" in str(error) or "allocate memory" in str(error)):
+        number = errno.ENOMEM  # a shared library did not fit
     if number not in _LIMITS:
         return None
     limit, raised = _LIMITS[number]
