@@ -166,6 +166,7 @@ def test_another_users_file_is_named_with_its_owner(tmp_path: Path, monkeypatch:
         (RuntimeError("can't start new thread"), "ulimit -u"),
         (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ulimit -u"),
         (MemoryError(), "ulimit -v"),
+        (ImportError("x.so: failed to map segment from shared object"), "ulimit -v"),
     ],
 )
 def test_a_limit_that_is_reached_is_named(error: BaseException, said: str) -> None:
