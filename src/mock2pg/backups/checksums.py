@@ -1,17 +1,13 @@
-"""The end of a stream that proves the rest of it: a form of known length that holds the SHA-256 of all before.
-
-A document ends with its own; a packed one has another around it, because a packed file has bits that mean nothing:
-to gzip an empty member, to zstd a frame to skip, so that `zcat` and `zstd -d` unpack the file without a word.
-"""
+"""The checksum that a backup's document ends with: the SHA-256 of every byte before the line that holds it."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import struct
 from typing import Protocol
 
-_TEXT = re.compile(rb"sha256:[0-9a-f]{64}")
+_LINE = re.compile(rb'"checksum": "sha256:([0-9a-f]{64})"}\n')
+_LENGTH = len('"checksum": "sha256:"}\n') + hashlib.sha256().digest_size * 2
 _BLOCK = 1 << 16
 
 
@@ -33,59 +29,46 @@ class Damaged(Exception):
     """What was read is not what was written; its text says how, and quotes nothing."""
 
 
-def seal(kind: str, digest: str) -> bytes:
-    """The last bytes of a stream whose other bytes have that digest."""
-    text = f"sha256:{digest}".encode()
-    if kind == "gzip":  # an empty member with a comment: no time, unknown system
-        return b"\x1f\x8b\x08\x10" + bytes(4) + b"\x00\xff" + text + b"\x00" + b"\x03\x00" + bytes(8)
-    if kind == "zstd":
-        return struct.pack("<II", 0x184D2A50, len(text)) + text
-    return b'"checksum": "' + text + b'"}\n'
+class ChecksumReader:
+    """A source without its checksum. Reading its end raises Damaged when the checksum does not hold."""
 
-
-class Unsealed:
-    """A source without its seal. Reading its end raises Damaged when the seal does not hold."""
-
-    def __init__(self, source: Source, kind: str) -> None:
-        self._source, self._kind = source, kind
-        self._digest, self._held = hashlib.sha256(), b""
-        self._length = len(seal(kind, self.sha256))
+    def __init__(self, source: Source) -> None:
+        self._source, self._digest, self._held = source, hashlib.sha256(), b""
 
     @property
     def sha256(self) -> str:
-        """Of what was read so far."""
+        """Return the SHA-256 of what was read so far."""
         return self._digest.hexdigest()
 
     def read(self, size: int, /) -> bytes:
-        while len(self._held) <= self._length:
+        while len(self._held) <= _LENGTH:
             block = self._source.read(_BLOCK)
             if not block:
                 self._check()
                 return b""
             self._held += block
-        given = self._held[: min(size, len(self._held) - self._length)]
+        given = self._held[: min(size, len(self._held) - _LENGTH)]
         self._held = self._held[len(given) :]
         self._digest.update(given)
         return given
 
     def _check(self) -> None:
-        if self._held == seal(self._kind, self.sha256):
-            return
-        text = _TEXT.search(self._held)
-        if text is None or self._held != seal(self._kind, text[0].decode().removeprefix("sha256:")):
+        line = _LINE.fullmatch(self._held)
+        if line is None:
             raise Damaged("is cut short: it does not end with its checksum")
-        raise Damaged("is damaged: its checksum does not hold")
+        if line[1].decode() != self.sha256:
+            raise Damaged("is damaged: its checksum does not hold")
 
 
-class Sealed:
-    """A sink that ends with the seal of what was written to it."""
+class ChecksumWriter:
+    """A sink that ends with the checksum of what was written to it."""
 
-    def __init__(self, out: Sink, kind: str) -> None:
-        self._out, self._kind, self._digest = out, kind, hashlib.sha256()
+    def __init__(self, out: Sink) -> None:
+        self._out, self._digest = out, hashlib.sha256()
 
     @property
     def sha256(self) -> str:
-        """Of what was written so far."""
+        """Return the SHA-256 of what was written so far."""
         return self._digest.hexdigest()
 
     def write(self, block: bytes, /) -> None:
@@ -93,5 +76,5 @@ class Sealed:
         self._out.write(block)
 
     def close(self) -> None:
-        self._out.write(seal(self._kind, self.sha256))
+        self._out.write(f'"checksum": "sha256:{self.sha256}"}}\n'.encode())
         self._out.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mock2pg.backups import names
-from mock2pg.backups.checksums import Damaged, Source, Unsealed
+from mock2pg.backups.checksums import ChecksumReader, Damaged, Source
 from mock2pg.backups.encryption import Decrypted
 from mock2pg.backups.packing import Unpacked
 
@@ -40,7 +40,7 @@ def start_of(table: str) -> bytes:
 
 
 @contextmanager
-def document(file: Path, keys: Sequence[Any]) -> Iterator[tuple[BinaryIO, Unsealed]]:
+def document(file: Path, keys: Sequence[Any]) -> Iterator[tuple[BinaryIO, ChecksumReader]]:
     """The document without its last line, and what knows its checksum. Reading raises Damaged or NoKey."""
     parts = names.split(file)
     assert parts is not None  # noqa: S101  it was found by its name
@@ -55,8 +55,8 @@ def document(file: Path, keys: Sequence[Any]) -> Iterator[tuple[BinaryIO, Unseal
                 source = stack.enter_context(closing(Decrypted(opened, keys)))
             if compression != "none":
                 source = Unpacked(source, compression)
-            unsealed = Unsealed(source, "none")
-            yield stack.enter_context(io.BufferedReader(_Raw(unsealed), _BLOCK)), unsealed
+            checked = ChecksumReader(source)
+            yield stack.enter_context(io.BufferedReader(_Raw(checked), _BLOCK)), checked
     except OSError as error:
         raise Damaged(f"cannot be read: {error.strerror}") from error
 

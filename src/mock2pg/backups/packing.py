@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import zstandard
 
-from mock2pg.backups.checksums import Damaged, Sealed, Sink, Source, Unsealed
+from mock2pg.backups.checksums import Damaged, Sink, Source
 
 _BLOCK = 1 << 16
 
@@ -17,7 +17,7 @@ class Packed:
     """A sink that packs what is written to it."""
 
     def __init__(self, out: Sink, compression: str) -> None:
-        self._out = Sealed(out, compression)
+        self._out = out
         self._packer: Any = (
             zstandard.ZstdCompressor(level=1).compressobj()
             if compression == "zstd"
@@ -36,11 +36,10 @@ class Unpacked:
     """A packed source, unpacked. Reading raises Damaged when it is not whole."""
 
     def __init__(self, source: Source, compression: str) -> None:
-        unsealed: Any = Unsealed(source, compression)
         self._source: Any = (
-            zstandard.ZstdDecompressor().stream_reader(unsealed, read_size=_BLOCK, read_across_frames=True)
+            zstandard.ZstdDecompressor().stream_reader(cast(Any, source), read_size=_BLOCK, read_across_frames=True)
             if compression == "zstd"
-            else gzip.GzipFile(fileobj=unsealed)
+            else gzip.GzipFile(fileobj=cast(Any, source))
         )
 
     def read(self, size: int, /) -> bytes:

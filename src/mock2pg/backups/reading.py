@@ -94,7 +94,7 @@ def examined(file: Path, keys: Sequence[Any]) -> Backup:
     """The same for a file. Raises Damaged or NoKey."""
     found: list[tuple[bytes, int, str]] = []
     rest: list[bytes] = []
-    with document(file, keys) as (text, unsealed):
+    with document(file, keys) as (text, checked):
         try:
             head = head_lines(text)
             if head:
@@ -103,7 +103,7 @@ def examined(file: Path, keys: Sequence[Any]) -> Backup:
                 pass
         except Damaged as fault:
             raise Damaged(f"{fault}{_named(_wrong(found, tables_in(rest) or []))}") from None
-        sha256 = unsealed.sha256
+        sha256 = checked.sha256
     header, listed = header_in(head), tables_in(rest)
     if header.get("format") != FORMAT:
         raise Damaged("has a format that this version does not know")

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from mock2pg.backups import encryption, names
-from mock2pg.backups.checksums import Sealed, Sink
+from mock2pg.backups.checksums import ChecksumWriter, Sink
 from mock2pg.backups.document import start_of
 from mock2pg.backups.packing import Packed
 from mock2pg.backups.reading import Backup, Passes
@@ -37,7 +37,7 @@ class Writer:
         self._keys: list[Any] = []
         self._open = ExitStack()
         self._file: BinaryIO
-        self._out: Sealed
+        self._out: ChecksumWriter
 
     def __enter__(self) -> Self:
         folder = self.file.parent
@@ -61,7 +61,7 @@ class Writer:
             self._open.callback(encrypted.abandon)
         if self._compression != "none":
             sink = Packed(sink, self._compression)
-        self._out = Sealed(sink, "none")
+        self._out = ChecksumWriter(sink)
         return self
 
     def __exit__(
