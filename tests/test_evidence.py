@@ -1,4 +1,4 @@
-"""What a run left is as it was: each byte of its folder, the backup, the chain of runs, and what the database knows."""
+"""What a run left is as it was: each byte of its folder, the backup, and what the database knows."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def flipped(content: bytes, at: int) -> bytes:
 
 
 def test_untouched_evidence_holds(stage: Stage) -> None:
-    """Of one run, of the newest, of all; by the chain a check is held too, which told the database nothing."""
+    """Of one run, of the newest, of all."""
     for found in (stage.judged(), stage.judged(stage.check), stage.judged(every=False), stage.judged("latest")):
         assert (found.success, found.faults, found.notes, found.error) == (True, (), (), None)
     assert stage.judged().runs == (stage.first, stage.check, stage.last)
@@ -171,49 +171,34 @@ def test_what_was_added_is_found(stage: Stage) -> None:
 
 
 def test_a_run_that_was_cut_out_is_missed(stage: Stage) -> None:
-    """By the run that follows it; the newest one by the database. With its manifest alone gone it is the same."""
+    """By the database, which knows its manifest. A manifest that is gone alone is missed without it, too."""
     aside = stage.settings.project / "aside"
-    for run, database in ((stage.first, False), (stage.check, False), (stage.last, True)):
+    for run in (stage.first, stage.last):
         stage.folder(run).rename(aside)
-        found = stage.judged(database=database)
-        assert [(fault.run_id, fault.what.split(":")[0]) for fault in found.faults] == [(run, "is gone")]
+        assert [(fault.run_id, fault.what) for fault in stage.judged().faults] == [
+            (run, "is gone: the database knows it")
+        ]
         aside.rename(stage.folder(run))
         (stage.folder(run) / manifest.NAME).rename(aside)
-        found = stage.judged(database=database)
-        assert (run, manifest.NAME, "is missing") in {(each.run_id, each.file, each.what) for each in found.faults}
+        for database in (False, True):
+            assert [(fault.file, fault.what) for fault in stage.judged(database=database).faults] == [
+                (manifest.NAME, "is missing")
+            ]
         aside.rename(stage.folder(run) / manifest.NAME)
     assert stage.judged().success
 
 
 def test_a_manifest_that_was_rewritten_is_found(stage: Stage) -> None:
-    """The one that follows quotes its hash, and the database knows it: a chain that was rewritten is found too."""
+    """The database knows its hash; without it nobody can tell, which is noted. No folder may take another's place."""
     record = stage.folder(stage.first) / "record.json"
     record.write_text(record.read_text().replace("a tester", "somebody"))
-    rewritten = stage.rewrite(stage.first)
-    for database in (False, True):
-        faults = stage.judged(database=database).faults
-        assert (stage.first, f"was rewritten: run {stage.check} follows another") in {
-            (fault.run_id, fault.what) for fault in faults
-        }
-    rewritten = stage.rewrite(stage.check, previous={"run_id": stage.first, "sha256": rewritten})
-    stage.rewrite(stage.last, previous={"run_id": stage.check, "sha256": rewritten})
+    stage.rewrite(stage.first)
     without = stage.judged(database=False)
-    assert without.success  # nobody but the database can know
+    assert without.success
     assert without.notes
     assert [(fault.run_id, fault.file, fault.what) for fault in stage.judged().faults] == [
-        (run, manifest.NAME, "was rewritten: the database knows another") for run in (stage.first, stage.last)
+        (stage.first, manifest.NAME, "was rewritten: the database knows another")
     ]
-
-
-def test_the_chain_is_one(stage: Stage) -> None:
-    """A run that follows none, two that follow the same one, folders that changed places, a run of another chain."""
-    stage.rewrite(stage.last, previous=None)
-    assert "begins a chain of its own" in {fault.what for fault in stage.judged(database=False).faults}
-    first = manifest.read(stage.folder(stage.first))
-    stage.rewrite(stage.last, previous={"run_id": stage.first, "sha256": first.sha256})
-    assert "is followed by more than one" in str(stage.judged(database=False).error)
-    stage.rewrite(stage.last, chain="another")
-    assert "is of another chain" in {fault.what for fault in stage.judged(database=False).faults}
     shutil.rmtree(stage.folder(stage.check))
     stage.folder(stage.last).rename(stage.folder(stage.check))
     assert f"is that of run {stage.last}" in {fault.what for fault in stage.judged(database=False).faults}
@@ -279,22 +264,10 @@ def test_a_run_that_was_killed_is_sealed_by_the_next_one(status: str, outcome: s
     assert taken.success, taken.message
     found = apart.judged()
     assert (found.faults, found.notes, len(found.runs)) == ((), (), 5)
-    assert manifest.read(apart.folder(taken.run_id)).previous == (killed.id, manifest.read(killed.folder).sha256)
+    assert manifest.read(killed.folder).runs_folder == manifest.read(apart.folder(taken.run_id)).runs_folder
     events = [entry for entry in service.history() if entry["run_id"] == killed.id]
     assert {(entry["kind"], entry["outcome"]) for entry in events} == {("migrate", outcome), ("manifest", "sealed")}
     assert killed.read("record.json")["status"] == outcome
-
-
-def test_two_runs_at_once_follow_each_other(tmp_path: Path) -> None:
-    """Sealed in the order in which they end, whatever their ids are; a first run begins the chain."""
-    settings = settings_module.load(project=small_project(tmp_path))
-    early, late = new_run(settings), new_run(settings)
-    for run in (late, early):
-        run.write("record.json", {"command": "check", "status": "failed", "pid": 1})
-        evidence.seal(run)
-    assert manifest.read(late.folder).previous is None
-    assert manifest.read(early.folder).previous == (late.id, manifest.read(late.folder).sha256)
-    assert evidence.judge(settings, None, every=True, known=ASIDE).success
 
 
 def test_the_command_ends_with_a_code_of_its_own(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

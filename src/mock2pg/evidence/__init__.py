@@ -1,4 +1,4 @@
-"""Evidence: a run's folder is sealed with a manifest, chained to the one before, and the database is told of it."""
+"""Evidence: each run's folder gets a manifest, whose hash the database keeps in a table that is only added to."""
 
 from mock2pg.evidence.verify import judge
 from mock2pg.evidence.write import begin, is_sealed, lacks_seal, seal, tell, tell_of

@@ -13,9 +13,9 @@ from typing import Any
 
 NAME = "manifest.json"
 UNSEALED = f"{NAME}.unsealed"  # is there from the beginning of a run, and becomes the manifest
-FORMAT = "mock2pg-manifest/1"
+FORMAT = "mock2pg-manifest/2"
 _LAST = '"checksum": "sha256:'  # what stands before it is what it is over
-_KEYS = {"format", "run_id", "chain", "sealed_at", "previous", "files", "backups"}
+_KEYS = {"format", "run_id", "runs_folder", "sealed_at", "files", "backups"}
 _OURS = ("__pycache__", "target", "logs")  # what running the code leaves beside it
 
 
@@ -23,8 +23,8 @@ _OURS = ("__pycache__", "target", "logs")  # what running the code leaves beside
 class Manifest:
     """A manifest as it lies in a run's folder.
 
-    sha256    of the file, as the next manifest and the database quote it
-    previous  run and hash of the manifest that was written before it; None of the first one
+    sha256       of the file, as the database quotes it
+    runs_folder  an id that all manifests of one folder of runs have
     """
 
     content: Mapping[str, Any]
@@ -35,17 +35,8 @@ class Manifest:
         return str(self.content["run_id"])
 
     @property
-    def chain(self) -> str:
-        return str(self.content["chain"])
-
-    @property
-    def sealed_at(self) -> str:
-        return str(self.content["sealed_at"])
-
-    @property
-    def previous(self) -> tuple[str, str] | None:
-        before = self.content["previous"]
-        return (str(before["run_id"]), str(before["sha256"])) if before else None
+    def runs_folder(self) -> str:
+        return str(self.content["runs_folder"])
 
 
 class Damaged(Exception):
@@ -75,12 +66,12 @@ def read(folder: Path) -> Manifest:
     try:
         content = json.loads(text)
         content.pop("checksum")
-        whole = _text(content) == text and content.keys() >= _KEYS
+        whole = _text(content) == text
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         whole = False
     if not whole:
         raise Damaged("is damaged: its checksum does not hold")
-    if content["format"] != FORMAT:
+    if content.get("format") != FORMAT or not content.keys() >= _KEYS:
         raise Damaged("has a format that this version does not know")
     return Manifest(content, hashlib.sha256(text).hexdigest())
 

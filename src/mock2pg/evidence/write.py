@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def seal(run: Run) -> Manifest:
-    """Write the manifest, chained to the one that was written last. Raises OSError."""
+    """Write the manifest. Raises OSError."""
     record, settings = run.read("record.json"), run.settings
     content = {
         "format": manifest.FORMAT,
@@ -35,18 +33,10 @@ def seal(run: Run) -> Manifest:
         "input": _input(run),
         "backups": _backups(run, record),
         "code": _code(settings),
+        "sealed_at": now(),
+        "runs_folder": _runs_folder(settings),
     }
-    with _alone(settings):
-        last = _last(settings)
-        return manifest.write(
-            run.folder,
-            content
-            | {
-                "sealed_at": now(),
-                "chain": last.chain if last else uuid.uuid4().hex,
-                "previous": {"run_id": last.run_id, "sha256": last.sha256} if last else None,
-            },
-        )
+    return manifest.write(run.folder, content)
 
 
 def begin(run: Run) -> None:
@@ -95,27 +85,13 @@ def _code(settings: Settings) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """One manifest at a time in a folder of runs, or two would follow the same one."""
-    folder = os.open(settings.runs_dir, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
-
-
-def _last(settings: Settings) -> Manifest | None:
-    """The manifest that no other follows. One that is damaged is passed over: it is reported, not followed."""
-    found = []
+def _runs_folder(settings: Settings) -> str:
+    """Return the id that the manifests of this folder of runs have, or a new one for the first."""
     for file in settings.runs_dir.glob(f"*/{manifest.NAME}"):
         with suppress(manifest.Damaged, FileNotFoundError):
             if not file.parent.is_symlink():
-                found.append(manifest.read(file.parent))
-    followed = {each.previous for each in found}
-    ends = [each for each in found if (each.run_id, each.sha256) not in followed]
-    return max(ends, key=lambda each: each.sealed_at, default=None)
+                return manifest.read(file.parent).runs_folder
+    return uuid.uuid4().hex
 
 
 def tell_of(run: Run, url: str, outcome: Mapping[str, Any], sealed: Manifest | None) -> None:
@@ -135,7 +111,9 @@ def tell_of(run: Run, url: str, outcome: Mapping[str, Any], sealed: Manifest | N
         )
     ]
     if sealed:
-        events.append(Event(kind="manifest", outcome="sealed", chain=sealed.chain, sha256=sealed.sha256, **known))
+        events.append(
+            Event(kind="manifest", outcome="sealed", runs_folder=sealed.runs_folder, sha256=sealed.sha256, **known)
+        )
     _add(url, f"run {run.id}", events)
 
 

@@ -25,11 +25,11 @@ _MAY: Mapping[str, LiteralString] = {
 class Event:
     """What happened. When, by which database user and from which address is filled in by the server.
 
-    kind     the command, `prune` for a backup that was removed, or `manifest`: the folder of a run was sealed
-    outcome  what became of it, as in the run's record; `sealed` of a manifest
-    error    the name of the error, when there was one
-    chain    of a manifest: the chain of runs that it belongs to
-    sha256   of a manifest
+    kind         the command, `prune` for a backup that was removed, or `manifest`: the folder of a run was sealed
+    outcome      what became of it, as in the run's record; `sealed` of a manifest
+    error        the name of the error, when there was one
+    runs_folder  of a manifest: the id of the folder of runs that it is in
+    sha256       of a manifest
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Event:
     run_id: str | None = None
     error: str | None = None
     backup_id: str | None = None
-    chain: str | None = None
+    runs_folder: str | None = None
     sha256: str | None = None
 
 
@@ -48,7 +48,7 @@ class Sealed:
     """A manifest as the database knows it."""
 
     run_id: str
-    chain: str
+    runs_folder: str
     sha256: str
 
 
@@ -79,7 +79,7 @@ def add(connection: Connection, events: Sequence[Event]) -> str:
                     event.backup_id,
                     event.operator,
                     platform.node(),
-                    event.chain,
+                    event.runs_folder,
                     event.sha256,
                 ],
             )
