@@ -16,7 +16,7 @@ from pathlib import Path
 from stage import stage
 
 from mock2pg import postgres
-from mock2pg.pipeline import plan
+from mock2pg.pipeline import step as steps
 from mock2pg.postgres.server import binary
 from mock2pg.runs import StepResult, new_run
 from mock2pg.settings import Settings
@@ -31,7 +31,7 @@ _ROWS = """
 
 
 def backup(settings: Settings, rehearsal: str) -> StepResult:
-    return plan.perform("backup", new_run(settings.model_copy(update={"backup_rehearsal": rehearsal})))
+    return steps.run_in_process("backup", new_run(settings.model_copy(update={"backup_rehearsal": rehearsal})))
 
 
 def dump(settings: Settings, file: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from stage import stage
 
 from mock2pg import postgres
-from mock2pg.pipeline import plan
+from mock2pg.pipeline import step as steps
 from mock2pg.runs import Run, new_run
 from mock2pg.settings import REPOSITORY, Settings
 from mock2pg.source import sample
@@ -72,7 +72,7 @@ def built(settings: Settings, source: Path) -> Run:
     """A run that has staged, checked and built the source, and publishes next."""
     run = new_run(settings, source)
     for step in ("stage", "check", "load"):
-        plan.perform(step, run)
+        steps.run_in_process(step, run)
     return run
 
 
@@ -81,7 +81,7 @@ def measure(settings: Settings, rows: int) -> list[tuple[str, float, float, floa
     url, home = settings.url, settings.project
     for seed in (1, 2):
         sample.generate(REPOSITORY / "mock_data" / "sample", home / f"seed{seed}", rows=rows, seed=seed)
-    plan.perform("publish", built(settings, home / "seed1"))
+    steps.run_in_process("publish", built(settings, home / "seed1"))
     run = built(settings, home / "seed2")
     tables = [record["name"] for record in run.read("contracts.json") if record["publish"] == "merge"]
     with postgres.connect(url, name="copy") as connection:
@@ -90,7 +90,7 @@ def measure(settings: Settings, rows: int) -> list[tuple[str, float, float, floa
             connection.execute(f"CREATE TABLE copy.{table} AS TABLE mock2pg_next.{table}")  # type: ignore[arg-type]
     return [
         ("nothing is published", *watched(url, tables, lambda: time.sleep(3))),
-        ("mock2pg publishes; every row differs", *watched(url, tables, lambda: plan.perform("publish", run))),
+        ("mock2pg publishes; every row differs", *watched(url, tables, lambda: steps.run_in_process("publish", run))),
         ("a seed script truncates and inserts", *watched(url, tables, lambda: seed_script(url, tables))),
     ]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mock2pg import MigrationService
 from mock2pg.errors import Mock2pgError
-from mock2pg.pipeline import plan
+from mock2pg.pipeline import step as steps
 from mock2pg.postgres.server import Server
 from mock2pg.runs import Run, StepResult, open_run
 from mock2pg.settings import Settings
@@ -44,15 +44,15 @@ STRIKES: dict[str, Strike] = {"the process": kill_process, "the server": stop_se
 
 def migrate(settings: Settings, document: Any, boundary: str, strike: str, home: Path) -> None:
     """A whole migration, struck when the step `boundary` has ended and its result is written."""
-    execute = plan.execute
+    execute = steps.run_recorded
 
-    def struck(step: plan.Step, run: Run, **parameters: str) -> StepResult:
+    def struck(step: steps.Step, run: Run, **parameters: str) -> StepResult:
         result = execute(step, run, **parameters)
         if step.name == boundary:
             STRIKES[strike](home)
         return result
 
-    plan.execute = struck
+    steps.run_recorded = struck
     MigrationService(settings).migrate_all_data(document)
 
 
@@ -64,7 +64,7 @@ def perform(settings: Settings, run_id: str, step: str, parameters: dict[str, st
         timer.daemon = True
         timer.start()
     try:
-        plan.perform(step, open_run(settings, run_id), parameters)
+        steps.run_in_process(step, open_run(settings, run_id), parameters)
     except Mock2pgError:
         if strike != "the server":
             raise

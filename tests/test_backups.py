@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from mock2pg import MigrationService, backups, cli, postgres
 from mock2pg.errors import BackupFailed, BackupRefused, VerifyFailed
-from mock2pg.pipeline import plan
+from mock2pg.pipeline import step as steps
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import Settings
 from tests.fix_backups import MOMENT, room, write
@@ -162,14 +162,14 @@ def test_an_encrypted_migration_goes_back_without_any_key(
 ) -> None:
     """The machine that migrates need not hold a key: a run can open its own backup, while it lasts."""
     connection.execute("CREATE TABLE public.other (id int PRIMARY KEY); INSERT INTO public.other VALUES (1)")
-    execute = plan.execute
+    execute = steps.run_recorded
 
-    def failing(what: plan.Step, run: Run, **parameters: str) -> StepResult:
+    def failing(what: steps.Step, run: Run, **parameters: str) -> StepResult:
         if what.name == "verify":
             raise VerifyFailed("not proven")
         return execute(what, run, **parameters)
 
-    monkeypatch.setattr(plan, "execute", failing)
+    monkeypatch.setattr(steps, "run_recorded", failing)
     service = MigrationService(settings.model_copy(update={"backup_recipient": PUBLIC}))
     result = service.migrate_all_data()
     assert Run(result.run_id, settings).read("record.json")["status"] == "rolled_back"

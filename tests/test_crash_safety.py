@@ -15,7 +15,8 @@ import pytest
 from mock2pg import MigrationService, history, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import BuiltRowsLost
-from mock2pg.pipeline import leftovers, plan, target
+from mock2pg.pipeline import leftovers, target
+from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.record import Record
 from mock2pg.postgres.server import Server
 from mock2pg.runs import Run, StepResult, all_runs, new_run
@@ -115,14 +116,14 @@ def left_over(stage: Stage) -> tuple[str, ...]:
 @pytest.mark.parametrize("strike", STRIKES)
 def test_at_every_boundary_between_steps(strike: str, stage: Stage) -> None:
     """Until publishing has ended live is old, then it is new; `status` says so, and the next command tidies up."""
-    for number, step in enumerate(plan.MIGRATE):
+    for number, step in enumerate(steps.MIGRATE):
         stage.begin()
         known = {run.id for run in all_runs(stage.settings)}
         in_child(migrate, stage.settings, NEW, step.name, strike, stage.server.home)
         stage.server.start()
         (run,) = (run for run in all_runs(stage.settings) if run.id not in known)
         rows, published = stage.live()
-        committed = number >= [each.name for each in plan.MIGRATE].index("publish")
+        committed = number >= [each.name for each in steps.MIGRATE].index("publish")
         assert (rows, published) == ((stage.new, run.id) if committed else stage.old), step
         status = MigrationService(stage.settings).status()
         assert status.published_run == published
@@ -155,7 +156,7 @@ def test_at_random_moments(step: str, strike: str, stage: Stage) -> None:
         backup = run.result("backup")
         assert backup is not None
         parameters = {"backup_id": backup.data["backup_id"]}
-        plan.perform("publish", run)
+        steps.run_in_process("publish", run)
     with postgres.connect(stage.server.url(), name="test") as connection:
         connection.execute("DROP DATABASE IF EXISTS crash_moment")
         connection.execute(f"CREATE DATABASE crash_moment TEMPLATE {DATABASE}")  # type: ignore[arg-type]
@@ -188,17 +189,17 @@ def test_rows_that_a_crash_emptied_are_not_published(
 ) -> None:
     """The server crashed and is up again: the run says so and asks for another run, not for --allow-empty."""
     stage.begin()
-    execute = plan.execute
+    execute = steps.run_recorded
 
-    def struck(step: plan.Step, run: Run, **parameters: Any) -> StepResult:
+    def struck(step: steps.Step, run: Run, **parameters: Any) -> StepResult:
         given = {name: value for name, value in parameters.items() if name != "warn"}
-        result = plan.perform(step.name, run, given) if step.notebook else execute(step, run, **parameters)
+        result = steps.run_in_process(step.name, run, given) if step.notebook else execute(step, run, **parameters)
         if step.name == boundary:
             stop_server(stage.server.home)
             stage.server.start()
         return result
 
-    monkeypatch.setattr(plan, "execute", struck)
+    monkeypatch.setattr(steps, "run_recorded", struck)
     result = MigrationService(stage.settings).migrate_all_data(NEW)
     assert isinstance(result.error, BuiltRowsLost)
     assert result.error.message == (

@@ -18,7 +18,7 @@ from mock2pg.errors import (
     SourceError,
     VerifyFailed,
 )
-from mock2pg.pipeline import plan
+from mock2pg.pipeline import step as steps
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import Settings
 
@@ -141,7 +141,7 @@ def test_what_is_not_the_declared_shape_is_refused(service: MigrationService, tm
     assert result.report.is_file()
 
 
-@pytest.mark.parametrize("step", [step.name for step in plan.MIGRATE])
+@pytest.mark.parametrize("step", [step.name for step in steps.MIGRATE])
 def test_a_failure_at_any_step_leaves_live_as_it_was(
     step: str, published: Settings, document: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,15 +149,15 @@ def test_a_failure_at_any_step_leaves_live_as_it_was(
     settings = published
     before = tables(settings)
     document["classNotes"].pop()
-    execute = plan.execute
+    execute = steps.run_recorded
 
-    def failing(what: plan.Step, run: Run, **parameters: str) -> StepResult:
+    def failing(what: steps.Step, run: Run, **parameters: str) -> StepResult:
         result = execute(what, run, **parameters)
         if what.name == step:
             raise InternalError(f"injected after {step}")
         return result
 
-    monkeypatch.setattr(plan, "execute", failing)
+    monkeypatch.setattr(steps, "run_recorded", failing)
     result = MigrationService(settings).migrate_all_data(document)
     assert not result.success
     assert f"injected after {step}" in result.message
@@ -174,14 +174,14 @@ def test_a_rollback_that_fails_too_reports_both(
     service: MigrationService, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the undo fails as well, the record holds both errors and the message says what live holds."""
-    execute = plan.execute
+    execute = steps.run_recorded
 
-    def failing(what: plan.Step, run: Run, **parameters: str) -> StepResult:
+    def failing(what: steps.Step, run: Run, **parameters: str) -> StepResult:
         if what.name in ("verify", "rollback"):
             raise InternalError(f"injected in {what.name}")
         return execute(what, run, **parameters)
 
-    monkeypatch.setattr(plan, "execute", failing)
+    monkeypatch.setattr(steps, "run_recorded", failing)
     result = service.migrate_all_data()
     record = Run(result.run_id, settings).read("record.json")
     assert record["status"] == "rollback_failed"
@@ -193,9 +193,9 @@ def test_a_server_that_is_gone_when_asked_leaves_the_outcome_unknown(
     service: MigrationService, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When nobody can tell whether the transaction was committed, the record says so instead of guessing."""
-    execute = plan.execute
+    execute = steps.run_recorded
 
-    def failing(what: plan.Step, run: Run, **parameters: str) -> StepResult:
+    def failing(what: steps.Step, run: Run, **parameters: str) -> StepResult:
         if what.name == "publish":
             monkeypatch.setattr(history, "of", lost)
             raise PublishFailed("the connection was lost")
@@ -204,7 +204,7 @@ def test_a_server_that_is_gone_when_asked_leaves_the_outcome_unknown(
     def lost(*_: object) -> None:
         raise DatabaseError("cannot connect")
 
-    monkeypatch.setattr(plan, "execute", failing)
+    monkeypatch.setattr(steps, "run_recorded", failing)
     monkeypatch.setattr(history, "of", history.of)
     result = service.migrate_all_data()
     assert Run(result.run_id, settings).read("record.json")["status"] == "unknown"

@@ -17,7 +17,7 @@ from mock2pg.build import Built
 from mock2pg.contracts import Column, Table
 from mock2pg.errors import LoadFailed, PublishFailed, SchemaRefused
 from mock2pg.history import layout
-from mock2pg.pipeline import plan
+from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.steps import load, publish
 from mock2pg.postgres import server as server_programs
 from mock2pg.postgres.server import Server
@@ -285,9 +285,9 @@ def test_a_table_that_another_role_makes_meanwhile_is_not_published_into(
 ) -> None:
     """Its triggers would run with our rights, and its rows would be another role's."""
     connection.execute(sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(sql.Identifier(mallory)))
-    execute = plan.execute
+    execute = steps.run_recorded
 
-    def planting(each: plan.Step, *rest: Any, **named: Any) -> StepResult:
+    def planting(each: steps.Step, *rest: Any, **named: Any) -> StepResult:
         if each.name == step:
             create = (
                 "CREATE TABLE public.owners (id text PRIMARY KEY, name text); ALTER TABLE public.owners OWNER TO {}"
@@ -295,7 +295,7 @@ def test_a_table_that_another_role_makes_meanwhile_is_not_published_into(
             connection.execute(sql.SQL(create).format(sql.Identifier(mallory)))
         return execute(each, *rest, **named)
 
-    monkeypatch.setattr(plan, "execute", planting)
+    monkeypatch.setattr(steps, "run_recorded", planting)
     result = MigrationService(plain).migrate_all_data(small_document("Rex"))
     assert isinstance(result.error, SchemaRefused)
     assert f'table "public"."owners" belongs to {mallory}, and was created' in result.error.message

@@ -13,7 +13,7 @@ import pytest
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import Mock2pgError, PublishFailed
-from mock2pg.pipeline import plan
+from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.steps import verify
 from mock2pg.postgres.server import Server
 from mock2pg.publishing import merge, writers
@@ -23,6 +23,7 @@ from tests.fix_postgres import held, new_database
 from tests.fix_small import Document, small_document, small_project
 
 PETS = small_document("Rex", "Tom")
+NOTHING = "0 inserted, 0 updated, 0 deleted"
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def built(settings: Settings, document: Document) -> Run:
     """A run that publishes next, with a backup."""
     run = new_run(settings, document)
     for step in ("stage", "check", "load", "backup"):
-        plan.perform(step, run)
+        steps.run_in_process(step, run)
     return run
 
 
@@ -112,7 +113,7 @@ def test_no_writers_row_is_lost(migrated: Settings, monkeypatch: pytest.MonkeyPa
     ):  # fmt: skip
         late.append(statement)
         with pytest.raises(PublishFailed, match=r"written since the backup was taken.*pets"):
-            plan.perform("publish", run)
+            steps.run_in_process("publish", run)
         assert execute(migrated, "SELECT count(*) FROM public.pets WHERE legs = 7") == [(1,)]
         execute(migrated, undo)
     monkeypatch.setattr(writers, "keep_out", keep_out)
@@ -129,7 +130,7 @@ def test_no_writers_row_is_lost(migrated: Settings, monkeypatch: pytest.MonkeyPa
     update = "SET lock_timeout = '60s'; UPDATE public.pets SET legs = legs * 10 WHERE id = 'Rex'"
     writer = Thread(target=execute, args=(migrated, update))
     monkeypatch.setattr(merge.Merge, "apply", written_meanwhile)
-    counts = plan.perform("publish", run).data["tables"]["pets"]
+    counts = steps.run_in_process("publish", run).data["tables"]["pets"]
     writer.join()
     assert (counts["inserted"], counts["updated"], counts["deleted"]) == (1, 1, 0)
     assert execute(migrated, "SELECT legs FROM public.pets WHERE id = 'Rex'") == [(30,)]
@@ -137,26 +138,26 @@ def test_no_writers_row_is_lost(migrated: Settings, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(merge.Merge, "apply", apply)
     execute(migrated, "UPDATE public.pets SET legs = 3 WHERE id = 'Rex'")
     with held(migrated.url, "UPDATE public.owners SET name = name; INSERT INTO public.visits VALUES (NULL)"):
-        assert plan.perform("publish", again(run)).summary == "0 inserted, 0 updated, 0 deleted"  # it takes no lock
+        assert steps.run_in_process("publish", again(run)).summary == NOTHING  # it takes no lock
     with held(migrated.url, "UPDATE public.pets SET legs = 5 WHERE id = 'Tom'"):
-        assert plan.perform("publish", again(run)).summary == "0 inserted, 0 updated, 0 deleted"
+        assert steps.run_in_process("publish", again(run)).summary == NOTHING
     execute(migrated, "DROP TABLE public.visits")
 
 
 def test_a_reader_of_a_scratch_table_keeps_nobody_waiting(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The migration ends, and so does the next command, while the reader stays; what is left is reported and goes
     with the reader."""
-    execute, service = plan.execute, MigrationService(migrated)
+    execute, service = steps.run_recorded, MigrationService(migrated)
     with ExitStack() as reader:
 
-        def read(step: plan.Step, run: Run, **parameters: Any) -> StepResult:
+        def read(step: steps.Step, run: Run, **parameters: Any) -> StepResult:
             result = execute(step, run, **parameters)
             if step.name == "load":
                 reader.enter_context(held(migrated.url, "SELECT FROM mock2pg_next.pets"))
-                monkeypatch.setattr(plan, "execute", execute)
+                monkeypatch.setattr(steps, "run_recorded", execute)
             return result
 
-        monkeypatch.setattr(plan, "execute", read)
+        monkeypatch.setattr(steps, "run_recorded", read)
         result = service.migrate_all_data(PETS)
         assert result.success, result.message
         (left,) = service.status().left
@@ -175,8 +176,8 @@ def test_a_published_run_is_read_again_when_a_lock_is_in_between(
 ) -> None:
     """Verify does not fail, and nothing is undone, for a lock that goes; a verification alone stops at once."""
     run = built(migrated.model_copy(update={"publish_attempts": 3}), PETS)
-    plan.perform("publish", run)
+    steps.run_in_process("publish", run)
     with ExitStack() as holder:
         holder.enter_context(held(migrated.url, "LOCK TABLE public.pets IN ACCESS EXCLUSIVE MODE"))
         monkeypatch.setattr(verify, "_tell", lambda attempt, error: holder.close())
-        assert plan.perform("verify", run).status == "passed"
+        assert steps.run_in_process("verify", run).status == "passed"

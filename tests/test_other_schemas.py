@@ -12,7 +12,7 @@ from psycopg import conninfo
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import VerifyFailed
-from mock2pg.pipeline import plan
+from mock2pg.pipeline import step as steps
 from mock2pg.runs import Run, StepResult
 from tests.fix_restore import dumped, execute
 from tests.fix_small import small_document, small_project
@@ -59,15 +59,15 @@ def test_what_other_schemas_have_to_do_with_ours_stays(
     dump: the tables that the run made are gone, and nothing that others depend on was dropped. What another schema has
     on such a table is all that a refused rollback names."""
     service = MigrationService(settings_module.load(project=small_project(tmp_path), database_url=hosted))
-    before, performed = dumped_without_history(database), plan.perform
+    before, performed = dumped_without_history(database), steps.run_in_process
 
-    def meanwhile(step: plan.Step, run: Run, *, warn: object, **parameters: Any) -> StepResult:
+    def meanwhile(step: steps.Step, run: Run, *, warn: object, **parameters: Any) -> StepResult:
         if step.name == "verify" and not list(tmp_path.glob("changed")):
             (tmp_path / "changed").touch()
             execute(database, "UPDATE public.owners SET name = 'X' WHERE id = 'Ann'")
         return performed(step.name, run, parameters)  # without a notebook
 
-    monkeypatch.setattr(plan, "execute", meanwhile)
+    monkeypatch.setattr(steps, "run_recorded", meanwhile)
     failed = service.migrate_all_data(small_document("Rex", "Ida"))
     assert isinstance(failed.error, VerifyFailed)
     assert "owners: 1 different" in failed.error.message

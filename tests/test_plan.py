@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mock2pg.errors import UsageError, VerifyFailed
-from mock2pg.pipeline import plan
+from mock2pg.pipeline import step as steps
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import Settings
 
@@ -26,9 +26,9 @@ def test_a_run_that_has_ended_is_shown_and_not_run_again(tmp_path: Path, record:
     run.save(left)
     run.save(failed)
     before = {file: file.stat().st_mtime_ns for file in run.folder.rglob("*")}
-    assert plan.run_step("backup", RUN, project=str(tmp_path)) == left
+    assert steps.run_step("backup", RUN, project=str(tmp_path)) == left
     with pytest.raises(VerifyFailed, match="2 rows differ"):
-        plan.run_step("verify", RUN, project=str(tmp_path))
+        steps.run_step("verify", RUN, project=str(tmp_path))
     with pytest.raises(UsageError, match="has ended without rollback"):
-        plan.run_step("rollback", RUN, project=str(tmp_path), backup_id="any", undo=True)
+        steps.run_step("rollback", RUN, project=str(tmp_path), backup_id="any", undo=True)
     assert {file: file.stat().st_mtime_ns for file in run.folder.rglob("*")} == before

@@ -18,7 +18,8 @@ from mock2pg import MigrationResult, MigrationService, backups, evidence, histor
 from mock2pg import settings as settings_module
 from mock2pg.errors import DatabaseError, InternalError, Interrupted, Mock2pgError, VerifyFailed
 from mock2pg.history import layout
-from mock2pg.pipeline import commands, leftovers, lifecycle, plan, prune
+from mock2pg.pipeline import leftovers, lifecycle, prune, target, verdict
+from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.record import Record
 from mock2pg.report import log_messages, notebooks
 from mock2pg.runs import Run, StepResult, now
@@ -104,21 +105,21 @@ def stage(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Sta
 
         return run
 
-    for name in (*(each.name for each in plan.MIGRATE), "rollback", "report"):
+    for name in (*(each.name for each in steps.MIGRATE), "rollback", "report"):
         monkeypatch.setattr(import_module(f"mock2pg.pipeline.steps.{name}"), "run", step(name))
 
     def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], **_: Any) -> None:
         name, given = notebook.stem, dict(parameters)
-        monkeypatch.setattr(plan.settings_module, "load", lambda **_: settings)
+        monkeypatch.setattr(steps.settings_module, "load", lambda **_: settings)
         try:
-            plan.run_step(name, given.pop("run_id"), project=given.pop("project"), **given)
+            steps.run_step(name, given.pop("run_id"), project=given.pop("project"), **given)
         except Mock2pgError as error:
             raise InternalError(f"{name}.ipynb failed in cell 3 ({type(error).__name__})") from None
         if name in stage.after:
             raise stage.after[name]
 
     monkeypatch.setattr(notebooks, "execute", execute)
-    monkeypatch.setattr(plan, "prepare_notebooks", lambda _: None)
+    monkeypatch.setattr(steps, "prepare_notebooks", lambda _: None)
     monkeypatch.setattr(backups, "opened", lambda *_: None)
     return stage
 
@@ -170,13 +171,13 @@ def interrupt(function: Callable[..., Any]) -> Callable[..., Any]:
 # What breaks -> whose attribute, and how. `record` says whether the record can still be written.
 PAPERWORK: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "the log messages": (log_messages, "of_step", raising(KeyError("deleted"))),
-    "dropping the scratch schemas": (commands.target, "scratch", at_its_end(RuntimeError())),
+    "dropping the scratch schemas": (target, "scratch", at_its_end(RuntimeError())),
     "the lock": (postgres, "one_at_a_time", at_its_end(DatabaseError("the connection is closed"))),
     "retention": (prune, "after_success", raising(RuntimeError())),
     "removing what was staged": (leftovers, "clear", raising(PermissionError(13, "Permission denied"))),
     "the record": (Record, "write", raising(FULL, ended)),
     "runs/latest": (lifecycle, "point_latest", raising(FULL)),
-    "the report": (plan, "perform", raising(RuntimeError(), lambda name, *_: name == "report")),
+    "the report": (steps, "run_in_process", raising(RuntimeError(), lambda name, *_: name == "report")),
     "a signal while the report is written": (lifecycle, "point_latest", interrupt),
     "the manifest": (evidence, "seal", raising(FULL)),
     "a damaged manifest": (evidence, "seal", raising(ValueError("not JSON"))),
@@ -285,10 +286,10 @@ def test_that_the_rows_stayed_is_said_only_when_it_is_so(
 ) -> None:
     """After a rollback that failed the history is asked; when it cannot be, the outcome is unknown."""
     stage.faults = {"verify": VerifyFailed("1 row differs"), "rollback": InternalError("no")}
-    committed = commands.verdict.committed
+    committed = verdict.committed
     if not asked:
         lost = raising(DatabaseError("cannot connect"), lambda step, *_: step == "rollback")
-        monkeypatch.setattr(commands.verdict, "committed", lost(committed))
+        monkeypatch.setattr(verdict, "committed", lost(committed))
     result = stage.run("migrate")
     assert (type(result.error), stage.record(result)["status"]) == (VerifyFailed, status)
     assert (f"The target holds what run {result.run_id} published" in stage.settings.log_file.read_text()) is asked
@@ -302,7 +303,7 @@ def test_an_interrupt_after_a_result_stops_before_the_next_step(
     step: str, error: type, rows: list[str], stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The step has passed, the run goes no further; after the last one there is nothing to stop, and it succeeded."""
-    perform = plan.perform
+    perform = steps.run_in_process
 
     def pressed(name: str, *arguments: Any) -> StepResult:
         result = perform(name, *arguments)
@@ -310,7 +311,7 @@ def test_an_interrupt_after_a_result_stops_before_the_next_step(
             raise KeyboardInterrupt
         return result
 
-    monkeypatch.setattr(plan, "perform", pressed)
+    monkeypatch.setattr(steps, "run_in_process", pressed)
     result = stage.run("migrate")
     assert (type(result.error), stage.rows()) == (error, rows)
     assert stage.event(result)[0] == {"backup": "failed", "publish": "rolled_back", "verify": "succeeded"}[step]
@@ -318,7 +319,7 @@ def test_an_interrupt_after_a_result_stops_before_the_next_step(
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(Record, "fail"), (commands.verdict, "passed"), (Record, "end"), (Record, "write"), (lifecycle, "_errors")],
+    [(Record, "fail"), (verdict, "passed"), (Record, "end"), (Record, "write"), (lifecycle, "_errors")],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_signals_keep_no_run_from_its_end(owner: Any, name: str, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,12 @@ from mock2pg import settings as settings_module
 from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, Mock2pgError, UsageError
 from mock2pg.history import events, roles
 from mock2pg.log import timestamp
-from mock2pg.pipeline import plan, prune, recovery, scenarios, target
-from mock2pg.pipeline.commands import Commands
+from mock2pg.pipeline import commands, lifecycle, prune, recovery, rollback, scenarios, target
+from mock2pg.pipeline.migrate import migrate
+from mock2pg.pipeline.step import run_in_process
 from mock2pg.pipeline.steps import connect
 from mock2pg.pipeline.steps.publish import reviewed_plan
+from mock2pg.pipeline.work import Work
 from mock2pg.results import Evidence, MigrationResult, Status, TestReport
 from mock2pg.runs import open_run
 from mock2pg.settings import Settings
@@ -40,7 +42,7 @@ class MigrationService:
         **overrides: object,
     ) -> None:
         self._settings, self._console = settings or settings_module.load(**overrides), console
-        self._commands = Commands(self._settings, ask)
+        self._ask = ask
         log.start(self._settings, console=console)
 
     def migrate_all_data(
@@ -54,23 +56,21 @@ class MigrationService:
         """
         if reviewed is not None:
             reviewed_plan(reviewed)  # refused before a run begins
-        return self._commands.run(
-            "migrate", partial(self._commands.migrate, reviewed=reviewed), self._source(mock_data)
-        )
+        return self._run("migrate", partial(migrate, reviewed=reviewed), self._source(mock_data))
 
     def plan(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
         """What a migration would change, table by table, in `summary["plan"]`; live is only read.
 
         mock_data  as for `migrate_all_data`
         """
-        return self._commands.run("plan", self._commands.plan, self._source(mock_data))
+        return self._run("plan", commands.plan, self._source(mock_data))
 
     def check(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
         """Stage and check alone: whether the input could be migrated. No database is contacted.
 
         mock_data  as for `migrate_all_data`
         """
-        return self._commands.run("check", self._commands.check, self._source(mock_data, target=False))
+        return self._run("check", commands.check, self._source(mock_data, target=False))
 
     def validate_migration(self) -> bool:
         """Whether live is what the run that published it says. Reads only."""
@@ -78,7 +78,7 @@ class MigrationService:
 
     def verify(self) -> MigrationResult:
         """The same with everything that was found out."""
-        return self._commands.run("verify", partial(self._commands.reach, step=plan.VERIFY))
+        return self._run("verify", commands.verify)
 
     def backup(self) -> str:
         """Take a backup now; returns its id. Raises the named error."""
@@ -89,9 +89,7 @@ class MigrationService:
 
     def take_backup(self) -> MigrationResult:
         """The same with everything that was found out."""
-        return self._commands.run(
-            "backup", lambda run, record: self._commands.reach(run, record, plan.BACKUP, alone=True)
-        )
+        return self._run("backup", commands.backup)
 
     def backups(self) -> list[dict[str, Any]]:
         """Every backup, newest first: id, timestamp, database, schema, bytes, encrypted."""
@@ -178,15 +176,8 @@ class MigrationService:
         """
         with self._refusal_told("rollback", BackupRefused, backup_id):  # before a run begins
             backups.opened(self._settings.backups_dir, backup_id, self._settings.identity)
-        return self._commands.run(
-            "rollback --show" if show else "rollback",
-            partial(
-                self._commands.roll_back,
-                show=show,
-                backup_id=backup_id,
-                discard_changes=discard_changes,
-            ),
-        )
+        name, command = ("rollback --show", rollback.show) if show else ("rollback", rollback.roll_back)
+        return self._run(name, partial(command, backup_id=backup_id, discard_changes=discard_changes))
 
     def test_migration(self, tell: Callable[[str], None] = lambda _: None) -> TestReport:
         """Play good and bad migrations in a scratch database that is made and dropped; live is never touched.
@@ -194,11 +185,11 @@ class MigrationService:
         tell  is given one line per scenario when it has been played
         """
 
-        def migrate(settings: Settings, source: Mapping[str, Any] | Path) -> MigrationResult:
+        def migrated(settings: Settings, source: Mapping[str, Any] | Path) -> MigrationResult:
             return MigrationService(settings).migrate_all_data(source)
 
         try:
-            return scenarios.play(self._settings, self.url(), migrate, tell)
+            return scenarios.play(self._settings, self.url(), migrated, tell)
         finally:
             log.start(self._settings, console=self._console)  # the scratch project had the log meanwhile
 
@@ -207,7 +198,7 @@ class MigrationService:
         run = open_run(self._settings, run_id)
         page = run.folder / "index.html"
         if not (evidence.is_sealed(run) and page.exists()):
-            plan.perform("report", run)
+            run_in_process("report", run)
         return page
 
     @property
@@ -217,6 +208,11 @@ class MigrationService:
     def url(self) -> str:
         """The target's connection string; the embedded server is started when DATABASE_URL is unset."""
         return target.url(self._settings)
+
+    def _run(
+        self, name: str, command: Callable[[Work], None], source: Mapping[str, Any] | Path | None = None
+    ) -> MigrationResult:
+        return lifecycle.run(self._settings, name, command, source, self._ask)
 
     @contextmanager
     def _refusal_told(self, kind: str, error: type[Mock2pgError], backup_id: str | None = None) -> Iterator[None]:

@@ -11,7 +11,7 @@ import pytest
 from mock2pg import backups, postgres
 from mock2pg.contracts import ForeignKey, Table
 from mock2pg.errors import PreflightFailed, PublishFailed
-from mock2pg.pipeline import plan
+from mock2pg.pipeline.step import run_in_process
 from mock2pg.runs import Run, StepResult, new_run
 from mock2pg.settings import Settings
 from tests.fix_merge import Rows, build, select, table
@@ -64,7 +64,7 @@ def steps(settings: Settings, connection: postgres.Connection) -> Steps:
         own.save(StepResult("load", data={"contracts_sha256": "c", "built": counts, "target_oids": []}))
         for name in names:
             parameters = {"plan": reviewed} if reviewed and name == "publish" else {}
-            result = plan.perform(name, own, parameters)
+            result = run_in_process(name, own, parameters)
         return result
 
     return run
@@ -212,7 +212,7 @@ def test_after_a_rollback_the_table_is_ours_again(
     first = steps([(PARENT, []), (OLD, FIRST)], "publish", "backup")
     steps([(PARENT, [("p1",)]), (NEW, SECOND)], "publish", alter=True)
     run: Run = new_run(settings)
-    result = plan.perform("rollback", run, {"backup_id": first.data["backup_id"], "discard_changes": True})
+    result = run_in_process("rollback", run, {"backup_id": first.data["backup_id"], "discard_changes": True})
     assert result.data["way"] == "recreate"
     assert select(connection, "SELECT id, a, n, gone FROM public.t ORDER BY 1") == FIRST
     assert backups.opened(settings.backups_dir, first.data["backup_id"]).tables == {"p": 0, "t": 2}

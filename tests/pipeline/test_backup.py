@@ -8,7 +8,7 @@ import pytest
 
 from mock2pg import backups, postgres
 from mock2pg.errors import BackupFailed
-from mock2pg.pipeline import plan
+from mock2pg.pipeline import step as steps
 from mock2pg.runs import new_run
 from mock2pg.settings import Settings
 from tests.fix_backups import room
@@ -25,7 +25,7 @@ def test_a_full_disk_stops_the_backup_and_leaves_no_half_file(
     )
     run = new_run(settings.model_copy(update={"backup_compression": compression}))
     with room(500_000), pytest.raises(BackupFailed, match=r"cannot write .*: File too large"):
-        plan.perform("backup", run)
+        steps.run_in_process("backup", run)
     assert list(settings.backups_dir.iterdir()) == []
 
 
@@ -37,7 +37,7 @@ def test_the_file_has_the_form_that_the_settings_ask_for(settings: Settings, dat
         ({"backup_compression": "none"}, ".json"),
         ({"backup_compression": "gzip", "backup_recipient": public}, ".json.gz.age"),
     ):
-        result = plan.perform("backup", new_run(settings.model_copy(update=given)))
+        result = steps.run_in_process("backup", new_run(settings.model_copy(update=given)))
         assert result.data["file"] == f"backups/{result.data['backup_id']}{ending}"
         assert backups.opened(settings.backups_dir, result.data["backup_id"], identity).header["schema"] == "public"
 
@@ -51,14 +51,14 @@ def test_a_backup_that_does_not_restore_equal_is_removed(
     reading = backups.rows
     monkeypatch.setattr(backups, "rows", lambda *which: (line.replace(b"e", b"E") for line in reading(*which)))
     with pytest.raises(BackupFailed, match=r"does not restore equal to what is live: t \(1 row\)"):
-        plan.perform("backup", new_run(settings))
+        steps.run_in_process("backup", new_run(settings))
     assert list(settings.backups_dir.iterdir()) == []
 
 
 def test_what_was_rehearsed_is_said(settings: Settings, connection: postgres.Connection) -> None:
     """How long restoring took, the hash of each table, and what became of the definitions."""
     connection.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
-    data = plan.perform("backup", new_run(settings)).data
+    data = steps.run_in_process("backup", new_run(settings)).data
     assert data["rehearsed"]
     assert data["restore_seconds"] > 0
     assert data["definitions"] == "equal"
@@ -68,7 +68,7 @@ def test_what_was_rehearsed_is_said(settings: Settings, connection: postgres.Con
 def test_a_backup_without_a_rehearsal_says_so_loudly(settings: Settings) -> None:
     """In its own line, and in a warning of its own."""
     never = settings.model_copy(update={"backup_rehearsal": "never"})
-    result = plan.perform("backup", new_run(never))
+    result = steps.run_in_process("backup", new_run(never))
     assert result.summary.endswith("no restore test")
     assert result.data["cautions"] == ["No restore test was made: whether the backup restores is not known."]
     assert "restore_seconds" not in result.data

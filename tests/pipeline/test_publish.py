@@ -10,7 +10,7 @@ import pytest
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import PreflightFailed, PublishFailed, UsageError
-from mock2pg.pipeline import plan
+from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.target import confirm
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import Settings
@@ -181,18 +181,18 @@ def test_what_was_written_since_the_backup_is_not_lost(
 ) -> None:
     """A row that would be deleted or overwritten, and that no backup holds, stops the run."""
     settings = settings_module.load(project=small_project(tmp_path), database_url=database)
-    service, execute = MigrationService(settings), plan.execute
+    service, execute = MigrationService(settings), steps.run_recorded
     assert service.migrate_all_data(small_document("stays", "gone")).success
 
-    def busy(step: plan.Step, run: Run, *, warn: Any, **parameters: Any) -> StepResult:
-        here = plan.Step(step.name)  # without a notebook, which takes longer
+    def busy(step: steps.Step, run: Run, *, warn: Any, **parameters: Any) -> StepResult:
+        here = steps.Step(step.name)  # without a notebook, which takes longer
         result = execute(here, run, warn=warn, **parameters)
         if step.name == "backup":
             with postgres.connect(database, name="an application") as connection:
                 connection.execute(statement)  # type: ignore[arg-type]
         return result
 
-    monkeypatch.setattr(plan, "execute", busy)
+    monkeypatch.setattr(steps, "run_recorded", busy)
     result = service.migrate_all_data(small_document("stays:5"))
     assert result.success is passes
     if not passes:

@@ -15,7 +15,7 @@ from mock2pg import MigrationService, backups, postgres
 from mock2pg import settings as settings_module
 from mock2pg.backups import restore, snapshot
 from mock2pg.errors import BackupFailed, LiveChanged, RollbackFailed
-from mock2pg.pipeline import plan
+from mock2pg.pipeline import step as steps
 from mock2pg.postgres import transactions
 from mock2pg.postgres.server import Server
 from mock2pg.runs import Run, StepResult, new_run
@@ -92,7 +92,7 @@ def live(made: Live, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def roll_back(live: Live, backup_id: str, **how: bool) -> StepResult:
-    return plan.perform("rollback", new_run(live.settings), {"backup_id": backup_id, **how})
+    return steps.run_in_process("rollback", new_run(live.settings), {"backup_id": backup_id, **how})
 
 
 def ids(live: Live) -> set[str]:
@@ -284,7 +284,7 @@ def test_whoever_holds_a_lock_is_named_in_the_end(live: Live) -> None:
             RollbackFailed,
             match=r"a lock was not given in time; table public.theirs is locked by server process .* mock2pg writer",
         ):
-            plan.perform("rollback", new_run(settings), {"backup_id": live.second})
+            steps.run_in_process("rollback", new_run(settings), {"backup_id": live.second})
     assert ids(live) == had
 
 

@@ -246,7 +246,7 @@ def test_an_executed_notebook_that_failed_says_so_first_and_ends_with_the_error(
     first = "".join(outputs[0]["data"]["text/html"])
     assert all(words in first for words in ("Failed: verify", "VerifyFailed: 2 rows differ", "Next: Look at them."))
     assert outputs[-1]["ename"] == "VerifyFailed"
-    assert "plan.py" not in "".join(outputs[-1]["traceback"])
+    assert "step.py" not in "".join(outputs[-1]["traceback"])
     assert cells[0]["id"] == "title"
 
 

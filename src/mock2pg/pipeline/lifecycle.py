@@ -9,39 +9,61 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import evidence, log, signals
+from mock2pg import environment, evidence, log, signals
 from mock2pg.errors import DatabaseError, ValidationError
-from mock2pg.pipeline import leftovers, plan
+from mock2pg.pipeline import leftovers
+from mock2pg.pipeline import step as step_module
 from mock2pg.pipeline.record import Record
+from mock2pg.pipeline.target import Ask
 from mock2pg.pipeline.verdict import paperwork
+from mock2pg.pipeline.work import Work
 from mock2pg.private import locked
 from mock2pg.report import log_messages
 from mock2pg.results import MigrationResult
 from mock2pg.runs import Run, new_run, point_latest
 from mock2pg.settings import Settings
 
-Body = Callable[[Run, Record], None]
+_WITH_NOTEBOOKS = ("migrate", "backup", "verify", "rollback")
 
 
-def run(settings: Settings, command: str, body: Body, source: Mapping[str, Any] | Path | None) -> MigrationResult:
-    """Run the body of a command. What it comes to is the verdict; `mock2pg.verdict` says what may follow that."""
+def run(
+    settings: Settings,
+    name: str,
+    command: Callable[[Work], None],
+    source: Mapping[str, Any] | Path | None = None,
+    ask: Ask | None = None,
+) -> MigrationResult:
+    """Give a command a run. What it comes to is the verdict; `pipeline.verdict` says what may follow that."""
+    with environment.ours():
+        if name in _WITH_NOTEBOOKS:
+            step_module.prepare_notebooks(settings)
+        return _run(settings, name, command, source, ask)
+
+
+def _run(
+    settings: Settings,
+    name: str,
+    command: Callable[[Work], None],
+    source: Mapping[str, Any] | Path | None,
+    ask: Ask | None,
+) -> MigrationResult:
     leftovers.remove(settings)
     run = new_run(settings, source)
-    record = Record(command, run.source_label)
+    record = Record(name, run.source_label)
     with locked(run.folder), signals.taken(partial(_tell_stopping, record)), ExitStack() as end:
         record.write(run)
         evidence.begin(run)
         with log.also_to(run.path("migration.log")):
-            log.log.info(log_messages.of_start(command, run.id))
+            log.log.info(log_messages.of_start(name, run.id))
             try:
                 with signals.interruptible():
-                    body(run, record)
+                    command(Work(run, record, ask))
             except (Exception, KeyboardInterrupt) as error:
-                record.fail(error, command)
+                record.fail(error, name)
             end.enter_context(signals.stage(partial(_tell_late, record), patience=1))
             _write_down(run, record)
             level = logging.ERROR if record.error else logging.INFO
-            log.log.log(level, log_messages.of_end(command, record.milliseconds, record.error))
+            log.log.log(level, log_messages.of_end(name, record.milliseconds, record.error))
         _seal(run, record)
         return _result(run, record)
 
@@ -56,7 +78,7 @@ def _write_down(run: Run, record: Record) -> None:
     with paperwork("The link to the newest run could not be made", record.warn):
         point_latest(run)
     with paperwork("The report could not be written", record.warn):
-        plan.perform("report", run)
+        step_module.run_in_process("report", run)
 
 
 def _seal(run: Run, record: Record) -> None:

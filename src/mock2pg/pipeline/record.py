@@ -9,7 +9,8 @@ from typing import Any
 
 from mock2pg.errors import Mock2pgError, traced
 from mock2pg.log import log
-from mock2pg.pipeline import plan, verdict
+from mock2pg.pipeline import verdict
+from mock2pg.pipeline.step import peak_memory
 from mock2pg.report import log_messages
 from mock2pg.runs import VERSION, Run, began, now
 
@@ -103,7 +104,7 @@ class Record:
                 "input_sha256": staged.data.get("sha256") if staged else None,
                 "database": self.database,
                 "peak_memory_bytes": max(
-                    [plan.peak_memory(), *(result.data.get("peak_memory_bytes", 0) for result in results)]
+                    [peak_memory(), *(result.data.get("peak_memory_bytes", 0) for result in results)]
                 ),
                 "warnings": self.warnings,
                 "undo_error": self.undo_error.as_dict() if self.undo_error else None,

@@ -10,7 +10,8 @@ from mock2pg import evidence, postgres
 from mock2pg.backups import restore_test
 from mock2pg.errors import Mock2pgError, SchemaRefused, from_dict
 from mock2pg.log import log
-from mock2pg.pipeline import leftovers, plan, verdict
+from mock2pg.pipeline import leftovers, verdict
+from mock2pg.pipeline import step as step_module
 from mock2pg.report import log_messages
 from mock2pg.runs import Run, all_runs
 from mock2pg.settings import Settings
@@ -94,7 +95,7 @@ def _close(run: Run, url: str | None) -> None:
         leftovers.clear(run)
         run.write("record.json", {**record, **outcome})
         with suppress(Mock2pgError, OSError):
-            plan.perform("report", run)
+            step_module.run_in_process("report", run)
         if not evidence.is_sealed(run):  # or somebody made it look like one that was killed
             sealed = evidence.seal(run)
             if url:

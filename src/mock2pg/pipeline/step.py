@@ -1,4 +1,4 @@
-"""The plans as data, and how a step is run: started, timed, recorded, its error named."""
+"""The steps, and how one is run: in this process or in its notebook, timed, recorded, its error named."""
 
 from __future__ import annotations
 
@@ -22,33 +22,29 @@ from mock2pg.settings import Settings
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a plan. A step with a notebook runs inside it, so that the executed notebook is its receipt."""
+    """One step of a command. A step with a notebook runs inside it, so that the executed notebook is its receipt."""
 
     name: str
     notebook: bool = False
 
 
 CONNECT = Step("connect")  # before any other step of a command that needs the target
-CHECK = (Step("stage"), Step("check"))
-MIGRATE = (
-    *CHECK,
-    Step("load"),
-    Step("preflight"),
-    Step("backup", notebook=True),
-    Step("publish"),
-    Step("verify", notebook=True),
-)
+STAGE = Step("stage")
+CHECK = Step("check")
+LOAD = Step("load")
+PREFLIGHT = Step("preflight")
 PLAN = Step("plan")
 BACKUP = Step("backup", notebook=True)
+PUBLISH = Step("publish")
 VERIFY = Step("verify", notebook=True)
 ROLLBACK = Step("rollback", notebook=True)
 SHOW = Step("rollback")  # what it would change, without a receipt
-REPORT = Step("report")
+MIGRATE = (STAGE, CHECK, LOAD, PREFLIGHT, BACKUP, PUBLISH, VERIFY)
 
 # What a notebook loads: it takes longer than most steps, so it is begun early and elsewhere.
 _LOADED = (
     *(f"mock2pg.pipeline.steps.{step.name}" for step in (BACKUP, VERIFY, ROLLBACK)),
-    "mock2pg.pipeline.plan",
+    "mock2pg.pipeline.step",
     "mock2pg.report.notebook_tables",
     "mock2pg.report.charts",
     "pandas.io.formats.style",
@@ -70,7 +66,7 @@ def run_step(name: str, run_id: str, *, project: str, **parameters: str | bool) 
     """
     run = open_run(settings_module.load(project=Path(project)), run_id)
     if not run.has_ended:
-        return perform(name, run, parameters)
+        return run_in_process(name, run, parameters)
     result = run.result(name)
     if result is None:
         raise UsageError(f"run {run_id} has ended without {name}", hint="Its folder is sealed: begin another run.")
@@ -79,7 +75,7 @@ def run_step(name: str, run_id: str, *, project: str, **parameters: str | bool) 
     return result
 
 
-def perform(name: str, run: Run, parameters: Mapping[str, str | bool] | None = None) -> StepResult:
+def run_in_process(name: str, run: Run, parameters: Mapping[str, str | bool] | None = None) -> StepResult:
     """Run a step in this process; its result is written whether it passes or fails."""
     started_at, began = now(), time.perf_counter()
     try:
@@ -106,8 +102,21 @@ def perform(name: str, run: Run, parameters: Mapping[str, str | bool] | None = N
     return result
 
 
-def execute(step: Step, run: Run, *, warn: verdict.Warn, **parameters: str | bool) -> StepResult:
-    """Run a step of a plan, in its notebook if it has one. Raises the step's Mock2pgError.
+def run_in_notebook(name: str, run: Run, parameters: Mapping[str, str | bool]) -> None:
+    """Run a step in its notebook, in a process of its own, which calls `run_step`. Raises what failed of the notebook.
+
+    The step's result is what it left in the run's folder.
+    """
+    notebooks.execute(
+        run.settings.notebooks_dir / f"{name}.ipynb",
+        run.path("notebooks", f"{name}.ipynb"),
+        parameters={"run_id": run.id, "project": str(run.settings.project), **parameters},
+        environment=run.settings.environment(),
+    )
+
+
+def run_recorded(step: Step, run: Run, *, warn: verdict.Warn, **parameters: str | bool) -> StepResult:
+    """Run a step of a command where it runs, and return what it left. Raises the step's Mock2pgError.
 
     warn  is given what failed when the step had passed, and why
     """
@@ -115,15 +124,7 @@ def execute(step: Step, run: Run, *, warn: verdict.Warn, **parameters: str | boo
     failure: BaseException | None = None
     try:
         with signals.interruptible():
-            if step.notebook:
-                notebooks.execute(
-                    run.settings.notebooks_dir / f"{step.name}.ipynb",
-                    run.path("notebooks", f"{step.name}.ipynb"),
-                    parameters={"run_id": run.id, "project": str(run.settings.project), **parameters},
-                    environment=run.settings.environment(),
-                )
-            else:
-                perform(step.name, run, parameters)
+            (run_in_notebook if step.notebook else run_in_process)(step.name, run, parameters)
     except BaseException as error:
         failure = error
     if result := verdict.passed(step.name, run, failure, warn):

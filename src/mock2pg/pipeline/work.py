@@ -1,0 +1,73 @@
+"""A command at work: its run, its record, and what the commands have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+
+from mock2pg import log, signals
+from mock2pg.pipeline import step as step_module
+from mock2pg.pipeline import target, verdict
+from mock2pg.pipeline.record import Record
+from mock2pg.pipeline.step import CONNECT, Step
+from mock2pg.pipeline.verdict import paperwork
+from mock2pg.report import log_messages
+from mock2pg.runs import Run, StepResult
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a command is given.
+
+    ask  is given a question when a database on another machine is to be changed, and answers with its name
+    """
+
+    run: Run
+    record: Record
+    ask: target.Ask | None = None
+
+    def step(self, step: Step, *, last: bool = False, **parameters: str | bool) -> StepResult:
+        """Run a step and log what came of it. `last`: when it passes, the run has succeeded, whatever follows."""
+        run, record = self.run, self.record
+        if record.interrupted:
+            raise record.interrupted
+        log.log.debug("… %s", step.name)
+        with signals.closed():  # between a result and its verdict, too
+            try:
+                result = step_module.run_recorded(step, run, warn=record.warn, **parameters)
+            except BaseException as error:
+                record.fail(error, step.name)
+                raise
+            record.decided = last
+        if record.decided and record.interrupted:
+            record.warn(f"{step.name} had passed", record.interrupted)
+        with paperwork(f"{step.name} passed, but the log does not say so", record.warn):
+            for line in log_messages.of_step(result, verdict.written("publish", run)):
+                log.log.info(line)
+            for caution in result.data.get("cautions", ()):
+                log.log.warning("⚠️ %s", caution)
+        return result
+
+    @contextmanager
+    def connected(self, *, exclusive: bool = True) -> Iterator[Work]:
+        """Connect to the target, which refuses now what would fail later; the block works on it.
+
+        exclusive  no other run may work on the database meanwhile
+        """
+        record = self.record
+        work = replace(self, run=target.reached(self.run, record))
+        found = work.step(CONNECT, command=record.command).data["database"]
+        record.database = found
+        record.write(work.run)
+        if record.command in ("migrate", "rollback"):
+            target.confirm(work.run.settings, found["name"], found["host"], self.ask)
+        if exclusive:
+            with target.exclusive(work.run, record):
+                yield work
+        else:
+            yield work
+
+    def scratch(self) -> AbstractContextManager[None]:
+        """Drop the scratch schemas when the block ends, however it ends."""
+        return target.scratch(self.run)
