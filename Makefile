@@ -12,7 +12,7 @@ ID =
 RUN =
 
 .DEFAULT_GOAL := help
-TARGETS := psql doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test test-load coverage lint lock clean
+TARGETS := psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test test-load coverage lint lock clean
 .PHONY: $(TARGETS)
 
 # A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
@@ -104,6 +104,9 @@ init-roles: $(READY) ## print SQL for a role that may migrate and no more, and o
 
 psql: $(READY) ## open psql on the target database
 	@$(MOCK2PG) psql $(ARGS)
+
+dbt: $(READY) ## run dbt on the target database: make dbt ARGS="docs serve"
+	@$(MOCK2PG) dbt $(ARGS)
 
 report: $(READY) ## print where the report of the newest run is; build it if there is none
 	@$(MOCK2PG) report $(RUN) $(ARGS)

@@ -1,5 +1,5 @@
 {% macro generate_schema_name(custom_schema_name, node) -%}
 
-    {{ custom_schema_name or target.schema }}
+    {{ target.schema if target.name == 'published' else custom_schema_name or target.schema }}
 
 {%- endmacro %}

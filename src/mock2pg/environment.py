@@ -34,6 +34,7 @@ _SCREEN = ("BROWSER", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", 
 # What a program besides us is used with by a person.
 _FOR = {
     "psql": ("EDITOR", "LESS*", "PAGER", "PSQL*", "VISUAL"),
+    "dbt": _SCREEN,  # dbt docs serve
     "jupyterlab": _SCREEN,
     "browser": _SCREEN,
 }

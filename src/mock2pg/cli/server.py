@@ -1,10 +1,11 @@
-"""The commands for the embedded server, and psql on the target."""
+"""The commands for the embedded server, and psql and dbt on the target."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import click
 
@@ -30,6 +31,26 @@ def psql(arguments: tuple[str, ...]) -> None:
     except Mock2pgError as error:
         end(error, as_json=False, debug=False)
     sys.exit(subprocess.call([str(binary("psql")), *arguments], env=environment.inherited("psql") | session))  # noqa: S603
+
+
+@command.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def dbt(arguments: tuple[str, ...]) -> None:
+    """Run dbt in dbt_project/ on the target database; ARGUMENTS are dbt's own.
+
+    Example: mock2pg dbt docs generate --target published
+    """
+    from mock2pg import build, postgres
+
+    try:
+        target = service()
+        session = postgres.environment(target.url(), settings=True)
+    except Mock2pgError as error:
+        end(error, as_json=False, debug=False)
+    variables = build.profile(session, target.settings.target_schema)
+    program = [Path(sys.executable).with_name("dbt"), *arguments]
+    folder = target.settings.dbt_dir
+    sys.exit(subprocess.call(program, cwd=folder, env=environment.inherited("dbt") | variables))  # noqa: S603
 
 
 @command.group()

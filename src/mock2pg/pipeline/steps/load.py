@@ -25,10 +25,6 @@ _PUBLISH = {
 }
 
 
-# The longest that one model waits for another: two references to one table are made in turn, and many rows take time.
-_MODELS_WAIT = "10min"
-
-
 def run(run: Run) -> StepResult:
     """Build what is to be published; the target tables are not touched.
 
@@ -40,7 +36,7 @@ def run(run: Run) -> StepResult:
     project = build.DbtProject(
         settings.dbt_dir,
         run.path("dbt", "manifest.json").parent,
-        _profile(session),
+        build.profile(session, settings.target_schema),
         settings.cache_dir,
         mode=settings.mode,
     )
@@ -168,20 +164,3 @@ def _partial(run: Run, tables: Iterable[Table]) -> dict[str, Any]:
     counts = {name: table["rows"] for name, table in staged.data["tables"].items()}
     empty = [table.name for table in tables if table.source and not counts[table.source]]
     return {"unread": dict.fromkeys(empty, "has no row in the source"), "partial": [table.name for table in tables]}
-
-
-def _profile(found: Mapping[str, str]) -> dict[str, str]:
-    """The environment that dbt_project/profiles.yml reads. dbt never prints a DBT_ENV_SECRET_ value."""
-    return {
-        **found,  # what the profile does not name, certificates for one, libpq reads itself
-        # Nothing is looked up where others may create: an operator of theirs in public would run with our rights.
-        "PGOPTIONS": (
-            f"{found.get('PGOPTIONS', '')} -c lock_timeout={_MODELS_WAIT} -c search_path=pg_catalog,pg_temp".strip()
-        ),
-        "MOCK2PG_HOST": found["PGHOST"],
-        "MOCK2PG_PORT": found["PGPORT"],
-        "MOCK2PG_USER": found["PGUSER"],
-        "MOCK2PG_DBNAME": found["PGDATABASE"],
-        "MOCK2PG_SSLMODE": found.get("PGSSLMODE", "prefer"),
-        "DBT_ENV_SECRET_MOCK2PG_PASSWORD": found.get("PGPASSWORD", ""),
-    }
