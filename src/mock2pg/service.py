@@ -65,6 +65,14 @@ class MigrationService:
         """
         return self._run("plan", commands.plan, self._source(mock_data))
 
+    def load(self, mock_data: Mapping[str, Any] | Path | str | None = None, *, keep: bool = False) -> MigrationResult:
+        """Stage, check and build the tables beside the target tables, and publish nothing.
+
+        mock_data  as for `migrate_all_data`
+        keep       leave the scratch schemas, to look at or for dbt; the next run empties them
+        """
+        return self._run("load", partial(commands.load, keep=keep), self._source(mock_data))
+
     def check(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
         """Stage and check alone: whether the input could be migrated. No database is contacted.
 

@@ -63,6 +63,18 @@ def plan(source: Path | None, as_json: bool, **given: Any) -> None:
 
 @command.command()
 @options.source
+@click.option("--keep", is_flag=True, help="Leave the scratch schemas, to look at or for dbt.")
+@verb
+def load(source: Path | None, keep: bool, as_json: bool, **given: Any) -> None:
+    """Stage and check SOURCE and build the tables beside the target tables; publish nothing.
+
+    Example: mock2pg load ../frontend/src/mocks --keep
+    """
+    show(service(**given).load(source, keep=keep), as_json)
+
+
+@command.command()
+@options.source
 @options.form("text", "json", "junit", "github")
 @verb
 def check(source: Path | None, form: str, as_json: bool, **given: Any) -> None:

@@ -48,7 +48,7 @@ def dbt(arguments: tuple[str, ...]) -> None:
     except Mock2pgError as error:
         end(error, as_json=False, debug=False)
     variables = build.profile(session, target.settings.target_schema)
-    program = [Path(sys.executable).with_name("dbt"), *arguments]
+    program = [str(Path(sys.executable).with_name("dbt")), *arguments]
     folder = target.settings.dbt_dir
     sys.exit(subprocess.call(program, cwd=folder, env=environment.inherited("dbt") | variables))  # noqa: S603
 

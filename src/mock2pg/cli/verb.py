@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 # What these did is done and recorded, whoever reads of it.
-_ACT = ("migrate", "plan", "check", "verify", "backup", "rollback", "prune", "test_migration", "start", "stop")
+_ACT = ("migrate", "load", "plan", "check", "verify", "backup", "rollback", "prune", "test_migration", "start", "stop")
 
 
 def service(**overrides: Any) -> MigrationService:

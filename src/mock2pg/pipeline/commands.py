@@ -1,6 +1,8 @@
-"""The commands of few steps: check, plan, verify, backup."""
+"""The commands of few steps: check, load, plan, verify, backup."""
 
 from __future__ import annotations
+
+from contextlib import nullcontext
 
 from mock2pg.pipeline import recovery
 from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PLAN, PREFLIGHT, STAGE, VERIFY
@@ -12,6 +14,15 @@ def check(work: Work) -> None:
     recovery.after_killed_checks(work.run)
     work.step(STAGE)
     work.step(CHECK, last=True)
+
+
+def load(work: Work, *, keep: bool) -> None:
+    """Build the tables beside the target tables, and publish nothing. `keep`: leave the scratch schemas there."""
+    with work.connected() as work:
+        work.step(STAGE)
+        work.step(CHECK)
+        with nullcontext() if keep else work.scratch():
+            work.step(LOAD, last=True)
 
 
 def plan(work: Work) -> None:

@@ -59,7 +59,7 @@ def exclusive(run: Run, record: Record) -> Iterator[None]:
         _upgrade(run.settings)
         recovery.after_killed(run, run.settings.url)
         yield
-        if record.command not in ("plan", "rollback --show"):  # not reached when the run failed
+        if record.command not in ("load", "plan", "rollback --show"):  # not reached when the run failed
             prune.after_success(run.settings, run.settings.url)
 
 

@@ -50,4 +50,5 @@ NEEDS: Mapping[str, Needs] = {
     "rollback": Needs(reads=True, publishes=True),
     "backup": Needs(reads=True),
     "plan": Needs(builds=True),
+    "load": Needs(builds=True),
 }

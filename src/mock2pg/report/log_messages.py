@@ -11,6 +11,7 @@ from mock2pg.text import counted, duration
 
 _DONE = {
     "check": "The input can be migrated.",
+    "load": "Built and tested: nothing was published.",
     "migrate": "Migrated and proven.",
     "plan": "Planned: the target tables were only read.",
     "verify": "The target tables hold what was published.",

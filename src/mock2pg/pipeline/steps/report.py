@@ -18,6 +18,7 @@ Results = Mapping[str, StepResult]
 LISTED = 20  # errors of one rule that the page shows; errors.json has all that are listed
 
 _TITLES = {
+    "load": "Build",
     "plan": "Plan",
     "check": "Check",
     "migrate": "Migration",
@@ -148,7 +149,7 @@ def _live(record: Mapping[str, Any], results: Results) -> str:
     """The state that the run left the live tables in."""
     if record["command"] == "check":
         return "No database was contacted."
-    if record["command"] in ("plan", "verify", "backup", "rollback --show"):
+    if record["command"] in ("load", "plan", "verify", "backup", "rollback --show"):
         return "The target tables were only read."
     if record["command"] == "rollback":
         if record["status"] == "running":
@@ -177,7 +178,7 @@ def _live(record: Mapping[str, Any], results: Results) -> str:
 
 def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
     """The numbers that stand beside the verdict, by label."""
-    if record["command"] not in ("check", "plan", "migrate"):
+    if record["command"] not in ("check", "load", "plan", "migrate"):
         return notebook_tables.figures(results[record["command"]]) if record["command"] in results else {}
     figures = {f"rows {key}": f"{number:,}" for key, number in _accounts(record, results)["sum"].items()}
     if "check" in results and results["check"].status == "failed":
@@ -203,7 +204,7 @@ def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
 
     A check loads nothing: there what is left are the sound rows.
     """
-    left = "sound" if record["command"] in ("check", "plan") else "left out"
+    left = "sound" if record["command"] in ("check", "load", "plan") else "left out"
     staged = results["stage"].data.get("tables", {}) if "stage" in results else {}
     entities = results["check"].data.get("entities", {}) if "check" in results else {}
     landed = results["load"].data.get("landed", {}) if _published(record, results) and "load" in results else {}

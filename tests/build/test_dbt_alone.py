@@ -1,0 +1,68 @@
+"""dbt works on its own: parse, build and docs, as somebody who knows dbt types them in dbt_project/."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from mock2pg import MigrationService, build, postgres
+from mock2pg import settings as settings_module
+from mock2pg.settings import REPOSITORY, Settings
+from tests.fix_project import new_project
+
+DBT = Path(sys.executable).with_name("dbt")
+
+
+def dbt(settings: Settings, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run dbt in the project's folder, with what profiles.yml reads and nothing else."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(settings.project), "PWD": str(settings.dbt_dir), **more}
+    return subprocess.run(
+        [DBT, *arguments], cwd=settings.dbt_dir, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def copied(parent: Path) -> Path:
+    """A project whose dbt project is a copy, for dbt writes into it."""
+    project = new_project(parent)
+    (project / "dbt_project").unlink()
+    ours = shutil.ignore_patterns("target", "logs")
+    shutil.copytree(REPOSITORY / "dbt_project", project / "dbt_project", ignore=ours)
+    return project
+
+
+def test_dbt_parses_where_nothing_is_set(tmp_path: Path) -> None:
+    """In a fresh copy, without a variable of mock2pg and without a server."""
+    done = dbt(settings_module.load(project=copied(tmp_path)), "parse")
+    assert done.returncode == 0, done.stdout
+
+
+def test_dbt_builds_what_was_loaded_and_documents_it(tmp_path: Path, database: str) -> None:
+    """`load --keep` leaves what `dbt build` builds on; `dbt docs generate` lists each table with described columns.
+
+    In the target `published` dbt builds nothing.
+    """
+    settings = settings_module.load(project=copied(tmp_path), database_url=database, source=Path("mock_data"))
+    loaded = MigrationService(settings).load(REPOSITORY / "mock_data", keep=True)
+    assert (loaded.success, loaded.message) == (True, "Built and tested: nothing was published.")
+    with postgres.connect(database, name="test") as connection:
+        assert postgres.scratch.present(connection) == [postgres.scratch.LANDING, postgres.scratch.NEXT]
+        assert postgres.catalogue.oids(connection, "public") == []
+    variables = build.profile(postgres.environment(database, settings=True), "public")
+    done = dbt(settings, "build", "--exclude-resource-type", "unit_test", **variables)
+    assert done.returncode == 0, done.stdout
+    done = dbt(settings, "docs", "generate", **variables)
+    assert done.returncode == 0, done.stdout
+    catalog = json.loads((settings.dbt_dir / "target" / "catalog.json").read_text())["nodes"]
+    manifest = json.loads((settings.dbt_dir / "target" / "manifest.json").read_text())["nodes"]
+    tables = {key: node for key, node in manifest.items() if node["config"].get("contract", {}).get("enforced")}
+    assert len(tables) == 14
+    for key, node in tables.items():
+        assert node["description"]
+        assert catalog[key]["columns"].keys() >= node["columns"].keys()
+    refused = dbt(settings, "run", "--target", "published", **variables)
+    assert refused.returncode != 0
+    assert "dbt builds nothing in the published tables" in refused.stdout
