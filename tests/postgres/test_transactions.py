@@ -56,6 +56,21 @@ def write(connection: postgres.Connection) -> str:
     return "written"
 
 
+def test_patience_makes_more_attempts(database: str) -> None:
+    """A server that is away is asked for as long as was said, however many attempts that takes."""
+    away = [psycopg.OperationalError() for _ in range(20)]
+
+    def body() -> str:
+        if away:
+            raise away.pop()
+        return "there"
+
+    assert transactions.retried(body, attempts=2, tell=lambda *_: None, patience=60) == "there"
+    away += [psycopg.OperationalError() for _ in range(2)]
+    with pytest.raises(psycopg.OperationalError):
+        transactions.retried(body, attempts=2, tell=lambda *_: None)
+
+
 def test_what_goes_well_is_done_once(transact: Transact, connection: postgres.Connection) -> None:
     """The body's result comes back, and its work is committed."""
     assert transact(write) == ("written", [])

@@ -20,11 +20,11 @@ from mock2pg.postgres.connection import (
     with_options,
 )
 from mock2pg.postgres.describing import described
-from mock2pg.postgres.transactions import retried, transact
+from mock2pg.postgres.transactions import PATIENCE, retried, transact
 
 __all__ = [
-    "Connection", "Error", "InsufficientPrivilege", "LockNotAvailable", "OperationalError", "SerializationFailure",
-    "at_work", "catalogue", "connect", "database_name", "database_url", "describe_database", "described",
-    "drop_database", "ensure_database", "environment", "host", "named", "one_at_a_time", "retried", "schemas",
-    "scratch", "transact", "with_options",
+    "PATIENCE", "Connection", "Error", "InsufficientPrivilege", "LockNotAvailable", "OperationalError",
+    "SerializationFailure", "at_work", "catalogue", "connect", "database_name", "database_url", "describe_database",
+    "described", "drop_database", "ensure_database", "environment", "host", "named", "one_at_a_time", "retried",
+    "schemas", "scratch", "transact", "with_options",
 ]  # fmt: skip

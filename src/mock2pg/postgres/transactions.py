@@ -60,8 +60,16 @@ def transact(
     return retried(once, attempts=attempts, tell=tell)
 
 
-def retried(body: Callable[[], T], *, attempts: int, tell: Callable[[int, BaseException], None]) -> T:
-    """Run `body`; again, after a pause, when what stopped it may pass. Raises the error of the last attempt."""
+PATIENCE = 60.0  # seconds; a server that crashed or is exchanged is back by then
+
+
+def retried(
+    body: Callable[[], T], *, attempts: int, tell: Callable[[int, BaseException], None], patience: float = 0.0
+) -> T:
+    """Run `body`; again, after a pause, when what stopped it may pass. Raises the error of the last attempt.
+
+    patience  the seconds for which more attempts than those are made
+    """
 
     def before_sleep(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -70,7 +78,7 @@ def retried(body: Callable[[], T], *, attempts: int, tell: Callable[[int, BaseEx
     trying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(may_pass),
         wait=_WAIT,
-        stop=tenacity.stop_after_attempt(attempts),
+        stop=tenacity.stop_all(tenacity.stop_after_attempt(attempts), tenacity.stop_after_delay(patience)),
         before_sleep=before_sleep,
         reraise=True,
     )

@@ -26,13 +26,16 @@ def run(run: Run) -> StepResult:
     when the target tables cannot be read, which is no difference.
 
     What a run has published is not undone for a lock or a lost connection: it is read again, as often as publishing is
-    tried.
+    tried and for a minute at least.
     """
     settings, times = run.settings, Times()
     attempts = settings.publish_attempts if run.result("publish") else 1
     with postgres.named(DatabaseError, "cannot read the target tables"):
         published, tables, compared, keys, cautions = postgres.retried(
-            partial(_read, run, times), attempts=attempts, tell=_tell
+            partial(_read, run, times),
+            attempts=attempts,
+            patience=postgres.PATIENCE if attempts > 1 else 0,
+            tell=_tell,
         )
     looked = published.result("preflight")
     kept: dict[str, int] = looked.data.get("kept_keys", {}) if looked else {}
