@@ -16,7 +16,7 @@ from mock2pg import postgres
 from mock2pg.backups import dump, restore_test, snapshot
 from mock2pg.backups.restore import State
 from mock2pg.backups.snapshot import Moment
-from mock2pg.errors import BackupFailed
+from mock2pg.errors import BackupFailed, SchemaRefused
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.server import binary
 from tests.fix_restore import EVERYTHING, execute
@@ -69,6 +69,35 @@ def test_a_whole_backup_passes_and_leaves_nothing_behind(database: str, connecti
         for name in catalogue.tables(connection, "public")
     }
     assert left_over(connection) == []
+
+
+def test_nobody_else_reaches_where_it_is_restored(
+    database: str, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A schema that another role made meanwhile is refused, and nobody may connect to the scratch database."""
+    role = psycopg.sql.Identifier(f"other_{secrets.token_hex(4)}")
+    execute(database, SETUP)
+    executed, may_connect = restore_test._executed, []
+
+    def looked_at(url: str, *rest: Any) -> str:
+        query = "SELECT has_database_privilege('pg_monitor', %s, 'CONNECT')"  # a role that everybody has
+        may_connect.append(connection.execute(query, [conninfo.conninfo_to_dict(url)["dbname"]]).fetchone())
+        return executed(url, *rest)
+
+    monkeypatch.setattr(restore_test, "_executed", looked_at)
+    with captured(database) as (state, found):
+        assert restore_test.rehearse(database, state, found, binary("pg_dump")).definitions == ""
+    assert may_connect == [(False,)]
+    create = psycopg.sql.SQL("CREATE ROLE {0}; CREATE SCHEMA mock2pg_rehearsal AUTHORIZATION {0}").format(role)
+    connection.execute(create)
+    try:
+        with (
+            captured(database) as (state, found),
+            pytest.raises(SchemaRefused, match='schema "mock2pg_rehearsal" belongs to other_'),
+        ):
+            restore_test.rehearse(database, state, found, binary("pg_dump"))
+    finally:
+        connection.execute(psycopg.sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(role))
 
 
 def changed(change: Callable[[dict[str, list[bytes]]], object]) -> Callable[[State], State]:

@@ -176,3 +176,21 @@ def test_what_their_owner_puts_beside_them_does_not_matter(connection: postgres.
         "CREATE INDEX ON mock2pg.runs (operator); CREATE VIEW mock2pg.mine AS SELECT run_id FROM mock2pg.runs"
     )
     assert layout.present(connection)
+
+
+@pytest.mark.parametrize("grantee", ["PUBLIC", "other"])
+def test_default_privileges_open_the_tables_to_nobody(
+    connection: postgres.Connection, other: str, grantee: str
+) -> None:
+    """Whoever could add a trigger to them, or rows, would run code with our rights or make up a history."""
+    role = sql.SQL("PUBLIC") if grantee == "PUBLIC" else sql.Identifier(other)
+    for kind in ("SCHEMAS", "TABLES", "SEQUENCES"):
+        statement = f"ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO {{}}"
+        connection.execute(sql.SQL(statement).format(role))  # type: ignore[arg-type]
+    layout.create(connection)
+    open_to = connection.execute(
+        "SELECT relname, privilege_type FROM pg_class, aclexplode(relacl) WHERE relnamespace = 'mock2pg'::regnamespace"
+        " AND grantee <> relowner UNION ALL SELECT nspname, privilege_type FROM pg_namespace, aclexplode(nspacl)"
+        " WHERE nspname = 'mock2pg' AND grantee <> nspowner"
+    ).fetchall()
+    assert open_to == [("schema_version", "SELECT")]  # to all, who may ask which version it is

@@ -73,6 +73,7 @@ def _rows(url: str, state: State, moment: Moment, times: Times) -> dict[str, str
         with connection.transaction(force_rollback=True):
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(moment.snapshot)))
             scratch.create(connection, SCHEMA)
+            schemas.refuse_foreign(connection, [], [SCHEMA])  # another may have made it since the run looked
             code = OwnersCode(connection, moment.schema)
             for number, name in enumerate(live):
                 fields, table = dump.fields(connection, moment.schema, name), sql.Identifier(SCHEMA, f"t{number}")
@@ -117,11 +118,16 @@ def _definitions(url: str, state: State, moment: Moment, program: Path, times: T
     try:
         drop_database(url, name)
         with connect(url, name="rehearsal") as connection:
+            database = sql.Identifier(name)
             connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE {} LC_CTYPE {}").format(
-                    sql.Identifier(name), sql.Literal(collate), sql.Literal(ctype)
-                )
+                sql.SQL(
+                    "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE {} LC_CTYPE {}"
+                    " ALLOW_CONNECTIONS false"
+                ).format(database, sql.Literal(collate), sql.Literal(ctype))
             )
+            # whoever connected could create objects in it, and keep it from being dropped
+            connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(database))
         return _executed(database_url(url, name), state, moment, program, times)
     except psycopg.Error as error:
         if isinstance(error, psycopg.ProgrammingError) and error.sqlstate != _NO_RIGHT and _stands_alone(moment):

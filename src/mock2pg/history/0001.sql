@@ -55,6 +55,22 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON mock2pg.events
 ALTER TABLE mock2pg.runs ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE mock2pg.events ENABLE ALWAYS TRIGGER append_only;
 
+-- Default privileges may have opened them to others, who could then put code of theirs there.
+DO $$
+DECLARE
+    revoke text;
+BEGIN
+    FOR revoke IN
+        SELECT format('REVOKE ALL ON mock2pg.%I FROM %s', c.relname,
+            CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+        FROM pg_class AS c, aclexplode(c.relacl) AS a
+        WHERE c.relnamespace = 'mock2pg'::regnamespace AND c.relkind IN ('r', 'S') AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE revoke;
+    END LOOP;
+END
+$$;
+
 COMMENT ON TABLE mock2pg.settings IS
     'protected = true: only an input that was migrated on another server before is taken here.';
 COMMENT ON TABLE mock2pg.runs IS 'One row per migration and rollback, written in the transaction that published it.';

@@ -56,5 +56,21 @@ CREATE TABLE mock2pg.schema_version (
     upgraded_by text NOT NULL DEFAULT session_user
 );
 COMMENT ON TABLE mock2pg.schema_version IS 'One row per step of these tables since version 1; the highest is what they are.';
+-- Default privileges may have opened them to others, who could then put code of theirs there.
+DO $$
+DECLARE
+    revoke text;
+BEGIN
+    FOR revoke IN
+        SELECT format('REVOKE ALL ON mock2pg.%I FROM %s', c.relname,
+            CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+        FROM pg_class AS c, aclexplode(c.relacl) AS a
+        WHERE c.relnamespace = 'mock2pg'::regnamespace AND c.relkind IN ('r', 'S') AND a.grantee <> c.relowner
+            AND c.relname IN ('history_id', 'schema_version')
+    LOOP
+        EXECUTE revoke;
+    END LOOP;
+END
+$$;
 GRANT SELECT ON mock2pg.schema_version TO PUBLIC;
 INSERT INTO mock2pg.schema_version (version) VALUES (2);

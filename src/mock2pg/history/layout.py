@@ -108,7 +108,7 @@ def create(connection: Connection) -> None:
     """Make the tables, which may need a right that the role lacks."""
     if connection.execute("SELECT to_regnamespace('mock2pg') IS NULL").fetchone() == (True,):
         connection.execute("CREATE SCHEMA mock2pg")
-        connection.execute("REVOKE ALL ON SCHEMA mock2pg FROM PUBLIC")
+        schemas.close_to_others(connection, SCHEMA)
     for number in range(1, VERSION + 1):
         connection.execute(step(number))
 

@@ -8,6 +8,11 @@ from psycopg import sql
 
 from mock2pg.history import layout
 
+# Also what default privileges gave to others. Without the owner's own, and with those of the migrator, granted below.
+_CLOSING = """format('REVOKE ALL ON SCHEMA %I FROM %s', nspname,
+    CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
+FROM pg_namespace JOIN LATERAL aclexplode(nspacl) ON grantee <> nspowner"""
+
 
 def statements(database: str, schema: str, migrator: str, auditor: str) -> str:
     """A script for psql, to be run by the database's owner or a superuser; running it again changes nothing."""
@@ -16,6 +21,7 @@ def statements(database: str, schema: str, migrator: str, auditor: str) -> str:
     return (
         sql.SQL(template)
         .format(
+            closing=sql.SQL(_CLOSING),
             history=sql.SQL("\n").join(map(_due, range(1, layout.VERSION + 1))),
             **{name: sql.Identifier(value) for name, value in names.items()},
             **{f"{name}_name": sql.Literal(value) for name, value in names.items()},

@@ -15,7 +15,7 @@ SELECT to_regnamespace('mock2pg') IS NULL AS absent, to_regclass('mock2pg.runs')
     to_regclass('mock2pg.schema_version') IS NOT NULL AS versioned \gset
 \if :absent
 CREATE SCHEMA mock2pg;
-REVOKE ALL ON SCHEMA mock2pg FROM PUBLIC;
+SELECT {closing} WHERE nspname = 'mock2pg' \gexec
 \endif
 \if :versioned
 SELECT max(version) AS version FROM mock2pg.schema_version \gset
@@ -39,7 +39,7 @@ GRANT INSERT (kind, run_id, outcome, error, target_schema, backup_id, operator, 
 CREATE SCHEMA IF NOT EXISTS mock2pg_landing;
 CREATE SCHEMA IF NOT EXISTS mock2pg_next;
 CREATE SCHEMA IF NOT EXISTS mock2pg_rehearsal;
-REVOKE ALL ON SCHEMA mock2pg_landing, mock2pg_next, mock2pg_rehearsal FROM PUBLIC;
+SELECT {closing} WHERE nspname IN ('mock2pg_landing', 'mock2pg_next', 'mock2pg_rehearsal') \gexec
 GRANT ALL ON SCHEMA mock2pg_landing, mock2pg_next, mock2pg_rehearsal TO {migrator};
 
 -- The live tables: their rows may be read by both and written by the migrator. Tables are nobody's to make, alter or

@@ -112,6 +112,18 @@ def refuse_meddled(connection: Connection, schemas: Collection[str]) -> None:
         )
 
 
+def close_to_others(connection: Connection, schema: str) -> None:
+    """Take away what default privileges gave to others on a schema that was just made."""
+    rows = connection.execute(
+        "SELECT DISTINCT g.rolname FROM pg_namespace AS n, aclexplode(n.nspacl) AS a"
+        " LEFT JOIN pg_roles AS g ON g.oid = a.grantee WHERE n.nspname = %s AND a.grantee <> n.nspowner",
+        [schema],
+    ).fetchall()
+    for (name,) in rows:
+        role = sql.SQL("PUBLIC") if name is None else sql.Identifier(name)
+        connection.execute(sql.SQL("REVOKE ALL ON SCHEMA {} FROM {}").format(sql.Identifier(schema), role))
+
+
 def other_owner(connection: Connection, database: str) -> str | None:
     """The owner of a database of that name, when that is another role: it is not ours to drop."""
     row = connection.execute(

@@ -18,7 +18,7 @@ from mock2pg.postgres import drop_objects
 from mock2pg.postgres.catalogue import LiveColumn, columns, count, own_rows, schema_exists
 from mock2pg.postgres.connection import Connection, named
 from mock2pg.postgres.describing import described
-from mock2pg.postgres.schemas import refuse_foreign
+from mock2pg.postgres.schemas import close_to_others, refuse_foreign
 
 SCHEMAS = LANDING, NEXT = "mock2pg_landing", "mock2pg_next"
 _LEFT = "mock2pg_left_"  # and an oid: a schema that could not be dropped
@@ -34,25 +34,13 @@ def recreate(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> None:
             else:
                 with connection.transaction():  # whatever default privileges say, nobody else reaches what is in it
                     create(connection, schema)
-                    _revoke(connection, schema)
+                    close_to_others(connection, schema)
 
 
 def create(connection: Connection, schema: str) -> None:
     """Make the schema unless it is there; one that is there needs no right to make another."""
     if not schema_exists(connection, schema):
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-
-
-def _revoke(connection: Connection, schema: str) -> None:
-    """Take away what default privileges gave to others on a schema that was just made."""
-    rows = connection.execute(
-        "SELECT DISTINCT g.rolname FROM pg_namespace AS n, aclexplode(n.nspacl) AS a"
-        " LEFT JOIN pg_roles AS g ON g.oid = a.grantee WHERE n.nspname = %s AND a.grantee <> n.nspowner",
-        [schema],
-    ).fetchall()
-    for (name,) in rows:
-        role = sql.SQL("PUBLIC") if name is None else sql.Identifier(name)
-        connection.execute(sql.SQL("REVOKE ALL ON SCHEMA {} FROM {}").format(sql.Identifier(schema), role))
 
 
 def present(connection: Connection) -> list[str]:
