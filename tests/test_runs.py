@@ -89,6 +89,9 @@ def test_what_is_written_is_read(run: Run) -> None:
     assert run.read(run.write("odd.json", {"path": Path("/x")}).name) == {"path": "/x"}
     with pytest.raises(FileNotFoundError):
         run.read("nothing.json")
+    odd = "\x1b[31m\x9b31m\u202e\u2028\udcff"  # nothing that a terminal or an editor would act on
+    assert run.write("odd.json", {odd: odd}).read_text(encoding="utf-8").replace("\n", "").isprintable()
+    assert run.read("odd.json") == {odd: odd}
 
 
 def test_a_record_is_there_as_a_whole_or_not_at_all(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +189,13 @@ def test_latest_points_to_a_run_at_any_moment(here: Settings) -> None:
 
 @pytest.mark.parametrize(
     ("source", "label"),
-    [(None, None), ({"a": []}, "a Python dict"), (Path("/srv/data.json"), "/srv/data.json"), ("inside", "mock_data")],
+    [
+        (None, None),
+        ({"a": []}, "a Python dict"),
+        (Path("/srv/data.json"), "/srv/data.json"),
+        ("inside", "mock_data"),
+        (Path("/srv/\x1b\n\u202e.json"), r"/srv/\x1b\n\u202e.json"),
+    ],
 )
 def test_a_source_has_a_label(source: object, label: str | None, here: Settings) -> None:
     """A path inside the project is named from there; a dict has no name."""

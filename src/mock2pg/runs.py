@@ -16,6 +16,7 @@ from typing import Any
 from mock2pg.errors import UsageError
 from mock2pg.log import log, timestamp
 from mock2pg.settings import Settings
+from mock2pg.text import as_json, printable
 
 VERSION = version("mock2pg")
 
@@ -73,7 +74,7 @@ class Run:
         if self.source == Path("-"):
             return "standard input"
         inside = self.source.is_relative_to(self.settings.project)
-        return str(self.source.relative_to(self.settings.project) if inside else self.source)
+        return printable(str(self.source.relative_to(self.settings.project) if inside else self.source))
 
     @property
     def has_ended(self) -> bool:
@@ -93,7 +94,7 @@ class Run:
         aside = place.with_name(place.name + ".part")
         try:
             with aside.open("w", encoding="utf-8") as file:
-                file.write(json.dumps(record, indent=2, ensure_ascii=False, default=str) + "\n")
+                file.write(as_json(record) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(place)

@@ -76,7 +76,7 @@ def test_nobody_else_reaches_where_it_is_restored(
 ) -> None:
     """A schema that another role made meanwhile is refused, and nobody may connect to the scratch database."""
     role = psycopg.sql.Identifier(f"other_{secrets.token_hex(4)}")
-    execute(database, SETUP)
+    execute(database, SETUP + "; ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO PUBLIC")
     executed, may_connect = restore_test._executed, []
 
     def looked_at(url: str, *rest: Any) -> str:

@@ -72,7 +72,7 @@ def _rows(url: str, state: State, moment: Moment, times: Times) -> dict[str, str
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         with connection.transaction(force_rollback=True):
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(moment.snapshot)))
-            scratch.create(connection, SCHEMA)
+            scratch.create_closed(connection, SCHEMA)
             schemas.refuse_foreign(connection, [], [SCHEMA])  # another may have made it since the run looked
             code = OwnersCode(connection, moment.schema)
             for number, name in enumerate(live):

@@ -32,15 +32,21 @@ def recreate(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> None:
             if schema_exists(connection, schema):
                 drop_objects.drop_objects(connection, schema)
             else:
-                with connection.transaction():  # whatever default privileges say, nobody else reaches what is in it
-                    create(connection, schema)
-                    close_to_others(connection, schema)
+                create_closed(connection, schema)
 
 
 def create(connection: Connection, schema: str) -> None:
     """Make the schema unless it is there; one that is there needs no right to make another."""
     if not schema_exists(connection, schema):
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+
+
+def create_closed(connection: Connection, schema: str) -> None:
+    """Make the schema unless it is there: whatever default privileges say, nobody else reaches what is in it."""
+    if not schema_exists(connection, schema):
+        with connection.transaction():
+            create(connection, schema)
+            close_to_others(connection, schema)
 
 
 def present(connection: Connection) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mock2pg.errors import Mock2pgError
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import load
-from mock2pg.text import duration, lines
+from mock2pg.text import duration, lines, printable
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -172,7 +172,7 @@ def facts(caption: str, data: Mapping[str, Any], names: Mapping[str, str]) -> St
 
 def _cell(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
+        return printable(", ".join(map(str, value)))
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "" if value is None else value
+    return "" if value is None else printable(value) if isinstance(value, str) else value

@@ -13,6 +13,7 @@ from mock2pg.postgres import server
 from mock2pg.readiness import FAILED, PASSED, WARNING, Check
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import Settings
+from mock2pg.text import printable
 
 
 def run(run: Run, command: str) -> StepResult:
@@ -35,9 +36,10 @@ def run(run: Run, command: str) -> StepResult:
         with postgres.named(DatabaseError, "cannot read mock2pg.settings"):
             protected = command == "migrate" and history.is_protected(connection)
     where = f"on {host}" if host else "on this machine"
+    named = printable(f"{database['name']}, schema {settings.target_schema}")
     return StepResult(
         step="connect",
-        summary=f"{database['name']}, schema {settings.target_schema}, PostgreSQL {database['server_version']} {where}",
+        summary=f"{named}, PostgreSQL {database['server_version']} {where}",
         data={
             "database": {**database, "schema": settings.target_schema, "host": host, "protected": protected},
             "checks": list(map(asdict, checks)),
