@@ -19,7 +19,7 @@ from mock2pg.runs import Run, StepResult, open_run
 from mock2pg.settings import Settings
 
 # The forkserver imports these once; each process that it forks begins with them.
-_HEAVY = ["tests.fix_crash", "mock2pg.service", "dbt.cli.main", "papermill", "nbconvert.exporters.html", "matplotlib"]
+_HEAVY = ["tests.fix_crash", "mock2pg.service", "dbt.cli.main", "papermill"]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(_HEAVY)
 

@@ -29,17 +29,8 @@ def shared_cache(folder: Path) -> Path:
     """One for all projects of this process, given the folder where pytest keeps theirs: what dbt has parsed for its
     server counts for no other."""
     cache = folder / ".cache"
-    if not cache.is_dir():
-        give_fonts(cache)
+    cache.mkdir(exist_ok=True)
     return cache
-
-
-def give_fonts(cache: Path) -> None:
-    """Let matplotlib find the machine's fonts in this new cache: to list them takes seconds."""
-    fonts = REPOSITORY / ".cache" / "matplotlib"
-    fonts.mkdir(parents=True, exist_ok=True)
-    cache.mkdir()
-    (cache / "matplotlib").symlink_to(fonts, target_is_directory=True)
 
 
 def sample() -> Document:

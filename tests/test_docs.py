@@ -18,7 +18,6 @@ from mock2pg import MigrationService, cli, errors, postgres
 from mock2pg.encoding import KINDS, TABLE_HASH_DUCKDB, TABLE_HASH_POSTGRES, duckdb_value, postgres_value
 from mock2pg.errors import Mock2pgError
 from mock2pg.settings import REPOSITORY, Settings
-from tests.fix_project import give_fonts
 
 DOCS = REPOSITORY / "docs"
 PAGES = [
@@ -188,7 +187,6 @@ def test_the_walk_through_and_the_example_of_the_api_work(
     """Who follows docs/adding-an-entity.md has one table more, by the very program in docs/python-api.md."""
     for name in ("dbt_project", "expectations", "notebooks", "mock_data"):
         shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("target", "logs"))
-    give_fonts(tmp_path / ".cache")
     blocks = r"^`([\w/.]+)`( \(append\))?\n\n```\w+\n(.*?)^```$"
     for place, append, text in re.findall(blocks, page("adding-an-entity.md"), re.MULTILINE | re.DOTALL):
         file = tmp_path / place

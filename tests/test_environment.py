@@ -29,7 +29,6 @@ HOSTILE = {
     "GX_ANALYTICS_ENABLED": "true", "GX_CLOUD_ACCESS_TOKEN": "x", "GX_CLOUD_MODE": "true", "GX_HOME": "/nowhere",
     "IPYTHONDIR": "/nowhere", "JUPYTER_CONFIG_DIR": "/nowhere", "JUPYTER_CONFIG_PATH": "/nowhere",
     "JUPYTER_PATH": "/nowhere", "JUPYTER_PLATFORM_DIRS": "x", "JUPYTER_RUNTIME_DIR": "/nowhere",
-    "MATPLOTLIBRC": "/nowhere", "MPLBACKEND": "nothing", "MPLCONFIGDIR": "/nowhere",
     "PAGER": "false", "http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1", "GIT_DIR": "/nowhere",
     "SOURCE_DATE_EPOCH": "x", "SQLALCHEMY_WARN_20": "1", "DUCKDB_NO_THREADS": "1",
 }  # fmt: skip
@@ -67,12 +66,10 @@ def hostile_files(folder: Path) -> dict[str, str]:
     broken = "raise SystemExit(99)\n"
     for name, text in {
         "home/.dbt/profiles.yml": "mock2pg: {target: prod}\n",
-        "home/.config/matplotlib/matplotlibrc": "text.usetex: True\n",
         "home/.ipython/profile_default/startup/00.py": broken,
         "home/.ipython/profile_default/ipython_kernel_config.py": broken,
         "home/.jupyter/jupyter_config.py": broken,
         "home/.great_expectations/great_expectations.conf": "[analytics]\nenabled = maybe\n",
-        "here/matplotlibrc": "text.usetex: True\n",
         "here/yaml.py": broken,
         "here/profiles.yml": "mock2pg: {target: prod}\n",
         "modules/yaml.py": broken,

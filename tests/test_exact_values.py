@@ -31,7 +31,6 @@ from mock2pg.postgres.server import Server
 from mock2pg.settings import REPOSITORY
 from mock2pg.source import documents, staging
 from tests.fix_postgres import new_database
-from tests.fix_project import give_fonts
 
 TYPES = {
     "words": "text", "whole": "integer", "number": "double precision", "flag": "boolean", "day": "date",
@@ -711,7 +710,6 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("dbt_project.yml", "profiles.yml", "selectors.yml"):
         shutil.copy(real / name, dbt)
     (folder / "notebooks").symlink_to(REPOSITORY / "notebooks", target_is_directory=True)
-    give_fonts(folder / ".cache")
     staging_models, core = dbt / "models" / "staging", dbt / "models" / "core"
     for each in (staging_models, core, suites / "staged", suites / "built"):
         each.mkdir(parents=True)

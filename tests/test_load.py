@@ -1,15 +1,14 @@
-"""However busy the machine is, and however slowly a kernel ends, a verdict is true."""
+"""However busy the machine is, and however slowly a notebook's process ends, a verdict is true."""
 
 from __future__ import annotations
 
-import time
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
-from mock2pg.report.notebooks import kernels
 from mock2pg.runs import Run
 from mock2pg.settings import Settings
 from tests.fix_small import small_document, small_project
@@ -27,16 +26,17 @@ def rounds(request: pytest.FixtureRequest) -> int:
 
 
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a kernel that has ended seem alive for 2.6 s: SIGTERM is then sent to one that is gone."""
-    poll, gone = kernels.Process.poll, dict[int, float]()
+    """Let a worker that has ended seem alive at first: SIGTERM is then sent to one that is gone."""
+    wait, waited = subprocess.Popen.wait, set[int]()
 
-    def seems(process: kernels.Process) -> int | None:
-        ended = poll(process)
-        if ended is None or time.monotonic() - gone.setdefault(process.pid, time.monotonic()) < 2.6:
-            return None
-        return ended
+    def waits(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        code = wait(process, timeout)
+        if process.args[3:4] == ["mock2pg.report.notebooks.cells"] and process.pid not in waited:  # type: ignore[index]
+            waited.add(process.pid)
+            raise subprocess.TimeoutExpired("a worker", timeout or 0.0)
+        return code
 
-    monkeypatch.setattr(kernels.Process, "poll", seems)
+    monkeypatch.setattr(subprocess.Popen, "wait", waits)
 
 
 def rows(settings: Settings) -> list[str]:
@@ -47,7 +47,7 @@ def rows(settings: Settings) -> list[str]:
 def test_every_verdict_is_true_on_a_busy_machine(
     rounds: int, at_once: int, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Migrate, verify, roll back, so many times; in every other round the kernels are gone when SIGTERM is sent.
+    """Migrate, verify, roll back, so many times; in every other round the workers are gone when SIGTERM is sent.
 
     What was changed by hand is found, and what was published is proven and goes back: exactly that, each time.
     """

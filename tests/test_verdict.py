@@ -18,7 +18,7 @@ from mock2pg import MigrationResult, MigrationService, backups, evidence, histor
 from mock2pg import settings as settings_module
 from mock2pg.errors import DatabaseError, InternalError, Interrupted, Mock2pgError, VerifyFailed
 from mock2pg.history import layout
-from mock2pg.pipeline import leftovers, lifecycle, prune, target, verdict
+from mock2pg.pipeline import leftovers, lifecycle, migrate, prune, target, verdict
 from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.record import Record
 from mock2pg.report import log_messages, notebooks
@@ -119,7 +119,8 @@ def stage(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Sta
             raise stage.after[name]
 
     monkeypatch.setattr(notebooks, "execute", execute)
-    monkeypatch.setattr(steps, "prepare_notebooks", lambda _: None)
+    for module in (steps, migrate):
+        monkeypatch.setattr(module, "prepare_notebooks", lambda: None)
     monkeypatch.setattr(backups, "opened", lambda *_: None)
     return stage
 
@@ -223,11 +224,15 @@ def test_paperwork_changes_no_verdict(what: str, stage: Stage, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     "error",
-    [AttributeError("terminate"), FULL, InternalError("verify.ipynb could not be run: DeadKernelError")],
-    ids=["the kernel's end", "saving the notebook", "a kernel that died"],
+    [
+        AttributeError("terminate"),
+        FULL,
+        InternalError("verify.ipynb could not be run: the process that runs its cells ended (SIGKILL)"),
+    ],
+    ids=["the worker's end", "saving the notebook", "a worker that died"],
 )
 def test_what_fails_when_a_notebook_has_its_result_is_a_warning(error: BaseException, stage: Stage) -> None:
-    """The end of a kernel and the executed notebook come after the result of the step, in each step that has one."""
+    """The end of a worker and the executed notebook come after the result of the step, in each step that has one."""
     stage.after = dict.fromkeys(["backup", "verify", "rollback"], error)
     for command, rows in COMMANDS.items():
         result = stage.run(command)
@@ -268,7 +273,7 @@ def test_a_notebook_that_ends_without_a_result_is_a_failure(
 
     def dying(notebook: Path, *arguments: Any, **named: Any) -> None:
         if notebook.stem == step:
-            raise InternalError(f"{step}.ipynb could not be run: DeadKernelError")
+            raise InternalError(f"{step}.ipynb could not be run: the process that runs its cells ended (SIGKILL)")
         execute(notebook, *arguments, **named)
 
     monkeypatch.setattr(notebooks, "execute", dying)

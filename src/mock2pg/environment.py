@@ -1,7 +1,7 @@
 """The environment: the one list of the variables that count, for this process and for the programs that it starts.
 
-All others are another tool's: dbt, Great Expectations, libpq, Python, Jupyter and matplotlib read hundreds, each of
-which could change what a run does.
+All others are another tool's: dbt, Great Expectations, libpq, Python and Jupyter read hundreds, each of which could
+change what a run does.
 """
 
 from __future__ import annotations

@@ -110,12 +110,6 @@ class Page(HTMLParser):
         self.text += data
 
 
-@pytest.fixture(autouse=True)
-def _fonts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The list of fonts is made once, and not in the home folder."""
-    monkeypatch.setenv("MPLCONFIGDIR", str(REPOSITORY / ".cache" / "matplotlib"))
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """A run with an empty folder."""
@@ -191,7 +185,7 @@ def test_the_report_stands_on_its_own(build: Build, run: Run) -> None:
     html = build("migrate", "succeeded", *MIGRATED)
     assert "://" not in html
     assert "script" not in Page(html).tags
-    assert html.count("<svg") == 2
+    assert html.count('class="chart"') == 2
     assert sorted(path.name for path in run.folder.iterdir()) == ["index.html", "record.json", "steps"]
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from mock2pg.errors import VerifyFailed
+from mock2pg.pipeline import notebook
+from mock2pg.pipeline.notebook import run_or_read
 from mock2pg.report import notebook_tables
+from mock2pg.report.notebook_tables import Outcome
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import Settings
 
+RUN = Run("a-run", Settings())
 CHANGES = {"inserted": 1, "updated": 2, "deleted": 3, "unchanged": 4000}
 FIGURES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "backup": (
@@ -30,29 +36,40 @@ FIGURES: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+def ended(folder: Path, result: StepResult, run_id: str = "a-run") -> None:
+    """Make it so that this run of the project in this folder has ended, and left this result."""
+    run = Run(run_id, Settings(project=folder))
+    run.write("record.json", {"run_id": run_id, "command": result.step, "pid": os.getpid(), "finished_at": "now"})
+    run.save(result)
+
+
 @pytest.mark.parametrize("step", FIGURES)
 def test_the_three_numbers_that_matter_stand_in_the_verdict(step: str) -> None:
     """A verdict that passed is green and holds the numbers of its step."""
     data, numbers = FIGURES[step]
     assert list(notebook_tables.figures(StepResult(step, data=data)).values()) == numbers
-    box = notebook_tables.verdict(StepResult(step, data=data, summary="all is well"))
-    assert f'class="m2p-verdict passed" role="status"><b class="word">Passed: {step}' in box
-    assert "<p>all is well</p>" in box
-    assert all(f"<b>{number}</b>" in box for number in numbers)
+    box = notebook_tables.verdict(Outcome(StepResult(step, data=data, summary="all is well"), RUN))
+    lines = repr(box).splitlines()
+    assert lines[:2] == [f"Passed: {step}", "all is well"]
+    assert all(line.startswith(f"{number} ") for line, number in zip(lines[2:], numbers, strict=True))
+    assert "#1a8a50" in box
+    warned = notebook_tables.verdict(Outcome(StepResult(step, data={**data, "cautions": ["look <here>"]}), RUN))
+    assert repr(warned).splitlines()[:2] == [f"Passed with warnings: {step}", "look <here>"]
 
 
 def test_a_verdict_that_failed_names_the_error_and_the_next_step() -> None:
     """A verdict that failed is red and says name, message and hint; markup in them is text."""
     error = VerifyFailed("2 rows differ in <b>\n  a: 1", hint="Look & see.").as_dict()
-    box = notebook_tables.verdict(StepResult("verify", status="failed", error=error))
-    assert 'class="m2p-verdict failed"' in box
-    assert "<p>VerifyFailed: 2 rows differ in &lt;b&gt;</p><p>a: 1</p><p>Next: Look &amp; see.</p>" in box
+    box = notebook_tables.verdict(Outcome(StepResult("verify", status="failed", error=error), RUN))
+    assert repr(box) == "Failed: verify\nVerifyFailed: 2 rows differ in <b>\na: 1\nNext: Look & see."
+    assert "#d6402f" in box
+    assert "differ in &lt;b&gt;" in box
 
 
 def test_a_long_message_does_not_push_the_numbers_away() -> None:
     """Of a message with very many lines the first ones are shown, and how many follow."""
     error = VerifyFailed("\n".join(f"line {number}" for number in range(100))).as_dict()
-    box = notebook_tables.verdict(StepResult("verify", status="failed", error=error))
+    box = notebook_tables.verdict(Outcome(StepResult("verify", status="failed", error=error), RUN))
     assert "line 15" in box
     assert "line 16" not in box
     assert "84 lines more" in box
@@ -66,62 +83,81 @@ def test_a_step_that_did_not_count_shows_no_numbers() -> None:
 
 def test_what_a_failed_step_left_is_shown(tmp_path: Path) -> None:
     """The outcome of a failed step is its own result, with what it had found out."""
-    run = Run("a-run", Settings(project=tmp_path))
-    error = VerifyFailed("1 row differs")
-    left = StepResult("verify", status="failed", data={"tables": {"a": {}}}, error=error.as_dict())
-    run.save(left)
-    assert notebook_tables.outcome("verify", "a-run", str(tmp_path), error) == left
+    left = StepResult("verify", status="failed", data={"tables": {"a": {}}}, error=VerifyFailed("1 row").as_dict())
+    ended(tmp_path, left)
+    outcome = run_or_read("verify", "a-run", str(tmp_path))
+    assert (outcome.result, type(outcome.failure)) == (left, VerifyFailed)
+    assert outcome.found("tables") == {"a": {}}
 
 
 @pytest.mark.parametrize("left", [None, StepResult("verify", status="passed")])
-def test_a_failure_is_never_shown_as_what_stood_there_before(tmp_path: Path, left: StepResult | None) -> None:
+def test_a_failure_is_never_shown_as_what_stood_there_before(
+    tmp_path: Path, left: StepResult | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When the step did not get so far as to write its result, the error itself is the outcome."""
+    error = VerifyFailed("cannot read the target tables")
     if left:
-        Run("a-run", Settings(project=tmp_path)).save(left)
-    error = VerifyFailed("cannot read the live tables")
-    outcome = notebook_tables.outcome("verify", "a-run", str(tmp_path), error)
-    assert outcome == StepResult("verify", status="failed", error=error.as_dict())
+        ended(tmp_path, left)
+    monkeypatch.setattr(notebook, "run_step", Mock(side_effect=error))
+    outcome = run_or_read("verify", "a-run", str(tmp_path))
+    assert outcome.result == StepResult("verify", status="failed", error=error.as_dict())
+    assert outcome.failure is error
+
+
+def test_the_latest_run_is_the_newest_that_has_ended_and_has_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a parameter a notebook only reads: never a run that is at work, never one without its step."""
+    monkeypatch.setenv("MIGRATION_PROJECT", str(tmp_path))
+    assert "there is no run yet" in repr(notebook_tables.verdict(run_or_read("rollback", "latest")))
+    for number, step in enumerate(("backup", "verify", "verify", "check")):
+        ended(tmp_path, StepResult(step, summary=str(number)), run_id=f"run-{number}")
+    at_work = Run("run-5", Settings(project=tmp_path))
+    at_work.write("record.json", {"pid": os.getpid(), "finished_at": None})
+    at_work.save(StepResult("verify", summary="at work"))
+    outcome = run_or_read("verify", "latest")
+    assert (outcome.run and outcome.run.id, outcome.result.summary) == ("run-2", "2")
+    none = run_or_read("rollback", "latest", backup_id="b")
+    assert (none.run, none.failure, none.found("tables")) == (None, None, None)
+    assert repr(notebook_tables.verdict(none)).splitlines() == [
+        "Nothing to show yet: rollback",
+        "no run has come to rollback yet",
+        "Next: Run `make backups`, which lists the ids, then `make rollback ID=...`.",
+    ]
 
 
 def test_a_table_shows_rows_by_name_with_alarms() -> None:
     """Rows by table name get a first column; a number that should be 0 stands out; names are text."""
-    rows = {"<i>": {"missing": 1200, "keys": ["1", "<b>"]}, "b": {"missing": 0, "keys": []}}
-    html = notebook_tables.table("Rows", rows, ["table", "missing", "keys"], alarms=["missing"]).to_html()
+    rows = {"<i>": {"missing": 1200, "keys": ["1", "<b>"], "sure": True}, "b": {"missing": 0, "keys": []}}
+    columns = {"table": "table", "missing": "not there", "keys": "keys", "sure": "sure"}
+    html = notebook_tables.table("Rows", rows, columns, alarms=["missing"])
+    assert repr(html) == "Rows\ntable not there keys sure\n<i> 1,200 1, <b> yes\nb 0"
     assert "&lt;i&gt;" in html
-    assert "1, &lt;b&gt;" in html
-    assert ">1,200<" in html
-    assert html.count("bold") == 1
-    assert html.count("<tr>") == 3
+    assert html.count("<b>1,200</b>") == html.count("<b>") == html.count('class="n alarm"') == 1
+    assert html.count("text-align: right") == 3
 
 
-def test_a_bare_number_by_name_is_a_row() -> None:
-    """A count per table is a table of two columns."""
-    html = notebook_tables.table("Rows saved", {"a": 3}, ["table", "rows"]).to_html()
-    assert ">a<" in html
-    assert ">3<" in html
+def test_a_bare_value_by_name_is_a_row() -> None:
+    """A count per table is a table of two columns, and a table may have one."""
+    columns = {"table": "table", "rows": "rows"}
+    assert "a 3" in repr(notebook_tables.table("Rows saved", {"a": 3}, columns))
+    assert "a" in repr(notebook_tables.table("Dropped", [{"table": "a"}], {"table": "table"}))
 
 
-def test_an_empty_table_says_so() -> None:
-    """Nothing to show is said in words."""
-    html = notebook_tables.table("Foreign keys", [], ["name", "orphans"], alarms=["orphans"]).to_html()
-    assert "Foreign keys: none" in html
+@pytest.mark.parametrize(("rows", "said"), [([], "none"), ({}, "none"), (None, "not known")])
+def test_an_empty_table_says_so(rows: Any, said: str) -> None:
+    """Nothing to show is said in words, and so is that nobody counted: the two are not the same."""
+    html = notebook_tables.table("Foreign keys", rows, {"name": "name", "orphans": "orphans"}, alarms=["orphans"])
+    assert repr(html) == f"Foreign keys: {said}"
     assert "</th>" not in html
 
 
 def test_facts_are_shown_by_the_names_given() -> None:
     """Only what is known is shown, in the order of the names."""
-    html = notebook_tables.facts(
-        "The file", {"b": 2, "a": "x\x1b\u202e\n", "c": None}, {"a": "A is", "b": "B is", "c": "C is"}
-    ).to_html()
-    assert html.index("A is") < html.index(r"x\x1b\u202e\n") < html.index("B is")
-    assert "C is" not in html
-
-
-def test_a_table_is_the_same_every_time() -> None:
-    """An executed notebook changes only where its numbers do."""
-    assert notebook_tables.table("Rows", {"a": 1}, ["table", "rows"]).to_html() == (
-        notebook_tables.table("Rows", {"a": 1}, ["table", "rows"]).to_html()
-    )
+    outcome = Outcome(StepResult("backup", data={"b": 2, "a": "x\x1b\u202e\n", "c": None}), RUN)
+    html = notebook_tables.facts("The file", outcome, {"a": "A is", "b": "B is", "c": "C is"})
+    assert repr(html).split() == ["The", "file", "A", "is", "x", "B", "is", "2"]
+    assert "</th>" not in html
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import ast
-import asyncio
-import inspect
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -16,20 +13,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import yaml
-from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from mock2pg import signals
-from mock2pg.errors import InternalError, UsageError
+from mock2pg.errors import InternalError
 from mock2pg.report import notebooks
-from mock2pg.report.notebooks import execution, kernels
-from mock2pg.report.notebooks.provisioner import Forked
+from mock2pg.report.notebooks import worker
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import REPOSITORY, Settings
 from tests.fix_browser import open_page
@@ -100,15 +93,16 @@ def test_a_source_notebook_holds_no_result(name: str) -> None:
     for code in (cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
         assert (code["outputs"], code["execution_count"]) == ([], None)
         assert code["metadata"]["jupyter"]["source_hidden"] is True
+        assert len("".join(code["source"]).splitlines()) <= 10
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_source_notebook_has_one_cell_of_parameters_before_all_code(name: str) -> None:
-    """Its parameters are those that the plan gives, each with a type, a default that does nothing, and in words."""
+    """Its parameters are those that the plan gives, each with a type, a default that changes nothing, and in words."""
     code = ["".join(cell["source"]) for cell in source_of(name)["cells"] if cell["cell_type"] == "code"]
     tagged = [cell for cell in source_of(name)["cells"] if "parameters" in cell["metadata"].get("tags", ())]
     assert ["".join(cell["source"]) for cell in tagged] == code[:1]
-    assert set(re.findall(r'^(\w+): (?:str = ""|bool = False)  # ', code[0], re.M)) == OURS[name]
+    assert set(re.findall(r'^(\w+): (?:str = "(?:latest)?"|bool = False)  # ', code[0], re.M)) == OURS[name]
     found = notebooks.declared(REPOSITORY / "notebooks" / f"{name}.ipynb")
     assert {parameter: about.help for parameter, about in found.items() if about.help}.keys() == OURS[name]
 
@@ -172,7 +166,7 @@ RESULTS: dict[str, dict[str, Any]] = {
 }
 
 
-PICTURES = {"backup": 2, "verify": 2, "rollback": 3}
+CHARTS = {"backup": 2, "verify": 2, "rollback": 3}
 
 
 @pytest.fixture(scope="module", params=OURS)
@@ -192,7 +186,7 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def test_an_executed_notebook_of_ours_is_a_report(report: tuple[str, Path]) -> None:
-    """The verdict with its numbers, whose run it was, tables and pictures; the page shows them in that order."""
+    """The verdict with its numbers, whose run it was, tables and charts; the page shows them in that order."""
     name, folder = report
     cells = json.loads((folder / f"{name}.ipynb").read_text())["cells"]
     shown = ["".join(output["data"]["text/html"]) for cell in cells for output in cell.get("outputs", ())]
@@ -200,9 +194,9 @@ def test_an_executed_notebook_of_ours_is_a_report(report: tuple[str, Path]) -> N
     assert "4,711" in shown[0]
     assert all(words in shown[1] for words in ("This run", "a-run", "app", "public"))
     assert sum("<table" in html for html in shown) >= 3
-    assert sum("<svg" in html for html in shown) == PICTURES[name]
+    assert sum('class="chart"' in html for html in shown) == CHARTS[name]
     text = (folder / f"{name}.html").read_text()
-    assert text.index(f"Passed: {name}") < text.index("<svg") < text.index("run_step(")
+    assert text.index(f"Passed: {name}") < text.index("<svg") < text.index("run_or_read(")
     assert "://" not in text
 
 
@@ -210,7 +204,7 @@ def test_an_executed_notebook_of_ours_is_a_report(report: tuple[str, Path]) -> N
 def test_a_report_is_read_in_a_browser(
     report: tuple[str, Path], scheme: Literal["light", "dark"], browser: Browser
 ) -> None:
-    """Verdict and numbers are seen without scrolling, every picture is drawn, and the code is folded."""
+    """Verdict and numbers are seen without scrolling, every chart is drawn, and the code is folded."""
     name, folder = report
     with open_page(
         browser, folder / f"{name}.html", viewport={"width": 900, "height": 700}, color_scheme=scheme
@@ -221,12 +215,37 @@ def test_a_report_is_read_in_a_browser(
         place = verdict.bounding_box()
         assert place
         assert place["y"] + place["height"] < 400
-        assert all(figure.is_visible() for figure in verdict.locator(".figures b").all())
-        pictures = [picture.bounding_box() for picture in page.locator("svg").all()]
-        assert len(pictures) == PICTURES[name]
-        assert all(picture and picture["width"] > 300 for picture in pictures)
+        assert all(figure.is_visible() for figure in verdict.locator("b").all())
+        drawn = [chart.locator("svg").first.bounding_box() for chart in page.locator(".chart").all()]
+        assert len(drawn) == CHARTS[name]
+        assert all(chart and chart["width"] > 200 for chart in drawn)
         assert page.evaluate("document.documentElement.scrollWidth") <= 900
-        assert not page.get_by_text("run_step(").first.is_visible()
+        assert not page.get_by_text("run_or_read(").first.is_visible()
+
+
+@pytest.mark.parametrize("has_run", [False, True], ids=["a fresh clone", "after a run"])
+@pytest.mark.parametrize("name", OURS)
+def test_run_all_needs_no_parameter(name: str, has_run: bool, tmp_path: Path) -> None:
+    """It shows the newest run that has the step; in a fresh clone it says what to run first, and nothing fails."""
+    if has_run:
+        ended(tmp_path, StepResult(name, data=RESULTS[name]))
+    executed = tmp_path / "executed.ipynb"
+    notebooks.execute(
+        REPOSITORY / "notebooks" / f"{name}.ipynb",
+        executed,
+        parameters={},
+        environment={"MIGRATION_PROJECT": str(tmp_path)},
+    )
+    cells = json.loads(executed.read_text())["cells"]
+    shown = ["".join(output["data"]["text/plain"]) for cell in cells for output in cell.get("outputs", ())]
+    if has_run:
+        assert shown[0].startswith(f"Passed: {name}\n")
+        assert all(
+            figure in "\n".join(shown) for figure in ("4,711", "a-run", "a_table", "backup-1"[: 8 * (name != "verify")])
+        )
+    else:
+        assert shown[0] == f"Nothing to show yet: {name}\nthere is no run yet\nNext: Run `make migrate` first."
+        assert all(text in ("", "''") or text.endswith(": not known") for text in shown[1:])
 
 
 def test_an_executed_notebook_that_failed_says_so_first_and_ends_with_the_error(tmp_path: Path) -> None:
@@ -253,20 +272,19 @@ def test_an_executed_notebook_that_failed_says_so_first_and_ends_with_the_error(
 def test_a_notebook_runs_with_its_parameters_and_its_environment(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The kernel is this Python in the project's folder; secrets reach it and are written nowhere."""
+    """Cells run in this Python in the project's folder; secrets reach them and are written nowhere."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     executed = tmp_path / "a {run}" / "made.ipynb"
     notebook = make(
         "import os, sys\nassert os.environ['DATABASE_URL'].startswith('post')",
-        "print([x, os.getcwd(), sys.executable, os.environ['MPLCONFIGDIR']])",
+        "print([x, os.getcwd(), sys.executable])",
     )
     notebooks.execute(
         notebook, executed, parameters={"x": 42}, environment={"DATABASE_URL": "postgresql://u:sekret@host/d"}
     )
-    cache = tmp_path / ".cache" / "matplotlib"
-    assert ast.literal_eval(printed(executed)) == [42, str(tmp_path), sys.executable, str(cache)]
+    assert ast.literal_eval(printed(executed)) == [42, str(tmp_path), sys.executable]
     assert "sekret" not in executed.read_text()
     assert list(executed.parent.iterdir()) == [executed]
     assert list(home.iterdir()) == []
@@ -306,15 +324,6 @@ def test_a_parameter_of_another_type_is_an_error(make: Make, tmp_path: Path, val
     assert not (tmp_path / "run").exists()
 
 
-def test_too_little_address_space_is_an_error_before_a_kernel_is_started(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A small `ulimit -v` would end the whole process without a word."""
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (1_500_000_000, -1))
-    with pytest.raises(UsageError, match="2048 MB of address space, and the limit is 1430 MB"):
-        notebooks.execute(make(), tmp_path / "out.ipynb", parameters={"x": 1}, environment={})
-
-
 @pytest.mark.parametrize("text", [None, "{not json"])
 def test_a_notebook_that_cannot_be_read_is_an_error(tmp_path: Path, text: str | None) -> None:
     """A notebook that is missing or damaged is named, for running and for showing."""
@@ -327,23 +336,55 @@ def test_a_notebook_that_cannot_be_read_is_an_error(tmp_path: Path, text: str | 
         notebooks.export_html(notebook, tmp_path / "page.html", title="odd")
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="no fork after libraries were loaded")
-def test_kernels_are_forked_from_one_process_that_ends_with_this_one(make: Make, tmp_path: Path) -> None:
-    """Each kernel is a new process; they share a parent, and leave nothing behind."""
-    notebook, found = make("import os; print([os.getpid(), os.getppid(), os.getpgid(0)])"), []
-    for number in range(2):
+def test_what_a_cell_shows_is_kept_as_a_notebook_has_it(make: Make, tmp_path: Path) -> None:
+    """Text in one piece, values by their representations, in order; a cell of comments shows nothing."""
+    executed = tmp_path / "made.ipynb"
+    value = "class Value:\n    def _repr_html_(self): return '<b>shown</b>'\n    def __repr__(self): return 'shown'\n"
+    notebooks.execute(
+        make(
+            "import sys\nprint('a')\nprint('b')\nprint('c', file=sys.stderr)",
+            value + "display(Value())\nValue()",
+            "# nothing",
+            "None",
+            "x + 1",
+        ),
+        executed, parameters={"x": 6}, environment={},
+    )  # fmt: skip
+    cells = [cell for cell in json.loads(executed.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == [1, 2, 3, 4, 5, 6, 7]
+    shown = {"text/html": ["<b>shown</b>"], "text/plain": ["shown"]}
+    assert [[{k: v for k, v in output.items() if k != "metadata"} for output in cell["outputs"]] for cell in cells] == [
+        [], [],
+        [{"output_type": "stream", "name": "stdout", "text": ["a\n", "b\n"]},
+         {"output_type": "stream", "name": "stderr", "text": ["c\n"]}],
+        [{"output_type": "display_data", "data": shown},
+         {"output_type": "execute_result", "data": shown, "execution_count": 4}],
+        [], [],
+        [{"output_type": "execute_result", "data": {"text/plain": ["7"]}, "execution_count": 7}],
+    ]  # fmt: skip
+
+
+def test_the_process_of_a_notebook_is_prepared_once_and_replaced_when_it_is_gone(make: Make, tmp_path: Path) -> None:
+    """A process runs one notebook, and has loaded what that needs; one that was killed meanwhile does no harm."""
+    notebook, found = make("import os, sys; print([os.getpid(), os.getppid(), 'wave' in sys.modules])"), []
+    for number in range(3):
+        if number:
+            notebooks.prepare(["wave", "no.such.module"])
+        if number == 2:
+            assert worker._spare
+            worker._spare.process.kill()
+            worker._spare.process.wait()
         executed = tmp_path / f"{number}.ipynb"
-        notebooks.execute(notebook, executed, parameters={"x": number}, environment={})
+        notebooks.execute(notebook, executed, parameters={}, environment={})
         found.append(ast.literal_eval(printed(executed)))
-    (first, parent, group), (second, same, _) = found
-    assert len({first, second, parent, os.getpid()}) == 4
-    assert (same, group) == (parent, first)
-    assert not is_there(first)
-    assert not is_there(second)
+    assert [loaded for _, _, loaded in found] == [False, True, False]
+    assert len({pid for pid, _, _ in found}) == 3
+    assert {parent for _, parent, _ in found} == {os.getpid()}
+    assert not any(is_there(pid) for pid, _, _ in found)
 
 
-def test_a_kernel_ends_with_the_process_that_runs_the_notebook(make: Make, tmp_path: Path) -> None:
-    """Whoever kills that leaves no kernel that goes on writing where nobody holds the lock any more."""
+def test_a_worker_ends_with_the_process_that_runs_the_notebook(make: Make, tmp_path: Path) -> None:
+    """Whoever kills that leaves no process that goes on writing where nobody holds the lock any more."""
     started = tmp_path / "started"
     notebook = make(
         f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\ntime.sleep(120)"
@@ -364,20 +405,10 @@ def test_a_kernel_ends_with_the_process_that_runs_the_notebook(make: Make, tmp_p
         time.sleep(0.05)
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="no fork after libraries were loaded")
-def test_the_process_that_forks_is_replaced_when_it_is_gone(make: Make, tmp_path: Path) -> None:
-    """Whoever kills it does no harm: the next notebook begins another."""
-    notebook = make("import os; print(os.getppid())")
-    for number in range(2):
-        executed = tmp_path / f"{number}.ipynb"
-        notebooks.execute(notebook, executed, parameters={}, environment={})
-        os.kill(int(printed(executed)), signal.SIGKILL)
-
-
 def test_nobody_waits_at_the_end_for_what_is_still_being_loaded(tmp_path: Path) -> None:
     """A command that fails at once ends at once, whatever it had begun to load for a notebook."""
     (tmp_path / "endless.py").write_text("import time\ntime.sleep(3600)")
-    script = "import pathlib; from mock2pg.report import notebooks; notebooks.prepare(pathlib.Path(), ['endless'])"
+    script = "from mock2pg.report import notebooks; notebooks.prepare(['endless'])"
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(
@@ -386,51 +417,24 @@ def test_nobody_waits_at_the_end_for_what_is_still_being_loaded(tmp_path: Path) 
     assert (done.stdout, done.stderr) == (b"", b"")
 
 
-def test_a_forked_kernel_is_a_complete_process() -> None:
-    """Whatever jupyter_client does with a process, it can do with a forked one; also when that is gone already."""
-    used = set(re.findall(r"self\.process\.(\w+)", inspect.getsource(LocalProvisioner)))
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    process = kernels.Process(gone.pid)
-    assert {name for name in used if not hasattr(process, name)} == {"win32_interrupt_event"}
-    provisioner = Forked()
-    provisioner.process, provisioner.pgid = process, gone.pid
-    with ThreadPoolExecutor(1) as pool:  # a browser of other tests has an event loop in this thread
-        for end in (provisioner.terminate, provisioner.kill, partial(provisioner.send_signal, signal.SIGINT)):
-            pool.submit(lambda end=end: asyncio.run(end())).result()
-    assert (process.poll(), process.wait(timeout=1)) == (1, 1)
-    with pytest.raises(subprocess.TimeoutExpired):
-        kernels.Process(os.getpid()).wait(timeout=0)
-
-
-def test_without_a_fork_a_kernel_is_a_program_of_its_own(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where libraries do not survive a fork, a kernel is started as jupyter_client does it."""
-    monkeypatch.setattr(kernels, "_FORKS", False)
+def test_a_worker_that_dies_is_an_error(make: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A process that is killed, by the system's memory keeper say, ends the run; what it did is kept."""
     executed = tmp_path / "made.ipynb"
-    notebooks.execute(make("import os; print(os.getppid())"), executed, parameters={}, environment={})
-    assert int(printed(executed)) == os.getpid()
-
-
-def test_a_kernel_that_dies_is_an_error(make: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A kernel that is killed, by the system's memory keeper say, ends the run; what it did is kept."""
-    executed = tmp_path / "made.ipynb"
-    with pytest.raises(InternalError, match="could not be run: DeadKernelError"):
+    with pytest.raises(InternalError, match=r"could not be run: the process that runs its cells ended \(exit"):
         notebooks.execute(
             make("print(1, flush=True)", "import os; os._exit(9)"), executed, parameters={}, environment={}
         )
     assert printed(executed) == "1\n"
-    assert "Failed, DeadKernelError." in json.loads(executed.read_text())["cells"][0]["source"]
+    assert "Failed, InternalError." in json.loads(executed.read_text())["cells"][0]["source"]
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(("number", "deaf"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
-def test_an_interrupt_leaves_no_kernel_behind(
+def test_an_interrupt_leaves_no_process_behind(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, deaf: bool
 ) -> None:
-    """Ctrl-C or SIGTERM interrupts the cell, and a kernel that does not listen is killed; the notebook is kept."""
-    monkeypatch.setattr(execution, "_GRACE", 1.0)
+    """Ctrl-C or SIGTERM interrupts the cell, and a process that does not listen is killed; the notebook is kept."""
+    monkeypatch.setattr(worker, "_GRACE", 1.0)
     started, executed = tmp_path / "started", tmp_path / "made.ipynb"
     ignore = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" if deaf else ""
     notebook = make(
@@ -458,31 +462,29 @@ def test_an_interrupt_leaves_no_kernel_behind(
 def test_a_notebook_that_is_interrupted_while_it_begins_does_not_go_on(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its thread has ended when the command goes on, wherever the signal arrives."""
-    ended, start = [], threading.Thread.start
+    """A signal that arrives before the first cell runs ends the process that would run it, at once."""
+    begin, begun = worker.Worker.begin, list[worker.Worker]()
 
-    def pressed(thread: threading.Thread) -> None:
-        start(thread)
+    def pressed(process: worker.Worker, *arguments: Any) -> None:
+        begin(process, *arguments)
+        begun.append(process)
         os.kill(os.getpid(), signal.SIGINT)
 
-    def run(*_: object) -> None:
-        time.sleep(0.5)
-        ended.append(True)
-
-    monkeypatch.setattr(execution, "_run", run)
-    notebook = make("1")
-    notebooks.declared(notebook)
-    monkeypatch.setattr(threading.Thread, "start", pressed)
+    monkeypatch.setattr(worker.Worker, "begin", pressed)
+    monkeypatch.setattr(worker, "_GRACE", 60.0)
+    notebook, began = make("open('ran', 'w')"), time.monotonic()
     with signals.taken(lambda _: None), pytest.raises(KeyboardInterrupt), signals.interruptible():
         notebooks.execute(notebook, tmp_path / "made.ipynb", parameters={}, environment={})
-    assert ended == [True]
+    assert begun[0].process.returncode is not None
+    assert not (tmp_path / "ran").exists()
+    assert time.monotonic() - began < 60
 
 
 def test_a_page_needs_nothing_from_elsewhere_and_folds_the_code(make: Make, tmp_path: Path) -> None:
     """What the cells showed comes first; the code, parameters too, is folded; names are text."""
     executed, page = tmp_path / "made.ipynb", tmp_path / "page.html"
     notebooks.execute(
-        make("from IPython.display import HTML\nHTML('<b>found</b>')", "print('<i>')"),
+        make("from mock2pg.report.pages import Shown\nShown('<b>found</b>')", "print('<i>')"),
         executed,
         parameters={"x": 7},
         environment={},

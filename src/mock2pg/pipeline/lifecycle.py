@@ -36,7 +36,7 @@ def run(
     """Give a command a run. What it comes to is the verdict; `pipeline.verdict` says what may follow that."""
     with environment.ours():
         if name in _WITH_NOTEBOOKS:
-            step_module.prepare_notebooks(settings)
+            step_module.prepare_notebooks()
         return _run(settings, name, command, source, ask)
 
 

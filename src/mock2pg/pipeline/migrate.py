@@ -11,7 +11,7 @@ from mock2pg import log, signals
 from mock2pg.errors import Mock2pgError
 from mock2pg.pipeline import target, verdict
 from mock2pg.pipeline.record import Record
-from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PREFLIGHT, PUBLISH, ROLLBACK, STAGE, VERIFY
+from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PREFLIGHT, PUBLISH, ROLLBACK, STAGE, VERIFY, prepare_notebooks
 from mock2pg.pipeline.steps.publish import refuse_other_input
 from mock2pg.pipeline.work import Work
 from mock2pg.runs import Run
@@ -32,6 +32,7 @@ def migrate(work: Work, reviewed: Path | None = None) -> None:
             work.step(LOAD)
             work.step(PREFLIGHT)
             work.record.backup_id = work.step(BACKUP).data["backup_id"]
+            prepare_notebooks()  # the backup used up the process that was prepared first
             with _undone_on_failure(work):
                 work.step(PUBLISH, plan=str(reviewed.resolve()) if reviewed else "")
                 work.step(VERIFY, last=True)

@@ -17,7 +17,6 @@ from mock2pg.errors import InternalError, Interrupted, UsageError, from_dict
 from mock2pg.pipeline import verdict
 from mock2pg.report import notebooks
 from mock2pg.runs import Run, StepResult, now, open_run
-from mock2pg.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -44,18 +43,15 @@ MIGRATE = (STAGE, CHECK, LOAD, PREFLIGHT, BACKUP, PUBLISH, VERIFY)
 # What a notebook loads: it takes longer than most steps, so it is begun early and elsewhere.
 _LOADED = (
     *(f"mock2pg.pipeline.steps.{step.name}" for step in (BACKUP, VERIFY, ROLLBACK)),
-    "mock2pg.pipeline.step",
-    "mock2pg.report.notebook_tables",
+    "mock2pg.pipeline.notebook",
     "mock2pg.report.charts",
-    "pandas.io.formats.style",
-    "matplotlib.backends.backend_svg",
-    "matplotlib.figure",
+    "jinja2",
 )
 
 
-def prepare_notebooks(settings: Settings) -> None:
+def prepare_notebooks() -> None:
     """Begin to load what notebooks need, while steps without one are run."""
-    notebooks.prepare(settings.project, _LOADED)
+    notebooks.prepare(_LOADED)
 
 
 def run_step(name: str, run_id: str, *, project: str, **parameters: str | bool) -> StepResult:

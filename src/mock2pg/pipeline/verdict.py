@@ -3,8 +3,9 @@
 A step decides by runs/<run_id>/steps/<step>.json. What `publish` and `rollback` committed is in the history, which is
 written in the same transaction: where their result is missing, or says that they failed, the history decides.
 
-All else is paperwork: log lines, the end of a kernel, the executed notebook, the scratch schemas, retention, the lock,
-the record, the report, the manifest, the events. What fails there is a warning; verdict, exit code and database stay.
+All else is paperwork: log lines, the end of a notebook's process, the executed notebook, the scratch schemas,
+retention, the lock, the record, the report, the manifest, the events. What fails there is a warning; verdict, exit code
+and database stay.
 """
 
 from __future__ import annotations

@@ -62,6 +62,5 @@ def command(folder: Path, *, browser: bool = True) -> tuple[list[str], dict[str,
         "JUPYTER_RUNTIME_DIR": home / "runtime",
         "JUPYTERLAB_SETTINGS_DIR": home / "settings",
         "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
-        "MPLCONFIGDIR": folder.parents[1] / "matplotlib",
     }
     return program, {name: str(place) for name, place in places.items()}

@@ -1,17 +1,38 @@
-"""Jinja: the pages that a run leaves behind."""
+"""Jinja: the pages that a run leaves behind, and the parts of them that notebooks show."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mock2pg.text import counted, duration, lines
+from mock2pg.text import counted, duration, lines, printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Shown(str):
+    """HTML that a notebook shows; where HTML is not shown, its text."""
+
+    def __html__(self) -> str:
+        return str(self)
+
+    _repr_html_ = __html__
+
+    def __repr__(self) -> str:
+        lines = re.sub(r"</(?:caption|tr|p|div)>", "\n", re.sub(r"\s+", " ", self)).splitlines()
+        texts = (" ".join(re.sub(r"<[^>]*>|&nbsp;", " ", line).split()) for line in lines)
+        return unescape("\n".join(filter(None, texts)))
+
+
+def shown(template: str, **names: Any) -> Shown:
+    """Return a template of ours with these names, for a notebook or for a part of a page."""
+    return Shown(render(template, **names))
 
 
 def render(template: str, **names: Any) -> str:
@@ -36,12 +57,30 @@ def _environment() -> Environment:
     environment.filters["seconds"] = duration
     environment.filters["counted"] = counted
     environment.filters["moment"] = moment
+    environment.filters["cell"] = _cell
+    environment.filters["text"] = "".join  # a notebook keeps a text as one, or as its lines
+    environment.filters["markdown"] = _markdown
     return environment
 
 
 def _shown(value: Any) -> Any:
     """A text with what could turn the direction of writing escaped; markup is ours, and stays."""
     return lines(value) if type(value) is str else value
+
+
+def _cell(value: Any) -> str:
+    """A value of a table, on one line."""
+    if isinstance(value, list | tuple):
+        return printable(", ".join(map(str, value)))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else printable(str(value))
+
+
+def _markdown(text: str) -> str:
+    from mistune import create_markdown
+
+    return str(create_markdown(plugins=["table"])(text))
 
 
 def moment(timestamp: str | None) -> str:

@@ -53,7 +53,6 @@ def run(run: Run) -> StepResult:
     record = run.read("record.json")
     results = {result.step: result for result in run.results() if result.step != "report"}
     _show_notebooks(run)
-    charts.keep_cache_in(run.settings.project / ".cache" / "matplotlib")
     cautions = [caution for result in results.values() for caution in result.data.get("cautions", ())]
     cautions += record.get("warnings", ())
     faults = _faults(run)
@@ -91,7 +90,7 @@ def run(run: Run) -> StepResult:
         listed=LISTED,
         cautions=cautions,
         evidence=_evidence(run),
-        times=charts.bars("Time per step", seconds) if len(seconds) > 1 else "",
+        times=charts.bars("Wall time per step", seconds) if len(seconds) > 1 else "",
         stacked=charts.stacked,
         size=notebook_tables.size,
         total=notebook_tables.total,

@@ -1,7 +1,7 @@
-"""Papermill and nbconvert: a notebook is run as a receipt, and shown as a page."""
+"""Papermill: a notebook is run as a receipt, and shown as a page."""
 
 from mock2pg.report.notebooks.execution import OUTCOME, Parameter, declared, execute
 from mock2pg.report.notebooks.html import export_html
-from mock2pg.report.notebooks.kernels import prepare
+from mock2pg.report.notebooks.worker import prepare
 
 __all__ = ["OUTCOME", "Parameter", "declared", "execute", "export_html", "prepare"]

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import resource
-import signal
-import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mock2pg import private, signals
-from mock2pg.errors import InternalError, UsageError, limited
-from mock2pg.report.notebooks.kernels import kernel_class, send
-
-if TYPE_CHECKING:
-    from jupyter_client.manager import KernelManager
+from mock2pg import signals
+from mock2pg.errors import InternalError, limited
+from mock2pg.report.notebooks import worker
 
 OUTCOME = "outcome"  # the tag of the cell that raises what the verdict on top says
 _HEADLINE = "papermill-error-cell-tag"
-_MEMORY = 2 << 30
-_LONGEST = 600  # seconds in which a kernel must have started, or shown what a cell wrote: machines are busy
-_GRACE = 5.0  # seconds in which an interrupted kernel may undo what it is doing
 
 
 @dataclass(frozen=True)
@@ -39,30 +29,22 @@ class Parameter:
 def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], environment: Mapping[str, str]) -> None:
     """Run a notebook with these parameters; what it became is kept in `executed`, also when a cell fails.
 
-    The kernel is this Python, stands in the project's folder (the one above the notebook's), and gets
+    Its cells run in a process of this Python, in the project's folder (the one above the notebook's), which gets
     `environment` besides our own; neither is written into the notebook. Raises InternalError for a parameter
     that the notebook does not declare, for a value that is not of the declared type, and for a cell that fails.
     """
     source = _literal(notebook)
     _refuse(notebook, parameters)
-    _require_memory(notebook)
     executed.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = executed.with_name(f"{executed.name}.part.json")
-    # closed: a thread that is interrupted while it starts would go on when the block has ended
-    with private.folder() as place, ThreadPoolExecutor(1) as pool, signals.closed():
-        kernels: list[KernelManager] = []
-        kernel = kernel_class(place, notebook.absolute().parents[1], environment, kernels)
-        running = pool.submit(_run, source, _literal(aside), dict(parameters), kernel)
+    error: BaseException | None = None
+    with signals.closed():  # but while a cell runs
         try:
-            # in a thread of its own, because nbclient takes over the signal handlers of the main one
-            with signals.interruptible():
-                wait([running])
-        except BaseException:
-            _stop(running, kernels)
-            raise
-        finally:
-            _keep(aside, executed, running)
-    _raise_for(running, notebook)
+            _run(source, _literal(aside), dict(parameters), notebook.absolute().parents[1], environment)
+        except BaseException as caught:
+            error = caught
+        _keep(aside, executed, error)
+        _raise_for(error, notebook)
 
 
 def declared(notebook: Path) -> dict[str, Parameter]:
@@ -86,41 +68,33 @@ def _refuse(notebook: Path, parameters: Mapping[str, Any]) -> None:
             raise InternalError(f"{notebook.name} takes {name} as {known[name].type}, not {type(value).__name__}")
 
 
-def _require_memory(notebook: Path) -> None:
-    """ZeroMQ, which speaks to the kernel, ends the process when it gets no memory for its threads."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if 0 < limit < _MEMORY:  # -1 is no limit
-        message = f"{notebook.name} needs {_MEMORY >> 20} MB of address space, and the limit is {limit >> 20} MB"
-        raise UsageError(message, hint="Raise it: ulimit -v unlimited")
-
-
-def _run(source: str, aside: str, parameters: dict[str, Any], kernel_class: type[KernelManager]) -> None:
+def _run(source: str, aside: str, parameters: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> None:
     import papermill
-    from jupyter_core.utils import ensure_event_loop
+    from papermill.engines import papermill_engines
+
+    from mock2pg.report.notebooks.engine import OneProcess
 
     for name in ("papermill", "traitlets"):  # what they have to say is in the exception
         logging.getLogger(name).disabled = True
-    with closing(ensure_event_loop()):
+    papermill_engines.register("mock2pg", OneProcess)
+    process = worker.take()
+    try:
+        process.begin(folder, environment)
         papermill.execute_notebook(
-            source,
-            aside,
-            parameters,
-            kernel_name="python3",
-            progress_bar=False,
-            kernel_manager_class=kernel_class,
-            start_timeout=_LONGEST,
-            iopub_timeout=_LONGEST,
+            source, aside, parameters, engine_name="mock2pg", kernel_name="python3", progress_bar=False, worker=process
         )
+    finally:
+        process.end()
 
 
-def _keep(aside: Path, executed: Path, running: Future[Any]) -> None:
+def _keep(aside: Path, executed: Path, error: BaseException | None) -> None:
     """Give the executed notebook its name, and a headline of ours when it failed, in the place of papermill's."""
     if not aside.exists():
         return
     with suppress(ValueError):  # cut short, by a full disk say: kept as it is
         notebook = json.loads(aside.read_text(encoding="utf-8"))
         cells = [cell for cell in notebook["cells"] if _HEADLINE not in _tags(cell)]
-        notebook["cells"] = _headline(cells, running.exception()) + cells
+        notebook["cells"] = _headline(cells, error) + cells
         notebook["metadata"]["papermill"]["output_path"] = str(executed)
         aside.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     aside.replace(executed)
@@ -143,30 +117,20 @@ def _tags(cell: dict[str, Any]) -> list[str]:
     return tags
 
 
-def _raise_for(running: Future[Any], notebook: Path) -> None:
+def _raise_for(error: BaseException | None, notebook: Path) -> None:
     from papermill.exceptions import PapermillExecutionError
 
-    error = running.exception()
     if isinstance(error, PapermillExecutionError):
         # no cause: the text of a cell's error is the notebook's to show
         raise InternalError(f"{notebook.name} failed in cell {error.exec_count} ({error.ename})") from None
-    if error is not None:
+    if isinstance(error, InternalError):
+        raise InternalError(f"{notebook.name} could not be run: {error.message}") from error
+    if isinstance(error, Exception):
         if limit := limited(error, notebook.name):
             raise limit from error
         raise InternalError(f"{notebook.name} could not be run: {type(error).__name__}") from error
-
-
-def _stop(running: Future[Any], kernels: list[KernelManager]) -> None:
-    """Interrupt the kernel, so that a database undoes what it was told; kill it if that takes too long."""
-    deadline = time.monotonic() + _GRACE
-    try:
-        while not running.done() and time.monotonic() < deadline:
-            send(kernels, signal.SIGINT)
-            wait([running], timeout=0.5)
-    finally:
-        while not running.done():
-            send(kernels, signal.SIGKILL)
-            wait([running], timeout=0.5)
+    if error is not None:
+        raise error
 
 
 def _literal(path: Path) -> str:
