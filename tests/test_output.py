@@ -90,7 +90,7 @@ def test_a_command_that_only_prints_fails_when_it_cannot(tmp_path: Path) -> None
     assert b"standard output cannot be written: No space left on device" in full.stderr
     assert shell('"$@" | true', "-m", "mock2pg", "backups", **environment).returncode == 0
     unable = shell('"$@"', "-m", "mock2pg", "report", "é\x9b", "--json", **environment, PYTHONIOENCODING="latin-1")
-    assert json.loads(unable.stdout)["error"]["message"].endswith("é\x9b")
+    assert json.loads(unable.stdout)["error"]["message"].endswith(r"é\x9b")
     assert unable.returncode == 2
 
 

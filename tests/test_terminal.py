@@ -10,11 +10,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from mock2pg.errors import Mock2pgError, ValidationError, VerifyFailed
+from mock2pg import settings as settings_module
+from mock2pg.backups.names import file_of
+from mock2pg.errors import Mock2pgError, ValidationError, VerifyFailed, unusable
+from mock2pg.evidence import verify
 from mock2pg.report import log_messages
-from mock2pg.report.terminal import show
-from mock2pg.results import MigrationResult
-from mock2pg.runs import StepResult
+from mock2pg.report.terminal import history_lines, show, status_lines
+from mock2pg.results import MigrationResult, Status
+from mock2pg.runs import StepResult, new_run, open_run
 
 ENTITY = {"read": 586, "refused": 0}
 CHANGED = {"before": 0, "after": 2, "inserted": 2, "updated": 0, "deleted": 0, "unchanged": 0}
@@ -117,3 +120,33 @@ def test_a_run_ends_with_a_duration() -> None:
     """In units that a person reads."""
     assert log_messages.of_end("migrate", 72_400, None) == "✅ Data migration completed in 1 min 12 s"
     assert log_messages.of_end("plan", 4_210, VerifyFailed("x")) == "❌ Plan failed after 4.2 s"
+
+
+def test_a_name_cannot_make_a_line_of_its_own() -> None:
+    """A line break in the name of a database, a role or a file is escaped, or the rest of it is indented."""
+    name = "a\n✔ Migrated and proven."
+    status = Status(name, name, None, "now", "migrate", name, name, False, (name,), refused=name)
+    entry = dict.fromkeys(
+        ("kind", "at", "outcome", "error", "operator", "database_user", "host", "client_address", "run_id"), name
+    )
+    texts = [status_lines(status), history_lines([entry]), shown(VerifyFailed(f"it fails: {name}", hint=name))]
+    for text in texts:
+        assert "Migrated and proven." in text
+        assert not any(line.startswith("✔") for line in text.splitlines())
+
+
+def test_an_id_that_is_given_is_cut(tmp_path: Path) -> None:
+    """Of a run, a backup and a path, however long."""
+    settings = settings_module.load(project=tmp_path)
+    new_run(settings).write("record.json", {})
+    endless = "\x1b[31m" + "x" * 10_000
+    for refused in (
+        lambda: open_run(settings, endless),
+        lambda: file_of(tmp_path, endless),
+        lambda: verify.judge(settings, endless, every=False, known=()),
+    ):
+        with pytest.raises(Mock2pgError) as caught:
+            refused()
+        assert len(caught.value.message) < 300
+        assert r"\x1b[31mxxx" in caught.value.message
+    assert len(unusable(OSError(36, "File name too long", endless), "stage").message) < 300

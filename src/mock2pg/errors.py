@@ -280,7 +280,7 @@ def unusable(error: OSError, doing: str) -> UsageError:
     """A disk that is full, a place that is closed or a limit that is reached, in a user's words."""
     if limit := limited(error, doing):
         return limit
-    where = f": {error.filename}" if error.filename else ""
+    where = f": {identity(str(error.filename))}" if error.filename else ""
     hint = "Is there room, and may this user write there?"
     if isinstance(error, PermissionError) and isinstance(error.filename, str):
         hint = _whose(Path(error.filename)) or hint

@@ -16,7 +16,7 @@ from typing import Any
 from mock2pg.errors import UsageError
 from mock2pg.log import log, timestamp
 from mock2pg.settings import Settings
-from mock2pg.text import as_json, printable
+from mock2pg.text import as_json, identity, printable
 
 VERSION = version("mock2pg")
 
@@ -162,7 +162,7 @@ def open_run(settings: Settings, run_id: str | None = None) -> Run:
     if run_id is None and not found:
         raise UsageError("there is no run yet", hint="Run `make migrate` first.")
     if run_id is not None and run_id not in found:
-        raise UsageError(f"there is no run {run_id}", hint="The folders in runs/ are the runs there are.")
+        raise UsageError(f"there is no run {identity(run_id)}", hint="The folders in runs/ are the runs there are.")
     return found[run_id or max(found)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 LIMIT = 200  # characters of an id in any output
@@ -36,6 +37,11 @@ def printable(text: str, *, keep: str = "") -> str:
 def lines(text: str) -> str:
     """Escape the same, line by line: the line breaks stay."""
     return printable(text, keep="\n")
+
+
+def indented(text: str) -> str:
+    """The text with two spaces before every line but the first, unless it has them."""
+    return re.sub(r"\n(?!  )", "\n  ", text)
 
 
 def identity(text: str) -> str:

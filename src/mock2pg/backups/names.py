@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mock2pg.errors import BackupRefused
+from mock2pg.text import identity
 
 PACKED = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 ENCRYPTED = ".age"
@@ -80,7 +81,7 @@ def file_of(folder: Path, backup_id: str) -> Path:
     """The one file of that id. Raises BackupRefused."""
     if not _ID.fullmatch(backup_id):
         raise BackupRefused(
-            f"{backup_id!r} is not the id of a backup",
+            f"'{identity(backup_id)}' is not the id of a backup",
             hint="An id looks like backup-2026-11-22T10-30-00-000Z.",
         )
     found = [file for file, file_id in files(folder).items() if file_id == backup_id]

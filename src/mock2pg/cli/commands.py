@@ -13,7 +13,7 @@ from mock2pg import settings
 from mock2pg.cli import options
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import NotReady, ScenarioFailed, UsageError
-from mock2pg.report.output import say, say_json
+from mock2pg.report.output import say, say_json, say_lines
 from mock2pg.report.terminal import (
     doctor_lines,
     history_lines,
@@ -135,7 +135,7 @@ def status(as_json: bool) -> None:
     if as_json:
         say_json(asdict(found))
     else:
-        say(status_lines(found))
+        say_lines(status_lines(found))
 
 
 @command.command()
@@ -150,7 +150,7 @@ def doctor(as_json: bool) -> None:
     if as_json:
         say_json({"success": not failed, "checks": checks})
     else:
-        say(doctor_lines(checks))
+        say_lines(doctor_lines(checks))
     if failed:
         sys.exit(NotReady.code)
 
@@ -167,7 +167,7 @@ def history(limit: int, as_json: bool) -> None:
     if as_json:
         say_json(found)
     else:
-        say(history_lines(found))
+        say_lines(history_lines(found))
 
 
 @command.command("verify-evidence")

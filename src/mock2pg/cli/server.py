@@ -13,7 +13,7 @@ from mock2pg import environment, settings
 from mock2pg.cli.commands import command
 from mock2pg.cli.verb import end, service, verb
 from mock2pg.errors import Mock2pgError
-from mock2pg.report.output import say, say_json
+from mock2pg.report.output import say, say_json, say_lines
 
 
 @command.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -110,6 +110,6 @@ def status(as_json: bool) -> None:
     if as_json:
         say_json(asdict(found))
     elif found.running:
-        say(f"PostgreSQL {found.version} is running (pid {found.pid}) in {found.home}\n{found.url}")
+        say_lines(f"PostgreSQL {found.version} is running (pid {found.pid}) in {found.home}\n{found.url}")
     else:
         say(f"not running; its data is kept in {found.home}")

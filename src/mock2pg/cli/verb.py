@@ -11,7 +11,7 @@ import click
 
 from mock2pg import signals, streams
 from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, limited, traced, unusable
-from mock2pg.report.output import say, say_json
+from mock2pg.report.output import say, say_error, say_json, say_lines
 
 if TYPE_CHECKING:
     from mock2pg.service import MigrationService
@@ -72,11 +72,11 @@ def end(error: BaseException, *, as_json: bool, debug: bool, cause: BaseExceptio
         error = unusable(error, "cannot use a file")
     assert isinstance(error, Mock2pgError)  # noqa: S101
     if debug:
-        say(traced(cause or error), err=True)
+        say_lines(traced(cause or error), err=True)
     if as_json:
         say_json({"success": False, "error": error.as_dict()})
     else:
-        say(f"{type(error).__name__}: {error.message}", err=True, fg="red")
+        say_error(f"{type(error).__name__}: {error.message}", err=True, fg="red")
         if error.hint:
-            say(error.hint, err=True)
+            say_error(error.hint, err=True)
     sys.exit(error.code)

@@ -15,6 +15,7 @@ from mock2pg.history.events import Sealed
 from mock2pg.results import Evidence, Fault
 from mock2pg.runs import is_alive
 from mock2pg.settings import Settings
+from mock2pg.text import identity
 
 
 def judge(settings: Settings, run_id: str | None, *, every: bool, known: Sequence[Sealed] | str) -> Evidence:
@@ -26,7 +27,7 @@ def judge(settings: Settings, run_id: str | None, *, every: bool, known: Sequenc
     if run_id == "latest":  # the link that every run leaves
         run_id = (settings.runs_dir / run_id).resolve().name
     if not every and run_id not in (None, *kept.runs):
-        raise UsageError(f"there is no run {run_id}", hint="The folders in runs/ are the runs there are.")
+        raise UsageError(f"there is no run {identity(run_id)}", hint="The folders in runs/ are the runs there are.")
     if not kept.runs:
         raise UsageError("there is no run yet", hint="Run `make migrate` first.")
     runs = kept.runs if every else [run_id or kept.runs[-1]]

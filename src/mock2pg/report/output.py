@@ -11,8 +11,18 @@ from mock2pg import text
 
 
 def say(message: str, *, fg: str | None = None, err: bool = False) -> None:
-    """Print lines, with what could steer a terminal escaped."""
+    """Print one line: what could steer a terminal is escaped, and so are line breaks, which names may hold."""
+    click.secho(text.printable(message), fg=fg, err=err)
+
+
+def say_lines(message: str, *, fg: str | None = None, err: bool = False) -> None:
+    """Print a text of several lines, with the same escaped but for the line breaks."""
     click.secho(text.lines(message), fg=fg, err=err)
+
+
+def say_error(message: str, *, fg: str | None = None, err: bool = False) -> None:
+    """Print an error's message or hint: all lines but the first are indented, so that none can be taken for ours."""
+    say_lines(text.indented(message), fg=fg, err=err)
 
 
 def say_json(value: Any) -> None:

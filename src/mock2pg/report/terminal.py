@@ -14,10 +14,11 @@ import click
 
 from mock2pg.errors import ValidationError, counted, printable, traced
 from mock2pg.report.log_messages import changes, of_added
-from mock2pg.report.output import say, say_json
+from mock2pg.report.output import say, say_error, say_json, say_lines
 from mock2pg.report.reporters import check, verification
 from mock2pg.results import Evidence, MigrationResult, Status
 from mock2pg.signals import ignored
+from mock2pg.text import indented
 
 _SHOWN = 50  # rows that break a rule; errors.json has as many as MIGRATION_MAX_ERRORS_PER_RULE allows
 
@@ -33,17 +34,17 @@ def show(result: MigrationResult, as_json: bool) -> None:
         _tables(result)
         mark, colour = ("✘", "red") if not result.success else ("⚠", "yellow") if _warned(result) else ("✔", "green")
         say(f"{mark} {result.message}", fg=colour)
-        for line in result.error.message.split("\n")[1:] if result.error else ():
-            say(line)
+        if result.error and "\n" in result.error.message:
+            say_lines(indented(result.error.message).split("\n", 1)[1])
         if result.error and result.error.hint:
-            say(result.error.hint)
+            say_error(result.error.hint)
         if result.report.exists():
             say(f"Report: {result.report}")
         if result.success and "plan" in result.summary and changes(result.summary["plan"]):
             say(f"To publish just this: {_command(result.summary['plan']['arguments'])}")
     if result.error:
         if click.get_current_context().obj:
-            say(traced(result.error), err=True)
+            say_lines(traced(result.error), err=True)
         sys.exit(result.error.code)
 
 
@@ -70,7 +71,7 @@ def status_lines(status: Status) -> str:
         lines.append(f"next run  refused: {status.refused}")
     elif status.left:
         lines.append("The next migrate, plan, backup or rollback tidies up.")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 _MARKS = {"passed": "✔", "warning": "⚠", "failed": "✘"}
@@ -105,9 +106,9 @@ def history_lines(entries: list[dict[str, Any]]) -> str:
         where = [entry["database_user"] and f"as {entry['database_user']}", entry["host"] and f"from {entry['host']}"]
         if entry["client_address"]:
             where.append(f"at {entry['client_address']}")
-        who = " ".join(filter(None, [f"by {printable(entry['operator'])}", *where]))
+        who = " ".join(filter(None, [f"by {entry['operator']}", *where]))
         run = f"run {entry['run_id']}  " if entry["run_id"] else ""
-        lines.append(f"{entry['at']}  {run}{what}, {who}")
+        lines.append(printable(f"{entry['at']}  {run}{what}, {who}"))
     return "\n".join(lines)
 
 
@@ -119,8 +120,8 @@ def show_evidence(evidence: Evidence, as_json: bool) -> None:
         for note in evidence.notes:
             say(f"not judged: {note}", fg="yellow")
         if evidence.error:
-            say(f"✘ {evidence.error.message}", fg="red")
-            say(evidence.error.hint)
+            say_error(f"✘ {evidence.error.message}", fg="red")
+            say_error(evidence.error.hint)
         else:
             say(f"✔ The evidence of {counted(len(evidence.runs), 'run')} holds.", fg="green")
     if evidence.error:
@@ -142,7 +143,7 @@ def _show_as(form: str, result: MigrationResult, written: Mapping[str, Callable[
     if form not in written:
         show(result, form == "json")
         return
-    say(written[form](result))
+    say_lines(written[form](result))
     if result.error:
         sys.exit(result.error.code)
 
