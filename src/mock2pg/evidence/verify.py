@@ -26,7 +26,7 @@ def judge(settings: Settings, run_id: str | None, *, every: bool, known: Sequenc
     kept = _Runs(settings, known)
     if run_id == "latest":  # the link that every run leaves
         run_id = (settings.runs_dir / run_id).resolve().name
-    if not every and run_id not in (None, *kept.runs):
+    if not every and run_id is not None and run_id not in kept.runs:
         raise UsageError(f"there is no run {identity(run_id)}", hint="The folders in runs/ are the runs there are.")
     if not kept.runs:
         raise UsageError("there is no run yet", hint="Run `make migrate` first.")
