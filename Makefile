@@ -12,7 +12,7 @@ ID =
 RUN =
 
 .DEFAULT_GOAL := help
-TARGETS := psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test test-load coverage lint lock clean
+TARGETS := psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test test-load test-crash coverage lint lock clean
 .PHONY: $(TARGETS)
 
 # A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
@@ -125,6 +125,9 @@ test: $(READY) ## run the whole test suite
 
 test-load: $(READY) ## migrate, verify and roll back 30 times, ten at once on a busy machine; takes about 5 minutes
 	@"$(BIN)/python" -m pytest tests/test_load.py --rounds 3 --at-once 10 -n 10 --dist worksteal $(ARGS)
+
+test-crash: $(READY) ## kill the process and the server at 100 moments of publishing and of rolling back; takes about 15 minutes
+	@"$(BIN)/python" -m pytest tests/test_crash_safety.py --moments 100 -n auto --dist worksteal $(ARGS)
 
 coverage: $(READY) ## the same with a coverage report in htmlcov/
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)

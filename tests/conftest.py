@@ -17,6 +17,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest_plugins = [
     "tests.fix_browser",
     "tests.fix_merge",
+    "tests.fix_notebooks",
     "tests.fix_postgres",
     "tests.fix_project",
     "tests.fix_published",
@@ -25,8 +26,9 @@ pytest_plugins = [
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rounds", type=int, default=2, help="How often tests/test_load.py migrates and rolls back.")
+    parser.addoption("--rounds", type=int, default=1, help="How often tests/test_load.py migrates and rolls back.")
     parser.addoption("--at-once", type=int, default=1, help="How many of tests/test_load.py there are.")
+    parser.addoption("--moments", type=int, default=5, help="At how many moments tests/test_crash_safety.py strikes.")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,9 +17,10 @@ from mock2pg.pipeline import step as steps
 from mock2pg.postgres.server import Server
 from mock2pg.runs import Run, StepResult, open_run
 from mock2pg.settings import Settings
+from tests.fix_notebooks import replace_notebooks
 
 # The forkserver imports these once; each process that it forks begins with them.
-_HEAVY = ["tests.fix_crash", "mock2pg.service", "dbt.cli.main", "papermill"]
+_HEAVY = ["tests.fix_crash", "mock2pg.service", "dbt.cli.main"]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(_HEAVY)
 
@@ -44,6 +45,7 @@ STRIKES: dict[str, Strike] = {"the process": kill_process, "the server": stop_se
 
 def migrate(settings: Settings, document: Any, boundary: str, strike: str, home: Path) -> None:
     """A whole migration, struck when the step `boundary` has ended and its result is written."""
+    replace_notebooks()
     execute = steps.run_recorded
 
     def struck(step: steps.Step, run: Run, **parameters: str) -> StepResult:

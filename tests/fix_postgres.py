@@ -23,6 +23,7 @@ from mock2pg.postgres.server import Server
 # One name for all, one after the other: what dbt has parsed counts for one database, and backups tell their own by it.
 DATABASE = "mock2pg_test"
 _EMPTY = "mock2pg_empty"
+_INSTALLED, _OLDEST, _EMBEDDED = Path("/usr/lib/postgresql"), 14, 18
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -45,9 +46,10 @@ def server(_no_settings_from_outside: None) -> Iterator[Server]:
 
 @dataclass(frozen=True)
 class OlderServer:
-    """A PostgreSQL 15 of this machine, used as the embedded server is."""
+    """An older PostgreSQL of this machine, used as the embedded server is."""
 
     home: Path
+    major: int
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@/{database}?host={self.home}&port=5432"
@@ -55,11 +57,13 @@ class OlderServer:
 
 @pytest.fixture(scope="session")
 def older_server(_no_settings_from_outside: None) -> Iterator[OlderServer]:
-    """Started once in a session; its tests are skipped where PostgreSQL 15 is not installed."""
-    programs = Path("/usr/lib/postgresql/15/bin")
-    if not (programs / "initdb").exists():
-        pytest.skip("PostgreSQL 15 is not installed in /usr/lib/postgresql/15")
-    home = Path(tempfile.mkdtemp(prefix="mock2pg-15-"))
+    """The oldest that is installed and supported, started once; where there is none, its tests are skipped."""
+    majors = [int(each.parts[-3]) for each in _INSTALLED.glob("*/bin/initdb") if each.parts[-3].isdigit()]
+    major = min((each for each in majors if _OLDEST <= each < _EMBEDDED), default=None)
+    if major is None:
+        pytest.skip(f"no PostgreSQL {_OLDEST} to {_EMBEDDED - 1} in {_INSTALLED} (apt-get install postgresql)")
+    programs = _INSTALLED / str(major) / "bin"
+    home = Path(tempfile.mkdtemp(prefix=f"mock2pg-{major}-"))
     account: dict[str, Any] = {"cwd": "/", "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     if os.geteuid() == 0:  # whom PostgreSQL refuses
         nobody = pwd.getpwnam("nobody")
@@ -75,7 +79,9 @@ def older_server(_no_settings_from_outside: None) -> Iterator[OlderServer]:
         while subprocess.run([programs / "pg_isready", "-qh", home], check=False).returncode:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        yield OlderServer(home)
+        with postgres.connect(OlderServer(home, major).url(), name="test") as connection:
+            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(_EMPTY)))
+        yield OlderServer(home, major)
     finally:
         server.terminate()
         server.wait()
@@ -99,10 +105,20 @@ def new_database(server: Server | OlderServer, name: str = DATABASE, template: s
 
 
 @pytest.fixture
-def database(server: Server) -> Iterator[str]:
-    """The URL of an empty database of the test's own."""
-    with new_database(server) as url:
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database of the test's own; on both servers in turn where a module asks for that."""
+    with new_database(request.getfixturevalue(getattr(request, "param", "server"))) as url:
         yield url
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "on_both_servers: with the embedded server, and with an older PostgreSQL")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests that use the database run twice where their module is marked `on_both_servers`."""
+    if "database" in metafunc.fixturenames and metafunc.definition.get_closest_marker("on_both_servers"):
+        metafunc.parametrize("database", ["server", "older_server"], indirect=True)
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from tests.fix_small import small_document, small_project
 OLD = small_document(*(f"old {n}" for n in range(300)), "stays")
 NEW = small_document(*(f"new {n}:3" for n in range(300)), "stays:5")
 DATABASE, BASE = "crash", "crash_base"
-MOMENTS = 20
 
 
 @dataclass(frozen=True)
@@ -145,8 +144,8 @@ def test_at_every_boundary_between_steps(strike: str, stage: Stage) -> None:
 
 @pytest.mark.parametrize("strike", STRIKES)
 @pytest.mark.parametrize("step", ["publish", "rollback"])
-def test_at_random_moments(step: str, strike: str, stage: Stage) -> None:
-    """Twenty moments between the beginning of the step and a little after its end."""
+def test_at_random_moments(step: str, strike: str, stage: Stage, request: pytest.FixtureRequest) -> None:
+    """Moments spread between the beginning of the step and a little after its end."""
     stage.begin()
     known = {run.id for run in all_runs(stage.settings)}
     in_child(migrate, stage.settings, NEW, "backup", "the process", stage.server.home)
@@ -177,9 +176,9 @@ def test_at_random_moments(step: str, strike: str, stage: Stage) -> None:
         assert left_over(stage) == ()
         return took
 
-    whole = play(-1)
-    for moment in range(MOMENTS):
-        play(whole * (moment + chance.random()) / MOMENTS)
+    whole, moments = play(-1), request.config.getoption("--moments")
+    for moment in range(moments):
+        play(whole * (moment + chance.random()) / moments)
     assert seen == states  # else the moments all lay on one side
 
 

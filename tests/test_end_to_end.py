@@ -39,6 +39,7 @@ def changes(result: Any) -> tuple[int, int, int]:
     return tuple(sum(table[key] for table in rows) for key in ("inserted", "updated", "deleted"))  # type: ignore[return-value]
 
 
+@pytest.mark.usefixtures("executed_notebooks")
 def test_migrate_again_verify_and_roll_back(migrated: MigrationResult, published: Settings, document: Document) -> None:
     """From nothing to the sample, again without a change, proven, and back to nothing."""
     settings, service = published, MigrationService(published)

@@ -44,6 +44,7 @@ def rows(settings: Settings) -> list[str]:
         return [row[0] for row in connection.execute("SELECT id FROM public.pets ORDER BY id").fetchall()]
 
 
+@pytest.mark.usefixtures("executed_notebooks")
 def test_every_verdict_is_true_on_a_busy_machine(
     rounds: int, at_once: int, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,7 +82,7 @@ def change(run: Run, command: str, statement: str) -> None:
 
 
 @pytest.fixture
-def stage(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def stage(tmp_path: Path, database: str, executed_notebooks: None, monkeypatch: pytest.MonkeyPatch) -> Stage:
     settings = settings_module.load(project=tmp_path, database_url=database, operator="a tester")
     stage = Stage(settings, {}, {})
     with postgres.connect(database, name="test") as connection:

@@ -21,6 +21,8 @@ from mock2pg.postgres import catalogue
 from mock2pg.postgres.server import binary
 from tests.fix_restore import EVERYTHING, execute
 
+pytestmark = pytest.mark.on_both_servers
+
 SETUP = """
     CREATE TABLE public.t (id int PRIMARY KEY, v jsonb);
     INSERT INTO public.t VALUES (1, 'null'), (2, NULL), (3, '{"a": 1.0}');

@@ -18,6 +18,8 @@ from mock2pg.errors import BackupFailed
 from mock2pg.postgres.server import binary
 from tests.fix_restore import back_up, execute
 
+pytestmark = pytest.mark.on_both_servers
+
 Rows = list[dict[str, Any]]
 Changing = Callable[..., tuple[dict[str, Rows], str]]
 
@@ -223,9 +225,7 @@ def test_two_backups_at_once_do_not_disturb_each_other(database: str, tmp_path: 
     execute(database, "CREATE TABLE public.a (id int PRIMARY KEY);\nINSERT INTO public.a VALUES (1)")
     made: list[Backup] = []
     threads = [
-        threading.Thread(
-            target=lambda moment: made.append(back_up(database, tmp_path, moment=snapshot)), args=[snapshot]
-        )
+        threading.Thread(target=lambda moment: made.append(back_up(database, tmp_path, moment=moment)), args=[moment])
         for moment in ("2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.001Z")
     ]
     for thread in threads:

@@ -14,6 +14,8 @@ from mock2pg.errors import PublishFailed
 from mock2pg.postgres import catalogue
 from tests.fix_merge import CHILD, CHILDREN, PARENT, PARENTS, Publish, Rows, select, table
 
+pytestmark = pytest.mark.on_both_servers
+
 
 def test_absent_tables_are_made_as_the_contracts_say(connection: postgres.Connection, publish: Publish) -> None:
     """Types, keys, uniques, checks, references with an index each, and the columns that the database fills."""

@@ -13,6 +13,8 @@ from mock2pg.errors import PublishFailed
 from mock2pg.publishing import merge
 from tests.fix_merge import CHILD, CHILDREN, PARENT, PARENTS, Publish, build, select, table
 
+pytestmark = pytest.mark.on_both_servers
+
 A, B, C, D = (f"0000000{n}-0000-4000-8000-000000000000" for n in range(4))
 
 # What is unique in the live table, the contract's columns, and four values (or rows of values) that are exchanged.

@@ -19,6 +19,8 @@ from mock2pg.publishing.deletion_limits import Limits
 from mock2pg.publishing.preflight.findings import Preflight
 from tests.fix_merge import CHILD, CHILDREN, PARENT, PARENTS, Rows, build, select, table
 
+pytestmark = pytest.mark.on_both_servers
+
 T = table("t", "id text!", "a text", "n integer", key=("id",))
 ROWS = [("1", "x", 1), ("2", "y", 2), ("3", "z", None)]
 

@@ -27,6 +27,8 @@ from mock2pg.runs import Run, StepResult
 from mock2pg.settings import REPOSITORY, Settings
 from tests.fix_browser import open_page
 
+pytestmark = pytest.mark.usefixtures("executed_notebooks")
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
