@@ -25,10 +25,10 @@ def new_project(parent: Path) -> Path:
     return folder
 
 
-def shared_cache(folder: Path) -> Path:
-    """One for all projects of this process, given the folder where pytest keeps theirs: what dbt has parsed for its
-    server counts for no other."""
-    cache = folder / ".cache"
+def shared_cache(folder: Path, of: str = "sample") -> Path:
+    """One for all projects of a kind, given the folder where pytest keeps theirs: what dbt has parsed for its server
+    counts for no other process."""
+    cache = folder / f".cache of {of}"
     cache.mkdir(exist_ok=True)
     return cache
 

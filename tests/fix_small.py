@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from mock2pg.settings import REPOSITORY
+from tests.fix_project import shared_cache
 
 Document = dict[str, list[dict[str, Any]]]
 
@@ -37,6 +38,8 @@ def small_project(folder: Path) -> Path:
         folder / "dbt_project",
         ignore=shutil.ignore_patterns("models", "target", "logs", "no_*.sql", "tests.yml"),
     )
+    if base := next(filter(_of_process, folder.parents), None):
+        (folder / ".cache").symlink_to(shared_cache(base, "small"), target_is_directory=True)
     (folder / "notebooks").symlink_to(REPOSITORY / "notebooks", target_is_directory=True)
     models = folder / "dbt_project" / "models"
     sources = []
@@ -55,6 +58,11 @@ def small_project(folder: Path) -> Path:
     landing = {"name": "landing", "schema": "mock2pg_landing", "tables": sources}
     _write(models / "staging" / "_sources.yml", yaml.safe_dump({"version": 2, "sources": [landing]}))
     return folder
+
+
+def _of_process(folder: Path) -> bool:
+    """Whether a folder is the one where pytest keeps the folders of this process."""
+    return folder.name.startswith("popen-gw") or folder.parent.name.startswith("pytest-of-")
 
 
 def small_document(*pets: str, owners: Sequence[str] = ("Ann", "Bob")) -> Document:

@@ -14,8 +14,8 @@ from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.target import confirm
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import Settings
-from tests.fix_project import Document, sample
-from tests.fix_small import small_document, small_project
+from tests.fix_published import small_rows
+from tests.fix_small import Document, small_document, small_project
 
 
 def fingerprint(settings: Settings) -> list[Any]:
@@ -27,53 +27,55 @@ def fingerprint(settings: Settings) -> list[Any]:
 
 
 def changed(document: Document) -> Document:
-    document["students"][0]["phone"] = "changed"
-    document["classNotes"].pop()
-    document["meetings"].append({**document["meetings"][0], "id": "new"})
+    """One row different, one gone, one new, in two tables."""
+    document["owners"][0]["name"] = "changed"
+    document["pets"].pop()
+    document["owners"].append({"id": "new", "name": "new"})
     return document
 
 
-def test_a_plan_says_what_would_change_and_writes_nothing(published: Settings, document: Document) -> None:
+def test_a_plan_says_what_would_change_and_writes_nothing(published_small: Settings) -> None:
     """Per table the numbers, the keys and the lock; live is not written, and no scratch schema stays."""
-    before = fingerprint(published)
-    gone = document["classNotes"][-1]["id"]
-    changed(document)["students"][0]["phone"] = "CANARY-7291"
-    result = MigrationService(published).plan(document)
+    document, before = small_rows(), fingerprint(published_small)
+    gone = document["pets"][-1]["id"]
+    changed(document)["owners"][0]["name"] = "CANARY-7291"
+    result = MigrationService(published_small).plan(document)
     assert result.success
     tables = result.summary["plan"]["tables"]
     numbers = {name: (t["inserted"], t["updated"], t["deleted"]) for name, t in tables.items()}
-    assert {name for name, n in numbers.items() if any(n)} == {"students", "class_notes", "meetings"}
-    assert tables["students"]["keys"] == {"inserted": [], "updated": [document["students"][0]["id"]], "deleted": []}
-    assert tables["class_notes"]["keys"]["deleted"] == [gone]
-    assert tables["meetings"]["keys"]["inserted"] == ["new"]
-    assert {t["lock"] for name, t in tables.items() if any(numbers[name])} == {"SHARE ROW EXCLUSIVE"}
-    assert {t["lock"] for name, t in tables.items() if not any(numbers[name])} == {""}
-    assert fingerprint(published) == before
-    with postgres.connect(published.url, name="test") as connection:
+    assert numbers == {"owners": (1, 1, 0), "pets": (0, 0, 1)}
+    assert tables["owners"]["keys"] == {"inserted": ["new"], "updated": [document["owners"][0]["id"]], "deleted": []}
+    assert tables["pets"]["keys"]["deleted"] == [gone]
+    assert {t["lock"] for t in tables.values()} == {"SHARE ROW EXCLUSIVE"}
+    assert fingerprint(published_small) == before
+    with postgres.connect(published_small.url, name="test") as connection:
         assert not postgres.catalogue.schema_exists(connection, postgres.scratch.NEXT)
     assert "CANARY" not in (result.report.parent / "plan.json").read_text()
     assert "The target tables were only read." in result.report.read_text()
+    same = MigrationService(published_small).plan(small_rows())
+    assert {table["lock"] for table in same.summary["plan"]["tables"].values()} == {""}
 
 
-def test_a_plan_for_an_empty_database_names_every_table(settings: Settings, document: Document) -> None:
+def test_a_plan_for_an_empty_database_names_every_table(database: str, tmp_path: Path) -> None:
     """Tables that are not there would be created, with all their rows."""
-    result = MigrationService(settings).plan(document)
+    settings = settings_module.load(project=small_project(tmp_path), database_url=database)
+    result = MigrationService(settings).plan(small_rows())
     tables = result.summary["plan"]["tables"]
     assert all(table["created"] and table["lock"] == "ACCESS EXCLUSIVE" for table in tables.values())
-    assert tables["students"]["inserted"] == len(document["students"])
-    assert len(tables["homework_submissions"]["keys"]["inserted"]) == 20
+    assert tables["pets"]["inserted"] == len(small_rows()["pets"])
+    assert len(tables["pets"]["keys"]["inserted"]) == 20
     with postgres.connect(settings.url, name="test") as connection:
         assert postgres.catalogue.tables(connection, "public") == []
 
 
-def test_what_was_reviewed_is_published_or_nothing(published: Settings, document: Document) -> None:
+def test_what_was_reviewed_is_published_or_nothing(published_small: Settings) -> None:
     """Another input is refused at once; the same is published; a second time live is no longer what was reviewed."""
-    settings, service = published, MigrationService(published)
-    planned = service.plan(changed(document))
+    settings, service, document = published_small, MigrationService(published_small), changed(small_rows())
+    planned = service.plan(document)
     reviewed = planned.report.parent / "plan.json"
     before = fingerprint(settings)
 
-    other = service.migrate_all_data(sample(), reviewed=reviewed)
+    other = service.migrate_all_data(small_rows(), reviewed=reviewed)
     assert isinstance(other.error, PublishFailed)
     assert other.error.message.endswith(f"reviewed in run {planned.run_id}: the input changed")
     assert "backup" not in other.summary
@@ -85,7 +87,7 @@ def test_what_was_reviewed_is_published_or_nothing(published: Settings, document
     assert isinstance(late.error, PublishFailed)
     assert late.error.message == (
         f"the difference is no longer the one that was reviewed in run {planned.run_id}:"
-        " table class_notes, table meetings, table students changed"
+        " table owners, table pets changed"
     )
     assert fingerprint(settings) == before
 
@@ -100,53 +102,52 @@ def test_a_file_that_is_no_plan_is_refused_before_a_run(content: str, settings: 
     assert not settings.runs_dir.exists()
 
 
-def test_more_deletions_than_allowed_stop_the_run(published: Settings, document: Document) -> None:
-    """A source that was cut short: neither half of a table of more than 100 rows goes, nor all rows of a small one."""
-    before = fingerprint(published)
-    document["homeworkSubmissions"] = document["homeworkSubmissions"][:60]
-    document["scheduleExceptions"] = []
-    result = MigrationService(published).migrate_all_data(document)
-    assert isinstance(result.error, PreflightFailed)
-    assert [(finding["table"], finding["what"]) for finding in result.summary["preflight"]["findings"]] == [
-        ("homework_submissions", "would lose 72 of 132 rows"),
-        ("schedule_exceptions", "would be emptied of 9 rows"),
-    ]
-    assert "--allow-empty scheduleExceptions" in result.error.message
-    assert "backup" not in result.summary
-    assert fingerprint(published) == before
+def test_more_deletions_than_allowed_stop_the_run(published_small: Settings) -> None:
+    """A source that was cut short: neither half of a table of more than 100 rows goes, nor all rows of any."""
+    before, document = fingerprint(published_small), small_rows()
+    document["pets"] = document["pets"][:60]
+    cut = MigrationService(published_small).migrate_all_data(document)
+    emptied = MigrationService(published_small).migrate_all_data({**document, "pets": []})
+    for result, what in ((cut, "would lose 72 of 132 rows"), (emptied, "would be emptied of 132 rows")):
+        assert isinstance(result.error, PreflightFailed)
+        (finding,) = result.summary["preflight"]["findings"]
+        assert (finding["table"], finding["what"]) == ("pets", what)
+        assert "backup" not in result.summary
+    assert emptied.error is not None
+    assert "--allow-empty pets" in emptied.error.message
+    assert fingerprint(published_small) == before
 
 
-def test_losses_that_are_meant_go_through(published: Settings, document: Document) -> None:
+def test_losses_that_are_meant_go_through(published_small: Settings) -> None:
     """A higher limit, an entity that is named, and a table of the application's own that is named."""
-    settings, gone = published, document["homeworkSubmissions"][-1]["id"]
+    settings, document = published_small, small_rows()
     with postgres.connect(settings.url, name="test") as connection:
-        connection.execute(
-            "CREATE TABLE public.pins (of text REFERENCES public.homework_submissions ON DELETE CASCADE)"
-        )
-        connection.execute("INSERT INTO public.pins VALUES (%s)", [gone])
-    document["homeworkSubmissions"] = document["homeworkSubmissions"][:60]
-    document["scheduleExceptions"] = []
-    meant = settings.model_copy(update={"max_deleted": "55%", "allow_empty": "other, scheduleExceptions"})
+        connection.execute("CREATE TABLE public.pins (of text REFERENCES public.pets ON DELETE CASCADE)")
+        connection.execute("INSERT INTO public.pins VALUES (%s)", [document["pets"][-1]["id"]])
+    document["pets"] = document["pets"][:60]
+    meant = settings.model_copy(update={"max_deleted": "55%"})
     result = MigrationService(meant).migrate_all_data(document)
     assert isinstance(result.error, PreflightFailed)
     assert "1 row of public.pins (pins_of_fkey)" in result.error.message
 
     result = MigrationService(meant.model_copy(update={"allow_cascade": "pins"})).migrate_all_data(document)
     assert result.success, result.message
-    assert result.summary["publish"]["tables"]["homework_submissions"]["deleted"] == 72
-    assert result.summary["publish"]["tables"]["schedule_exceptions"]["after"] == 0
+    assert result.summary["publish"]["tables"]["pets"]["deleted"] == 72
     with postgres.connect(settings.url, name="test") as connection:
         assert connection.execute("SELECT count(*) FROM public.pins").fetchone() == (0,)
+    meant = settings.model_copy(update={"allow_empty": "other, pets"})
+    result = MigrationService(meant).migrate_all_data({**document, "pets": []})
+    assert result.summary["publish"]["tables"]["pets"]["after"] == 0
 
 
 def test_a_database_on_another_machine_is_called_by_its_name(
-    published: Settings, document: Document, monkeypatch: pytest.MonkeyPatch
+    published_small: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without its name, or with another, nothing is changed; asked for, it may be typed. Reading needs none."""
     monkeypatch.setattr(postgres, "host", lambda connection: "db.example")
-    with postgres.connect(published.url, name="test") as connection:
+    with postgres.connect(published_small.url, name="test") as connection:
         name = postgres.describe_database(connection)["name"]
-    before = fingerprint(published)
+    before = fingerprint(published_small)
     questions: list[str] = []
 
     def answer(question: str) -> str:
@@ -154,18 +155,18 @@ def test_a_database_on_another_machine_is_called_by_its_name(
         return "another"
 
     for service in (
-        MigrationService(published),
-        MigrationService(published.model_copy(update={"confirm": "another"}), ask=answer),
-        MigrationService(published, ask=answer),
+        MigrationService(published_small),
+        MigrationService(published_small.model_copy(update={"confirm": "another"}), ask=answer),
+        MigrationService(published_small, ask=answer),
     ):
-        result = service.migrate_all_data(changed(sample()))
+        result = service.migrate_all_data(changed(small_rows()))
         assert isinstance(result.error, UsageError)
         assert result.error.message == f"the database {name} is on db.example, not on this machine"
         assert f"--confirm {name}" in result.error.hint
     assert questions == [f"the database {name} is on db.example, not on this machine. Type its name to change it"]
-    assert fingerprint(published) == before
-    assert MigrationService(published, ask=lambda _: name).migrate_all_data(document).success
-    confirm(published.model_copy(update={"confirm": name}), name, "db.example")
+    assert fingerprint(published_small) == before
+    assert MigrationService(published_small, ask=lambda _: name).migrate_all_data(small_rows()).success
+    confirm(published_small.model_copy(update={"confirm": name}), name, "db.example")
 
 
 @pytest.mark.parametrize(
