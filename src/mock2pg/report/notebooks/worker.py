@@ -66,7 +66,9 @@ class Worker:
                 break
             except subprocess.TimeoutExpired:
                 self._send(number)
-        self.process.communicate()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with suppress(OSError):
+                _pipe(pipe).close()
 
     def _tell(self, what: Any) -> None:
         pipe = _pipe(self.process.stdin)
