@@ -30,8 +30,8 @@ _ROWS = """
     ANALYZE public.people"""
 
 
-def backup(settings: Settings, rehearsal: str) -> StepResult:
-    return steps.run_in_process("backup", new_run(settings.model_copy(update={"backup_rehearsal": rehearsal})))
+def backup(settings: Settings, restore_test: str) -> StepResult:
+    return steps.run_in_process("backup", new_run(settings.model_copy(update={"backup_restore_test": restore_test})))
 
 
 def dump(settings: Settings, file: Path) -> None:
@@ -66,18 +66,18 @@ def main() -> None:
             connection.execute(_ROWS.format(rows=rows))  # type: ignore[arg-type]
         file = settings.project / "dump"
         took = {
-            "backup, not rehearsed": timed(lambda: backup(settings, "never")),
+            "backup, no restore test": timed(lambda: backup(settings, "never")),
             "pg_dump": timed(lambda: dump(settings, file)),
             "pg_restore": timed(lambda: restore(settings, file)),
         }
         began = time.perf_counter()
-        rehearsed = backup(settings, "always").data
-        took["backup, rehearsed"] = time.perf_counter() - began
+        tested = backup(settings, "always").data
+        took["backup, with restore test"] = time.perf_counter() - began
     peer = took["pg_dump"] + took["pg_restore"]
     for name, seconds in took.items():
         print(f"{name:<24} {seconds:7.2f} s, {seconds / peer:5.2f} of pg_dump and pg_restore")
-    print(f"{rows:,} rows, {rehearsed['bytes'] / 1e6:,.1f} MB; parts of the rehearsed one, in s: {rehearsed['times']}")
-    print(f"our memory {rehearsed['peak_memory_bytes'] / 1e6:,.0f} MB")
+    print(f"{rows:,} rows, {tested['bytes'] / 1e6:,.1f} MB; parts of the tested one, in s: {tested['times']}")
+    print(f"our memory {tested['peak_memory_bytes'] / 1e6:,.0f} MB")
 
 
 if __name__ == "__main__":

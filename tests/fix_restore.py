@@ -30,14 +30,14 @@ def dumped(url: str, schema: str = "*") -> str:
 
 
 def back_up(url: str, folder: Path, schema: str = "public", moment: str = "2026-01-01T00:00:00.000Z") -> Backup:
-    """A backup file as the backup step writes it; its rehearsal must hold, of the definitions too."""
-    with snapshot.capture(url, schema, binary("pg_dump")) as found:
+    """A backup file as the backup step writes it; its restore test must pass, of the definitions too."""
+    with snapshot.export(url, schema, binary("pg_dump")) as found:
         with backups.Writer(folder, moment) as writer:
             backup = snapshot.save(found, writer, found.header(moment, backups.FORMAT))
         state = state_of(backups.opened(folder, backup.id))
-        rehearsal = restore_test.rehearse(url, state, found, binary("pg_dump"))
-    outside = "does not exist" in rehearsal.definitions  # what the schema refers to stands in another one
-    assert outside or rehearsal.definitions in ("", "there is no schema")
+        tested = restore_test.run(url, state, found, binary("pg_dump"))
+    outside = "does not exist" in tested.definitions  # what the schema refers to is in another schema
+    assert outside or tested.definitions in ("", "there is no schema")
     return backup
 
 

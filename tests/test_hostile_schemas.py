@@ -274,7 +274,7 @@ def test_code_on_tables_of_others_is_refused(mallory: str, connection: postgres.
         assert others_code.found(connection, schema, ["m"]) == []
     with (
         pytest.raises(SchemaRefused, match=f"belongs to {mallory}, whose code would run"),
-        snapshot.capture(f"{connection.info.dsn}", "s0", server_programs.binary("pg_dump")),
+        snapshot.export(f"{connection.info.dsn}", "s0", server_programs.binary("pg_dump")),
     ):
         pass
 

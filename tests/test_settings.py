@@ -34,7 +34,7 @@ VARIABLES = {
     "MIGRATION_ALLOW_EMPTY": ("allow_empty", "a, b"),
     "MIGRATION_ALLOW_CASCADE": ("allow_cascade", "pins"),
     "MIGRATION_MODE": ("mode", "upsert"),
-    "MIGRATION_BACKUP_REHEARSAL": ("backup_rehearsal", "never"),
+    "MIGRATION_BACKUP_RESTORE_TEST": ("backup_restore_test", "never"),
     "MIGRATION_ALTER": ("alter", True),
     "MIGRATION_UNKNOWN_FIELDS": ("unknown_fields", "warn"),
     "MIGRATION_BACKUP_COMPRESSION": ("backup_compression", "gzip"),

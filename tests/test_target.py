@@ -86,7 +86,7 @@ def test_a_plan_needs_no_right_to_write(published: Settings, roles: tuple[str, s
             sql.SQL(
                 "CREATE ROLE {0} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {0};"
                 "CREATE SCHEMA mock2pg_landing AUTHORIZATION {0}; CREATE SCHEMA mock2pg_next AUTHORIZATION {0};"
-                "CREATE SCHEMA mock2pg_rehearsal AUTHORIZATION {0};"
+                "CREATE SCHEMA mock2pg_restore_test AUTHORIZATION {0};"
                 "GRANT USAGE ON SCHEMA mock2pg TO {0}; GRANT SELECT ON ALL TABLES IN SCHEMA mock2pg TO {0}"
             ).format(sql.Identifier(planner))
         )
@@ -117,10 +117,10 @@ def test_a_protected_database_takes_what_was_migrated_elsewhere(
     assert record["database"]["system_identifier"].isdigit()
     run.write("record.json", {**record, "database": {**record["database"], "system_identifier": "1"}})
     database = {"name": "a", "system_identifier": record["database"]["system_identifier"]}
-    target.require_rehearsal(run, database)
+    target.require_migrated_on_another_server(run, database)
     run.write("record.json", {**run.read("record.json"), "status": "failed"})
     with pytest.raises(UsageError):
-        target.require_rehearsal(run, database)
+        target.require_migrated_on_another_server(run, database)
 
 
 def test_status_says_what_is_live_who_is_at_work_and_what_is_left(settings: Settings) -> None:

@@ -66,4 +66,4 @@ def test_a_record_that_cannot_be_read_stops_nobody(settings: Settings, text: str
     recovery.after_killed(new_run(settings), settings.url)
     assert f"runs/{run.id}/record.json cannot be read" in settings.log_file.read_text()
     with pytest.raises(UsageError, match="never migrated on another server"):
-        target.require_rehearsal(new_run(settings), {"name": "app", "system_identifier": "7"})
+        target.require_migrated_on_another_server(new_run(settings), {"name": "app", "system_identifier": "7"})

@@ -125,8 +125,8 @@ class Settings(BaseSettings):
     backup_keep: int | None = Field(
         None, ge=1, description="How many backups stay when a run has succeeded. Unset: all of them."
     )
-    backup_rehearsal: Literal["always", "never"] = Field(
-        "always", description="Whether a backup is restored and compared before anything goes on."
+    backup_restore_test: Literal["always", "never"] = Field(
+        "always", description="`always`: restore every backup once and compare it. `never`: skip the restore test."
     )
 
     @field_validator("project")

@@ -1,4 +1,4 @@
-"""Rehearsing a backup: what does not restore equal is found, and nobody is disturbed by looking."""
+"""The restore test finds whatever does not restore equal, and disturbs no other session."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from psycopg import conninfo
 from mock2pg import postgres
 from mock2pg.backups import dump, restore_test, snapshot
 from mock2pg.backups.restore import State
-from mock2pg.backups.snapshot import Moment
+from mock2pg.backups.snapshot import Snapshot
 from mock2pg.errors import BackupFailed, SchemaRefused
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.server import binary
@@ -32,7 +32,7 @@ SETUP = """
     CREATE VIEW public.w AS SELECT id FROM public.t"""
 
 
-def state_of(found: Moment) -> State:
+def state_of(found: Snapshot) -> State:
     """What a backup of the moment would hold."""
     rows = {
         name: b"".join(dump.rows(found.connection, found.schema, name)).splitlines(keepends=True)
@@ -44,26 +44,27 @@ def state_of(found: Moment) -> State:
 
 
 @contextmanager
-def captured(url: str) -> Iterator[tuple[State, Moment]]:
-    with snapshot.capture(url, "public", binary("pg_dump")) as found:
+def captured(url: str) -> Iterator[tuple[State, Snapshot]]:
+    with snapshot.export(url, "public", binary("pg_dump")) as found:
         yield state_of(found), found
 
 
 def left_over(connection: postgres.Connection) -> list[Any]:
     return connection.execute(
-        "SELECT nspname FROM pg_namespace WHERE nspname = 'mock2pg_rehearsal' UNION ALL SELECT datname FROM pg_database"
-        " WHERE datname = 'mock2pg_rehearsal_' || (SELECT oid FROM pg_database WHERE datname = current_database())"
+        "SELECT nspname FROM pg_namespace WHERE nspname = 'mock2pg_restore_test' UNION ALL"
+        " SELECT datname FROM pg_database"
+        " WHERE datname = 'mock2pg_restore_test_' || (SELECT oid FROM pg_database WHERE datname = current_database())"
     ).fetchall()
 
 
-def test_a_whole_backup_passes_and_leaves_nothing_behind(database: str, connection: postgres.Connection) -> None:
-    """Rows and definitions are restored and compared, and what a killed rehearsal left is cleared away."""
+def test_a_valid_backup_passes_and_leaves_nothing_behind(database: str, connection: postgres.Connection) -> None:
+    """Rows and definitions are restored and compared, and leftovers of an interrupted restore test are removed."""
     execute(database, EVERYTHING)
     row = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
     assert row is not None
-    postgres.ensure_database(database, f"mock2pg_rehearsal_{row[0]}")
+    postgres.ensure_database(database, f"mock2pg_restore_test_{row[0]}")
     with captured(database) as (state, found):
-        proved = restore_test.rehearse(database, state, found, binary("pg_dump"))
+        proved = restore_test.run(database, state, found, binary("pg_dump"))
     assert proved.definitions == ""
     assert proved.times["restore"] > 0
     assert proved.tables == {
@@ -88,16 +89,16 @@ def test_nobody_else_reaches_where_it_is_restored(
 
     monkeypatch.setattr(restore_test, "_executed", looked_at)
     with captured(database) as (state, found):
-        assert restore_test.rehearse(database, state, found, binary("pg_dump")).definitions == ""
+        assert restore_test.run(database, state, found, binary("pg_dump")).definitions == ""
     assert may_connect == [(False,)]
-    create = psycopg.sql.SQL("CREATE ROLE {0}; CREATE SCHEMA mock2pg_rehearsal AUTHORIZATION {0}").format(role)
+    create = psycopg.sql.SQL("CREATE ROLE {0}; CREATE SCHEMA mock2pg_restore_test AUTHORIZATION {0}").format(role)
     connection.execute(create)
     try:
         with (
             captured(database) as (state, found),
-            pytest.raises(SchemaRefused, match='schema "mock2pg_rehearsal" belongs to other_'),
+            pytest.raises(SchemaRefused, match='schema "mock2pg_restore_test" belongs to other_'),
         ):
-            restore_test.rehearse(database, state, found, binary("pg_dump"))
+            restore_test.run(database, state, found, binary("pg_dump"))
     finally:
         connection.execute(psycopg.sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(role))
 
@@ -130,11 +131,11 @@ DAMAGES: dict[str, tuple[Callable[[State], State], str]] = {
     "a row twice": (changed(lambda rows: rows["u"].append(rows["u"][0])), r"u \(0 rows\)"),
     "a row less": (changed(lambda rows: rows["u"].pop()), r"u \(1 row\)"),
     "rows fewer than it says": (lambda state: replace(state, tables={"t": 4, "u": 3}), "3 of 4 rows came back"),
-    "a table less": (lambda state: replace(state, tables={"t": 3}), "does not hold the tables that are live"),
-    "a line that is no JSON": (changed(lambda rows: rows["u"].append(b'{"v":\n')), "could not be rehearsed"),
+    "a table less": (lambda state: replace(state, tables={"t": 3}), "does not hold the tables of the target schema"),
+    "a line that is no JSON": (changed(lambda rows: rows["u"].append(b'{"v":\n')), "cannot be restored for a test"),
     "a value of another type": (
         changed(lambda rows: rows["t"].append(b'{"id":"secret","v":null}\n')),
-        "could not be rehearsed",
+        "cannot be restored for a test",
     ),
     "a definition": (redefined(lambda text: text.replace("v jsonb", "v json")), "TABLE t"),
     "a definition less": (redefined(lambda text: text.replace("CREATE VIEW", "-- CREATE VIEW", 1)), "be executed"),
@@ -152,7 +153,7 @@ def test_what_does_not_restore_equal_is_named(what: str, database: str, connecti
     execute(database, SETUP)
     damage, message = DAMAGES[what]
     with captured(database) as (state, found), pytest.raises(BackupFailed, match=message) as failed:
-        restore_test.rehearse(database, damage(state), found, binary("pg_dump"))
+        restore_test.run(database, damage(state), found, binary("pg_dump"))
     assert "ecret" not in failed.value.message + failed.value.hint
     assert left_over(connection) == []
 
@@ -191,7 +192,7 @@ def test_it_needs_no_more_rights_than_to_make_a_schema_and_no_more_locks_than_a_
 
     monkeypatch.setattr(dump, "content_hash", watched)
     with captured(modest) as (state, found):
-        proved = restore_test.rehearse(modest, state, found, binary("pg_dump"))
+        proved = restore_test.run(modest, state, found, binary("pg_dump"))
     assert proved.definitions == "the role may not create a database to do it in"
     assert {name: value.split(":")[0] for name, value in proved.tables.items()} == {"t": "3", "u": "3"}
     assert modes == {"AccessShareLock"}
@@ -203,35 +204,35 @@ def test_what_the_definitions_need_from_outside_is_told(database: str) -> None:
     execute(database, f"CREATE SCHEMA app;\nCREATE TABLE app.x (id int PRIMARY KEY);\n{SETUP};\n"
             "CREATE VIEW public.x AS SELECT * FROM app.x")  # fmt: skip
     with captured(database) as (state, found):
-        proved = restore_test.rehearse(database, state, found, binary("pg_dump"))
+        proved = restore_test.run(database, state, found, binary("pg_dump"))
     assert proved.definitions.startswith('not possible in a scratch database: relation "app.x" does not exist')
 
 
 def test_a_scratch_schema_that_is_there_is_used_and_stays(database: str, connection: postgres.Connection) -> None:
     """So a role needs no right to make one, and what somebody keeps in it is as it was."""
-    execute(database, f"{SETUP};\nCREATE SCHEMA mock2pg_rehearsal;\nCREATE TABLE mock2pg_rehearsal.mine ()")
+    execute(database, f"{SETUP};\nCREATE SCHEMA mock2pg_restore_test;\nCREATE TABLE mock2pg_restore_test.mine ()")
     with captured(database) as (state, found):
-        restore_test.rehearse(database, state, found, binary("pg_dump"))
-    assert catalogue.tables(connection, "mock2pg_rehearsal") == ["mine"]
+        restore_test.run(database, state, found, binary("pg_dump"))
+    assert catalogue.tables(connection, "mock2pg_restore_test") == ["mine"]
 
 
 def test_a_connection_that_is_lost_is_no_verdict_on_the_backup(
     database: str, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A rehearsal that could not be finished says why, and proves nothing."""
+    """A restore test that could not be finished gives the reason, and proves nothing."""
     execute(database, SETUP)
 
     def cut(*_: Any) -> str:
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mock2pg rehearsal'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mock2pg restore test'"
             " AND datname = current_database()"
         )
         raise psycopg.errors.AdminShutdown
 
     with captured(database) as (state, found):
         monkeypatch.setattr(dump, "content_hash", cut)
-        with pytest.raises(BackupFailed, match="could not be rehearsed"):
-            restore_test.rehearse(database, state, found, binary("pg_dump"))
+        with pytest.raises(BackupFailed, match="cannot be restored for a test"):
+            restore_test.run(database, state, found, binary("pg_dump"))
     assert left_over(connection) == []
 
 
@@ -240,16 +241,16 @@ def test_a_scratch_database_that_another_role_left_is_told_of(database: str, con
     execute(database, SETUP)
     row = connection.execute("SELECT oid, datname FROM pg_database WHERE datname = current_database()").fetchone()
     assert row is not None
-    left = f"mock2pg_rehearsal_{row[0]}"
-    connection.execute("CREATE ROLE rehearser LOGIN CREATEDB IN ROLE pg_read_all_data")
-    connection.execute(f"GRANT CREATE ON DATABASE {row[1]} TO rehearser")  # type: ignore[arg-type]
+    left = f"mock2pg_restore_test_{row[0]}"
+    connection.execute("CREATE ROLE restore_tester LOGIN CREATEDB IN ROLE pg_read_all_data")
+    connection.execute(f"GRANT CREATE ON DATABASE {row[1]} TO restore_tester")  # type: ignore[arg-type]
     connection.execute(f"CREATE DATABASE {left}")  # type: ignore[arg-type]
     try:
-        url = conninfo.make_conninfo(database, user="rehearser")
+        url = conninfo.make_conninfo(database, user="restore_tester")
         with captured(url) as (state, found):
-            proved = restore_test.rehearse(url, state, found, binary("pg_dump"))
+            proved = restore_test.run(url, state, found, binary("pg_dump"))
         assert set(proved.tables) == {"t", "u"}
         assert "belongs to postgres" in proved.definitions
     finally:
         connection.execute(f"DROP DATABASE {left}")  # type: ignore[arg-type]
-        connection.execute("DROP OWNED BY rehearser; DROP ROLE rehearser")
+        connection.execute("DROP OWNED BY restore_tester; DROP ROLE restore_tester")

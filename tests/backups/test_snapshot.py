@@ -149,7 +149,7 @@ def test_what_is_defined_anew_while_a_backup_begins_makes_it_begin_again(
                 connection.execute(CHANGES[what])  # type: ignore[call-overload]
 
     monkeypatch.setattr(dump, "definitions", interrupted)
-    with snapshot.capture(database, "public", binary("pg_dump")) as found:
+    with snapshot.export(database, "public", binary("pg_dump")) as found:
         assert len(looks) == 2
         assert found.definitions == reading(connection, database, "public", binary("pg_dump"))
         for table in postgres.catalogue.tables(connection, "public"):
@@ -171,7 +171,7 @@ def test_rows_that_only_move_do_not_make_a_backup_begin_again(
         return reading(*arguments, **more)
 
     monkeypatch.setattr(dump, "definitions", interrupted)
-    with snapshot.capture(database, "public", binary("pg_dump")) as found:
+    with snapshot.export(database, "public", binary("pg_dump")) as found:
         assert looks == [1]
         assert b"".join(dump.rows(found.connection, "public", "a")) == b'{"id":1},\n'
 
@@ -196,7 +196,7 @@ def test_a_table_that_stays_locked_stops_the_backup(
     monkeypatch.setattr(dump, "definitions", locking)
     with (
         pytest.raises(BackupFailed, match=r"a lock was not given in time; table public.a is locked by server process"),
-        snapshot.capture(database, "public", binary("pg_dump"), lock_timeout="50ms", attempts=1),
+        snapshot.export(database, "public", binary("pg_dump"), lock_timeout="50ms", attempts=1),
     ):
         pass
     connection.execute("ROLLBACK")
@@ -215,13 +215,13 @@ def test_definitions_that_never_stand_still_stop_the_backup(
     monkeypatch.setattr(dump, "definitions", busy)
     with (
         pytest.raises(BackupFailed, match="being changed by others, or locked, at each of 3 attempts"),
-        snapshot.capture(database, "public", binary("pg_dump"), attempts=3),
+        snapshot.export(database, "public", binary("pg_dump"), attempts=3),
     ):
         pass
 
 
 def test_two_backups_at_once_do_not_disturb_each_other(database: str, tmp_path: Path) -> None:
-    """Each is whole, and each was rehearsed in turn."""
+    """Both are valid, and their restore tests ran one after the other."""
     execute(database, "CREATE TABLE public.a (id int PRIMARY KEY);\nINSERT INTO public.a VALUES (1)")
     made: list[Backup] = []
     threads = [

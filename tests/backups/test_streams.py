@@ -70,7 +70,7 @@ def test_every_form_holds_the_same_document(ending: str, tmp_path: Path) -> None
 
 
 def test_who_wrote_a_backup_can_read_it_again_at_once(form: Form, tmp_path: Path) -> None:
-    """Without any key but that of the process, which is gone with it: so that the backup can be rehearsed."""
+    """Without any key but that of the process, which is gone with it: so that the restore test can read the backup."""
     backup = write(tmp_path, ROWS, **form)
     assert backups.reread(backup) == backup
     assert {name: read(backup, name) for name in ROWS} == ROWS

@@ -50,24 +50,24 @@ def test_a_backup_that_does_not_restore_equal_is_removed(
     connection.execute("INSERT INTO public.t VALUES (1, 'secret')")
     reading = backups.rows
     monkeypatch.setattr(backups, "rows", lambda *which: (line.replace(b"e", b"E") for line in reading(*which)))
-    with pytest.raises(BackupFailed, match=r"does not restore equal to what is live: t \(1 row\)"):
+    with pytest.raises(BackupFailed, match=r"does not restore equal to the target tables: t \(1 row\)"):
         steps.run_in_process("backup", new_run(settings))
     assert list(settings.backups_dir.iterdir()) == []
 
 
-def test_what_was_rehearsed_is_said(settings: Settings, connection: postgres.Connection) -> None:
+def test_the_restore_test_is_reported(settings: Settings, connection: postgres.Connection) -> None:
     """How long restoring took, the hash of each table, and what became of the definitions."""
     connection.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
     data = steps.run_in_process("backup", new_run(settings)).data
-    assert data["rehearsed"]
+    assert data["restore_tested"]
     assert data["restore_seconds"] > 0
     assert data["definitions"] == "equal"
     assert data["hashes"] == {"t": "0:0:0"}
 
 
-def test_a_backup_without_a_rehearsal_says_so_loudly(settings: Settings) -> None:
+def test_a_backup_without_a_restore_test_has_a_warning(settings: Settings) -> None:
     """In its own line, and in a warning of its own."""
-    never = settings.model_copy(update={"backup_rehearsal": "never"})
+    never = settings.model_copy(update={"backup_restore_test": "never"})
     result = steps.run_in_process("backup", new_run(never))
     assert result.summary.endswith("no restore test")
     assert result.data["cautions"] == ["No restore test was made: whether the backup restores is not known."]

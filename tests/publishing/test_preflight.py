@@ -35,7 +35,7 @@ def look(
 ) -> Preflight:
     """As the step does it: in one transaction, which is not rolled back."""
     tables = build(connection, pairs)
-    with dump.one_moment(connection):
+    with dump.repeatable_read(connection):
         return preflight.look(
             connection, postgres.scratch.NEXT, "public", tables, limits or Limits(), backups=backups, writes=writes
         )

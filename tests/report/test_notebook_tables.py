@@ -21,7 +21,7 @@ RUN = Run("a-run", Settings())
 CHANGES = {"inserted": 1, "updated": 2, "deleted": 3, "unchanged": 4000}
 FIGURES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "backup": (
-        {"tables": {"a": 1200, "b": 3}, "bytes": 1_234_567, "rehearsed": True, "restore_seconds": 0.5},
+        {"tables": {"a": 1200, "b": 3}, "bytes": 1_234_567, "restore_tested": True, "restore_seconds": 0.5},
         ["1,203", "1.2 MB", "0.50 s"],
     ),
     "verify": (

@@ -48,8 +48,8 @@ class Field:
 
 
 @contextmanager
-def one_moment(connection: Connection) -> Iterator[None]:
-    """A transaction in which every query sees the same moment."""
+def repeatable_read(connection: Connection) -> Iterator[None]:
+    """Open a REPEATABLE READ transaction: every query in it sees the same snapshot."""
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     with connection.transaction():
         yield

@@ -1,11 +1,11 @@
-"""Rehearsing a backup: it is restored where nobody is disturbed, and must come out equal to what it is a backup of.
+"""The restore test: a backup is restored into a scratch schema, and must come out equal to the target schema.
 
-The rows go into a scratch schema, in a transaction that sees the backup's own snapshot and is rolled back: the live
-tables are locked as by any reader, and nothing is ever left over. They are compared by content with the live rows.
+The rows go into a scratch schema, in a transaction that sees the backup's own snapshot and is rolled back: the target
+tables are locked as by any reader, and no leftover is possible. Their content is compared with the target tables.
 
 The definitions name their schema, so that they can be executed only where it has that name: in a scratch database
-without rows, whose definitions must then read the same. That takes a role that may create one; what the schema needs
-from outside of itself is not there. Where it cannot be done, the reason is told.
+without rows, whose definitions must then equal those of the target schema. The role must be allowed to create a
+database, and the schema must not refer to others. Otherwise the reason is reported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from psycopg import sql
 
 from mock2pg.backups import dump, json_rows, privileges, restore
 from mock2pg.backups.restore import State
-from mock2pg.backups.snapshot import Moment
+from mock2pg.backups.snapshot import Snapshot
 from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed, counted
 from mock2pg.postgres import catalogue, drop_objects, schemas, scratch
 from mock2pg.postgres.connection import connect, database_url, drop_database, named
@@ -27,18 +27,18 @@ from mock2pg.postgres.describing import described
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.runs import Times
 
-SCHEMA = "mock2pg_rehearsal"
+SCHEMA = "mock2pg_restore_test"
 RESTORE, COMPARE = "restore", "compare"  # what the times are of
 _NO_RIGHT = "42501"  # to an owner's role, or to an extension
 _ONE_AT_A_TIME = 0x6D6F636D  # an advisory lock: the scratch database has one name
 
 
 @dataclass(frozen=True)
-class Rehearsal:
-    """What was proved.
+class RestoreTest:
+    """The result of a restore test that passed.
 
-    tables       table -> the hash of its content, which is that of the live rows too
-    definitions  why the definitions were not executed; empty when they were, and came out equal
+    tables       table -> content hash, of the restored rows and of the target table
+    definitions  the reason why the definitions were not executed; empty when they were, and are equal
     times        seconds that RESTORE took (rows into tables without keys, definitions without rows), and COMPARE
     """
 
@@ -47,44 +47,44 @@ class Rehearsal:
     times: Times
 
 
-def rehearse(url: str, state: State, moment: Moment, program: Path) -> Rehearsal:
+def run(url: str, state: State, snapshot: Snapshot, program: Path) -> RestoreTest:
     """Restore and compare. Raises BackupFailed naming the tables and objects that do not come out equal.
 
-    state    what the backup holds, read from it
-    moment   what it is a backup of
-    program  pg_dump
+    state     the content of the backup, read from its file
+    snapshot  the snapshot from which the backup was written
+    program   pg_dump
     """
     times = Times({RESTORE: 0.0, COMPARE: 0.0})
-    with named(BackupFailed, "the backup could not be rehearsed"):
+    with named(BackupFailed, "the backup cannot be restored for a test"):
         try:
-            tables = _rows(url, state, moment, times)
+            tables = _rows(url, state, snapshot, times)
         except RollbackFailed as error:
             raise BackupFailed(f"the backup does not restore: {error.message}") from error
-        return Rehearsal(tables, _definitions(url, state, moment, program, times), times)
+        return RestoreTest(tables, _definitions(url, state, snapshot, program, times), times)
 
 
-def _rows(url: str, state: State, moment: Moment, times: Times) -> dict[str, str]:
-    live = catalogue.tables(moment.connection, moment.schema)
+def _rows(url: str, state: State, snapshot: Snapshot, times: Times) -> dict[str, str]:
+    live = catalogue.tables(snapshot.connection, snapshot.schema)
     if list(state.tables) != live:
-        raise BackupFailed("the backup does not hold the tables that are live")
+        raise BackupFailed("the backup does not hold the tables of the target schema")
     found, different = {}, []
-    with connect(url, name="rehearsal") as connection:
+    with connect(url, name="restore test") as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         with connection.transaction(force_rollback=True):
-            connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(moment.snapshot)))
+            connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot.name)))
             scratch.create_closed(connection, SCHEMA)
             schemas.refuse_foreign(connection, [], [SCHEMA])  # another may have made it since the run looked
-            code = OwnersCode(connection, moment.schema)
+            code = OwnersCode(connection, snapshot.schema)
             for number, name in enumerate(live):
-                fields, table = dump.fields(connection, moment.schema, name), sql.Identifier(SCHEMA, f"t{number}")
+                fields, table = dump.fields(connection, snapshot.schema, name), sql.Identifier(SCHEMA, f"t{number}")
                 held = sql.Identifier(SCHEMA, "mock2pg_lines")
                 with times.of(RESTORE):
                     query = sql.SQL("CREATE UNLOGGED TABLE {} AS {} WITH NO DATA")
-                    connection.execute(query.format(table, json_rows.shape(moment.schema, name, fields)))
+                    connection.execute(query.format(table, json_rows.shape(snapshot.schema, name, fields)))
                     json_rows.load(connection, held, state.rows(name), "UNLOGGED")
                     json_rows.insert(code, held, table, fields, state.tables[name])
                 with times.of(COMPARE):
-                    there = dump.lines(connection, moment.schema, name)
+                    there = dump.lines(connection, snapshot.schema, name)
                     here = dump.lines(connection, SCHEMA, f"t{number}")
                     found[name] = dump.content_hash(connection, here)
                     if found[name] != dump.content_hash(connection, there):
@@ -93,17 +93,17 @@ def _rows(url: str, state: State, moment: Moment, times: Times) -> dict[str, str
                 connection.execute(sql.SQL("DROP TABLE {}, {}").format(held, table))
     if different:
         raise BackupFailed(
-            f"the backup does not restore equal to what is live: {', '.join(different)}",
+            f"the backup does not restore equal to the target tables: {', '.join(different)}",
             hint="The backup was removed, and nothing else was done. Please report the types of the columns.",
         )
     return found
 
 
-def _definitions(url: str, state: State, moment: Moment, program: Path, times: Times) -> str:
-    """Why the definitions were not executed; empty when they were."""
+def _definitions(url: str, state: State, snapshot: Snapshot, program: Path, times: Times) -> str:
+    """Return the reason why the definitions were not executed; empty when they were."""
     if state.definitions is None:
         return "there is no schema"
-    row = moment.connection.execute(
+    row = snapshot.connection.execute(
         "SELECT d.oid, d.datcollate, d.datctype, r.rolcreatedb OR r.rolsuper FROM pg_database AS d, pg_roles AS r"
         " WHERE d.datname = current_database() AND r.rolname = current_user"
     ).fetchone()
@@ -111,13 +111,13 @@ def _definitions(url: str, state: State, moment: Moment, program: Path, times: T
     oid, collate, ctype, may = row
     if not may:
         return "the role may not create a database to do it in"
-    name = f"{SCHEMA}_{oid}"  # the same each time: what a process that was killed left is found
-    if owner := schemas.other_owner(moment.connection, name):
+    name = f"{SCHEMA}_{oid}"  # the same each time, so that the leftover of an interrupted process is found
+    if owner := schemas.other_owner(snapshot.connection, name):
         return f"the database {name} belongs to {owner}"
-    moment.connection.execute("SELECT pg_advisory_lock(%s)", [_ONE_AT_A_TIME])
+    snapshot.connection.execute("SELECT pg_advisory_lock(%s)", [_ONE_AT_A_TIME])
     try:
         drop_database(url, name)
-        with connect(url, name="rehearsal") as connection:
+        with connect(url, name="restore test") as connection:
             database = sql.Identifier(name)
             connection.execute(
                 sql.SQL(
@@ -128,48 +128,48 @@ def _definitions(url: str, state: State, moment: Moment, program: Path, times: T
             # whoever connected could create objects in it, and keep it from being dropped
             connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
             connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(database))
-        return _executed(database_url(url, name), state, moment, program, times)
+        return _executed(database_url(url, name), state, snapshot, program, times)
     except psycopg.Error as error:
-        if isinstance(error, psycopg.ProgrammingError) and error.sqlstate != _NO_RIGHT and _stands_alone(moment):
+        if isinstance(error, psycopg.ProgrammingError) and error.sqlstate != _NO_RIGHT and _stands_alone(snapshot):
             raise BackupFailed(f"the definitions of the backup cannot be executed: {described(error)}") from error
         return f"not possible in a scratch database: {described(error)}"
     except DatabaseError as error:
         return f"not possible in a scratch database: {error.message}"
     finally:
-        with suppress(DatabaseError):  # one that another role left is told of above, and is not ours to drop
+        with suppress(DatabaseError):  # one that another role left is reported above, and is not ours to drop
             drop_database(url, name)
-        moment.connection.execute("SELECT pg_advisory_unlock(%s)", [_ONE_AT_A_TIME])
+        snapshot.connection.execute("SELECT pg_advisory_unlock(%s)", [_ONE_AT_A_TIME])
 
 
-def _stands_alone(moment: Moment) -> bool:
-    """Whether the definitions need nothing that an empty database lacks."""
-    return not drop_objects.needs_others(moment.connection, moment.schema)
+def _stands_alone(snapshot: Snapshot) -> bool:
+    """Return True when the definitions need nothing that an empty database lacks."""
+    return not drop_objects.needs_others(snapshot.connection, snapshot.schema)
 
 
-def _executed(url: str, state: State, moment: Moment, program: Path, times: Times) -> str:
+def _executed(url: str, state: State, snapshot: Snapshot, program: Path, times: Times) -> str:
     assert state.definitions is not None  # noqa: S101
-    with connect(url, name="rehearsal") as connection:
+    with connect(url, name="restore test") as connection:
         with times.of(RESTORE), connection.transaction():
-            for extension, home in drop_objects.extensions(moment.connection, moment.schema):
+            for extension, home in drop_objects.extensions(snapshot.connection, snapshot.schema):
                 scratch.create(connection, home)
                 connection.execute(
                     sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA {} CASCADE").format(
                         sql.Identifier(extension), sql.Identifier(home)
                     )
                 )
-            privileges.reset(connection, moment.schema)
-            code = OwnersCode(connection, moment.schema, used=True)
+            privileges.reset(connection, snapshot.schema)
+            code = OwnersCode(connection, snapshot.schema, used=True)
             restore.define(connection, state.definitions["pre_data"], code)
-            restore.restart(connection, moment.schema, state)
+            restore.restart(connection, snapshot.schema, state)
             restore.define(connection, state.definitions["post_data"], code)
         with times.of(COMPARE):
-            again = dump.definitions(connection, url, moment.schema, program)
-            positions = dump.sequences(connection, moment.schema)
-    changed = dump.changed_entries(moment.definitions, again)
-    moved = [f"SEQUENCE {name}" for name, position in moment.sequences.items() if positions.get(name) != position]
+            again = dump.definitions(connection, url, snapshot.schema, program)
+            positions = dump.sequences(connection, snapshot.schema)
+    changed = dump.changed_entries(snapshot.definitions, again)
+    moved = [f"SEQUENCE {name}" for name, position in snapshot.sequences.items() if positions.get(name) != position]
     if changed or moved:
         raise BackupFailed(
-            f"the backup does not restore equal to what is live: {', '.join([*changed, *moved])}",
+            f"the backup does not restore equal to the target schema: {', '.join([*changed, *moved])}",
             hint="The backup was removed, and nothing else was done. Please report how these objects are defined.",
         )
     return ""

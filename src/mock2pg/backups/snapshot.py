@@ -1,4 +1,4 @@
-"""One moment of a schema: its definitions and its rows as of the same snapshot, however busy others are.
+"""A snapshot of a schema: definitions and rows as of the same moment, however busy others are.
 
 To a snapshot from before, a table that TRUNCATE emptied or ALTER TABLE wrote anew looks empty, and pg_dump mixes what
 was defined then with what is defined now. So the tables are locked against that (ACCESS SHARE, as every reader does),
@@ -57,20 +57,20 @@ _DEFINED += ") AS found"
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A schema as of one moment. `connection` sees it for as long as its transaction goes on.
+class Snapshot:
+    """A schema as of one snapshot. `connection` sees it until its transaction ends.
 
-    snapshot  the name under which other sessions see the same moment
+    name  what pg_export_snapshot() returned, for SET TRANSACTION SNAPSHOT in other sessions
     """
 
     connection: Connection
     schema: str
     definitions: Mapping[str, str] | None
     sequences: Mapping[str, Mapping[str, Any]]
-    snapshot: str = ""
+    name: str = ""
 
     def header(self, timestamp: str, form: str) -> dict[str, Any]:
-        """What a backup says of itself before its rows."""
+        """Return the head of a backup: everything that comes before its rows."""
         database, published = describe_database(self.connection), history.newest(self.connection, self.schema)
         return {
             "format": form,
@@ -88,7 +88,7 @@ class Moment:
 
 
 class Writer(Protocol[T_co]):
-    """What a backup is written with."""
+    """A writer of backups."""
 
     def begin(self, header: Mapping[str, Any]) -> None: ...
 
@@ -98,7 +98,7 @@ class Writer(Protocol[T_co]):
 
 
 @contextmanager
-def capture(
+def export(
     url: str,
     schema: str,
     program: Path,
@@ -106,8 +106,8 @@ def capture(
     targets: Collection[str] = (),
     lock_timeout: str = LOCK_TIMEOUT,
     attempts: int = 5,
-) -> Iterator[Moment]:
-    """A moment at which nothing was being defined anew. Raises BackupFailed when there is none in so many attempts.
+) -> Iterator[Snapshot]:
+    """Export a snapshot during which no definition changed. Raises BackupFailed when every attempt found a change.
 
     program       pg_dump
     targets       the tables that are migrated, whose owners are trusted
@@ -115,37 +115,37 @@ def capture(
     """
     with (
         connect(url, name="backup", read_only=True, lock_timeout=lock_timeout) as connection,
-        named(BackupFailed, "cannot read the live tables"),
+        named(BackupFailed, "cannot read the target tables"),
     ):
         for left in reversed(range(attempts)):
-            with suppress(_ChangedError), dump.one_moment(connection):
+            with suppress(_ChangedError), dump.repeatable_read(connection):
                 yield _look(connection, url, schema, program, targets, lock_timeout, left)
                 return
     raise BackupFailed(
         f"schema {schema} was being changed by others, or locked, at each of {attempts} attempts to read it",
-        hint="Wait until they are done, and run again. The live tables were not touched.",
+        hint="Run the command again when they are done. The target tables were not changed.",
     )
 
 
-def save(moment: Moment, writer: Writer[T_co], header: Mapping[str, Any]) -> T_co:
-    """Write all of it."""
+def save(snapshot: Snapshot, writer: Writer[T_co], header: Mapping[str, Any]) -> T_co:
+    """Write the definitions and all rows."""
     writer.begin(header)
-    for table in catalogue.tables(moment.connection, moment.schema):
+    for table in catalogue.tables(snapshot.connection, snapshot.schema):
         # closed also when the disk is full: the transaction cannot end while a COPY is half read
-        with closing(dump.rows(moment.connection, moment.schema, table)) as blocks:
+        with closing(dump.rows(snapshot.connection, snapshot.schema, table)) as blocks:
             writer.table(table, blocks)
     return writer.finish()
 
 
 def defined(connection: Connection, schema: str) -> str:
-    """A number that is another one when anything of the schema is defined anew, and the same when only rows change."""
+    """Return a number that changes with any definition in the schema, and not with its rows."""
     row = connection.execute(sql.SQL(_DEFINED), [schema]).fetchone()
     assert row is not None  # noqa: S101
     return str(row[0])
 
 
 class _ChangedError(Exception):
-    """What was read is of no one moment."""
+    """The definitions changed while they were read."""
 
 
 def _look(
@@ -156,8 +156,8 @@ def _look(
     targets: Collection[str],
     lock_timeout: str,
     left: int,
-) -> Moment:
-    """left  how many attempts there are after this one"""
+) -> Snapshot:
+    """Read definitions and sequences, and lock the tables; `left` attempts follow this one."""
     row = connection.execute("SELECT pg_export_snapshot()").fetchone()
     assert row is not None  # noqa: S101
     before = defined(connection, schema)
@@ -177,4 +177,4 @@ def _look(
         raise _ChangedError from failure
     if failure:
         raise failure
-    return Moment(connection, schema, definitions, sequences, row[0])
+    return Snapshot(connection, schema, definitions, sequences, row[0])

@@ -38,9 +38,9 @@ GRANT INSERT (kind, run_id, outcome, error, target_schema, backup_id, operator, 
 -- Where a migration builds before it publishes, and restores its backup to see that it does.
 CREATE SCHEMA IF NOT EXISTS mock2pg_landing;
 CREATE SCHEMA IF NOT EXISTS mock2pg_next;
-CREATE SCHEMA IF NOT EXISTS mock2pg_rehearsal;
-SELECT {closing} WHERE nspname IN ('mock2pg_landing', 'mock2pg_next', 'mock2pg_rehearsal') \gexec
-GRANT ALL ON SCHEMA mock2pg_landing, mock2pg_next, mock2pg_rehearsal TO {migrator};
+CREATE SCHEMA IF NOT EXISTS mock2pg_restore_test;
+SELECT {closing} WHERE nspname IN ('mock2pg_landing', 'mock2pg_next', 'mock2pg_restore_test') \gexec
+GRANT ALL ON SCHEMA mock2pg_landing, mock2pg_next, mock2pg_restore_test TO {migrator};
 
 -- The live tables: their rows may be read by both and written by the migrator. Tables are nobody's to make, alter or
 -- drop; for tables that are not there yet, and for rollbacks that make tables anew, the migrator must own what is live.

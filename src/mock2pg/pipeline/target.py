@@ -94,10 +94,10 @@ def confirm(settings: Settings, database: str, host: str, ask: Ask | None = None
 def require_migrated_elsewhere(run: Run, record: Record) -> None:
     """A protected database takes only what was migrated on another server before, as the runs of this project say."""
     if record.database and record.database.get("protected"):
-        require_rehearsal(run, record.database)
+        require_migrated_on_another_server(run, record.database)
 
 
-def require_rehearsal(run: Run, database: Mapping[str, Any]) -> None:
+def require_migrated_on_another_server(run: Run, database: Mapping[str, Any]) -> None:
     """Raises UsageError when no run that succeeded on another server had the same input."""
     staged = run.result("stage")
     sha256 = staged.data["sha256"] if staged else None

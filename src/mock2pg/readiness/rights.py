@@ -13,7 +13,7 @@ from mock2pg.postgres.connection import Connection
 from mock2pg.publishing.preflight import privileges
 from mock2pg.readiness.check import FAILED, PASSED, ROLES, WARNING, Check, Needs
 
-_RESTORE_TEST = "mock2pg_rehearsal"
+_RESTORE_TEST = "mock2pg_restore_test"
 
 
 def of_role(connection: Connection, facts: Mapping[str, Any], schema: str, needs: Needs) -> Iterator[Check]:

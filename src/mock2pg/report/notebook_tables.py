@@ -84,7 +84,7 @@ def figures(result: StepResult) -> dict[str, str]:
     rows = list(data["tables"].values())
     match result.step:
         case "backup":
-            restored = duration(data["restore_seconds"]) if data.get("rehearsed") else "never"
+            restored = duration(data["restore_seconds"]) if data.get("restore_tested") else "never"
             numbers = {"rows saved": sum(rows), "on disk": size(data.get("bytes", 0)), "restored in": restored}
         case "verify":
             numbers = {

@@ -15,37 +15,37 @@ from mock2pg.text import counted, duration
 def run(run: Run) -> StepResult:
     """Raises BackupFailed. Taken when nothing is there yet, too: that is a state one may want to go back to."""
     settings, timestamp, times = run.settings, now(), Times()
-    with snapshot.capture(
+    with snapshot.export(
         settings.url,
         settings.target_schema,
         server.binary("pg_dump"),
         targets=_targets(run),
         lock_timeout=settings.lock_timeout,
         attempts=settings.publish_attempts,
-    ) as moment:
+    ) as exported:
         with (
             backups.Writer(
                 settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
             ) as writer,
             times.of("read and write"),
         ):
-            backup = snapshot.save(moment, writer, moment.header(timestamp, backups.FORMAT))
-        rehearsal = _rehearsal(run, backup, moment)
+            backup = snapshot.save(exported, writer, exported.header(timestamp, backups.FORMAT))
+        tested = _restore_test(run, backup, exported)
     saved = f"{counted(sum(backup.tables.values()), 'row')} of {counted(len(backup.tables), 'table')}"
     return StepResult(
         step="backup",
-        summary=f"{backup.id}: {saved}, {_told(rehearsal)}",
+        summary=f"{backup.id}: {saved}, {_told(tested)}",
         data={
             "backup_id": backup.id,
             "file": f"backups/{backup.file.name}",
             "bytes": backup.bytes,
             "sha256": backup.sha256,
             "tables": dict(backup.tables),
-            "sequences": len(moment.sequences),
-            "definitions_sha256": dump.fingerprint(moment.definitions),
-            "definitions_bytes": sum(len(text.encode()) for text in (moment.definitions or {}).values()),
-            **rehearsal,
-            "times": {**times, **rehearsal["times"]},
+            "sequences": len(exported.sequences),
+            "definitions_sha256": dump.fingerprint(exported.definitions),
+            "definitions_bytes": sum(len(text.encode()) for text in (exported.definitions or {}).values()),
+            **tested,
+            "times": {**times, **tested["times"]},
         },
     )
 
@@ -58,27 +58,27 @@ def _targets(run: Run) -> list[str]:
         return []
 
 
-def _rehearsal(run: Run, backup: backups.Backup, moment: snapshot.Moment) -> dict[str, Any]:
-    """What a rehearsal proved, as the step records it; a backup that does not restore equal is removed."""
+def _restore_test(run: Run, backup: backups.Backup, exported: snapshot.Snapshot) -> dict[str, Any]:
+    """Run the restore test, and return what the step records; a backup that does not restore equal is removed."""
     settings = run.settings
-    if settings.backup_rehearsal == "never":
+    if settings.backup_restore_test == "never":
         return {
-            "rehearsed": False,
+            "restore_tested": False,
             "times": {},
-            "hashes": {name: dump.live_hash(moment.connection, moment.schema, name) for name in backup.tables},
+            "hashes": {name: dump.live_hash(exported.connection, exported.schema, name) for name in backup.tables},
             "cautions": ["No restore test was made: whether the backup restores is not known."],
         }
     try:
         opened = backups.reread(backup)
         state = restore.State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table))
-        found = restore_test.rehearse(settings.url, state, moment, server.binary("pg_dump"))
+        found = restore_test.run(settings.url, state, exported, server.binary("pg_dump"))
     except (BackupFailed, BackupRefused) as error:
         backup.file.unlink(missing_ok=True)
         if isinstance(error, BackupFailed):
             raise
         raise BackupFailed(f"what was written does not read back: {error.message}") from error
     return {
-        "rehearsed": True,
+        "restore_tested": True,
         "restore_seconds": found.times[restore_test.RESTORE],
         "times": found.times,
         "hashes": found.tables,
@@ -86,7 +86,7 @@ def _rehearsal(run: Run, backup: backups.Backup, moment: snapshot.Moment) -> dic
     }
 
 
-def _told(rehearsal: dict[str, Any]) -> str:
-    if not rehearsal["rehearsed"]:
+def _told(tested: dict[str, Any]) -> str:
+    if not tested["restore_tested"]:
         return "no restore test"
-    return f"restore test passed in {duration(rehearsal['restore_seconds'])} (definitions {rehearsal['definitions']})"
+    return f"restore test passed in {duration(tested['restore_seconds'])} (definitions {tested['definitions']})"

@@ -19,7 +19,7 @@ def run(run: Run, purpose: str = "migrate") -> StepResult:
     with (
         postgres.connect(settings.url, name=f"preflight {run.id}", lock_timeout=settings.lock_timeout) as connection,
         postgres.named(PreflightFailed, "cannot look at the live tables"),
-        dump.one_moment(connection),
+        dump.repeatable_read(connection),
     ):
         postgres.scratch.require_built(connection, loaded.data["built"] if loaded else {})
         preflight = look(

@@ -81,7 +81,7 @@ def _read(
         postgres.connect(
             settings.url, name=f"verify {run.id}", read_only=True, lock_timeout=settings.lock_timeout
         ) as connection,
-        dump.one_moment(connection),
+        dump.repeatable_read(connection),
     ):
         published = _published(run, connection)
         tables = [table_from_dict(record) for record in published.read("contracts.json")]

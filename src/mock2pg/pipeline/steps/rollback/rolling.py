@@ -182,14 +182,14 @@ def _keep_present(way: _Way, look: since.Look, *, needed: bool) -> tuple[str | N
             postgres.connect(
                 settings.url, name=f"present {way.run.id}", read_only=True, lock_timeout=settings.lock_timeout
             ) as connection,
-            dump.one_moment(connection),
+            dump.repeatable_read(connection),
         ):
             sequences = dump.sequences(connection, settings.target_schema)
-            moment = snapshot.Moment(connection, settings.target_schema, look.current, sequences)
+            exported = snapshot.Snapshot(connection, settings.target_schema, look.current, sequences)
             with backups.Writer(
                 settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
             ) as writer:
-                backup = snapshot.save(moment, writer, moment.header(timestamp, backups.FORMAT))
+                backup = snapshot.save(exported, writer, exported.header(timestamp, backups.FORMAT))
     except BackupFailed as error:
         if not way.undo or needed:
             raise RollbackFailed(f"what is live now cannot be kept: {error.message}", hint=_KEEP) from error
