@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import os
 import re
@@ -20,9 +21,9 @@ import pytest
 import yaml
 
 from mock2pg import signals
-from mock2pg.errors import InternalError
+from mock2pg.errors import InternalError, UsageError
 from mock2pg.report import notebooks
-from mock2pg.report.notebooks import worker
+from mock2pg.report.notebooks import execution, worker
 from mock2pg.runs import Run, StepResult
 from mock2pg.settings import REPOSITORY, Settings
 from tests.fix_browser import open_page
@@ -417,6 +418,18 @@ def test_nobody_waits_at_the_end_for_what_is_still_being_loaded(tmp_path: Path) 
         [sys.executable, "-c", script], cwd=tmp_path, env=environment, timeout=60, capture_output=True, check=True
     )
     assert (done.stdout, done.stderr) == (b"", b"")
+
+
+def test_a_full_disk_is_named(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no fault of mock2pg, and the hint says how to learn what the target tables hold."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(execution, "_run", full)
+    with pytest.raises(UsageError, match="could not be run: No space left on device") as caught:
+        notebooks.execute(make("pass"), tmp_path / "executed.ipynb", parameters={}, environment={})
+    assert "`mock2pg verify` proves it" in caught.value.hint
 
 
 def test_a_worker_that_dies_is_an_error(make: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

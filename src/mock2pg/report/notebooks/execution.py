@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg import signals
-from mock2pg.errors import InternalError, limited
+from mock2pg.errors import InternalError, UsageError, limited
 from mock2pg.report.notebooks import worker
 
 OUTCOME = "outcome"  # the tag of the cell that raises what the verdict on top says
+_NO_ROOM = (
+    "Is there room in runs/? `mock2pg status` reports which run the target tables hold, `mock2pg verify` proves it."
+)
 _HEADLINE = "papermill-error-cell-tag"
 
 
@@ -128,6 +131,8 @@ def _raise_for(error: BaseException | None, notebook: Path) -> None:
     if isinstance(error, Exception):
         if limit := limited(error, notebook.name):
             raise limit from error
+        if isinstance(error, OSError) and error.strerror:
+            raise UsageError(f"{notebook.name} could not be run: {error.strerror}", hint=_NO_ROOM) from error
         raise InternalError(f"{notebook.name} could not be run: {type(error).__name__}") from error
     if error is not None:
         raise error
