@@ -18,8 +18,9 @@ from stage import stage
 from mock2pg import postgres
 from mock2pg.pipeline import step as steps
 from mock2pg.postgres.server import binary
-from mock2pg.runs import StepResult, new_run
+from mock2pg.runs import new_run
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult
 
 _ROWS = """
     CREATE TABLE public.people (id bigint PRIMARY KEY, name text NOT NULL, mail text, born date, score numeric(8, 2),
@@ -71,13 +72,14 @@ def main() -> None:
             "pg_restore": timed(lambda: restore(settings, file)),
         }
         began = time.perf_counter()
-        tested = backup(settings, "always").data
+        result = backup(settings, "always")
+        tested = result.data
         took["backup, with restore test"] = time.perf_counter() - began
     peer = took["pg_dump"] + took["pg_restore"]
     for name, seconds in took.items():
         print(f"{name:<24} {seconds:7.2f} s, {seconds / peer:5.2f} of pg_dump and pg_restore")
     print(f"{rows:,} rows, {tested['bytes'] / 1e6:,.1f} MB; parts of the tested one, in s: {tested['times']}")
-    print(f"our memory {tested['peak_memory_bytes'] / 1e6:,.0f} MB")
+    print(f"our memory {result.peak_memory_bytes / 1e6:,.0f} MB")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from mock2pg import MigrationService
 from mock2pg.errors import Mock2pgError
 from mock2pg.pipeline import step as steps
 from mock2pg.postgres.server import Server
-from mock2pg.runs import Run, StepResult, open_run
+from mock2pg.runs import Run, open_run
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult
 from tests.fix_notebooks import replace_notebooks
 
 # The forkserver imports these once; each process that it forks begins with them.

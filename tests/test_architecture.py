@@ -30,7 +30,7 @@ OUTSIDE = {
     "jinja2": {"report", "checks"},
     "mimesis": {"source/sample"},
     "mistune": {"report/pages"},
-    "msgspec": {"source/documents"},
+    "msgspec": {"source/documents", "step_results"},
     "papermill": {"report/notebooks"},
     # rules run on a connection; a scenario obstructs
     "psycopg": {"postgres", "history", "publishing", "backups", "readiness", "checks", "pipeline/scenarios"},

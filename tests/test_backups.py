@@ -16,8 +16,9 @@ from click.testing import CliRunner
 from mock2pg import MigrationService, backups, cli, postgres
 from mock2pg.errors import BackupFailed, BackupRefused, VerifyFailed
 from mock2pg.pipeline import step as steps
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult
 from tests.fix_backups import MOMENT, room, write
 from tests.fix_restore import dumped
 

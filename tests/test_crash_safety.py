@@ -19,8 +19,9 @@ from mock2pg.pipeline import leftovers, target
 from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.record import Record
 from mock2pg.postgres.server import Server
-from mock2pg.runs import Run, StepResult, all_runs, new_run
+from mock2pg.runs import Run, all_runs, new_run
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult
 from tests.fix_crash import STRIKES, in_child, migrate, perform, stop_server
 from tests.fix_small import small_document, small_project
 

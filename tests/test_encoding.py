@@ -20,6 +20,7 @@ from mock2pg import postgres
 from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
 from mock2pg.encoding import CONVERSIONS_DUCKDB, JSON_TEXT_POSTGRES, KINDS
 from mock2pg.source import staging
+from mock2pg.step_results import Compared
 from tests.fix_staging import csv_blocks, write_hashes
 
 Row = dict[str, str]  # column -> its value as JSON text
@@ -61,7 +62,7 @@ class Both:
             postgres.scratch.recreate(connection)
             postgres.scratch.land(connection, source, csv_blocks(self.staged, source), len(rows))
 
-    def prove(self, table: Table) -> staging.Comparison:
+    def prove(self, table: Table) -> Compared:
         """Write the hashes on both sides and compare them."""
         built, live, schema = self.folder / "built.csv", self.folder / "live.csv", postgres.scratch.LANDING
         with postgres.connect(self.url, name="test") as connection:
@@ -128,7 +129,7 @@ any_row = st.fixed_dictionaries(
 def test_the_hashes_of_both_engines_are_equal(both: Both, rows: list[Row]) -> None:
     """Whatever the values, a row has the same hash where it was staged and where it is live."""
     both.take([{"id": json.dumps(str(n)), **row} for n, row in enumerate(rows)])
-    assert both.prove(contract()) == staging.Comparison(len(rows), len(rows), 0, 0, 0)
+    assert both.prove(contract()) == Compared(len(rows), len(rows), 0, 0, 0)
 
 
 def test_there_is_a_strategy_for_every_type() -> None:
@@ -267,7 +268,7 @@ def test_a_value_that_becomes_another_type_is_proven(both: Both) -> None:
             connection.execute(alter.format(sql.Identifier(name), sql.SQL(to), cast))
     columns = (Column(name, to, False, name, None, own) for name, (own, to) in pairs.items())
     table = Table("t", (Column("id", "text", False, "id", None), *columns), ("id",), source="t")
-    assert both.prove(table) == staging.Comparison(6, 6, 0, 0, 0)
+    assert both.prove(table) == Compared(6, 6, 0, 0, 0)
 
 
 @pytest.mark.parametrize("keys", [(name,) for name in COLUMNS] + [("a integer", "id"), ("a text", "other")])
@@ -277,7 +278,7 @@ def test_a_row_is_found_by_a_key_of_any_type(keys: tuple[str, ...], both: Both) 
            "a date": '"0001-01-01"', "a time": '"08:00"', "a jsonb": '{"b": 1.50}', "a text[]": '["x y", ""]',
            "other": '""'}  # fmt: skip
     both.take([{"id": '"1"', **row}])
-    assert both.prove(contract(SOURCE, *keys)) == staging.Comparison(1, 1, 0, 0, 0)
+    assert both.prove(contract(SOURCE, *keys)) == Compared(1, 1, 0, 0, 0)
 
 
 def test_the_order_of_rows_is_no_part_of_a_tables_hash(both: Both) -> None:
@@ -298,5 +299,5 @@ def test_the_order_of_rows_is_no_part_of_a_tables_hash(both: Both) -> None:
 def test_a_table_without_rows_has_a_hash(both: Both) -> None:
     """Nothing is equal to nothing."""
     both.take([])
-    assert both.prove(contract()) == staging.Comparison(0, 0, 0, 0, 0)
+    assert both.prove(contract()) == Compared(0, 0, 0, 0, 0)
     assert staging.table_hash(both.parquet) == "0:0:0"

@@ -19,8 +19,9 @@ from mock2pg.errors import (
     VerifyFailed,
 )
 from mock2pg.pipeline import step as steps
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult
 
 Document = dict[str, Any]
 

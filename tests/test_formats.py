@@ -26,6 +26,7 @@ from mock2pg.errors import (
 from mock2pg.report.reporters import verification
 from mock2pg.report.reporters.check import github, junit
 from mock2pg.results import MigrationResult
+from tests.fix_results import result_of
 
 HOSTILE = [
     "a\x00b\x1b[31m\x07",
@@ -65,9 +66,9 @@ def result(
     """What a check comes to; refused when an error is critical. `totals` are the check's `errors` and `warnings`."""
     if error is None and any(found.severity == "critical" for found in listed):
         error = CheckFailed("rows break rules", listed)
-    summary = {} if rules is None else {"check": {"suites": list(rules), **totals}}
+    results = () if rules is None else (result_of("check", {"suites": list(rules), **totals}),)
     message = error.message if error else "The source can be migrated."
-    return MigrationResult(error is None, message, summary, tuple(listed), "run", Path("index.html"), error)
+    return MigrationResult(error is None, message, results, tuple(listed), "run", Path("index.html"), error)
 
 
 def suites(text: str) -> dict[str, ElementTree.Element]:
@@ -510,8 +511,9 @@ def verified(error: Mock2pgError | None = None, *, orphans: int = 0, key: str = 
         for name, found in (("orders", counts), ("items", {}))
     }
     parent = {"name": "orders_shop_fkey", "table": "orders", "columns": ["shop"], "parent": "shops", "orphans": orphans}
-    summary = {} if isinstance(error, NothingPublished) else {"verify": {"tables": tables, "foreign_keys": [parent]}}
-    return MigrationResult(error is None, "", summary, (), "run", Path("index.html"), error)
+    found = {"tables": tables, "foreign_keys": [parent]}
+    results = () if isinstance(error, NothingPublished) else (result_of("verify", found),)
+    return MigrationResult(error is None, "", results, (), "run", Path("index.html"), error)
 
 
 TABLE, ITEMS, KEY = ("tables", "orders"), ("tables", "items"), ("foreign keys", "orders.orders_shop_fkey")

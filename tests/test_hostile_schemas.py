@@ -23,9 +23,10 @@ from mock2pg.postgres import server as server_programs
 from mock2pg.postgres.server import Server
 from mock2pg.publishing import others_code
 from mock2pg.report.terminal import status_lines
-from mock2pg.runs import StepResult, new_run
+from mock2pg.runs import new_run
 from mock2pg.settings import Settings
 from mock2pg.source import staging
+from mock2pg.step_results import StepResult
 from tests.fix_postgres import new_database
 from tests.fix_small import small_document, small_project
 from tests.history.test_layout import first_version

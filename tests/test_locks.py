@@ -17,8 +17,9 @@ from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.steps import verify
 from mock2pg.postgres.server import Server
 from mock2pg.publishing import merge, writers
-from mock2pg.runs import Run, StepResult, new_run
+from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult
 from tests.fix_postgres import held, new_database
 from tests.fix_small import Document, small_document, small_project
 

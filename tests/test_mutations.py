@@ -16,7 +16,7 @@ from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
 from mock2pg.encoding import KINDS
 from mock2pg.postgres.server import Server
 from mock2pg.source import staging
-from mock2pg.source.staging import Comparison
+from mock2pg.step_results import Compared
 from tests.fix_postgres import new_database
 from tests.fix_staging import csv_blocks, write_hashes
 
@@ -227,7 +227,7 @@ class Published:
     def hashes(self) -> Path:
         return self.folder / "hashes.parquet"
 
-    def compared(self, name: str, change: str | None = None) -> Comparison:
+    def compared(self, name: str, change: str | None = None) -> Compared:
         """As the step `verify` compares, after a change that is taken back again."""
         live = self.folder / "live.csv"
         with postgres.connect(self.url, name="test") as connection, connection.transaction(force_rollback=True):
@@ -279,13 +279,13 @@ def test_there_is_a_column_of_every_type() -> None:
 @pytest.mark.parametrize("name", ["plain", "own"])
 def test_what_was_published_is_as_it_was_staged(published: Published, name: str) -> None:
     """Nothing is found where nothing was changed, also in columns of an application's own types."""
-    assert published.compared(name) == Comparison(len(ROWS), len(ROWS), 0, 0, 0)
+    assert published.compared(name) == Compared(len(ROWS), len(ROWS), 0, 0, 0)
 
 
 @pytest.mark.parametrize("change", SAME)
 def test_what_is_no_change_is_not_found(published: Published, change: str) -> None:
     """A jsonb has no order and no spelling, a column of nobody's contract and an index are not compared."""
-    assert published.compared("plain", change) == Comparison(len(ROWS), len(ROWS), 0, 0, 0)
+    assert published.compared("plain", change) == Compared(len(ROWS), len(ROWS), 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_what_is_no_change_is_not_found(published: Published, change: str) -> No
 def test_a_cell_that_was_changed_is_found(published: Published, name: str, key: str, cell: str) -> None:
     """Whatever hides from an eye or from a comparison: its row is different, and no other is."""
     found = published.compared(name, f"UPDATE {{t}} SET {cell} WHERE id = '{key}'")
-    assert found == Comparison(len(ROWS), len(ROWS), 0, 0, 1, different_keys=(key,))
+    assert found == Compared(len(ROWS), len(ROWS), 0, 0, 1, different_keys=(key,))
 
 
 @pytest.mark.parametrize("name", ["plain", "own"])
@@ -330,7 +330,7 @@ def test_settings_of_the_database_neither_hide_nor_invent(published: Published, 
         for key, value in settings.items():
             connection.execute(sql.SQL("ALTER DATABASE {} SET {} = {}").format(home, sql.SQL(key), sql.Literal(value)))
         try:
-            assert published.compared(name) == Comparison(len(ROWS), len(ROWS), 0, 0, 0)
+            assert published.compared(name) == Compared(len(ROWS), len(ROWS), 0, 0, 0)
             found = published.compared(name, "UPDATE {t} SET day = '2026-02-03' WHERE id = '1'")
             assert found.different_keys == ("1",)
         finally:

@@ -13,7 +13,8 @@ from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import VerifyFailed
 from mock2pg.pipeline import step as steps
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
+from mock2pg.step_results import StepResult
 from tests.fix_restore import dumped, execute
 from tests.fix_small import small_document, small_project
 

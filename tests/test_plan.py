@@ -9,8 +9,10 @@ import pytest
 
 from mock2pg.errors import UsageError, VerifyFailed
 from mock2pg.pipeline import step as steps
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult
+from tests.fix_results import result_of
 
 RUN = "2026-11-22T10-30-00-000Z"
 DEAD = 2**22 + 1  # above the highest number that a process can have
@@ -21,7 +23,7 @@ def test_a_run_that_has_ended_is_shown_and_not_run_again(tmp_path: Path, record:
     """A notebook that somebody runs again finds the result that was left, or its error, and changes no file."""
     run = Run(RUN, Settings(project=tmp_path))
     run.write("record.json", record)
-    left = StepResult("backup", summary="as it was", data={"tables": {"a": 1}})
+    left = result_of("backup", {"tables": {"a": 1}}, summary="as it was")
     failed = StepResult("verify", "failed", error=VerifyFailed("2 rows differ").as_dict())
     run.save(left)
     run.save(failed)

@@ -17,8 +17,10 @@ import pytest
 from mock2pg import runs
 from mock2pg import settings as settings_module
 from mock2pg.errors import UsageError
-from mock2pg.runs import Run, StepResult, all_runs, new_run, open_run, point_latest
+from mock2pg.runs import Run, all_runs, new_run, open_run, point_latest
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult
+from tests.fix_results import result_of
 
 CLIENT = """
 import sys
@@ -128,7 +130,7 @@ def test_a_reader_never_sees_half_a_record(run: Run) -> None:
 def test_the_results_of_steps_are_kept(run: Run) -> None:
     """Each as it was, in the order in which the steps started; a step that did not run left none."""
     error = {"name": "LoadFailed", "code": 8, "message": "é", "hint": ""}
-    first = StepResult("stage", started_at="2026-11-22T10:30:00.000Z", seconds=0.5, summary="é", data={"n": [1]})
+    first = result_of("stage", {"unread": ["é"]}, started_at="2026-11-22T10:30:00.000Z", seconds=0.5, summary="é")
     second = StepResult("backup", "failed", "2026-11-22T10:30:01.000Z", error=error)
     run.save(second)
     run.save(first)
@@ -139,7 +141,7 @@ def test_the_results_of_steps_are_kept(run: Run) -> None:
 
 def test_results_are_read_as_utf8_wherever_one_is(run: Run) -> None:
     """A machine whose own encoding is another one reads the same record."""
-    run.save(StepResult("stage", summary="名前"))
+    run.save(result_of("stage", summary="名前"))
     script = (
         "import sys, pathlib; from mock2pg.runs import Run; from mock2pg.settings import load;"
         "print(ascii(Run(sys.argv[2], load(project=pathlib.Path(sys.argv[1]))).results()[0].summary))"

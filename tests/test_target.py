@@ -18,6 +18,7 @@ from mock2pg.pipeline import target
 from mock2pg.postgres.server import binary
 from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
+from mock2pg.step_results import Database
 from tests.fix_project import Document
 from tests.fix_small import small_project
 
@@ -116,7 +117,7 @@ def test_a_protected_database_takes_what_was_migrated_elsewhere(
     record = run.read("record.json")
     assert record["database"]["system_identifier"].isdigit()
     run.write("record.json", {**record, "database": {**record["database"], "system_identifier": "1"}})
-    database = {"name": "a", "system_identifier": record["database"]["system_identifier"]}
+    database = Database(**record["database"])
     target.require_migrated_on_another_server(run, database)
     run.write("record.json", {**run.read("record.json"), "status": "failed"})
     with pytest.raises(UsageError):

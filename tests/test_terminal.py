@@ -17,13 +17,15 @@ from mock2pg.evidence import verify
 from mock2pg.report import log_messages
 from mock2pg.report.terminal import history_lines, show, status_lines
 from mock2pg.results import MigrationResult, Status
-from mock2pg.runs import StepResult, new_run, open_run
+from mock2pg.runs import new_run, open_run
+from mock2pg.step_results import Published, StepResult, Verified
+from tests.fix_results import result_of
 
 ENTITY = {"read": 586, "refused": 0}
 CHANGED = {"before": 0, "after": 2, "inserted": 2, "updated": 0, "deleted": 0, "unchanged": 0}
 SAME = {"before": 2, "after": 2, "inserted": 0, "updated": 0, "deleted": 0, "unchanged": 2}
 SUMMARY: dict[str, Any] = {
-    "stage": {"tables": {"pets": {"rows": 586, "path": "pets"}}},
+    "stage": {"tables": {"pets": {"rows": 586, "path": "pets", "entity": "pets"}}},
     "check": {"entities": {"pets": ENTITY}},
     "load": {"landed": {"pets": 586}, "added": {"users": 1}},
     "publish": {"tables": {"pets": CHANGED}},
@@ -31,8 +33,12 @@ SUMMARY: dict[str, Any] = {
 
 
 def shown(error: Mock2pgError | None = None, *, errors: tuple[ValidationError, ...] = (), **summary: Any) -> str:
-    """What is printed of a migration, colours included."""
-    found = {step: data for step, data in (SUMMARY | summary).items() if data is not None}
+    """What is printed of a migration, colours included; None: the step did not run, "failed": it found nothing."""
+    found = tuple(
+        StepResult(step, "failed") if data == "failed" else result_of(step, data)
+        for step, data in (SUMMARY | summary).items()
+        if data is not None
+    )
     result = MigrationResult(error is None, "The verdict.", found, errors, "a-run", Path("nowhere"), error)
 
     @click.command()
@@ -68,10 +74,10 @@ def test_what_was_undone_is_not_shown_as_if_it_stayed() -> None:
     undone = shown(VerifyFailed("1 row differs"), rollback={"tables": {"pets": SAME}})
     assert "0 rows changed" in undone
     assert "inserted" not in undone
-    left = shown(VerifyFailed("1 row differs"), rollback={})
+    left = shown(VerifyFailed("1 row differs"), rollback="failed")
     assert "This run published, and may not have been undone:" in left
     assert "2 inserted" in left
-    assert "inserted" not in shown(VerifyFailed("1 row differs"), publish={})
+    assert "inserted" not in shown(VerifyFailed("1 row differs"), publish="failed")
 
 
 def test_a_plan_ends_with_the_line_that_publishes_it() -> None:
@@ -104,14 +110,17 @@ def test_a_migration_that_changed_nothing_is_not_called_migrated() -> None:
 
 def test_the_log_says_migrated_only_of_what_was_verified_and_changed() -> None:
     """Publishing is not yet a migration, and an unchanged table was not migrated."""
-    publish = StepResult("publish", summary="2 inserted", data={"tables": {"pets": CHANGED, "owners": SAME}})
-    verify = StepResult("verify", summary="4 rows")
+
+    def published(**tables: dict[str, Any]) -> Published:
+        return result_of("publish", {"tables": tables}, summary="2 inserted").of(Published)
+
+    publish = published(pets=CHANGED, owners=SAME)
+    verify = result_of("verify", summary="4 rows").of(Verified)
     assert log_messages.of_step(publish, publish) == ["📤 Published, not verified yet: 2 inserted"]
     lines = ["🧾 Verified: 4 rows", "✅ Migrated pets: 2 inserted", "✅ owners: unchanged"]
     assert log_messages.of_step(verify, publish) == lines
-    same = StepResult("publish", data={"tables": {"owners": SAME}})
-    assert "Nothing to change, proven by hash" in log_messages.of_step(verify, same)[1]
-    made = StepResult("publish", data={"tables": {"owners": {**SAME, "created": True}}})
+    assert "Nothing to change, proven by hash" in log_messages.of_step(verify, published(owners=SAME))[1]
+    made = published(owners={**SAME, "created": True})
     assert log_messages.of_step(verify, made)[1] == "✅ Migrated owners: created, without rows"
     assert log_messages.of_step(verify) == lines[:1]
 

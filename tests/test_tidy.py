@@ -11,6 +11,8 @@ from mock2pg.errors import UsageError
 from mock2pg.pipeline import recovery, target
 from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
+from mock2pg.step_results import Database
+from tests.fix_results import result_of
 
 DEAD = 2**22 + 1  # above the highest number that a process can have
 
@@ -65,5 +67,7 @@ def test_a_record_that_cannot_be_read_stops_nobody(settings: Settings, text: str
     assert MigrationService(settings).status().left == ()
     recovery.after_killed(new_run(settings), settings.url)
     assert f"runs/{run.id}/record.json cannot be read" in settings.log_file.read_text()
+    staged = new_run(settings)
+    staged.save(result_of("stage"))
     with pytest.raises(UsageError, match="never migrated on another server"):
-        target.require_migrated_on_another_server(new_run(settings), {"name": "app", "system_identifier": "7"})
+        target.require_migrated_on_another_server(staged, Database("app", "public", "18.6", "7"))

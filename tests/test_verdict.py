@@ -22,8 +22,10 @@ from mock2pg.pipeline import leftovers, lifecycle, migrate, prune, target, verdi
 from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.record import Record
 from mock2pg.report import log_messages, notebooks
-from mock2pg.runs import Run, StepResult, now
+from mock2pg.runs import Run, now
 from mock2pg.settings import Settings
+from mock2pg.step_results import Found, RollbackPreview, StepResult
+from tests.fix_results import result_of
 
 FULL = OSError(28, "No space left on device")
 COUNTS = {"before": 0, "after": 1, "inserted": 1, "updated": 0, "deleted": 0, "unchanged": 0, "created": False}
@@ -88,10 +90,10 @@ def stage(tmp_path: Path, database: str, executed_notebooks: None, monkeypatch: 
     with postgres.connect(database, name="test") as connection:
         connection.execute("CREATE TABLE public.pets (id text PRIMARY KEY); INSERT INTO public.pets VALUES ('old')")
         layout.create(connection)
-    data = {"notes": [], "tables": {"pets": COUNTS}, "backup_id": "backup-1", "entities": {}}
+    data = {"publish": {"tables": {"pets": COUNTS}}, "rollback": {"tables": {"pets": COUNTS}}}
 
-    def step(name: str) -> Callable[..., StepResult]:
-        def run(run: Run, **parameters: Any) -> StepResult:
+    def step(name: str) -> Callable[..., Found | None]:
+        def run(run: Run, **parameters: Any) -> Found | None:
             if name in stage.faults and not parameters.get("show"):
                 raise stage.faults[name]
             if name == "publish":
@@ -100,8 +102,8 @@ def stage(tmp_path: Path, database: str, executed_notebooks: None, monkeypatch: 
                 change(run, "rollback", "UPDATE public.pets SET id = 'old'")
             if name == "report":
                 (run.folder / "index.html").write_text(run.read("record.json")["message"])
-            return StepResult(name, summary="done", data=data if not parameters.get("show") else {"shown": True,
-                              "changes": {}, "definitions_changed": {}})  # fmt: skip
+            kind = "RollbackPreview" if parameters.get("show") else None
+            return result_of(name, data.get(name), summary="done", kind=kind).found
 
         return run
 
@@ -251,8 +253,8 @@ def test_a_step_that_committed_and_left_no_result_is_judged_by_the_history(
     """A full disk, or a process that is killed, right after the COMMIT: it is not reported as failed."""
     stage.run("migrate")
     save = Run.save
-    monkeypatch.setattr(Run, "save", raising(FULL, lambda _, result: result.step == step and "shown" not in
-                        result.data)(save))  # fmt: skip
+    monkeypatch.setattr(Run, "save", raising(FULL, lambda _, result: result.step == step and not
+                        isinstance(result.found, RollbackPreview))(save))  # fmt: skip
     result = stage.run("rollback" if step == "rollback" else "migrate")
     assert (result.error, stage.rows()) == (None, ["old"] if step == "rollback" else ["new"])
     assert stage.event(result) == ("succeeded", None)

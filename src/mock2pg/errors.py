@@ -101,7 +101,7 @@ class Mock2pgError(Exception):
     def __init__(self, message: str, errors: Sequence[ValidationError] = (), *, hint: str | None = None) -> None:
         super().__init__(message)
         self.message, self.errors = message, tuple(errors)
-        self.data: dict[str, Any] = {}  # what the step had found out, for the report
+        self.found: Any = None  # what the step had found by then: a `step_results.Found`
         if hint is not None:
             self.hint = hint
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mock2pg.errors import Mock2pgError, ValidationError
+from mock2pg.step_results import StepResult
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class MigrationResult:
 
     success  whether it did what it was asked to
     message  the verdict in one line
-    summary  step -> what it found out (`StepResult.data`): counts, names and keys, never a value of the data
+    results  what each step left, in the order in which they ran: counts, names and keys, never a value of the data
     errors   the rows that break a rule, warnings among them, up to the cap per rule
     run_id   the run's folder in runs/
     report   the page that shows all of it
@@ -26,12 +26,17 @@ class MigrationResult:
 
     success: bool
     message: str
-    summary: Mapping[str, Any]
+    results: tuple[StepResult, ...]
     errors: tuple[ValidationError, ...]
     run_id: str
     report: Path
     error: Mock2pgError | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> dict[str, dict[str, Any]]:
+        """Step -> what it found, as JSON."""
+        return {result.step: result.data for result in self.results}
 
     def as_dict(self) -> dict[str, Any]:
         """The result for `--json`."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,39 +17,20 @@ from typing import Any
 from mock2pg.errors import UsageError
 from mock2pg.log import log, timestamp
 from mock2pg.settings import Settings
+from mock2pg.step_results import F, StepResult, find
 from mock2pg.text import as_json, identity, printable
 
 VERSION = version("mock2pg")
 
 
 class Times(dict[str, float]):
-    """Seconds by what they were spent on, as a step records them in `data["times"]`."""
+    """Seconds by what they were spent on, as a step records them."""
 
     @contextmanager
     def of(self, what: str) -> Iterator[None]:
         began = time.perf_counter()
         yield
         self[what] = round(self.get(what, 0.0) + time.perf_counter() - began, 3)
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What one step leaves behind; runs/<run_id>/steps/<step>.json holds it as it stands here.
-
-    status   "passed" or "failed"
-    seconds  wall time
-    summary  one line for a person
-    data     what the report shows of it: counts, names, keys; never a value of the data
-    error    the error as `Mock2pgError.as_dict` gives it, when it failed
-    """
-
-    step: str
-    status: str = "passed"
-    started_at: str = ""
-    seconds: float = 0.0
-    summary: str = ""
-    data: dict[str, Any] = field(default_factory=dict)
-    error: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +47,12 @@ class Run:
     @property
     def folder(self) -> Path:
         return self.settings.runs_dir / self.id
+
+    @property
+    def started_at(self) -> str:
+        """When it began, as its id has it."""
+        day, _, time = self.id.partition("T")
+        return f"{day}T{re.sub('-', ':', time, count=2).replace('-', '.')}"
 
     @property
     def source_label(self) -> str | None:
@@ -119,26 +107,33 @@ class Run:
         return record
 
     def save(self, result: StepResult) -> None:
-        self.write(f"steps/{result.step}.json", asdict(result))
+        self.write(f"steps/{result.step}.json", result.as_dict())
 
     def forget(self, step: str) -> None:
         """Remove what a step left behind when it ran before."""
         (self.folder / "steps" / f"{step}.json").unlink(missing_ok=True)
 
     def result(self, step: str) -> StepResult | None:
-        """What a step left behind, or None when it did not run."""
+        """Return what a step left behind, or None when it did not run. Raises UsageError for what cannot be read."""
+        name = f"steps/{step}.json"
         try:
-            return StepResult(**self.read(f"steps/{step}.json"))
+            return StepResult.from_dict(self.read(name), f"runs/{self.id}/{name}")
         except FileNotFoundError:
             return None
 
     def results(self) -> list[StepResult]:
-        """The results of all steps that ran, in the order in which they started."""
-        found = [
-            StepResult(**json.loads(file.read_text(encoding="utf-8")))
-            for file in (self.folder / "steps").glob("*.json")
-        ]
-        return sorted(found, key=lambda result: result.started_at)
+        """Return the results of all steps that ran, in the order in which they started."""
+        found = [self.result(file.stem) for file in (self.folder / "steps").glob("*.json")]
+        return sorted(filter(None, found), key=lambda result: result.started_at)
+
+    def require(self, kind: type[F]) -> F:
+        """Return what a step that passed found. Raises InternalError when none of this run did."""
+        return (self.result(kind.step) or StepResult(kind.step)).of(kind)
+
+    def find(self, kind: type[F]) -> F | None:
+        """Return what a step of this run, if it ran, found of the kind."""
+        result = self.result(kind.step)
+        return find([result] if result else [], kind)
 
 
 def new_run(settings: Settings, source: Path | Mapping[str, Any] | None = None) -> Run:

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from mock2pg import backups, postgres
+from mock2pg.backups import dump
 from mock2pg.contracts import ForeignKey, Table
 from mock2pg.errors import PreflightFailed, PublishFailed
 from mock2pg.pipeline.step import run_in_process
-from mock2pg.runs import Run, StepResult, new_run
+from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult
 from tests.fix_merge import Rows, build, select, table
+from tests.fix_results import result_of
 
 OLD = table(
     "t", "id text!", "a text!", "n integer", "gone text!",
@@ -59,9 +62,11 @@ def steps(settings: Settings, connection: postgres.Connection) -> Steps:
         tables = build(connection, pairs)
         own = new_run(settings.model_copy(update={"alter": alter, "max_deleted": "100%"}))
         own.write("contracts.json", [each.as_dict() for each in tables])
-        own.save(StepResult("stage", data={"sha256": "s", "tables": {}}, started_at="2026-01-01T00:00:00Z"))
+        own.save(result_of("stage"))
+        there = postgres.catalogue.tables(connection, "public")
+        own.save(result_of("backup", {"hashes": {name: dump.live_hash(connection, "public", name) for name in there}}))
         counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [each.name for each in tables])
-        own.save(StepResult("load", data={"contracts_sha256": "c", "built": counts, "target_oids": []}))
+        own.save(result_of("load", {"built": counts}))
         for name in names:
             parameters = {"plan": reviewed} if reviewed and name == "publish" else {}
             result = run_in_process(name, own, parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from mock2pg import settings as settings_module
 from mock2pg.errors import PreflightFailed, PublishFailed, UsageError
 from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.target import confirm
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult
 from tests.fix_published import small_rows
 from tests.fix_small import Document, small_document, small_project
 
@@ -185,8 +187,8 @@ def test_what_was_written_since_the_backup_is_not_lost(
     service, execute = MigrationService(settings), steps.run_recorded
     assert service.migrate_all_data(small_document("stays", "gone")).success
 
-    def busy(step: steps.Step, run: Run, *, warn: Any, **parameters: Any) -> StepResult:
-        here = steps.Step(step.name)  # without a notebook, which takes longer
+    def busy(step: steps.Step[Any], run: Run, *, warn: Any, **parameters: Any) -> StepResult:
+        here = replace(step, notebook=False)  # without a notebook, which takes longer
         result = execute(here, run, warn=warn, **parameters)
         if step.name == "backup":
             with postgres.connect(database, name="an application") as connection:

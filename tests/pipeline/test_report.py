@@ -14,8 +14,10 @@ import pytest
 
 from mock2pg.errors import CheckFailed, RollbackFailed, SourceError, ValidationError, VerifyFailed
 from mock2pg.pipeline.steps import report
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
 from mock2pg.settings import REPOSITORY, Settings
+from mock2pg.step_results import StepResult
+from tests.fix_results import changed, result_of
 
 BACKUP = "backup-2026-11-22T10-30-02-118Z"
 HOSTILE = "<script>alert('x')</script>"
@@ -37,10 +39,10 @@ KEY = {
 }
 
 STEPS: dict[str, StepResult] = {
-    "stage": StepResult(
+    "stage": result_of(
         "stage", started_at="1", seconds=0.41, summary="4200 rows", data={"tables": STAGED, "bytes": 12_300_000}
     ),
-    "check": StepResult(
+    "check": result_of(
         "check",
         started_at="2",
         seconds=3.9,
@@ -54,20 +56,20 @@ STEPS: dict[str, StepResult] = {
             "entities": {"parents": {"read": 1200, "refused": 0}, "parents[].kids[]": {"read": 3000, "refused": 0}},
         },
     ),
-    "preflight": StepResult("preflight", started_at="3", seconds=0.2, data={"findings": []}),
-    "backup": StepResult(
+    "preflight": result_of("preflight", started_at="3", seconds=0.2),
+    "backup": result_of(
         "backup", started_at="4", seconds=1.1, data={"backup_id": BACKUP, "bytes": 9, "tables": {"parents": 1190}}
     ),
-    "load": StepResult(
+    "load": result_of(
         "load", started_at="2b", seconds=5, data={"landed": {"parents": 1200, "children": 3000}, "derived": DERIVED}
     ),
-    "publish": StepResult(
+    "publish": result_of(
         "publish",
         started_at="5",
         seconds=0.3,
         data={"tables": {"parents": {**CHANGED, "created": False}}, "seconds_in_transaction": 0.24},
     ),
-    "verify": StepResult(
+    "verify": result_of(
         "verify",
         started_at="6",
         seconds=2,
@@ -80,7 +82,7 @@ STEPS: dict[str, StepResult] = {
             "columns_compared": 17,
         },
     ),
-    "rollback": StepResult(
+    "rollback": result_of(
         "rollback",
         started_at="7",
         seconds=1,
@@ -144,7 +146,7 @@ def build(run: Run) -> Build:
         for step in steps:
             run.save(STEPS[step] if isinstance(step, str) else step)
         result = report.run(run)
-        assert result.data == {"index": f"runs/{run.id}/index.html"}
+        assert result.index == f"runs/{run.id}/index.html"
         return (run.folder / "index.html").read_text(encoding="utf-8")
 
     return make
@@ -192,12 +194,12 @@ def test_the_report_stands_on_its_own(build: Build, run: Run) -> None:
 def test_what_is_in_the_way_stands_in_a_table(build: Build) -> None:
     """Each finding of a preflight with its table and what to do; a plan shows what a changed contract asks for."""
     finding = {"table": "parents", "what": "column x is missing", "to_do": "Add it"}
-    way = StepResult("preflight", status="failed", started_at="3", data={"findings": [finding]})
+    way = result_of("preflight", {"findings": [finding]}, kind="Conflicts", status="failed", started_at="3")
     page = Page(build("migrate", "failed", "stage", "check", "load", way))
     assert "Conflicts that prevent publishing Table Conflict What to do parents column x is missing Add it" in page.text
     counts = {**CHANGED, "created": False, "lock": "", "keys": {}}
     data = {"tables": {"parents": counts}, "alter": True, "statements": {"parents": ["ALTER TABLE a", "ALTER TABLE b"]}}
-    page = Page(build("plan", "succeeded", "stage", "check", StepResult("plan", started_at="4", data=data)))
+    page = Page(build("plan", "succeeded", "stage", "check", result_of("plan", started_at="4", data=data)))
     assert "ALTER TABLE a; ALTER TABLE b;" in page.text
 
 
@@ -255,7 +257,10 @@ def test_errors_are_grouped_by_rule_and_stand_before_the_rest(build: Build, run:
         "entities": refused,
         "capped": {"parents.r.f": 899},
     }
-    check = StepResult("check", "failed", "2", 3.9, failed.message, data, failed.as_dict())
+    check = result_of(
+        "check", data, kind="Checked", status="failed", started_at="2", seconds=3.9, summary=failed.message,
+        error=failed.as_dict(),
+    )  # fmt: skip
     text = Page(build("migrate", "failed", "stage", check, message=failed.message, error=failed.as_dict())).text
     for words in (
         "Failed 53 errors by 4 rules The target tables were not changed.",
@@ -280,8 +285,8 @@ def test_a_run_that_was_rolled_back_shows_both_ways(build: Build) -> None:
     """Published, found wrong, undone: the page says that live is as before, what differed, and what it took."""
     error = VerifyFailed("live is not what was published:\n  parents: 1 missing").as_dict()
     found = {**COMPARED, "missing": 1, "missing_keys": ["p7"], "different": 21, "different_keys": ["p8"]}
-    wrong = {**STEPS["verify"].data, "tables": {"parents": found}}
-    verify = StepResult("verify", "failed", "6", 2, "live is not what was published:", wrong, error)
+    wrong = changed(STEPS["verify"], tables={"parents": found})
+    verify = replace(wrong, status="failed", summary="live is not what was published:", error=error)
     steps = (*MIGRATED[:5], verify, "rollback")
     html = build("migrate", "rolled_back", *steps, message=f"Rolled back: {error['message']}", error=error)
     text = Page(html).text
@@ -310,11 +315,11 @@ def test_what_held_and_was_undone_all_the_same_is_no_proof(build: Build) -> None
 def test_a_success_that_has_something_to_tell_is_amber(build: Build) -> None:
     """Rows that were refused, warnings of the check and cautions of a step are no plain success."""
     entities = {"parents": {"read": 1200, "refused": 202}, "parents[].kids[]": {"read": 3000, "refused": 0}}
-    check = replace(STEPS["check"], data={**STEPS["check"].data, "entities": entities})
+    check = changed(STEPS["check"], entities=entities)
     html = build("migrate", "succeeded", "stage", check, *MIGRATED[2:])
     assert "Succeeded with warnings" in Page(html).text
     assert 'class="verdict care"' in html
-    backup = replace(STEPS["backup"], data={**STEPS["backup"].data, "cautions": ["no restore test"]})
+    backup = changed(STEPS["backup"], cautions=["no restore test"])
     assert "Succeeded with warnings" in build("backup", "succeeded", backup)
     late = Page(build("backup", "succeeded", "backup", warnings=["The link to the newest run could not be made"])).text
     assert "Succeeded with warnings" in late
@@ -327,14 +332,14 @@ def test_a_failure_has_its_line_among_the_steps(build: Build) -> None:
     text = Page(build("migrate", "failed", "stage", error=error)).text
     assert "migrate ✗ failed RollbackFailed: no answer" in text
     error = VerifyFailed("1 row differs").as_dict()
-    verify = StepResult("verify", "failed", "6", 2, "1 row differs", {}, error)
+    verify = StepResult("verify", "failed", "6", 2, "1 row differs", error=error)
     text = Page(build("verify", "failed", verify, error=error)).text
     assert "verify ✗ failed 2.0 s VerifyFailed: 1 row differs" in text
 
 
 def test_what_the_model_adds_is_named_where_rows_are_counted(build: Build) -> None:
     """More rows in the target than in the source need a reason."""
-    load = replace(STEPS["load"], data={**STEPS["load"].data, "added": {"users": 1}})
+    load = changed(STEPS["load"], added={"users": 1})
     text = Page(build("migrate", "succeeded", *MIGRATED[:2], load, *MIGRATED[3:])).text
     assert "4,200 rows read = 4,200 loaded + 0 refused. Beside them, 1 row that the model adds: users." in text
     assert "the columns that are changed on purpose, and 1 row that the model adds: users." in text
@@ -371,7 +376,7 @@ def test_a_run_that_was_killed_says_how_far_it_came(build: Build, steps: tuple[s
 def test_a_run_that_failed_at_once_has_a_report(build: Build) -> None:
     """A source that is no JSON leaves one step and no counts; the page says what to mend."""
     error = SourceError("line 3, column 7: not JSON")
-    stage = StepResult("stage", "failed", "1", 0.1, error.message, {}, error.as_dict())
+    stage = StepResult("stage", "failed", "1", 0.1, error.message, error=error.as_dict())
     text = Page(build("migrate", "failed", stage, message=error.message, database=None, error=error.as_dict())).text
     assert "Failed line 3, column 7: not JSON The target tables were not changed." in text
     assert error.hint in text
@@ -405,7 +410,7 @@ def test_every_command_that_ended_before_its_step_has_a_report(build: Build, com
 def test_a_second_run_of_the_same_input_says_that_nothing_changed(build: Build, run: Run) -> None:
     """Where nothing was inserted, updated or deleted, the page says so in words."""
     same = {"before": 5, "after": 5, "inserted": 0, "updated": 0, "deleted": 0, "unchanged": 5, "created": False}
-    publish = StepResult("publish", started_at="5", data={"tables": {"parents": same}})
+    publish = result_of("publish", started_at="5", data={"tables": {"parents": same}})
     text = Page(build("migrate", "succeeded", "stage", "load", publish)).text
     assert "Nothing to change, proven by hash: the target tables held these rows already." in text
     assert "0 rows changed" in text
@@ -414,9 +419,9 @@ def test_a_second_run_of_the_same_input_says_that_nothing_changed(build: Build, 
 def test_a_hostile_name_is_text(build: Build, run: Run) -> None:
     """Names of tables, keys, sources, operators and files cannot become markup."""
     tables = {HOSTILE: {"rows": 1, "path": HOSTILE, "entity": HOSTILE}}
-    stage = StepResult("stage", started_at="1", summary=HOSTILE, data={"tables": tables, "bytes": 1})
-    publish = StepResult("publish", started_at="5", data={"tables": {HOSTILE: {**CHANGED, "created": True}}})
-    verify = StepResult(
+    stage = result_of("stage", started_at="1", summary=HOSTILE, data={"tables": tables, "bytes": 1})
+    publish = result_of("publish", started_at="5", data={"tables": {HOSTILE: {**CHANGED, "created": True}}})
+    verify = result_of(
         "verify",
         started_at="6",
         data={

@@ -18,8 +18,9 @@ from mock2pg.errors import BackupFailed, LiveChanged, RollbackFailed
 from mock2pg.pipeline import step as steps
 from mock2pg.postgres import transactions
 from mock2pg.postgres.server import Server
-from mock2pg.runs import Run, StepResult, new_run
+from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult, encode
 from tests.fix_postgres import DATABASE, new_database
 from tests.fix_project import new_project, sample
 from tests.fix_restore import dumped, execute
@@ -175,9 +176,9 @@ def test_what_others_wrote_since_is_not_undone_unasked(what: str, live: Live) ->
     for how in ({}, {"show": True, "refuse": True}):
         with pytest.raises(LiveChanged, match=message) as refused:
             roll_back(live, live.second, **how)
-    assert roll_back(live, live.second, show=True).data["changes"] == refused.value.data["changes"]
+    assert roll_back(live, live.second, show=True).data["changes"] == encode(refused.value.found.changes)
     assert "secret" not in refused.value.message.replace("ADD secret", "")
-    assert refused.value.data["changes"]
+    assert refused.value.found.changes
     assert dumped(live.settings.url, "public") == before
     assert ids(live) == had
     result = roll_back(live, live.second, discard_changes=True)

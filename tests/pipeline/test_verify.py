@@ -76,7 +76,7 @@ def test_verify_writes_nothing_and_keeps_nobody_waiting(
             writer.execute("UPDATE public.owners SET name = name || '!'; UPDATE public.pets SET name = name || '!'")
 
     monkeypatch.setattr(postgres.scratch, "write_hashes", meanwhile)
-    assert verify.run(new_run(reader)).data["rows_compared"] == 4
+    assert verify.run(new_run(reader)).rows_compared == 4
     assert sorted(seen) == ["owners", "pets"]
     monkeypatch.undo()
     with pytest.raises(VerifyFailed, match=r"owners: 2 different \(Ann, Bob\)\n  pets: 2 different \(Rex, Tom\)"):

@@ -9,7 +9,7 @@ import pytest
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed
 from mock2pg.publishing.deletion_limits import Limits
-from mock2pg.publishing.table_merge import Difference
+from mock2pg.step_results import Difference
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,14 @@ from mock2pg.pipeline import notebook
 from mock2pg.pipeline.notebook import run_or_read
 from mock2pg.report import notebook_tables
 from mock2pg.report.notebook_tables import Outcome
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult
+from tests.fix_results import result_of
 
 RUN = Run("a-run", Settings())
-CHANGES = {"inserted": 1, "updated": 2, "deleted": 3, "unchanged": 4000}
+CHANGES = {"before": 4005, "after": 4003, "inserted": 1, "updated": 2, "deleted": 3}
+KEY = {"name": "k", "table": "a", "columns": ["b"], "parent": "c"}
 FIGURES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "backup": (
         {"tables": {"a": 1200, "b": 3}, "bytes": 1_234_567, "restore_tested": True, "restore_seconds": 0.5},
@@ -26,9 +29,9 @@ FIGURES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "verify": (
         {
-            "tables": {"a": {"missing": 1, "extra": 2, "different": 3}},
+            "tables": {"a": {"staged": 9, "live": 9, "missing": 1, "extra": 2, "different": 3}},
             "rows_compared": 5000,
-            "foreign_keys": [{"orphans": 7}, {"orphans": 1}],
+            "foreign_keys": [{**KEY, "orphans": 7}, {**KEY, "orphans": 1}],
         },
         ["5,000", "6", "8"],
     ),
@@ -47,13 +50,13 @@ def ended(folder: Path, result: StepResult, run_id: str = "a-run") -> None:
 def test_the_three_numbers_that_matter_stand_in_the_verdict(step: str) -> None:
     """A verdict that passed is green and holds the numbers of its step."""
     data, numbers = FIGURES[step]
-    assert list(notebook_tables.figures(StepResult(step, data=data)).values()) == numbers
-    box = notebook_tables.verdict(Outcome(StepResult(step, data=data, summary="all is well"), RUN))
+    assert list(notebook_tables.figures(result_of(step, data)).values()) == numbers
+    box = notebook_tables.verdict(Outcome(result_of(step, data, summary="all is well"), RUN))
     lines = repr(box).splitlines()
     assert lines[:2] == [f"Passed: {step}", "all is well"]
     assert all(line.startswith(f"{number} ") for line, number in zip(lines[2:], numbers, strict=True))
     assert "#1a8a50" in box
-    warned = notebook_tables.verdict(Outcome(StepResult(step, data={**data, "cautions": ["look <here>"]}), RUN))
+    warned = notebook_tables.verdict(Outcome(result_of(step, {**data, "cautions": ["look <here>"]}), RUN))
     assert repr(warned).splitlines()[:2] == [f"Passed with warnings: {step}", "look <here>"]
 
 
@@ -77,20 +80,20 @@ def test_a_long_message_does_not_push_the_numbers_away() -> None:
 
 def test_a_step_that_did_not_count_shows_no_numbers() -> None:
     """Numbers that nobody counted are not shown as 0."""
-    assert notebook_tables.figures(StepResult("backup", status="failed", data={"peak_memory_bytes": 1})) == {}
-    assert notebook_tables.figures(StepResult("load", data={"tables": {}})) == {}
+    assert notebook_tables.figures(StepResult("backup", status="failed")) == {}
+    assert notebook_tables.figures(result_of("load")) == {}
 
 
 def test_what_a_failed_step_left_is_shown(tmp_path: Path) -> None:
     """The outcome of a failed step is its own result, with what it had found out."""
-    left = StepResult("verify", status="failed", data={"tables": {"a": {}}}, error=VerifyFailed("1 row").as_dict())
+    left = result_of("verify", kind="Verified", status="failed", error=VerifyFailed("1 row").as_dict())
     ended(tmp_path, left)
     outcome = run_or_read("verify", "a-run", str(tmp_path))
     assert (outcome.result, type(outcome.failure)) == (left, VerifyFailed)
-    assert outcome.found("tables") == {"a": {}}
+    assert outcome.found("tables") == {}
 
 
-@pytest.mark.parametrize("left", [None, StepResult("verify", status="passed")])
+@pytest.mark.parametrize("left", [None, result_of("verify")])
 def test_a_failure_is_never_shown_as_what_stood_there_before(
     tmp_path: Path, left: StepResult | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,10 +114,10 @@ def test_the_latest_run_is_the_newest_that_has_ended_and_has_the_step(
     monkeypatch.setenv("MIGRATION_PROJECT", str(tmp_path))
     assert "there is no run yet" in repr(notebook_tables.verdict(run_or_read("rollback", "latest")))
     for number, step in enumerate(("backup", "verify", "verify", "check")):
-        ended(tmp_path, StepResult(step, summary=str(number)), run_id=f"run-{number}")
+        ended(tmp_path, result_of(step, summary=str(number)), run_id=f"run-{number}")
     at_work = Run("run-5", Settings(project=tmp_path))
     at_work.write("record.json", {"pid": os.getpid(), "finished_at": None})
-    at_work.save(StepResult("verify", summary="at work"))
+    at_work.save(result_of("verify", summary="at work"))
     outcome = run_or_read("verify", "latest")
     assert (outcome.run and outcome.run.id, outcome.result.summary) == ("run-2", "2")
     none = run_or_read("rollback", "latest", backup_id="b")
@@ -154,8 +157,9 @@ def test_an_empty_table_says_so(rows: Any, said: str) -> None:
 
 def test_facts_are_shown_by_the_names_given() -> None:
     """Only what is known is shown, in the order of the names."""
-    outcome = Outcome(StepResult("backup", data={"b": 2, "a": "x\x1b\u202e\n", "c": None}), RUN)
-    html = notebook_tables.facts("The file", outcome, {"a": "A is", "b": "B is", "c": "C is"})
+    outcome = Outcome(result_of("backup", {"bytes": 2, "file": "x\x1b\u202e\n", "definitions": None}), RUN)
+    names = {"file": "A is", "bytes": "B is", "definitions": "C is", "cautions": "D is"}
+    html = notebook_tables.facts("The file", outcome, names)
     assert repr(html).split() == ["The", "file", "A", "is", r"x\x1b\u202e\n", "B", "is", "2"]
     assert "</th>" not in html
 

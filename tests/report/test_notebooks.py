@@ -24,9 +24,11 @@ from mock2pg import signals
 from mock2pg.errors import InternalError, UsageError
 from mock2pg.report import notebooks
 from mock2pg.report.notebooks import execution, worker
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
 from mock2pg.settings import REPOSITORY, Settings
+from mock2pg.step_results import StepResult
 from tests.fix_browser import open_page
+from tests.fix_results import result_of
 
 pytestmark = pytest.mark.usefixtures("executed_notebooks")
 
@@ -163,7 +165,7 @@ RESULTS: dict[str, dict[str, Any]] = {
     "rollback": {
         "backup_id": "backup-1",
         "way": "merge",
-        "tables": {"a_table": {**ROWS, "unchanged": 4711}},
+        "tables": {"a_table": {**ROWS, "before": 4713}},
         "times": TIMES,
     },
 }
@@ -177,7 +179,7 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """The name of a notebook of ours, and the folder in which it was executed and shown as a page."""
     name, folder = request.param, tmp_path_factory.mktemp("report")
     executed = folder / f"{name}.ipynb"
-    ended(folder, StepResult(name, data=RESULTS[name]))
+    ended(folder, result_of(name, RESULTS[name]))
     notebooks.execute(
         REPOSITORY / "notebooks" / f"{name}.ipynb",
         executed,
@@ -231,7 +233,7 @@ def test_a_report_is_read_in_a_browser(
 def test_run_all_needs_no_parameter(name: str, has_run: bool, tmp_path: Path) -> None:
     """It shows the newest run that has the step; in a fresh clone it says what to run first, and nothing fails."""
     if has_run:
-        ended(tmp_path, StepResult(name, data=RESULTS[name]))
+        ended(tmp_path, result_of(name, RESULTS[name]))
     executed = tmp_path / "executed.ipynb"
     notebooks.execute(
         REPOSITORY / "notebooks" / f"{name}.ipynb",

@@ -18,7 +18,7 @@ from mock2pg import postgres
 from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
 from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.source import staging
-from mock2pg.source.staging import Comparison
+from mock2pg.step_results import Compared
 from tests.fix_staging import csv_blocks, write_hashes
 
 NAUGHTY = [
@@ -193,9 +193,9 @@ def test_what_differs_is_counted_and_named_by_key(tmp_path: Path) -> None:
         csv("5", own["5"], EMPTY),
     ]
     live.write_bytes(b"".join([*lines, csv("9", own["5"], EMPTY)]))
-    expected = Comparison(5, 5, 1, 1, 2, ("4",), ("9",), ("2", "3"))
+    expected = Compared(5, 5, 1, 1, 2, ("4",), ("9",), ("2", "3"))
     assert staging.compare(file, live, publish="merge") == expected
-    assert staging.compare(file, live, publish="ensure") == Comparison(5, 5, 1, 0, 0, ("4",))
+    assert staging.compare(file, live, publish="ensure") == Compared(5, 5, 1, 0, 0, ("4",))
 
 
 def test_no_more_than_twenty_keys_are_named(tmp_path: Path) -> None:
@@ -214,9 +214,9 @@ def test_a_second_row_of_a_key_and_a_row_without_one_are_extra(tmp_path: Path) -
     own = hashlib.sha256(b"T1:1").hexdigest()
     live = tmp_path / "live.csv"
     live.write_bytes(csv("1", own, EMPTY) * 2 + csv(None, own, EMPTY) + csv("2", own, EMPTY) * 2)
-    assert staging.compare(file, live, publish="merge") == Comparison(1, 5, 0, 4, 0, (), ("1", "2", "2", "NULL"))
-    assert staging.compare(file, live, publish="upsert") == Comparison(1, 5, 0, 1, 0, (), ("1",))
-    assert staging.compare(file, live, publish="ensure") == Comparison(1, 5, 0, 0, 0)
+    assert staging.compare(file, live, publish="merge") == Compared(1, 5, 0, 4, 0, (), ("1", "2", "2", "NULL"))
+    assert staging.compare(file, live, publish="upsert") == Compared(1, 5, 0, 1, 0, (), ("1",))
+    assert staging.compare(file, live, publish="ensure") == Compared(1, 5, 0, 0, 0)
 
 
 def test_hashes_that_are_gone_have_a_name(tmp_path: Path) -> None:

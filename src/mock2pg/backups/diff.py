@@ -11,6 +11,7 @@ from mock2pg.backups import dump, json_rows
 from mock2pg.backups.restore import Staged
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
+from mock2pg.step_results import RowChanges
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class Change:
     def rows(self) -> int:
         return self.back + self.gone + self.different
 
-    def as_dict(self) -> dict[str, int]:
-        """The counts as a run records them."""
-        return {"back": self.back, "gone": self.gone, "different": self.different}
+    @property
+    def counts(self) -> RowChanges:
+        return RowChanges(self.back, self.gone, self.different)
 
 
 def changes(connection: Connection, schema: str, staged: Staged) -> dict[str, Change]:

@@ -23,7 +23,7 @@ from mock2pg.postgres import catalogue, drop_objects
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.publishing import merge
-from mock2pg.publishing.merge import Difference
+from mock2pg.step_results import Difference
 
 
 @dataclass(frozen=True)

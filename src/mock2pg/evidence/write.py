@@ -17,6 +17,7 @@ from mock2pg.history.events import Event, add
 from mock2pg.log import log
 from mock2pg.runs import VERSION, Run, now
 from mock2pg.settings import Settings
+from mock2pg.step_results import BackedUp, RollbackComparison, RolledBack, Staged, encode
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -55,15 +56,18 @@ def lacks_seal(run: Run) -> bool:
 
 def _input(run: Run) -> dict[str, Any] | None:
     """What was read: the hash over all arrays, and that of each file as it lay there."""
-    staged = run.result("stage")
-    return {key: staged.data.get(key) for key in ("source", "sha256", "files")} if staged else None
+    staged = run.find(Staged)
+    return {"source": staged.source, "sha256": staged.sha256, "files": encode(staged.files)} if staged else None
 
 
 def _backups(run: Run, record: dict[str, Any]) -> dict[str, Any]:
     """Every backup that the run took or went back to, as it is now."""
     named = {record.get("backup_id")}
     for result in run.results():
-        named |= {result.data.get("backup_id"), result.data.get("present_backup_id")}
+        if isinstance(result.found, BackedUp | RollbackComparison):
+            named.add(result.found.backup_id)
+        if isinstance(result.found, RolledBack):
+            named.add(result.found.present_backup_id)
     found = {}
     for backup_id in sorted(name for name in named if name):
         for file in run.settings.backups_dir.glob(f"{backup_id}.*"):

@@ -1,7 +1,7 @@
 """What the database remembers of mock2pg: schema mock2pg, versioned in SQL; its runs, events and roles."""
 
 from mock2pg.history.runs import (
-    Published,
+    HistoryRow,
     after,
     backups_needed,
     is_protected,
@@ -12,4 +12,4 @@ from mock2pg.history.runs import (
     record,
 )
 
-__all__ = ["Published", "after", "backups_needed", "is_protected", "newest", "of", "owned", "owned_by", "record"]
+__all__ = ["HistoryRow", "after", "backups_needed", "is_protected", "newest", "of", "owned", "owned_by", "record"]

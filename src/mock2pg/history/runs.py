@@ -16,7 +16,7 @@ _ROWS = "SELECT run_id, command, operator, published_run, backup_id, published_a
 
 
 @dataclass(frozen=True)
-class Published:
+class HistoryRow:
     """A row of the history. `published_run` is None when live is as it was before any migration."""
 
     run_id: str
@@ -81,15 +81,15 @@ def is_protected(connection: Connection) -> bool:
     return row == (True,)
 
 
-def of(connection: Connection, run_id: str, command: str) -> Published | None:
+def of(connection: Connection, run_id: str, command: str) -> HistoryRow | None:
     """What the run committed with the command; None when it did not."""
     if not layout.present(connection):
         return None
     row = connection.execute(_ROWS + " WHERE run_id = %s AND command = %s", [run_id, command]).fetchone()
-    return Published(*row) if row else None
+    return HistoryRow(*row) if row else None
 
 
-def newest(connection: Connection, schema: str) -> Published | None:
+def newest(connection: Connection, schema: str) -> HistoryRow | None:
     """What the schema's live tables come from, or None when nothing was ever published into it.
 
     The server numbers the rows: its clock may go back.
@@ -100,10 +100,10 @@ def newest(connection: Connection, schema: str) -> Published | None:
         _ROWS + " WHERE target_schema = %s ORDER BY id DESC LIMIT 1",
         [schema],
     ).fetchone()
-    return Published(*row) if row else None
+    return HistoryRow(*row) if row else None
 
 
-def after(connection: Connection, schema: str, newest_then: Mapping[str, str] | None) -> list[Published]:
+def after(connection: Connection, schema: str, newest_then: Mapping[str, str] | None) -> list[HistoryRow]:
     """The schema's rows since the one that was the newest then (its run_id and command), or all; oldest first."""
     if not layout.present(connection):
         return []
@@ -111,7 +111,7 @@ def after(connection: Connection, schema: str, newest_then: Mapping[str, str] | 
     query = _ROWS + " WHERE target_schema = %s AND id > coalesce((SELECT id FROM mock2pg.runs"  # noqa: S608
     query += " WHERE run_id = %s AND command = %s), 0) ORDER BY id"
     rows = connection.execute(query, [schema, then.get("run_id"), then.get("command")]).fetchall()
-    return [Published(*row) for row in rows]
+    return [HistoryRow(*row) for row in rows]
 
 
 def owned(connection: Connection, schema: str) -> Mapping[str, Any]:

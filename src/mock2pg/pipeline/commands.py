@@ -45,4 +45,4 @@ def verify(work: Work) -> None:
 def backup(work: Work) -> None:
     """Take a backup of the target schema."""
     with work.connected() as work:
-        work.record.backup_id = work.step(BACKUP, last=True).data["backup_id"]
+        work.record.backup_id = work.step(BACKUP, last=True).backup_id

@@ -22,6 +22,7 @@ from mock2pg.report import log_messages
 from mock2pg.results import MigrationResult
 from mock2pg.runs import Run, new_run, point_latest
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult, decode
 
 _WITH_NOTEBOOKS = ("migrate", "backup", "verify", "rollback")
 
@@ -102,16 +103,16 @@ def _seal(run: Run, record: Record) -> None:
 
 def _result(run: Run, record: Record) -> MigrationResult:
     """What the command answers; of what cannot be read back it is left out."""
-    summary: dict[str, Any] = {}
+    results: list[StepResult] = []
     with paperwork("The results of the steps could not be read", record.warn):
-        summary.update((result.step, result.data) for result in run.results())
+        results += run.results()
     errors: tuple[ValidationError, ...] = ()
     with paperwork("The errors of the input could not be read", record.warn):
         errors = _errors(run)
     return MigrationResult(
         success=record.error is None,
         message=record.message,
-        summary=summary,
+        results=tuple(results),
         errors=errors,
         run_id=run.id,
         report=run.folder / "index.html",
@@ -130,6 +131,6 @@ def _tell_late(record: Record, signal: str) -> None:
 
 def _errors(run: Run) -> tuple[ValidationError, ...]:
     try:
-        return tuple(ValidationError(**error) for error in run.read("errors.json")["errors"])
+        return decode(tuple[ValidationError, ...], run.read("errors.json")["errors"])
     except FileNotFoundError:
         return ()

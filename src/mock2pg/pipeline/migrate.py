@@ -31,7 +31,7 @@ def migrate(work: Work, reviewed: Path | None = None) -> None:
         with work.scratch():
             work.step(LOAD)
             work.step(PREFLIGHT)
-            work.record.backup_id = work.step(BACKUP).data["backup_id"]
+            work.record.backup_id = work.step(BACKUP).backup_id
             prepare_notebooks()  # the backup used up the process that was prepared first
             with _undone_on_failure(work):
                 work.step(PUBLISH, plan=str(reviewed.resolve()) if reviewed else "")

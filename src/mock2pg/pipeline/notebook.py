@@ -6,10 +6,12 @@ from pathlib import Path
 
 from mock2pg import settings as settings_module
 from mock2pg.errors import Mock2pgError, UsageError
+from mock2pg.pipeline import verdict
 from mock2pg.pipeline.step import run_step
 from mock2pg.report.notebook_tables import Outcome
-from mock2pg.runs import Run, StepResult, all_runs
+from mock2pg.runs import Run, all_runs
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult
 
 _FIRST = {"rollback": "Run `make backups`, which lists the ids, then `make rollback ID=...`."}
 
@@ -30,12 +32,12 @@ def run_or_read(step: str, run_id: str, project: str = "", **parameters: str | b
     try:
         return Outcome(run_step(step, run_id, project=str(settings.project), **parameters), run)
     except Mock2pgError as error:
-        left = run.result(step)
+        left = verdict.written(step, run)
         if left is None or left.status != "failed":  # it did not get so far as to write its result
             left = StepResult(step, status="failed", error=error.as_dict())
         return Outcome(left, run, error.with_traceback(None))
 
 
 def _latest(settings: Settings, step: str) -> str:
-    runs = (run for run in all_runs(settings) if run.has_ended and run.result(step))
+    runs = (run for run in all_runs(settings) if run.has_ended and (run.folder / "steps" / f"{step}.json").exists())
     return max((run.id for run in runs), default="")

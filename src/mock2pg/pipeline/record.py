@@ -13,6 +13,7 @@ from mock2pg.pipeline import verdict
 from mock2pg.pipeline.step import peak_memory
 from mock2pg.report import log_messages
 from mock2pg.runs import VERSION, Run, began, now
+from mock2pg.step_results import Checked, Database, Published, Staged, encode, find
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Record:
     started_at: str = field(default_factory=now)
     status: str = "running"
     message: str = ""
-    database: dict[str, Any] | None = None
+    database: Database | None = None
     backup_id: str | None = None
     error: Mock2pgError | None = None
     undo_error: Mock2pgError | None = None
@@ -68,15 +69,18 @@ class Record:
 
     def end(self, run: Run) -> None:
         """Settle the status and the message."""
-        checked = verdict.written("check", run)
-        refused = sum(entity["refused"] for entity in checked.data.get("entities", {}).values()) if checked else 0
-        published = verdict.written("publish", run) if self.command == "migrate" else None
+        checked, published = verdict.found(Checked, run), verdict.found(Published, run)
         if self.status == "running":
             self.status = "failed" if self.error else "succeeded"
         self.message = log_messages.verdict(
-            self.command, self.status, self.error, self.backup_id, self.undo_error, refused,
-            unchanged=published is not None and not log_messages.changes(published.data),
-        )  # fmt: skip
+            self.command,
+            self.status,
+            self.error,
+            self.backup_id,
+            self.undo_error,
+            checked.refused if checked else 0,
+            unchanged=published is not None and not log_messages.changes(published),
+        )
 
     def outcome(self) -> dict[str, Any]:
         """What became of the run, as record.json has it."""
@@ -85,7 +89,7 @@ class Record:
 
     def write(self, run: Run) -> None:
         results = run.results()
-        staged = run.result("stage")
+        staged = find(results, Staged)
         run.write(
             "record.json",
             {
@@ -101,11 +105,9 @@ class Record:
                 "version": VERSION,
                 "source": self.source,
                 "mode": run.settings.mode,
-                "input_sha256": staged.data.get("sha256") if staged else None,
-                "database": self.database,
-                "peak_memory_bytes": max(
-                    [peak_memory(), *(result.data.get("peak_memory_bytes", 0) for result in results)]
-                ),
+                "input_sha256": staged.sha256 if staged else None,
+                "database": encode(self.database),
+                "peak_memory_bytes": max([peak_memory(), *(result.peak_memory_bytes for result in results)]),
                 "warnings": self.warnings,
                 "undo_error": self.undo_error.as_dict() if self.undo_error else None,
             },

@@ -15,6 +15,7 @@ from mock2pg.pipeline import step as step_module
 from mock2pg.report import log_messages
 from mock2pg.runs import Run, all_runs
 from mock2pg.settings import Settings
+from mock2pg.step_results import BackedUp, RollbackPreview, find
 
 _LAST = {"migrate": "verify"}  # command -> the step that decides, where it has another name
 
@@ -81,7 +82,7 @@ def _recover(run: Run, connection: postgres.Connection) -> None:
     """What a run had committed when it was killed before it could write that down: the history has it."""
     for step in ("publish", "rollback"):
         written = verdict.written(step, run)
-        if written is None or written.error or written.data.get("shown"):
+        if written is None or written.error or isinstance(written.found, RollbackPreview):
             committed = verdict.committed(step, run, connection)
             if committed:
                 run.save(committed)
@@ -109,14 +110,14 @@ def _close(run: Run, url: str | None) -> None:
 def _outcome(run: Run, record: Mapping[str, Any]) -> dict[str, Any]:
     """Status, error, backup_id and message of a run that was killed."""
     command = str(record.get("command"))
-    results = {result.step: result for result in run.results() if not result.data.get("shown")}
+    results = {result.step: result for result in run.results() if not isinstance(result.found, RollbackPreview)}
     passed = {step for step, result in results.items() if result.error is None}
     if command == "migrate" and "rollback" in passed:
         status = "rolled_back"
     else:
         status = "succeeded" if _LAST.get(command, command) in passed else "failed"
     error = next((result.error for result in results.values() if result.error), None) if status != "succeeded" else None
-    backup_id = record.get("backup_id") or (results["backup"].data.get("backup_id") if "backup" in passed else None)
+    backup_id = record.get("backup_id") or (taken.backup_id if (taken := find(results.values(), BackedUp)) else None)
     message = "The process was killed."
     if error or status == "succeeded":
         known = from_dict(error) if error else None

@@ -25,6 +25,7 @@ from mock2pg.errors import CheckFailed, Mock2pgError, PublishFailed, SourceError
 from mock2pg.results import MigrationResult, Scenario, TestReport
 from mock2pg.settings import Settings
 from mock2pg.source import sample
+from mock2pg.step_results import Published, find
 from mock2pg.text import duration
 
 Document = dict[str, Any]
@@ -134,8 +135,8 @@ def _good(result: MigrationResult) -> tuple[bool, str]:
 def _unchanged(result: MigrationResult) -> tuple[bool, str]:
     if not result.success:
         return False, _happened(result)
-    tables = result.summary["publish"]["tables"].values()
-    changed = sum(table["inserted"] + table["updated"] + table["deleted"] for table in tables)
+    published = find(result.results, Published)
+    changed = sum(table.changed for table in published.tables.values()) if published else -1
     return changed == 0, f"{changed} rows changed"
 
 

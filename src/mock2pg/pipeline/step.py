@@ -7,38 +7,59 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any, Generic
 
 from mock2pg import settings as settings_module
 from mock2pg import signals
 from mock2pg.errors import InternalError, Interrupted, UsageError, from_dict
 from mock2pg.pipeline import verdict
 from mock2pg.report import notebooks
-from mock2pg.runs import Run, StepResult, now, open_run
+from mock2pg.runs import Run, now, open_run
+from mock2pg.step_results import (
+    BackedUp,
+    Checked,
+    Connected,
+    F,
+    Found,
+    Loaded,
+    Planned,
+    Preflighted,
+    Published,
+    RollbackPreview,
+    RolledBack,
+    Staged,
+    StepResult,
+    Verified,
+)
 
 
 @dataclass(frozen=True)
-class Step:
-    """One step of a command. A step with a notebook runs inside it, so that the executed notebook is its receipt."""
+class Step(Generic[F]):
+    """One step of a command, by what it finds. A step with a notebook runs inside it, which is its receipt."""
 
-    name: str
+    kind: type[F]
     notebook: bool = False
 
+    @property
+    def name(self) -> str:
+        return self.kind.step
 
-CONNECT = Step("connect")  # before any other step of a command that needs the target
-STAGE = Step("stage")
-CHECK = Step("check")
-LOAD = Step("load")
-PREFLIGHT = Step("preflight")
-PLAN = Step("plan")
-BACKUP = Step("backup", notebook=True)
-PUBLISH = Step("publish")
-VERIFY = Step("verify", notebook=True)
-ROLLBACK = Step("rollback", notebook=True)
-SHOW = Step("rollback")  # what it would change, without a receipt
-MIGRATE = (STAGE, CHECK, LOAD, PREFLIGHT, BACKUP, PUBLISH, VERIFY)
+
+CONNECT = Step(Connected)  # before any other step of a command that needs the target
+STAGE = Step(Staged)
+CHECK = Step(Checked)
+LOAD = Step(Loaded)
+PREFLIGHT = Step(Preflighted)
+PLAN = Step(Planned)
+BACKUP = Step(BackedUp, notebook=True)
+PUBLISH = Step(Published)
+VERIFY = Step(Verified, notebook=True)
+ROLLBACK = Step(RolledBack, notebook=True)
+SHOW = Step(RollbackPreview)  # what it would change, without a receipt
+MIGRATE: tuple[Step[Any], ...] = (STAGE, CHECK, LOAD, PREFLIGHT, BACKUP, PUBLISH, VERIFY)
 
 # What a notebook loads: it takes longer than most steps, so it is begun early and elsewhere.
 _LOADED = (
@@ -75,8 +96,8 @@ def run_in_process(name: str, run: Run, parameters: Mapping[str, str | bool] | N
     """Run a step in this process; its result is written whether it passes or fails."""
     started_at, began = now(), time.perf_counter()
     try:
-        step: Callable[..., StepResult] = import_module(f"mock2pg.pipeline.steps.{name}").run
-        result = replace(step(run, **(parameters or {})), started_at=started_at, seconds=_since(began))
+        step: Callable[..., Found] = import_module(f"mock2pg.pipeline.steps.{name}").run
+        found = step(run, **(parameters or {}))
     except BaseException as error:
         known = verdict.classified(error, name)
         failed = StepResult(
@@ -85,15 +106,18 @@ def run_in_process(name: str, run: Run, parameters: Mapping[str, str | bool] | N
             started_at=started_at,
             seconds=_since(began),
             summary=known.message.split("\n", 1)[0],
-            data={**known.data, "peak_memory_bytes": peak_memory()},
+            found=known.found,
             error=known.as_dict(),
+            peak_memory_bytes=peak_memory(),
         )
         with suppress(OSError):  # the error that is raised is the step's own, not that its result cannot be written
             run.save(failed)
         if known is error:
             raise
         raise known from error
-    result = replace(result, data={**result.data, "peak_memory_bytes": peak_memory()})
+    result = StepResult(
+        name, "passed", started_at, _since(began), found.summary, found, peak_memory_bytes=peak_memory()
+    )
     run.save(result)
     return result
 
@@ -111,7 +135,7 @@ def run_in_notebook(name: str, run: Run, parameters: Mapping[str, str | bool]) -
     )
 
 
-def run_recorded(step: Step, run: Run, *, warn: verdict.Warn, **parameters: str | bool) -> StepResult:
+def run_recorded(step: Step[Any], run: Run, *, warn: verdict.Warn, **parameters: str | bool) -> StepResult:
     """Run a step of a command where it runs, and return what it left. Raises the step's Mock2pgError.
 
     warn  is given what failed when the step had passed, and why

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from pydantic import SecretStr
 
@@ -17,6 +16,7 @@ from mock2pg.pipeline.record import Record
 from mock2pg.postgres.server import Server
 from mock2pg.runs import Run, all_runs
 from mock2pg.settings import Settings
+from mock2pg.step_results import Database, Staged
 
 EMBEDDED_DATABASE = "mock2pg"
 Ask = Callable[[str], str]
@@ -93,23 +93,22 @@ def confirm(settings: Settings, database: str, host: str, ask: Ask | None = None
 
 def require_migrated_elsewhere(run: Run, record: Record) -> None:
     """A protected database takes only what was migrated on another server before, as the runs of this project say."""
-    if record.database and record.database.get("protected"):
+    if record.database and record.database.protected:
         require_migrated_on_another_server(run, record.database)
 
 
-def require_migrated_on_another_server(run: Run, database: Mapping[str, Any]) -> None:
+def require_migrated_on_another_server(run: Run, database: Database) -> None:
     """Raises UsageError when no run that succeeded on another server had the same input."""
-    staged = run.result("stage")
-    sha256 = staged.data["sha256"] if staged else None
+    sha256 = run.require(Staged).sha256
     for other in all_runs(run.settings):
         record = other.record()
         server = (record.get("database") or {}).get("system_identifier")
         migrated = tuple(map(record.get, ("command", "status", "input_sha256"))) == ("migrate", "succeeded", sha256)
-        known = str(server).isdigit() and database["system_identifier"].isdigit()  # not just an address
-        if migrated and known and server != database["system_identifier"]:
+        known = str(server).isdigit() and database.system_identifier.isdigit()  # not just an address
+        if migrated and known and server != database.system_identifier:
             return
     raise UsageError(
-        f"the database {database['name']} is protected, and this input was never migrated on another server",
+        f"the database {database.name} is protected, and this input was never migrated on another server",
         hint="Migrate the same source elsewhere first, with the same runs/ folder. The live tables were not touched.",
     )
 

@@ -14,10 +14,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from mock2pg import history, postgres
-from mock2pg.errors import DatabaseError, InternalError, Interrupted, Mock2pgError, RollbackFailed, limited, unusable
+from mock2pg.errors import (
+    DatabaseError,
+    InternalError,
+    Interrupted,
+    Mock2pgError,
+    RollbackFailed,
+    UsageError,
+    limited,
+    unusable,
+)
 from mock2pg.postgres.abandoned_sessions import end_sessions
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
 from mock2pg.signals import Signalled, interruptible
+from mock2pg.step_results import Difference, F, Found, Published, RolledBack, StepResult, decode, find
 
 Warn = Callable[[str, BaseException], None]
 
@@ -51,9 +61,15 @@ def passed(step: str, run: Run, failure: BaseException | None, warn: Warn) -> St
 
 def written(step: str, run: Run) -> StepResult | None:
     """What the step wrote as its result; None when it wrote none that can be read."""
-    with suppress(OSError, ValueError, TypeError):
+    with suppress(OSError, ValueError, UsageError):
         return run.result(step)
     return None
+
+
+def found(kind: type[F], run: Run) -> F | None:
+    """What a step found; None when it wrote nothing of the kind that can be read."""
+    result = written(kind.step, run)
+    return find([result] if result else [], kind)
 
 
 def committed(step: str, run: Run, connection: postgres.Connection) -> StepResult | None:
@@ -63,15 +79,17 @@ def committed(step: str, run: Run, connection: postgres.Connection) -> StepResul
     """
     with postgres.named(DatabaseError, "cannot read the history"):
         end_sessions(connection, f"{step} {run.id}")
-        found = history.of(connection, run.id, _COMMITTED_AS[step])
-    if found is None:
+        row = history.of(connection, run.id, _COMMITTED_AS[step])
+    if row is None:
         return None
-    return StepResult(
-        step=step,
-        started_at=found.published_at.isoformat(),
-        summary=f"committed, as the history says; {step} left no result of its own",
-        data={"tables": dict(found.tables), "backup_id": found.backup_id},
+    at, tables = row.published_at.isoformat(), decode(dict[str, Difference], row.tables)
+    summary = f"committed, as the history says; {step} left no result of its own"
+    found: Found = (
+        Published(summary=summary, tables=tables, published_at=at)
+        if step == "publish"
+        else RolledBack(summary=summary, backup_id=str(row.backup_id), tables=tables, published_run=row.published_run)
     )
+    return StepResult(step, started_at=at, summary=summary, found=found)
 
 
 def asking(run: Run) -> postgres.Connection:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 from mock2pg import log, signals
 from mock2pg.pipeline import step as step_module
-from mock2pg.pipeline import target, verdict
+from mock2pg.pipeline import target
 from mock2pg.pipeline.record import Record
 from mock2pg.pipeline.step import CONNECT, Step
 from mock2pg.pipeline.verdict import paperwork
 from mock2pg.report import log_messages
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
+from mock2pg.step_results import F, Published
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,18 @@ class Work:
     record: Record
     ask: target.Ask | None = None
 
-    def step(self, step: Step, *, last: bool = False, **parameters: str | bool) -> StepResult:
-        """Run a step and log what came of it. `last`: when it passes, the run has succeeded, whatever follows."""
+    def step(self, step: Step[F], *, last: bool = False, **parameters: str | bool) -> F:
+        """Run a step, log what came of it, and return what it found.
+
+        last  when it passes, the run has succeeded, whatever follows
+        """
         run, record = self.run, self.record
         if record.interrupted:
             raise record.interrupted
         log.log.debug("… %s", step.name)
         with signals.closed():  # between a result and its verdict, too
             try:
-                result = step_module.run_recorded(step, run, warn=record.warn, **parameters)
+                found = step_module.run_recorded(step, run, warn=record.warn, **parameters).of(step.kind)
             except BaseException as error:
                 record.fail(error, step.name)
                 raise
@@ -43,11 +47,11 @@ class Work:
         if record.decided and record.interrupted:
             record.warn(f"{step.name} had passed", record.interrupted)
         with paperwork(f"{step.name} passed, but the log does not say so", record.warn):
-            for line in log_messages.of_step(result, verdict.written("publish", run)):
+            for line in log_messages.of_step(found, run.find(Published)):
                 log.log.info(line)
-            for caution in result.data.get("cautions", ()):
+            for caution in found.cautions:
                 log.log.warning("⚠️ %s", caution)
-        return result
+        return found
 
     @contextmanager
     def connected(self, *, exclusive: bool = True) -> Iterator[Work]:
@@ -57,11 +61,11 @@ class Work:
         """
         record = self.record
         work = replace(self, run=target.reached(self.run, record))
-        found = work.step(CONNECT, command=record.command).data["database"]
-        record.database = found
+        database = work.step(CONNECT, command=record.command).database
+        record.database = database
         record.write(work.run)
         if record.command in ("migrate", "rollback"):
-            target.confirm(work.run.settings, found["name"], found["host"], self.ask)
+            target.confirm(work.run.settings, database.name, database.host, self.ask)
         if exclusive:
             with target.exclusive(work.run, record):
                 yield work

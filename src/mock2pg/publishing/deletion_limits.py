@@ -8,8 +8,8 @@ from typing import Self
 
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed, counted
-from mock2pg.publishing.table_merge import Difference
 from mock2pg.settings import Settings, listed, share
+from mock2pg.step_results import Difference, StagedTable
 
 _SMALL = 100  # rows; a share of so few says little
 
@@ -28,13 +28,13 @@ class Limits:
     entities: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, settings: Settings, staged: Mapping[str, Mapping[str, str]]) -> Self:
+    def of(cls, settings: Settings, staged: Mapping[str, StagedTable]) -> Self:
         """The limits that the settings set; `staged` are the tables of the step `stage`."""
         return cls(
             settings.max_deleted,
             frozenset(listed(settings.allow_empty)),
             frozenset(listed(settings.allow_cascade)),
-            {name: table["entity"] for name, table in staged.items()},
+            {name: table.entity for name, table in staged.items()},
         )
 
     def refusals(self, tables: Sequence[Table], differences: Mapping[str, Difference]) -> list[tuple[str, str, str]]:

@@ -18,9 +18,10 @@ from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.publishing import creation, referencing_rows, unique_conflicts
 from mock2pg.publishing.alteration import Alteration
-from mock2pg.publishing.table_merge import Difference, TableMerge
+from mock2pg.publishing.table_merge import TableMerge
+from mock2pg.step_results import Difference
 
-__all__ = ["Difference", "Merge", "TableMerge", "publish"]
+__all__ = ["Merge", "TableMerge", "publish"]
 
 
 class Merge:

@@ -11,7 +11,7 @@ from mock2pg.postgres.catalogue import own_rows
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.scratch import content_hash
 from mock2pg.publishing.alteration import Alteration
-from mock2pg.publishing.merge import Difference
+from mock2pg.step_results import Difference
 
 
 def seen(

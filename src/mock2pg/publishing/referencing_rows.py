@@ -10,7 +10,8 @@ from mock2pg.errors import counted
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.catalogue import LiveForeignKey
 from mock2pg.postgres.connection import Connection
-from mock2pg.publishing.table_merge import Difference, TableMerge
+from mock2pg.publishing.table_merge import TableMerge
+from mock2pg.step_results import Difference
 
 
 def refusals(

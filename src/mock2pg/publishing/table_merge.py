@@ -6,7 +6,7 @@ Everything here runs inside the caller's transaction.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import psycopg
@@ -23,27 +23,8 @@ from mock2pg.publishing import sequences, unique_conflicts
 from mock2pg.publishing.alteration import Alteration
 from mock2pg.publishing.comparison import Comparison, as_type
 from mock2pg.publishing.next_values import NextValue, next_values
+from mock2pg.step_results import Difference
 from mock2pg.text import identity
-
-
-@dataclass(frozen=True)
-class Difference:
-    """What one table went through; counts of rows."""
-
-    before: int
-    after: int
-    inserted: int
-    updated: int
-    deleted: int
-    created: bool = False
-
-    @property
-    def unchanged(self) -> int:
-        return self.before - self.updated - self.deleted
-
-    def as_dict(self) -> dict[str, int | bool]:
-        """The counts as a run records them."""
-        return {**asdict(self), "unchanged": self.unchanged}
 
 
 class TableMerge(Comparison):

@@ -3,7 +3,7 @@
 Only reads, but for one transaction that is rolled back: where event triggers are enabled, they are tried.
 """
 
-from mock2pg.readiness.check import FAILED, PASSED, WARNING, Check
+from mock2pg.readiness.check import FAILED, PASSED, WARNING
 from mock2pg.readiness.look import look
 
-__all__ = ["FAILED", "PASSED", "WARNING", "Check", "look"]
+__all__ = ["FAILED", "PASSED", "WARNING", "look"]

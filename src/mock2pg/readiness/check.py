@@ -10,24 +10,6 @@ ROLES = "`mock2pg init-roles` prints what a role needs"
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing that was looked at.
-
-    verdict  "passed", "warning" or "failed"
-    found    what was found, in words
-    remedy   what to do, unless it passed
-    """
-
-    name: str
-    verdict: str
-    found: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.found}" + (f". {self.remedy}" if self.remedy else "")
-
-
-@dataclass(frozen=True)
 class Needs:
     """What a command does with the target.
 

@@ -8,7 +8,8 @@ from typing import Any
 from psycopg import sql
 
 from mock2pg.postgres.connection import Connection
-from mock2pg.readiness.check import FAILED, PASSED, ROLES, WARNING, Check, Needs
+from mock2pg.readiness.check import FAILED, PASSED, ROLES, WARNING, Needs
+from mock2pg.step_results import Check
 
 
 def of_server(facts: Mapping[str, Any], needs: Needs) -> Iterator[Check]:

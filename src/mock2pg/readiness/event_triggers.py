@@ -10,7 +10,8 @@ from psycopg import sql
 
 from mock2pg.postgres import scratch
 from mock2pg.postgres.connection import Connection
-from mock2pg.readiness.check import FAILED, PASSED, Check
+from mock2pg.readiness.check import FAILED, PASSED
+from mock2pg.step_results import Check
 
 
 def of_event_triggers(connection: Connection, facts: Mapping[str, Any]) -> Iterator[Check]:

@@ -10,7 +10,8 @@ from psycopg.rows import dict_row
 from mock2pg.errors import DatabaseError
 from mock2pg.postgres.connection import Connection, named
 from mock2pg.readiness import cluster, event_triggers, rights, sessions
-from mock2pg.readiness.check import NEEDS, Check, Needs
+from mock2pg.readiness.check import NEEDS, Needs
+from mock2pg.step_results import Check
 
 
 def look(connection: Connection, schema: str, command: str, pg_dump: Path) -> list[Check]:

@@ -9,7 +9,8 @@ from typing import Any
 from mock2pg.errors import BackupFailed
 from mock2pg.postgres import client_programs, session
 from mock2pg.postgres.connection import Connection
-from mock2pg.readiness.check import FAILED, PASSED, WARNING, Check, Needs
+from mock2pg.readiness.check import FAILED, PASSED, WARNING, Needs
+from mock2pg.step_results import Check
 
 # The most that a migration has open at once: the lock's, the load's, three of dbt, and one that has just ended.
 SESSIONS = 6

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from mock2pg.errors import Mock2pgError
-from mock2pg.runs import StepResult
+from mock2pg.step_results import Found, Planned, Published, RollbackPreview, RowChanges, Verified
 from mock2pg.text import counted, duration
 
 _DONE = {
@@ -36,35 +35,34 @@ _UNCHANGED = "Proven, and nothing changed: the target tables already held this i
 _CHANGED = ("inserted", "updated", "deleted")
 
 
-def of_step(result: StepResult, published: StepResult | None = None) -> Sequence[str]:
+def of_step(found: Found, published: Published | None = None) -> Sequence[str]:
     """The lines about a step that passed.
 
     published  what a migration published: only when it is verified, too, it is said to be migrated
     """
-    if result.data.get("shown"):
-        return [f"🔎 A rollback {result.summary}", *_undone(result.data)]
-    lines = [_STEPS[result.step].format(result.summary)]
-    lines += [f"📎 {note}" for note in result.data.get("notes", ())]
-    if result.step == "verify" and published is not None:
-        lines += _migrated(published.data)
+    if isinstance(found, RollbackPreview):
+        return [f"🔎 A rollback {found.summary}", *_undone(found)]
+    lines = [_STEPS[found.step].format(found.summary)]
+    lines += [f"📎 {note}" for note in found.notes]
+    if isinstance(found, Verified) and published is not None:
+        lines += _migrated(published)
     return lines
 
 
-def changes(data: Mapping[str, Any]) -> bool:
+def changes(found: Published | Planned) -> bool:
     """Return whether what publish did, or plan would do, changes anything: rows or definitions."""
-    tables = data.get("tables", {})
-    rows = any(table[key] for table in tables.values() for key in (*_CHANGED, "created") if key in table)
-    return rows or not tables or "definitions_left" in data or bool(data.get("statements"))
+    definitions = found.redefined if isinstance(found, Published) else bool(found.statements)
+    return definitions or not found.tables or any(table.changed or table.created for table in found.tables.values())
 
 
-def _migrated(data: Mapping[str, Any]) -> Sequence[str]:
+def _migrated(published: Published) -> Sequence[str]:
     """What a migration did to each table."""
-    if not changes(data):
+    if not changes(published):
         return [_NOTHING]
     lines = []
-    for name, table in data["tables"].items():
-        changed = [f"{table[key]:,} {key}" for key in _CHANGED if table[key]]
-        changed = changed or ["created, without rows"] * bool(table.get("created"))
+    for name, table in published.tables.items():
+        changed = [f"{getattr(table, key):,} {key}" for key in _CHANGED if getattr(table, key)]
+        changed = changed or ["created, without rows"] * table.created
         lines.append(f"✅ Migrated {name}: {', '.join(changed)}" if changed else f"✅ {name}: unchanged")
     return lines
 
@@ -75,13 +73,13 @@ def of_added(added: Mapping[str, int]) -> str:
     return f"{counted(sum(added.values()), 'row')} that {models}: {', '.join(added)}"
 
 
-def _undone(data: Mapping[str, Any]) -> Iterator[str]:
+def _undone(preview: RollbackPreview) -> Iterator[str]:
     """What a rollback would change, table by table."""
-    for name, change in data["changes"].items():
-        if any(change.values()):
-            restored, removed, changed = (change[key] for key in ("back", "gone", "different"))
-            yield f"   {name}: {restored:,} to restore, {removed:,} to remove, {changed:,} to change back"
-    for name, what in data["definitions_changed"].items():
+    for name, change in preview.changes.items():
+        if change != RowChanges():
+            removed = f"{change.gone:,} to remove"
+            yield f"   {name}: {change.back:,} to restore, {removed}, {change.different:,} to change back"
+    for name, what in preview.definitions_changed.items():
         yield f"   {name}: {what} since the backup"
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from mock2pg.errors import Mock2pgError
 from mock2pg.report.pages import Shown, shown
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
+from mock2pg.step_results import BackedUp, RolledBack, StepResult, Verified
 from mock2pg.text import duration
 
 _LINES = 15
@@ -78,25 +79,21 @@ def told(message: str) -> tuple[str, list[str]]:
 
 def figures(result: StepResult) -> dict[str, str]:
     """The three numbers that matter, by label; none when the step did not get far enough to count."""
-    data = result.data
-    if "tables" not in data:
-        return {}
-    rows = list(data["tables"].values())
-    match result.step:
-        case "backup":
-            restored = duration(data["restore_seconds"]) if data.get("restore_tested") else "never"
-            numbers = {"rows saved": sum(rows), "on disk": size(data.get("bytes", 0)), "restored in": restored}
-        case "verify":
+    match found := result.found:
+        case BackedUp():
+            restored = "never" if found.restore_seconds is None else duration(found.restore_seconds)
+            numbers = {"rows saved": sum(found.tables.values()), "on disk": size(found.bytes), "restored in": restored}
+        case Verified():
             numbers = {
-                "rows compared": data.get("rows_compared", 0),
-                "rows that differ": total(rows, "missing", "extra", "different"),
-                "orphans": total(data.get("foreign_keys", ()), "orphans"),
+                "rows compared": found.rows_compared,
+                "rows that differ": sum(table.differing for table in found.tables.values()),
+                "orphans": sum(key.orphans for key in found.foreign_keys),
             }
-        case "rollback":
+        case RolledBack():
             numbers = {
-                "rows restored": total(rows, "inserted", "updated", "deleted"),
-                "rows unchanged": total(rows, "unchanged"),
-                "tables dropped": len(data.get("dropped", ())),
+                "rows restored": sum(table.changed for table in found.tables.values()),
+                "rows unchanged": sum(table.unchanged for table in found.tables.values()),
+                "tables dropped": len(found.dropped),
             }
         case _:
             return {}
@@ -131,7 +128,7 @@ def facts(caption: str, outcome: Outcome, names: Mapping[str, str]) -> Shown:
 
 
 def _facts(caption: str, data: Mapping[str, Any], names: Mapping[str, str]) -> Shown:
-    rows = [{"fact": name, "is": data[key]} for key, name in names.items() if data.get(key) is not None]
+    rows = [{"fact": name, "is": data[key]} for key, name in names.items() if data.get(key) not in (None, [])]
     return _table(caption, rows or None, dict.fromkeys(("fact", "is"), ""), headings=False)
 
 

@@ -18,6 +18,7 @@ from mock2pg.report.output import say, say_error, say_json, say_lines
 from mock2pg.report.reporters import check, verification
 from mock2pg.results import Evidence, MigrationResult, Status
 from mock2pg.signals import ignored
+from mock2pg.step_results import Checked, Loaded, Planned, Published, RolledBack, Staged, find
 from mock2pg.text import indented
 
 _SHOWN = 50  # rows that break a rule; errors.json has as many as MIGRATION_MAX_ERRORS_PER_RULE allows
@@ -40,8 +41,9 @@ def show(result: MigrationResult, as_json: bool) -> None:
             say_error(result.error.hint)
         if result.report.exists():
             say(f"Report: {result.report}")
-        if result.success and "plan" in result.summary and changes(result.summary["plan"]):
-            say(f"To publish just this: {_command(result.summary['plan']['arguments'])}")
+        planned = find(result.results, Planned)
+        if result.success and planned and changes(planned):
+            say(f"To publish just this: {_command(planned.arguments)}")
     if result.error:
         if click.get_current_context().obj:
             say_lines(traced(result.error), err=True)
@@ -150,9 +152,9 @@ def _show_as(form: str, result: MigrationResult, written: Mapping[str, Callable[
 
 def _warned(result: MigrationResult) -> bool:
     """Whether a run that succeeded has something to tell that is not as it should be."""
-    refused = sum(entity["refused"] for entity in result.summary.get("check", {}).get("entities", {}).values())
-    cautions = any(data.get("cautions") for data in result.summary.values())
-    return bool(refused or result.errors or cautions or getattr(result, "warnings", ()))
+    checked = find(result.results, Checked)
+    cautions = any(each.found.cautions for each in result.results if each.found)
+    return bool((checked and checked.refused) or result.errors or cautions or result.warnings)
 
 
 def _errors(result: MigrationResult) -> None:
@@ -171,48 +173,45 @@ def _line(error: ValidationError) -> str:
 
 def _accounts(result: MigrationResult) -> None:
     """Where every row went that was read; array by array when some were refused."""
-    if result.error or "check" not in result.summary:
+    staged, checked = find(result.results, Staged), find(result.results, Checked)
+    if result.error or staged is None or checked is None:
         return
-    staged, entities = result.summary["stage"]["tables"], result.summary["check"]["entities"]
-    landed = result.summary["load"]["landed"] if "publish" in result.summary else None
+    loaded = find(result.results, Loaded)
+    landed = loaded.landed if loaded and find(result.results, Published) else None
     kept = "sound" if landed is None else "loaded"
-    rows = {
-        table["path"]: {
-            "read": table["rows"],
-            kept: table["rows"] - entities[table["path"]]["refused"] if landed is None else landed[name],
-            "refused": entities[table["path"]]["refused"],
-        }
-        for name, table in staged.items()
-    }
+    rows = {}
+    for name, table in staged.tables.items():
+        refused = checked.entities[table.path].refused
+        stays = table.rows - refused if landed is None else landed[name]
+        rows[table.path] = {"read": table.rows, kept: stays, "refused": refused}
     sums = {key: sum(row[key] for row in rows.values()) for key in ("read", kept, "refused")}
     if sums["refused"]:
         width = max(len(path) for path in rows)
         say("".join([f"{'array':<{width}}", *(f"{key:>11}" for key in sums)]))
         for path, row in rows.items():
             say("".join([f"{path:<{width}}", *(f"{number:>11,}" for number in row.values())]))
-    added = result.summary.get("load", {}).get("added")
-    also = f"; {of_added(added)}" if added else ""
+    also = f"; {of_added(loaded.added)}" if loaded and loaded.added else ""
     say(f"{counted(sums['read'], 'row')} read = {sums[kept]:,} {kept} + {sums['refused']:,} refused{also}")
 
 
 def _tables(result: MigrationResult) -> None:
     """Table by table, what was changed and stayed, or would be."""
-    step = next((step for step in ("publish", "rollback", "plan") if "tables" in result.summary.get(step, ())), None)
-    if step is None:
+    published, back = find(result.results, Published), find(result.results, RolledBack)
+    planned = find(result.results, Planned)
+    found = published or back or planned
+    if found is None:
         return
-    if result.error and step == "publish":
-        if "tables" in result.summary.get("rollback", ()):
+    if result.error and published:
+        if back:
             say("0 rows changed: what this run published was undone, and the target tables are as they were before")
             return
         say("This run published, and may not have been undone:")
-    tables = result.summary[step]["tables"]
     columns = ("before", "after", "inserted", "updated", "deleted", "unchanged")
-    width = max(map(len, [*tables, "table"]))
+    width = max(map(len, [*found.tables, "table"]))
     say("".join([f"{'table':<{width}}", *(f"{name:>11}" for name in columns)]))
-    sums = dict.fromkeys(columns, 0)
-    for name, table in tables.items():
-        say("".join([f"{name:<{width}}", *(f"{table[column]:>11,}" for column in columns)]))
-        sums = {column: sums[column] + table[column] for column in columns}
+    for name, table in found.tables.items():
+        say("".join([f"{name:<{width}}", *(f"{getattr(table, column):>11,}" for column in columns)]))
+    sums = {column: sum(getattr(table, column) for table in found.tables.values()) for column in columns}
     say("".join([f"{'all':<{width}}", *(f"{sums[column]:>11,}" for column in columns)]))
-    would = "to be " if step == "plan" else ""
+    would = "to be " if found is planned else ""
     say(", ".join(f"{sums[column]:,} {would}{column}" for column in ("inserted", "updated", "deleted")))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mock2pg import backups
 from mock2pg.backups import dump, restore, restore_test, snapshot
 from mock2pg.errors import BackupFailed, BackupRefused
 from mock2pg.postgres import server
-from mock2pg.runs import Run, StepResult, Times, now
+from mock2pg.runs import Run, Times, now
+from mock2pg.step_results import BackedUp
 from mock2pg.text import counted, duration
 
 
-def run(run: Run) -> StepResult:
+def run(run: Run) -> BackedUp:
     """Raises BackupFailed. Taken when nothing is there yet, too: that is a state one may want to go back to."""
     settings, timestamp, times = run.settings, now(), Times()
     with snapshot.export(
@@ -30,23 +29,25 @@ def run(run: Run) -> StepResult:
             times.of("read and write"),
         ):
             backup = snapshot.save(exported, writer, exported.header(timestamp, backups.FORMAT))
-        tested = _restore_test(run, backup, exported)
+        tested = None if settings.backup_restore_test == "never" else _restore_test(run, backup, exported)
+        hashes = tested.tables if tested else _hashes(backup, exported)
     saved = f"{counted(sum(backup.tables.values()), 'row')} of {counted(len(backup.tables), 'table')}"
-    return StepResult(
-        step="backup",
-        summary=f"{backup.id}: {saved}, {_told(tested)}",
-        data={
-            "backup_id": backup.id,
-            "file": f"backups/{backup.file.name}",
-            "bytes": backup.bytes,
-            "sha256": backup.sha256,
-            "tables": dict(backup.tables),
-            "sequences": len(exported.sequences),
-            "definitions_sha256": dump.fingerprint(exported.definitions),
-            "definitions_bytes": sum(len(text.encode()) for text in (exported.definitions or {}).values()),
-            **tested,
-            "times": {**times, **tested["times"]},
-        },
+    return BackedUp(
+        summary=f"{backup.id}: {saved}, {_in_words(tested)}",
+        cautions=() if tested else ("No restore test was made: whether the backup restores is not known.",),
+        backup_id=backup.id,
+        file=f"backups/{backup.file.name}",
+        bytes=backup.bytes,
+        sha256=backup.sha256,
+        tables=backup.tables,
+        sequences=len(exported.sequences),
+        definitions_sha256=dump.fingerprint(exported.definitions),
+        definitions_bytes=sum(len(text.encode()) for text in (exported.definitions or {}).values()),
+        hashes=hashes,
+        restore_tested=tested is not None,
+        restore_seconds=tested.times[restore_test.RESTORE] if tested else None,
+        definitions=_of_definitions(tested) if tested else None,
+        times={**times, **(tested.times if tested else {})},
     )
 
 
@@ -58,35 +59,29 @@ def _targets(run: Run) -> list[str]:
         return []
 
 
-def _restore_test(run: Run, backup: backups.Backup, exported: snapshot.Snapshot) -> dict[str, Any]:
-    """Run the restore test, and return what the step records; a backup that does not restore equal is removed."""
-    settings = run.settings
-    if settings.backup_restore_test == "never":
-        return {
-            "restore_tested": False,
-            "times": {},
-            "hashes": {name: dump.live_hash(exported.connection, exported.schema, name) for name in backup.tables},
-            "cautions": ["No restore test was made: whether the backup restores is not known."],
-        }
+def _restore_test(run: Run, backup: backups.Backup, exported: snapshot.Snapshot) -> restore_test.RestoreTest:
+    """Restore the backup and compare; one that does not restore equal is removed."""
     try:
         opened = backups.reread(backup)
         state = restore.State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table))
-        found = restore_test.run(settings.url, state, exported, server.binary("pg_dump"))
+        return restore_test.run(run.settings.url, state, exported, server.binary("pg_dump"))
     except (BackupFailed, BackupRefused) as error:
         backup.file.unlink(missing_ok=True)
         if isinstance(error, BackupFailed):
             raise
         raise BackupFailed(f"what was written does not read back: {error.message}") from error
-    return {
-        "restore_tested": True,
-        "restore_seconds": found.times[restore_test.RESTORE],
-        "times": found.times,
-        "hashes": found.tables,
-        "definitions": f"not executed: {found.definitions}" if found.definitions else "equal",
-    }
 
 
-def _told(tested: dict[str, Any]) -> str:
-    if not tested["restore_tested"]:
+def _hashes(backup: backups.Backup, exported: snapshot.Snapshot) -> dict[str, str]:
+    return {name: dump.live_hash(exported.connection, exported.schema, name) for name in backup.tables}
+
+
+def _in_words(tested: restore_test.RestoreTest | None) -> str:
+    if tested is None:
         return "no restore test"
-    return f"restore test passed in {duration(tested['restore_seconds'])} (definitions {tested['definitions']})"
+    took = duration(tested.times[restore_test.RESTORE])
+    return f"restore test passed in {took} (definitions {_of_definitions(tested)})"
+
+
+def _of_definitions(tested: restore_test.RestoreTest) -> str:
+    return f"not executed: {tested.definitions}" if tested.definitions else "equal"

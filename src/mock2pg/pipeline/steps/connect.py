@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 from mock2pg import history, postgres, readiness
 from mock2pg.backups import restore_test
 from mock2pg.errors import DatabaseError, Mock2pgError, NotReady
 from mock2pg.history import layout
 from mock2pg.postgres import server
-from mock2pg.readiness import FAILED, PASSED, WARNING, Check
-from mock2pg.runs import Run, StepResult
+from mock2pg.readiness import FAILED, PASSED, WARNING
+from mock2pg.runs import Run
 from mock2pg.settings import Settings
+from mock2pg.step_results import Check, Connected, Database, NotConnected
 from mock2pg.text import printable
 
 
-def run(run: Run, command: str) -> StepResult:
+def run(run: Run, command: str) -> Connected:
     """Raises DatabaseError when the target cannot be reached, NotReady with everything that it cannot do for the
     command, SchemaRefused when somebody else may have put code of theirs where mock2pg keeps or builds something.
     """
@@ -28,7 +28,7 @@ def run(run: Run, command: str) -> StepResult:
         if failed := [check for check in checks if check.verdict == FAILED]:
             told = f"{command} cannot work with the database {connection.info.dbname}:"
             error = NotReady("\n".join([told, *(f"  {check}" for check in failed)]))
-            error.data = {"checks": list(map(asdict, checks))}
+            error.found = NotConnected(checks=tuple(checks))
             raise error
         database = postgres.describe_database(connection)
         host = postgres.host(connection)
@@ -37,15 +37,12 @@ def run(run: Run, command: str) -> StepResult:
             protected = command == "migrate" and history.is_protected(connection)
     where = f"on {host}" if host else "on this machine"
     named = printable(f"{database['name']}, schema {settings.target_schema}")
-    return StepResult(
-        step="connect",
+    return Connected(
         summary=f"{named}, PostgreSQL {database['server_version']} {where}",
-        data={
-            "database": {**database, "schema": settings.target_schema, "host": host, "protected": protected},
-            "checks": list(map(asdict, checks)),
-            "notes": [f"DATABASE_URL: not used: {', '.join(unused)}"] if (unused := _unused(settings)) else [],
-            "cautions": [str(check) for check in checks if check.verdict == WARNING],
-        },
+        cautions=tuple(str(check) for check in checks if check.verdict == WARNING),
+        notes=(f"DATABASE_URL: not used: {', '.join(unused)}",) if (unused := _unused(settings)) else (),
+        database=Database(**database, schema=settings.target_schema, host=host, protected=protected),
+        checks=tuple(checks),
     )
 
 

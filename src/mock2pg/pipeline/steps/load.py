@@ -12,8 +12,9 @@ from mock2pg.contracts import SourceTable, Table, derived_columns, fingerprint
 from mock2pg.errors import LoadFailed, PreflightFailed
 from mock2pg.publishing import preflight
 from mock2pg.report.log_messages import of_added
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
 from mock2pg.source import staging
+from mock2pg.step_results import Audit, Checked, DerivedColumn, Loaded, Staged
 from mock2pg.text import counted, identity
 
 # How a table is published, by the mode of the run and what its model says.
@@ -25,7 +26,7 @@ _PUBLISH = {
 }
 
 
-def run(run: Run) -> StepResult:
+def run(run: Run) -> Loaded:
     """Build what is to be published; the target tables are not touched.
 
     Raises PreflightFailed before anything is built when the target tables cannot take it, and LoadFailed naming the
@@ -66,26 +67,23 @@ def run(run: Run) -> StepResult:
     run.write("contracts.json", [table.as_dict() for table in tables])
     added = {table.name: counts[table.name] for table in tables if not table.source and counts[table.name]}
     number = counted(sum(counts.values()), "row") + (f" ({of_added(added)})" if added else "")
-    return StepResult(
-        step="load",
+    return Loaded(
         summary=(
             f"{number} in {counted(len(tables), 'table')},"
             f" {counted(built.tests, 'test')} and {counted(audit.rules - audit.skipped, 'rule')} passed"
         ),
-        data={
-            "landed": landed,
-            "built": counts,
-            "target_oids": there,
-            "added": added,
-            "models": built.models,
-            "tests": built.tests,
-            "derived": derived_columns(tables),
-            "contracts_sha256": fingerprint(table.as_dict() for table in contracts),
-            "audit": {"rules": audit.rules, "failed": audit.failed},
-            "cautions": [
-                f"{name}: its model gives other rows each time, so they are proven as built" for name in unproven
-            ],
-        },
+        cautions=tuple(
+            f"{name}: its model gives other rows each time, so they are proven as built" for name in unproven
+        ),
+        landed=landed,
+        built=counts,
+        target_oids=tuple(there),
+        added=added,
+        models=built.models,
+        tests=built.tests,
+        derived=tuple(DerivedColumn(**column) for column in derived_columns(tables)),
+        contracts_sha256=fingerprint(table.as_dict() for table in contracts),
+        audit=Audit(audit.rules, audit.failed),
     )
 
 
@@ -94,8 +92,8 @@ def _preflight(run: Run, connection: postgres.Connection, tables: Sequence[Table
 
     Returns the oids of the tables that are in the target schema.
     """
-    staged, settings = run.result("stage"), run.settings
-    rows = {name: table["rows"] for name, table in staged.data["tables"].items()} if staged else {}
+    settings = run.settings
+    rows = {name: table.rows for name, table in run.require(Staged).tables.items()}
     with postgres.named(PreflightFailed, "cannot look at the target tables"), connection.transaction():
         found = preflight.before_build(connection, settings.target_schema, tables, rows, alter=settings.alter)
         there = postgres.catalogue.oids(connection, settings.target_schema)
@@ -104,11 +102,9 @@ def _preflight(run: Run, connection: postgres.Connection, tables: Sequence[Table
 
 
 def _land(run: Run, connection: postgres.Connection, staged: staging.Connection, table: SourceTable) -> int:
-    checked = run.result("check")
-    rows = checked.data["entities"][table.path] if checked else {"read": 0, "refused": 0}
-    expected = rows["read"] - rows["refused"]
+    rows = run.require(Checked).entities[table.path]
     with closing(staging.csv_blocks(staged, table)) as blocks:
-        return postgres.scratch.land(connection, table, blocks, expected)
+        return postgres.scratch.land(connection, table, blocks, rows.read - rows.refused)
 
 
 def _as_its_model_says(run: Run, connection: postgres.Connection, table: Table, built: build.Built) -> bool:
@@ -158,9 +154,8 @@ def _audit(run: Run, tables: Iterable[Table], url: str) -> checks.Validation:
 
 def _partial(run: Run, tables: Iterable[Table]) -> dict[str, Any]:
     """What an audit of an upsert cannot judge: the rows that are not in the source may be live."""
-    staged = run.result("stage")
-    if run.settings.mode != "upsert" or staged is None:
+    if run.settings.mode != "upsert":
         return {}
-    counts = {name: table["rows"] for name, table in staged.data["tables"].items()}
-    empty = [table.name for table in tables if table.source and not counts[table.source]]
+    staged = run.require(Staged).tables
+    empty = [table.name for table in tables if table.source and not staged[table.source].rows]
     return {"unread": dict.fromkeys(empty, "has no row in the source"), "partial": [table.name for table in tables]}

@@ -6,21 +6,20 @@ from pathlib import Path
 
 from mock2pg import history, postgres
 from mock2pg.contracts import table_from_dict
-from mock2pg.errors import InternalError, PublishFailed, counted
+from mock2pg.errors import PublishFailed, counted
 from mock2pg.publishing import alteration, plan_fingerprint
 from mock2pg.publishing.merge import Merge
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
 from mock2pg.settings import listed
+from mock2pg.step_results import Loaded, Planned, PlannedDifference, Staged, encode
 
 KEYS = 20  # of the rows to insert, update and delete, in each table
 
 
-def run(run: Run) -> StepResult:
+def run(run: Run) -> Planned:
     """Writes plan.json, which `migrate --plan` takes. Raises PublishFailed when live tables cannot be merged into."""
     settings, schema = run.settings, run.settings.target_schema
-    staged, loaded = run.result("stage"), run.result("load")
-    if staged is None or loaded is None:
-        raise InternalError("a run that built nothing cannot be planned")
+    staged, loaded = run.require(Staged), run.require(Loaded)
     tables = [table_from_dict(record) for record in run.read("contracts.json")]
     with (
         postgres.connect(
@@ -29,16 +28,25 @@ def run(run: Run) -> StepResult:
         postgres.named(PublishFailed, "cannot plan"),
         connection.transaction(),
     ):
-        postgres.scratch.require_built(connection, loaded.data["built"])
+        postgres.scratch.require_built(connection, loaded.built)
         pending = alteration.pending(connection, schema, tables, history.owned(connection, schema))
         alterations = pending if settings.alter else {}
         merge = Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
         keys, differences = merge.keys(KEYS), merge.differences
         seen = plan_fingerprint.seen(connection, schema, tables, differences, alterations)
     locks = plan_fingerprint.locks(tables, differences, alterations)
-    alter = {name: alteration.statements for name, alteration in pending.items()}
-    counts = {
-        name: {**difference.as_dict(), "lock": locks[name], "keys": keys[name]}
+    statements = {name: tuple(alteration.statements) for name, alteration in pending.items()}
+    planned = {
+        name: PlannedDifference(
+            difference.before,
+            difference.after,
+            difference.inserted,
+            difference.updated,
+            difference.deleted,
+            difference.created,
+            lock=locks[name],
+            keys={kind: tuple(shown) for kind, shown in keys[name].items()},
+        )
         for name, difference in differences.items()
     }
     run.write(
@@ -46,29 +54,26 @@ def run(run: Run) -> StepResult:
         {
             "run_id": run.id,
             "schema": schema,
-            "input_sha256": staged.data["sha256"],
+            "input_sha256": staged.sha256,
             "mode": settings.mode,
             "alter": settings.alter,
-            "contracts_sha256": loaded.data["contracts_sha256"],
+            "contracts_sha256": loaded.contracts_sha256,
             "seen": seen,
-            "tables": counts,
-            "statements": alter,
+            "tables": encode(planned),
+            "statements": statements,
         },
     )
     sums = {
         key: sum(getattr(difference, key) for difference in differences.values())
         for key in ("inserted", "updated", "deleted")
     }
-    return StepResult(
-        step="plan",
+    return Planned(
         summary=", ".join(f"{counted(number, 'row')} to be {key}" for key, number in sums.items()),
-        data={
-            "tables": counts,
-            "alter": settings.alter,
-            "statements": alter,
-            "file": f"runs/{run.id}/plan.json",
-            "arguments": _arguments(run),
-        },
+        tables=planned,
+        alter=settings.alter,
+        statements=statements,
+        file=f"runs/{run.id}/plan.json",
+        arguments=tuple(_arguments(run)),
     )
 
 

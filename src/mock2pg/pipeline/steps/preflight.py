@@ -8,26 +8,27 @@ from mock2pg.contracts import table_from_dict
 from mock2pg.errors import PreflightFailed, counted
 from mock2pg.publishing import deletion_limits
 from mock2pg.publishing.preflight import look, refuse
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
+from mock2pg.step_results import Loaded, Preflighted, Staged
 
 
-def run(run: Run, purpose: str = "migrate") -> StepResult:
+def run(run: Run, purpose: str = "migrate") -> Preflighted:
     """Raises PreflightFailed with all of it. `purpose` "plan": the role need not be allowed to write."""
     settings = run.settings
-    staged, loaded = run.result("stage"), run.result("load")
+    staged, loaded = run.require(Staged), run.require(Loaded)
     tables = [table_from_dict(record) for record in run.read("contracts.json")]
     with (
         postgres.connect(settings.url, name=f"preflight {run.id}", lock_timeout=settings.lock_timeout) as connection,
         postgres.named(PreflightFailed, "cannot look at the live tables"),
         dump.repeatable_read(connection),
     ):
-        postgres.scratch.require_built(connection, loaded.data["built"] if loaded else {})
+        postgres.scratch.require_built(connection, loaded.built)
         preflight = look(
             connection,
             postgres.scratch.NEXT,
             settings.target_schema,
             tables,
-            deletion_limits.Limits.of(settings, staged.data["tables"] if staged else {}),
+            deletion_limits.Limits.of(settings, staged.tables),
             backups=settings.backups_dir,
             alter=settings.alter,
             writes=purpose != "plan",
@@ -35,9 +36,9 @@ def run(run: Run, purpose: str = "migrate") -> StepResult:
     refuse(preflight.findings, settings.target_schema)
     kept = sum(preflight.kept_keys.values())
     there = sum(not difference.created for difference in (preflight.differences or {}).values())
-    return StepResult(
-        step="preflight",
+    return Preflighted(
         summary=f"no conflicts: {there} of {counted(len(tables), 'table')} exist"
         + (f"; {counted(kept, 'row')} found by another key than the primary key, which stays" if kept else ""),
-        data={"findings": [], "kept_keys": dict(preflight.kept_keys), "cautions": list(preflight.cautions)},
+        cautions=preflight.cautions,
+        kept_keys=preflight.kept_keys,
     )

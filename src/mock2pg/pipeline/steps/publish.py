@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from mock2pg.errors import PublishFailed, UsageError
 from mock2pg.log import log
 from mock2pg.postgres import server
 from mock2pg.publishing import alteration, deletion_limits, kept_keys, others_code, plan_fingerprint, writers
-from mock2pg.publishing.merge import Difference, Merge, TableMerge
-from mock2pg.runs import VERSION, Run, StepResult, now
+from mock2pg.publishing.merge import Merge, TableMerge
+from mock2pg.runs import VERSION, Run, now
 from mock2pg.source import staging
+from mock2pg.step_results import BackedUp, Difference, Loaded, Published, Staged
 
 # What a plan holds beside the differences.
 _WHAT = {
@@ -31,7 +33,7 @@ _WHAT = {
 }
 
 
-def run(run: Run, plan: str = "") -> StepResult:
+def run(run: Run, plan: str = "") -> Published:
     """Raises PublishFailed; the transaction is then rolled back and live is as it was.
 
     plan  the plan.json that was reviewed; what it says must still be so
@@ -40,7 +42,7 @@ def run(run: Run, plan: str = "") -> StepResult:
     tables = [table_from_dict(record) for record in run.read("contracts.json")]
     began = time.perf_counter()
     with postgres.named(PublishFailed, "cannot publish"):
-        counts = postgres.transact(
+        done = postgres.transact(
             settings.url,
             f"publish {run.id}",
             partial(_publish, run, tables, plan),
@@ -49,17 +51,15 @@ def run(run: Run, plan: str = "") -> StepResult:
             tell=_tell,
             lock_timeout=settings.lock_timeout,
         )
-    created = settings.alter or any(table["created"] for table in counts.values())
-    sums = {key: sum(table[key] for table in counts.values()) for key in ("inserted", "updated", "deleted")}
-    return StepResult(
-        step="publish",
+    redefined = settings.alter or any(difference.created for difference in done.values())
+    sums = {key: sum(getattr(each, key) for each in done.values()) for key in ("inserted", "updated", "deleted")}
+    return Published(
         summary=", ".join(f"{number:,} {key}" for key, number in sums.items()),
-        data={
-            "tables": counts,
-            "seconds_in_transaction": round(time.perf_counter() - began, 3),
-            "published_at": now(),
-            **({"definitions_left": _definitions(run)} if created else {}),  # else they are those of the backup
-        },
+        tables=done,
+        seconds_in_transaction=round(time.perf_counter() - began, 3),
+        published_at=now(),
+        redefined=redefined,
+        definitions_left=_definitions(run) if redefined else None,  # else they are those of the backup
     )
 
 
@@ -83,31 +83,27 @@ def _definitions(run: Run) -> str | None:
     return None
 
 
-def _publish(
-    run: Run, tables: Sequence[Table], plan: str, connection: postgres.Connection
-) -> dict[str, dict[str, Any]]:
-    """What is done in the transaction; returns the counts by table."""
+def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.Connection) -> dict[str, Difference]:
+    """What is done in the transaction; returns what each table went through."""
     settings, schema = run.settings, run.settings.target_schema
     connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
-    staged, loaded, backup = (run.result(step) for step in ("stage", "load", "backup"))
-    contracts = loaded.data["contracts_sha256"] if loaded else None
-    postgres.scratch.require_built(connection, loaded.data["built"] if loaded else {})
+    staged, loaded, backup = run.require(Staged), run.require(Loaded), run.require(BackedUp)
+    postgres.scratch.require_built(connection, loaded.built)
     postgres.scratch.create(connection, schema)
     _refuse_unlike_built(run, connection, tables)
     owned = history.owned(connection, schema)
     alterations = alteration.pending(connection, schema, tables, owned) if settings.alter else {}
 
     def compare() -> Merge:
-        known = loaded.data["target_oids"] if loaded else []
-        others_code.refuse_planted(connection, schema, [table.name for table in tables], known)
+        others_code.refuse_planted(connection, schema, [table.name for table in tables], loaded.target_oids)
         kept_keys.keep(connection, postgres.scratch.NEXT, schema, tables, alterations)
         return Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
 
     merge = writers.compared(connection, compare)
     if plan:
         seen = plan_fingerprint.seen(connection, schema, tables, merge.differences, alterations)
-        _refuse_changed(reviewed_plan(Path(plan)), {"contracts_sha256": contracts}, seen)
-    limits = deletion_limits.Limits.of(settings, staged.data["tables"] if staged else {})
+        _refuse_changed(reviewed_plan(Path(plan)), {"contracts_sha256": loaded.contracts_sha256}, seen)
+    limits = deletion_limits.Limits.of(settings, staged.tables)
     limits.refuse(tables, merge.differences)
     merge.refuse_strangers(limits.allow_cascade)
     _refuse_written(connection, schema, merge.differences, backup)
@@ -115,31 +111,31 @@ def _publish(
         for statement in (statement for each in alterations.values() for statement in each.first):
             connection.execute(statement)
         merge = Merge(connection, postgres.scratch.NEXT, schema, tables)
-    counts = {name: difference.as_dict() for name, difference in merge.apply().items()}
+    done = merge.apply()
     for statement in (statement for each in alterations.values() for statement in each.last):
         connection.execute(statement)
-    changed = [*alterations, *(name for name, count in counts.items() if count["created"])]
+    changed = [*alterations, *(name for name, difference in done.items() if difference.created)]
     hashes = {each.table.name: _hash(run, connection, each) for each in merge.merges}
     history.record(
         connection,
         run_id=run.id,
         command="migrate",
         operator=settings.operator,
-        started_at=staged.started_at if staged else now(),
+        started_at=run.started_at,
         schema=schema,
         published_run=run.id,
         mode=settings.mode,
-        input_sha256=staged.data["sha256"] if staged else None,
-        contracts_sha256=contracts,
-        backup_id=backup.data["backup_id"] if backup else None,
+        input_sha256=staged.sha256,
+        contracts_sha256=loaded.contracts_sha256,
+        backup_id=backup.backup_id,
         tables={
-            name: {**counts[name], "hash": hashes[name], "content": dump.live_hash(connection, schema, name)}
-            for name in counts
+            name: {**asdict(difference), "hash": hashes[name], "content": dump.live_hash(connection, schema, name)}
+            for name, difference in done.items()
         },
         owned=alteration.owned_now(connection, schema, tables, owned, changed),
         version=VERSION,
     )
-    return counts
+    return done
 
 
 def _refuse_unlike_built(run: Run, connection: postgres.Connection, tables: Sequence[Table]) -> None:
@@ -155,14 +151,11 @@ def _refuse_written(
     connection: postgres.Connection,
     schema: str,
     differences: Mapping[str, Difference],
-    backup: StepResult | None,
+    backup: BackedUp,
 ) -> None:
     """What was written since the backup, and would be deleted or overwritten now, would be nowhere any more."""
-    hashes = backup.data.get("hashes") if backup else None
     losing = [name for name, difference in differences.items() if difference.deleted or difference.updated]
-    if hashes is None or not losing:
-        return
-    written = [name for name in losing if dump.live_hash(connection, schema, name) != hashes.get(name)]
+    written = [name for name in losing if dump.live_hash(connection, schema, name) != backup.hashes.get(name)]
     if written:
         raise PublishFailed(
             f"live was written since the backup was taken, which does not hold that: {', '.join(written)}",
@@ -190,14 +183,13 @@ def _tell(attempt: int, error: BaseException) -> None:
 
 def refuse_other_input(plan: Path, run: Run) -> None:
     """Raises PublishFailed when the plan is of another input: that is known before the database is reached."""
-    staged = run.result("stage")
     _refuse_changed(
         reviewed_plan(plan),
         {
             "schema": run.settings.target_schema,
             "mode": run.settings.mode,
             "alter": run.settings.alter,
-            "input_sha256": staged.data["sha256"] if staged else None,
+            "input_sha256": run.require(Staged).sha256,
         },
         {},
     )

@@ -11,7 +11,26 @@ from mock2pg.errors import InternalError, ValidationError
 from mock2pg.log import log
 from mock2pg.report import charts, notebook_tables, notebooks, pages
 from mock2pg.report.log_messages import of_added
-from mock2pg.runs import Run, StepResult, now
+from mock2pg.runs import Run, now
+from mock2pg.step_results import (
+    BackedUp,
+    Checked,
+    Conflicts,
+    DerivedColumn,
+    F,
+    Loaded,
+    Planned,
+    Published,
+    Reported,
+    RollbackComparison,
+    RolledBack,
+    Staged,
+    StepResult,
+    Verified,
+    decode,
+    encode,
+    find,
+)
 
 Results = Mapping[str, StepResult]
 
@@ -48,12 +67,12 @@ _EVIDENCE = {
 }
 
 
-def run(run: Run) -> StepResult:
+def run(run: Run) -> Reported:
     """Writes runs/<run_id>/index.html, for a run of any command that came to any end, or to none."""
     record = run.read("record.json")
     results = {result.step: result for result in run.results() if result.step != "report"}
     _show_notebooks(run)
-    cautions = [caution for result in results.values() for caution in result.data.get("cautions", ())]
+    cautions = [caution for result in results.values() if result.found for caution in result.found.cautions]
     cautions += record.get("warnings", ())
     faults = _faults(run)
     mood, word = _MOODS[record["status"]]
@@ -77,16 +96,21 @@ def run(run: Run) -> StepResult:
         added=_added(record, results),
         command=_command(results),
         changes=[
-            (step, results[step].data["tables"])
-            for step in ("publish", "rollback", "plan")
-            if _has(results, step) and (step != "publish" or _published(record, results))
+            (found.step, encode(found.tables))
+            for found in (_published(record, results), _find(results, RolledBack), _find(results, Planned))
+            if found
         ],
+        staged=_find(results, Staged),
+        backup=_find(results, BackedUp),
+        published=_find(results, Published),
+        rollback=_find(results, RollbackComparison),
+        planned=_find(results, Planned),
         proven=_passed(results, "verify"),
         verified=_verified(record, results),
         derived=_derived(results),
         faults=faults,
-        conflicts=[conflict for result in results.values() for conflict in result.data.get("findings", ())],
-        checked=results["check"].data if "check" in results else {},
+        conflicts=conflicts.findings if (conflicts := _find(results, Conflicts)) else (),
+        checked=_find(results, Checked),
         listed=LISTED,
         cautions=cautions,
         evidence=_evidence(run),
@@ -100,39 +124,43 @@ def run(run: Run) -> StepResult:
     aside = place.with_name("index.html.part")
     aside.write_text(page, encoding="utf-8")
     aside.replace(place)
-    return StepResult(step="report", summary=f"runs/{run.id}/index.html", data={"index": f"runs/{run.id}/index.html"})
+    return Reported(summary=f"runs/{run.id}/index.html", index=f"runs/{run.id}/index.html")
 
 
-def _has(results: Results, step: str) -> bool:
-    return step in results and "tables" in results[step].data
+def _find(results: Results, kind: type[F]) -> F | None:
+    return find(results.values(), kind)
 
 
 def _passed(results: Results, step: str) -> bool:
     return step in results and results[step].status == "passed"
 
 
-def _published(record: Mapping[str, Any], results: Results) -> bool:
-    """Whether live holds what this run published."""
-    return _passed(results, "publish") and record["status"] != "rolled_back"
+def _published(record: Mapping[str, Any], results: Results) -> Published | None:
+    """What the run published, when the target tables hold it."""
+    return _find(results, Published) if record["status"] != "rolled_back" else None
+
+
+def _loaded(record: Mapping[str, Any], results: Results) -> Loaded | None:
+    """What was loaded, when the target tables hold it."""
+    return _find(results, Loaded) if _published(record, results) else None
 
 
 def _added(record: Mapping[str, Any], results: Results) -> str:
     """The rows in the target that no source has, in words."""
-    added = results["load"].data.get("added") if _published(record, results) and "load" in results else None
-    return of_added(added) if added else ""
+    loaded = _loaded(record, results)
+    return of_added(loaded.added) if loaded and loaded.added else ""
 
 
 def _command(results: Results) -> str:
     """The line that publishes what was planned."""
-    arguments = results["plan"].data.get("arguments") if "plan" in results else None
-    return shlex.join(["mock2pg", *arguments]) if arguments else ""
+    planned = _find(results, Planned)
+    return shlex.join(["mock2pg", *planned.arguments]) if planned else ""
 
 
-def _verified(record: Mapping[str, Any], results: Results) -> Mapping[str, Any] | None:
+def _verified(record: Mapping[str, Any], results: Results) -> Verified | None:
     """What was compared; of tables that were undone only what led to that."""
-    if not _has(results, "verify") or (record["status"] == "rolled_back" and _passed(results, "verify")):
-        return None
-    return results["verify"].data
+    undone = record["status"] == "rolled_back" and _passed(results, "verify")
+    return None if undone else _find(results, Verified)
 
 
 def _steps(record: Mapping[str, Any], results: Results) -> Results:
@@ -181,21 +209,19 @@ def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
         return notebook_tables.figures(results[record["command"]]) if record["command"] in results else {}
     figures = {f"rows {key}": f"{number:,}" for key, number in _accounts(record, results)["sum"].items()}
     if "check" in results and results["check"].status == "failed":
-        figures["errors"] = f"{results['check'].data.get('errors', 0):,}"
-    if _published(record, results):
-        tables = list(results["publish"].data["tables"].values())
-        figures["rows changed"] = f"{notebook_tables.total(tables, 'inserted', 'updated', 'deleted'):,}"
-    if _has(results, "plan"):
-        tables = list(results["plan"].data["tables"].values())
-        figures["rows that would change"] = f"{notebook_tables.total(tables, 'inserted', 'updated', 'deleted'):,}"
-    if _has(results, "rollback"):
+        figures["errors"] = f"{checked.errors if (checked := _find(results, Checked)) else 0:,}"
+    if published := _published(record, results):
+        figures["rows changed"] = f"{sum(table.changed for table in published.tables.values()):,}"
+    if planned := _find(results, Planned):
+        figures["rows that would change"] = f"{sum(table.changed for table in planned.tables.values()):,}"
+    if _find(results, RolledBack):
         figures["rows restored"] = notebook_tables.figures(results["rollback"])["rows restored"]
     return figures
 
 
 def _refused(results: Results) -> int:
-    entities = results["check"].data.get("entities", {}) if "check" in results else {}
-    return sum(entity["refused"] for entity in entities.values())
+    checked = _find(results, Checked)
+    return checked.refused if checked else 0
 
 
 def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
@@ -204,15 +230,13 @@ def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
     A check loads nothing: there what is left are the sound rows.
     """
     left = "sound" if record["command"] in ("check", "load", "plan") else "left out"
-    staged = results["stage"].data.get("tables", {}) if "stage" in results else {}
-    entities = results["check"].data.get("entities", {}) if "check" in results else {}
-    landed = results["load"].data.get("landed", {}) if _published(record, results) and "load" in results else {}
+    staged, checked, loaded = _find(results, Staged), _find(results, Checked), _loaded(record, results)
     rows = []
-    for name, table in staged.items():
-        read, loaded = table["rows"], landed.get(name, 0)
-        refused = entities.get(table["path"], {}).get("refused", 0)
-        counts = {"read": read, "loaded": loaded, "refused": refused, left: read - loaded - refused}
-        rows.append({"path": table["path"], "table": name, "nested": "[]." in table["path"], **counts})
+    for name, table in staged.tables.items() if staged else ():
+        landed = loaded.landed[name] if loaded else 0
+        refused = checked.entities[table.path].refused if checked else 0
+        counts = {"read": table.rows, "loaded": landed, "refused": refused, left: table.rows - landed - refused}
+        rows.append({"path": table.path, "table": name, "nested": "[]." in table.path, **counts})
     sums = {key: notebook_tables.total(rows, key) for key in ("read", "loaded", "refused", left)} if rows else {}
     if left == "sound":
         sums.pop("loaded", None)
@@ -221,12 +245,9 @@ def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
     return {"rows": rows, "sum": sums}
 
 
-def _derived(results: Results) -> Sequence[Mapping[str, str]]:
-    for step in ("load", "verify"):
-        if step in results and "derived" in results[step].data:
-            derived: Sequence[Mapping[str, str]] = results[step].data["derived"]
-            return derived
-    return []
+def _derived(results: Results) -> Sequence[DerivedColumn]:
+    found = _find(results, Loaded) or _find(results, Verified)
+    return found.derived if found else ()
 
 
 def _faults(run: Run) -> dict[str, list[dict[str, Any]]]:
@@ -243,7 +264,7 @@ def _faults(run: Run) -> dict[str, list[dict[str, Any]]]:
             (error["entity"], field, error["rule"]),
             {"entity": error["entity"], "field": field, "rule": error["rule"], "errors": []},
         )
-        group["errors"].append(ValidationError(**error))
+        group["errors"].append(decode(ValidationError, error))
     return {severity: list(groups.values()) for severity, groups in faults.items()}
 
 

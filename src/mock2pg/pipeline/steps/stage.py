@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from mock2pg import build
 from mock2pg.errors import InternalError, SourceError, counted
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
 from mock2pg.settings import unpacked
 from mock2pg.source import documents, staging
+from mock2pg.step_results import FaultTotal, SourceFile, Staged, StagedTable, encode
 
 
-def run(run: Run) -> StepResult:
+def run(run: Run) -> Staged:
     """Raises SourceError when nothing at all of the source could be read; other faults are left to the check.
 
     The arrays stay beside the staged tables, so that an error can point into the source.
@@ -30,12 +29,14 @@ def run(run: Run) -> StepResult:
         limit=run.settings.max_errors_per_rule,
         unpacking=documents.Unpacking(*unpacked(run.settings.max_unpacked)),
     )
-    faults = [asdict(fault) for fault in document.faults]
-    totals = [{"rule": rule, "severity": how, "number": number} for (rule, how), number in document.totals.items()]
+    totals = tuple(FaultTotal(rule, severity, number) for (rule, severity), number in document.totals.items())
     if len(document.absent) == len(entities):
         raise SourceError(f"{run.source_label} holds none of the declared arrays: {', '.join(entities)}")
     if len(document.unread) + len(document.absent) == len(entities):
-        run.write("errors.json", {"errors": faults, "totals": {t["rule"]: t["number"] for t in totals}, "capped": {}})
+        run.write(
+            "errors.json",
+            {"errors": encode(document.faults), "totals": {t.rule: t.number for t in totals}, "capped": {}},
+        )
         number = sum(document.totals.values())
         raise SourceError(f"{counted(number, 'error')} in the source itself", document.faults)
     database = run.folder / "staging.duckdb"
@@ -43,21 +44,16 @@ def run(run: Run) -> StepResult:
     database.chmod(0o600)
     read = len(entities) - len(document.absent)
     unread = f", {len(document.unread)} could not be read" if document.unread else ""
-    return StepResult(
-        step="stage",
+    return Staged(
         summary=f"{counted(sum(counts.values()), 'row')} of {counted(read, 'array')} from {run.source_label}{unread}",
-        data={
-            "source": run.source_label,
-            "sha256": document.sha256,
-            "files": {file: dict(read) for file, read in document.files.items()},
-            "bytes": document.bytes,
-            "unread": document.unread,
-            "absent": document.absent,
-            "faults": faults,
-            "fault_totals": totals,
-            "notes": [*document.notes, *(f"{entity} is not there: left alone" for entity in document.absent)],
-            "tables": {
-                table.name: {"rows": counts[table.name], "path": table.path, "entity": table.entity} for table in tables
-            },
-        },
+        notes=(*document.notes, *(f"{entity} is not there: left alone" for entity in document.absent)),
+        source=run.source_label,
+        sha256=document.sha256,
+        files={file: SourceFile(**read) for file, read in document.files.items()},
+        bytes=document.bytes,
+        unread=document.unread,
+        absent=document.absent,
+        faults=document.faults,
+        fault_totals=totals,
+        tables={table.name: StagedTable(counts[table.name], table.path, table.entity) for table in tables},
     )

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from mock2pg import history, postgres
 from mock2pg.backups import dump
 from mock2pg.contracts import Table, derived_columns, table_from_dict
 from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed, counted
 from mock2pg.log import log
-from mock2pg.runs import Run, StepResult, Times
+from mock2pg.runs import Run, Times
 from mock2pg.source import staging
+from mock2pg.step_results import Compared, DerivedColumn, ForeignKeyCheck, Preflighted, Published, Verified
 from mock2pg.text import identity
 
 _KINDS = ("missing", "extra", "different")
 
 
-def run(run: Run) -> StepResult:
+def run(run: Run) -> Verified:
     """Compare the target tables with what was staged.
 
     Raises VerifyFailed naming what differs, NothingPublished when there is nothing to compare with, and DatabaseError
@@ -29,7 +29,7 @@ def run(run: Run) -> StepResult:
     tried and for a minute at least.
     """
     settings, times = run.settings, Times()
-    attempts = settings.publish_attempts if run.result("publish") else 1
+    attempts = settings.publish_attempts if run.find(Published) else 1
     with postgres.named(DatabaseError, "cannot read the target tables"):
         published, tables, compared, keys, cautions = postgres.retried(
             partial(_read, run, times),
@@ -37,43 +37,37 @@ def run(run: Run) -> StepResult:
             patience=postgres.PATIENCE if attempts > 1 else 0,
             tell=_tell,
         )
-    looked = published.result("preflight")
-    kept: dict[str, int] = looked.data.get("kept_keys", {}) if looked else {}
-    data = {
-        "published_run": published.id,
-        "tables": compared,
-        "foreign_keys": keys,
-        "matched_by": {table.name: list(table.natural_key) for table in tables if table.natural_key},
-        "kept_keys": kept,
-        "cautions": cautions,
-        "derived": derived_columns(tables),
-        "rows_compared": sum(table["staged"] for table in compared.values()),
-        "columns_compared": sum(len(table.columns) for table in tables),
-        "times": times,
-    }
+    preflight = published.find(Preflighted)
+    found = Verified(
+        cautions=tuple(cautions),
+        published_run=published.id,
+        tables=compared,
+        foreign_keys=tuple(keys),
+        matched_by={table.name: table.natural_key for table in tables if table.natural_key},
+        kept_keys=preflight.kept_keys if preflight else {},
+        derived=tuple(DerivedColumn(**column) for column in derived_columns(tables)),
+        rows_compared=sum(table.staged for table in compared.values()),
+        columns_compared=sum(len(table.columns) for table in tables),
+        times=times,
+    )
     faults = [
         f"  {name}: {'; '.join(filter(None, (_named(table, kind) for kind in _KINDS)))}"
         for name, table in compared.items()
-        if any(table[kind] for kind in _KINDS)
-    ] + [f"  {key['table']}: {counted(key['orphans'], 'orphan')} by {key['name']}" for key in keys if key["orphans"]]
+        if table.differing
+    ] + [f"  {key.table}: {counted(key.orphans, 'orphan')} by {key.name}" for key in keys if key.orphans]
     if faults:
         error = VerifyFailed("\n".join([f"live is not what run {published.id} published:", *faults]))
-        error.data = data
+        error.found = found
         raise error
-    compared_rows = counted(sum(table["staged"] for table in compared.values()), "row")
-    return StepResult(
-        step="verify",
-        summary=f"{compared_rows} and {counted(len(keys), 'foreign key')} are as run {published.id} published them"
-        + "".join(
-            f"; {counted(rows, 'row')} of {name} under keys that were there before" for name, rows in kept.items()
-        ),
-        data=data,
+    summary = f"{counted(found.rows_compared, 'row')} and {counted(len(keys), 'foreign key')}"
+    kept = (
+        f"; {counted(rows, 'row')} of {name} under keys that were there before"
+        for name, rows in found.kept_keys.items()
     )
+    return replace(found, summary=f"{summary} are as run {published.id} published them{''.join(kept)}")
 
 
-def _read(
-    run: Run, times: Times
-) -> tuple[Run, list[Table], dict[str, dict[str, Any]], list[dict[str, Any]], list[str]]:
+def _read(run: Run, times: Times) -> tuple[Run, list[Table], dict[str, Compared], list[ForeignKeyCheck], list[str]]:
     """Compare the target tables in one snapshot: the run that published them, its tables, the comparison of each, the
     foreign keys, and cautions."""
     settings = run.settings
@@ -98,7 +92,7 @@ def _tell(attempt: int, error: BaseException) -> None:
 
 def _references(
     connection: postgres.Connection, schema: str, migrated: Collection[str]
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[ForeignKeyCheck], list[str]]:
     """The foreign keys between migrated tables, with their orphans; and in words the orphans of all others.
 
     Those are no failure: a row that publishing writes is refused when it refers to none.
@@ -107,8 +101,7 @@ def _references(
     for key in postgres.catalogue.foreign_keys(connection, schema):
         if key.table in migrated and key.parent_schema == schema and key.parent in migrated:
             orphans = postgres.catalogue.orphans(connection, key)
-            record = {"name": key.name, "table": key.table, "columns": list(key.columns), "parent": key.parent}
-            judged.append({**record, "orphans": orphans})
+            judged.append(ForeignKeyCheck(key.name, key.table, tuple(key.columns), key.parent, orphans))
             continue
         try:
             with connection.transaction():  # a savepoint
@@ -134,22 +127,19 @@ def _published(run: Run, connection: postgres.Connection) -> Run:
     return published
 
 
-def _compare(run: Run, published: Run, connection: postgres.Connection, table: Table, times: Times) -> dict[str, Any]:
+def _compare(run: Run, published: Run, connection: postgres.Connection, table: Table, times: Times) -> Compared:
     rows = run.path("live", f"{table.name}.csv")
     try:
         with times.of("hash what is live"):
             postgres.scratch.write_hashes(connection, run.settings.target_schema, table, rows)
         with times.of("compare"):
-            found = staging.compare(published.folder / "hashes" / f"{table.name}.parquet", rows, publish=table.publish)
+            return staging.compare(published.folder / "hashes" / f"{table.name}.parquet", rows, publish=table.publish)
     finally:
         rows.unlink(missing_ok=True)
-    record = asdict(found)
-    return {"staged": record.pop("expected"), **record}
 
 
-def _named(table: dict[str, Any], kind: str) -> str:
+def _named(table: Compared, kind: str) -> str:
     """`2 missing (3, 7)`: the rows of one kind, with the first of their keys."""
-    if not table[kind]:
-        return ""
-    keys = ", ".join(map(identity, table[f"{kind}_keys"]))
-    return f"{table[kind]:,} {kind} ({keys}{', ...' if table[kind] > len(table[f'{kind}_keys']) else ''})"
+    rows, listed = getattr(table, kind), getattr(table, f"{kind}_keys")
+    keys = ", ".join(map(identity, listed))
+    return f"{rows:,} {kind} ({keys}{', ...' if rows > len(listed) else ''})" if rows else ""

@@ -14,9 +14,10 @@ from mock2pg.errors import counted
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.describing import described
 from mock2pg.publishing.preflight import references
-from mock2pg.publishing.preflight.finding import MEND, Finding
 from mock2pg.publishing.preflight.merged_rows import candidate, keys_of
+from mock2pg.publishing.preflight.references import MEND
 from mock2pg.publishing.table_merge import TableMerge
+from mock2pg.step_results import Finding
 
 
 def findings(merges: Sequence[TableMerge], unknown: Collection[str] = ()) -> list[Finding]:

@@ -10,8 +10,7 @@ import psycopg
 from psycopg import sql
 
 from mock2pg.postgres.connection import Connection, host
-from mock2pg.publishing.preflight.finding import Finding
-from mock2pg.publishing.table_merge import Difference
+from mock2pg.step_results import Difference, Finding
 
 _NAME = 6  # bytes that JSON adds to each column's name and value: quotes, a colon, a comma
 _COPIES = 3  # of each row that is written: the row, its index entries, and both in the WAL

@@ -16,10 +16,10 @@ from mock2pg.publishing import alteration, kept_keys, others_code
 from mock2pg.publishing.deletion_limits import Limits
 from mock2pg.publishing.merge import Merge
 from mock2pg.publishing.preflight import cautions, constraints, disk_space, privileges, structure, undoing
-from mock2pg.publishing.preflight.finding import Finding
-from mock2pg.publishing.table_merge import Difference, TableMerge
+from mock2pg.publishing.table_merge import TableMerge
+from mock2pg.step_results import Difference, Finding
 
-__all__ = ["Finding", "Preflight", "before_build", "look"]
+__all__ = ["Preflight", "before_build", "look"]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from mock2pg.contracts import Table
 from mock2pg.postgres.catalogue import schema_exists
 from mock2pg.postgres.connection import Connection
 from mock2pg.publishing import sequences
-from mock2pg.publishing.preflight.finding import Finding
-from mock2pg.publishing.table_merge import Difference, TableMerge
+from mock2pg.publishing.table_merge import TableMerge
+from mock2pg.step_results import Difference, Finding
 
 _ROLES = "`mock2pg init-roles` prints what a role needs"
 

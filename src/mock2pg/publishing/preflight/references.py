@@ -9,9 +9,11 @@ from psycopg import sql
 from mock2pg.errors import counted
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.catalogue import LiveForeignKey
-from mock2pg.publishing.preflight.finding import MEND, Finding
 from mock2pg.publishing.preflight.merged_rows import keys_of
 from mock2pg.publishing.table_merge import TableMerge
+from mock2pg.step_results import Finding
+
+MEND = "Correct the rows in the source, or change the constraint if it is wrong"
 
 
 def beyond_contract(merge: TableMerge) -> list[LiveForeignKey]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from mock2pg.errors import PreflightFailed, counted
-from mock2pg.publishing.preflight.finding import Finding
+from mock2pg.step_results import Conflicts, Finding
 
 
 def refuse(findings: Sequence[Finding], schema: str) -> None:
@@ -17,5 +16,5 @@ def refuse(findings: Sequence[Finding], schema: str) -> None:
         f"{counted(len(findings), 'conflict')} prevent{'s' if len(findings) == 1 else ''} publishing into {schema}:"
     ]
     error = PreflightFailed("\n".join([*lines, *(f"  {finding}" for finding in findings)]))
-    error.data = {"findings": [asdict(finding) for finding in findings]}
+    error.found = Conflicts(findings=tuple(findings))
     raise error

@@ -12,7 +12,7 @@ from mock2pg.postgres import catalogue
 from mock2pg.postgres.catalogue import LiveColumn
 from mock2pg.postgres.connection import Connection
 from mock2pg.publishing.alteration import Alteration
-from mock2pg.publishing.preflight.finding import Finding
+from mock2pg.step_results import Finding
 
 _KINDS = {
     "v": "a view",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mock2pg.postgres import drop_objects
 from mock2pg.postgres.connection import Connection
-from mock2pg.publishing.preflight.finding import Finding
+from mock2pg.step_results import Finding
 
 _WHY = "could not be undone: a rollback makes the schema anew"
 _BY_HAND = "or alter the tables by hand: `mock2pg plan` prints the statements"

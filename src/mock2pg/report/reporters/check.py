@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from mock2pg.errors import CheckFailed, Mock2pgError, ProjectError, SourceError, ValidationError, counted
 from mock2pg.report.reporters.xml import Case, clean, document, ended
 from mock2pg.results import MigrationResult
+from mock2pg.step_results import Checked, RuleOutcome, find
 
 _NAME = "mock2pg check"
 _SOURCE = {  # the rules of the source itself, which stand in no suite
@@ -22,8 +22,6 @@ _SOURCE = {  # the rules of the source itself, which stand in no suite
 # what GitHub's toolkit escapes in the message of a command, and in its properties
 _DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
-
-_Rule = Mapping[str, Any]  # one of the check's `suites`
 
 
 def junit(result: MigrationResult) -> str:
@@ -53,7 +51,7 @@ def github(result: MigrationResult, workspace: Path | None) -> str:
                 file=file,
                 line=error.line if file else None,
                 col=error.column if file else None,
-                title=rule["sentence"] if rule else _SOURCE.get(error.rule),
+                title=rule.sentence if rule else _SOURCE.get(error.rule),
             )
         )
     return "\n".join([*commands, _command("notice" if result.success else "error", _verdict(result), title=_NAME)])
@@ -63,14 +61,15 @@ class _Rules:
     """The rules that the check knows, and which of them an error is about."""
 
     def __init__(self, result: MigrationResult) -> None:
-        self.all: Sequence[_Rule] = result.summary.get("check", {}).get("suites", ())
-        self._named: dict[tuple[str, str], list[_Rule]] = defaultdict(list)
+        checked = find(result.results, Checked)
+        self.all: Sequence[RuleOutcome] = checked.suites if checked else ()
+        self._named: dict[tuple[str, str], list[RuleOutcome]] = defaultdict(list)
         self._nested: dict[str, set[str]] = defaultdict(set)
         for rule in self.all:
-            self._named[rule["entity"], rule["rule"]].append(rule)
-            self._nested[rule["entity"]].add(_nested(rule["path"]))
+            self._named[rule.entity, rule.rule].append(rule)
+            self._nested[rule.entity].add(_nested(rule.path))
 
-    def of(self, error: ValidationError) -> _Rule | None:
+    def of(self, error: ValidationError) -> RuleOutcome | None:
         """The rule that an error breaks; None when it stands in no suite.
 
         An entity may have several of one name: in a nested table, or for another field, which its sentence names.
@@ -79,11 +78,11 @@ class _Rules:
         keys = self._nested.get(error.entity, ())
         nested = next((key for key in keys if re.match(rf"{re.escape(key)}([.[]|$)", error.field)), "")
         field = re.compile(rf"(?<![\w-]){re.escape(error.field.rpartition('.')[2])}(?![\w-])")
-        marks: tuple[Callable[[_Rule], bool], ...] = (
-            lambda rule: rule["status"] in ("failed", "warned"),
-            lambda rule: _nested(rule["path"]) == nested,
-            lambda rule: rule["severity"] == error.severity,
-            lambda rule: field.search(rule["sentence"]) is not None,
+        marks: tuple[Callable[[RuleOutcome], bool], ...] = (
+            lambda rule: rule.status in ("failed", "warned"),
+            lambda rule: _nested(rule.path) == nested,
+            lambda rule: rule.severity == error.severity,
+            lambda rule: field.search(rule.sentence) is not None,
         )
         for mark in marks:
             found = [rule for rule in found if mark(rule)] or found
@@ -112,7 +111,7 @@ def _suites(result: MigrationResult) -> dict[str, list[Case]]:
     suites: dict[str, list[Case]] = defaultdict(list)
     suites["source"] = _of_source(source, read=result.success or bool(rules.all))
     for rule in rules.all:
-        suites[rule["table"]].append(_of_rule(rule, tables[id(rule)]))
+        suites[rule.table].append(_of_rule(rule, tables[id(rule)]))
     for (entity, name), errors in others.items():
         suites[entity].append(_found(name, errors, CheckFailed))
     refused = any(case.outcome in ("failure", "error") for cases in suites.values() for case in cases)
@@ -127,12 +126,12 @@ def _of_source(faults: Mapping[str, Sequence[ValidationError]], *, read: bool) -
     return cases or [Case(sound) if read else _not_judged(sound, "The source was not read.")]
 
 
-def _of_rule(rule: _Rule, errors: Sequence[ValidationError]) -> Case:
-    if rule["status"] == "broken" and not errors:
-        return Case(rule["sentence"], "error", ProjectError.__name__, rule["reason"], rule["reason"])
-    if rule["status"] == "skipped" and not errors:
-        return _not_judged(rule["sentence"], rule["reason"])
-    return _found(rule["sentence"], errors, CheckFailed, rule["rows"], failed=rule["status"] == "failed")
+def _of_rule(rule: RuleOutcome, errors: Sequence[ValidationError]) -> Case:
+    if rule.status == "broken" and not errors:
+        return Case(rule.sentence, "error", ProjectError.__name__, rule.reason, rule.reason)
+    if rule.status == "skipped" and not errors:
+        return _not_judged(rule.sentence, rule.reason)
+    return _found(rule.sentence, errors, CheckFailed, rule.rows, failed=rule.status == "failed")
 
 
 def _not_judged(name: str, reason: str) -> Case:
@@ -167,10 +166,10 @@ def _command(level: str, message: str, **properties: str | int | None) -> str:
 def _verdict(result: MigrationResult) -> str:
     if result.error and not isinstance(result.error, SourceError | CheckFailed):
         return "\n".join(filter(None, [result.message, result.error.hint]))
-    checked = result.summary.get("check", {})
+    checked = find(result.results, Checked)
     listed = Counter(error.severity == "critical" for error in result.errors)
-    errors = counted(max(listed[True], checked.get("errors", 0)), "error")
-    warnings = counted(max(listed[False], checked.get("warnings", 0)), "warning")
+    errors = counted(max(listed[True], checked.errors if checked else 0), "error")
+    warnings = counted(max(listed[False], checked.warnings if checked else 0), "warning")
     return f"{result.message} ({errors}, {warnings})"
 
 

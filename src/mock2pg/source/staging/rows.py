@@ -6,7 +6,6 @@ import fcntl
 import os
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,24 +17,11 @@ from mock2pg.contracts import Column, SourceTable, Table
 from mock2pg.encoding import CONVERSIONS_DUCKDB, KINDS, TABLE_HASH_DUCKDB, duckdb_value
 from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.source.staging.tables import Connection, quoted
+from mock2pg.step_results import Compared
 from mock2pg.text import identity
 
 _PIPE = 1 << 20
 _KEYS_SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What differs between the hashes of a run and those of the live table: counts of rows, and the first 20 keys."""
-
-    expected: int
-    live: int
-    missing: int
-    extra: int
-    different: int
-    missing_keys: tuple[str, ...] = ()
-    extra_keys: tuple[str, ...] = ()
-    different_keys: tuple[str, ...] = ()
 
 
 def csv_blocks(staged: Connection, table: SourceTable) -> Generator[bytes, None, None]:
@@ -120,7 +106,7 @@ def table_hash(file: Path, column: str = "hash") -> str:
     return str(_row(query, [str(file)])[0])
 
 
-def compare(file: Path, live: Path, *, publish: str) -> Comparison:
+def compare(file: Path, live: Path, *, publish: str) -> Compared:
     """Compare the Parquet file of a run with a CSV of `key`, `hash`, `built` that was read from the live table.
 
     publish  as the table's contract has it: "merge", exactly these rows; "upsert", these rows and others;
@@ -146,9 +132,7 @@ def compare(file: Path, live: Path, *, publish: str) -> Comparison:
             {", ".join(f"coalesce(min(key, {_KEYS_SHOWN}) FILTER (how = '{kind}'), [])" for kind in kinds)}
         FROM joined"""
     expected, actual, missing, extra, different, *keys = _row(query)
-    return Comparison(
-        expected, actual, missing, extra, different, *(tuple(map(identity, found or ())) for found in keys)
-    )
+    return Compared(expected, actual, missing, extra, different, *(tuple(map(identity, found or ())) for found in keys))
 
 
 def _csv(file: Path, *columns: str) -> str:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
 
 from mock2pg import build, checks
 from mock2pg.contracts import SourceTable
-from mock2pg.errors import CheckFailed, InternalError, Mock2pgError, ProjectError, SourceError, ValidationError, counted
+from mock2pg.errors import CheckFailed, Mock2pgError, ProjectError, SourceError, ValidationError, counted
 from mock2pg.pipeline.steps.check import quarantine, wording
-from mock2pg.runs import Run, StepResult
+from mock2pg.runs import Run
 from mock2pg.source import staging
+from mock2pg.step_results import Account, Checked, FaultTotal, RuleOutcome, Staged, encode
 
 _ALL = 2**31
 
 
-def run(run: Run) -> StepResult:
+def run(run: Run) -> Checked:
     """Raises SourceError for a source that is not as declared, CheckFailed when rows break a rule of severity critical
     and are not left out, ProjectError when a rule cannot run."""
     try:
@@ -28,56 +28,54 @@ def run(run: Run) -> StepResult:
         shutil.rmtree(run.folder / "arrays", ignore_errors=True)  # nothing points into the source any more
 
 
-def _run(run: Run) -> StepResult:
+def _run(run: Run) -> Checked:
     settings = run.settings
     tables = {table.name: table for table in build.sources(settings.dbt_dir)}
     _refuse_gaps(checks.rule_types(settings.suites_dir / "staged"), tables)
-    staged = run.result("stage")
-    if staged is None:
-        raise InternalError("a run that staged nothing cannot be checked")
-    faults = [ValidationError(**fault) for fault in staged.data["faults"]]
-    read = {table.path: staged.data["tables"][table.name]["rows"] for table in tables.values()}
+    staged = run.require(Staged)
+    faults = staged.faults
+    read = {table.path: staged.tables[table.name].rows for table in tables.values()}
     broken_source = any(fault.severity == "critical" for fault in faults)
     quarantines = settings.on_error == "quarantine" and not broken_source
-    unread = _unread(staged.data, tables.values(), settings.mode)
+    unread = _unread(staged, tables.values(), settings.mode)
     validation = _validated(run, tables, unread, limit=None if quarantines else settings.max_errors_per_rule, docs=True)
     listed = _listed(validation, settings.max_errors_per_rule)
     found = [*faults, *wording.errors(run.folder / "arrays", listed, tables)]
-    sums = _sums(staged.data["fault_totals"], validation)
+    sums = _sums(staged.fault_totals, validation)
     totals = Counter(validation.totals)
-    for fault in staged.data["fault_totals"]:
-        totals[fault["rule"]] += fault["number"]
+    for fault in staged.fault_totals:
+        totals[fault.rule] += fault.number
     capped = {rule: total for rule, total in totals.items() if total > settings.max_errors_per_rule}
     if found:
         errors = sorted(found, key=lambda error: error.severity != "critical")
-        run.write("errors.json", {"errors": [asdict(error) for error in errors], "totals": totals, "capped": capped})
-    data: dict[str, Any] = {
-        "rules": validation.rules,
-        "failed": validation.failed,
-        "warned": validation.warned,
-        "skipped": validation.skipped,
-        "errors": sums["critical"],
-        "warnings": sums["warning"],
-        "capped": capped,
-        "suites": [
-            {**asdict(outcome), "entity": tables[outcome.table].entity, "path": tables[outcome.table].path}
+        run.write("errors.json", {"errors": encode(errors), "totals": totals, "capped": capped})
+    found_out = Checked(
+        rules=validation.rules,
+        failed=validation.failed,
+        warned=validation.warned,
+        skipped=validation.skipped,
+        errors=sums["critical"],
+        warnings=sums["warning"],
+        capped=capped,
+        suites=tuple(
+            RuleOutcome(**asdict(outcome), entity=tables[outcome.table].entity, path=tables[outcome.table].path)
             for outcome in validation.outcomes
-        ],
-        "entities": {path: {"read": rows, "refused": rows if sums["critical"] else 0} for path, rows in read.items()},
-    }
+        ),
+        entities={path: Account(rows, rows if sums["critical"] else 0) for path, rows in read.items()},
+    )
     critical = [error for error in found if error.severity == "critical"]
     if quarantines and validation.failed:
         try:
             again = partial(_validated, run, tables, unread, limit=None)
-            data["entities"] = quarantine.run(run, tables, validation, read, again)
+            found_out = replace(found_out, entities=quarantine.run(run, tables, validation, read, again))
         except CheckFailed as refusal:
-            refusal.errors, refusal.data = tuple(critical), data
+            refusal.errors, refusal.found = tuple(critical), found_out
             raise
     elif sums["critical"]:
-        error = _refusal(staged.data["fault_totals"], validation, sums["critical"], critical)
-        error.data = data
+        error = _refusal(staged.fault_totals, validation, sums["critical"], critical)
+        error.found = found_out
         raise error
-    return StepResult(step="check", summary=_summary(data), data=data)
+    return replace(found_out, summary=_summary(found_out))
 
 
 def _validated(
@@ -110,13 +108,13 @@ def _required(table: SourceTable) -> list[str]:
     return [column.name for column in table.columns if column.required and "[]." not in column.place]
 
 
-def _unread(staged: dict[str, Any], tables: Iterable[SourceTable], mode: str) -> dict[str, str]:
+def _unread(staged: Staged, tables: Iterable[SourceTable], mode: str) -> dict[str, str]:
     """The tables whose rows are not known, and why; of an upsert an empty array says no more than an absent one."""
-    empty = {table.entity for table in tables if not staged["tables"][table.name]["rows"] and not table.nested}
+    empty = {table.entity for table in tables if not staged.tables[table.name].rows and not table.nested}
     why = {
         **dict.fromkeys(empty if mode == "upsert" else (), "has no row in the source"),
-        **dict.fromkeys(staged["absent"], "is not in the source"),
-        **dict.fromkeys(staged["unread"], "could not be read"),
+        **dict.fromkeys(staged.absent, "is not in the source"),
+        **dict.fromkeys(staged.unread, "could not be read"),
     }
     return {table.name: why[table.entity] for table in tables if table.entity in why}
 
@@ -147,20 +145,20 @@ def _listed(validation: checks.Validation, limit: int) -> list[checks.Failure]:
     return listed
 
 
-def _sums(faults: list[dict[str, Any]], validation: checks.Validation) -> Counter[str]:
+def _sums(faults: Iterable[FaultTotal], validation: checks.Validation) -> Counter[str]:
     """Exact numbers of faults by severity; what is listed may be capped."""
     sums: Counter[str] = Counter()
     for total in faults:
-        sums[total["severity"]] += total["number"]
+        sums[total.severity] += total.number
     for outcome in validation.outcomes:
         sums[outcome.severity] += outcome.rows
     return sums
 
 
 def _refusal(
-    faults: list[dict[str, Any]], validation: checks.Validation, total: int, listed: list[ValidationError]
+    faults: Iterable[FaultTotal], validation: checks.Validation, total: int, listed: list[ValidationError]
 ) -> Mock2pgError:
-    own = sum(fault["number"] for fault in faults if fault["severity"] == "critical")
+    own = sum(fault.number for fault in faults if fault.severity == "critical")
     rules = counted(validation.failed, "rule")
     told = f"{counted(total, 'error')} by {rules}"
     if own:
@@ -174,9 +172,8 @@ def _refusal(
     return SourceError(told, listed) if own else CheckFailed(told, listed)
 
 
-def _summary(data: dict[str, Any]) -> str:
-    refused = sum(entity["refused"] for entity in data["entities"].values())
-    rules = data["rules"] - data["skipped"]
-    said = counted(rules, "rule") + (f", {counted(refused, 'row')} refused" if refused else " passed")
-    said += f", {data['skipped']} are not judged here" if data["skipped"] else ""
-    return said + (f", {counted(data['warnings'], 'warning')}" if data["warnings"] else "")
+def _summary(checked: Checked) -> str:
+    said = counted(checked.rules - checked.skipped, "rule")
+    said += f", {counted(checked.refused, 'row')} refused" if checked.refused else " passed"
+    said += f", {checked.skipped} are not judged here" if checked.skipped else ""
+    return said + (f", {counted(checked.warnings, 'warning')}" if checked.warnings else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,10 +14,9 @@ from mock2pg.pipeline.steps.check import wording
 from mock2pg.runs import Run
 from mock2pg.settings import share
 from mock2pg.source import documents, staging
+from mock2pg.step_results import Account
 
 _HINT = "Correct the listed rows, or allow more with --max-refused. The target tables were not changed."
-
-Accounts = dict[str, dict[str, int]]
 
 
 def run(
@@ -25,7 +25,7 @@ def run(
     validation: checks.Validation,
     read: Mapping[str, int],
     validate: Callable[[], checks.Validation],
-) -> Accounts:
+) -> dict[str, Account]:
     """Take the rows at fault out of the staged tables and write refused.jsonl; returns rows read and refused by path.
 
     validate  validates what is left; it is asked until nothing is at fault
@@ -52,10 +52,8 @@ def run(
             )
         first, validation = False, validate()
     _write(run, tables, gone, reasons)
-    accounts = {path: {"read": rows, "refused": 0} for path, rows in read.items()}
-    for refused in gone:
-        accounts[tables[refused.table].path]["refused"] += 1
-    return accounts
+    refused = Counter(tables[row.table].path for row in gone)
+    return {path: Account(rows, refused[path]) for path, rows in read.items()}
 
 
 def _row_at_fault(failure: checks.Failure, tables: Mapping[str, SourceTable]) -> tuple[str, int]:

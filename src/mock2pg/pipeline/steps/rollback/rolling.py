@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from mock2pg.errors import BackupFailed, BackupRefused, LiveChanged, PublishFail
 from mock2pg.pipeline.steps.rollback import since
 from mock2pg.postgres import server
 from mock2pg.publishing import alteration, others_code, writers
-from mock2pg.runs import VERSION, Run, StepResult, Times, now
+from mock2pg.runs import VERSION, Run, Times, now
+from mock2pg.step_results import RollbackPreview, RolledBack
 
 
 @dataclass
@@ -43,7 +44,7 @@ def run(
     undo: bool = False,
     show: bool = False,
     refuse: bool = False,
-) -> StepResult:
+) -> RolledBack | RollbackPreview:
     """Raises BackupRefused or LiveChanged before anything is touched, RollbackFailed when the transaction was rolled
     back.
 
@@ -87,39 +88,35 @@ def run(
             raise RollbackFailed(error.message, hint=error.hint) from error
 
 
-def _shown(way: _Way, connection: postgres.Connection) -> StepResult:
+def _shown(way: _Way, connection: postgres.Connection) -> RollbackPreview:
     """What a rollback would change, for somebody to look at."""
     with connection.transaction(force_rollback=True):
         look = _look(way, connection, lock=False)
         written = since.written(look)
-        data = _data(way, look, written)
+        found = _found(way, look, written)
         if written and way.refuse and not way.discard:
-            raise _refusal(written, data)
+            raise _refusal(found)
     stops = "" if way.discard else "; a rollback stops for that, unless --discard-changes is given"
-    return StepResult(
-        step="rollback",
-        summary=f"to {way.backup.id} would {_told(look)}",
-        data={**data, "shown": True, "cautions": [f"{name}: {words}{stops}" for name, words in written.items()]},
-    )
+    cautions = tuple(f"{name}: {words}{stops}" for name, words in written.items())
+    return replace(found, summary=f"to {way.backup.id} would {_told(look)}", cautions=cautions)
 
 
-def _roll_back(way: _Way, connection: postgres.Connection) -> StepResult:
+def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
     settings = way.run.settings
     connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
     times = Times()
     with times.of("compare with live"):
         look = _look(way, connection, lock=True)
     written = since.written(look)
-    data = _data(way, look, written)
+    found = _found(way, look, written)
     if written and not (way.discard or way.undo):
-        raise _refusal(written, data)
+        raise _refusal(found)
     with times.of("keep what is live"):
         present, file = _keep_present(way, look, needed=bool(written))
     try:
         with times.of("restore and prove"):
             restored = restore.restore(connection, settings.target_schema, look.staged, look.current, look.added)
-        tables = {name: difference.as_dict() for name, difference in restored.tables.items()}
-        _record(way, connection, restored, tables, present)
+        _record(way, connection, restored, present)
     except BaseException:
         if file:  # nothing has changed, so there is nothing to go back to
             file.unlink(missing_ok=True)
@@ -129,20 +126,22 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> StepResult:
     kept = f"what was live before is in {present}" if present else "what was live before is not kept"
     warnings = [f"{name}: {words}; undone too" for name, words in written.items()]
     warnings += [f"materialized view {name} may not be refreshed by this role" for name in restored.stale]
-    return StepResult(
-        step="rollback",
+    return RolledBack(
         summary=f"{rows} as in {way.backup.id}{gone}; {kept}",
-        data={
-            **data,
-            "way": restored.way,
-            "tables": tables,
-            "dropped": list(restored.dropped),
-            "published_run": way.backup.header["published_run"],
-            "present_backup_id": present,
-            "definitions_left": dump.fingerprint(way.backup.header["definitions"]),
-            "cautions": [*way.warnings, *warnings],
-            "times": times,
-        },
+        cautions=(*way.warnings, *warnings),
+        backup_id=way.backup.id,
+        changes=found.changes,
+        hashes=found.hashes,
+        definitions_sha256=found.definitions_sha256,
+        definitions_changed=found.definitions_changed,
+        written_since=written,
+        tables=restored.tables,
+        published_run=way.backup.header["published_run"],
+        way=restored.way,
+        dropped=restored.dropped,
+        present_backup_id=present,
+        definitions_left=dump.fingerprint(way.backup.header["definitions"]),
+        times=times,
     )
 
 
@@ -202,7 +201,6 @@ def _record(
     way: _Way,
     connection: postgres.Connection,
     restored: restore.Restored,
-    tables: Mapping[str, Mapping[str, Any]],
     present: str | None,
 ) -> None:
     settings, published_run = way.run.settings, way.backup.header["published_run"]
@@ -211,13 +209,16 @@ def _record(
         run_id=way.run.id,
         command="rollback",
         operator=settings.operator,
-        started_at=now(),
+        started_at=way.run.started_at,
         schema=settings.target_schema,
         published_run=published_run,
         input_sha256=None,
         backup_id=way.backup.id,
         present_backup_id=present,
-        tables={name: {**table, "content": restored.hashes.get(name)} for name, table in tables.items()},
+        tables={
+            name: {**asdict(difference), "content": restored.hashes.get(name)}
+            for name, difference in restored.tables.items()
+        },
         owned=_owned(connection, settings.target_schema, restored.way, published_run),
         version=VERSION,
     )
@@ -230,21 +231,21 @@ def _owned(connection: postgres.Connection, schema: str, way: str, published_run
     return alteration.owned_again(connection, schema, history.owned_by(connection, published_run))
 
 
-def _data(way: _Way, look: since.Look, written: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "backup_id": way.backup.id,
-        "changes": {name: change.as_dict() for name, change in look.changes.items()},
-        "hashes": {name: change.live for name, change in look.changes.items() if change.live},
-        "definitions_sha256": dump.fingerprint(look.current),
-        "definitions_changed": dict(look.definitions),
-        "written_since": dict(written),
-    }
+def _found(way: _Way, look: since.Look, written: Mapping[str, str]) -> RollbackPreview:
+    return RollbackPreview(
+        backup_id=way.backup.id,
+        changes={name: change.counts for name, change in look.changes.items()},
+        hashes={name: change.live for name, change in look.changes.items() if change.live},
+        definitions_sha256=dump.fingerprint(look.current),
+        definitions_changed=look.definitions,
+        written_since=written,
+    )
 
 
-def _refusal(written: Mapping[str, str], data: dict[str, Any]) -> LiveChanged:
-    lines = [f"  {name}: {words}" for name, words in written.items()]
+def _refusal(found: RollbackPreview) -> LiveChanged:
+    lines = [f"  {name}: {words}" for name, words in found.written_since.items()]
     error = LiveChanged("\n".join(["live was changed since, and a rollback would undo that too:", *lines]))
-    error.data = data
+    error.found = found
     return error
 
 

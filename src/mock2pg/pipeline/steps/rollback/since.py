@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mock2pg import backups, history, postgres
 from mock2pg.backups import dump
@@ -17,9 +16,10 @@ from mock2pg.backups.diff import Change
 from mock2pg.backups.restore import Staged
 from mock2pg.contracts import table_from_dict
 from mock2pg.errors import counted
-from mock2pg.history import Published
+from mock2pg.history import HistoryRow
 from mock2pg.runs import Run
 from mock2pg.source import staging
+from mock2pg.step_results import BackedUp, Published, RolledBack
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,17 @@ def written(look: Look) -> dict[str, str]:
     return found
 
 
-def _of_table(look: Look, rows: Sequence[Published], name: str, change: Change) -> str:
+def _of_table(look: Look, rows: Sequence[HistoryRow], name: str, change: Change) -> str:
     """What somebody wrote into the table, in words; empty when nobody did."""
     known, last = look.staged.hashes.get(name), None
     for row in rows:
         if name not in row.tables:
             continue
         if not _own(look, row):
-            hashes = _found(look, row).get("hashes")
-            if hashes is None:
+            found = _found(look, row)
+            if found is None or found.hashes is None:
                 return f"it cannot be told what run {row.run_id} found"
-            if hashes.get(name) != known:
+            if found.hashes.get(name) != known:
                 return f"written before run {row.run_id}"
         known, last = row.tables[name].get("content"), row
     if change.live == known:
@@ -85,28 +85,38 @@ def _of_table(look: Look, rows: Sequence[Published], name: str, change: Change) 
     return f"not what run {last.run_id} left"
 
 
-def _of_definitions(look: Look, rows: Sequence[Published]) -> str:
+def _of_definitions(look: Look, rows: Sequence[HistoryRow]) -> str:
     """What was defined anew, in words; empty when it was by migrations and rollbacks alone."""
     known: str | None = dump.fingerprint(look.backup.header["definitions"])
     for row in rows:
         found = _found(look, row)
-        if not _own(look, row) and found.get("definitions_sha256") != known:
+        if not _own(look, row) and (found.definitions_sha256 if found else None) != known:
             return f"{_listed(look.definitions)}, some of it before run {row.run_id}"
-        left = Run(row.run_id, look.run.settings).result("rollback" if row.command == "rollback" else "publish")
-        made = row.command == "rollback" or any(table["created"] for table in row.tables.values())
-        known = left.data.get("definitions_left", known) if left else None if made else known
+        known = _left(look, row, known)
     return "" if dump.fingerprint(look.current) == known else _listed(look.definitions)
 
 
-def _own(look: Look, row: Published) -> bool:
+def _own(look: Look, row: HistoryRow) -> bool:
     """Whether the backup is the one that the run took: it found what the backup says."""
     return row.command == "migrate" and row.backup_id == look.backup.id
 
 
-def _found(look: Look, row: Published) -> Mapping[str, Any]:
-    """What the run found when it began, by the step that looked; empty when its folder is gone."""
-    result = Run(row.run_id, look.run.settings).result("rollback" if row.command == "rollback" else "backup")
-    return result.data if result else {}
+def _found(look: Look, row: HistoryRow) -> BackedUp | RolledBack | None:
+    """What the run found when it began, by the step that looked; None when its folder is gone."""
+    run = Run(row.run_id, look.run.settings)
+    return run.find(RolledBack) if row.command == "rollback" else run.find(BackedUp)
+
+
+def _left(look: Look, row: HistoryRow, known: str | None) -> str | None:
+    """The fingerprint of the definitions after the run, which found the `known` one; None when it cannot be told."""
+    run = Run(row.run_id, look.run.settings)
+    if row.command == "rollback":
+        back = run.find(RolledBack)
+        return back.definitions_left if back else None
+    published = run.find(Published)
+    if published is None:
+        return None if any(table["created"] for table in row.tables.values()) else known
+    return published.definitions_left if published.redefined else known
 
 
 def _numbers(look: Look, published: Run, name: str) -> Change | None:

@@ -1,0 +1,43 @@
+"""What each step of a run found: its result, handed from step to step, and runs/<run_id>/steps/<step>.json.
+
+Counts, names and keys; never a value of the data. A field that is added to a class later needs a default, which is what
+a result of an earlier version is read with; one that has none, and is missing, is a UsageError that names it.
+"""
+
+from mock2pg.step_results.change import (
+    Compared,
+    Difference,
+    ForeignKeyCheck,
+    Planned,
+    PlannedDifference,
+    Published,
+    Reported,
+    RollbackComparison,
+    RollbackPreview,
+    RolledBack,
+    RowChanges,
+    Verified,
+)
+from mock2pg.step_results.record import F, Found, StepResult, decode, encode, find
+from mock2pg.step_results.source import Account, Checked, FaultTotal, RuleOutcome, SourceFile, Staged, StagedTable
+from mock2pg.step_results.target import (
+    Audit,
+    BackedUp,
+    Check,
+    Conflicts,
+    Connected,
+    Database,
+    DerivedColumn,
+    Finding,
+    Loaded,
+    NotConnected,
+    Preflighted,
+)
+
+__all__ = [
+    "Account", "Audit", "BackedUp", "Check", "Checked", "Compared", "Conflicts", "Connected", "Database",
+    "DerivedColumn", "Difference", "F", "FaultTotal", "Finding", "ForeignKeyCheck", "Found", "Loaded",
+    "NotConnected", "Planned", "PlannedDifference", "Preflighted", "Published", "Reported", "RollbackComparison",
+    "RollbackPreview", "RolledBack", "RowChanges", "RuleOutcome", "SourceFile", "Staged", "StagedTable",
+    "StepResult", "Verified", "decode", "encode", "find",
+]  # fmt: skip

@@ -1,0 +1,194 @@
+"""What is published, or would be: plan, publish, verify, rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mock2pg.step_results.record import Counts, Found
+from mock2pg.step_results.target import DerivedColumn
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What one table went through; counts of rows."""
+
+    before: int
+    after: int
+    inserted: int
+    updated: int
+    deleted: int
+    created: bool = False
+    unchanged: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unchanged", self.before - self.updated - self.deleted)
+
+    @property
+    def changed(self) -> int:
+        return self.inserted + self.updated + self.deleted
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedDifference(Difference):
+    """lock  the strongest that publishing would take
+    keys    inserted, updated and deleted -> the first of the keys
+    """
+
+    lock: str = ""
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned(Found):
+    """What publishing would change.
+
+    statements  table -> what its contract changes
+    file        the plan.json, from the project's folder
+    arguments   what makes `mock2pg` publish just this
+    """
+
+    step = "plan"
+    tables: Mapping[str, PlannedDifference]
+    alter: bool
+    statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    file: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published(Found):
+    """The built tables are the target tables.
+
+    seconds_in_transaction  None when the process was gone, and the history knows the rest
+    redefined               tables were created or altered
+    definitions_left        the fingerprint of the definitions, when redefined; None when it cannot be told
+    """
+
+    step = "publish"
+    tables: Mapping[str, Difference]
+    seconds_in_transaction: float | None = None
+    published_at: str
+    redefined: bool = False
+    definitions_left: str | None = None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A target table compared with what was staged: counts of rows, and the first 20 keys of each kind."""
+
+    staged: int
+    live: int
+    missing: int
+    extra: int
+    different: int
+    missing_keys: tuple[str, ...] = ()
+    extra_keys: tuple[str, ...] = ()
+    different_keys: tuple[str, ...] = ()
+
+    @property
+    def differing(self) -> int:
+        return self.missing + self.extra + self.different
+
+
+@dataclass(frozen=True)
+class ForeignKeyCheck:
+    """A foreign key, and the rows that refer to no row."""
+
+    name: str
+    table: str
+    columns: tuple[str, ...]
+    parent: str
+    orphans: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified(Found):
+    """The target tables were compared with what a run published.
+
+    matched_by  table -> the columns by which its rows are matched, where that is not the primary key
+    kept_keys   table -> rows under keys that were there before
+    """
+
+    step = "verify"
+    published_run: str
+    tables: Mapping[str, Compared]
+    foreign_keys: tuple[ForeignKeyCheck, ...] = ()
+    matched_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kept_keys: Counts = field(default_factory=dict)
+    derived: tuple[DerivedColumn, ...] = ()
+    rows_compared: int
+    columns_compared: int
+    times: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def differing(self) -> int:
+        """Rows that differ, and orphans."""
+        rows = sum(table.differing for table in self.tables.values())
+        return rows + sum(key.orphans for key in self.foreign_keys)
+
+
+@dataclass(frozen=True)
+class RowChanges:
+    """Rows of one table that are not as in a backup: to restore, to remove and to change back."""
+
+    back: int = 0
+    gone: int = 0
+    different: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackComparison(Found):
+    """The target compared with a backup, before anything is changed.
+
+    changes              table -> rows that are not as in the backup
+    hashes               table -> the hash of its content; None when only the history knows the rollback
+    definitions_changed  object -> what became of its definition since the backup
+    written_since        table, or "definitions" -> what others wrote, in words
+    """
+
+    step = "rollback"
+    passed = False
+    backup_id: str
+    changes: Mapping[str, RowChanges] = field(default_factory=dict)
+    hashes: Mapping[str, str] | None = None
+    definitions_sha256: str | None = None
+    definitions_changed: Mapping[str, str] = field(default_factory=dict)
+    written_since: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackPreview(RollbackComparison):
+    """What a rollback would change; the target was only read."""
+
+    passed = False
+    shown: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolledBack(RollbackComparison):
+    """The target schema is as in the backup.
+
+    way                "merge" or "recreate"; None when the process was gone
+    dropped            tables that the backup does not have
+    published_run      the run whose rows they are; None when it is what was before any
+    present_backup_id  the backup of what the target held; None when none was taken
+    definitions_left   the fingerprint of the definitions
+    """
+
+    passed = True
+    tables: Mapping[str, Difference]
+    published_run: str | None = None
+    way: str | None = None
+    dropped: tuple[str, ...] = ()
+    present_backup_id: str | None = None
+    definitions_left: str | None = None
+    times: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reported(Found):
+    """The page of the run. `index`: from the project's folder."""
+
+    step = "report"
+    index: str

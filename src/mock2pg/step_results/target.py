@@ -1,0 +1,153 @@
+"""What is found out before anything is published: connect, load, preflight, backup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mock2pg.step_results.record import Counts, Found
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    verdict  "passed", "warning" or "failed"
+    found    what was found, in words
+    remedy   what to do, unless it passed
+    """
+
+    name: str
+    verdict: str
+    found: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.found}" + (f". {self.remedy}" if self.remedy else "")
+
+
+@dataclass(frozen=True)
+class Database:
+    """The target. `system_identifier` tells one server from another; `host` is empty for this machine."""
+
+    name: str
+    schema: str
+    server_version: str
+    system_identifier: str
+    host: str = ""
+    protected: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotConnected(Found):
+    """What `connect` found when the target cannot do what the command needs."""
+
+    step = "connect"
+    passed = False
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connected(Found):
+    """The target can be reached, and can do what the command needs."""
+
+    step = "connect"
+    database: Database
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class DerivedColumn:
+    """A column that a model changes on purpose."""
+
+    table: str
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Rules on the built tables."""
+
+    rules: int
+    failed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded(Found):
+    """The target tables are built beside the real ones.
+
+    landed       staged table -> rows
+    built        table -> rows
+    target_oids  the tables that were in the target schema before
+    added        table -> rows that no source has
+    """
+
+    step = "load"
+    landed: Counts
+    built: Counts
+    target_oids: tuple[int, ...]
+    added: Counts = field(default_factory=dict)
+    models: int
+    tests: int
+    derived: tuple[DerivedColumn, ...] = ()
+    contracts_sha256: str
+    audit: Audit
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`what` prevents publishing into `table` (empty when it is about no single one), and what to do about it."""
+
+    table: str
+    what: str
+    to_do: str
+
+    def __str__(self) -> str:
+        return f"{self.table + ': ' if self.table else ''}{self.what}. {self.to_do}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflicts(Found):
+    """What `preflight`, or `load` before it builds, found to prevent publishing."""
+
+    step = "preflight"
+    passed = False
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preflighted(Found):
+    """Nothing prevents publishing. `kept_keys`: table -> rows that keep a primary key of their own."""
+
+    step = "preflight"
+    kept_keys: Counts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackedUp(Found):
+    """The target schema is in a file.
+
+    file               from the project's folder
+    tables             table -> rows
+    definitions_sha256  of what pg_dump says of the schema; None when it could not be asked
+    hashes             table -> the hash of its content
+    restore_tested     the restore test was made, and passed
+    definitions        what the restore test of the definitions came to; None without one
+    times              seconds by what they were spent on
+    """
+
+    step = "backup"
+    backup_id: str
+    file: str
+    bytes: int
+    sha256: str
+    tables: Counts
+    sequences: int
+    definitions_sha256: str | None
+    definitions_bytes: int
+    hashes: Mapping[str, str]
+    restore_tested: bool
+    restore_seconds: float | None = None
+    definitions: str | None = None
+    times: Mapping[str, float] = field(default_factory=dict)
