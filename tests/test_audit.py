@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 from mock2pg import MigrationService
 from mock2pg.errors import EvidenceBroken, LiveChanged, VerifyFailed
 from mock2pg.settings import Settings
+from tests.fix_published import small_rows
 from tests.fix_restore import dumped, execute
 
 
-def test_three_rows_changed_by_hand(published: Settings, document: dict[str, Any]) -> None:
+def test_three_rows_changed_by_hand(published_small: Settings) -> None:
     """Verify names their keys, a rollback refuses with numbers, and goes back when told to; all of it is evidence."""
+    published, document = published_small, small_rows()
     url, service = published.url, MigrationService(published)
     before = dumped(url, "public")
-    document["meetings"][0]["title"] = "Another title"
+    document["pets"][0]["legs"] = 3
     second = service.migrate_all_data(document)
     assert second.success, second.message
     backup = second.summary["backup"]["backup_id"]
 
-    student, note, meeting = (document[name][3]["id"] for name in ("students", "classNotes", "meetings"))
+    owner, gone, like = (document[name][3]["id"] for name in ("owners", "pets", "owners"))
     execute(
         url,
-        f"UPDATE public.students SET phone = phone || ' ' WHERE id = '{student}';"
-        f"DELETE FROM public.class_notes WHERE id = '{note}';"
-        f"CREATE TEMPORARY TABLE m AS SELECT * FROM public.meetings WHERE id = '{meeting}';"
-        "UPDATE m SET id = 'by hand'; INSERT INTO public.meetings TABLE m",
+        f"UPDATE public.owners SET name = name || ' ' WHERE id = '{owner}';"
+        f"DELETE FROM public.pets WHERE id = '{gone}';"
+        f"CREATE TEMPORARY TABLE o AS SELECT * FROM public.owners WHERE id = '{like}';"
+        "UPDATE o SET id = 'by hand'; INSERT INTO public.owners TABLE o",
     )
     found = service.verify()
     assert isinstance(found.error, VerifyFailed)
@@ -37,17 +38,17 @@ def test_three_rows_changed_by_hand(published: Settings, document: dict[str, Any
         if table[kind]
     }
     assert keys == {
-        ("students", "different"): [student],
-        ("class_notes", "missing"): [note],
-        ("meetings", "extra"): ["by hand"],
+        ("owners", "different"): [owner],
+        ("owners", "extra"): ["by hand"],
+        ("pets", "missing"): [gone],
     }
 
     changed = dumped(url, "public")
     refused = service.rollback(backup)
     assert isinstance(refused.error, LiveChanged)
-    assert refused.summary["rollback"]["changes"]["students"] == {"back": 0, "gone": 0, "different": 1}
-    for name, kind in keys:
-        assert f"{name}: not as run {second.run_id} published it: 1 row (1 {kind})" in refused.error.message
+    assert refused.summary["rollback"]["changes"]["owners"] == {"back": 0, "gone": 1, "different": 1}
+    for name, what in (("owners", "2 rows (1 extra, 1 different)"), ("pets", "1 row (1 missing)")):
+        assert f"{name}: not as run {second.run_id} published it: {what}" in refused.error.message
     assert dumped(url, "public") == changed
 
     back = service.rollback(backup, discard_changes=True)

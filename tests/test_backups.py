@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from mock2pg import MigrationService, backups, cli, postgres
+from mock2pg import settings as settings_module
 from mock2pg.errors import BackupFailed, BackupRefused, VerifyFailed
 from mock2pg.pipeline import step as steps
 from mock2pg.runs import Run
@@ -21,6 +22,7 @@ from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult
 from tests.fix_backups import MOMENT, room, write
 from tests.fix_restore import dumped
+from tests.fix_small import small_document, small_project
 
 PUBLIC, IDENTITY = backups.new_key()
 
@@ -144,8 +146,16 @@ def test_what_is_no_regular_file_is_no_backup(what: str, run: Any, settings: Set
     assert not list(settings.runs_dir.glob("*-*"))
 
 
-def test_a_full_disk_stops_a_migration_before_it_writes(settings: Settings, connection: postgres.Connection) -> None:
+@pytest.fixture
+def small(database: str, tmp_path: Path) -> Settings:
+    """A project of two entities with a source, and an empty database."""
+    (tmp_path / "pets.json").write_text(json.dumps(small_document("Rex")))
+    return settings_module.load(project=small_project(tmp_path), database_url=database, source=Path("pets.json"))
+
+
+def test_a_full_disk_stops_a_migration_before_it_writes(small: Settings, connection: postgres.Connection) -> None:
     """No half file is left, the error has its name, and not a table was touched."""
+    settings = small
     connection.execute(
         "CREATE TABLE public.wide AS SELECT n, repeat(md5(n::text), 100) AS t FROM generate_series(1, 20000) AS n"
     )
@@ -159,9 +169,10 @@ def test_a_full_disk_stops_a_migration_before_it_writes(settings: Settings, conn
 
 
 def test_an_encrypted_migration_goes_back_without_any_key(
-    settings: Settings, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+    small: Settings, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The machine that migrates need not hold a key: a run can open its own backup, while it lasts."""
+    settings = small
     connection.execute("CREATE TABLE public.other (id int PRIMARY KEY); INSERT INTO public.other VALUES (1)")
     execute = steps.run_recorded
 

@@ -117,6 +117,8 @@ def left_over(stage: Stage) -> tuple[str, ...]:
 def test_at_every_boundary_between_steps(strike: str, stage: Stage) -> None:
     """Until publishing has ended live is old, then it is new; `status` says so, and the next command tidies up."""
     for number, step in enumerate(steps.MIGRATE):
+        if (strike, step) == ("the server", steps.STAGE):
+            continue  # no step before load uses the server: its end after check is the same
         stage.begin()
         known = {run.id for run in all_runs(stage.settings)}
         in_child(migrate, stage.settings, NEW, step.name, strike, stage.server.home)

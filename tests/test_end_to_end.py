@@ -22,6 +22,7 @@ from mock2pg.pipeline import step as steps
 from mock2pg.runs import Run
 from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult
+from tests.fix_published import small_rows
 
 Document = dict[str, Any]
 
@@ -72,15 +73,16 @@ def test_migrate_again_verify_and_roll_back(migrated: MigrationResult, published
     assert service.validate_migration()
 
 
-def test_a_change_moves_only_what_changed(published: Settings, document: Document) -> None:
+def test_a_change_moves_only_what_changed(published_small: Settings) -> None:
     """One row more, one different and one gone is what the second run does, and what verify then proves."""
-    document["classNotes"][0]["content"] = "Something else"
-    removed = document["scheduleExceptions"].pop()
-    document["meetings"].append({**document["meetings"][0], "id": "a new one"})
-    result = MigrationService(published).migrate_all_data(document)
+    document = small_rows()
+    document["pets"][0]["legs"] = 3
+    removed = document["pets"].pop()
+    document["owners"].append({"id": "a new one", "name": "a new one"})
+    result = MigrationService(published_small).migrate_all_data(document)
     assert result.success, result.message
     assert changes(result) == (1, 1, 1)
-    assert all(row[0] != removed["id"] for row in tables(published)["schedule_exceptions"])
+    assert all(row[0] != removed["id"] for row in tables(published_small)["pets"])
 
 
 def test_verify_names_the_keys_that_differ(published: Settings) -> None:
@@ -145,12 +147,12 @@ def test_what_is_not_the_declared_shape_is_refused(service: MigrationService, tm
 
 @pytest.mark.parametrize("step", [step.name for step in steps.MIGRATE])
 def test_a_failure_at_any_step_leaves_live_as_it_was(
-    step: str, published: Settings, document: Document, monkeypatch: pytest.MonkeyPatch
+    step: str, published_small: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever fails, and be it after publishing, live holds what it held before the run."""
-    settings = published
+    settings, document = published_small, small_rows()
     before = tables(settings)
-    document["classNotes"].pop()
+    document["pets"].pop()
     execute = steps.run_recorded
 
     def failing(what: steps.Step, run: Run, **parameters: str) -> StepResult:
@@ -172,10 +174,9 @@ def test_a_failure_at_any_step_leaves_live_as_it_was(
     assert result.report.is_file()
 
 
-def test_a_rollback_that_fails_too_reports_both(
-    service: MigrationService, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rollback_that_fails_too_reports_both(published_small: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the undo fails as well, the record holds both errors and the message says what live holds."""
+    settings, service = published_small, MigrationService(published_small)
     execute = steps.run_recorded
 
     def failing(what: steps.Step, run: Run, **parameters: str) -> StepResult:
@@ -184,7 +185,7 @@ def test_a_rollback_that_fails_too_reports_both(
         return execute(what, run, **parameters)
 
     monkeypatch.setattr(steps, "run_recorded", failing)
-    result = service.migrate_all_data()
+    result = service.migrate_all_data(small_rows())
     record = Run(result.run_id, settings).read("record.json")
     assert record["status"] == "rollback_failed"
     assert record["error"]["message"] == "injected in verify"
@@ -192,9 +193,10 @@ def test_a_rollback_that_fails_too_reports_both(
 
 
 def test_a_server_that_is_gone_when_asked_leaves_the_outcome_unknown(
-    service: MigrationService, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    published_small: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When nobody can tell whether the transaction was committed, the record says so instead of guessing."""
+    settings, service = published_small, MigrationService(published_small)
     execute = steps.run_recorded
 
     def failing(what: steps.Step, run: Run, **parameters: str) -> StepResult:
@@ -208,15 +210,15 @@ def test_a_server_that_is_gone_when_asked_leaves_the_outcome_unknown(
 
     monkeypatch.setattr(steps, "run_recorded", failing)
     monkeypatch.setattr(history, "of", history.of)
-    result = service.migrate_all_data()
+    result = service.migrate_all_data(small_rows())
     assert Run(result.run_id, settings).read("record.json")["status"] == "unknown"
     assert "the new rows or the old ones" in result.message
     assert result.report.is_file()
 
 
-def test_a_damaged_or_misnamed_backup_is_refused(published: Settings) -> None:
+def test_a_damaged_or_misnamed_backup_is_refused(published_small: Settings) -> None:
     """One changed byte, a name with a path in it, or a name that is not there: refused, and live untouched."""
-    settings, service = published, MigrationService(published)
+    settings, service = published_small, MigrationService(published_small)
     before = tables(settings)
     backup = service.backup()
     file = settings.backups_dir / f"{backup}.json.zst"

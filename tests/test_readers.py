@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
+from mock2pg.settings import Settings
+from tests.fix_published import small_rows
 from tests.fix_small import small_document, small_project
 
 ROWS = 5_000
@@ -81,12 +82,12 @@ def test_no_reader_sees_a_mix(tmp_path: Path, database: str) -> None:
         assert reader.seen[-1] == before
 
 
-@pytest.mark.parametrize("mode", ["ACCESS SHARE", "ROW SHARE"])
-def test_a_reader_that_stays_keeps_nobody_waiting(mode: str, tmp_path: Path, database: str) -> None:
+def test_a_reader_that_stays_keeps_nobody_waiting(published_small: Settings) -> None:
     """A transaction that read a table and is left open is neither waited for nor made to wait."""
-    settings = settings_module.load(project=small_project(tmp_path), database_url=database, lock_timeout="1s")
-    service = MigrationService(settings)
-    assert service.migrate_all_data(small_document("a", "b")).success
-    with postgres.connect(database, name="idle") as idle, idle.transaction():
-        idle.execute(f"LOCK TABLE public.owners, public.pets IN {mode} MODE")  # type: ignore[arg-type]
-        assert service.migrate_all_data(small_document("a:3", "b", "c")).success
+    service, document = MigrationService(published_small.model_copy(update={"lock_timeout": "1s"})), small_rows()
+    document["pets"][0]["legs"] = 3
+    document["pets"].append({**document["pets"][0], "id": "new", "name": "new"})
+    with postgres.connect(published_small.url, name="idle") as idle, idle.transaction():
+        idle.execute("LOCK TABLE public.owners, public.pets IN ROW SHARE MODE")  # meets all that ACCESS SHARE meets
+        idle.execute("SELECT FROM public.owners, public.pets")
+        assert service.migrate_all_data(document).success

@@ -19,16 +19,16 @@ from mock2pg.postgres.server import binary
 from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
 from mock2pg.step_results import Database
-from tests.fix_project import Document
-from tests.fix_small import small_project
+from tests.fix_published import small_rows
+from tests.fix_small import small_document, small_project
 
 
 @pytest.fixture
-def roles(published: Settings) -> Iterator[tuple[str, str]]:
+def roles(published_small: Settings) -> Iterator[tuple[str, str]]:
     """Names of two roles that `init-roles` is to make; they are dropped afterwards."""
     names = f"migrator_{secrets.token_hex(4)}", f"an auditor {secrets.token_hex(4)}"
     yield names
-    with postgres.connect(published.url, name="test") as connection:
+    with postgres.connect(published_small.url, name="test") as connection:
         for name in names:
             if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchone() is not None:
                 connection.execute(sql.SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(sql.Identifier(name)))
@@ -48,16 +48,14 @@ def psql(settings: Settings, script: str) -> None:
     subprocess.run(command, input=script, text=True, check=True, capture_output=True)
 
 
-def test_the_printed_roles_can_do_their_work_and_no_more(
-    published: Settings, roles: tuple[str, str], document: Document
-) -> None:
+def test_the_printed_roles_can_do_their_work_and_no_more(published_small: Settings, roles: tuple[str, str]) -> None:
     """The migrator plans, migrates and backs up but makes and drops nothing; the auditor verifies and only reads."""
-    settings = published
+    settings, document = published_small, small_rows()
     script = MigrationService(settings).init_roles(*roles)
     psql(settings, script)
     psql(settings, script)  # a second time changes nothing
-    document["students"][0]["phone"] = "changed"
-    document["classNotes"].pop()
+    document["owners"][0]["name"] = "changed"
+    document["pets"].pop()
     migrator = MigrationService(as_role(settings, roles[0]))
     planned = migrator.plan(document)
     assert planned.success, planned.message
@@ -66,9 +64,9 @@ def test_the_printed_roles_can_do_their_work_and_no_more(
     auditor = MigrationService(as_role(settings, roles[1]))
     assert auditor.validate_migration()
     for role, statements in (
-        (roles[0], ("CREATE TABLE public.mine (a int)", "DROP TABLE public.students", "DELETE FROM mock2pg.runs",
+        (roles[0], ("CREATE TABLE public.mine (a int)", "DROP TABLE public.pets", "DELETE FROM mock2pg.runs",
                     "UPDATE mock2pg.settings SET value = 'false'", "CREATE SCHEMA mine")),
-        (roles[1], ("DELETE FROM public.students", "INSERT INTO mock2pg.runs DEFAULT VALUES")),
+        (roles[1], ("DELETE FROM public.pets", "INSERT INTO mock2pg.runs DEFAULT VALUES")),
     ):  # fmt: skip
         with postgres.connect(as_role(settings, role).url, name="test") as connection:
             for statement in statements:
@@ -79,10 +77,10 @@ def test_the_printed_roles_can_do_their_work_and_no_more(
                     connection.execute(statement)  # type: ignore[arg-type]
 
 
-def test_a_plan_needs_no_right_to_write(published: Settings, roles: tuple[str, str], document: Document) -> None:
+def test_a_plan_needs_no_right_to_write(published_small: Settings, roles: tuple[str, str]) -> None:
     """A role that reads live and writes the scratch schemas can plan; migrating it is told what it lacks."""
     planner = roles[0]
-    with postgres.connect(published.url, name="test") as connection:
+    with postgres.connect(published_small.url, name="test") as connection:
         connection.execute(
             sql.SQL(
                 "CREATE ROLE {0} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {0};"
@@ -91,29 +89,30 @@ def test_a_plan_needs_no_right_to_write(published: Settings, roles: tuple[str, s
                 "GRANT USAGE ON SCHEMA mock2pg TO {0}; GRANT SELECT ON ALL TABLES IN SCHEMA mock2pg TO {0}"
             ).format(sql.Identifier(planner))
         )
-    document["students"][0]["phone"] = "changed"
-    service = MigrationService(as_role(published, planner))
+    document = small_rows()
+    document["owners"][0]["name"] = "changed"
+    service = MigrationService(as_role(published_small, planner))
     planned = service.plan(document)
     assert planned.success, planned.message
-    assert planned.summary["plan"]["tables"]["students"]["updated"] == 1
+    assert planned.summary["plan"]["tables"]["owners"]["updated"] == 1
     refused = service.migrate_all_data(document)
     assert isinstance(refused.error, PreflightFailed)
     grants = " ".join(finding["to_do"] for finding in refused.summary["preflight"]["findings"])
-    assert f'GRANT UPDATE ON TABLE "public"."students" TO "{planner}"' in grants
+    assert f'GRANT UPDATE ON TABLE "public"."owners" TO "{planner}"' in grants
 
 
 def test_a_protected_database_takes_what_was_migrated_elsewhere(
-    migrated: MigrationResult, published: Settings, document: Document
+    migrated_small: MigrationResult, published_small: Settings
 ) -> None:
     """The same input must have succeeded on another server; the owner says so in mock2pg.settings."""
-    settings, service = published, MigrationService(published)
+    settings, service = published_small, MigrationService(published_small)
     with postgres.connect(settings.url, name="test") as connection:
         connection.execute("INSERT INTO mock2pg.settings VALUES ('protected', 'true')")
     assert service.status().protected
-    refused = service.migrate_all_data(document)
+    refused = service.migrate_all_data(small_document("pet"))
     assert isinstance(refused.error, UsageError)
     assert "never migrated on another server" in refused.error.message
-    run = Run(migrated.run_id, settings)
+    run = Run(migrated_small.run_id, settings)
     record = run.read("record.json")
     assert record["database"]["system_identifier"].isdigit()
     run.write("record.json", {**record, "database": {**record["database"], "system_identifier": "1"}})

@@ -174,29 +174,29 @@ def test_a_database_on_another_machine_is_called_by_its_name(
 @pytest.mark.parametrize(
     ("statement", "passes"),
     [
-        ("UPDATE public.pets SET legs = 7 WHERE id = 'gone'", False),
-        ("INSERT INTO public.pets (id, name, legs, owner_id) VALUES ('theirs', 'theirs', 1, 'Ann')", False),
+        ("UPDATE public.pets SET legs = 7 WHERE id = 'pet 131'", False),
+        ("INSERT INTO public.pets (id, name, legs, owner_id) VALUES ('theirs', 'theirs', 1, 'owner 1')", False),
         ("UPDATE public.owners SET name = name", True),
     ],
 )
 def test_what_was_written_since_the_backup_is_not_lost(
-    statement: str, passes: bool, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+    statement: str, passes: bool, published_small: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row that would be deleted or overwritten, and that no backup holds, stops the run."""
-    settings = settings_module.load(project=small_project(tmp_path), database_url=database)
-    service, execute = MigrationService(settings), steps.run_recorded
-    assert service.migrate_all_data(small_document("stays", "gone")).success
+    document = small_rows()
+    document["pets"].pop()
+    service, execute = MigrationService(published_small), steps.run_recorded
 
     def busy(step: steps.Step[Any], run: Run, *, warn: Any, **parameters: Any) -> StepResult:
         here = replace(step, notebook=False)  # without a notebook, which takes longer
         result = execute(here, run, warn=warn, **parameters)
         if step.name == "backup":
-            with postgres.connect(database, name="an application") as connection:
+            with postgres.connect(published_small.url, name="an application") as connection:
                 connection.execute(statement)  # type: ignore[arg-type]
         return result
 
     monkeypatch.setattr(steps, "run_recorded", busy)
-    result = service.migrate_all_data(small_document("stays:5"))
+    result = service.migrate_all_data(document)
     assert result.success is passes
     if not passes:
         assert isinstance(result.error, PublishFailed)
