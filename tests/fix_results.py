@@ -7,7 +7,7 @@ from typing import Any
 from mock2pg.step_results import StepResult
 
 # What a step cannot have left out.
-_LEAST: dict[str, dict[str, Any]] = {
+LEAST: dict[str, dict[str, Any]] = {
     "stage": {"source": None, "sha256": "s", "bytes": 1, "tables": {}},
     "check": {**dict.fromkeys(("rules", "failed", "warned", "skipped", "errors", "warnings"), 0), "entities": {}},
     "load": {"landed": {}, "built": {}, "target_oids": [], "models": 0, "tests": 0, "contracts_sha256": "c",
@@ -26,7 +26,7 @@ _LEAST: dict[str, dict[str, Any]] = {
 
 def result_of(step: str, data: dict[str, Any] | None = None, *, kind: str | None = None, **record: Any) -> StepResult:
     """The result of a step that passed, with these data; of one that failed, by the kind of what it found."""
-    data = {**_LEAST[step], **(data or {})}
+    data = {**LEAST[step], **(data or {})}
     return StepResult.from_dict({"step": step, "status": "passed", "kind": kind, **record, "data": data}, step)
 
 

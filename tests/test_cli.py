@@ -93,7 +93,7 @@ def test_a_second_run_is_told_who_is_at_work(runner: CliRunner, settings: Settin
     """While one run holds the database, another is refused and told which."""
     from mock2pg import postgres
 
-    with postgres.one_at_a_time(settings.url, "run the-first-one"):
+    with postgres.advisory_lock(settings.url, "run the-first-one"):
         result = runner.invoke(cli.command, ["backup"])
     assert result.exit_code == errors.AlreadyRunning.code
     assert "the-first-one" in result.output

@@ -62,7 +62,7 @@ class Stage:
         """What every command does first that takes the lock."""
         leftovers.remove(self.settings)
         run, record = new_run(self.settings), Record("backup", None)
-        with target.exclusive(target.reached(run, record), record):
+        with target.exclusive(target.with_url(run, record), record):
             pass
 
     def _copy(self, to: str, name: str) -> None:

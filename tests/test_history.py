@@ -62,7 +62,7 @@ def test_what_was_done_and_what_was_refused(small: Settings, auditor: str) -> No
 
     migrated = service.migrate_all_data(small_document("Rex"))
     assert migrated.success, migrated.message
-    with postgres.one_at_a_time(small.url, "run of another"):
+    with postgres.advisory_lock(small.url, "run of another"):
         refused = service.take_backup()
     assert isinstance(refused.error, AlreadyRunning)
     with postgres.connect(small.url, name="test") as connection:
@@ -75,7 +75,7 @@ def test_what_was_done_and_what_was_refused(small: Settings, auditor: str) -> No
     for name in (backup, "../backup"):
         with pytest.raises(BackupRefused):
             service.rollback(name)
-    with postgres.one_at_a_time(small.url, "run of another"), pytest.raises(AlreadyRunning):
+    with postgres.advisory_lock(small.url, "run of another"), pytest.raises(AlreadyRunning):
         service.prune_backups(keep_last=1, yes=True)
 
     found = service.history()

@@ -16,11 +16,11 @@ import pytest
 
 from mock2pg import runs
 from mock2pg import settings as settings_module
-from mock2pg.errors import UsageError
+from mock2pg.errors import InternalError, UsageError
 from mock2pg.runs import Run, all_runs, new_run, open_run, point_latest
 from mock2pg.settings import Settings
-from mock2pg.step_results import StepResult
-from tests.fix_results import result_of
+from mock2pg.step_results import Loaded, Staged, StepResult
+from tests.fix_results import LEAST, result_of
 
 CLIENT = """
 import sys
@@ -137,6 +137,38 @@ def test_the_results_of_steps_are_kept(run: Run) -> None:
     assert run.results() == [first, second]
     assert run.result("stage") == first
     assert run.result("load") is None
+
+
+@pytest.mark.parametrize("step", LEAST)
+def test_a_result_comes_back_as_what_it_was(step: str, run: Run) -> None:
+    """The record of every step is read back through the class that it was written from, also one without its name."""
+    left = result_of(step, summary="é", started_at="2026-11-22T10:30:00.000Z")
+    run.save(left)
+    assert run.result(step) == left
+    record = run.read(f"steps/{step}.json")
+    run.write(f"steps/{step}.json", {name: value for name, value in record.items() if name != "kind"})
+    assert run.result(step) == left
+
+
+def test_a_result_of_another_version_is_read_or_named(run: Run) -> None:
+    """What is missing has its default or is named, with the file; what is not known is passed over."""
+    record = result_of("stage").as_dict()
+    lacking = {name: value for name, value in record["data"].items() if name not in ("unread", "notes")}
+    run.write("steps/stage.json", {**record, "data": {**lacking, "of_a_later_version": 1}})
+    assert run.require(Staged).unread == ()
+    run.write("steps/stage.json", {**record, "data": {**record["data"], "bytes": "many"}})
+    with pytest.raises(UsageError, match=rf"runs/{run.id}/steps/stage.json cannot be read: .*bytes"):
+        run.require(Staged)
+
+
+def test_a_result_that_is_needed_and_not_there_is_an_internal_error(run: Run) -> None:
+    """Neither a step that did not run nor one that failed has handed over anything."""
+    failed = {"name": "LoadFailed", "code": 8, "message": "no", "hint": ""}
+    for left in (None, StepResult("load", "failed", error=failed)):
+        if left:
+            run.save(left)
+        with pytest.raises(InternalError, match="the step load has left no Loaded"):
+            run.require(Loaded)
 
 
 def test_results_are_read_as_utf8_wherever_one_is(run: Run) -> None:

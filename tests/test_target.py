@@ -128,7 +128,7 @@ def test_status_says_what_is_live_who_is_at_work_and_what_is_left(settings: Sett
     service = MigrationService(settings)
     status = service.status()
     assert (status.published_run, status.command, status.at_work, status.left) == (None, None, None, ())
-    with postgres.one_at_a_time(settings.url, "run of another"):
+    with postgres.advisory_lock(settings.url, "run of another"):
         assert "mock2pg run of another" in str(service.status().at_work)
 
     killed = new_run(settings)

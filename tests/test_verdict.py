@@ -175,7 +175,7 @@ def interrupt(function: Callable[..., Any]) -> Callable[..., Any]:
 PAPERWORK: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "the log messages": (log_messages, "of_step", raising(KeyError("deleted"))),
     "dropping the scratch schemas": (target, "scratch", at_its_end(RuntimeError())),
-    "the lock": (postgres, "one_at_a_time", at_its_end(DatabaseError("the connection is closed"))),
+    "the lock": (postgres, "advisory_lock", at_its_end(DatabaseError("the connection is closed"))),
     "retention": (prune, "after_success", raising(RuntimeError())),
     "removing what was staged": (leftovers, "clear", raising(PermissionError(13, "Permission denied"))),
     "the record": (Record, "write", raising(FULL, ended)),

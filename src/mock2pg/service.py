@@ -120,7 +120,7 @@ class MigrationService:
             postgres.named(DatabaseError, "cannot ask the database"),
         ):
             newest = history.newest(connection, schema)
-            at_work = postgres.at_work(connection)
+            at_work = postgres.lock_holder(connection)
             return Status(
                 database=postgres.describe_database(connection)["name"],
                 schema=schema,
@@ -130,7 +130,7 @@ class MigrationService:
                 operator=newest.operator if newest else None,
                 at_work=at_work,
                 protected=history.is_protected(connection),
-                left=() if at_work else tuple(recovery.left(self._settings, connection)),
+                left=() if at_work else tuple(recovery.leftovers_of(self._settings, connection)),
                 refused=recovery.refused(connection),
             )
 

@@ -267,25 +267,25 @@ def test_a_reading_session_cannot_write(database: str) -> None:
 
 def test_the_second_run_is_told_who_holds_the_lock(database: str, server: Server) -> None:
     """One run at a time per database; another database is another matter, and the lock ends with its block."""
-    with postgres.one_at_a_time(database, "migrate 2026-11-22"):
-        with pytest.raises(AlreadyRunning) as refused, postgres.one_at_a_time(database, "second"):
+    with postgres.advisory_lock(database, "migrate 2026-11-22"):
+        with pytest.raises(AlreadyRunning) as refused, postgres.advisory_lock(database, "second"):
             raise AssertionError("both ran")
-        with postgres.one_at_a_time(server.url("postgres"), "elsewhere"):
+        with postgres.advisory_lock(server.url("postgres"), "elsewhere"):
             pass
     said = refused.value.message
     assert said.startswith("another run is at work on this database: server process ")
     assert ", user postgres, mock2pg migrate 2026-11-22, since 20" in said
-    with postgres.one_at_a_time(database, "third"):
+    with postgres.advisory_lock(database, "third"):
         pass
 
 
 def test_a_run_that_dies_frees_the_lock(database: str) -> None:
     """A session that ends for whatever reason holds nothing."""
-    with pytest.raises(psycopg.Error), postgres.one_at_a_time(database, "first"):  # noqa: PT012
+    with pytest.raises(psycopg.Error), postgres.advisory_lock(database, "first"):  # noqa: PT012
         with postgres.connect(database, name="killer") as killer:
             killer.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
             killer.execute("SELECT pg_sleep(0.1)")
-        with postgres.one_at_a_time(database, "second"):
+        with postgres.advisory_lock(database, "second"):
             raise psycopg.OperationalError("both would have run but for the death of the first")
 
 
@@ -295,12 +295,12 @@ def test_the_lock_waits_for_nobody(database: str) -> None:
 
     def second() -> None:
         try:
-            with postgres.one_at_a_time(database, "second"):
+            with postgres.advisory_lock(database, "second"):
                 pass
         except AlreadyRunning as refused:
             refusals.append(refused)
 
-    with postgres.one_at_a_time(database, "first"):
+    with postgres.advisory_lock(database, "first"):
         thread = threading.Thread(target=second)
         thread.start()
         thread.join(5)
@@ -391,12 +391,12 @@ def test_a_session_of_ours_is_not_ended_for_being_idle(database: str, connection
     newer = ("transaction_timeout",) if connection.info.server_version >= 170000 else ()
     for setting in ("idle_session_timeout", "idle_in_transaction_session_timeout", *newer):
         connection.execute(f"ALTER DATABASE {name} SET {setting} = '200ms'")  # type: ignore[arg-type]
-    with postgres.one_at_a_time(database, "first"), postgres.connect(database, name="other") as other:
+    with postgres.advisory_lock(database, "first"), postgres.connect(database, name="other") as other:
         with other.transaction():
             other.execute("SELECT 1")
             time.sleep(0.6)
             other.execute("SELECT 1")
-        assert postgres.at_work(connection)
+        assert postgres.lock_holder(connection)
 
 
 @pytest.mark.parametrize(("given", "seconds"), [("", 10), ("30", 30), ("0", 10), ("-1", 10)])

@@ -34,7 +34,7 @@ def prune(settings: Settings, url: str, keep: Keep, *, remove: bool) -> list[dic
             "nothing says which backups are to stay",
             hint="--keep-last N, --keep-days D, or MIGRATION_BACKUP_KEEP. No backup was removed.",
         )
-    with postgres.one_at_a_time(url, "prune") if remove else nullcontext():
+    with postgres.advisory_lock(url, "prune") if remove else nullcontext():
         fates = _fates(settings, url, keep)
         if remove:
             _remove(settings, url, fates)

@@ -22,7 +22,7 @@ _LAST = {"migrate": "verify"}  # command -> the step that decides, where it has 
 
 def after_killed(run: Run, url: str) -> None:
     """Close the killed runs on this database. Only under the lock: then no other run is at work on it."""
-    with postgres.connect(url, name=f"tidy {run.id}", lock_timeout=run.settings.lock_timeout) as connection:
+    with postgres.connect(url, name=f"recovery {run.id}", lock_timeout=run.settings.lock_timeout) as connection:
         with suppress(Mock2pgError):  # a schema of another role: whoever needs it will say so
             drop_scratch(connection)
         for other in _killed(run.settings, connection):
@@ -44,7 +44,7 @@ def after_killed_checks(run: Run) -> None:
             _close(other, None)
 
 
-def left(settings: Settings, connection: postgres.Connection) -> list[str]:
+def leftovers_of(settings: Settings, connection: postgres.Connection) -> list[str]:
     """The leftovers of killed runs, in words."""
     schemas = [name for name in postgres.scratch.present(connection) if not _refusal(connection, [name])]
     return leftovers.found(settings) + [f"the schema {name}" for name in schemas]

@@ -43,7 +43,7 @@ def start_embedded(settings: Settings) -> str:
     return url
 
 
-def reached(run: Run, record: Record) -> Run:
+def with_url(run: Run, record: Record) -> Run:
     """The run with the target's connection string in its settings."""
     where = url(run.settings)
     record.url = where
@@ -55,7 +55,7 @@ def reached(run: Run, record: Record) -> Run:
 @contextmanager
 def exclusive(run: Run, record: Record) -> Iterator[None]:
     """While the block runs no other run works on the database, and what killed ones left is cleared up first."""
-    with postgres.one_at_a_time(run.settings.url, f"run {run.id}"):
+    with postgres.advisory_lock(run.settings.url, f"run {run.id}"):
         _upgrade(run.settings)
         recovery.after_killed(run, run.settings.url)
         yield
@@ -122,7 +122,7 @@ def scratch(run: Run) -> Iterator[None]:
         with (
             suppress(Mock2pgError),
             postgres.connect(
-                run.settings.url, name=f"tidy {run.id}", lock_timeout=run.settings.lock_timeout
+                run.settings.url, name=f"scratch {run.id}", lock_timeout=run.settings.lock_timeout
             ) as connection,
         ):
             recovery.drop_scratch(connection)

@@ -60,7 +60,7 @@ class Work:
         exclusive  no other run may work on the database meanwhile
         """
         record = self.record
-        work = replace(self, run=target.reached(self.run, record))
+        work = replace(self, run=target.with_url(self.run, record))
         database = work.step(CONNECT, command=record.command).database
         record.database = database
         record.write(work.run)

@@ -6,7 +6,7 @@ from psycopg.errors import InsufficientPrivilege, LockNotAvailable, Serializatio
 from mock2pg.postgres import catalogue, schemas, scratch
 from mock2pg.postgres.connection import (
     Connection,
-    at_work,
+    advisory_lock,
     connect,
     database_name,
     database_url,
@@ -15,16 +15,37 @@ from mock2pg.postgres.connection import (
     ensure_database,
     environment,
     host,
+    lock_holder,
     named,
-    one_at_a_time,
     with_options,
 )
 from mock2pg.postgres.describing import described
 from mock2pg.postgres.transactions import PATIENCE, retried, transact
 
 __all__ = [
-    "PATIENCE", "Connection", "Error", "InsufficientPrivilege", "LockNotAvailable", "OperationalError",
-    "SerializationFailure", "at_work", "catalogue", "connect", "database_name", "database_url", "describe_database",
-    "described", "drop_database", "ensure_database", "environment", "host", "named", "one_at_a_time", "retried",
-    "schemas", "scratch", "transact", "with_options",
+    "PATIENCE",
+    "Connection",
+    "Error",
+    "InsufficientPrivilege",
+    "LockNotAvailable",
+    "OperationalError",
+    "SerializationFailure",
+    "advisory_lock",
+    "catalogue",
+    "connect",
+    "database_name",
+    "database_url",
+    "describe_database",
+    "described",
+    "drop_database",
+    "ensure_database",
+    "environment",
+    "host",
+    "lock_holder",
+    "named",
+    "retried",
+    "schemas",
+    "scratch",
+    "transact",
+    "with_options",
 ]  # fmt: skip

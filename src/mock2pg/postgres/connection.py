@@ -203,18 +203,18 @@ def drop_database(url: str, database: str) -> None:
 
 
 @contextmanager
-def one_at_a_time(url: str, name: str) -> Iterator[None]:
+def advisory_lock(url: str, name: str) -> Iterator[None]:
     """Hold the database's advisory lock for as long as the block runs. Raises AlreadyRunning, saying who holds it."""
     with connect(url, name=name) as connection:
         with named(DatabaseError, "cannot take the lock"):
             taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
             if taken != (True,):
-                holder = at_work(connection) or "it has just ended"
+                holder = lock_holder(connection) or "it has just ended"
                 raise AlreadyRunning(f"another run is at work on this database: {holder}")
         yield
 
 
-def at_work(connection: Connection) -> str | None:
+def lock_holder(connection: Connection) -> str | None:
     """Who holds the advisory lock of the database, or None."""
     row = connection.execute(
         "SELECT a.pid, a.usename, a.application_name, a.backend_start::timestamptz(0)"
