@@ -148,5 +148,5 @@ def test_the_sample_migrates_into_the_tables_of_an_application(
     assert isinstance(refused.error, PreflightFailed)
     (finding,) = refused.summary["preflight"]["findings"]
     assert finding["what"] == (
-        "1 row of public.favourites (favourites_student_id_fkey) refer to students and keep them from going"
+        "1 row of public.favourites (favourites_student_id_fkey) refer to students and prevent their deletion"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from mock2pg import MigrationService
-from mock2pg.errors import EvidenceBroken, LiveChanged, VerifyFailed
+from mock2pg.errors import EvidenceBroken, TargetChanged, VerifyFailed
 from mock2pg.settings import Settings
 from tests.fix_published import small_rows
 from tests.fix_restore import dumped, execute
@@ -45,7 +45,7 @@ def test_three_rows_changed_by_hand(published_small: Settings) -> None:
 
     changed = dumped(url, "public")
     refused = service.rollback(backup)
-    assert isinstance(refused.error, LiveChanged)
+    assert isinstance(refused.error, TargetChanged)
     assert refused.summary["rollback"]["changes"]["owners"] == {"back": 0, "gone": 1, "different": 1}
     for name, what in (("owners", "2 rows (1 extra, 1 different)"), ("pets", "1 row (1 missing)")):
         assert f"{name}: not as run {second.run_id} published it: {what}" in refused.error.message

@@ -44,7 +44,7 @@ class Stage:
         """What `verify-evidence` finds; without the database what it can tell then."""
         if database:
             return MigrationService(self.settings).verify_evidence(run, every=every and run is None)
-        return evidence.judge(self.settings, run, every=every and run is None, known=ASIDE)
+        return evidence.verify(self.settings, run, every=every and run is None, known=ASIDE)
 
     def folder(self, run: str) -> Path:
         return self.settings.runs_dir / run
@@ -113,7 +113,7 @@ def test_untouched_evidence_holds(stage: Stage) -> None:
     assert stage.judged(every=False).runs == (stage.last,)
     without = stage.judged(database=False)
     assert without.success
-    assert without.notes == (f"the database was not asked whether it knows the manifests: {ASIDE}",)
+    assert without.notes == (f"the manifests were not compared with the database: {ASIDE}",)
     with pytest.raises(UsageError, match="there is no run 2026"):
         stage.judged("2026")
 
@@ -176,7 +176,7 @@ def test_a_run_that_was_cut_out_is_missed(stage: Stage) -> None:
     for run in (stage.first, stage.last):
         stage.folder(run).rename(aside)
         assert [(fault.run_id, fault.what) for fault in stage.judged().faults] == [
-            (run, "is gone: the database knows it")
+            (run, "is missing: the database lists it")
         ]
         aside.rename(stage.folder(run))
         (stage.folder(run) / manifest.NAME).rename(aside)
@@ -197,7 +197,7 @@ def test_a_manifest_that_was_rewritten_is_found(stage: Stage) -> None:
     assert without.success
     assert without.notes
     assert [(fault.run_id, fault.file, fault.what) for fault in stage.judged().faults] == [
-        (stage.first, manifest.NAME, "was rewritten: the database knows another")
+        (stage.first, manifest.NAME, "was rewritten: the database has another hash")
     ]
     shutil.rmtree(stage.folder(stage.check))
     stage.folder(stage.last).rename(stage.folder(stage.check))
@@ -217,7 +217,7 @@ def test_a_backup_that_changed_is_found(stage: Stage) -> None:
     file.unlink()
     found = stage.judged()
     assert found.success
-    assert found.notes == (f"{stage.last} backups/{name} is not there any more",)
+    assert found.notes == (f"{stage.last} backups/{name} no longer exists",)
 
 
 def test_a_manifest_says_what_went_in(stage: Stage) -> None:
@@ -288,7 +288,7 @@ def test_the_command_ends_with_a_code_of_its_own(stage: Stage, monkeypatch: pyte
     monkeypatch.setenv("DATABASE_URL", postgres.database_url(stage.settings.url, "no such database"))
     away = CliRunner().invoke(cli.command, ["verify-evidence", stage.last])
     assert away.exit_code == 0
-    assert "not judged: the database was not asked whether it knows the manifests: cannot connect" in away.stdout
+    assert "not judged: the manifests were not compared with the database: cannot connect" in away.stdout
     assert CliRunner().invoke(cli.command, ["verify-evidence", stage.last, "--all"]).exit_code == 2
     assert hashlib.sha256((stage.folder(stage.last) / "manifest.json").read_bytes()).hexdigest() in {
         entry["sha256"] for entry in MigrationService(stage.settings).history()

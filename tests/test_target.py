@@ -127,9 +127,9 @@ def test_status_says_what_is_live_who_is_at_work_and_what_is_left(settings: Sett
     """Before anything, while somebody holds the lock, and after a run that was killed, until the next one tidies up."""
     service = MigrationService(settings)
     status = service.status()
-    assert (status.published_run, status.command, status.at_work, status.left) == (None, None, None, ())
+    assert (status.published_run, status.command, status.lock_holder, status.left) == (None, None, None, ())
     with postgres.advisory_lock(settings.url, "run of another"):
-        assert "mock2pg run of another" in str(service.status().at_work)
+        assert "mock2pg run of another" in str(service.status().lock_holder)
 
     killed = new_run(settings)
     gone = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout

@@ -152,7 +152,7 @@ def test_an_id_that_is_given_is_cut(tmp_path: Path) -> None:
     for refused in (
         lambda: open_run(settings, endless),
         lambda: file_of(tmp_path, endless),
-        lambda: verify.judge(settings, endless, every=False, known=()),
+        lambda: verify(settings, endless, every=False, known=()),
     ):
         with pytest.raises(Mock2pgError) as caught:
             refused()

@@ -182,8 +182,8 @@ PAPERWORK: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "runs/latest": (lifecycle, "point_latest", raising(FULL)),
     "the report": (steps, "run_in_process", raising(RuntimeError(), lambda name, *_: name == "report")),
     "a signal while the report is written": (lifecycle, "point_latest", interrupt),
-    "the manifest": (evidence, "seal", raising(FULL)),
-    "a damaged manifest": (evidence, "seal", raising(ValueError("not JSON"))),
+    "the manifest": (evidence, "write_manifest", raising(FULL)),
+    "a damaged manifest": (evidence, "write_manifest", raising(ValueError("not JSON"))),
     "the event": (evidence, "tell_of", raising(DatabaseError("cannot connect"))),
 }
 # Only where the command has that.
@@ -345,7 +345,7 @@ def test_signals_keep_no_run_from_its_end(owner: Any, name: str, stage: Stage, m
     status, kind = ("failed", Interrupted) if interrupted else ("rolled_back", VerifyFailed)
     assert (type(result.error), stage.rows(), stage.record(result)["status"]) == (kind, ["old"], status)
     if name != "write":  # the second one cuts the manifest short
-        assert evidence.is_sealed(Run(result.run_id, stage.settings))
+        assert evidence.has_manifest(Run(result.run_id, stage.settings))
 
 
 def test_a_server_that_is_starting_is_asked_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

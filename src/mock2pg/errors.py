@@ -17,7 +17,7 @@ Mock2pgError                  exit  what the user does next
 ├── VerifyFailed               10   looks at the keys that are listed
 ├── RollbackFailed             11   acts on the message: the target tables are as they were before
 │   ├── BackupRefused          12   takes another backup: this one is damaged or not there
-│   └── LiveChanged            16   looks at what others wrote, and keeps it or gives it up
+│   └── TargetChanged            16   looks at what others wrote, and keeps it or gives it up
 ├── NothingPublished           13   migrates first
 ├── ScenarioFailed             14   reads which scenario of test-migration went wrong
 ├── EvidenceBroken             17   finds out who changed, added or removed what is listed
@@ -205,7 +205,7 @@ class BackupRefused(RollbackFailed):
     hint = "The target tables were not changed. `mock2pg backups` lists the backups."
 
 
-class LiveChanged(RollbackFailed):
+class TargetChanged(RollbackFailed):
     code = 16
     hint = (
         "The target tables were not changed. To go back all the same, add --discard-changes: what they hold now is"

@@ -58,7 +58,7 @@ class Status:
 
     published_run  the run whose rows are live; None before any migration and after a rollback to that
     published_at   when the newest row of the history was written, by which command and by whom; None without one
-    at_work        who holds the advisory lock, in words; None when nobody does
+    lock_holder        who holds the advisory lock, in words; None when nobody does
     protected      whether the database only takes what was migrated elsewhere before
     left           what killed runs left behind; the next run that takes the lock removes it
     refused        the schema of another role that the next run is refused for, and what to do; None without one
@@ -70,7 +70,7 @@ class Status:
     published_at: str | None
     command: str | None
     operator: str | None
-    at_work: str | None
+    lock_holder: str | None
     protected: bool
     left: tuple[str, ...]
     refused: str | None = None

@@ -120,7 +120,7 @@ class MigrationService:
             postgres.named(DatabaseError, "cannot ask the database"),
         ):
             newest = history.newest(connection, schema)
-            at_work = postgres.lock_holder(connection)
+            lock_holder = postgres.lock_holder(connection)
             return Status(
                 database=postgres.describe_database(connection)["name"],
                 schema=schema,
@@ -128,9 +128,9 @@ class MigrationService:
                 published_at=timestamp(newest.published_at) if newest else None,
                 command=newest.command if newest else None,
                 operator=newest.operator if newest else None,
-                at_work=at_work,
+                lock_holder=lock_holder,
                 protected=history.is_protected(connection),
-                left=() if at_work else tuple(recovery.leftovers_of(self._settings, connection)),
+                left=() if lock_holder else tuple(recovery.leftovers_of(self._settings, connection)),
                 refused=recovery.refused(connection),
             )
 
@@ -156,7 +156,7 @@ class MigrationService:
 
         every  look at all of them, and for runs whose folder is gone
         """
-        return evidence.judge(self._settings, run_id, every=every, known=target.known_manifests(self._settings))
+        return evidence.verify(self._settings, run_id, every=every, known=target.known_manifests(self._settings))
 
     def init_roles(self, migrator: str = "mock2pg_migrator", auditor: str = "mock2pg_auditor") -> str:
         """SQL for psql that makes a role which may migrate and one which may only read. No database is contacted."""
@@ -179,7 +179,7 @@ class MigrationService:
     def rollback(self, backup_id: str, *, discard_changes: bool = False, show: bool = False) -> MigrationResult:
         """Bring definitions, rows and sequences back to what the backup says.
 
-        discard_changes  also give up what others wrote since; else there is a LiveChanged
+        discard_changes  also give up what others wrote since; else there is a TargetChanged
         show             only say what it would change
         """
         with self._refusal_told("rollback", BackupRefused, backup_id):  # before a run begins
@@ -205,7 +205,7 @@ class MigrationService:
         """The page of a run. It is built unless it was sealed with the rest of the folder: that stays as it is."""
         run = open_run(self._settings, run_id)
         page = run.folder / "index.html"
-        if not (evidence.is_sealed(run) and page.exists()):
+        if not (evidence.has_manifest(run) and page.exists()):
             run_in_process("report", run)
         return page
 

@@ -14,7 +14,7 @@ import tenacity
 from mock2pg import MigrationService, backups, postgres
 from mock2pg import settings as settings_module
 from mock2pg.backups import restore, snapshot
-from mock2pg.errors import BackupFailed, LiveChanged, RollbackFailed
+from mock2pg.errors import BackupFailed, RollbackFailed, TargetChanged
 from mock2pg.pipeline import step as steps
 from mock2pg.postgres import transactions
 from mock2pg.postgres.server import Server
@@ -126,7 +126,9 @@ def test_what_only_migrations_did_is_undone_and_can_be_done_again(live: Live) ->
 
 def test_tables_that_migrations_made_go_again(live: Live) -> None:
     """Back to the state before the first one; the columns and the trigger that somebody added since are told of."""
-    with pytest.raises(LiveChanged, match=r"(?s)students: written before run .*definitions: .*, some of it before run"):
+    with pytest.raises(
+        TargetChanged, match=r"(?s)students: written before run .*definitions: .*, some of it before run"
+    ):
         roll_back(live, live.first)
     result = roll_back(live, live.first, discard_changes=True)
     assert dumped(live.settings.url, "public") == live.dump_first
@@ -174,7 +176,7 @@ def test_what_others_wrote_since_is_not_undone_unasked(what: str, live: Live) ->
     execute(live.settings.url, statement)
     before, had = dumped(live.settings.url, "public"), ids(live)
     for how in ({}, {"show": True, "refuse": True}):
-        with pytest.raises(LiveChanged, match=message) as refused:
+        with pytest.raises(TargetChanged, match=message) as refused:
             roll_back(live, live.second, **how)
     assert roll_back(live, live.second, show=True).data["changes"] == encode(refused.value.found.changes)
     assert "secret" not in refused.value.message.replace("ADD secret", "")
@@ -192,7 +194,7 @@ def test_what_was_written_after_a_rollback_is_not_undone_either(live: Live) -> N
     """Live is then compared with what the rollback left, whichever run that came from."""
     present = str(roll_back(live, live.second).data["present_backup_id"])
     execute(live.settings.url, "UPDATE public.students SET phone = 'theirs' WHERE id = '3'")
-    with pytest.raises(LiveChanged, match=r"students: not what run \S+ left"):
+    with pytest.raises(TargetChanged, match=r"students: not what run \S+ left"):
         roll_back(live, present)
 
 
@@ -209,7 +211,7 @@ def test_a_run_whose_folder_is_gone_leaves_its_hashes_in_the_history(
         return reading(self, name)
 
     monkeypatch.setattr(Run, "read", gone)
-    with pytest.raises(LiveChanged, match=r"students: not what run \S+ left"):
+    with pytest.raises(TargetChanged, match=r"students: not what run \S+ left"):
         roll_back(live, live.second)
 
 
@@ -236,7 +238,7 @@ def test_it_can_be_looked_at_first(live: Live) -> None:
     shown = roll_back(live, live.second, show=True)
     told = "theirs: not as in the backup: 1 row (1 extra); a rollback stops for that, unless --discard-changes"
     assert [caution[: len(told)] for caution in shown.data["cautions"]] == [told]
-    with pytest.raises(LiveChanged):  # before a rollback that would be refused
+    with pytest.raises(TargetChanged):  # before a rollback that would be refused
         roll_back(live, live.second, show=True, refuse=True)
 
 

@@ -75,7 +75,12 @@ def test_what_finds_tables_by_the_path_runs_when_rows_are_published(
         tables = build(connection, [(items, rows)])
         with connection.transaction(force_rollback=True):
             found = preflight.look(
-                connection, postgres.scratch.NEXT, "public", tables, deletion_limits.Limits("100%"), backups=tmp_path
+                connection,
+                postgres.scratch.NEXT,
+                "public",
+                tables,
+                deletion_limits.DeletionLimits("100%"),
+                backups=tmp_path,
             )
         assert [finding.what[:16] for finding in found.findings] == wrong
     assert publish({items: [(1, 5), (3, 6)]}) == {"items": (2, 2, 1, 1, 1)}

@@ -11,7 +11,7 @@ import pytest
 from mock2pg import postgres
 from mock2pg.contracts import Column, ForeignKey, Table
 from mock2pg.publishing import kept_keys, merge, preflight
-from mock2pg.publishing.deletion_limits import Limits
+from mock2pg.publishing.deletion_limits import DeletionLimits
 from tests.fix_merge import Rows, build, select, table
 from tests.fix_postgres import OlderServer, new_database
 
@@ -40,7 +40,7 @@ def published(connection: postgres.Connection, *pairs: tuple[Table, Rows]) -> di
 
 def looked(connection: postgres.Connection, tables: list[Table]) -> preflight.Preflight:
     with connection.transaction():
-        return preflight.look(connection, postgres.scratch.NEXT, "public", tables, Limits(), backups=Path("/"))
+        return preflight.look(connection, postgres.scratch.NEXT, "public", tables, DeletionLimits(), backups=Path("/"))
 
 
 def look(connection: postgres.Connection, tables: list[Table]) -> list[str]:

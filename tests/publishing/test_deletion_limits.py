@@ -8,7 +8,7 @@ import pytest
 
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed
-from mock2pg.publishing.deletion_limits import Limits
+from mock2pg.publishing.deletion_limits import DeletionLimits
 from mock2pg.step_results import Difference
 
 
@@ -23,15 +23,15 @@ def test_the_limit_is_a_number_or_a_share(limit: str, before: int, deleted: int,
     """A share counts for tables of more than 100 rows; a number counts for all."""
     differences = {"a": Difference(before, before - deleted, 0, 0, deleted)}
     with pytest.raises(PublishFailed) if refused else nullcontext():
-        Limits(limit).refuse([Table("a", (), ("id",))], differences)
+        DeletionLimits(limit).refuse([Table("a", (), ("id",))], differences)
 
 
 def test_an_entity_or_a_table_may_be_emptied_by_name() -> None:
     """Of the two names that a table has, its own and its array's, either will do."""
     differences, tables = {"a": Difference(3, 0, 0, 0, 3)}, [Table("a", (), ("id",), source="staged")]
     entities = {"staged": "anArray"}
-    assert Limits(entities=entities).refusals(tables, differences) == [
+    assert DeletionLimits(entities=entities).refusals(tables, differences) == [
         ("a", "would be emptied of 3 rows", "If that is meant: --allow-empty anArray")
     ]
     for name in ("a", "anArray"):
-        assert Limits(allow_empty=frozenset({name}), entities=entities).refusals(tables, differences) == []
+        assert DeletionLimits(allow_empty=frozenset({name}), entities=entities).refusals(tables, differences) == []

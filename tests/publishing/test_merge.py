@@ -229,7 +229,7 @@ def test_rows_of_others_follow_their_parent_where_that_is_allowed(
     with pytest.raises(PublishFailed) as refused:
         publish({PARENT: [("1", "changed")]})
     assert refused.value.message == (
-        "rows would go or change that others refer to:"
+        "other rows refer to rows that would be deleted or changed:"
         " 1 row of public.pins (pins_p_fkey) refer to parent and would be changed by ON DELETE SET NULL;"
         " 1 row of app.stars (stars_p_fkey) refer to parent and would be changed by ON DELETE CASCADE"
     )

@@ -289,9 +289,9 @@ def refused(
     with connection.transaction():
         merged = merge.Merge(connection, postgres.scratch.NEXT, "public", tables)
         with pytest.raises(PublishFailed) as failed:
-            merged.refuse_strangers(allowed)
+            merged.refuse_referencing_rows(allowed)
         assert written_to(connection) == []
-    return failed.value.message.removeprefix("rows would go or change that others refer to: ")
+    return failed.value.message.removeprefix("other rows refer to rows that would be deleted or changed: ")
 
 
 def written_to(connection: postgres.Connection) -> list[str]:
@@ -330,7 +330,7 @@ def test_rows_of_others_keep_what_they_refer_to(
     home = '"%s"."{x}"' if where == "odd names" else named.split()[0]
     connection.execute(f"INSERT INTO {home} VALUES ('1'), ('1'), ('2')")  # type: ignore[arg-type]
     acts = action not in ("NO ACTION", "RESTRICT")
-    what = f"would be changed by ON DELETE {action}" if acts else "keep them from going"
+    what = f"would be changed by ON DELETE {action}" if acts else "prevent their deletion"
     message = f"2 rows of {named} refer to t and {what}"
     left = [("2", "changed"), ("3", "c")]
     name = named.split(" ")[0]
@@ -361,7 +361,7 @@ def test_what_a_cascade_reaches_through_other_tables_is_refused_too(
     chain = [
         "2 rows of public.s (s_t_fkey) refer to t and would be changed by ON DELETE CASCADE",
         "2 rows of public.s_notes (s_notes_s_fkey) refer to s and would be changed by ON DELETE CASCADE",
-        "2 rows of public.s_marks (s_marks_s_notes_fkey) refer to s_notes and keep them from going",
+        "2 rows of public.s_marks (s_marks_s_notes_fkey) refer to s_notes and prevent their deletion",
         "1 row of public.s (s_up_fkey) refer to s and would be changed by ON DELETE CASCADE",
     ]
     assert sorted(refused(connection, rows).split("; ")) == sorted(chain)
@@ -408,7 +408,7 @@ def test_rows_of_ours_that_stay_are_not_changed_by_a_key(
         "CREATE TABLE public.own (id text PRIMARY KEY, v text, t text REFERENCES public.t ON DELETE " + action + ")"  # type: ignore[arg-type]
     )
     own = table("own", "id text!", "v text")
-    what = "keep them from going" if action == "NO ACTION" else f"would be changed by ON DELETE {action}"
+    what = "prevent their deletion" if action == "NO ACTION" else f"would be changed by ON DELETE {action}"
     for kind in ("ensure", "upsert"):
         kept = table("kept", "id text!", "t text", publish=kind)
         publish({T: [("1", "a"), ("2", "b")], kept: [], own: [("x", "a"), ("y", "b")]})
@@ -432,7 +432,7 @@ def test_a_value_that_others_refer_to_may_not_change_unasked(
     publish({T: [("1", "a"), ("2", "b")]})
     connection.execute(f"CREATE TABLE public.s (v text REFERENCES public.t (v) ON UPDATE {action})")  # type: ignore[arg-type]
     connection.execute("INSERT INTO public.s VALUES ('a')")
-    what = "keep them from changing" if action == "NO ACTION" else f"would be changed by ON UPDATE {action}"
+    what = "prevent their change" if action == "NO ACTION" else f"would be changed by ON UPDATE {action}"
     changed = [("1", "c"), ("2", "d")]
     assert refused(connection, [(T, changed)]) == f"1 row of public.s (s_v_fkey) refer to t and {what}"
     assert publish({T: [("1", "a"), ("2", "d")]})["t"] == (2, 2, 0, 1, 0)

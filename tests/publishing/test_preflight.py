@@ -15,7 +15,7 @@ from mock2pg import postgres
 from mock2pg.backups import dump
 from mock2pg.contracts import ForeignKey, Table
 from mock2pg.publishing import merge, preflight
-from mock2pg.publishing.deletion_limits import Limits
+from mock2pg.publishing.deletion_limits import DeletionLimits
 from mock2pg.publishing.preflight.findings import Preflight
 from tests.fix_merge import CHILD, CHILDREN, PARENT, PARENTS, Rows, build, select, table
 
@@ -28,7 +28,7 @@ ROWS = [("1", "x", 1), ("2", "y", 2), ("3", "z", None)]
 def look(
     connection: postgres.Connection,
     pairs: Sequence[tuple[Table, Rows]],
-    limits: Limits | None = None,
+    limits: DeletionLimits | None = None,
     *,
     backups: Path = Path("/"),
     writes: bool = True,
@@ -37,7 +37,13 @@ def look(
     tables = build(connection, pairs)
     with dump.repeatable_read(connection):
         return preflight.look(
-            connection, postgres.scratch.NEXT, "public", tables, limits or Limits(), backups=backups, writes=writes
+            connection,
+            postgres.scratch.NEXT,
+            "public",
+            tables,
+            limits or DeletionLimits(),
+            backups=backups,
+            writes=writes,
         )
 
 
@@ -298,11 +304,11 @@ def test_losses_and_rows_of_others_are_named(connection: postgres.Connection) ->
     merge.publish(connection, postgres.scratch.NEXT, "public", build(connection, [(PARENT, PARENTS)]))
     connection.execute("CREATE TABLE public.pins (p text REFERENCES public.parent)")
     connection.execute("INSERT INTO public.pins VALUES ('1')")
-    limits = Limits("50%", entities={"source": "parents"})
+    limits = DeletionLimits("50%", entities={"source": "parents"})
     found = look(connection, [(replace(PARENT, source="source"), [])], limits).findings
     assert [str(finding) for finding in found] == [
         "parent: would be emptied of 2 rows. If that is meant: --allow-empty parents",
-        "1 row of public.pins (pins_p_fkey) refer to parent and keep them from going. Keep those rows in the input,"
+        "1 row of public.pins (pins_p_fkey) refer to parent and prevent their deletion. Keep those rows in the input,"
         " change the rows that refer to them, or name the table: --allow-cascade TABLE",
     ]
 

@@ -115,9 +115,9 @@ def test_the_latest_run_is_the_newest_that_has_ended_and_has_the_step(
     assert "there is no run yet" in repr(notebook_tables.verdict(run_or_read("rollback", "latest")))
     for number, step in enumerate(("backup", "verify", "verify", "check")):
         ended(tmp_path, result_of(step, summary=str(number)), run_id=f"run-{number}")
-    at_work = Run("run-5", Settings(project=tmp_path))
-    at_work.write("record.json", {"pid": os.getpid(), "finished_at": None})
-    at_work.save(result_of("verify", summary="at work"))
+    lock_holder = Run("run-5", Settings(project=tmp_path))
+    lock_holder.write("record.json", {"pid": os.getpid(), "finished_at": None})
+    lock_holder.save(result_of("verify", summary="at work"))
     outcome = run_or_read("verify", "latest")
     assert (outcome.run and outcome.run.id, outcome.result.summary) == ("run-2", "2")
     none = run_or_read("rollback", "latest", backup_id="b")

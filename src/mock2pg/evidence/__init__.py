@@ -1,6 +1,6 @@
-"""Evidence: each run's folder gets a manifest, whose hash the database keeps in a table that is only added to."""
+"""Evidence: a manifest per run, whose hash the database keeps in an append-only table."""
 
-from mock2pg.evidence.verify import judge
-from mock2pg.evidence.write import begin, is_sealed, lacks_seal, seal, tell, tell_of
+from mock2pg.evidence.verify import verify
+from mock2pg.evidence.write import begin, has_manifest, lacks_manifest, tell, tell_of, write_manifest
 
-__all__ = ["begin", "is_sealed", "judge", "lacks_seal", "seal", "tell", "tell_of"]
+__all__ = ["begin", "has_manifest", "lacks_manifest", "tell", "tell_of", "verify", "write_manifest"]

@@ -1,4 +1,4 @@
-"""manifest.json: the SHA-256 of everything that a run left, in a file that proves that it is whole."""
+"""manifest.json: the SHA-256 of every file in a run's folder, and a checksum of its own."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any
 NAME = "manifest.json"
 UNSEALED = f"{NAME}.unsealed"  # is there from the beginning of a run, and becomes the manifest
 FORMAT = "mock2pg-manifest/2"
-_LAST = '"checksum": "sha256:'  # what stands before it is what it is over
+_LAST = '"checksum": "sha256:'  # the checksum is over every byte before it
 _KEYS = {"format", "run_id", "runs_folder", "sealed_at", "files", "backups"}
 _OURS = ("__pycache__", "target", "logs")  # what running the code leaves beside it
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as it lies in a run's folder.
+    """A manifest in a run's folder.
 
-    sha256       of the file, as the database quotes it
-    runs_folder  an id that all manifests of one folder of runs have
+    sha256       of the file, as the database stores it
+    runs_folder  an id that all manifests of one folder of runs share
     """
 
     content: Mapping[str, Any]
@@ -40,7 +40,7 @@ class Manifest:
 
 
 class Damaged(Exception):
-    """A manifest that is not whole; its text says in what."""
+    """A manifest that is damaged; the text gives the reason."""
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> Manifest:
@@ -56,7 +56,7 @@ def write(folder: Path, content: Mapping[str, Any]) -> Manifest:
 
 
 def read(folder: Path) -> Manifest:
-    """Raises FileNotFoundError, and Damaged when a byte of it is not what was written."""
+    """Read the manifest. Raises FileNotFoundError, and Damaged when its checksum does not hold."""
     try:
         text = (folder / NAME).read_bytes()
     except FileNotFoundError:
@@ -66,10 +66,10 @@ def read(folder: Path) -> Manifest:
     try:
         content = json.loads(text)
         content.pop("checksum")
-        whole = _text(content) == text
+        valid = _text(content) == text
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        whole = False
-    if not whole:
+        valid = False
+    if not valid:
         raise Damaged("is damaged: its checksum does not hold")
     if content.get("format") != FORMAT or not content.keys() >= _KEYS:
         raise Damaged("has a format that this version does not know")
@@ -77,16 +77,16 @@ def read(folder: Path) -> Manifest:
 
 
 def digest(file: Path) -> dict[str, Any]:
-    """sha256 and bytes of a file. Raises OSError, also for what is no file of its own: a link may lead anywhere."""
+    """Return sha256 and bytes of a file. Raises OSError, also when it is no regular file: a link may lead anywhere."""
     with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
         found = os.fstat(stream.fileno())
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(0, "it is no file")
+            raise OSError(0, "it is not a regular file")
         return {"sha256": hashlib.file_digest(stream, "sha256").hexdigest(), "bytes": found.st_size}
 
 
 def files(folder: Path) -> Iterator[str]:
-    """The paths of everything in the folder but folders, the manifest and what becomes it; sorted, with `/` between."""
+    """Yield the paths of all files in the folder except the manifest; sorted, with `/` between their parts."""
     found = []
     for place, folders, names in os.walk(folder):
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
@@ -95,9 +95,9 @@ def files(folder: Path) -> Iterator[str]:
 
 
 def tree(folder: Path) -> str:
-    """The SHA-256 of what `sha256sum` prints of every file of the folder, in the order of their names.
+    """Return the SHA-256 of the output of `sha256sum` for every file of the folder, in the order of their names.
 
-    Hidden files, and what running the code leaves there, do not count.
+    Hidden files, and files that running the code leaves there, do not count.
     """
     lines = []
     for name in files(folder):
@@ -107,7 +107,7 @@ def tree(folder: Path) -> str:
 
 
 def _text(content: Mapping[str, Any]) -> bytes:
-    """One line per entry of the top; the last holds the SHA-256 of every byte before it."""
+    """Return one line per entry of the top level; the last holds the SHA-256 of every byte before it."""
     body = json.dumps({**content, "checksum": "sha256:"}, indent=1)
     before = body[: body.rindex(_LAST)]
     return f'{before}{_LAST}{hashlib.sha256(before.encode()).hexdigest()}"\n}}\n'.encode()

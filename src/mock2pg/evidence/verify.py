@@ -1,4 +1,4 @@
-"""Verify that what runs left is still what they left: files, manifests, and what the database knows of these."""
+"""Verify that the folders of runs are unchanged: their files, their manifests, and the hashes in the database."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mock2pg.settings import Settings
 from mock2pg.text import identity
 
 
-def judge(settings: Settings, run_id: str | None, *, every: bool, known: Sequence[Sealed] | str) -> Evidence:
-    """Look at one run (the newest when none is named) or at every one.
+def verify(settings: Settings, run_id: str | None, *, every: bool, known: Sequence[Sealed] | str) -> Evidence:
+    """Verify one run (the newest when none is named) or every run.
 
-    known  the manifests that the database knows, or why it could not be asked
+    known  the manifests in the database, or the reason why they could not be read
     """
     kept = _Runs(settings, known)
     if run_id == "latest":  # the link that every run leaves
@@ -40,7 +40,7 @@ def judge(settings: Settings, run_id: str | None, *, every: bool, known: Sequenc
 
 
 class _Runs:
-    """The runs of a project, with their manifests and what the database knows of them."""
+    """The runs of a project, with their manifests and the entries of the database."""
 
     def __init__(self, settings: Settings, known: Sequence[Sealed] | str) -> None:
         self._settings = settings
@@ -64,9 +64,9 @@ class _Runs:
         self.runs = sorted(self._folders.keys() | self._known.keys())
 
     def faults(self, run: str) -> Iterator[Fault]:
-        """Find everything in which the run is not what it was."""
+        """Yield every difference between the run's folder and its manifest, and between that and the database."""
         if run not in self._folders:
-            yield Fault(run, "", "is gone: the database knows it")
+            yield Fault(run, "", "is missing: the database lists it")
         elif run in self._damaged:
             yield Fault(run, NAME, self._damaged[run])
         elif run not in self._manifests:
@@ -80,18 +80,18 @@ class _Runs:
             yield from self._database(run, found)
 
     def notes(self, runs: Sequence[str]) -> Iterator[str]:
-        """Find what cannot be judged."""
+        """Yield, in words, what cannot be verified."""
         if self._unasked:
-            yield f"the database was not asked whether it knows the manifests: {self._unasked}"
+            yield f"the manifests were not compared with the database: {self._unasked}"
         elif unknown := [run for run in runs if run not in self._known and self._told_a_database(run)]:
-            yield f"this database does not know the manifest of {', '.join(unknown)}"
+            yield f"this database does not list the manifest of {', '.join(unknown)}"
         for run in runs:
             if run in self._manifests:
                 for file in self._manifests[run].content["backups"]:
                     if not (self._settings.backups_dir / file).exists():
-                        yield f"{run} backups/{file} is not there any more"
+                        yield f"{run} backups/{file} no longer exists"
             elif run in self._folders and not list(self.faults(run)):
-                yield f"{run} has no manifest: it is unfinished or was killed"
+                yield f"{run} has no manifest: it is unfinished or was interrupted"
 
     def _files(self, run: str, found: Manifest) -> Iterator[Fault]:
         folder, sealed = self._folders[run], found.content["files"]
@@ -112,9 +112,9 @@ class _Runs:
     def _database(self, run: str, found: Manifest) -> Iterator[Fault]:
         known = self._known.get(run, [])
         if known and found.sha256 not in {each.sha256 for each in known}:
-            yield Fault(run, NAME, "was rewritten: the database knows another")
+            yield Fault(run, NAME, "was rewritten: the database has another hash")
         elif len({each.sha256 for each in known if each.runs_folder == found.runs_folder}) > 1:
-            yield Fault(run, NAME, "was written more than once, as the database knows")
+            yield Fault(run, NAME, "was written more than once: the database has several hashes")
 
     def _told_a_database(self, run: str) -> bool:
         """Return whether the run has a manifest and is of a command that reaches a database."""

@@ -1,4 +1,4 @@
-"""The end of a run: its folder is sealed, and the database is told what came of it."""
+"""The end of a run: write its manifest, and record its outcome in the database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mock2pg.step_results import BackedUp, RollbackComparison, RolledBack, Stage
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def seal(run: Run) -> Manifest:
+def write_manifest(run: Run) -> Manifest:
     """Write the manifest. Raises OSError."""
     record, settings = run.read("record.json"), run.settings
     content = {
@@ -41,27 +41,27 @@ def seal(run: Run) -> Manifest:
 
 
 def begin(run: Run) -> None:
-    """Note that the run has no manifest yet, so that nobody is suspected to have removed it. Raises OSError."""
+    """Mark the run as one without a manifest yet, so that its absence is no fault. Raises OSError."""
     (run.folder / manifest.UNSEALED).touch()
 
 
-def is_sealed(run: Run) -> bool:
+def has_manifest(run: Run) -> bool:
     return (run.folder / manifest.NAME).exists()
 
 
-def lacks_seal(run: Run) -> bool:
-    """Whether the process of the run, if that is gone, ended before it had sealed the run."""
-    return (run.folder / manifest.UNSEALED).exists() and not is_sealed(run)
+def lacks_manifest(run: Run) -> bool:
+    """Return True when the run's process, if it has ended, ended before it wrote the manifest."""
+    return (run.folder / manifest.UNSEALED).exists() and not has_manifest(run)
 
 
 def _input(run: Run) -> dict[str, Any] | None:
-    """What was read: the hash over all arrays, and that of each file as it lay there."""
+    """Return the hash over all arrays of the input, and the hash of each of its files."""
     staged = run.find(Staged)
     return {"source": staged.source, "sha256": staged.sha256, "files": encode(staged.files)} if staged else None
 
 
 def _backups(run: Run, record: dict[str, Any]) -> dict[str, Any]:
-    """Every backup that the run took or went back to, as it is now."""
+    """Return the digest of every backup that the run took or restored."""
     named = {record.get("backup_id")}
     for result in run.results():
         if isinstance(result.found, BackedUp | RollbackComparison):
@@ -76,7 +76,7 @@ def _backups(run: Run, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _code(settings: Settings) -> dict[str, Any]:
-    """What did the work, and what it was told to do."""
+    """Return the version and the hashes of the package, the dbt project, the suites and the notebooks."""
     return {
         "version": VERSION,
         "package": manifest.tree(_PACKAGE),

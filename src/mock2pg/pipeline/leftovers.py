@@ -39,7 +39,7 @@ def clear(run: Run) -> None:
 def is_dead(run: Run) -> bool:
     """Whether the run, or what is kept of it, did not complete and its process is gone."""
     record = run.record()
-    unfinished = record.get("status") == "running" or (record and evidence.lacks_seal(run))
+    unfinished = record.get("status") == "running" or (record and evidence.lacks_manifest(run))
     return bool(unfinished) and not is_alive(record) and not private.is_locked(run.folder)
 
 

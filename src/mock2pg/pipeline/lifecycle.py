@@ -88,7 +88,7 @@ def _seal(run: Run, record: Record) -> None:
     with paperwork("The manifest could not be written", record.warn):
         leftovers.clear(run)  # a report that was cut short may have left a part
         record.write(run)
-        sealed = evidence.seal(run)
+        sealed = evidence.write_manifest(run)
     if sealed is None:
         with paperwork("The record could not be written", record.warn):
             record.write(run)

@@ -97,8 +97,8 @@ def _close(run: Run, url: str | None) -> None:
         run.write("record.json", {**record, **outcome})
         with suppress(Mock2pgError, OSError):
             step_module.run_in_process("report", run)
-        if not evidence.is_sealed(run):  # or somebody made it look like one that was killed
-            sealed = evidence.seal(run)
+        if not evidence.has_manifest(run):  # or somebody made it look like one that was killed
+            sealed = evidence.write_manifest(run)
             if url:
                 evidence.tell_of(run, url, {**record, **outcome}, sealed)
     except (Mock2pgError, OSError) as error:

@@ -129,7 +129,7 @@ def scratch(run: Run) -> Iterator[None]:
 
 
 def known_manifests(settings: Settings) -> list[events.Sealed] | str:
-    """The manifests that the database knows, or why that cannot be told. No embedded server is made for it."""
+    """Return the manifests in the database, or the reason why they cannot be read. Starts no server."""
     if settings.database_url is None and not settings.postgres_dir.exists():
         return "there is none"
     try:

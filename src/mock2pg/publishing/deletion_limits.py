@@ -1,4 +1,4 @@
-"""How many rows a run may take away: a source that was cut short looks like one from which rows were deleted."""
+"""Deletion limits: a truncated source looks like one from which rows were deleted."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ _SMALL = 100  # rows; a share of so few says little
 
 
 @dataclass(frozen=True)
-class Limits:
-    """max_deleted  rows of one table, or a share of them
-    allow_empty     entities or tables that may be emptied
-    allow_cascade   tables of others whose rows their own keys may change
-    entities        staged table -> the array of the input that it comes from
+class DeletionLimits:
+    """The limits of one run.
+
+    max_deleted    rows of one table, or a share of them
+    allow_empty    entities or tables that may be emptied
+    allow_cascade  tables of others whose rows their own keys may change
+    entities       staged table -> the array of the input that it comes from
     """
 
     max_deleted: str = "100%"
@@ -38,7 +40,7 @@ class Limits:
         )
 
     def refusals(self, tables: Sequence[Table], differences: Mapping[str, Difference]) -> list[tuple[str, str, str]]:
-        """Each table that would lose too much: its name, what it would lose, and how to allow it."""
+        """Return the tables that would lose too many rows: name, loss, and the option that allows it."""
         found = []
         for table in tables:
             difference = differences[table.name]
@@ -54,10 +56,10 @@ class Limits:
         return found
 
     def refuse(self, tables: Sequence[Table], differences: Mapping[str, Difference]) -> None:
-        """Raises PublishFailed when any table would lose too much."""
+        """Raise PublishFailed when any table would lose too many rows."""
         refused = [f"{name} {lost}" for name, lost, _ in self.refusals(tables, differences)]
         if refused:
             raise PublishFailed(
                 f"more would be deleted than is allowed: {'; '.join(refused)}",
-                hint="If that is meant: --allow-empty ENTITY, --max-deleted N or N%. The live tables were not touched.",
+                hint="If that is meant: --allow-empty ENTITY, --max-deleted N or N%. The target was not changed.",
             )

@@ -69,19 +69,19 @@ class Merge:
         """Up to `limit` primary keys of rows to insert, update and delete, by table."""
         return {merge.table.name: merge.shown_keys(limit) for merge in self.merges}
 
-    def strangers(self, allowed: Collection[str] = ()) -> list[str]:
-        """Rows that we do not write and that refer to rows that go or change, in words.
+    def refused_references(self, allowed: Collection[str] = ()) -> list[str]:
+        """Return, in words, the rows of other tables that refer to rows to delete or change.
 
         allowed  tables, as `table` or `schema.table`, whose rows their own CASCADE, SET NULL or SET DEFAULT may change
         """
         return referencing_rows.refusals(self._connection, self.merges, self.differences, self._references, allowed)
 
-    def refuse_strangers(self, allowed: Collection[str] = ()) -> None:
-        """Raises PublishFailed when there are any."""
-        refused = self.strangers(allowed)
+    def refuse_referencing_rows(self, allowed: Collection[str] = ()) -> None:
+        """Raise PublishFailed when there are any."""
+        refused = self.refused_references(allowed)
         if refused:
             raise PublishFailed(
-                "rows would go or change that others refer to: " + "; ".join(refused),
+                "other rows refer to rows that would be deleted or changed: " + "; ".join(refused),
                 hint="Keep those rows in the input, change the rows that refer to them, or allow a cascade by name.",
             )
 
@@ -136,7 +136,7 @@ class Merge:
                 with self._connection.transaction():
                     self._together([merge.insert for merge in inserts])
             except unique_conflicts.ALIKE:  # with a value of a row that goes or changes later
-                if not all(merge.step_aside() for merge in group):
+                if not all(merge.park_values() for merge in group):
                     raise
                 self._together([merge.insert for merge in inserts])
         if round_about:
@@ -161,5 +161,5 @@ def publish(
 ) -> dict[str, Difference]:
     """Bring the built tables live: existing ones are merged, absent ones created, filled and then constrained."""
     merge = Merge(connection, built, live, tables)
-    merge.refuse_strangers(allowed)
+    merge.refuse_referencing_rows(allowed)
     return merge.apply()

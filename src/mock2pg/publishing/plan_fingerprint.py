@@ -1,4 +1,4 @@
-"""What a reviewer saw: enough of a difference to know, later, that it is still the same one."""
+"""Plan fingerprints: they tell whether the target tables are still those that a reviewed plan compared."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mock2pg.publishing.alteration import Alteration
 from mock2pg.step_results import Difference
 
 
-def seen(
+def fingerprints(
     connection: Connection,
     live: str,
     tables: Sequence[Table],
     differences: Mapping[str, Difference],
     alterations: Mapping[str, Alteration],
 ) -> dict[str, str]:
-    """Table -> what is live in the columns that are migrated, as a hash.
+    """Return table -> hash of the migrated columns of the target table.
 
-    Of a table that keeps the rows of others only the rows to insert count.
+    For a table that keeps the rows of others, only the rows to insert count.
     """
     found = {}
     for table in tables:
@@ -40,7 +40,7 @@ def seen(
 
 
 def _whole(connection: Connection, live: str, table: Table) -> str:
-    """A hash of all that the live table holds, whatever its columns are."""
+    """Return a hash of all columns of the target table."""
     query = sql.SQL("SELECT concat(count(*), ':', sum(hashtextextended(t::text, 0)::numeric)) FROM {} AS t")
     row = connection.execute(query.format(own_rows(connection, live, table.name))).fetchone()
     assert row is not None  # noqa: S101
@@ -50,7 +50,7 @@ def _whole(connection: Connection, live: str, table: Table) -> str:
 def locks(
     tables: Sequence[Table], differences: Mapping[str, Difference], alterations: Mapping[str, Alteration]
 ) -> dict[str, str]:
-    """Table -> the strongest lock that publishing takes on it, by PostgreSQL's name; empty when it only reads."""
+    """Return table -> PostgreSQL's name of the strongest lock that publishing takes; empty when it only reads."""
     referred = {key.parent for table in tables if differences[table.name].created for key in table.foreign_keys}
     found = {}
     for table in tables:

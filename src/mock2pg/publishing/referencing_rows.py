@@ -1,4 +1,4 @@
-"""Rows that publishing does not write, but which refer to rows that go or change."""
+"""Referencing rows: rows of other tables that refer to rows to delete or change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def refusals(
     references: Sequence[LiveForeignKey],
     allowed: Collection[str],
 ) -> list[str]:
-    """What stands in the way, each with its number of rows, those that a cascade reaches through others too.
+    """Return one line per foreign key that prevents publishing, with its number of rows; cascades are followed.
 
     allowed  tables, as `table` or `schema.table`, whose rows their own keys may change
     """
@@ -46,7 +46,7 @@ class _Look:
     def when_gone(
         self, keys: Sequence[LiveForeignKey], going: sql.Composed, *, ours: bool, path: tuple[LiveForeignKey, ...] = ()
     ) -> Iterator[str]:
-        """ours  whether the rows that go are those of a table that is published"""
+        """Follow the deletion of the rows `going`; `ours`: they are rows of a published table."""
         for key in keys:
             if key in path:
                 continue
@@ -71,12 +71,12 @@ class _Look:
             return
         rows = self._rows(key, parents, ours=ours)
         if rows and (number := catalogue.count(self._connection, _counted(rows))):
-            keep = "keep them from going" if kind == "DELETE" else "keep them from changing"
+            keep = "prevent their deletion" if kind == "DELETE" else "prevent their change"
             what = f"would be changed by ON {kind} {act}" if acts else keep
             yield f"{counted(number, 'row')} of {key.schema}.{key.table} ({key.name}) refer to {key.parent} and {what}"
 
     def _rows(self, key: LiveForeignKey, parents: sql.Composed, *, ours: bool) -> sql.Composed | None:
-        """The rows that refer to one of the parents, and that we do not write ourselves."""
+        """Select the rows that refer to one of the parents, and that publishing does not write itself."""
         home: sql.Composable | None = key.child_rows
         if merge := self._ours.get((key.schema, key.table)):
             home = _staying(merge, key.columns if ours else ())
@@ -88,7 +88,7 @@ class _Look:
 
 
 def _staying(merge: TableMerge, columns: Sequence[str]) -> sql.Composable | None:
-    """The rows that neither go nor are given what the columns are to hold; None when we write each of them."""
+    """Select the rows that are neither deleted nor updated in the columns; None when publishing writes every row."""
     written = bool(columns) and set(columns) <= set(merge.settable)
     if not merge.keeps:
         return None if written else merge.compose("(SELECT l.* FROM {live} AS l WHERE NOT {gone})")

@@ -141,15 +141,17 @@ class TableMerge(Comparison):
     def update(self, references: Sequence[LiveForeignKey]) -> None:
         """Change what differs; where rows exchange unique values, in two steps."""
         query = self.compose("UPDATE {live} AS l SET {sets} FROM {built} AS b WHERE {keys} AND {differs}")
-        if unique_conflicts.goes(self, query) or (self.step_aside() and unique_conflicts.goes(self, query)):
+        if unique_conflicts.try_update(self, query) or (
+            self.park_values() and unique_conflicts.try_update(self, query)
+        ):
             return
         if any(key.parent == self.table.name and key.on_delete != "NO ACTION" for key in references):
             self.code.run(query)  # which names the constraint
         unique_conflicts.replace(self)
 
-    def step_aside(self) -> bool:
+    def park_values(self) -> bool:
         """Take unique values that other rows are to hold away from those that hold them; whether all of it could be."""
-        return not self.created and self.table.publish != "ensure" and unique_conflicts.step_aside(self)
+        return not self.created and self.table.publish != "ensure" and unique_conflicts.park_values(self)
 
     def next_values(self) -> list[NextValue]:
         """Where the next values of our columns come from, in rows that others insert."""

@@ -1,4 +1,4 @@
-"""Rows that exchange unique values: those in the way hold another value for a moment, or are put in anew.
+"""Rows that exchange unique values: conflicting rows get parked values first, or are deleted and inserted again.
 
 Everything here runs inside the caller's transaction.
 """
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 ALIKE = (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation)
 
-# What may be held for a moment, by pg_type.typcategory: values that no row has or will have.
+# Parked values by pg_type.typcategory: no row has them, before or after.
 _HEX = "replace(gen_random_uuid()::text, '-', '')"
 _LEAST = "least((SELECT min({column}) FROM {live}), (SELECT min({column}::{type}) FROM {built}))"
 _GREATEST = "greatest((SELECT max({column}) FROM {live}), (SELECT max({column}::{type}) FROM {built}))"
-_ASIDE = {
+_PARKED = {
     "S": (f"concat({_HEX}, l.{{column}})", f"concat(l.{{column}}, {_HEX})"),  # so it may still be what a check asks for
     "U": ("gen_random_uuid()::text",),
     "N": (f"{_GREATEST} + f.number", f"{_LEAST} - f.number"),
@@ -31,8 +31,8 @@ _ASIDE = {
 }
 
 
-def goes(merge: TableMerge, query: sql.Composed) -> bool:
-    """Whether it could be done: two rows may exchange a unique value, and each is looked at on its own."""
+def try_update(merge: TableMerge, query: sql.Composed) -> bool:
+    """Run the UPDATE; return False when rows exchange unique values, because each row is checked on its own."""
     try:
         with merge.connection.transaction():
             merge.code.run(query)
@@ -42,9 +42,9 @@ def goes(merge: TableMerge, query: sql.Composed) -> bool:
 
 
 def replace(merge: TableMerge) -> None:
-    """Take the rows that change out and put them in again, with what they hold in columns that are not ours.
+    """Delete the rows that change and insert them again; columns outside the contract keep their values.
 
-    In one statement, at whose end every row that is referred to is there.
+    One statement does both, at whose end every referenced row is present.
     """
     held = "CREATE TEMPORARY TABLE {held} AS SELECT l.* FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}"
     merge.connection.execute(merge.compose(held))
@@ -58,15 +58,15 @@ def replace(merge: TableMerge) -> None:
     merge.connection.execute(merge.compose("DROP TABLE {held}"))
 
 
-def step_aside(merge: TableMerge) -> bool:
-    """Free what other rows are to hold from the rows that change or go; whether all of it could be."""
+def park_values(merge: TableMerge) -> bool:
+    """Give the rows to change or delete other unique values; return False when no such value is possible."""
     return all(
         _free(merge, unique) for unique in catalogue.uniques(merge.connection, merge.live_schema, merge.table.name)
     )
 
 
 def _free(merge: TableMerge, unique: LiveUnique) -> bool:
-    rows = _in_the_way(merge, unique)
+    rows = _conflicting_rows(merge, unique)
     if not merge.code.number(sql.SQL("SELECT count(*) {}").format(rows)):
         return True
     key = [sql.Identifier(name) for name in merge.table.primary_key]
@@ -94,8 +94,8 @@ def _free(merge: TableMerge, unique: LiveUnique) -> bool:
     return False
 
 
-def _in_the_way(merge: TableMerge, unique: LiveUnique) -> sql.Composed:
-    """The rows that go or change in what is compared; where equality can be told, those whose values others want."""
+def _conflicting_rows(merge: TableMerge, unique: LiveUnique) -> sql.Composed:
+    """Select the rows to delete or change in compared columns; for plain columns, only those with conflicts."""
     watched = merge.differs([name for name in unique.watched if name in merge.settable])
     rows = sql.SQL("FROM ({} {}) AS l").format(
         merge.compose("SELECT l.* FROM {live} AS l LEFT JOIN {built} AS b ON {keys} WHERE "),
@@ -113,12 +113,12 @@ def _in_the_way(merge: TableMerge, unique: LiveUnique) -> sql.Composed:
 
 
 def _assignments(merge: TableMerge, unique: LiveUnique) -> Iterator[sql.Composed]:
-    """What may be tried, in turn: values that nothing else holds, then no value at all."""
+    """Yield the assignments to try in turn: values that no other row has, then NULL."""
     columns = [
         merge.there[name] for name in unique.columns if name in merge.settable and name not in merge.table.primary_key
     ]
     for column in columns:
-        for value in _ASIDE.get(column.type_category, ()):
+        for value in _PARKED.get(column.type_category, ()):
             names = {"column": sql.Identifier(column.name), "type": sql.SQL(column.data_type)}
             yield sql.SQL("{column} = ({value})::{type}").format(
                 value=sql.SQL(value).format(live=merge.live, built=merge.built, **names), **names

@@ -66,7 +66,7 @@ def status_lines(status: Status) -> str:
     lines = [
         f"database  {status.database}, schema {status.schema}" + (", protected" if status.protected else ""),
         f"live      {live}",
-        f"at work   {status.at_work or 'nobody'}",
+        f"at work   {status.lock_holder or 'nobody'}",
         f"left      {'; '.join(status.left) or 'nothing'}",
     ]
     if status.refused:

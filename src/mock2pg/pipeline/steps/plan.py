@@ -33,7 +33,7 @@ def run(run: Run) -> Planned:
         alterations = pending if settings.alter else {}
         merge = Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
         keys, differences = merge.keys(KEYS), merge.differences
-        seen = plan_fingerprint.seen(connection, schema, tables, differences, alterations)
+        fingerprints = plan_fingerprint.fingerprints(connection, schema, tables, differences, alterations)
     locks = plan_fingerprint.locks(tables, differences, alterations)
     statements = {name: tuple(alteration.statements) for name, alteration in pending.items()}
     planned = {
@@ -58,7 +58,7 @@ def run(run: Run) -> Planned:
             "mode": settings.mode,
             "alter": settings.alter,
             "contracts_sha256": loaded.contracts_sha256,
-            "seen": seen,
+            "fingerprints": fingerprints,
             "tables": encode(planned),
             "statements": statements,
         },

@@ -28,7 +28,7 @@ def run(run: Run, purpose: str = "migrate") -> Preflighted:
             postgres.scratch.NEXT,
             settings.target_schema,
             tables,
-            deletion_limits.Limits.of(settings, staged.tables),
+            deletion_limits.DeletionLimits.of(settings, staged.tables),
             backups=settings.backups_dir,
             alter=settings.alter,
             writes=purpose != "plan",

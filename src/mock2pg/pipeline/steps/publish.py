@@ -101,11 +101,11 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
 
     merge = writers.compared(connection, compare)
     if plan:
-        seen = plan_fingerprint.seen(connection, schema, tables, merge.differences, alterations)
-        _refuse_changed(reviewed_plan(Path(plan)), {"contracts_sha256": loaded.contracts_sha256}, seen)
-    limits = deletion_limits.Limits.of(settings, staged.tables)
+        fingerprints = plan_fingerprint.fingerprints(connection, schema, tables, merge.differences, alterations)
+        _refuse_changed(reviewed_plan(Path(plan)), {"contracts_sha256": loaded.contracts_sha256}, fingerprints)
+    limits = deletion_limits.DeletionLimits.of(settings, staged.tables)
     limits.refuse(tables, merge.differences)
-    merge.refuse_strangers(limits.allow_cascade)
+    merge.refuse_referencing_rows(limits.allow_cascade)
     _refuse_written(connection, schema, merge.differences, backup)
     if alterations:
         for statement in (statement for each in alterations.values() for statement in each.first):
@@ -195,10 +195,12 @@ def refuse_other_input(plan: Path, run: Run) -> None:
     )
 
 
-def _refuse_changed(reviewed: Mapping[str, Any], found: Mapping[str, Any], seen: Mapping[str, str]) -> None:
+def _refuse_changed(reviewed: Mapping[str, Any], found: Mapping[str, Any], fingerprints: Mapping[str, str]) -> None:
     """The reviewer said yes to one difference, not to whatever there is now."""
     changed = [_WHAT[what] for what, value in found.items() if reviewed[what] != value]
-    changed += sorted(f"table {name}" for name, live in seen.items() if reviewed["seen"].get(name) != live)
+    changed += sorted(
+        f"table {name}" for name, found_now in fingerprints.items() if reviewed["fingerprints"].get(name) != found_now
+    )
     if changed:
         raise PublishFailed(
             f"the difference is no longer the one that was reviewed in run {reviewed['run_id']}: "
@@ -211,7 +213,7 @@ def reviewed_plan(file: Path) -> dict[str, Any]:
     """What the step `plan` wrote. Raises UsageError."""
     try:
         plan: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if {"run_id", "seen", *_WHAT} <= plan.keys():
+        if {"run_id", "fingerprints", *_WHAT} <= plan.keys():
             return plan
     except (OSError, ValueError, AttributeError):
         pass

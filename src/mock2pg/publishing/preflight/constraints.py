@@ -14,8 +14,8 @@ from mock2pg.errors import counted
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.describing import described
 from mock2pg.publishing.preflight import references
-from mock2pg.publishing.preflight.merged_rows import candidate, keys_of
-from mock2pg.publishing.preflight.references import MEND
+from mock2pg.publishing.preflight.merged_rows import keys_of, merged_rows
+from mock2pg.publishing.preflight.references import FIX_ROWS
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Finding
 
@@ -38,7 +38,7 @@ def findings(merges: Sequence[TableMerge], unknown: Collection[str] = ()) -> lis
         required = [name for name in nullable if merge.there[name].not_null]
         if not (checks or indexes or keys or computed or required):
             continue
-        with candidate(merge) as rows:
+        with merged_rows(merge) as rows:
             found += [f for name in required if (f := _nulls(merge, name))]
             found += [f for name, check in checks if (f := _check(merge, rows, name, check))]
             found += [f for name in computed if (f := _computed(merge, rows, name))]
@@ -53,7 +53,7 @@ def _nulls(merge: TableMerge, name: str) -> Finding | None:
     if not rows:
         return None
     what = f"column {name} is NOT NULL, and {counted(rows, 'row')} would have no value in it"
-    return Finding(merge.table.name, what, MEND)
+    return Finding(merge.table.name, what, FIX_ROWS)
 
 
 def _fixed(merge: TableMerge) -> Iterator[Finding]:
@@ -119,13 +119,13 @@ def _check(merge: TableMerge, home: sql.Identifier, name: str, expression: str) 
         with merge.connection.transaction():
             rows = merge.code.number(sql.SQL("SELECT count(*)") + broken)
     except psycopg.DataError as error:
-        return Finding(merge.table.name, f"check {name} cannot be judged: {described(error)}", MEND)
+        return Finding(merge.table.name, f"check {name} cannot be judged: {described(error)}", FIX_ROWS)
     except psycopg.ProgrammingError as error:
         return Finding(merge.table.name, f"check {name} cannot be judged: {described(error)}", _PATH)
     if not rows:
         return None
     what = f"check {name} would be broken by {counted(rows, 'row')} ({keys_of(merge, broken)})"
-    return Finding(merge.table.name, what, MEND)
+    return Finding(merge.table.name, what, FIX_ROWS)
 
 
 def _computed(merge: TableMerge, home: sql.Identifier, name: str) -> Finding | None:
@@ -148,9 +148,9 @@ def _index(merge: TableMerge, home: sql.Identifier, name: str, kind: str, defini
             merge.connection.execute(statement)
     except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation):
         what = f"unique {kind} {name} would be broken: two rows would be alike"
-        return Finding(merge.table.name, what, MEND)
+        return Finding(merge.table.name, what, FIX_ROWS)
     except psycopg.DataError as error:
-        return Finding(merge.table.name, f"{kind} {name} cannot be judged: {described(error)}", MEND)
+        return Finding(merge.table.name, f"{kind} {name} cannot be judged: {described(error)}", FIX_ROWS)
     except psycopg.ProgrammingError:
         return None  # PostgreSQL 17 and later make an index under an empty path; publishing finds out
     return None

@@ -1,4 +1,4 @@
-"""Whether there is room on the disks for what is going to be written."""
+"""Disk space for the backup and for the rows to publish."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COPIES = 3  # of each row that is written: the row, its index entries, and both
 def findings(
     connection: Connection, built: str, live: str, differences: Mapping[str, Difference], backups: Path
 ) -> list[Finding]:
-    """An estimate on the safe side: a disk that fills up all the same stops the run without harm, but later."""
+    """Estimate the bytes to write, on the safe side; a disk that fills up nevertheless stops the run without harm."""
     found = []
     needed, free = _backup_size(connection, live), _free(backups)
     if free is not None and free < needed:
@@ -36,7 +36,7 @@ def findings(
 
 
 def _backup_size(connection: Connection, schema: str) -> int:
-    """Every live row as JSON."""
+    """Estimate the size of all rows as JSON."""
     row = connection.execute(
         """
         SELECT coalesce(sum(pg_table_size(c.oid) + greatest(c.reltuples, 0)::bigint * (
@@ -59,7 +59,7 @@ def _size(connection: Connection, schema: str, table: str) -> int:
 
 
 def _data_directory(connection: Connection) -> Path | None:
-    """The server's folder, when it is on this machine and the role is told where."""
+    """Return the server's folder, when it is on this machine and the role may read the setting."""
     if host(connection):
         return None
     try:
@@ -81,5 +81,5 @@ def _free(folder: Path) -> int | None:
 
 def _short(what: str, needed: int, free: int) -> Finding:
     return Finding(
-        "", f"about {needed:,} bytes are needed for {what}, and {free:,} are free", "Make room on that disk first"
+        "", f"about {needed:,} bytes are needed for {what}, and {free:,} are free", "Free disk space there first"
     )

@@ -1,4 +1,4 @@
-"""Looks at everything in turn; what can only be judged once something else holds is left for then."""
+"""Run all checks in turn; a check that depends on another one is skipped while that one fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mock2pg.contracts import Table
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
 from mock2pg.publishing import alteration, kept_keys, others_code
-from mock2pg.publishing.deletion_limits import Limits
+from mock2pg.publishing.deletion_limits import DeletionLimits
 from mock2pg.publishing.merge import Merge
 from mock2pg.publishing.preflight import cautions, constraints, disk_space, privileges, structure, undoing
 from mock2pg.publishing.table_merge import TableMerge
@@ -24,10 +24,11 @@ __all__ = ["Preflight", "before_build", "look"]
 
 @dataclass(frozen=True)
 class Preflight:
-    """differences is None when there are findings without whose end no difference can be told.
+    """The result of a preflight.
 
-    kept_keys  rows that keep a primary key of their own, by table
-    cautions   what does not prevent publishing, and is to be known
+    differences  None when findings prevent the comparison
+    kept_keys    rows that keep a primary key of their own, by table
+    cautions     warnings, which do not prevent publishing
     """
 
     findings: tuple[Finding, ...]
@@ -39,7 +40,7 @@ class Preflight:
 def before_build(
     connection: Connection, live: str, tables: Sequence[Table], rows: Mapping[str, int], *, alter: bool = False
 ) -> tuple[Finding, ...]:
-    """Find what the contracts and the catalogue alone show to prevent publishing, before anything is built.
+    """Find the conflicts that contracts and catalogue alone show, before anything is built.
 
     rows   staged table -> number of rows that will be landed
     alter  whether tables that a migration created are altered first, where their contract changed
@@ -66,17 +67,17 @@ def look(
     built: str,
     live: str,
     tables: Sequence[Table],
-    limits: Limits,
+    limits: DeletionLimits,
     *,
     backups: Path,
     alter: bool = False,
     writes: bool = True,
 ) -> Preflight:
-    """Find everything that prevents publishing the built rows. Writes nothing but `built`, and beside it.
+    """Find everything that prevents publishing the built rows. Writes only into the `built` schema.
 
     backups  the folder that the backup goes to
     alter    whether tables that a migration created are altered first, where their contract changed
-    writes   False for a role that only plans, and need not be allowed to write live
+    writes   False for a role that only plans, and need not be allowed to write to the target tables
     """
     pending = alteration.pending(connection, live, tables, history.owned(connection, live))
     found = structure.findings(connection, live, tables, pending, alter=alter)
@@ -103,7 +104,7 @@ def look(
     kept = kept_keys.keep(connection, built, live, tables, alterations)
     whole = Merge(connection, built, live, tables, alterations)
     found += _of_tables(whole.merges, whole.differences, limits)
-    found += [Finding("", stranger, _STRANGER) for stranger in whole.strangers(limits.allow_cascade)]
+    found += [Finding("", rows, _REFERENCING) for rows in whole.refused_references(limits.allow_cascade)]
     if writes:
         found += privileges.of_writing(connection, live, tables, whole.differences)
         found += privileges.of_sequences(connection, whole.merges)
@@ -114,10 +115,10 @@ def look(
 def _of_tables(
     merges: Sequence[TableMerge],
     differences: Mapping[str, Difference],
-    limits: Limits,
+    limits: DeletionLimits,
     unknown: Collection[str] = (),
 ) -> Iterator[Finding]:
-    """Look at each of the tables; `unknown` are those whose rows after publishing cannot be told."""
+    """Check each table; the rows of `unknown` tables after publishing are not known."""
     for merge in merges:
         if merge.altered is None and not merge.created and differences[merge.table.name].inserted:
             yield from structure.unfilled(merge.connection, merge.live_schema, [merge.table])
@@ -131,5 +132,7 @@ def _is_empty(connection: Connection, schema: str, table: str) -> bool:
     return not catalogue.count(connection, query)
 
 
-_MISFIT = "Give the column a type that keeps it, or mend the values in the source"
-_STRANGER = "Keep those rows in the input, change the rows that refer to them, or name the table: --allow-cascade TABLE"
+_MISFIT = "Give the column a type that keeps it, or correct the values in the source"
+_REFERENCING = (
+    "Keep those rows in the input, change the rows that refer to them, or name the table: --allow-cascade TABLE"
+)

@@ -1,4 +1,4 @@
-"""The rows that a live table would hold after publishing, in a scratch table beside the built ones."""
+"""The rows that a target table would hold after publishing, in a scratch table beside the built ones."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from psycopg import sql
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.text import identity
 
-_NAME = "mock2pg_candidate"
+_NAME = "mock2pg_merged_rows"
 _SHOWN = 5  # keys of rows that break a constraint
 
 
 @contextmanager
-def candidate(merge: TableMerge) -> Iterator[sql.Identifier]:
-    """A table of the rows that live would hold, with nothing that constrains them."""
+def merged_rows(merge: TableMerge) -> Iterator[sql.Identifier]:
+    """Fill a scratch table without constraints with the rows that the target table would hold."""
     home, connection = sql.Identifier(merge.built_schema, _NAME), merge.connection
     connection.execute(
         sql.SQL("CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING GENERATED)").format(home, merge.home)
@@ -32,15 +32,15 @@ def candidate(merge: TableMerge) -> Iterator[sql.Identifier]:
     written = [] if ensures else merge.inserted
     values = [merge.cast(name) if name in written else _live(name) for name in stored]
     names = {
-        "candidate": home,
+        "merged_rows": home,
         "stored": sql.SQL(", ").join(map(sql.Identifier, stored)),
         "kept": sql.SQL(", ").join(map(_live, stored)),
         "merged": sql.SQL(", ").join(values),
     }
-    into = "INSERT INTO {candidate} ({stored}) SELECT "
+    into = "INSERT INTO {merged_rows} ({stored}) SELECT "
     for query in (
         into + "{merged} FROM {live} AS l JOIN {built} AS b ON {keys}",
-        "INSERT INTO {candidate} ({columns}) SELECT {values} FROM {built} AS b WHERE NOT EXISTS ({same})",
+        "INSERT INTO {merged_rows} ({columns}) SELECT {values} FROM {built} AS b WHERE NOT EXISTS ({same})",
         *([into + "{kept} FROM {live} AS l WHERE {gone}"] if merge.keeps else []),
     ):
         merge.code.run(merge.compose(query, **names))  # a generated column may call a function
@@ -55,7 +55,7 @@ def _live(name: str) -> sql.Composed:
 
 
 def keys_of(merge: TableMerge, rows: sql.Composed) -> str:
-    """The first keys of rows `c` of the candidate, as a person reads them."""
+    """Return the first keys of `rows`, a FROM clause whose alias `c` is the merged rows, for a message."""
     key = sql.SQL("concat_ws(', ', {})").format(
         sql.SQL(", ").join(sql.SQL("c.{}").format(sql.Identifier(name)) for name in merge.table.primary_key)
     )

@@ -1,4 +1,4 @@
-"""Foreign keys that the built tables alone do not show to hold."""
+"""Foreign keys that the built tables alone do not prove."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mock2pg.publishing.preflight.merged_rows import keys_of
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Finding
 
-MEND = "Correct the rows in the source, or change the constraint if it is wrong"
+FIX_ROWS = "Correct the rows in the source, or change the constraint if it is wrong"
 
 
 def beyond_contract(merge: TableMerge) -> list[LiveForeignKey]:
-    """The live table's foreign keys that its contract does not name."""
+    """Return the target table's foreign keys that its contract does not name."""
     known = {(key.columns, key.parent, key.parent_columns) for key in merge.table.foreign_keys}
     return [
         key
@@ -28,9 +28,9 @@ def beyond_contract(merge: TableMerge) -> list[LiveForeignKey]:
 
 
 def broken(
-    merges: Sequence[TableMerge], merge: TableMerge, candidate: sql.Identifier, key: LiveForeignKey
+    merges: Sequence[TableMerge], merge: TableMerge, merged: sql.Identifier, key: LiveForeignKey
 ) -> Finding | None:
-    """Rows, as they would be, that refer to none as it would be."""
+    """Find merged rows that would refer to no row of the parent."""
     if not key.readable:
         return None  # publishing finds out: PostgreSQL looks as the owner of the tables
     parents = key.parent_rows
@@ -40,7 +40,7 @@ def broken(
             return None  # what such a row would hold is the database's own
         parents = _rows_to_be(parent, key.parent_columns)
     orphans = sql.SQL(" FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {}){}").format(
-        candidate,
+        merged,
         sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(column)) for column in key.columns),
         parents,
         key.refers("c", "p"),
@@ -50,11 +50,11 @@ def broken(
     if not rows:
         return None
     what = f"{key.name}: {counted(rows, 'row')} would refer to no row of {key.parent} ({keys_of(merge, orphans)})"
-    return Finding(merge.table.name, what, MEND)
+    return Finding(merge.table.name, what, FIX_ROWS)
 
 
 def _as_before(merge: TableMerge, key: LiveForeignKey) -> sql.Composable:
-    """Leave out the rows that refer to nothing already, which PostgreSQL lets be as long as they do not change."""
+    """Leave out unchanged rows whose reference is already broken: PostgreSQL does not check them."""
     same = [
         sql.SQL("c.{0} IS NOT DISTINCT FROM l.{0}").format(sql.Identifier(name))
         for name in dict.fromkeys((*merge.table.primary_key, *key.columns))
@@ -63,7 +63,7 @@ def _as_before(merge: TableMerge, key: LiveForeignKey) -> sql.Composable:
 
 
 def of_part(merges: Sequence[TableMerge], merge: TableMerge, unknown: Collection[str] = ()) -> Iterator[Finding]:
-    """Rows of an upsert that refer to what is neither built nor live: what is built alone could not show it."""
+    """Find rows of an upsert that refer to a row that is neither built nor in the target table."""
     if merge.table.publish != "upsert":
         return
     by_name = {each.table.name: each for each in merges}
@@ -87,11 +87,11 @@ def of_part(merges: Sequence[TableMerge], merge: TableMerge, unknown: Collection
         if rows:
             columns, shown = ", ".join(key.columns), keys_of(merge, orphans)
             what = f"{columns}: {counted(rows, 'row')} would refer to no row of {key.parent} ({shown})"
-            yield Finding(merge.table.name, what, "Add the rows that are referred to, or mend the reference")
+            yield Finding(merge.table.name, what, "Add the referenced rows, or correct the reference")
 
 
 def _rows_to_be(parent: TableMerge, columns: Sequence[str]) -> sql.Composed:
-    """The columns of every row that the parent would hold."""
+    """Select the columns of every row that the parent would hold."""
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     built = sql.SQL(", ").join(sql.SQL("{} AS {}").format(parent.cast(c), sql.Identifier(c)) for c in columns)
     names_of = {"names": names, "built_columns": built}

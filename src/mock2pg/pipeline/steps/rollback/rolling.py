@@ -10,7 +10,7 @@ from typing import Any
 
 from mock2pg import backups, history, postgres
 from mock2pg.backups import added_objects, diff, dump, restore, snapshot
-from mock2pg.errors import BackupFailed, BackupRefused, LiveChanged, PublishFailed, RollbackFailed, counted
+from mock2pg.errors import BackupFailed, BackupRefused, PublishFailed, RollbackFailed, TargetChanged, counted
 from mock2pg.pipeline.steps.rollback import since
 from mock2pg.postgres import server
 from mock2pg.publishing import alteration, others_code, writers
@@ -45,7 +45,7 @@ def run(
     show: bool = False,
     refuse: bool = False,
 ) -> RolledBack | RollbackPreview:
-    """Raises BackupRefused or LiveChanged before anything is touched, RollbackFailed when the transaction was rolled
+    """Raises BackupRefused or TargetChanged before anything is touched, RollbackFailed when the transaction was rolled
     back.
 
     discard_changes  what was written since is given up
@@ -242,9 +242,9 @@ def _found(way: _Way, look: since.Look, written: Mapping[str, str]) -> RollbackP
     )
 
 
-def _refusal(found: RollbackPreview) -> LiveChanged:
+def _refusal(found: RollbackPreview) -> TargetChanged:
     lines = [f"  {name}: {words}" for name, words in found.written_since.items()]
-    error = LiveChanged("\n".join(["live was changed since, and a rollback would undo that too:", *lines]))
+    error = TargetChanged("\n".join(["live was changed since, and a rollback would undo that too:", *lines]))
     error.found = found
     return error
 
