@@ -188,7 +188,10 @@ def test_the_walk_through_and_the_example_of_the_api_work(
     for name in ("dbt_project", "expectations", "notebooks", "mock_data"):
         shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("target", "logs"))
     blocks = r"^`([\w/.]+)`( \(append\))?\n\n```\w+\n(.*?)^```$"
-    for place, append, text in re.findall(blocks, page("adding-an-entity.md"), re.MULTILINE | re.DOTALL):
+    files = re.findall(blocks, page("adding-an-entity.md"), re.MULTILINE | re.DOTALL)
+    lines = [text.count("\n") for place, _, text in files if not place.startswith("mock_data/")]
+    assert f"{len(lines)} files, {sum(lines)} lines" in page("adding-an-entity.md")
+    for place, append, text in files:
         file = tmp_path / place
         assert file.exists() == bool(append), place
         file.write_text((file.read_text(encoding="utf-8") if append else "") + text, encoding="utf-8")

@@ -230,10 +230,10 @@ def test_a_manifest_says_what_went_in(stage: Stage) -> None:
     assert content["input"]["sha256"] == manifest.read(stage.folder(stage.check)).content["input"]["sha256"]
     code = content["code"]
     assert code["notebooks"]["verify.ipynb"] == manifest.digest(REPOSITORY / "notebooks" / "verify.ipynb")["sha256"]
-    suites = stage.settings.suites_dir
+    suites = stage.settings.expectations_dir
     shell = "find . -type f | sed 's,^./,,' | LC_ALL=C sort | xargs -d '\\n' sha256sum | sha256sum"
     assert code["suites"] == subprocess.check_output(["sh", "-c", shell], cwd=suites, text=True).split()[0]
-    (suites / "built" / "owners.json").write_text("{}")
+    (suites / "owners.json").write_text("{}")
     assert manifest.tree(suites) != code["suites"]
 
 

@@ -219,7 +219,8 @@ def test_paths_belong_to_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir("/")
     assert settings.source_path == tmp_path / "project" / "data"
     assert settings.postgres_dir == Path("/srv/pg")
-    for folder in (settings.backups_dir, settings.runs_dir, settings.dbt_dir, settings.suites_dir, settings.log_file):
+    folders = (settings.backups_dir, settings.runs_dir, settings.dbt_dir, settings.expectations_dir)
+    for folder in (*folders, settings.log_file):
         assert folder.is_relative_to(tmp_path / "project")
 
 

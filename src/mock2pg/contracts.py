@@ -17,36 +17,55 @@ HIDDEN = ("_row", "_root_row", "_id", "_index", "_unfit", "_unknown")  # what st
 class SourceColumn:
     """One column of a staged table, as `_sources.yml` declares it.
 
-    place     where the value lies, from the staged element: a key, or "." for the element itself;
-              `<root>[].<key>` names a key of the row that a nested element belongs to
-    data_type one of text, integer, double precision, boolean, date, time, text[], jsonb
-    required  the key must be there and hold a value
-    uuid5     the columns whose values a derived UUIDv5 is made of; such a column has no place
+    name       in SQL: of the staged, the landing and, unless its contract says otherwise, the target column
+    data_type  one of text, integer, double precision, boolean, date, time, text[], jsonb
+    path       from the staged element: a key, or "." for the element itself;
+               `<root>[].<key>` names a key of the row that a nested element belongs to
+    required   the key must be there and hold a value
+    blank      a required text may be empty or white space
+    unique     no two rows have the same value
+    references the staged table and column that hold the value, too
+    uuid5      the columns whose values a derived UUIDv5 is made of; such a column has no path
     """
 
     name: str
     data_type: str
-    place: str
+    path: str
     required: bool = False
+    blank: bool = False
+    unique: bool = False
+    references: tuple[str, str] | None = None
     uuid5: tuple[str, ...] = ()
 
     @property
     def is_key(self) -> bool:
-        """Whether its value lies under a key of the staged element itself."""
-        return not self.uuid5 and self.place != "." and "[]." not in self.place
+        """Its value is under a key of the staged element itself."""
+        return not self.uuid5 and self.path != "." and not self.of_root
+
+    @property
+    def of_root(self) -> bool:
+        """Its value is under a key of the row that a nested element belongs to."""
+        return "[]." in self.path
+
+    @property
+    def label(self) -> str:
+        """Its name in messages: the JSON's where there is one."""
+        return self.path if self.is_key or self.of_root else self.name
 
 
 @dataclass(frozen=True)
 class SourceTable:
     """One array of the source document, as `_sources.yml` declares it.
 
-    path  where it lies: `orders`, or `orders[].items[]` for an array inside each row
+    path       in the document: `orders`, or `orders[].items[]` for an array inside each row
+    not_empty  it has at least one row
     """
 
     name: str
     path: str
     columns: tuple[SourceColumn, ...]
     description: str = ""
+    not_empty: bool = False
 
     @property
     def entity(self) -> str:
@@ -57,6 +76,16 @@ class SourceTable:
     def nested(self) -> str | None:
         """The key of the nested array inside each row of the entity, or None."""
         return self.path.split("[].", 1)[1].removesuffix("[]") if "[]." in self.path else None
+
+    @property
+    def scalar(self) -> bool:
+        """Its rows are plain values, not objects."""
+        return any(column.path == "." for column in self.columns)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Each column's name in messages."""
+        return {column.name: column.label for column in self.columns}
 
 
 @dataclass(frozen=True)

@@ -165,8 +165,8 @@ class Settings(BaseSettings):
         return self.project / "dbt_project"
 
     @property
-    def suites_dir(self) -> Path:
-        return self.project / "expectations" / "suites"
+    def expectations_dir(self) -> Path:
+        return self.project / "expectations"
 
     @property
     def notebooks_dir(self) -> Path:

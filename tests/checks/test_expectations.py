@@ -21,16 +21,18 @@ import pytest
 import yaml
 
 from mock2pg import checks
-from mock2pg.checks import Failure, Validation
+from mock2pg.build import sources
+from mock2pg.checks import Failure, Validation, declared
 from mock2pg.errors import DatabaseError, InternalError, ProjectError
 from mock2pg.postgres.server import Server
 from mock2pg.settings import REPOSITORY
 
-SUITES = REPOSITORY / "expectations" / "suites" / "staged"
+SUITES = REPOSITORY / "expectations"
+SOURCES = sources(REPOSITORY / "dbt_project")
 INDEX = ["_row", "_root_row", "_id", "_index"]
 MARKER = "CANARY"
 SPEC = yaml.safe_load((REPOSITORY / "tests" / "data" / "broken_rules.yml").read_text(encoding="utf-8"))
-TABLES = yaml.safe_load((REPOSITORY / "dbt_project/models/staging/_sources.yml").read_text())["sources"][0]["tables"]
+TABLES = yaml.safe_load((REPOSITORY / "dbt_project/models/_sources.yml").read_text())["sources"][0]["tables"]
 
 
 # --- the staged tables -----------------------------------------------------------------------------------------
@@ -42,8 +44,14 @@ def meta(declared: dict[str, Any]) -> dict[str, Any]:
 
 
 def place(column: dict[str, Any]) -> str:
-    found: str = meta(column).get("place", column["name"])
+    found: str = meta(column).get("path", column["name"])
     return found
+
+
+def label(column: dict[str, Any]) -> str:
+    """What a message calls it: its key in the JSON, or its name where it has none."""
+    name: str = column["name"]
+    return name if place(column) == "." else place(column)
 
 
 def own(table: dict[str, Any]) -> list[dict[str, Any]]:
@@ -53,7 +61,7 @@ def own(table: dict[str, Any]) -> list[dict[str, Any]]:
 
 def array(table: dict[str, Any]) -> tuple[str, str | None]:
     """The entity, and the key of the nested array or None: `classes[].enrolledStudents[]`."""
-    entity, _, nested = meta(table)["path"].removesuffix("[]").partition("[].")
+    entity, _, nested = place(table).removesuffix("[]").partition("[].")
     return entity, nested or None
 
 
@@ -90,7 +98,7 @@ def staged_row(table: dict[str, Any], element: Any, parent: Any, hidden: list[An
         values = element
     given = {column["name"]: values.get(place(column)) for column in columns}
     typed = {column["name"]: read(column["data_type"], given[column["name"]]) for column in columns}
-    unfit = [name for name, value in given.items() if value is not None and typed[name] is None]
+    unfit = [label(c) for c in columns if given[c["name"]] is not None and typed[c["name"]] is None]
     if not scalar and not isinstance(element, dict):
         unfit = ["."]
     for column in table["columns"]:
@@ -137,7 +145,12 @@ def stage(file: Path, document: dict[str, Any]) -> Path:
     return file
 
 
-def checked(file: Path, suites: Path = SUITES, **options: Any) -> Validation:
+def judged(file: Path, **options: Any) -> Validation:
+    """By the project's own declarations and rules."""
+    return checked(file, SUITES, sources=SOURCES, **options)
+
+
+def checked(file: Path, suites: Path, **options: Any) -> Validation:
     return checks.validate(checks.duckdb_url(file), suites, **{"index_columns": INDEX} | options)
 
 
@@ -186,6 +199,7 @@ def written_cases() -> Iterator[Case]:
 WRONG = {"text": 1, "integer": "1", "double precision": "1", "boolean": "true", "date": "2026-02-30", "time": "24:00",
          "text[]": ["a", 1]}  # fmt: skip
 TYPES, GIVEN = "expect_values_to_fit_their_types", "expect_values_to_be_given"
+BLANK = "expect_values_not_to_be_blank"
 ANY = "*any rule*"
 MAY_BE_EMPTY = ("classes", "description")
 ABSENT = object()
@@ -198,14 +212,14 @@ def derived_cases(first: int) -> Iterator[Case]:
         name, nested = table["name"], array(table)[1]
         scalar = [place(column) for column in own(table)] == ["."]
         for column in own(table):
-            required, key, what = meta(column).get("required"), place(column), f"{name}.{column['name']}"
+            required, key, what = meta(column).get("required"), place(column), f"{name}.{label(column)}"
             if column["data_type"] in WRONG:
                 faults.append((table, f"{what} is of another type", key, WRONG[column["data_type"]], TYPES))
             faults.append((table, f"{what} is null", key, None, GIVEN if required else None))
             if not scalar:
                 faults.append((table, f"{what} is absent", key, ABSENT, GIVEN if required else None))
             if column["data_type"] == "text" and required:
-                rule = None if (name, column["name"]) == MAY_BE_EMPTY else ANY
+                rule = None if (name, label(column)) == MAY_BE_EMPTY else ANY
                 # ids differ from what refers to them, which would otherwise find its row
                 blanks = ("\u2028", "\u205f\ufeff") if key == "id" else ("", " \u00a0\u3000\u200b\t")
                 faults += [(table, f"{what} is blank: {blank!a}", key, blank, rule) for blank in blanks]
@@ -228,7 +242,7 @@ def derived_cases(first: int) -> Iterator[Case]:
             row = value
         else:
             change(row[nested][0] if nested else row, key, value)
-        names = {place(column): column["name"] for column in own(table)}
+        names = {place(column): label(column) for column in own(table)}
         column = names.get(key, "?" if key == "Zoë Ng" else key)
         yield Case(what, [(entity, row)], [(0, table["name"], index, column, rule, "critical")] if rule else [])
 
@@ -270,7 +284,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
             if entity in {name for name, _ in case.rows} and row["id"] not in there:
                 document[companion].append(row)
     folder = tmp_path_factory.mktemp("cases")
-    validation = checked(stage(folder / "staging.duckdb", document), docs=folder / "docs")
+    validation = judged(stage(folder / "staging.duckdb", document), docs=folder / "docs")
     entities = {table["name"]: array(table)[0] for table in TABLES}
     failures: dict[int | None, list[tuple[int, Failure]]] = {}
     for failure in validation.failures:
@@ -299,7 +313,10 @@ def test_no_failure_is_on_a_row_without_a_fault(outcome: Outcome) -> None:
 
 
 def entries() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each entry of each suite, with its table."""
+    """Each declared rule and each entry of each suite, with its table."""
+    tables = {table.name: table for table in SOURCES}
+    for table in SOURCES:
+        yield from ((table.name, one) for one in declared.entries(table, tables))
     for file in sorted(SUITES.glob("*.json")):
         for one in json.loads(file.read_text())["expectations"]:
             yield file.stem, one
@@ -316,21 +333,21 @@ def promised(table: str, one: dict[str, Any]) -> dict[str, str]:
     """The fields that an entry is about, each with the message that its breach gives."""
     kind, kwargs, said = one["type"], one["kwargs"], one.get("meta", {})
     if kind == TYPES:
-        jsonb = {c["name"] for t in TABLES if t["name"] == table for c in t["columns"] if c["data_type"] == "jsonb"}
+        jsonb = {label(c) for t in TABLES if t["name"] == table for c in t["columns"] if c["data_type"] == "jsonb"}
         # JSON of every kind fits jsonb; what does not is not told by the suites
         return {name: f"must be {words}" for name, words in kwargs["types"].items() if name not in jsonb}
-    if kind == GIVEN:
-        return dict.fromkeys(kwargs["columns"], "is required")
-    if kind == "expect_values_not_to_be_blank":
-        return dict.fromkeys(kwargs["columns"], "must not be blank")
+    labels = {c["name"]: label(c) for t in TABLES if t["name"] == table for c in t["columns"]}
+    if kind in (GIVEN, BLANK):
+        message = "is required" if kind == GIVEN else "must not be blank"
+        return {labels[name]: message for name in kwargs["columns"]}
     if kind == "expect_only_declared_keys":
         return dict.fromkeys(("nickname", "?"), "is not a declared key, so its value would be lost")
     columns = [kwargs[name] for name in ("column", "column_A") if name in kwargs] or kwargs.get("columns", [""])[-1:]
     message = {
-        "expect_column_values_to_exist_in_table": f"must be the id of a row of {kwargs.get('parent')}",
         "expect_json_lists_to_hold_objects": f"must be {OBJECTS.get(table)}",
     }.get(kind, "")
-    return {said.get("field", columns[0]): said.get("message", message)}
+    name = said.get("field", columns[0])
+    return {labels.get(name, name): said.get("message", message)}
 
 
 ENTRIES = [(table, one) for table, one in entries() if one["type"] != ABOUT_THE_TABLE]
@@ -353,7 +370,7 @@ def test_every_entry_has_a_case(outcome: Outcome, table: str, one: dict[str, Any
 
 def test_entries_about_a_table_are_known() -> None:
     """The two that no row can break are about students and classes, which must not be empty."""
-    assert [table for table, one in entries() if one["type"] == ABOUT_THE_TABLE] == ["classes", "students"]
+    assert [table for table, one in entries() if one["type"] == ABOUT_THE_TABLE] == ["students", "classes"]
 
 
 def test_a_row_is_named_by_its_place_and_its_id(outcome: Outcome) -> None:
@@ -375,7 +392,7 @@ def test_a_message_says_what_is_expected(outcome: Outcome) -> None:
     assert messages["classes", "capacity", TYPES] == "must be a whole JSON number (32 bits)"
     assert messages["class_enrollments", "", TYPES] == "must be a JSON array"
     assert messages["attendance_entries", ".", TYPES] == "must be a JSON object"
-    assert messages["class_enrollments", "studentId", "expect_column_values_to_exist_in_table"] == (
+    assert messages["class_enrollments", "student_id", "expect_column_values_to_exist_in_table"] == (
         "must be the id of a row of students"
     )
     assert all(0 < len(message) < 120 for message in messages.values())
@@ -383,16 +400,18 @@ def test_a_message_says_what_is_expected(outcome: Outcome) -> None:
 
 def test_a_valid_document_passes_without_a_warning(tmp_path: Path) -> None:
     """The smallest whole document breaks nothing."""
-    validation = checked(stage(tmp_path / "staging.duckdb", base()))
+    validation = judged(stage(tmp_path / "staging.duckdb", base()))
     assert (validation.failures, validation.broken, validation.totals) == ((), (), {})
     assert validation.success
     assert (validation.failed, validation.warned) == (0, 0)
-    assert validation.rules == sum(len(json.loads(file.read_text())["expectations"]) for file in SUITES.glob("*.json"))
+    assert validation.rules == len(list(entries()))
+    told = sum("declared" in one.get("meta", {}) for _, one in entries())
+    assert sum(outcome.declared for outcome in validation.outcomes) == told > 0
 
 
 def test_students_and_classes_are_not_empty(tmp_path: Path) -> None:
     """An empty document breaks two rules, each about a whole table."""
-    validation = checked(stage(tmp_path / "staging.duckdb", {entity: [] for entity in base()}))
+    validation = judged(stage(tmp_path / "staging.duckdb", {entity: [] for entity in base()}))
     assert {(f.table, f.field, f.severity, f.message) for f in validation.failures} == {
         ("students", "*", "critical", "must have at least one row"),
         ("classes", "*", "critical", "must have at least one row"),
@@ -405,7 +424,7 @@ def test_warnings_alone_do_not_fail(tmp_path: Path) -> None:
     """A document that only breaks warnings is a success, and they are told."""
     document = base()
     document["students"].append(valid_row("students", 0, id="twin"))
-    validation = checked(stage(tmp_path / "staging.duckdb", document))
+    validation = judged(stage(tmp_path / "staging.duckdb", document))
     assert validation.success
     assert (validation.failed, validation.warned) == (0, 1)
     assert {failure.severity for failure in validation.failures} == {"warning"}
@@ -415,24 +434,11 @@ def test_keys_that_are_data_are_not_named(tmp_path: Path) -> None:
     """Of very many unknown keys a hundred are named: the rest may be names of people."""
     document = base()
     document["students"][0] |= {f"key{number}": number for number in range(150)}
-    validation = checked(stage(tmp_path / "staging.duckdb", document))
+    validation = judged(stage(tmp_path / "staging.duckdb", document))
     rule = "students.expect_only_declared_keys"
     assert validation.totals == {f"{rule}.{f.field}": 50 if f.field == "?" else 1 for f in validation.failures}
     assert len(validation.totals) == 101
     assert validation.totals[f"{rule}.?"] == 50
-
-
-def test_suites_and_declared_columns_agree() -> None:
-    """Each source table has its suite; it words the type of every column and holds the required ones."""
-    for table in TABLES:
-        entries = json.loads((SUITES / f"{table['name']}.json").read_text())["expectations"]
-        kwargs = {entry["type"]: entry["kwargs"] for entry in entries}
-        names = {column["name"] for column in own(table)}
-        assert set(kwargs[TYPES]["types"]) - {".", ""} == names
-        required = {column["name"] for column in own(table) if meta(column).get("required")}
-        assert set(kwargs[GIVEN]["columns"]) == required
-        assert [entry["severity"] for entry in entries if entry["severity"] not in ("critical", "warning")] == []
-    assert {file.stem for file in SUITES.glob("*.json")} == {table["name"] for table in TABLES}
 
 
 # --- the tool --------------------------------------------------------------------------------------------------
@@ -556,15 +562,14 @@ def test_a_suite_that_is_not_understood_is_refused(tmp_path: Path, things: Path,
     assert said in refused.value.message
 
 
-def test_what_is_declared_as_required_is_asked_for(tmp_path: Path) -> None:
-    """Once: where a suite asks for it there is no second rule."""
-    from mock2pg.checks.suites import load_suites
-
-    given = {"type": "expect_values_to_be_given", "kwargs": {"columns": ["a"]}, "severity": "critical"}
-    (tmp_path / "things.json").write_text(json.dumps({"name": "things", "expectations": [given]}))
-    asked = [rule.columns for rule in load_suites(tmp_path, {"things": ["a", "b"]})["things"].expectations]
-    assert asked == [["a"], ["b"]]
-    assert len(load_suites(tmp_path, {"things": ["a"]})["things"].expectations) == 1
+def test_rules_in_the_old_place_are_not_overlooked(tmp_path: Path, things: Path, suites: Callable[..., Path]) -> None:
+    """A project with expectations/suites/ is told where its rules belong now; a rule about no declared table, too."""
+    folder = suites(things=[DECLARED])
+    with pytest.raises(ProjectError, match=r"things\.json: things is no table of _sources\.yml"):
+        checked(things, folder, sources=SOURCES)
+    (folder / "suites").mkdir()
+    with pytest.raises(ProjectError, match=r"suites/suites/ is not read any more: business rules are in"):
+        checked(things, folder, index_columns=["id"])
 
 
 def test_a_folder_without_suites_is_refused(tmp_path: Path, things: Path, suites: Callable[..., Path]) -> None:
@@ -592,7 +597,7 @@ def test_the_file_is_let_go(things: Path, suites: Callable[..., Path]) -> None:
 def test_a_file_that_is_not_there_is_named_as_such(tmp_path: Path) -> None:
     """Without a staging database there is nothing to check, and none is made."""
     with pytest.raises(InternalError, match="cannot be opened"):
-        checked(tmp_path / "staging.duckdb")
+        judged(tmp_path / "staging.duckdb")
     assert not (tmp_path / "staging.duckdb").exists()
 
 
@@ -605,7 +610,7 @@ def test_no_value_reaches_a_result_a_log_or_data_docs(
         spoil(rows[0])
         rows[0][f"{MARKER} Doe"] = MARKER
     docs = tmp_path / "docs"
-    validation = checked(stage(tmp_path / "staging.duckdb", document), docs=docs, title="Run 1")
+    validation = judged(stage(tmp_path / "staging.duckdb", document), docs=docs, title="Run 1")
     assert len(validation.failures) > 50
     assert MARKER not in repr(validation)
     written = [file for file in docs.rglob("*") if file.is_file()]
@@ -646,7 +651,7 @@ def test_data_docs_are_whole_without_a_network(tmp_path: Path) -> None:
     document["classes"][0]["capacity"] = "2"
     document["students"].append(valid_row("students", 1, email=valid_row("students", 0)["email"]))
     docs = tmp_path / "$HOME ${x}" / "docs"
-    checked(stage(tmp_path / "staging.duckdb", document), docs=docs, title="Run <1> & $HOME")
+    judged(stage(tmp_path / "staging.duckdb", document), docs=docs, title="Run <1> & $HOME")
     files = sorted(docs.rglob("*"))
     pages = [file for file in files if file.is_file()]
     assert {page.suffix for page in pages} == {".html"}
@@ -664,7 +669,8 @@ def test_data_docs_are_whole_without_a_network(tmp_path: Path) -> None:
     assert "1 failed, 1 gives a warning" in index
     classes = next((docs / "validations" / "classes").rglob("*.html")).read_text()
     assert classes.index("✗ failed") < classes.index("✓ passed")
-    assert "capacity is at least 1." in classes
+    assert re.search(r"capacity is at least 1\.\s*(<ul>|</td>)", classes)  # a rule of the suite
+    assert re.search(r'Every value is of its declared type\. <span class="declared">declared</span>', classes)
     assert "<code>capacity</code>: 1" in classes
     students = next((docs / "validations" / "students").rglob("*.html")).read_text()
     assert "⚠ warning" in students
@@ -674,6 +680,7 @@ def test_data_docs_are_whole_without_a_network(tmp_path: Path) -> None:
 IMPORTS = """
 import gc, sys, threading, warnings
 from mock2pg import checks
+from mock2pg.build import sources
 heavy = {"great_expectations", "pandas", "sqlalchemy", "duckdb", "psycopg"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 shown = warnings.showwarning

@@ -26,7 +26,7 @@ from mock2pg.runs import new_run
 from mock2pg.settings import REPOSITORY
 from mock2pg.source import documents
 from mock2pg.source.documents import spool
-from tests.checks.test_expectations import ANY, CASES, SPEC, TABLES, array, base, valid_row
+from tests.checks.test_expectations import ANY, CASES, SPEC, TABLES, array, base, entries, valid_row
 from tests.fix_project import Document, new_project, sample
 
 ENTITIES = list(sample())
@@ -89,7 +89,7 @@ def named(table: str, index: int | None, column: str) -> str:
     """The field as the JSON has it."""
     declared = next(one for one in TABLES if one["name"] == table)
     nested = array(declared)[1]
-    scalar = any(one.get("config", {}).get("meta", {}).get("place") == "." for one in declared["columns"])
+    scalar = any(one.get("config", {}).get("meta", {}).get("path") == "." for one in declared["columns"])
     inside = "" if column in (".", "?", "") or (nested and scalar) else column
     if nested is None:
         return inside
@@ -163,7 +163,7 @@ def test_a_broken_rule_is_the_projects_fault_and_named(broken: dict[str, Any], s
     project = new_project(tmp_path)
     (project / "expectations").unlink()
     shutil.copytree(REPOSITORY / "expectations", project / "expectations")
-    suite = project / "expectations" / "suites" / "staged" / "students.json"
+    suite = project / "expectations" / "students.json"
     content = json.loads(suite.read_text())
     content["expectations"].append(broken)
     suite.write_text(json.dumps(content))
@@ -306,12 +306,11 @@ def test_faults_of_the_source_are_counted_exactly_too(form: str, own_project: Pa
 def needs_students() -> set[tuple[str, str, str]]:
     """Table, rule and field of every entry that reads students: its own, and those that refer to it."""
     found = set()
-    for file in (REPOSITORY / "expectations" / "suites" / "staged").glob("*.json"):
-        for rule in json.loads(file.read_text())["expectations"]:
-            kwargs = rule["kwargs"]
-            asked = kwargs.get("parent"), *kwargs.get("unexpected_rows_query", "").replace('"', " ").split()
-            if file.stem == "students" or "students" in asked:
-                found.add((file.stem, rule.get("meta", {}).get("rule", rule["type"]), kwargs.get("column", "")))
+    for table, rule in entries():
+        kwargs = rule["kwargs"]
+        asked = kwargs.get("parent"), *kwargs.get("unexpected_rows_query", "").split()
+        if table == "students" or "students" in asked:
+            found.add((table, rule.get("meta", {}).get("rule", rule["type"]), kwargs.get("column", "")))
     return found
 
 

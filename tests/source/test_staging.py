@@ -22,8 +22,8 @@ Stage = Callable[..., Rows]
 UNFIT = object()
 
 
-def column(name: str, data_type: str = "text", place: str | None = None, **more: Any) -> SourceColumn:
-    return SourceColumn(name, data_type, name if place is None else place, **more)
+def column(name: str, data_type: str = "text", path: str | None = None, **more: Any) -> SourceColumn:
+    return SourceColumn(name, data_type, name if path is None else path, **more)
 
 
 def table(path: str, *columns: SourceColumn, name: str = "") -> SourceTable:
@@ -157,7 +157,7 @@ def test_rows_carry_their_place_and_their_id(stage: Stage) -> None:
 def test_a_row_that_is_no_object_is_marked_as_a_whole(stage: Stage) -> None:
     """Rows that are no objects keep their place, with a dot for what does not fit."""
     rows = stage(
-        '[1, null, "x", [], true, {"v": "y"}]', table("a", column("v")), table("a[].n[]", column("e", place="."))
+        '[1, null, "x", [], true, {"v": "y"}]', table("a", column("v")), table("a[].n[]", column("e", path="."))
     )
     assert [row["_unfit"] for row in rows["a"]] == [["."]] * 5 + [[]]
     assert {row["_root_row"] for row in rows["n"]} == {6}  # a row that is no object has no array inside
@@ -199,18 +199,16 @@ def test_a_row_is_read_once_however_many_keys_are_undeclared(stage: Stage, monke
 def test_a_key_may_be_spelled_in_any_way(key: str, stage: Stage) -> None:
     """Odd keys are found in the row, in its parent, and as the name of an array."""
     row = json.dumps([{key: "v", "n": [{key: [1.50]}]}, {"m": [{key: "w"}]}], ensure_ascii=False)
-    nested = table("a[].n[]", column("parent", place=f"a[].{key}"), column("own", "jsonb", key))
-    rows = stage(row, table("a", column("v", place=key)), nested)
+    nested = table("a[].n[]", column("parent", path=f"a[].{key}"), column("own", "jsonb", key))
+    rows = stage(row, table("a", column("v", path=key)), nested)
     assert rows["a"][0]["v"] == "v"
     assert (rows["n"][0]["parent"], rows["n"][0]["own"]) == ("v", "[1.50]" if "1.50" in row else "[1.5]")
-    assert (
-        stage(json.dumps([{key: ["x"]}]), table(f"a[].{key}[]", column("e", place="."), name="t"))["t"][0]["e"] == "x"
-    )
+    assert stage(json.dumps([{key: ["x"]}]), table(f"a[].{key}[]", column("e", path="."), name="t"))["t"][0]["e"] == "x"
 
 
 def test_the_elements_of_a_nested_array_of_values(stage: Stage) -> None:
     """Each element is a row with its place; what is no string is marked, and null is merely missing."""
-    tables = (table("a", column("id")), table("a[].n[]", column("parent", place="a[].id"), column("e", place=".")))
+    tables = (table("a", column("id")), table("a[].n[]", column("parent", path="a[].id"), column("e", path=".")))
     rows = stage(
         '[{"id": "p", "n": ["x", null, 5, ["y"], {}]}, {"id": "q", "n": []}, {"id": "r", "n": ["x"]}]', *tables
     )
@@ -229,7 +227,7 @@ def test_the_elements_of_a_nested_array_of_values(stage: Stage) -> None:
 
 def test_the_elements_of_a_nested_array_of_objects(stage: Stage) -> None:
     """Each element is a row with its place; one that is no object gets a dot."""
-    nested = table("a[].n[]", column("parent", place="a[].id"), column("k", "integer"), column("j", "jsonb"))
+    nested = table("a[].n[]", column("parent", path="a[].id"), column("k", "integer"), column("j", "jsonb"))
     rows = stage('[{"id": "p", "n": [{"k": 1, "j": [1.10, 2]}, {"k": "1"}, null, "x", [], {"z": 1}]}]', nested)["n"]
     assert [(row["k"], row["j"], row["_index"], row["_unfit"], row["_unknown"]) for row in rows] == [
         (1, "[1.10, 2]", 0, [], []),
@@ -245,7 +243,7 @@ def test_the_elements_of_a_nested_array_of_objects(stage: Stage) -> None:
 @pytest.mark.parametrize("text", ["{}", '{"n": null}', '{"n": "x"}', '{"n": {"0": "x"}}', '{"n": 1}'])
 def test_a_nested_array_that_is_none_is_one_marked_row(text: str, stage: Stage) -> None:
     """Missing, null or of another kind: one row says so, and no column of it has a value."""
-    parts = (column("key", uuid5=("parent", "e")), column("parent", place="a[].id"), column("e", place="."))
+    parts = (column("key", uuid5=("parent", "e")), column("parent", path="a[].id"), column("e", path="."))
     row = stage(f'[{{"id": "p"}}, {text[:-1]}{", " if len(text) > 2 else ""}"id": "q"}}]', table("a[].n[]", *parts))[
         "n"
     ][1]
@@ -254,7 +252,7 @@ def test_a_nested_array_that_is_none_is_one_marked_row(text: str, stage: Stage) 
 
 def test_a_parents_column_that_does_not_fit_is_missing(stage: Stage) -> None:
     """The root's own table marks it; the nested rows do not mark it again."""
-    row = stage('[{"id": 5, "n": ["x"]}]', table("a[].n[]", column("parent", place="a[].id"), column("e", place=".")))[
+    row = stage('[{"id": 5, "n": ["x"]}]', table("a[].n[]", column("parent", path="a[].id"), column("e", path=".")))[
         "n"
     ][0]
     assert (row["parent"], row["e"], row["_unfit"]) == (None, "x", [])
@@ -269,7 +267,7 @@ def test_a_column_may_have_any_name(name: str, stage: Stage) -> None:
     rows = stage(
         values,
         table("a", column(name), column("key", uuid5=(name,))),
-        table("a[].n2[]", column("p", place=f"a[].{name}"), column(name)),
+        table("a[].n2[]", column("p", path=f"a[].{name}"), column(name)),
     )
     assert [row[name] for row in rows["a"]] == ["1", "2"]
     assert (rows["n2"][0]["p"], rows["n2"][0][name]) == ("1", "x")
@@ -336,7 +334,7 @@ def test_a_row_and_its_elements_are_taken_out(tmp_path: Path) -> None:
 )
 def test_a_derived_key_is_pythons_uuid5(part: str, stage: Stage) -> None:
     """Anybody can compute the key: version 5 of the JSON array of the parts, in the table's own name space."""
-    parts = (column("key", uuid5=("parent", "e")), column("parent", place="a[].id"), column("e", place="."))
+    parts = (column("key", uuid5=("parent", "e")), column("parent", path="a[].id"), column("e", path="."))
     row = stage(json.dumps([{"id": part, "n": [part]}]), table("a[].n[]", *parts))["n"][0]
     space = uuid.uuid5(uuid.NAMESPACE_URL, "mock2pg:n")
     assert row["key"] == str(uuid.uuid5(space, json.dumps([part, part], separators=(",", ":"), ensure_ascii=False)))
@@ -344,7 +342,7 @@ def test_a_derived_key_is_pythons_uuid5(part: str, stage: Stage) -> None:
 
 def test_a_derived_key_tells_its_parts_apart(stage: Stage) -> None:
     """Moving a character from one part to the next gives another key, and so does another table's name."""
-    parts = (column("key", uuid5=("parent", "e")), column("parent", place="a[].id"), column("e", place="."))
+    parts = (column("key", uuid5=("parent", "e")), column("parent", path="a[].id"), column("e", path="."))
     text = json.dumps([{"id": "a", "n": ["bc"], "m": ["bc"]}, {"id": "ab", "n": ["c"], "m": []}])
     rows = stage(text, table("a[].n[]", *parts), table("a[].m[]", *parts))
     assert len({row["key"] for each in rows.values() for row in each}) == 3
@@ -352,7 +350,7 @@ def test_a_derived_key_tells_its_parts_apart(stage: Stage) -> None:
 
 def test_an_empty_array_is_an_empty_table(stage: Stage) -> None:
     """No rows, and yet every column of its type."""
-    assert stage("[]", table("a", column("v", "text[]")), table("a[].n[]", column("e", place="."))) == {
+    assert stage("[]", table("a", column("v", "text[]")), table("a[].n[]", column("e", path="."))) == {
         "a": [],
         "n": [],
     }
@@ -370,6 +368,6 @@ def test_what_the_staging_database_says_quotes_no_value(tmp_path: Path) -> None:
 def test_a_table_of_many_rows_keeps_their_order(stage: Stage) -> None:
     """Rows are numbered as they stand in the document, also where DuckDB reads in parallel."""
     text = json.dumps([{"id": str(n), "n": [str(n), "x"]} for n in range(30_000)])
-    rows = stage(text, table("a", column("id")), table("a[].n[]", column("e", place=".")))
+    rows = stage(text, table("a", column("id")), table("a[].n[]", column("e", path=".")))
     assert all(row["id"] == str(row["_row"] - 1) for row in rows["a"])
     assert [row["e"] for row in rows["n"][::2]] == [str(n) for n in range(30_000)]

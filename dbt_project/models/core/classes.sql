@@ -1,9 +1,1 @@
-with
-
-classes as (
-
-    select * from {{ ref('stg_classes') }}
-
-)
-
-select * from classes
+select * from {{ source('landing', 'classes') }}

@@ -1,9 +1,1 @@
-with
-
-students as (
-
-    select * from {{ ref('stg_students') }}
-
-)
-
-select * from students
+select * from {{ source('landing', 'students') }}

@@ -1,9 +1,1 @@
-with
-
-attendance_entries as (
-
-    select * from {{ ref('stg_attendance_entries') }}
-
-)
-
-select * from attendance_entries
+select * from {{ source('landing', 'attendance_entries') }}

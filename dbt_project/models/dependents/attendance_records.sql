@@ -1,9 +1,1 @@
-with
-
-attendance_records as (
-
-    select * from {{ ref('stg_attendance_records') }}
-
-)
-
-select * from attendance_records
+select * from {{ source('landing', 'attendance_records') }}

@@ -1,9 +1,1 @@
-with
-
-class_notes as (
-
-    select * from {{ ref('stg_class_notes') }}
-
-)
-
-select * from class_notes
+select * from {{ source('landing', 'class_notes') }}

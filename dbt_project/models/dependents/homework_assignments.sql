@@ -1,9 +1,1 @@
-with
-
-homework_assignments as (
-
-    select * from {{ ref('stg_homework_assignments') }}
-
-)
-
-select * from homework_assignments
+select * from {{ source('landing', 'homework_assignments') }}

@@ -1,9 +1,1 @@
-with
-
-homework_submissions as (
-
-    select * from {{ ref('stg_homework_submissions') }}
-
-)
-
-select * from homework_submissions
+select * from {{ source('landing', 'homework_submissions') }}

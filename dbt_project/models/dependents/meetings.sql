@@ -2,7 +2,7 @@ with
 
 meetings as (
 
-    select * from {{ ref('stg_meetings') }}
+    select * from {{ source('landing', 'meetings') }}
 
 ),
 

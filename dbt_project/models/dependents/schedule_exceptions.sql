@@ -2,7 +2,7 @@ with
 
 schedule_exceptions as (
 
-    select * from {{ ref('stg_schedule_exceptions') }}
+    select * from {{ source('landing', 'schedule_exceptions') }}
 
 ),
 

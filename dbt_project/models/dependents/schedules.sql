@@ -1,9 +1,1 @@
-with
-
-schedules as (
-
-    select * from {{ ref('stg_schedules') }}
-
-)
-
-select * from schedules
+select * from {{ source('landing', 'schedules') }}

@@ -1,9 +1,1 @@
-with
-
-test_results as (
-
-    select * from {{ ref('stg_test_results') }}
-
-)
-
-select * from test_results
+select * from {{ source('landing', 'test_results') }}

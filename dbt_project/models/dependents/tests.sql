@@ -1,9 +1,1 @@
-with
-
-tests as (
-
-    select * from {{ ref('stg_tests') }}
-
-)
-
-select * from tests
+select * from {{ source('landing', 'tests') }}

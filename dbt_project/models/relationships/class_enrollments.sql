@@ -1,9 +1,1 @@
-with
-
-class_enrollments as (
-
-    select * from {{ ref('stg_class_enrollments') }}
-
-)
-
-select * from class_enrollments
+select * from {{ source('landing', 'class_enrollments') }}

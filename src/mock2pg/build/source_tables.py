@@ -1,9 +1,9 @@
-"""What `_sources.yml` declares: where the document's arrays lie, and what is in them."""
+"""The declarations of `_sources.yml`: the document's arrays, and what their rows hold."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ from mock2pg.errors import ProjectError
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast; a PyYAML may be built without it
 _PATH = re.compile(r"((?!\[\]).)+(\[\]\.((?!\[\]).)+\[\])?")
+_OF_TABLE = ("path", "not_empty")
+_OF_COLUMN = ("path", "required", "blank", "unique", "references", "uuid5")
 
 
 def sources(project: Path) -> tuple[SourceTable, ...]:
     """The source tables of `_sources.yml`, in its order. Raises ProjectError naming what is wrong in it."""
-    file = project / "models" / "staging" / "_sources.yml"
+    file = project / "models" / "_sources.yml"
+    _refuse_old_layout(project, file)
     try:
         declared = yaml.load(file.read_text(encoding="utf-8"), _Loader)["sources"]  # noqa: S506  both are safe
         tables = [table for source in declared for table in source["tables"]]
@@ -28,48 +31,82 @@ def sources(project: Path) -> tuple[SourceTable, ...]:
         raise ProjectError(f"{file.name} cannot be read: {type(error).__name__}: {error}") from error
     found = tuple(_source(table) for table in tables)
     _refuse_twice("tables", [table.name for table in found])
+    _refuse_dangling(found)
     return found
+
+
+def _refuse_old_layout(project: Path, file: Path) -> None:
+    if not file.exists() and (file.parent / "staging" / "_sources.yml").exists():
+        raise ProjectError(
+            f"{project.name}/models/staging/_sources.yml is not read any more: the declarations are in"
+            f" {project.name}/models/_sources.yml, with SQL names and the JSON key as config.meta.path",
+            hint="Move and change it as the last chapter of docs/adding-an-entity.md says."
+            " The target tables were not changed.",
+        )
 
 
 def _source(table: Mapping[str, Any]) -> SourceTable:
     try:
-        name, path = _name(table), str(table["config"]["meta"]["path"])
+        name = _name(table)
+        meta = _meta(table, name, _OF_TABLE)
+        path = str(meta.get("path", name))
         columns = tuple(_source_column(name, column) for column in table["columns"])
     except (AttributeError, KeyError, TypeError) as error:
         named = table.get("name", "a table") if isinstance(table, Mapping) else "a table"
         raise ProjectError(f"_sources.yml: {named}: cannot be read: {type(error).__name__}: {error}") from error
     if not _PATH.fullmatch(path):
         raise ProjectError(f"_sources.yml: {name}: path {path} is neither `rows` nor `rows[].elements[]`")
-    names = [column.name for column in columns]
+    found = SourceTable(name, path, columns, table.get("description", ""), bool(meta.get("not_empty", False)))
+    _refuse_columns(found)
+    return found
+
+
+def _refuse_columns(table: SourceTable) -> None:
+    name, names = table.name, [column.name for column in table.columns]
     refuse_long(f"_sources.yml: {name}", (name, *names))
     _refuse_twice(f"{name}: columns", names)
+    _refuse_twice(f"{name}: keys", [column.path for column in table.columns if column.is_key])
     if hidden := [own for own in names if own.casefold() in HIDDEN]:
         raise ProjectError(
             f"_sources.yml: {name}.{hidden[0]}: the staged table has a column {hidden[0].casefold()} of its own",
-            hint="Give the column another name, and its key in the JSON as its place: config.meta.place."
+            hint="Give the column another name, and its key in the JSON as its path: config.meta.path."
             " The target tables were not changed.",
         )
-    for column in columns:
+    for column in table.columns:
+        if column.data_type not in KINDS:
+            raise ProjectError(
+                f"_sources.yml: {name}.{column.name}: data_type {column.data_type} is not one of {', '.join(KINDS)}"
+            )
         if not set(column.uuid5) <= set(names) - {column.name}:
             raise ProjectError(f"_sources.yml: {name}.{column.name}: uuid5 takes a list of other columns of the table")
-        if "[]." in column.place and not column.place.startswith(path.split("[]")[0] + "[]."):
-            raise ProjectError(f"_sources.yml: {name}.{column.name}: place {column.place} is in another array")
-    return SourceTable(name, path, columns, table.get("description", ""))
+        if column.of_root and not column.path.startswith(table.entity + "[]."):
+            raise ProjectError(f"_sources.yml: {name}.{column.name}: path {column.path} is in another array")
 
 
 def _source_column(table: str, column: Mapping[str, Any]) -> SourceColumn:
-    meta = (column.get("config") or {}).get("meta") or {}
-    if column["data_type"] not in KINDS:
-        raise ProjectError(
-            f"_sources.yml: {table}.{column['name']}: data_type {column['data_type']} is not one of {', '.join(KINDS)}"
-        )
+    meta = _meta(column, f"{table}.{column['name']}", _OF_COLUMN)
+    parent, _, of_parent = str(meta.get("references", "")).rpartition(".")
     return SourceColumn(
         name=_name(column),
         data_type=column["data_type"],
-        place=str(meta.get("place", column["name"])),
+        path=str(meta.get("path", column["name"])),
         required=bool(meta.get("required", False)),
+        blank=bool(meta.get("blank", False)),
+        unique=bool(meta.get("unique", False)),
+        references=(parent, of_parent) if "references" in meta else None,
         uuid5=tuple(meta.get("uuid5", ())),
     )
+
+
+def _meta(declared: Mapping[str, Any], name: str, known: Collection[str]) -> Mapping[str, Any]:
+    """Its config.meta. A word that nobody reads would declare nothing."""
+    meta: Mapping[str, Any] = (declared.get("config") or {}).get("meta") or {}
+    if unknown := [word for word in meta if word not in known]:
+        raise ProjectError(
+            f"_sources.yml: {name}: config.meta.{unknown[0]} is not one of {', '.join(known)}"
+            + (": the JSON key is its path" if unknown[0] == "place" else "")
+        )
+    return meta
 
 
 def _name(declared: Mapping[str, Any]) -> str:
@@ -85,3 +122,15 @@ def _refuse_twice(what: str, names: Sequence[str]) -> None:
     twice = sorted({name for name in names if folded.count(name.casefold()) > 1})
     if twice:
         raise ProjectError(f"_sources.yml: {what} of one name, but perhaps for case: {', '.join(twice)}")
+
+
+def _refuse_dangling(tables: Sequence[SourceTable]) -> None:
+    """Refuse a reference to no column of the same type; elements of a list refer by a rule of their own."""
+    types = {(table.name, column.name): column.data_type for table in tables for column in table.columns}
+    for table in tables:
+        for column in table.columns:
+            if column.references and types.get(column.references) != column.data_type:
+                raise ProjectError(
+                    f"_sources.yml: {table.name}.{column.name}: references {'.'.join(column.references)},"
+                    f" which is no column of the type {column.data_type} in _sources.yml"
+                )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -51,7 +50,7 @@ def _column(table: str, column: Mapping[str, Any], source: SourceTable | None) -
         raise ProjectError(f"{table}.{name}: data_type {data_type} is not one of {', '.join(KINDS)}")
     kinds = {constraint["type"] for constraint in column["constraints"]}
     types = {staged.name: staged.data_type for staged in source.columns} if source else {}
-    origin = own.get("source") or _of_its_name(table, name, types)
+    origin = own.get("source") or (name if name in types else None)
     if own.get("source") and origin not in types:
         where = f"the staged table {source.name}" if source else "a staged table: the model has none"
         raise ProjectError(f"{table}.{name}: config.meta.source names {origin}, which is no column of {where}")
@@ -63,18 +62,3 @@ def _column(table: str, column: Mapping[str, Any], source: SourceTable | None) -
         )
     not_null = bool(kinds & {"not_null", "primary_key"})
     return Column(name, data_type, not_null, origin, own.get("derived"), types.get(str(origin), ""))
-
-
-def _of_its_name(table: str, name: str, staged: Iterable[str]) -> str | None:
-    """The staged column whose name in snake case this is."""
-    found = [own for own in staged if _snake(own) == name]
-    if len(found) > 1:
-        raise ProjectError(
-            f"{table}.{name} may come from {' or '.join(found)}: both give this name in snake case",
-            hint=f"Say which in the model's YAML: config.meta.source: {found[0]}. {_UNTOUCHED}",
-        )
-    return found[0] if found else None
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()

@@ -56,6 +56,7 @@ def _stored(table: str, run: Any, verdicts: Sequence[Verdict]) -> Any:
                 "status": verdict.status,
                 "totals": verdict.totals,
                 "reason": verdict.reason,
+                "declared": verdict.declared,
             },
         )
         for verdict in verdicts

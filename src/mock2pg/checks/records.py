@@ -42,6 +42,7 @@ class Outcome:
     status    "passed", "failed" (critical), "warned", "broken" (it could not run), "skipped" (it was not judged)
     rows      the exact number of rows at fault
     reason    why it is broken or skipped, without a value
+    declared  it follows from `_sources.yml`
     """
 
     table: str
@@ -51,6 +52,7 @@ class Outcome:
     status: str
     rows: int = 0
     reason: str = ""
+    declared: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,11 @@ class ExpectNoRows(UnexpectedRowsExpectation):  # type: ignore[misc]
     """The root of our own types: no row may come out of the query, and rows are counted but not fetched.
 
     The query yields whole rows of the table, and `_field` where one row can break the rule in several fields.
+
+    names  what the source calls the columns; the rule's words and fields are in these
     """
+
+    names: dict[str, str] = {}  # noqa: RUF012  pydantic copies it
 
     metric_dependencies: ClassVar[tuple[str, ...]] = ("unexpected_rows_query.row_count",)
     unexpected_rows_query: str = ""
@@ -36,6 +40,14 @@ class ExpectNoRows(UnexpectedRowsExpectation):  # type: ignore[misc]
         values["unexpected_rows_query"] = rule.query()
         values["description"] = values.get("description") or rule.sentence()
         return values
+
+    def label(self, column: str) -> str:
+        """The column's name in the source."""
+        return self.names.get(column, column)
+
+    def labels(self, columns: Sequence[str]) -> str:
+        """`a`; `a and b`; `a, b and c`"""
+        return _and([self.label(column) for column in columns])
 
     def query(self) -> str:
         """The SQL that yields the rows which break the rule."""
@@ -73,10 +85,10 @@ class ExpectColumnValuesToExistInTable(ExpectNoRows):
         )
 
     def sentence(self) -> str:
-        return f"{self.column} is the {self.parent_column} of a row of {self.parent}."
+        return f"{self.label(self.column)} is the {self.parent_column} of a row of {self.parent}."
 
     def field(self) -> str:
-        return self.column
+        return self.label(self.column)
 
     def message(self, field: str) -> str:
         return f"must be the {self.parent_column} of a row of {self.parent}"
@@ -96,13 +108,13 @@ class ExpectRowsToBeUniqueOn(ExpectNoRows):
         )
 
     def sentence(self) -> str:
-        return f"No two rows have the same {_and(self.columns)}."
+        return f"No two rows have the same {self.labels(self.columns)}."
 
     def field(self) -> str:
-        return self.columns[-1]
+        return self.label(self.columns[-1])
 
     def message(self, field: str) -> str:
-        return f"must be the only row with its {_and(self.columns)}"
+        return f"must be the only row with its {self.labels(self.columns)}"
 
 
 class ExpectValuesToBeGiven(ExpectNoRows):
@@ -112,20 +124,20 @@ class ExpectValuesToBeGiven(ExpectNoRows):
 
     def query(self) -> str:
         return " UNION ALL ".join(
-            f"SELECT *, {literal(column)} AS _field FROM {{batch}} WHERE {quoted(column)} IS NULL"  # noqa: S608
-            f" AND NOT list_has_any(_unfit, [{literal(column)}, '.', ''])"
+            f"SELECT *, {literal(self.label(column))} AS _field FROM {{batch}} WHERE {quoted(column)} IS NULL"  # noqa: S608
+            f" AND NOT list_has_any(_unfit, [{literal(self.label(column))}, '.', ''])"
             for column in self.columns
         )
 
     def sentence(self) -> str:
-        return f"Every row has a value for {_and(self.columns)}."
+        return f"Every row has a value for {self.labels(self.columns)}."
 
     def message(self, field: str) -> str:
         return "is required"
 
 
 class ExpectValuesToFitTheirTypes(ExpectNoRows):
-    """Every value of a staged table is of its declared type; `types` says each of them in words.
+    """Every value of a staged table is of its declared type; `types` says each of them in words, by the source's name.
 
     Beside the columns `types` may name "." (the row itself) and "" (the array that the rows are in).
     """
@@ -170,13 +182,13 @@ class ExpectValuesNotToBeBlank(ExpectNoRows):
 
     def query(self) -> str:
         return " UNION ALL ".join(
-            f"SELECT *, {literal(column)} AS _field FROM {{batch}}"  # noqa: S608
+            f"SELECT *, {literal(self.label(column))} AS _field FROM {{batch}}"  # noqa: S608
             f" WHERE trim({quoted(column)}, {literal(BLANK)}) = ''"
             for column in self.columns
         )
 
     def sentence(self) -> str:
-        return f"{_and(self.columns)} {'is' if len(self.columns) == 1 else 'are'} not blank."
+        return f"{self.labels(self.columns)} {'is' if len(self.columns) == 1 else 'are'} not blank."
 
     def message(self, field: str) -> str:
         return "must not be blank"
@@ -213,10 +225,10 @@ class ExpectJsonListsToHoldObjects(ExpectNoRows):
         )
 
     def sentence(self) -> str:
-        return f"{self.column} {self._shape()}."
+        return f"{self.label(self.column)} {self._shape()}."
 
     def field(self) -> str:
-        return self.column
+        return self.label(self.column)
 
     def message(self, field: str) -> str:
         return f"must be {self._shape().removeprefix('is ')}"

@@ -19,6 +19,7 @@ from mock2pg.checks.records import Broken, Outcome, Validation
 from mock2pg.checks.source import GivenEngineDatasource
 from mock2pg.checks.suites import load_suites
 from mock2pg.checks.validation_results import BROKEN, FAILED, SKIPPED, WARNED, Judge, Verdict
+from mock2pg.contracts import SourceTable
 from mock2pg.errors import InternalError, ProjectError
 from mock2pg.settings import LOCK_TIMEOUT
 
@@ -39,10 +40,10 @@ def validate(
     unread: Mapping[str, str] | None = None,
     partial: Collection[str] = (),
     lenient: Collection[str] = (),
-    required: Mapping[str, Sequence[str]] | None = None,
+    sources: Sequence[SourceTable] = (),
 ) -> Validation:
     """What the package's `validate` promises."""
-    loaded = load_suites(suites, required)
+    loaded = load_suites(suites, sources)
     engine = open_engine(url, schema, lock_timeout)
     try:
         context = _Context()
@@ -163,6 +164,7 @@ def _validation(verdicts: Sequence[Verdict]) -> Validation:
                 verdict.status,
                 sum(verdict.totals.values()),
                 verdict.reason,
+                verdict.declared,
             )
             for verdict in verdicts
         ),

@@ -25,6 +25,7 @@ class Verdict:
     sentence  the rule in words
     totals    rows at fault, by field
     reason    why it is broken or skipped
+    declared  it follows from `_sources.yml`
     """
 
     table: str
@@ -35,6 +36,7 @@ class Verdict:
     totals: dict[str, int] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     reason: str = ""
+    declared: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,13 @@ class Judge:
         """The verdict on one expectation of the table, from its validation result; no result: it passed."""
         name = (rule.meta or {}).get("rule", rule.expectation_type)
         severity = "warning" if rule.expectation_type in self.lenient else rule.severity.value
-        known = {"table": table, "rule": name, "severity": severity, "sentence": _sentence(rule)}
+        known = {
+            "table": table,
+            "rule": name,
+            "severity": severity,
+            "sentence": _sentence(rule),
+            "declared": bool((rule.meta or {}).get("declared")),
+        }
         if skipped := self.skips(table, rule):
             return Verdict(**known, status=SKIPPED, reason=skipped)
         if result is None or result.success:

@@ -81,7 +81,7 @@ def _code(settings: Settings) -> dict[str, Any]:
         "version": VERSION,
         "package": manifest.tree(_PACKAGE),
         "dbt_project": manifest.tree(settings.dbt_dir),
-        "suites": manifest.tree(settings.suites_dir),
+        "suites": manifest.tree(settings.expectations_dir),
         "notebooks": {
             file.name: hashlib.sha256(file.read_bytes()).hexdigest()
             for file in sorted(settings.notebooks_dir.glob("*.ipynb"))

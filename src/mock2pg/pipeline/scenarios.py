@@ -7,7 +7,7 @@ import itertools
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -57,7 +57,7 @@ def play(settings: Settings, url: str, migrate: Migrate, tell: Callable[[str], N
 
         add("a valid document", "success", lambda: _good(migrate(stage, document)))
         add("the same again", "success, 0 changed", lambda: _unchanged(migrate(stage, document)))
-        for bad in _bad_ones(settings, tables):
+        for bad in _bad_ones(tables):
             spoiled: Document = json.loads(json.dumps(document))
             bad.spoil(spoiled)
             add(
@@ -78,7 +78,7 @@ def play(settings: Settings, url: str, migrate: Migrate, tell: Callable[[str], N
     return TestReport(all(result.passed for result in results), tuple(results))
 
 
-def _bad_ones(settings: Settings, tables: tuple[SourceTable, ...]) -> list[_Bad]:
+def _bad_ones(tables: tuple[SourceTable, ...]) -> list[_Bad]:
     """One fault of each kind, found from what is declared: no entity is known by name."""
     roots = [table for table in tables if not table.nested]
     first = roots[0]
@@ -86,7 +86,7 @@ def _bad_ones(settings: Settings, tables: tuple[SourceTable, ...]) -> list[_Bad]
     def required(*data_types: str) -> Iterator[tuple[SourceTable, str]]:
         """The first column of these types that must be given, with its table; nothing when there is none."""
         every = ((table, column) for table in roots for column in table.columns)
-        wanted = ((t, c.place) for t, c in every if c.required and c.place != "id" and c.data_type in data_types)
+        wanted = ((t, c.path) for t, c in every if c.required and c.path != "id" and c.data_type in data_types)
         return itertools.islice(wanted, 1)
 
     def set_first(table: SourceTable, key: str, value: object) -> Callable[[Document], object]:
@@ -113,19 +113,16 @@ def _bad_ones(settings: Settings, tables: tuple[SourceTable, ...]) -> list[_Bad]
         ),
         *(
             _Bad("a row that others refer to is gone", CheckFailed, drop_first(parent))
-            for parent in _referred_to(settings, tables)
+            for parent in _referred_to(tables)
         ),
         _Bad("everything is empty", CheckFailed, lambda document: document.update({key: [] for key in document})),
     ]
 
 
-def _referred_to(settings: Settings, tables: tuple[SourceTable, ...]) -> list[SourceTable]:
-    """A source table whose rows others refer to, as the staged suites have it; none where none does."""
-    for suite in sorted((settings.suites_dir / "staged").glob("*.json")):
-        for expectation in json.loads(suite.read_text(encoding="utf-8"))["expectations"]:
-            if expectation["type"] == "expect_column_values_to_exist_in_table":
-                return [table for table in tables if table.name == expectation["kwargs"]["parent"]]
-    return []
+def _referred_to(tables: Sequence[SourceTable]) -> list[SourceTable]:
+    """A source table whose rows others refer to; none where none does."""
+    parents = {column.references[0] for table in tables for column in table.columns if column.references}
+    return [table for table in tables if table.name in parents and not table.nested][:1]
 
 
 def _good(result: MigrationResult) -> tuple[bool, str]:

@@ -21,7 +21,6 @@ from mock2pg.step_results.change import (
 from mock2pg.step_results.record import F, Found, StepResult, decode, encode, find
 from mock2pg.step_results.source import Account, Checked, FaultTotal, RuleOutcome, SourceFile, Staged, StagedTable
 from mock2pg.step_results.target import (
-    Audit,
     BackedUp,
     Check,
     Conflicts,
@@ -35,7 +34,7 @@ from mock2pg.step_results.target import (
 )
 
 __all__ = [
-    "Account", "Audit", "BackedUp", "Check", "Checked", "Compared", "Conflicts", "Connected", "Database",
+    "Account", "BackedUp", "Check", "Checked", "Compared", "Conflicts", "Connected", "Database",
     "DerivedColumn", "Difference", "F", "FaultTotal", "Finding", "ForeignKeyCheck", "Found", "Loaded",
     "NotConnected", "Planned", "PlannedDifference", "Preflighted", "Published", "Reported", "RollbackComparison",
     "RollbackPreview", "RolledBack", "RowChanges", "RuleOutcome", "SourceFile", "Staged", "StagedTable",

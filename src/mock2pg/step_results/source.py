@@ -68,6 +68,7 @@ class RuleOutcome:
     status    "passed", "failed" (critical), "warned", "broken" (it could not run), "skipped" (it was not judged)
     rows      the exact number of invalid rows
     reason    why it is broken or skipped, without a value
+    declared  it follows from `_sources.yml`
     """
 
     table: str
@@ -77,6 +78,7 @@ class RuleOutcome:
     status: str
     rows: int = 0
     reason: str = ""
+    declared: bool = False
     entity: str = ""
     path: str = ""
 

@@ -65,14 +65,6 @@ class DerivedColumn:
     reason: str
 
 
-@dataclass(frozen=True)
-class Audit:
-    """Rules on the built tables."""
-
-    rules: int
-    failed: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class Loaded(Found):
     """The target tables are built beside the real ones.
@@ -92,7 +84,7 @@ class Loaded(Found):
     tests: int
     derived: tuple[DerivedColumn, ...] = ()
     contracts_sha256: str
-    audit: Audit
+    rules: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
-"""load: lands the staged tables, lets dbt build the target tables beside the live ones, and audits them there."""
+"""load: lands the staged tables, lets dbt build the target tables beside the real ones, and judges them there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
 
 from mock2pg import build, checks, postgres
 from mock2pg.contracts import SourceTable, Table, derived_columns, fingerprint
@@ -14,7 +13,7 @@ from mock2pg.publishing import preflight
 from mock2pg.report.log_messages import of_added
 from mock2pg.runs import Run
 from mock2pg.source import staging
-from mock2pg.step_results import Audit, Checked, DerivedColumn, Loaded, Staged
+from mock2pg.step_results import Checked, DerivedColumn, Loaded, Staged
 from mock2pg.text import counted, identity
 
 # How a table is published, by the mode of the run and what its model says.
@@ -30,7 +29,7 @@ def run(run: Run) -> Loaded:
     """Build what is to be published; the target tables are not touched.
 
     Raises PreflightFailed before anything is built when the target tables cannot take it, and LoadFailed naming the
-    model, contract, test or suite that fails.
+    model, contract, test or rule that fails.
     """
     settings = run.settings
     session = postgres.environment(settings.url, settings=True)
@@ -52,7 +51,7 @@ def run(run: Run) -> Loaded:
             landed = {table.name: _land(run, connection, staged, table) for table in sources}
         built = project.build()
         postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
-        audit = _audit(run, tables, postgres.with_options(settings.url, session.get("PGOPTIONS", "")))
+        rules = _judged(run, tables, postgres.with_options(settings.url, session.get("PGOPTIONS", "")))
         with (
             postgres.named(LoadFailed, "cannot read the built tables"),
             staging.opened(database, read_only=True) as staged,
@@ -68,10 +67,7 @@ def run(run: Run) -> Loaded:
     added = {table.name: counts[table.name] for table in tables if not table.source and counts[table.name]}
     number = counted(sum(counts.values()), "row") + (f" ({of_added(added)})" if added else "")
     return Loaded(
-        summary=(
-            f"{number} in {counted(len(tables), 'table')},"
-            f" {counted(built.tests, 'test')} and {counted(audit.rules - audit.skipped, 'rule')} passed"
-        ),
+        summary=f"{number} in {counted(len(tables), 'table')}{_passed(built.tests, rules)}",
         cautions=tuple(
             f"{name}: its model gives other rows each time, so they are proven as built" for name in unproven
         ),
@@ -83,8 +79,13 @@ def run(run: Run) -> Loaded:
         tests=built.tests,
         derived=tuple(DerivedColumn(**column) for column in derived_columns(tables)),
         contracts_sha256=fingerprint(table.as_dict() for table in contracts),
-        audit=Audit(audit.rules, audit.failed),
+        rules=rules,
     )
+
+
+def _passed(tests: int, rules: int) -> str:
+    counts = [counted(number, noun) for number, noun in ((tests, "test"), (rules, "rule")) if number]
+    return f", {' and '.join(counts)} passed" if counts else ""
 
 
 def _preflight(run: Run, connection: postgres.Connection, tables: Sequence[Table]) -> list[int]:
@@ -129,33 +130,35 @@ def _as_its_model_says(run: Run, connection: postgres.Connection, table: Table, 
     return False
 
 
-def _audit(run: Run, tables: Iterable[Table], url: str) -> checks.Validation:
-    audit = checks.validate(
+def _judged(run: Run, tables: Sequence[Table], url: str) -> int:
+    """Judge the rules about the built tables, if there are any; returns how many passed. Raises LoadFailed."""
+    folder = run.settings.expectations_dir / "tables"
+    if not any(folder.glob("*.json")):
+        return 0
+    partial, empty = [], {}
+    if run.settings.mode == "upsert":  # other rows may be in the target tables
+        partial = [table.name for table in tables]
+        staged = run.require(Staged).tables
+        names = [table.name for table in tables if table.source and not staged[table.source].rows]
+        empty = dict.fromkeys(names, "has no row in the source")
+    validation = checks.validate(
         url,
-        run.settings.suites_dir / "built",
+        folder,
         index_columns={table.name: table.primary_key for table in tables},
         docs=run.folder / "data_docs" / "built",
         title=f"Built tables of run {run.id}",
         limit=run.settings.max_errors_per_rule,
         schema=postgres.scratch.NEXT,
         lock_timeout=run.settings.lock_timeout,
-        **_partial(run, tables),
+        unread=empty,
+        partial=partial,
     )
-    if not audit.success:
+    if not validation.success:
         failed = [
             f"  {f.table}.{f.field}: {f.message} ({identity(str(f.keys))})"
-            for f in audit.failures
+            for f in validation.failures
             if f.severity == "critical"
         ]
-        broken = [f"  {b.table}: {b.rule} could not run: {b.reason}" for b in audit.broken]
-        raise LoadFailed("\n".join(["the built tables do not pass their audit:", *failed[:20], *broken]))
-    return audit
-
-
-def _partial(run: Run, tables: Iterable[Table]) -> dict[str, Any]:
-    """What an audit of an upsert cannot judge: the rows that are not in the source may be live."""
-    if run.settings.mode != "upsert":
-        return {}
-    staged = run.require(Staged).tables
-    empty = [table.name for table in tables if table.source and not staged[table.source].rows]
-    return {"unread": dict.fromkeys(empty, "has no row in the source"), "partial": [table.name for table in tables]}
+        broken = [f"  {b.table}: {b.rule} could not run: {b.reason}" for b in validation.broken]
+        raise LoadFailed("\n".join(["the built tables break their rules:", *failed[:20], *broken]))
+    return validation.rules - validation.skipped

@@ -131,18 +131,17 @@ def quoted(name: str) -> str:
 
 
 def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
-    keys = {column.place: "JSON" for column in table.columns if column.is_key}
+    keys = {column.path: "JSON" for column in table.columns if column.is_key}
     declared = [*keys, *(nested if not table.nested else ())]
     transform = f"json_transform(element, {_text(json.dumps(keys))})" if keys else "NULL"
     columns = {column.name: _value(table, column) for column in table.columns if not column.uuid5}
     select = [f"{value} AS {quoted(name)}" for name, value in columns.items()]
     unfit = [
         f"CASE WHEN {columns[column.name]} IS NULL AND {_json(column)} IS NOT NULL"
-        f" AND json_type({_json(column)}) <> 'NULL' THEN {_text(column.name)} END"
+        f" AND json_type({_json(column)}) <> 'NULL' THEN {_text(column.label)} END"
         for column in table.columns
-        if not column.uuid5 and "[]." not in column.place
+        if not column.uuid5 and not column.of_root
     ]
-    scalar = any(column.place == "." for column in table.columns)
     derived = [f"{_uuid5(table, column)} AS {quoted(column.name)}" for column in table.columns if column.uuid5]
     order = ", ".join(quoted(column.name) for column in table.columns)
     # numbered when the rows' own texts are gone: of a nested array, each element carries that of its whole row
@@ -155,13 +154,13 @@ def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
         WITH elements AS ({_elements(table, largest)}),
         fields AS (
             SELECT *, {transform} AS f,
-                CASE WHEN json_type(element) = 'OBJECT' AND NOT {str(scalar).lower()}
+                CASE WHEN json_type(element) = 'OBJECT' AND NOT {str(table.scalar).lower()}
                      THEN json_keys(element) ELSE [] END AS keys
             FROM elements),
         typed AS (
             SELECT {", ".join(select)}, _root_row, _id, _index,
                 CASE WHEN misplaced THEN ['']
-                     WHEN {"false" if scalar else "json_type(element) IS DISTINCT FROM 'OBJECT'"} THEN ['.']
+                     WHEN {"false" if table.scalar else "json_type(element) IS DISTINCT FROM 'OBJECT'"} THEN ['.']
                      ELSE list_distinct(list_filter([{", ".join(unfit)}], lambda name: name IS NOT NULL)
                         || CASE WHEN len(keys) <> len(list_distinct(keys)) THEN {twice} ELSE [] END
                         || CASE WHEN len({unknown}) = 0 THEN [] -- a call of Python: only where keys are unknown
@@ -198,11 +197,11 @@ def _elements(table: SourceTable, largest: int) -> str:
 
 def _json(column: SourceColumn) -> str:
     """SQL for the column's JSON value."""
-    if column.place == ".":
+    if column.path == ".":
         return "element"
-    if "[]." in column.place:
-        return f"(root->{_path(column.place.split('[].', 1)[1])})"
-    return f"f.{quoted(column.place)}"
+    if column.of_root:
+        return f"(root->{_path(column.path.split('[].', 1)[1])})"
+    return f"f.{quoted(column.path)}"
 
 
 def _value(table: SourceTable, column: SourceColumn) -> str:
@@ -213,8 +212,8 @@ def _value(table: SourceTable, column: SourceColumn) -> str:
 
 def _steps(table: SourceTable, column: SourceColumn) -> str:
     """SQL for the keys and indexes that lead from the root row to the column's JSON value."""
-    inside = [_text(table.nested), "_index::VARCHAR"] if table.nested and "[]." not in column.place else []
-    last = [] if column.place == "." else [_text(column.place.split("[].", 1)[-1])]
+    inside = [_text(table.nested), "_index::VARCHAR"] if table.nested and not column.of_root else []
+    last = [] if column.path == "." else [_text(column.path.split("[].", 1)[-1])]
     return f"[{', '.join(inside + last)}]"
 
 

@@ -31,7 +31,6 @@ def run(run: Run) -> Checked:
 def _run(run: Run) -> Checked:
     settings = run.settings
     tables = {table.name: table for table in build.sources(settings.dbt_dir)}
-    _refuse_gaps(checks.rule_types(settings.suites_dir / "staged"), tables)
     staged = run.require(Staged)
     faults = staged.faults
     read = {table.path: staged.tables[table.name].rows for table in tables.values()}
@@ -84,28 +83,23 @@ def _validated(
     settings = run.settings
     validation = checks.validate(
         checks.duckdb_url(run.folder / "staging.duckdb"),
-        settings.suites_dir / "staged",
+        settings.expectations_dir,
         index_columns=list(staging.HIDDEN[:4]),
         docs=run.folder / "data_docs" / "staged" if docs else None,
         title=f"Staged data of run {run.id}",
         limit=limit or _ALL,
         unread=unread,
         partial=list(tables) if settings.mode == "upsert" else [],
-        required={name: _required(table) for name, table in tables.items()},
+        sources=list(tables.values()),
         lenient=[wording.DECLARED] if settings.unknown_fields == "warn" else [],
     )
     if validation.broken:
         named = "; ".join(f"{rule.table}: {rule.rule}: {rule.reason}" for rule in validation.broken)
         raise ProjectError(
             f"a rule could not run: {named}",
-            hint="Correct the suite in expectations/suites/staged/. The target tables were not changed.",
+            hint="Correct the suite in expectations/. The target tables were not changed.",
         )
     return validation
-
-
-def _required(table: SourceTable) -> list[str]:
-    """The columns that must be given, but for those that an element has from its parent, whose own rule says it."""
-    return [column.name for column in table.columns if column.required and "[]." not in column.place]
 
 
 def _unread(staged: Staged, tables: Iterable[SourceTable], mode: str) -> dict[str, str]:
@@ -117,20 +111,6 @@ def _unread(staged: Staged, tables: Iterable[SourceTable], mode: str) -> dict[st
         **dict.fromkeys(staged.unread, "could not be read"),
     }
     return {table.name: why[table.entity] for table in tables if table.entity in why}
-
-
-def _refuse_gaps(rules: dict[str, set[str]], tables: dict[str, SourceTable]) -> None:
-    """Without these two rules a value of another type, or under another key, would be left out unnoticed."""
-    needed = {wording.FITS, wording.DECLARED}
-    for name, table in tables.items():
-        scalar = any(column.place == "." for column in table.columns)
-        lacking = needed - rules.get(name, set()) - ({wording.DECLARED} if scalar else set())
-        if lacking:
-            raise ProjectError(
-                f"expectations/suites/staged has no {' and no '.join(sorted(lacking))} for {name}",
-                hint="Add it to the table's suite: what it finds would otherwise be lost without a word."
-                " The target tables were not changed.",
-            )
 
 
 def _listed(validation: checks.Validation, limit: int) -> list[checks.Failure]:

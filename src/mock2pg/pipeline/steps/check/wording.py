@@ -50,12 +50,12 @@ def _sought(failure: checks.Failure, tables: Mapping[str, SourceTable]) -> docum
     if not keys:
         return None
     steps = element(table, keys.get("_index") if failure.field else None)
-    column = _column(table, failure.field)
+    column = None if failure.rule == DECLARED else _column(table, failure.field)
     declared: frozenset[str] | None = None
-    if column is not None and "[]." in column.place:
-        steps = (column.place.split("[].", 1)[1],)
-    elif column is not None and not column.uuid5 and column.place != ".":
-        steps += (column.place,)
+    if column is not None and column.of_root:
+        steps = (_root_key(column),)
+    elif column is not None and column.is_key:
+        steps += (column.path,)
     elif failure.rule == DECLARED and failure.field == "?":
         declared = frozenset(_keys(table, tables))
     elif column is None and failure.field not in ("", ".", "*"):
@@ -89,7 +89,10 @@ def _error(failure: checks.Failure, tables: Mapping[str, SourceTable], spot: doc
 
 def field(table: SourceTable, name: str, index: int | None) -> str:
     """The field as the JSON has it, from the row of the entity: `items[2].amount`."""
-    whole = name in (".", "*", "?") or getattr(_column(table, name), "place", "") == "."
+    column = _column(table, name)
+    if column and column.of_root:
+        return _root_key(column)
+    whole = name in (".", "*", "?") or getattr(column, "path", "") == "."
     if not table.nested:
         return "" if whole else name
     place = table.nested if index is None or name == "" else f"{table.nested}[{index}]"
@@ -132,15 +135,17 @@ def _found(kind: str, data_type: str) -> str:
 
 
 def _column(table: SourceTable, field: str) -> SourceColumn | None:
-    return next((column for column in table.columns if column.name == field), None)
+    """The column of that label; a key of the JSON rather than one that is made of others."""
+    found = [column for column in table.columns if column.label == field]
+    return max(found, key=lambda column: column.is_key, default=None)
+
+
+def _root_key(column: SourceColumn) -> str:
+    return column.path.split("[].", 1)[1]
 
 
 def _keys(table: SourceTable, tables: Mapping[str, SourceTable]) -> list[str]:
     """The keys that an object of the staged table may have."""
-    own = [
-        column.place
-        for column in table.columns
-        if not column.uuid5 and column.place != "." and "[]." not in column.place
-    ]
+    own = [column.path for column in table.columns if column.is_key]
     others = [] if table.nested else [other.nested for other in tables.values() if other.entity == table.entity]
     return own + [name for name in others if name]
