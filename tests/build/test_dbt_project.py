@@ -278,9 +278,13 @@ def test_a_model_that_fails_has_a_reason(message: str, reason: str) -> None:
 def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) -> None:
     """`group` in a contract, in its keys and in a reference; a model that forgets to quote it is told where.
 
-    The second build is of a schema that has the tables of the first; beside the model a data test fails.
+    A model between the landing table and the target's is no target table. The second build is of a schema that has the
+    tables of the first; beside the model a data test fails.
     """
     models = small_project(tmp_path) / "dbt_project" / "models"
+    between = "{{ config(materialized='ephemeral', contract={'enforced': false}) }}"
+    (models / "between.sql").write_text(f"{between} select * from {{{{ source('landing', 'owners') }}}}")
+    (models / "core" / "owners.sql").write_text("select * from {{ ref('between') }}")
     contract = yaml.safe_load((models / "core" / "pets.yml").read_text())
     contract["models"][0]["columns"].append({"name": "group", "data_type": "text"})
     contract["models"][0]["constraints"][1]["columns"] = ["name", "group"]

@@ -163,6 +163,22 @@ def test_a_row_that_is_no_object_is_marked_as_a_whole(stage: Stage) -> None:
     assert {row["_root_row"] for row in rows["n"]} == {6}  # a row that is no object has no array inside
 
 
+def test_a_column_has_its_sql_name_and_a_fault_the_jsons(stage: Stage) -> None:
+    """Whatever the key is: one that another column has as its name, a key of the row around, the element itself."""
+    shown = column("shown", "date", path="shownAt")
+    parts = (column("a_id", "integer", path="a[].shownAt"), column("shown", "integer", path="v"))
+    rows = stage(
+        '[{"shownAt": "2026-01-01", "v": "x", "n": [{"v": 1}]}, {"shownAt": 5, "v": "x", "n": [{"v": "1"}]}]',
+        table("a", shown, column("shownAt", path="v")),
+        table("a[].n[]", *parts),
+    )
+    assert [(str(row["shown"]), row["shownAt"], row["_unfit"]) for row in rows["a"]] == [
+        ("2026-01-01", "x", []),
+        ("None", "x", ["shownAt"]),
+    ]
+    assert [(row["a_id"], row["shown"], row["_unfit"]) for row in rows["n"]] == [(None, 1, []), (5, None, ["v"])]
+
+
 def test_undeclared_keys_are_named(stage: Stage) -> None:
     """Keys are told apart by case; the key of a nested array is declared by its own table."""
     tables = (table("a", column("v")), table("a[].n[]", column("k")))

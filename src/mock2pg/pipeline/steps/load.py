@@ -155,7 +155,8 @@ def _judged(run: Run, tables: Sequence[Table], url: str) -> int:
     )
     if not validation.success:
         failed = [
-            f"  {f.table}.{f.field}: {f.message} ({identity(str(f.keys))})"
+            f"  {f.table}.{f.field}: {f.message}"
+            + "".join(f" ({key} {identity(str(id_))})" for key, id_ in f.keys.items())
             for f in validation.failures
             if f.severity == "critical"
         ]
