@@ -11,7 +11,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "stage": {"source": None, "sha256": "s", "bytes": 1, "tables": {}},
     "check": {**dict.fromkeys(("rules", "failed", "warned", "skipped", "errors", "warnings"), 0), "entities": {}},
     "load": {"landed": {}, "built": {}, "target_oids": [], "models": 0, "tests": 0, "contracts_sha256": "c",
-             "audit": {"rules": 0, "failed": 0}},
+             "rules": 0},
     "preflight": {},
     "backup": {"backup_id": "backup-1", "file": "backups/backup-1.json", "bytes": 9, "sha256": "b", "tables": {},
                "sequences": 0, "definitions_sha256": None, "definitions_bytes": 0, "hashes": {},

@@ -73,6 +73,7 @@ class Loaded(Found):
     built        table -> rows
     target_oids  the tables that were in the target schema before
     added        table -> rows that no source has
+    rules        the rules about target tables that were judged
     """
 
     step = "load"

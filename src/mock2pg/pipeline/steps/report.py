@@ -57,7 +57,7 @@ _MOODS = {
 _CHANGES = ("publish", "rollback", "plan")
 _EVIDENCE = {
     "data_docs/staged/index.html": "Data Docs of the staged input: every rule, and how it came out",
-    "data_docs/built/index.html": "Data Docs of the built tables: the audit before they were published",
+    "data_docs/built/index.html": "Data Docs of the built tables: their rules, before they were published",
     "record.json": "The record of the run, for programs",
     "errors.json": "Every error and warning that is listed, for programs",
     "refused.jsonl": "The rows that were left out, and why",
