@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mock2pg.step_results import DerivedColumn, decode
+
 NESTING_LIMIT = 100  # levels of arrays and objects inside one value
 
 HIDDEN = ("_row", "_root_row", "_id", "_index", "_unfit", "_unknown")  # what staging adds to each table
@@ -170,14 +172,14 @@ class Table:
         return asdict(self)
 
 
-def derived_columns(tables: Iterable[Table]) -> list[dict[str, str]]:
+def derived_columns(tables: Iterable[Table]) -> tuple[DerivedColumn, ...]:
     """The columns that a model changes on purpose, with the reason that its YAML gives."""
-    return [
-        {"table": table.name, "column": column.name, "reason": column.derived}
+    return tuple(
+        DerivedColumn(table.name, column.name, column.derived)
         for table in tables
         for column in table.columns
         if column.derived
-    ]
+    )
 
 
 def fingerprint(tables: Iterable[dict[str, Any]]) -> str:
@@ -186,22 +188,9 @@ def fingerprint(tables: Iterable[dict[str, Any]]) -> str:
     return hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest()
 
 
-def table_from_dict(record: dict[str, Any]) -> Table:
-    """What `Table.as_dict` wrote."""
-    pairs = ("uniques", "checks", "database_columns")
-    return Table(
-        **{
-            **record,
-            **{name: tuple(tuple(pair) for pair in record[name]) for name in pairs},
-            "primary_key": tuple(record["primary_key"]),
-            "natural_key": tuple(record.get("natural_key", ())),
-            "columns": tuple(Column(**column) for column in record["columns"]),
-            "foreign_keys": tuple(
-                ForeignKey(tuple(key["columns"]), key["parent"], tuple(key["parent_columns"]), key["on_delete"])
-                for key in record["foreign_keys"]
-            ),
-        }
-    )
+def tables_from(records: Any) -> tuple[Table, ...]:
+    """Return the tables of which `Table.as_dict` gave the records. Raises ValueError, which names what is missing."""
+    return decode(tuple[Table, ...], records)
 
 
 def key_groups(names: Sequence[str], parents: Mapping[str, set[str]]) -> list[list[str]]:

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mock2pg.contracts import Table, tables_from
 from mock2pg.errors import UsageError
 from mock2pg.log import log, timestamp
 from mock2pg.settings import Settings
@@ -105,6 +106,10 @@ class Run:
             log.warning("⚠️ runs/%s/record.json cannot be read: the run is passed over", self.id)
             return {}
         return record
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return the tables that were built, by their contracts. Raises FileNotFoundError when none were."""
+        return tables_from(self.read("contracts.json"))
 
     def save(self, result: StepResult) -> None:
         self.write(f"steps/{result.step}.json", result.as_dict())

@@ -16,7 +16,7 @@ import yaml
 
 from mock2pg import postgres
 from mock2pg.build import Built, DbtProject, dbt_project, sources, target_tables
-from mock2pg.contracts import Column, ForeignKey, SourceColumn, SourceTable, Table, table_from_dict
+from mock2pg.contracts import Column, ForeignKey, SourceColumn, SourceTable, Table, tables_from
 from mock2pg.encoding import KINDS
 from mock2pg.errors import InternalError, LoadFailed, ProjectError
 from mock2pg.settings import REPOSITORY
@@ -234,7 +234,7 @@ def test_an_invented_key_has_a_natural_one(unique: list[str], referred: str, key
     assert (found.natural_key, found.key) == (key, key or ("id",))
     assert [column.name for column in found.compared] == (["a", "b"] if key else ["id", "a", "b"])
     assert found.derived == ()
-    assert table_from_dict(found.as_dict()) == found
+    assert tables_from([found.as_dict()]) == (found,)
 
 
 def test_a_column_from_nowhere_is_refused() -> None:
@@ -429,7 +429,7 @@ def test_the_contracts_of_the_project(dbt: DbtProject) -> None:
     """Every target table with its keys, references, checks and reasons, parents first, and again as a run keeps it."""
     tables = {table.name: table for table in dbt.tables()}
     assert len(tables) == 14
-    assert tuple(map(table_from_dict, [table.as_dict() for table in tables.values()])) == tuple(tables.values())
+    assert tables_from([table.as_dict() for table in tables.values()]) == tuple(tables.values())
     staged = {table.name for table in sources(REAL)}
     assert {table.source for table in tables.values()} == {None, *staged}
     assert {table.publish for name, table in tables.items() if name != "users"} == {"merge"}

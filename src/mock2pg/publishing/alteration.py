@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg import sql
 
-from mock2pg.contracts import Column, Table, table_from_dict
+from mock2pg.contracts import Column, Table, tables_from
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.catalogue import LiveColumn
 from mock2pg.postgres.connection import Connection
@@ -60,7 +60,7 @@ def pending(connection: Connection, schema: str, tables: Sequence[Table], owned:
         mine = owned.get(table.name)
         if mine is None or oid(connection, schema, table.name) != mine["oid"]:
             continue
-        alteration = _alteration(connection, schema, table_from_dict(mine["contract"]), table)
+        alteration = _alteration(connection, schema, tables_from([mine["contract"]])[0], table)
         if alteration.first or alteration.last:
             found[table.name] = alteration
     return found

@@ -54,7 +54,7 @@ def run(run: Run) -> BackedUp:
 def _targets(run: Run) -> list[str]:
     """The tables that the run is to publish; none of a backup alone."""
     try:
-        return [table["name"] for table in run.read("contracts.json")]
+        return [table.name for table in run.tables()]
     except FileNotFoundError:
         return []
 

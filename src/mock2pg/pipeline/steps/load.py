@@ -13,7 +13,7 @@ from mock2pg.publishing import preflight
 from mock2pg.report.log_messages import of_added
 from mock2pg.runs import Run
 from mock2pg.source import staging
-from mock2pg.step_results import Checked, DerivedColumn, Loaded, Staged
+from mock2pg.step_results import Checked, Loaded, Staged
 from mock2pg.text import counted, identity
 
 # How a table is published, by the mode of the run and what its model says.
@@ -77,7 +77,7 @@ def run(run: Run) -> Loaded:
         added=added,
         models=built.models,
         tests=built.tests,
-        derived=tuple(DerivedColumn(**column) for column in derived_columns(tables)),
+        derived=derived_columns(tables),
         contracts_sha256=fingerprint(table.as_dict() for table in contracts),
         rules=rules,
     )

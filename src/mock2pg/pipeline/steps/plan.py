@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from mock2pg import history, postgres
-from mock2pg.contracts import table_from_dict
 from mock2pg.errors import PublishFailed, counted
 from mock2pg.publishing import alteration, plan_fingerprint
 from mock2pg.publishing.merge import Merge
@@ -20,7 +19,7 @@ def run(run: Run) -> Planned:
     """Writes plan.json, which `migrate --plan` takes. Raises PublishFailed when live tables cannot be merged into."""
     settings, schema = run.settings, run.settings.target_schema
     staged, loaded = run.require(Staged), run.require(Loaded)
-    tables = [table_from_dict(record) for record in run.read("contracts.json")]
+    tables = run.tables()
     with (
         postgres.connect(
             settings.url, name=f"plan {run.id}", read_only=True, lock_timeout=settings.lock_timeout

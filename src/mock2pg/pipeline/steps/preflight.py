@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mock2pg import postgres
 from mock2pg.backups import dump
-from mock2pg.contracts import table_from_dict
 from mock2pg.errors import PreflightFailed, counted
 from mock2pg.publishing import deletion_limits
 from mock2pg.publishing.preflight import look, refuse
@@ -16,7 +15,7 @@ def run(run: Run, purpose: str = "migrate") -> Preflighted:
     """Raises PreflightFailed with all of it. `purpose` "plan": the role need not be allowed to write."""
     settings = run.settings
     staged, loaded = run.require(Staged), run.require(Loaded)
-    tables = [table_from_dict(record) for record in run.read("contracts.json")]
+    tables = run.tables()
     with (
         postgres.connect(settings.url, name=f"preflight {run.id}", lock_timeout=settings.lock_timeout) as connection,
         postgres.named(PreflightFailed, "cannot look at the live tables"),

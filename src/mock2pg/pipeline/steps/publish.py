@@ -13,7 +13,7 @@ from typing import Any
 
 from mock2pg import history, postgres
 from mock2pg.backups import dump
-from mock2pg.contracts import Table, table_from_dict
+from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed, UsageError
 from mock2pg.log import log
 from mock2pg.postgres import server
@@ -39,7 +39,7 @@ def run(run: Run, plan: str = "") -> Published:
     plan  the plan.json that was reviewed; what it says must still be so
     """
     settings = run.settings
-    tables = [table_from_dict(record) for record in run.read("contracts.json")]
+    tables = run.tables()
     began = time.perf_counter()
     with postgres.named(PublishFailed, "cannot publish"):
         done = postgres.transact(

@@ -8,12 +8,12 @@ from functools import partial
 
 from mock2pg import history, postgres
 from mock2pg.backups import dump
-from mock2pg.contracts import Table, derived_columns, table_from_dict
+from mock2pg.contracts import Table, derived_columns
 from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed, counted
 from mock2pg.log import log
 from mock2pg.runs import Run, Times
 from mock2pg.source import staging
-from mock2pg.step_results import Compared, DerivedColumn, ForeignKeyCheck, Preflighted, Published, Verified
+from mock2pg.step_results import Compared, ForeignKeyCheck, Preflighted, Published, Verified
 from mock2pg.text import identity
 
 _KINDS = ("missing", "extra", "different")
@@ -31,45 +31,31 @@ def run(run: Run) -> Verified:
     settings, times = run.settings, Times()
     attempts = settings.publish_attempts if run.find(Published) else 1
     with postgres.named(DatabaseError, "cannot read the target tables"):
-        published, tables, compared, keys, cautions = postgres.retried(
+        found = postgres.retried(
             partial(_read, run, times),
             attempts=attempts,
             patience=postgres.PATIENCE if attempts > 1 else 0,
             tell=_tell,
         )
-    preflight = published.find(Preflighted)
-    found = Verified(
-        cautions=tuple(cautions),
-        published_run=published.id,
-        tables=compared,
-        foreign_keys=tuple(keys),
-        matched_by={table.name: table.natural_key for table in tables if table.natural_key},
-        kept_keys=preflight.kept_keys if preflight else {},
-        derived=tuple(DerivedColumn(**column) for column in derived_columns(tables)),
-        rows_compared=sum(table.staged for table in compared.values()),
-        columns_compared=sum(len(table.columns) for table in tables),
-        times=times,
-    )
     faults = [
         f"  {name}: {'; '.join(filter(None, (_named(table, kind) for kind in _KINDS)))}"
-        for name, table in compared.items()
+        for name, table in found.tables.items()
         if table.differing
-    ] + [f"  {key.table}: {counted(key.orphans, 'orphan')} by {key.name}" for key in keys if key.orphans]
+    ] + [f"  {key.table}: {counted(key.orphans, 'orphan')} by {key.name}" for key in found.foreign_keys if key.orphans]
     if faults:
-        error = VerifyFailed("\n".join([f"live is not what run {published.id} published:", *faults]))
+        error = VerifyFailed("\n".join([f"live is not what run {found.published_run} published:", *faults]))
         error.found = found
         raise error
-    summary = f"{counted(found.rows_compared, 'row')} and {counted(len(keys), 'foreign key')}"
+    proven = f"{counted(found.rows_compared, 'row')} and {counted(len(found.foreign_keys), 'foreign key')}"
     kept = (
         f"; {counted(rows, 'row')} of {name} under keys that were there before"
         for name, rows in found.kept_keys.items()
     )
-    return replace(found, summary=f"{summary} are as run {published.id} published them{''.join(kept)}")
+    return replace(found, summary=f"{proven} are as run {found.published_run} published them{''.join(kept)}")
 
 
-def _read(run: Run, times: Times) -> tuple[Run, list[Table], dict[str, Compared], list[ForeignKeyCheck], list[str]]:
-    """Compare the target tables in one snapshot: the run that published them, its tables, the comparison of each, the
-    foreign keys, and cautions."""
+def _read(run: Run, times: Times) -> Verified:
+    """Compare the target tables with what is published, in one snapshot."""
     settings = run.settings
     with (
         postgres.connect(
@@ -78,11 +64,22 @@ def _read(run: Run, times: Times) -> tuple[Run, list[Table], dict[str, Compared]
         dump.repeatable_read(connection),
     ):
         published = _published(run, connection)
-        tables = [table_from_dict(record) for record in published.read("contracts.json")]
+        tables, preflight = published.tables(), published.find(Preflighted)
         compared = {table.name: _compare(run, published, connection, table, times) for table in tables}
         with times.of("look for orphans"):
             keys, cautions = _references(connection, settings.target_schema, {table.name for table in tables})
-    return published, tables, compared, keys, cautions
+    return Verified(
+        cautions=tuple(cautions),
+        published_run=published.id,
+        tables=compared,
+        foreign_keys=tuple(keys),
+        matched_by={table.name: table.natural_key for table in tables if table.natural_key},
+        kept_keys=preflight.kept_keys if preflight else {},
+        derived=derived_columns(tables),
+        rows_compared=sum(table.staged for table in compared.values()),
+        columns_compared=sum(len(table.columns) for table in tables),
+        times=times,
+    )
 
 
 def _tell(attempt: int, error: BaseException) -> None:

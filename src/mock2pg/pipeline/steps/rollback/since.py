@@ -14,7 +14,6 @@ from mock2pg.backups import dump
 from mock2pg.backups.added_objects import Added
 from mock2pg.backups.diff import Change
 from mock2pg.backups.restore import Staged
-from mock2pg.contracts import table_from_dict
 from mock2pg.errors import counted
 from mock2pg.history import HistoryRow
 from mock2pg.runs import Run
@@ -123,7 +122,7 @@ def _numbers(look: Look, published: Run, name: str) -> Change | None:
     """What differs from what the run published; None when its folder is gone, or the columns are others."""
     schema, hashes = look.run.settings.target_schema, published.folder / "hashes" / f"{name}.parquet"
     try:
-        tables = {record["name"]: table_from_dict(record) for record in published.read("contracts.json")}
+        tables = {table.name: table for table in published.tables()}
     except FileNotFoundError:
         return None
     if name not in tables or not hashes.exists():
