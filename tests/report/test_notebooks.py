@@ -410,6 +410,13 @@ def test_a_worker_ends_with_the_process_that_runs_the_notebook(make: Make, tmp_p
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("told", [b"", b'{"fol'], ids=["nothing", "half a line"])
+def test_a_worker_ends_with_its_input(told: bytes) -> None:
+    """Whatever the process that started it was telling when it was killed."""
+    program = [sys.executable, "-m", "mock2pg.report.notebooks.cells"]
+    assert subprocess.run(program, input=told, timeout=60, check=False).returncode == 1
+
+
 def test_nobody_waits_at_the_end_for_what_is_still_being_loaded(tmp_path: Path) -> None:
     """A command that fails at once ends at once, whatever it had begun to load for a notebook."""
     (tmp_path / "endless.py").write_text("import time\ntime.sleep(3600)")

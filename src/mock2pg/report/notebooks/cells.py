@@ -49,10 +49,11 @@ def serve(modules: list[str]) -> None:
         os.dup2(nothing, stream)
 
     def listen() -> None:
-        for line in given:
-            requests.put(request := json.loads(line))
-            if request is None:
-                return
+        with suppress(ValueError):  # a line that was cut short is the end, too
+            for line in given:
+                requests.put(request := json.loads(line))
+                if request is None:
+                    return
         os._exit(1)
 
     def answer(message: dict[str, Any] | None) -> None:
