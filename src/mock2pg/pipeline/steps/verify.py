@@ -66,7 +66,7 @@ def _read(run: Run, times: Times) -> Verified:
         published = _published(run, connection)
         tables, preflight = published.tables(), published.find(Preflighted)
         compared = {table.name: _compare(run, published, connection, table, times) for table in tables}
-        with times.of("look for orphans"):
+        with times.of("count orphans"):
             keys, cautions = _references(connection, settings.target_schema, {table.name for table in tables})
     return Verified(
         cautions=tuple(cautions),
@@ -127,7 +127,7 @@ def _published(run: Run, connection: postgres.Connection) -> Run:
 def _compare(run: Run, published: Run, connection: postgres.Connection, table: Table, times: Times) -> Compared:
     rows = run.path("live", f"{table.name}.csv")
     try:
-        with times.of("hash what is live"):
+        with times.of("hash the target tables"):
             postgres.scratch.write_hashes(connection, run.settings.target_schema, table, rows)
         with times.of("compare"):
             return staging.compare(published.folder / "hashes" / f"{table.name}.parquet", rows, publish=table.publish)

@@ -105,13 +105,13 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
     settings = way.run.settings
     connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
     times = Times()
-    with times.of("compare with live"):
+    with times.of("compare with the backup"):
         look = _look(way, connection, lock=True)
     written = since.written(look)
     found = _found(way, look, written)
     if written and not (way.discard or way.undo):
         raise _refusal(found)
-    with times.of("keep what is live"):
+    with times.of("back up the present state"):
         present, file = _keep_present(way, look, needed=bool(written))
     try:
         with times.of("restore and prove"):
