@@ -76,6 +76,11 @@ def printed(executed: Path) -> str:
     return "".join("".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", ()))
 
 
+def headline(executed: Path) -> str:
+    """The first cell of an executed notebook."""
+    return "".join(json.loads(executed.read_text())["cells"][0]["source"])
+
+
 def is_there(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -307,7 +312,7 @@ def test_a_cell_that_fails_is_named_and_the_notebook_is_kept(make: Make, tmp_pat
     assert str(caught.value) == "made.ipynb failed in cell 3 (ValueError)"
     headline = json.loads(executed.read_text())["cells"][0]
     assert (headline["id"], headline["cell_type"]) == ("headline", "markdown")
-    assert headline["source"].startswith("**Failed, in cell 3: ValueError.**")
+    assert headline["source"].startswith("**Failed in cell 3: ValueError.**")
     assert caught.value.__cause__ is None
     assert printed(executed) == "so far\n"
     assert list(executed.parent.iterdir()) == [executed]
@@ -449,7 +454,7 @@ def test_a_worker_that_dies_is_an_error(make: Make, tmp_path: Path, capfd: pytes
             make("print(1, flush=True)", "import os; os._exit(9)"), executed, parameters={}, environment={}
         )
     assert printed(executed) == "1\n"
-    assert "Failed, InternalError." in json.loads(executed.read_text())["cells"][0]["source"]
+    assert "**Failed: the process that runs its cells ended (exit code 9).**" in headline(executed)
     assert capfd.readouterr() == ("", "")
 
 
@@ -479,7 +484,7 @@ def test_an_interrupt_leaves_no_process_behind(
         notebooks.execute(notebook, executed, parameters={}, environment={})
     presser.join()
     assert not is_there(int(started.read_text()))
-    assert executed.exists()
+    assert headline(executed).startswith("**Interrupted.**")
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -110,8 +110,12 @@ def _headline(cells: list[dict[str, Any]], error: BaseException | None) -> list[
     errors = [(cell, output) for cell in cells for output in cell.get("outputs", ()) if "ename" in output]
     if errors and OUTCOME in _tags(errors[-1][0]):
         return []
-    where = f"in cell {errors[-1][0]['execution_count']}: {errors[-1][1]['ename']}" if errors else type(error).__name__
-    text = f"**Failed, {where}.** Below is what was found out until then. It proves nothing."
+    what = f"Failed: {error.message if isinstance(error, InternalError) else type(error).__name__}"
+    if isinstance(error, KeyboardInterrupt):
+        what = "Interrupted"
+    elif errors:
+        what = f"Failed in cell {errors[-1][0]['execution_count']}: {errors[-1][1]['ename']}"
+    text = f"**{what}.** Below is what was found out until then. It proves nothing."
     return [{"cell_type": "markdown", "id": "headline", "metadata": {}, "source": text}]
 
 
