@@ -34,7 +34,7 @@ def back_up(url: str, folder: Path, schema: str = "public", moment: str = "2026-
     with snapshot.export(url, schema, binary("pg_dump")) as found:
         with backups.Writer(folder, moment) as writer:
             backup = snapshot.save(found, writer, found.header(moment, backups.FORMAT))
-        state = state_of(backups.opened(folder, backup.id))
+        state = state_of(backups.open_backup(folder, backup.id))
         tested = restore_test.run(url, state, found, binary("pg_dump"))
     outside = "does not exist" in tested.definitions  # what the schema refers to is in another schema
     assert outside or tested.definitions in ("", "there is no schema")
@@ -43,7 +43,7 @@ def back_up(url: str, folder: Path, schema: str = "public", moment: str = "2026-
 
 def go_back(url: str, backup: Backup, schema: str = "public") -> restore.Restored:
     """Restore as the rollback step does it."""
-    opened = backups.opened(backup.file.parent, backup.id)
+    opened = backups.open_backup(backup.file.parent, backup.id)
     with postgres.connect(url, name="rollback") as connection, postgres.named(RollbackFailed, "cannot roll back"):
         program, state = binary("pg_dump"), state_of(opened)
         current = dump.definitions(connection, url, schema, program)

@@ -62,16 +62,16 @@ def three(settings: Settings, connection: postgres.Connection) -> list[str]:
     return [backup.id for backup in made]
 
 
-def test_verify_says_of_each_backup_whether_it_is_whole(run: Any, three: list[str]) -> None:
+def test_verify_says_of_each_backup_whether_it_is_valid(run: Any, three: list[str]) -> None:
     """One line each, and exit code 12 when one of them would be refused."""
     done = run("verify")
     assert done.exit_code == BackupRefused.code == 12
     lines = done.output.splitlines()
     assert [line.split()[0] for line in lines] == three
     assert [line.partition(" bytes  ")[2] for line in lines] == [
-        "whole: 3 rows of 2 tables",
+        "valid: 3 rows of 2 tables",
         "refused: it is cut short: it does not end with its checksum",
-        "whole: 3 rows of 2 tables",
+        "valid: 3 rows of 2 tables",
     ]
     assert run("verify", three[0]).exit_code == 0
     assert run("verify", three[1]).exit_code == 12
@@ -83,9 +83,9 @@ def test_verify_tells_a_program_the_same(run: Any, three: list[str]) -> None:
     done = run("verify", "--json")
     assert done.exit_code == 12
     first, second, _ = json.loads(done.stdout)
-    expected = {"id": three[0], "whole": True, "reason": None, "tables": 2, "rows": 3, "encrypted": False}
+    expected = {"id": three[0], "valid": True, "reason": None, "tables": 2, "rows": 3, "encrypted": False}
     assert first.items() >= expected.items()
-    assert (second["whole"], second["rows"]) == (False, 0)
+    assert (second["valid"], second["rows"]) == (False, 0)
     assert "cut short" in second["reason"]
 
 
@@ -95,20 +95,20 @@ def test_verify_without_a_backup_is_no_failure(run: Any) -> None:
 
 
 def test_prune_says_what_it_would_do_and_does_it_when_told(run: Any, settings: Settings, three: list[str]) -> None:
-    """A line for each with its reason; `--yes` removes, `--damaged` takes those along that are not whole."""
+    """A line for each with its reason; `--yes` removes, `--damaged` removes the invalid ones, too."""
     done = run("prune", "--keep-last", "1")
     assert done.exit_code == 0, done.output
     assert [line.partition(" bytes  ")[2] for line in done.output.splitlines()] == [
-        "stays: the newest that can be restored",
-        "stays: it is cut short: it does not end with its checksum",
-        "would go: 1 newer backup can be restored",
+        "kept: the newest that can be restored",
+        "kept: it is cut short: it does not end with its checksum",
+        "would be removed: 1 newer backup can be restored",
     ]
     assert len(list(settings.backups_dir.iterdir())) == 3
     assert "removed: " in run("prune", "--keep-last", "1", "--yes").output
-    assert {entry.id for entry in backups.listed(settings.backups_dir)} == set(three[:2])
+    assert {entry.id for entry in backups.list_backups(settings.backups_dir)} == set(three[:2])
     fates = json.loads(run("prune", "--keep-days", "0", "--damaged", "--yes", "--json").stdout)
-    assert [(fate["id"], fate["goes"]) for fate in fates] == [(three[0], False), (three[1], True)]
-    assert [entry.id for entry in backups.listed(settings.backups_dir)] == three[:1]
+    assert [(fate["id"], fate["remove"]) for fate in fates] == [(three[0], False), (three[1], True)]
+    assert [entry.id for entry in backups.list_backups(settings.backups_dir)] == three[:1]
     assert run("prune").exit_code == 2
 
 
@@ -136,12 +136,12 @@ def test_what_is_no_regular_file_is_no_backup(what: str, run: Any, settings: Set
     assert done.exit_code == BackupRefused.code
     assert f"refused: it is {kind}: only a regular file is restored" in done.output
     done = run("prune", "--keep-last", "1", "--damaged", "--yes")
-    assert f"stays: it is {kind}, which mock2pg did not make" in done.output
+    assert f"kept: it is {kind}, which mock2pg did not make" in done.output
     assert os.path.lexists(newest)
     with pytest.raises(BackupRefused, match=f"is {kind}") as refused:
         MigrationService(settings).rollback(three[0])
     assert "Copy the file itself" in refused.value.hint
-    backups.tidy(settings.backups_dir)
+    backups.remove_unfinished(settings.backups_dir)
     assert time.monotonic() - started < 60
     assert not list(settings.runs_dir.glob("*-*"))
 

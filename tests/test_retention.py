@@ -23,7 +23,7 @@ NOW = datetime.now(UTC)
 PUBLIC, IDENTITY = backups.new_key()
 
 Made = Callable[..., Backup]
-Fates = list[dict[str, Any]]
+Decisions = list[dict[str, Any]]
 
 
 @pytest.fixture
@@ -63,29 +63,29 @@ def published(connection: postgres.Connection) -> Callable[..., None]:
     return publish
 
 
-def gone(fates: Fates) -> list[str]:
-    return [fate["id"] for fate in fates if fate["goes"]]
+def removed(decisions: Decisions) -> list[str]:
+    return [decision["id"] for decision in decisions if decision["remove"]]
 
 
-def reasons(fates: Fates) -> dict[str, str]:
-    return {fate["id"]: fate["reason"] for fate in fates if not fate["goes"]}
+def reasons(decisions: Decisions) -> dict[str, str]:
+    return {decision["id"]: decision["reason"] for decision in decisions if not decision["remove"]}
 
 
 def there(settings: Settings) -> set[str]:
-    return {entry.id for entry in backups.listed(settings.backups_dir)}
+    return {entry.id for entry in backups.list_backups(settings.backups_dir)}
 
 
 def test_nothing_is_removed_unless_it_is_said_twice(service: MigrationService, settings: Settings, made: Made) -> None:
     """Without `yes` the answer is the same, and every file is where it was."""
     ids = [made(days).id for days in (1, 2, 3)]
-    fates = service.prune_backups(keep_last=1)
-    assert gone(fates) == ids[1:]
+    decisions = service.prune_backups(keep_last=1)
+    assert removed(decisions) == ids[1:]
     assert there(settings) == set(ids)
     with postgres.connect(settings.url, name="test") as connection:
         layout.create(connection)
-    assert service.prune_backups(keep_last=1, yes=True) == fates
+    assert service.prune_backups(keep_last=1, yes=True) == decisions
     assert there(settings) == {ids[0]}
-    assert gone(service.prune_backups(keep_last=1, yes=True)) == []
+    assert removed(service.prune_backups(keep_last=1, yes=True)) == []
     events = [(entry["kind"], entry["backup_id"], entry["operator"]) for entry in service.history()]
     assert sorted(events) == [("prune", name, "a tester") for name in sorted(ids[1:])]
 
@@ -108,10 +108,10 @@ def test_a_backup_stays_when_either_rule_holds_it(
 ) -> None:
     """So many of the newest, and those of so many days; each says why it stays or goes."""
     ids = [made(days).id for days in (1, 4, 10, 50)]
-    fates = service.prune_backups(**keep)  # type: ignore[arg-type]
-    assert [fate["id"] for fate in fates] == ids
-    assert gone(fates) == ids[staying:]
-    assert all(fate["reason"] for fate in fates)
+    decisions = service.prune_backups(**keep)  # type: ignore[arg-type]
+    assert [decision["id"] for decision in decisions] == ids
+    assert removed(decisions) == ids[staying:]
+    assert all(decision["reason"] for decision in decisions)
 
 
 def test_age_is_what_the_backup_says(service: MigrationService, settings: Settings, made: Made) -> None:
@@ -119,8 +119,8 @@ def test_age_is_what_the_backup_says(service: MigrationService, settings: Settin
     new, old = made(1), made(9)
     os.utime(old.file)
     os.utime(new.file, (0, 0))
-    assert gone(service.prune_backups(keep_last=1)) == [old.id]
-    assert gone(service.prune_backups(keep_days=5)) == [old.id]
+    assert removed(service.prune_backups(keep_last=1)) == [old.id]
+    assert removed(service.prune_backups(keep_days=5)) == [old.id]
 
 
 def test_what_live_can_go_back_to_stays(service: MigrationService, made: Made, published: Callable[..., None]) -> None:
@@ -130,10 +130,10 @@ def test_what_live_can_go_back_to_stays(service: MigrationService, made: Made, p
     published(second, run="two")
     assert reasons(service.prune_backups(keep_last=1)) == {
         newest.id: "the newest that can be restored",
-        second.id: "live can go back to it",
+        second.id: "the target schema can be rolled back to it",
     }
     published(third, "rollback", run="three", live="one")
-    assert gone(service.prune_backups(keep_last=1)) == [second.id]
+    assert removed(service.prune_backups(keep_last=1)) == [second.id]
     assert {first.id, third.id, newest.id} == reasons(service.prune_backups(keep_last=1)).keys()
 
 
@@ -147,10 +147,10 @@ def test_damaged_ones_are_not_counted_and_go_only_when_told(
         backup.file.write_bytes(backup.file.read_bytes()[:-1])
     published(needed)
     damaged = [backup.id for backup in spoiled]
-    fates = service.prune_backups(keep_last=2)
-    assert gone(fates) == whole[2:]
-    assert all("cut short" in reasons(fates)[name] for name in damaged)
-    assert gone(service.prune_backups(keep_last=2, damaged=True, yes=True)) == [*damaged, whole[2]]
+    decisions = service.prune_backups(keep_last=2)
+    assert removed(decisions) == whole[2:]
+    assert all("cut short" in reasons(decisions)[name] for name in damaged)
+    assert removed(service.prune_backups(keep_last=2, damaged=True, yes=True)) == [*damaged, whole[2]]
     assert there(settings) == {needed.id, *whole[:2]}
 
 
@@ -158,20 +158,20 @@ def test_backups_of_others_stay(service: MigrationService, made: Made) -> None:
     """This database knows nothing of what another one, or another schema or server, can go back to."""
     own = [made(days).id for days in (3, 4)]
     others = [made(1, database="another").id, made(2, schema="another").id, made(2.5, system_identifier="7").id]
-    fates = service.prune_backups(keep_last=1)
-    assert gone(fates) == own[1:]
-    assert all("another" in reasons(fates)[name] for name in others)
+    decisions = service.prune_backups(keep_last=1)
+    assert removed(decisions) == own[1:]
+    assert all("another" in reasons(decisions)[name] for name in others)
 
 
 def test_what_cannot_be_opened_stays(service: MigrationService, settings: Settings, made: Made) -> None:
     """Without the key nobody can say whether an encrypted backup is whole; with it, it is one like the others."""
     sealed = [made(days, recipient=PUBLIC).id for days in (1, 2)]
     plain = [made(days).id for days in (3, 4)]
-    fates = service.prune_backups(keep_last=1, damaged=True)
-    assert gone(fates) == plain[1:]
-    assert all("encrypted" in reasons(fates)[name] for name in sealed)
+    decisions = service.prune_backups(keep_last=1, damaged=True)
+    assert removed(decisions) == plain[1:]
+    assert all("encrypted" in reasons(decisions)[name] for name in sealed)
     with_key = MigrationService(settings.model_copy(update={"backup_identity": IDENTITY}))
-    assert gone(with_key.prune_backups(keep_last=1)) == [sealed[1], *plain]
+    assert removed(with_key.prune_backups(keep_last=1)) == [sealed[1], *plain]
 
 
 def test_nothing_goes_when_nobody_can_say_what_live_needs(settings: Settings, made: Made) -> None:
@@ -186,11 +186,11 @@ def test_nothing_goes_when_nobody_can_say_what_live_needs(settings: Settings, ma
 def test_what_is_to_stay_must_be_said(service: MigrationService, settings: Settings, made: Made) -> None:
     """Neither an option nor a setting is no reason to remove anything; the setting serves for the option."""
     made(1), made(2), made(3)
-    with pytest.raises(UsageError, match="nothing says which backups are to stay"):
+    with pytest.raises(UsageError, match="no option or setting says which backups to keep"):
         service.prune_backups(yes=True)
     keeping = MigrationService(settings.model_copy(update={"backup_keep": 2}))
-    assert len(gone(keeping.prune_backups())) == 1
-    assert len(gone(keeping.prune_backups(keep_last=1))) == 2
+    assert len(removed(keeping.prune_backups())) == 1
+    assert len(removed(keeping.prune_backups(keep_last=1))) == 2
 
 
 def test_each_run_that_succeeds_keeps_so_many(settings: Settings, made: Made) -> None:

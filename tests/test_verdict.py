@@ -123,7 +123,7 @@ def stage(tmp_path: Path, database: str, executed_notebooks: None, monkeypatch: 
     monkeypatch.setattr(notebooks, "execute", execute)
     for module in (steps, migrate):
         monkeypatch.setattr(module, "prepare_notebooks", lambda: None)
-    monkeypatch.setattr(backups, "opened", lambda *_: None)
+    monkeypatch.setattr(backups, "open_backup", lambda *_: None)
     return stage
 
 

@@ -100,14 +100,13 @@ class MigrationService:
         return self._run("backup", commands.backup)
 
     def backups(self) -> list[dict[str, Any]]:
-        """Every backup, newest first: id, timestamp, database, schema, bytes, encrypted."""
-        return [entry.as_dict() for entry in backups.listed(self._settings.backups_dir, self._settings.identity)]
+        """Return every backup, newest first: id, timestamp, database, schema, bytes, encrypted."""
+        return [entry.as_dict() for entry in backups.list_backups(self._settings.backups_dir, self._settings.identity)]
 
     def verify_backups(self, backup_id: str | None = None) -> list[dict[str, Any]]:
-        """Read each backup through, or the one of that id: as `backups`, with whole, reason, tables and rows."""
+        """Read each backup through, or the one of that id: as `backups`, with valid, reason, tables and rows."""
         return [
-            verdict.as_dict()
-            for verdict in backups.judged(self._settings.backups_dir, self._settings.identity, backup_id)
+            entry.as_dict() for entry in backups.verify(self._settings.backups_dir, self._settings.identity, backup_id)
         ]
 
     def status(self) -> Status:
@@ -166,15 +165,16 @@ class MigrationService:
     def prune_backups(
         self, keep_last: int | None = None, keep_days: float | None = None, yes: bool = False, *, damaged: bool = False
     ) -> list[dict[str, Any]]:
-        """Say of each backup whether it goes, and why: id, timestamp, bytes, goes, reason. With `yes` it is removed.
+        """Decide which backups to remove: id, timestamp, bytes, remove, reason. With `yes` they are removed.
 
-        keep_last  so many of the newest stay; the setting `backup_keep` when neither this nor `keep_days` is given
-        keep_days  those of so many days stay
-        damaged    those that are not whole go
+        keep_last  keep the N newest; the setting `backup_keep` when neither this nor `keep_days` is given
+        keep_days  keep those of the last D days
+        damaged    remove those that are not valid
         """
         last = self._settings.backup_keep if keep_last is keep_days is None else keep_last
         with self._refusal_told("prune", AlreadyRunning):
-            return prune.prune(self._settings, self.url(), prune.Keep(last, keep_days, damaged), remove=yes)
+            policy = backups.RetentionPolicy.of(last, keep_days, damaged=damaged)
+            return prune.prune(self._settings, self.url(), policy, remove=yes)
 
     def rollback(self, backup_id: str, *, discard_changes: bool = False, show: bool = False) -> MigrationResult:
         """Bring definitions, rows and sequences back to what the backup says.
@@ -183,7 +183,7 @@ class MigrationService:
         show             only say what it would change
         """
         with self._refusal_told("rollback", BackupRefused, backup_id):  # before a run begins
-            backups.opened(self._settings.backups_dir, backup_id, self._settings.identity)
+            backups.open_backup(self._settings.backups_dir, backup_id, self._settings.identity)
         name, command = ("rollback --show", rollback.show) if show else ("rollback", rollback.roll_back)
         return self._run(name, partial(command, backup_id=backup_id, discard_changes=discard_changes))
 
@@ -231,7 +231,7 @@ class MigrationService:
             if self._settings.database_url is not None or self._settings.postgres_dir.exists():
                 known = {"operator": self._settings.operator, "schema": self._settings.target_schema}
                 name = type(refused).__name__
-                event = events.Event(kind, "failed", **known, error=name, backup_id=backups.named(backup_id))
+                event = events.Event(kind, "failed", **known, error=name, backup_id=backups.valid_id(backup_id))
                 with suppress(Mock2pgError):  # of the server: it is the refusal that is to be told
                     evidence.tell(self.url(), kind, [event])
             raise

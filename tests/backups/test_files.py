@@ -40,14 +40,14 @@ def backup(tmp_path: Path) -> Backup:
 
 def refusal(backup: Backup, backup_id: str | None = None) -> str:
     with pytest.raises(BackupRefused) as refused:
-        backups.opened(backup.file.parent, backup.id if backup_id is None else backup_id)
+        backups.open_backup(backup.file.parent, backup.id if backup_id is None else backup_id)
     return refused.value.message
 
 
 def test_what_is_written_comes_back(backup: Backup) -> None:
     """Header, tables, rows and counts are read as they were written, whatever a table is called."""
     assert backup.id == "backup-2026-11-22T10-30-00-000Z"
-    opened = backups.opened(backup.file.parent, backup.id)
+    opened = backups.open_backup(backup.file.parent, backup.id)
     assert opened.header == {"format": backups.FORMAT, "timestamp": MOMENT, "schema": "public", "definitions": None}
     assert opened.tables == backup.tables == {name: len(rows) for name, rows in ROWS.items()}
     assert (opened.sha256, opened.bytes, opened.id) == (backup.sha256, backup.file.stat().st_size, backup.id)
@@ -123,7 +123,7 @@ def test_a_backup_is_never_written_over(backup: Backup) -> None:
         with pytest.raises(BackupFailed):
             write(backup.file.parent, {}, moment="2026-01-01T00:00:00.000Z")
         first.begin({"format": backups.FORMAT, "timestamp": "2026-01-01T00:00:00.000Z"})
-        backups.opened(backup.file.parent, first.finish().id)
+        backups.open_backup(backup.file.parent, first.finish().id)
 
 
 def test_two_backups_at_once_are_two_files(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_two_backups_at_once_are_two_files(tmp_path: Path) -> None:
         first.table("a", [line(1)])
         second.table("b", [line(2)])
         kept = [first.finish(), second.finish()]
-    assert [backups.opened(tmp_path, each.id).tables for each in kept] == [{"a": 1}, {"b": 1}]
+    assert [backups.open_backup(tmp_path, each.id).tables for each in kept] == [{"a": 1}, {"b": 1}]
 
 
 def places_to_spoil(content: bytes) -> list[int]:
@@ -153,7 +153,7 @@ def test_one_changed_byte_is_noticed_wherever_it_is(backup: Backup) -> None:
         backup.file.write_bytes(spoiled)
         assert refusal(backup), place
     backup.file.write_bytes(content)
-    assert backups.opened(backup.file.parent, backup.id)
+    assert backups.open_backup(backup.file.parent, backup.id)
 
 
 def test_a_file_that_ends_early_is_noticed_wherever_it_ends(backup: Backup) -> None:
@@ -205,7 +205,7 @@ def test_tables_that_are_not_those_that_were_listed_are_refused(edit: str, backu
     backup.file.write_bytes(resealed(edited))
     assert "its tables are not those that it lists" in refusal(backup)
     backup.file.write_bytes(resealed(content))
-    assert backups.opened(backup.file.parent, backup.id)
+    assert backups.open_backup(backup.file.parent, backup.id)
 
 
 def test_a_damaged_table_is_named(backup: Backup) -> None:
@@ -266,13 +266,13 @@ def test_a_backup_that_is_not_there_is_refused(backup: Backup) -> None:
     """Another moment, or a folder that was never made."""
     assert "there is no backup" in refusal(backup, "backup-2020-01-01T00-00-00-000Z")
     with pytest.raises(BackupRefused, match="there is no backup"):
-        backups.opened(backup.file.parent / "nowhere", backup.id)
+        backups.open_backup(backup.file.parent / "nowhere", backup.id)
 
 
 def test_a_file_that_changes_after_it_was_opened_is_refused_while_it_is_read(backup: Backup) -> None:
     """Replaced, edited, cut short or gone: no row of it is taken for one of the backup that was looked at."""
     content = backup.file.read_bytes()
-    opened = backups.opened(backup.file.parent, backup.id)
+    opened = backups.open_backup(backup.file.parent, backup.id)
     for changed in (EDITS["an edited row"](content), EDITS["swapped names"](content), content[:100], b""):
         backup.file.write_bytes(changed)
         with pytest.raises(BackupRefused, match=r"after it was opened \(table plain\)|cut short|does not hold"):
@@ -286,7 +286,7 @@ def test_a_file_that_changes_after_it_was_opened_is_refused_while_it_is_read(bac
 
 def test_tables_come_in_any_order_and_may_be_left_half_read(backup: Backup) -> None:
     """Rows are where they belong, whatever was asked for before; a table that is not there is refused."""
-    opened = backups.opened(backup.file.parent, backup.id)
+    opened = backups.open_backup(backup.file.parent, backup.id)
     for name in [*reversed(ROWS), *ROWS, "one", "one"]:
         next(iter(backups.rows(opened, "plain")), None)
         assert read(opened, name) == ROWS[name]
@@ -302,12 +302,12 @@ def test_a_backup_that_is_there_twice_is_refused(backup: Backup) -> None:
 
 def test_the_list_is_newest_first_and_survives_damage(tmp_path: Path) -> None:
     """Each backup is listed with header and size, by what it says; a damaged one does not hide the others."""
-    assert backups.listed(tmp_path / "nowhere") == []
+    assert backups.list_backups(tmp_path / "nowhere") == []
     new, old = write(tmp_path, ROWS, moment=MOMENT), write(tmp_path, ROWS, moment="2026-01-01T00:00:00.000Z")
     (tmp_path / "backup-damaged.json").write_text("{")
     for other in (".backup-part.part", "README.md", "backup-1.json.bak", "backup-1.txt"):
         (tmp_path / other).write_text("")
-    listed = backups.listed(tmp_path)
+    listed = backups.list_backups(tmp_path)
     assert [entry.id for entry in listed] == [new.id, old.id, "backup-damaged"]
     assert (listed[0].timestamp, listed[0].bytes, listed[0].encrypted) == (MOMENT, new.bytes, False)
     assert listed[2].header == {}
@@ -317,10 +317,10 @@ def test_each_backup_is_judged_on_its_own(tmp_path: Path) -> None:
     """One that is damaged is refused with its reason, and the others are read through all the same."""
     whole, bad = write(tmp_path, ROWS), write(tmp_path, ROWS, moment="2026-01-01T00:00:00.000Z")
     bad.file.write_bytes(bad.file.read_bytes()[:-1])
-    first, second = backups.judged(tmp_path)
+    first, second = backups.verify(tmp_path)
     assert (first.listed.id, first.refused, first.rows) == (whole.id, "", whole.tables)
     assert (second.listed.id, second.rows) == (bad.id, {})
     assert "cut short" in second.refused
-    assert backups.judged(tmp_path, backup_id=bad.id) == [second]
+    assert backups.verify(tmp_path, backup_id=bad.id) == [second]
     with pytest.raises(BackupRefused, match="there is no backup"):
-        backups.judged(tmp_path, backup_id="backup-1")
+        backups.verify(tmp_path, backup_id="backup-1")

@@ -201,7 +201,7 @@ def test_a_restore_that_fails_late_changes_nothing(database: str, tmp_path: Path
     backup = back_up(database, tmp_path)
     execute(database, CHANGED + ";\nCREATE TABLE public.more ()")
     before = dumped(database)
-    state = state_of(backups.opened(tmp_path, backup.id))
+    state = state_of(backups.open_backup(tmp_path, backup.id))
     state = replace(state, definitions={**(state.definitions or {}), "post_data": "SELECT 1 / 0"})
     with (
         postgres.connect(database, name="test") as connection,
@@ -217,7 +217,7 @@ def test_a_lock_that_is_not_given_is_no_reason_to_make_tables_anew(database: str
     execute(database, "CREATE TABLE public.t (id int PRIMARY KEY);\nINSERT INTO public.t VALUES (1)")
     backup = back_up(database, tmp_path)
     execute(database, "DELETE FROM public.t")
-    state = state_of(backups.opened(tmp_path, backup.id))
+    state = state_of(backups.open_backup(tmp_path, backup.id))
     with (
         postgres.connect(database, name="other") as other,
         other.transaction(),
@@ -247,7 +247,7 @@ def test_a_backup_that_changes_while_it_is_restored_changes_nothing(change: str,
     backup = back_up(database, tmp_path)
     execute(database, change)
     before = dumped(database)
-    state = state_of(backups.opened(tmp_path, backup.id))
+    state = state_of(backups.open_backup(tmp_path, backup.id))
     backup.file.write_bytes(backup.file.read_bytes().replace(b'{"id":2}', b'{"id":3}'))
     with postgres.connect(database, name="rollback") as connection:
         current = dump.definitions(connection, database, "public", binary("pg_dump"))

@@ -26,7 +26,7 @@ Changing = Callable[..., tuple[dict[str, Rows], str]]
 
 def read(backup: Backup) -> tuple[dict[str, Rows], str]:
     """The rows of each table, and the definitions."""
-    opened = backups.opened(backup.file.parent, backup.id)
+    opened = backups.open_backup(backup.file.parent, backup.id)
     rows = {name: [json.loads(line.rstrip(b",\n")) for line in backups.rows(opened, name)] for name in opened.tables}
     return rows, "".join(opened.header["definitions"].values())
 
@@ -232,4 +232,4 @@ def test_two_backups_at_once_do_not_disturb_each_other(database: str, tmp_path: 
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({backups.opened(tmp_path, each.id).id for each in made}) == 2
+    assert len({backups.open_backup(tmp_path, each.id).id for each in made}) == 2

@@ -64,7 +64,7 @@ def test_every_form_holds_the_same_document(ending: str, tmp_path: Path) -> None
     assert backup.file.name == f"{plain.id}{ending}"
     assert document(backup.file) == plain.file.read_bytes()
     assert (backup.id, backup.sha256, backup.digests) == (plain.id, plain.sha256, plain.digests)
-    opened = backups.opened(tmp_path / "backups", backup.id, IDENTITY)
+    opened = backups.open_backup(tmp_path / "backups", backup.id, IDENTITY)
     assert opened == backup
     assert {name: read(opened, name) for name in ROWS} == ROWS
 
@@ -82,7 +82,7 @@ def test_who_wrote_a_backup_can_read_it_again_at_once(form: Form, tmp_path: Path
 
 def refusal(backup: Backup, identity: SecretStr | None = IDENTITY) -> BackupRefused:
     with pytest.raises(BackupRefused) as refused:
-        backups.opened(backup.file.parent, backup.id, identity)
+        backups.open_backup(backup.file.parent, backup.id, identity)
     return refused.value
 
 
@@ -95,7 +95,7 @@ def test_any_flipped_byte_is_noticed(form: Form, tmp_path: Path) -> None:
         spoiled[place] ^= 1 << place % 8
         backup.file.write_bytes(spoiled)
         try:
-            opened = backups.opened(tmp_path, backup.id, IDENTITY)
+            opened = backups.open_backup(tmp_path, backup.id, IDENTITY)
         except BackupRefused:
             continue
         assert form.keys() == {"compression"}, place
@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_no_file_and_has_a_name(form: Form, tmp_path: Path) -
         assert list((tmp_path / "full").iterdir()) == []
     with room(size + random):
         backup = write(tmp_path / "full", rows, **form)
-    assert backups.opened(tmp_path / "full", backup.id, IDENTITY) == backup
+    assert backups.open_backup(tmp_path / "full", backup.id, IDENTITY) == backup
 
 
 def test_an_encrypted_backup_is_never_in_clear_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_each_recipient_can_open_it_and_nobody_else(tmp_path: Path) -> None:
     second, kept = backups.new_key()
     _, stranger = backups.new_key()
     backup = write(tmp_path, ROWS, recipient=f"{PUBLIC}, {second}")
-    assert backups.opened(tmp_path, backup.id, IDENTITY) == backups.opened(tmp_path, backup.id, kept)
+    assert backups.open_backup(tmp_path, backup.id, IDENTITY) == backups.open_backup(tmp_path, backup.id, kept)
     assert "encrypted to another key" in refusal(backup, stranger).message
     missing = refusal(backup, None)
     assert "is encrypted, and no key is given" in missing.message
@@ -182,7 +182,7 @@ def test_a_key_may_stand_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "key.txt"
     _, other = backups.new_key()
     file.write_text(f"# a key\r\n{other.get_secret_value()}\n\n{IDENTITY.get_secret_value()}\r\n")
-    assert backups.opened(tmp_path / "backups", backup.id, SecretStr(str(file))) == backup
+    assert backups.open_backup(tmp_path / "backups", backup.id, SecretStr(str(file))) == backup
 
 
 @pytest.mark.parametrize("given", ["AGE-SECRET-KEY-1CANARY", "CANARY", "{folder}", "{folder}/CANARY", "{file}"])
@@ -206,18 +206,18 @@ def test_what_is_listed_without_the_key(tmp_path: Path) -> None:
     """Id, size and that it is encrypted, in the order of the ids; with the key all that others show."""
     old = write(tmp_path, ROWS, moment="2026-01-01T00:00:00.000Z", compression="zstd", recipient=PUBLIC)
     new, newest = write(tmp_path, ROWS, recipient=PUBLIC), write(tmp_path, ROWS, moment="2027-01-01T00:00:00.000Z")
-    listed = backups.listed(tmp_path)
+    listed = backups.list_backups(tmp_path)
     assert [(entry.id, entry.bytes, entry.encrypted) for entry in listed] == [
         (newest.id, newest.bytes, False),
         (new.id, new.bytes, True),
         (old.id, old.bytes, True),
     ]
     assert [entry.timestamp for entry in listed] == ["2027-01-01T00:00:00.000Z", "", ""]
-    assert [entry.header for entry in backups.listed(tmp_path, IDENTITY)] == [
+    assert [entry.header for entry in backups.list_backups(tmp_path, IDENTITY)] == [
         backup.header for backup in (newest, new, old)
     ]
-    assert [verdict.sealed for verdict in backups.judged(tmp_path)] == [False, True, True]
-    assert not any(verdict.refused for verdict in backups.judged(tmp_path, IDENTITY))
+    assert [entry.no_key for entry in backups.verify(tmp_path)] == [False, True, True]
+    assert not any(entry.refused for entry in backups.verify(tmp_path, IDENTITY))
 
 
 def test_reading_that_is_given_up_leaves_nothing_open(form: Form, tmp_path: Path) -> None:
@@ -228,8 +228,8 @@ def test_reading_that_is_given_up_leaves_nothing_open(form: Form, tmp_path: Path
         return len(os.listdir("/dev/fd")), threading.active_count()
 
     before = held()
-    opened = backups.opened(tmp_path, backups.listed(tmp_path)[0].id, IDENTITY)
-    backups.listed(tmp_path, IDENTITY)
+    opened = backups.open_backup(tmp_path, backups.list_backups(tmp_path)[0].id, IDENTITY)
+    backups.list_backups(tmp_path, IDENTITY)
     rows = backups.rows(opened, "t")
     next(rows)
     del rows, opened
@@ -250,7 +250,7 @@ with backups.Writer(folder, MOMENT, compression, recipient) as writer:
     for table in "ab":
         writer.table(table, itertools.repeat(block, rows // 200))
     writer.finish()
-opened = backups.opened(folder, backups.listed(folder)[0].id, SecretStr(identity) if identity else None)
+opened = backups.open_backup(folder, backups.list_backups(folder)[0].id, SecretStr(identity) if identity else None)
 assert sum(1 for table in "ab" for _ in backups.rows(opened, table)) == rows
 unit = 1 if sys.platform == "darwin" else 1024
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)

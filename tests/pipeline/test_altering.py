@@ -220,6 +220,6 @@ def test_after_a_rollback_the_table_is_ours_again(
     result = run_in_process("rollback", run, {"backup_id": first.data["backup_id"], "discard_changes": True})
     assert result.data["way"] == "recreate"
     assert select(connection, "SELECT id, a, n, gone FROM public.t ORDER BY 1") == FIRST
-    assert backups.opened(settings.backups_dir, first.data["backup_id"]).tables == {"p": 0, "t": 2}
+    assert backups.open_backup(settings.backups_dir, first.data["backup_id"]).tables == {"p": 0, "t": 2}
     planned = steps([(PARENT, [("p1",)]), (NEW, SECOND)], "plan", alter=True)
     assert planned.data["statements"] == {"t": STATEMENTS}

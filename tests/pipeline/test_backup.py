@@ -39,7 +39,9 @@ def test_the_file_has_the_form_that_the_settings_ask_for(settings: Settings, dat
     ):
         result = steps.run_in_process("backup", new_run(settings.model_copy(update=given)))
         assert result.data["file"] == f"backups/{result.data['backup_id']}{ending}"
-        assert backups.opened(settings.backups_dir, result.data["backup_id"], identity).header["schema"] == "public"
+        assert (
+            backups.open_backup(settings.backups_dir, result.data["backup_id"], identity).header["schema"] == "public"
+        )
 
 
 def test_a_backup_that_does_not_restore_equal_is_removed(
@@ -80,5 +82,5 @@ def test_what_a_killed_backup_left_is_tidied_up(tmp_path: Path) -> None:
     whole.touch()
     half.touch()
     with backups.Writer(tmp_path, "2026-11-22T10:30:00.000Z"):
-        backups.tidy(tmp_path)
+        backups.remove_unfinished(tmp_path)
         assert {file.name for file in tmp_path.iterdir()} == {whole.name, ".backup-2026-11-22T10-30-00-000Z.part"}

@@ -97,7 +97,7 @@ def roll_back(live: Live, backup_id: str, **how: bool) -> StepResult:
 
 
 def ids(live: Live) -> set[str]:
-    return {entry.id for entry in backups.listed(live.settings.backups_dir)}
+    return {entry.id for entry in backups.list_backups(live.settings.backups_dir)}
 
 
 def test_what_only_migrations_did_is_undone_and_can_be_done_again(live: Live) -> None:

@@ -1,8 +1,8 @@
-"""Backup files: one JSON document that is written and read row by row and proves that it is whole.
+"""Backup files: one JSON document that is written and read row by row, with a checksum at its end.
 
     {"format": "mock2pg-backup/2",
     "timestamp": ..., "database": ..., "schema": ..., "server_version": ..., "published_run": ..., "newest": ...,
-    "definitions": {"pre_data": SQL, "post_data": SQL} or null when the schema was not there,
+    "definitions": {"pre_data": SQL, "post_data": SQL} or null when there was no schema,
     "sequences": {name: {"last_value": n, "is_called": bool}}, "unfilled": [a view that could not be read],
     "data": {
     "a_table": [
@@ -21,28 +21,28 @@ The document may be packed (gzip, zstd), and what comes of that may be encrypted
 
 from mock2pg.backups.document import FORMAT
 from mock2pg.backups.encryption import new_key
-from mock2pg.backups.listing import Listed, Verdict, judged, listed, tidy, unfinished
-from mock2pg.backups.names import named
-from mock2pg.backups.reading import Backup, opened, reread, rows
-from mock2pg.backups.retention import Fate, Rule, fates
+from mock2pg.backups.listing import Listed, Verified, list_backups, remove_unfinished, unfinished, verify
+from mock2pg.backups.names import valid_id
+from mock2pg.backups.reading import Backup, open_backup, reread, rows
+from mock2pg.backups.retention import RetentionDecision, RetentionPolicy, decide
 from mock2pg.backups.writing import Writer
 
 __all__ = [
     "FORMAT",
     "Backup",
-    "Fate",
     "Listed",
-    "Rule",
-    "Verdict",
+    "RetentionDecision",
+    "RetentionPolicy",
+    "Verified",
     "Writer",
-    "fates",
-    "judged",
-    "listed",
-    "named",
+    "decide",
+    "list_backups",
     "new_key",
-    "opened",
+    "open_backup",
+    "remove_unfinished",
     "reread",
     "rows",
-    "tidy",
     "unfinished",
+    "valid_id",
+    "verify",
 ]

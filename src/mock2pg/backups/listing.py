@@ -1,4 +1,4 @@
-"""Which backups there are, and which of them are whole."""
+"""List and verify the backups of a folder."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mock2pg.backups.encryption import NoKey
 
 @dataclass(frozen=True)
 class Listed:
-    """A file that is called like a backup; nothing of it was compared with anything.
+    """A file with the name of a backup; its content is not verified.
 
-    header     empty when it cannot be read: it is damaged, or encrypted to a key that is not at hand
+    header     empty when it cannot be read: it is damaged, or its key is not available
     encrypted  by its name
-    kind       a noun for what is no regular file, and no backup of ours; empty for a file
+    kind       a noun for what is not a regular file, and so not a backup; empty for a file
     """
 
     id: str
@@ -34,7 +34,7 @@ class Listed:
 
     @property
     def timestamp(self) -> str:
-        """As the backup says it, not its file; empty when it cannot."""
+        """Return the timestamp in the header, not the file's; empty when there is no header."""
         return str(self.header.get("timestamp", ""))
 
     def as_dict(self) -> dict[str, Any]:
@@ -44,25 +44,25 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What reading a backup through came to.
+class Verified:
+    """The result of reading one backup through.
 
-    refused  why it would not be restored; empty when it is whole
-    sealed   that is because it is encrypted, and no key at hand opens it: it may be whole or not
+    refused  the reason why it is not valid; empty when it is
+    no_key   it is encrypted, and no available key decrypts it: it may be valid or not
     """
 
     listed: Listed
     rows: Mapping[str, int]
     refused: str = ""
-    sealed: bool = False
+    no_key: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        found = {"whole": not self.refused, "reason": self.refused or None}
+        found = {"valid": not self.refused, "reason": self.refused or None}
         return {**self.listed.as_dict(), **found, "tables": len(self.rows), "rows": sum(self.rows.values())}
 
 
-def listed(folder: Path, identity: SecretStr | None = None) -> list[Listed]:
-    """Every backup, newest first by what each says; an encrypted one by its id, when no key at hand opens it."""
+def list_backups(folder: Path, identity: SecretStr | None = None) -> list[Listed]:
+    """Return every backup, newest first by its header; by its id, when no available key decrypts it."""
     keys = encryption.identities(identity)
     found = []
     for file, backup_id in names.files(folder).items():
@@ -72,23 +72,23 @@ def listed(folder: Path, identity: SecretStr | None = None) -> list[Listed]:
     return sorted(found, key=_moment, reverse=True)
 
 
-def judged(folder: Path, identity: SecretStr | None = None, backup_id: str | None = None) -> list[Verdict]:
-    """Every backup, or the one of that id, read through; in the order of `listed`. Raises BackupRefused: no such id."""
+def verify(folder: Path, identity: SecretStr | None = None, backup_id: str | None = None) -> list[Verified]:
+    """Read every backup through, or the one of that id. Raises BackupRefused when there is no such id."""
     only = names.file_of(folder, backup_id) if backup_id is not None else None
     keys = encryption.identities(identity)
-    verdicts = []
-    for entry in listed(folder, identity):
+    found = []
+    for entry in list_backups(folder, identity):
         if only not in (None, entry.file):
             continue
         try:
-            verdicts.append(Verdict(entry, reading.examined(entry.file, keys).tables))
+            found.append(Verified(entry, reading.examined(entry.file, keys).tables))
         except (Damaged, NoKey) as fault:
-            verdicts.append(Verdict(entry, {}, f"it {fault}", isinstance(fault, NoKey)))
-    return verdicts
+            found.append(Verified(entry, {}, f"it {fault}", isinstance(fault, NoKey)))
+    return found
 
 
-def tidy(folder: Path) -> None:
-    """Remove what a process that was killed left unfinished; what another is writing is locked, and stays."""
+def remove_unfinished(folder: Path) -> None:
+    """Remove the unfinished backups of interrupted processes; one that is being written is locked, and kept."""
     for aside in unfinished(folder):
         with suppress(OSError), names.open_regular(aside) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -96,7 +96,7 @@ def tidy(folder: Path) -> None:
 
 
 def unfinished(folder: Path) -> list[Path]:
-    """Backups that came to no end, or that are being written."""
+    """Return the files of backups that are unfinished or being written."""
     return sorted(folder.glob(".backup-*.part"))
 
 

@@ -66,7 +66,7 @@ def open_regular(file: Path) -> BinaryIO:
     return opened
 
 
-def named(text: str | None) -> str | None:
+def valid_id(text: str | None) -> str | None:
     """The text when it could be the id of a backup, else nothing."""
     return text if text and _ID.fullmatch(text) else None
 

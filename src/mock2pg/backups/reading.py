@@ -66,20 +66,20 @@ def _begun(file: Path, keys: Sequence[Any]) -> Iterator[tuple[bytes, Iterator[by
         yield from tables(text, [])
 
 
-def opened(folder: Path, backup_id: str, identity: SecretStr | None = None) -> Backup:
+def open_backup(folder: Path, backup_id: str, identity: SecretStr | None = None) -> Backup:
     """A backup that was read through once and is whole. Raises BackupRefused, saying why it is not.
 
     identity  the age key that opens it when it is encrypted, or the path of a file of such keys
     """
-    return _whole(names.file_of(folder, backup_id), encryption.identities(identity))
+    return _read_through(names.file_of(folder, backup_id), encryption.identities(identity))
 
 
 def reread(backup: Backup) -> Backup:
     """The same backup, read through again with the keys that it was written or opened with. Raises BackupRefused."""
-    return _whole(backup.file, backup.passes.keys)
+    return _read_through(backup.file, backup.passes.keys)
 
 
-def _whole(file: Path, keys: Sequence[Any]) -> Backup:
+def _read_through(file: Path, keys: Sequence[Any]) -> Backup:
     try:
         return examined(file, keys)
     except NoKey as fault:

@@ -1,78 +1,98 @@
-"""Which backups may go: decided from what they say and whether they are whole, never from the time of a file."""
+"""Retention: which backups to remove, decided by their content and validity, never by the time of a file."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Self
 
-from mock2pg.backups.listing import Listed, Verdict
+from mock2pg.backups.listing import Listed, Verified
 from mock2pg.errors import counted
+from mock2pg.log import timestamp
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What is to stay. A backup stays when either of the two holds it; None holds nothing.
+class RetentionPolicy:
+    """The backups to keep. `last` and `since` each keep what they name; None keeps nothing.
 
-    last     so many of the newest that can be restored
-    since    all that say that they were taken at this timestamp or later
-    damaged  what cannot be restored may go
+    last     keep the N newest that can be restored
+    since    keep those taken at this timestamp or later, by their own account
+    damaged  remove what cannot be restored
     """
 
     last: int | None = None
     since: str | None = None
     damaged: bool = False
 
+    @classmethod
+    def of(cls, last: int | None, days: float | None = None, *, damaged: bool = False) -> Self:
+        """Return the policy that keeps the `last` newest backups and those of the last `days`."""
+        since = None if days is None else timestamp(datetime.now(UTC) - timedelta(days=days))
+        return cls(last, since, damaged)
+
 
 @dataclass(frozen=True)
-class Fate:
-    """What is to become of one backup, and why.
+class RetentionDecision:
+    """The decision about one backup, and its reason.
 
-    unjudged  it stays because no key at hand opens it
+    unverified  it is kept because no available key decrypts it
     """
 
     listed: Listed
-    goes: bool
+    remove: bool
     reason: str
-    unjudged: bool = False
+    unverified: bool = False
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the entry for `--json`."""
+        known = {"id": self.listed.id, "timestamp": self.listed.timestamp or None, "bytes": self.listed.bytes}
+        return {**known, "remove": self.remove, "reason": self.reason}
 
 
-def fates(
-    verdicts: Sequence[Verdict], rule: Rule, *, server: str, database: str, schema: str, needed: Collection[str]
-) -> list[Fate]:
-    """The fate of each, in the order given, which is that of `listed`: newest first.
+def decide(
+    entries: Sequence[Verified],
+    policy: RetentionPolicy,
+    *,
+    server: str,
+    database: str,
+    schema: str,
+    needed: Collection[str],
+) -> list[RetentionDecision]:
+    """Return a decision for each backup, in the given order, which is that of `list_backups`: newest first.
 
-    server  the system identifier of the server that is asked
-    needed  the ids that live can go back to
+    server  the system identifier of the target server
+    needed  the ids that the target schema can be rolled back to
     """
-    found, whole = [], 0
-    for verdict in verdicts:
-        entry = verdict.listed
-        where = (entry.header.get("database"), entry.header.get("schema"))
-        elsewhere = entry.header.get("system_identifier") != server
-        if entry.id in needed:
-            found.append(Fate(entry, False, "live can go back to it"))
-        elif entry.kind:
-            found.append(Fate(entry, False, f"it is {entry.kind}, which mock2pg did not make"))
-        elif verdict.sealed:
-            found.append(Fate(entry, False, "encrypted: without its key nobody can say whether it is whole", True))
-        elif verdict.refused:
-            found.append(Fate(entry, rule.damaged, verdict.refused))
+    found, valid = [], 0
+    for entry in entries:
+        listed = entry.listed
+        where = (listed.header.get("database"), listed.header.get("schema"))
+        elsewhere = listed.header.get("system_identifier") != server
+        if listed.id in needed:
+            found.append(RetentionDecision(listed, False, "the target schema can be rolled back to it"))
+        elif listed.kind:
+            found.append(RetentionDecision(listed, False, f"it is {listed.kind}, which mock2pg did not make"))
+        elif entry.no_key:
+            found.append(RetentionDecision(listed, False, "encrypted: it cannot be verified without its key", True))
+        elif entry.refused:
+            found.append(RetentionDecision(listed, policy.damaged, entry.refused))
         elif where != (database, schema):
-            found.append(Fate(entry, False, "of {}.{}, not of {}.{}".format(*where, database, schema)))
+            found.append(RetentionDecision(listed, False, "of {}.{}, not of {}.{}".format(*where, database, schema)))
         elif elsewhere:
-            found.append(Fate(entry, False, f"of {database}.{schema} on another server"))
+            found.append(RetentionDecision(listed, False, f"of {database}.{schema} on another server"))
         else:
-            found.append(_of_whole(entry, whole, rule))
-        whole += not verdict.refused and where == (database, schema) and not elsewhere
+            found.append(_of_valid(listed, valid, policy))
+        valid += not entry.refused and where == (database, schema) and not elsewhere
     return found
 
 
-def _of_whole(entry: Listed, newer: int, rule: Rule) -> Fate:
-    """The fate of one that can be restored, of which there are so many newer ones."""
+def _of_valid(listed: Listed, newer: int, policy: RetentionPolicy) -> RetentionDecision:
+    """Decide about a backup that can be restored, given the number of newer ones that can."""
     if newer == 0:
-        return Fate(entry, False, "the newest that can be restored")
-    if newer < (rule.last or 0):
-        return Fate(entry, False, f"one of the newest {rule.last} that can be restored")
-    if rule.since and entry.timestamp >= rule.since:
-        return Fate(entry, False, f"taken since {rule.since}")
-    return Fate(entry, True, f"{counted(newer, 'newer backup')} can be restored")
+        return RetentionDecision(listed, False, "the newest that can be restored")
+    if newer < (policy.last or 0):
+        return RetentionDecision(listed, False, f"one of the {policy.last} newest that can be restored")
+    if policy.since and listed.timestamp >= policy.since:
+        return RetentionDecision(listed, False, f"taken since {policy.since}")
+    return RetentionDecision(listed, True, f"{counted(newer, 'newer backup')} can be restored")

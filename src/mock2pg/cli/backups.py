@@ -30,29 +30,29 @@ def backups(context: click.Context, as_json: bool) -> None:
 @click.argument("backup_id", required=False)
 @verb
 def verify_backups(backup_id: str | None, as_json: bool) -> None:
-    """Read BACKUP_ID through, or every backup, and say whether it is whole. Live is not looked at.
+    """Read BACKUP_ID through, or every backup, and report whether it is valid. Contacts no database.
 
     Example: mock2pg backups verify
     """
     found = service().verify_backups(backup_id)
-    _show(found, "There is no backup yet.", _verdict, as_json)
-    if not all(entry["whole"] for entry in found):
+    _show(found, "There is no backup yet.", _validity, as_json)
+    if not all(entry["valid"] for entry in found):
         sys.exit(BackupRefused.code)
 
 
 @backups.command()
-@click.option("--keep-last", type=click.IntRange(1), metavar="N", help="So many of the newest stay.")
-@click.option("--keep-days", type=click.FloatRange(0), metavar="D", help="Those of so many days stay, too.")
-@click.option("--damaged", is_flag=True, help="Those that are not whole go.")
+@click.option("--keep-last", type=click.IntRange(1), metavar="N", help="Keep the N newest.")
+@click.option("--keep-days", type=click.FloatRange(0), metavar="D", help="Keep those of the last D days, too.")
+@click.option("--damaged", is_flag=True, help="Remove those that are not valid.")
 @click.option("--yes", is_flag=True, help="Remove them; without it they are only listed.")
 @verb
 def prune(as_json: bool, **options: Any) -> None:
-    """Say which backups go and which stay, and why. With --yes those that go are removed.
+    """Report which backups to remove and which to keep, and why. With --yes, remove them.
 
     Example: mock2pg backups prune --keep-last 10 --keep-days 30
     """
     found = service().prune_backups(**options)
-    _show(found, "There is no backup yet.", lambda entry: _fate(entry, options["yes"]), as_json)
+    _show(found, "There is no backup yet.", lambda entry: _decision(entry, options["yes"]), as_json)
 
 
 def _show(found: list[dict[str, Any]], none: str, line: Any, as_json: bool) -> None:
@@ -70,15 +70,15 @@ def _where(entry: dict[str, Any]) -> str:
         return f"not a backup: it is {entry['kind']}"
     if entry["timestamp"]:
         return f"{entry['database']}.{entry['schema']}{', encrypted' if entry['encrypted'] else ''}"
-    return "encrypted, and its key is not at hand" if entry["encrypted"] else "damaged: its header is unreadable"
+    return "encrypted, and its key is not available" if entry["encrypted"] else "damaged: its header is unreadable"
 
 
-def _verdict(entry: dict[str, Any]) -> str:
-    if entry["whole"]:
-        return f"whole: {counted(entry['rows'], 'row')} of {counted(entry['tables'], 'table')}"
+def _validity(entry: dict[str, Any]) -> str:
+    if entry["valid"]:
+        return f"valid: {counted(entry['rows'], 'row')} of {counted(entry['tables'], 'table')}"
     return f"refused: {entry['reason']}"
 
 
-def _fate(entry: dict[str, Any], removed: bool) -> str:
-    word = ("removed" if removed else "would go") if entry["goes"] else "stays"
+def _decision(entry: dict[str, Any], removed: bool) -> str:
+    word = ("removed" if removed else "would be removed") if entry["remove"] else "kept"
     return f"{word}: {entry['reason']}"

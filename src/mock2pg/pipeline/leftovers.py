@@ -59,7 +59,7 @@ def found(settings: Settings) -> list[str]:
 def remove(settings: Settings) -> None:
     """Remove the leftovers of all dead processes; what cannot be removed is named in the log."""
     private.remove_leftovers()
-    backups.tidy(settings.backups_dir)
+    backups.remove_unfinished(settings.backups_dir)
     for run in _dead(settings):
         try:
             clear(run)

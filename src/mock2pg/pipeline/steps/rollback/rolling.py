@@ -54,7 +54,7 @@ def run(
     refuse           with `show`: what a rollback would be refused for is refused already
     """
     settings = run.settings
-    backup = backups.opened(settings.backups_dir, backup_id, settings.identity)
+    backup = backups.open_backup(settings.backups_dir, backup_id, settings.identity)
     if backup.header["schema"] != settings.target_schema:
         raise BackupRefused(
             f"{backup_id} is of schema {backup.header['schema']}, the live schema is {settings.target_schema}",
