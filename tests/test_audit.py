@@ -46,7 +46,7 @@ def test_three_rows_changed_by_hand(published_small: Settings) -> None:
     changed = dumped(url, "public")
     refused = service.rollback(backup)
     assert isinstance(refused.error, TargetChanged)
-    assert refused.summary["rollback"]["changes"]["owners"] == {"back": 0, "gone": 1, "different": 1}
+    assert refused.summary["rollback"]["changes"]["owners"] == {"restored": 0, "removed": 1, "changed": 1}
     for name, what in (("owners", "2 rows (1 extra, 1 different)"), ("pets", "1 row (1 missing)")):
         assert f"{name}: not as run {second.run_id} published it: {what}" in refused.error.message
     assert dumped(url, "public") == changed

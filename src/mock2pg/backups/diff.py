@@ -1,4 +1,4 @@
-"""What a rollback would change: live compared with the rows of a backup, table by table; nothing is written."""
+"""Compare the target tables with the rows of a backup; nothing is written."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from mock2pg.step_results import RowChanges
 
 @dataclass(frozen=True)
 class Change:
-    """One table; counts of rows.
+    """The row counts of one table.
 
-    back       those that a rollback would bring back
-    gone       those that it would take away
-    different  those that it would set back; without a primary key such a row counts as one gone and one back
-    live       the hash of what is live; None when the table is not there
+    restored      rows that a rollback would restore
+    removed       rows that it would remove
+    changed       rows that it would change back; without a primary key each counts as one removed and one restored
+    content_hash  of the target table; None when there is no such table
     """
 
-    back: int = 0
-    gone: int = 0
-    different: int = 0
-    live: str | None = None
+    restored: int = 0
+    removed: int = 0
+    changed: int = 0
+    content_hash: str | None = None
 
     @property
     def rows(self) -> int:
-        return self.back + self.gone + self.different
+        return self.restored + self.removed + self.changed
 
     @property
     def counts(self) -> RowChanges:
-        return RowChanges(self.back, self.gone, self.different)
+        return RowChanges(self.restored, self.removed, self.changed)
 
 
 def changes(connection: Connection, schema: str, staged: Staged) -> dict[str, Change]:
-    """Every table of live and of the backup, by name."""
+    """Compare every table of the target schema and of the backup, by name."""
     live = catalogue.tables(connection, schema)
     return {
         name: _change(connection, schema, name, staged, there=name in live) for name in sorted({*live, *staged.homes})
@@ -48,21 +48,21 @@ def changes(connection: Connection, schema: str, staged: Staged) -> dict[str, Ch
 
 def _change(connection: Connection, schema: str, name: str, staged: Staged, *, there: bool) -> Change:
     if not there:
-        return Change(back=staged.state.tables[name])
+        return Change(restored=staged.state.tables[name])
     live = dump.lines(connection, schema, name)
     content = dump.content_hash(connection, live)
     if name not in staged.homes:
-        return Change(gone=catalogue.rows(connection, schema, name), live=content)
+        return Change(removed=catalogue.rows(connection, schema, name), content_hash=content)
     if content == staged.hashes[name]:
-        return Change(live=content)
+        return Change(content_hash=content)
     backup = json_rows.as_written(staged.homes[name])
     keys = catalogue.primary_key(connection, schema, name)
     if not keys:
-        back, gone = (
+        restored, removed = (
             catalogue.count(connection, sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS d").format(one, other))
             for one, other in ((backup, live), (live, backup))
         )
-        return Change(back, gone, live=content)
+        return Change(restored, removed, content_hash=content)
     row = connection.execute(
         sql.SQL(
             "SELECT count(*) FILTER (WHERE l.hash IS NULL), count(*) FILTER (WHERE b.hash IS NULL),"
@@ -71,12 +71,12 @@ def _change(connection: Connection, schema: str, name: str, staged: Staged, *, t
         ).format(key=_key(keys), hash=sql.SQL("sha256(convert_to(r.line, 'UTF8'))"), live=live, backup=backup)
     ).fetchone()
     assert row is not None  # noqa: S101
-    back, gone, different = row
-    return Change(back, gone, different, content)
+    restored, removed, changed = row
+    return Change(restored, removed, changed, content)
 
 
 def _key(names: Sequence[str]) -> sql.Composable:
-    """The primary key of a row of JSON, as texts; NULL where a row of another shape has none."""
+    """Return SQL for the primary key of a JSON row, as texts; NULL where a row of another shape has none."""
     return sql.SQL("ARRAY[{}]").format(
         sql.SQL(", ").join(sql.SQL("r.line::json ->> {}").format(sql.Literal(name)) for name in names)
     )

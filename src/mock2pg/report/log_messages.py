@@ -77,8 +77,8 @@ def _undone(preview: RollbackPreview) -> Iterator[str]:
     """What a rollback would change, table by table."""
     for name, change in preview.changes.items():
         if change != RowChanges():
-            removed = f"{change.gone:,} to remove"
-            yield f"   {name}: {change.back:,} to restore, {removed}, {change.different:,} to change back"
+            removed = f"{change.removed:,} to remove"
+            yield f"   {name}: {change.restored:,} to restore, {removed}, {change.changed:,} to change back"
     for name, what in preview.definitions_changed.items():
         yield f"   {name}: {what} since the backup"
 

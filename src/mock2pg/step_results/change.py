@@ -130,11 +130,11 @@ class Verified(Found):
 
 @dataclass(frozen=True)
 class RowChanges:
-    """Rows of one table that are not as in a backup: to restore, to remove and to change back."""
+    """Rows of one table that differ from a backup, by what a rollback does with them."""
 
-    back: int = 0
-    gone: int = 0
-    different: int = 0
+    restored: int = 0
+    removed: int = 0
+    changed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

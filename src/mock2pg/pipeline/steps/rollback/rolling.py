@@ -235,7 +235,7 @@ def _found(way: _Way, look: since.Look, written: Mapping[str, str]) -> RollbackP
     return RollbackPreview(
         backup_id=way.backup.id,
         changes={name: change.counts for name, change in look.changes.items()},
-        hashes={name: change.live for name, change in look.changes.items() if change.live},
+        hashes={name: change.content_hash for name, change in look.changes.items() if change.content_hash},
         definitions_sha256=dump.fingerprint(look.current),
         definitions_changed=look.definitions,
         written_since=written,
@@ -251,11 +251,11 @@ def _refusal(found: RollbackPreview) -> TargetChanged:
 
 def _told(look: since.Look) -> str:
     """What would change, in words."""
-    back, gone, different = (
-        sum(getattr(change, key) for change in look.changes.values()) for key in ("back", "gone", "different")
+    restored, removed, changed = (
+        sum(getattr(change, key) for change in look.changes.values()) for key in ("restored", "removed", "changed")
     )
     definitions = f" and {counted(len(look.definitions), 'definition')}" if look.definitions else ""
-    return f"restore {counted(back, 'row')}, remove {gone:,}, change back {different:,}{definitions}"
+    return f"restore {counted(restored, 'row')}, remove {removed:,}, change back {changed:,}{definitions}"
 
 
 _KEEP = "The target tables were not changed. Free disk space, or allow this user to write in the backup folder."

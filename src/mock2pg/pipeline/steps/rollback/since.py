@@ -71,11 +71,11 @@ def _of_table(look: Look, rows: Sequence[HistoryRow], name: str, change: Change)
             if found.hashes.get(name) != known:
                 return f"written before run {row.run_id}"
         known, last = row.tables[name].get("content"), row
-    if change.live == known:
+    if change.content_hash == known:
         return ""
     if last is None:
         return _counts("not as in the backup", change)
-    if change.live is None:
+    if change.content_hash is None:
         return "dropped"
     if last.command == "migrate" and (since := _numbers(look, Run(last.run_id, look.run.settings), name)):
         if since.rows:
@@ -142,7 +142,7 @@ def _numbers(look: Look, published: Run, name: str) -> Change | None:
 
 
 def _counts(what: str, change: Change) -> str:
-    counts = {"missing": change.back, "extra": change.gone, "different": change.different}
+    counts = {"missing": change.restored, "extra": change.removed, "different": change.changed}
     told = ", ".join(f"{number:,} {word}" for word, number in counts.items() if number)
     return f"{what}: {counted(change.rows, 'row')} ({told})"
 
