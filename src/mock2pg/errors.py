@@ -38,9 +38,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mock2pg.text import counted as counted
 from mock2pg.text import identity
-from mock2pg.text import printable as printable
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mock2pg import files
 from mock2pg.contracts import Table, tables_from
 from mock2pg.errors import UsageError
 from mock2pg.log import log, timestamp
@@ -78,18 +79,9 @@ class Run:
         return place
 
     def write(self, name: str, record: Any) -> Path:
-        """Write a record as JSON, aside and renamed: a reader sees the whole of it or nothing."""
+        """Write a record as JSON; a reader sees all of it or nothing."""
         place = self.path(*name.split("/"))
-        aside = place.with_name(place.name + ".part")
-        try:
-            with aside.open("w", encoding="utf-8") as file:
-                file.write(as_json(record) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(place)
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
+        files.write(place, (as_json(record) + "\n").encode())
         return place
 
     def read(self, name: str) -> Any:

@@ -776,3 +776,11 @@ def test_a_database_that_cannot_be_reached_is_an_error_without_its_password(suit
     assert "cannot connect" in refused.value.message
     assert MARKER not in refused.value.message
     assert "\n" not in refused.value.message
+
+
+def test_plain_great_expectations_reads_every_suite() -> None:
+    """The lines of expectations/README.md do it, and no rule is dropped."""
+    (lines,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "expectations" / "README.md").read_text(), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", lines], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    suites = len(list((REPOSITORY / "expectations").rglob("*.json")))
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, [f"{suites} suites"]), done.stderr

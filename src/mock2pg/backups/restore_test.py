@@ -20,12 +20,13 @@ from psycopg import sql
 from mock2pg.backups import dump, json_rows, privileges, restore
 from mock2pg.backups.restore import State
 from mock2pg.backups.snapshot import Snapshot
-from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed, counted
+from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed
 from mock2pg.postgres import catalogue, drop_objects, schemas, scratch
 from mock2pg.postgres.connection import connect, database_url, drop_database, named
 from mock2pg.postgres.describing import described
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.runs import Times
+from mock2pg.text import counted
 
 SCHEMA = "mock2pg_restore_test"
 RESTORE, COMPARE = "restore", "compare"  # what the times are of

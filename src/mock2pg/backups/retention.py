@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from mock2pg.backups.listing import Listed, Verified
-from mock2pg.errors import counted
 from mock2pg.log import timestamp
+from mock2pg.text import counted
 
 
 @dataclass(frozen=True)

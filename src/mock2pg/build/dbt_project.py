@@ -17,7 +17,8 @@ from mock2pg import environment
 from mock2pg.build import target_tables
 from mock2pg.build.source_tables import sources
 from mock2pg.contracts import Table
-from mock2pg.errors import InternalError, LoadFailed, ProjectError, counted, scrubbed
+from mock2pg.errors import InternalError, LoadFailed, ProjectError, scrubbed
+from mock2pg.text import counted
 
 _SAFE = re.compile(
     r'violates [a-z -]+ constraint "[^"]*"|could not create unique index "[^"]*"|null value in column "[^"]*"'

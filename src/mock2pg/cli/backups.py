@@ -9,8 +9,9 @@ import click
 
 from mock2pg.cli.commands import command
 from mock2pg.cli.verb import service, verb
-from mock2pg.errors import BackupRefused, counted
+from mock2pg.errors import BackupRefused
 from mock2pg.report.output import say, say_json
+from mock2pg.text import counted
 
 
 @command.group(invoke_without_command=True)

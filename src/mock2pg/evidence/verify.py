@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mock2pg.errors import EvidenceBroken, UsageError, counted, printable
+from mock2pg.errors import EvidenceBroken, UsageError
 from mock2pg.evidence import manifest
 from mock2pg.evidence.manifest import NAME, UNSEALED, Damaged, Manifest
 from mock2pg.history.events import Sealed
 from mock2pg.results import Evidence, Fault
 from mock2pg.runs import is_alive
 from mock2pg.settings import Settings
-from mock2pg.text import identity
+from mock2pg.text import counted, identity, printable
 
 
 def verify(settings: Settings, run_id: str | None, *, every: bool, known: Sequence[Sealed] | str) -> Evidence:

@@ -10,9 +10,10 @@ from importlib import resources
 
 from psycopg import sql
 
-from mock2pg.errors import DatabaseError, SchemaRefused, printable
+from mock2pg.errors import DatabaseError, SchemaRefused
 from mock2pg.postgres import schemas
 from mock2pg.postgres.connection import Connection, named
+from mock2pg.text import printable
 
 SCHEMA = "mock2pg"
 VERSION = 2  # the highest step

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mock2pg import backups, evidence, private
-from mock2pg.errors import counted
 from mock2pg.log import log
 from mock2pg.runs import Run, all_runs, is_alive
 from mock2pg.settings import Settings
+from mock2pg.text import counted
 
 _STAGED = ("staging.duckdb", "staging.duckdb.wal", "staging.duckdb.tmp", "arrays", "live")  # they hold the data itself
 _PARTS = ("*.part", "steps/*.part", "notebooks/*.part", "notebooks/*.part.json")

@@ -7,10 +7,11 @@ from typing import Any
 
 from mock2pg import backups, evidence, history, postgres
 from mock2pg.backups import RetentionDecision, RetentionPolicy
-from mock2pg.errors import DatabaseError, Mock2pgError, UsageError, counted, unusable
+from mock2pg.errors import DatabaseError, Mock2pgError, UsageError, unusable
 from mock2pg.history.events import Event
 from mock2pg.log import log
 from mock2pg.settings import Settings
+from mock2pg.text import counted
 
 
 def prune(settings: Settings, url: str, policy: RetentionPolicy, *, remove: bool) -> list[dict[str, Any]]:

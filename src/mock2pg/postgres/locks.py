@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from mock2pg.errors import printable
+from mock2pg.text import printable
 
 if TYPE_CHECKING:
     from mock2pg.postgres.connection import Connection

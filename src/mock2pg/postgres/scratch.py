@@ -13,12 +13,13 @@ from psycopg import sql
 
 from mock2pg.contracts import Column, SourceTable, Table
 from mock2pg.encoding import KINDS, OWN_TYPE_POSTGRES, TABLE_HASH_POSTGRES, postgres_value
-from mock2pg.errors import BuiltRowsLost, LoadFailed, counted
+from mock2pg.errors import BuiltRowsLost, LoadFailed
 from mock2pg.postgres import drop_objects
 from mock2pg.postgres.catalogue import LiveColumn, columns, count, own_rows, schema_exists
 from mock2pg.postgres.connection import Connection, named
 from mock2pg.postgres.describing import described
 from mock2pg.postgres.schemas import close_to_others, refuse_foreign
+from mock2pg.text import counted
 
 SCHEMAS = LANDING, NEXT = "mock2pg_landing", "mock2pg_next"
 _LEFT = "mock2pg_left_"  # and an oid: a schema that could not be dropped

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from mock2pg.contracts import Table
-from mock2pg.errors import PublishFailed, counted
+from mock2pg.errors import PublishFailed
 from mock2pg.settings import Settings, listed, share
 from mock2pg.step_results import Difference, StagedTable
+from mock2pg.text import counted
 
 _SMALL = 100  # rows; a share of so few says little
 

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from mock2pg.contracts import Table
-from mock2pg.errors import PublishFailed, counted
+from mock2pg.errors import PublishFailed
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.catalogue import LiveForeignKey
 from mock2pg.postgres.connection import Connection
@@ -24,7 +24,7 @@ from mock2pg.publishing.alteration import Alteration
 from mock2pg.publishing.comparison import Comparison, as_type
 from mock2pg.publishing.next_values import NextValue, next_values
 from mock2pg.step_results import Difference
-from mock2pg.text import identity
+from mock2pg.text import counted, identity
 
 
 class TableMerge(Comparison):

@@ -7,12 +7,12 @@ from typing import Any
 
 from psycopg import sql
 
-from mock2pg.errors import counted
 from mock2pg.postgres import scratch
 from mock2pg.postgres.connection import Connection
 from mock2pg.publishing.preflight import privileges
 from mock2pg.readiness.check import FAILED, PASSED, ROLES, WARNING, Needs
 from mock2pg.step_results import Check
+from mock2pg.text import counted
 
 _RESTORE_TEST = "mock2pg_restore_test"
 

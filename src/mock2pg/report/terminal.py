@@ -12,14 +12,14 @@ from typing import Any
 
 import click
 
-from mock2pg.errors import ValidationError, counted, printable, traced
+from mock2pg.errors import ValidationError, traced
 from mock2pg.report.log_messages import changes, of_added
 from mock2pg.report.output import say, say_error, say_json, say_lines
 from mock2pg.report.reporters import check, verification
 from mock2pg.results import Evidence, MigrationResult, Status
 from mock2pg.signals import ignored
 from mock2pg.step_results import Checked, Loaded, Planned, Published, RolledBack, Staged, find
-from mock2pg.text import indented
+from mock2pg.text import counted, indented, printable
 
 _SHOWN = 50  # rows that break a rule; errors.json has as many as MIGRATION_MAX_ERRORS_PER_RULE allows
 

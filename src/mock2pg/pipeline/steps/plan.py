@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from mock2pg import history, postgres
-from mock2pg.errors import PublishFailed, counted
+from mock2pg.errors import PublishFailed
 from mock2pg.publishing import alteration, plan_fingerprint
 from mock2pg.publishing.merge import Merge
 from mock2pg.runs import Run
 from mock2pg.settings import listed
 from mock2pg.step_results import Loaded, Planned, PlannedDifference, Staged, encode
+from mock2pg.text import counted
 
 KEYS = 20  # of the rows to insert, update and delete, in each table
 

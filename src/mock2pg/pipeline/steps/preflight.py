@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from mock2pg import postgres
 from mock2pg.backups import dump
-from mock2pg.errors import PreflightFailed, counted
+from mock2pg.errors import PreflightFailed
 from mock2pg.publishing import deletion_limits
 from mock2pg.publishing.preflight import look, refuse
 from mock2pg.runs import Run
 from mock2pg.step_results import Loaded, Preflighted, Staged
+from mock2pg.text import counted
 
 
 def run(run: Run, purpose: str = "migrate") -> Preflighted:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mock2pg import files
 from mock2pg.errors import InternalError, ValidationError
 from mock2pg.log import log
 from mock2pg.report import charts, notebook_tables, notebooks, pages
@@ -120,10 +121,7 @@ def run(run: Run) -> Reported:
         total=notebook_tables.total,
         now=now(),
     )
-    place = run.path("index.html")
-    aside = place.with_name("index.html.part")
-    aside.write_text(page, encoding="utf-8")
-    aside.replace(place)
+    files.write(run.path("index.html"), page.encode())
     return Reported(summary=f"runs/{run.id}/index.html", index=f"runs/{run.id}/index.html")
 
 

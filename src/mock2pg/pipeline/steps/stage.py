@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from mock2pg import build
-from mock2pg.errors import InternalError, SourceError, counted
+from mock2pg.errors import InternalError, SourceError
 from mock2pg.runs import Run
 from mock2pg.settings import unpacked
 from mock2pg.source import documents, staging
 from mock2pg.step_results import FaultTotal, SourceFile, Staged, StagedTable, encode
+from mock2pg.text import counted
 
 
 def run(run: Run) -> Staged:

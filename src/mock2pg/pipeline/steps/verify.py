@@ -9,12 +9,12 @@ from functools import partial
 from mock2pg import history, postgres
 from mock2pg.backups import dump
 from mock2pg.contracts import Table, derived_columns
-from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed, counted
+from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed
 from mock2pg.log import log
 from mock2pg.runs import Run, Times
 from mock2pg.source import staging
 from mock2pg.step_results import Compared, ForeignKeyCheck, Preflighted, Published, Verified
-from mock2pg.text import identity
+from mock2pg.text import counted, identity
 
 _KINDS = ("missing", "extra", "different")
 

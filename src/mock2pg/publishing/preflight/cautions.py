@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 
-from mock2pg.errors import counted
 from mock2pg.postgres import catalogue
 from mock2pg.publishing import sequences
 from mock2pg.publishing.next_values import NextValue
 from mock2pg.publishing.table_merge import TableMerge
+from mock2pg.text import counted
 
 
 def all_of(merges: Sequence[TableMerge]) -> Iterator[str]:

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Sequence
 import psycopg
 from psycopg import sql
 
-from mock2pg.errors import counted
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.describing import described
 from mock2pg.publishing.preflight import references
@@ -18,6 +17,7 @@ from mock2pg.publishing.preflight.merged_rows import keys_of, merged_rows
 from mock2pg.publishing.preflight.references import FIX_ROWS
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Finding
+from mock2pg.text import counted
 
 
 def findings(merges: Sequence[TableMerge], unknown: Collection[str] = ()) -> list[Finding]:

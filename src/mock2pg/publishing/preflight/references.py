@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Sequence
 
 from psycopg import sql
 
-from mock2pg.errors import counted
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.catalogue import LiveForeignKey
 from mock2pg.publishing.preflight.merged_rows import keys_of
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Finding
+from mock2pg.text import counted
 
 FIX_ROWS = "Correct the rows in the source, or change the constraint if it is wrong"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mock2pg.errors import PreflightFailed, counted
+from mock2pg.errors import PreflightFailed
 from mock2pg.step_results import Conflicts, Finding
+from mock2pg.text import counted
 
 
 def refuse(findings: Sequence[Finding], schema: str) -> None:

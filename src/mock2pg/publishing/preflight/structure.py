@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from psycopg import sql
 
 from mock2pg.contracts import Table
-from mock2pg.errors import counted
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.catalogue import LiveColumn
 from mock2pg.postgres.connection import Connection
 from mock2pg.publishing.alteration import Alteration
 from mock2pg.step_results import Finding
+from mock2pg.text import counted
 
 _KINDS = {
     "v": "a view",

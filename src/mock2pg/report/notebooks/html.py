@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from mock2pg import files
 from mock2pg.errors import InternalError
 from mock2pg.report import pages
 
@@ -19,6 +20,4 @@ def export_html(executed: Path, page: Path, *, title: str) -> None:
         text = pages.render("notebook.html", notebook={"metadata": {}, "cells": [], **notebook}, title=title)
     except (OSError, ValueError, TypeError) as error:
         raise InternalError(f"{executed.name} cannot be shown: {type(error).__name__}") from None
-    aside = page.with_name(page.name + ".part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(page)
+    files.write(page, text.encode())

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mock2pg.errors import CheckFailed, Mock2pgError, ProjectError, SourceError, ValidationError, counted
+from mock2pg.errors import CheckFailed, Mock2pgError, ProjectError, SourceError, ValidationError
 from mock2pg.report.reporters.xml import Case, clean, document, ended
 from mock2pg.results import MigrationResult
 from mock2pg.step_results import Checked, RuleOutcome, find
+from mock2pg.text import counted
 
 _NAME = "mock2pg check"
 _SOURCE = {  # the rules of the source itself, which stand in no suite

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from mock2pg.errors import VerifyFailed, counted, printable
+from mock2pg.errors import VerifyFailed
 from mock2pg.report.reporters.xml import Case, document, ended
 from mock2pg.results import MigrationResult
 from mock2pg.step_results import Compared, ForeignKeyCheck, Verified, find
+from mock2pg.text import counted, printable
 
 _KINDS = ("missing", "extra", "different")
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from mock2pg.errors import Mock2pgError, printable
+from mock2pg.errors import Mock2pgError
+from mock2pg.text import printable
 
 # what XML 1.0 cannot hold, and what ends a line or moves a cursor though it is no ASCII line break
 _UNSAFE = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

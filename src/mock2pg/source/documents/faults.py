@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from mock2pg.errors import ValidationError, counted
+from mock2pg.errors import ValidationError
 from mock2pg.source.documents.scanner import PLAIN, Lines, Text, pointer, steps_to
 from mock2pg.source.documents.strict import NotJson
+from mock2pg.text import counted
 
 _LONG = 64  # characters of a key that nobody meant as one of ours
 

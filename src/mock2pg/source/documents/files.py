@@ -15,12 +15,13 @@ from typing import Any
 
 import msgspec
 
-from mock2pg.errors import UsageError, printable
+from mock2pg.errors import UsageError
 from mock2pg.source.documents import spool, strict
 from mock2pg.source.documents.arrays import Arrays
 from mock2pg.source.documents.faults import DECLARED_ARRAYS, READABLE_SOURCE, STRICT_JSON, Faults, shown
 from mock2pg.source.documents.locations import address
 from mock2pg.source.documents.scanner import Lines, Text, key_before, pointer
+from mock2pg.text import printable
 
 _FILE = re.compile(r"(?P<entity>[^.].*)\.(?P<form>json|ndjson|jsonl)(\.gz|\.zst)?")
 _MEANT = re.compile(r"[^.].*\.(json[5c]?|ndjson|jsonl)(\.(gz|gzip|zst|zstd|bz2|xz|zip|br))?", re.IGNORECASE | re.DOTALL)

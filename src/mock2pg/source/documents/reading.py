@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg.errors import UsageError, ValidationError, printable
+from mock2pg.errors import UsageError, ValidationError
 from mock2pg.source.documents import spool
 from mock2pg.source.documents.arrays import Arrays
 from mock2pg.source.documents.faults import DECLARED_ARRAYS, STRICT_JSON, Faults
 from mock2pg.source.documents.files import Folder, Single
 from mock2pg.source.documents.scanner import pointer
+from mock2pg.text import printable
 
 
 @dataclass(frozen=True)

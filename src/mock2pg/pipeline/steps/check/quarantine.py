@@ -9,12 +9,13 @@ from typing import Any
 
 from mock2pg import checks
 from mock2pg.contracts import SourceTable
-from mock2pg.errors import CheckFailed, counted
+from mock2pg.errors import CheckFailed
 from mock2pg.pipeline.steps.check import wording
 from mock2pg.runs import Run
 from mock2pg.settings import share
 from mock2pg.source import documents, staging
 from mock2pg.step_results import Account
+from mock2pg.text import counted
 
 _HINT = "Correct the listed rows, or allow more with --max-refused. The target tables were not changed."
 

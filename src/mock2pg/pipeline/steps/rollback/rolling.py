@@ -10,12 +10,13 @@ from typing import Any
 
 from mock2pg import backups, history, postgres
 from mock2pg.backups import added_objects, diff, dump, restore, snapshot
-from mock2pg.errors import BackupFailed, BackupRefused, PublishFailed, RollbackFailed, TargetChanged, counted
+from mock2pg.errors import BackupFailed, BackupRefused, PublishFailed, RollbackFailed, TargetChanged
 from mock2pg.pipeline.steps.rollback import since
 from mock2pg.postgres import server
 from mock2pg.publishing import alteration, others_code, writers
 from mock2pg.runs import VERSION, Run, Times, now
 from mock2pg.step_results import RollbackPreview, RolledBack
+from mock2pg.text import counted
 
 
 @dataclass

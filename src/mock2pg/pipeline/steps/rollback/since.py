@@ -14,11 +14,11 @@ from mock2pg.backups import dump
 from mock2pg.backups.added_objects import Added
 from mock2pg.backups.diff import Change
 from mock2pg.backups.restore import Staged
-from mock2pg.errors import counted
 from mock2pg.history import HistoryRow
 from mock2pg.runs import Run
 from mock2pg.source import staging
 from mock2pg.step_results import BackedUp, Published, RolledBack
+from mock2pg.text import counted
 
 
 @dataclass(frozen=True)
