@@ -1,4 +1,4 @@
-"""Publishing built rows into live tables, as the publish step does."""
+"""Publishing built rows into target tables, as the publish step does."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ def test_the_walk_through_and_the_example_of_the_api_work(
     names: dict[str, Any] = {}
     exec(compile(program, "docs/python-api.md", "exec"), names)
 
-    assert "Live is what was published: True" in capsys.readouterr().out
+    assert "The target is what was published: True" in capsys.readouterr().out
     with postgres.connect(database, name="test") as connection:
         rows = connection.execute("SELECT id, class_id, pinned FROM public.announcements ORDER BY id").fetchall()
     assert rows == [("1", "2", True), ("2", "1", False)]

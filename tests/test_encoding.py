@@ -191,7 +191,7 @@ def test_no_two_different_rows_have_one_hash(both: Both) -> None:
 
 
 def test_a_change_of_any_cell_is_noticed(both: Both) -> None:
-    """One cell of the live table that is changed by hand, in any column, is one different row."""
+    """One cell of the target table that is changed by hand, in any column, is one different row."""
     row = {"a text": '"x"', "a integer": "1", "a double precision": "0.5", "a boolean": "true",
            "a date": '"2026-01-01"', "a time": '"08:00"', "a jsonb": "[1]", "a text[]": '["x"]',
            "other": '"y"'}  # fmt: skip

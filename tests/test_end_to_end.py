@@ -28,7 +28,7 @@ Document = dict[str, Any]
 
 
 def tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
-    """Every live table with its rows in order."""
+    """Every target table with its rows in order."""
     with postgres.connect(settings.url, name="test") as connection:
         return {
             name: connection.execute(f'SELECT * FROM public."{name}" AS t ORDER BY t::text').fetchall()  # type: ignore[arg-type]

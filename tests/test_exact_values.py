@@ -618,7 +618,7 @@ def migrated(pools: Mapping[str, Sequence[str]]) -> str:
 
 
 def arrived(connection: postgres.Connection, table: SourceTable) -> list[dict[str, Any]]:
-    """The rows of a live table, in terms that lose nothing."""
+    """The rows of a target table, in terms that lose nothing."""
     terms = {"double precision": sql.SQL("float8send({})"), "jsonb": sql.SQL("{}::text")}
     names = [column.name for column in table.columns]
     wanted = [

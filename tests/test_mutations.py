@@ -1,4 +1,4 @@
-"""Verification proves: whatever is changed in a live table is found, and what is no change is not."""
+"""Verification proves: whatever is changed in a target table is found, and what is no change is not."""
 
 from __future__ import annotations
 

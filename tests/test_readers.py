@@ -1,4 +1,4 @@
-"""Readers of live tables: they never see a mix of old and new rows, at either isolation level, and go on reading."""
+"""Readers of target tables: they never see a mix of old and new rows, at either isolation level, and go on reading."""
 
 from __future__ import annotations
 

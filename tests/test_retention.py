@@ -28,7 +28,7 @@ Decisions = list[dict[str, Any]]
 
 @pytest.fixture
 def made(settings: Settings, connection: postgres.Connection) -> Made:
-    """A backup of the live schema that was taken so many days ago."""
+    """A backup of the target schema that was taken so many days ago."""
     known = postgres.describe_database(connection)
     here = {"database": known["name"], "system_identifier": known["system_identifier"], "schema": "public"}
 

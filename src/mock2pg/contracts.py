@@ -125,7 +125,7 @@ class Table:
     """One target table: what the dbt contract says, and what publishing adds to it.
 
     source           the staged table that its rows come from, or None
-    publish          "merge": live holds exactly these rows; "upsert": it holds these rows and whatever others;
+    publish          "merge": the table holds exactly these rows; "upsert": it holds these rows and whatever others;
                      "ensure": these rows are there, whatever they hold, and others are left alone
     database_columns columns that the database fills: name and definition, added where we create the table
     natural_key      where the primary key is a UUIDv5 of other columns: these. A row that has them keeps the key it has

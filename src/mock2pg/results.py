@@ -60,7 +60,7 @@ class Status:
     published_at   when the newest row of the history was written, by which command and by whom; None without one
     lock_holder        who holds the advisory lock, in words; None when nobody does
     protected      whether the database only takes what was migrated elsewhere before
-    left           what killed runs left behind; the next run that takes the lock removes it
+    left           the leftovers of interrupted runs; the next run that takes the lock removes them
     refused        the schema of another role that the next run is refused for, and what to do; None without one
     """
 

@@ -59,7 +59,7 @@ class MigrationService:
         return self._run("migrate", partial(migrate, reviewed=reviewed), self._source(mock_data))
 
     def plan(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
-        """What a migration would change, table by table, in `summary["plan"]`; live is only read.
+        """What a migration would change, table by table, in `summary["plan"]`; the target is only read.
 
         mock_data  as for `migrate_all_data`
         """
@@ -110,7 +110,7 @@ class MigrationService:
         ]
 
     def status(self) -> Status:
-        """Which run is live, who is at work, and what killed runs left. Reads only."""
+        """Which run is live, who is at work, and the leftovers of interrupted runs. Reads only."""
         url, schema = self.url(), self._settings.target_schema
         with (
             postgres.connect(
@@ -188,7 +188,7 @@ class MigrationService:
         return self._run(name, partial(command, backup_id=backup_id, discard_changes=discard_changes))
 
     def test_migration(self, tell: Callable[[str], None] = lambda _: None) -> TestReport:
-        """Play good and bad migrations in a scratch database that is made and dropped; live is never touched.
+        """Run good and bad migrations in a scratch database that is made and dropped; the target is never touched.
 
         tell  is given one line per scenario when it has been played
         """

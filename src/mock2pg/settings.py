@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         validation_alias="DATABASE_URL",
         description="The target. Unset: the embedded server in .postgres/.",
     )
-    target_schema: str = Field("public", validation_alias="MIGRATION_SCHEMA", description="The live schema.")
+    target_schema: str = Field("public", validation_alias="MIGRATION_SCHEMA", description="The target schema.")
     project: Path = Field(
         REPOSITORY, description="The folder of dbt_project, expectations, notebooks, backups and runs."
     )
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     max_errors_per_rule: int = Field(100, ge=1, description="Rows listed per broken rule; the totals stay exact.")
     mode: Literal["replace", "upsert"] = Field(
         "replace",
-        description="replace: live holds exactly the input; upsert: nothing is deleted, and what is not there stays.",
+        description="replace: the target holds exactly the input. upsert: nothing is deleted.",
     )
     on_error: Literal["refuse", "quarantine"] = Field(
         "refuse", description="What rows do that break a rule: refuse stops the run, quarantine leaves them out."
@@ -77,9 +77,9 @@ class Settings(BaseSettings):
         pattern=_SHARE,
         description="The most rows of one table that a run may delete; a share counts from 101 rows on.",
     )
-    allow_empty: str = Field("", description="Entities, by comma, whose tables a run may empty.")
+    allow_empty: str = Field("", description="Entities, comma-separated, whose tables a run may empty.")
     allow_cascade: str = Field(
-        "", description="Tables that are not migrated, by comma, whose rows may be changed by their ON DELETE."
+        "", description="Tables that are not migrated, comma-separated, whose rows may be changed by their ON DELETE."
     )
     alter: bool = Field(
         False, description="Alter tables that a migration created when their contract changed, while publishing."
@@ -117,7 +117,7 @@ class Settings(BaseSettings):
 
     backup_compression: Literal["none", "gzip", "zstd"] = Field("zstd", description="How backups are packed.")
     backup_recipient: str = Field(
-        "", pattern=_RECIPIENTS, description="The age public keys, by comma, that backups are encrypted to."
+        "", pattern=_RECIPIENTS, description="The age public keys, comma-separated, that backups are encrypted to."
     )
     backup_identity: SecretStr | None = Field(
         None, description="The age key that opens encrypted backups, or the path of its file."
@@ -235,7 +235,7 @@ def unpacked(setting: str) -> tuple[int, int]:
 
 
 def listed(setting: str) -> list[str]:
-    """The names in a setting that takes several, by comma."""
+    """The names in a setting that takes several, comma-separated."""
     return [name.strip() for name in setting.split(",") if name.strip()]
 
 

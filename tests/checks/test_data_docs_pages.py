@@ -138,11 +138,11 @@ def test_the_index_shows_every_table_and_what_came_of_it(docs: Path, opened: Ope
 
 
 def test_the_page_of_a_faulty_table_says_what_is_wrong(docs: Path, opened: Open) -> None:
-    """What a reader looks for comes first: each rule in words, rows at fault, fields, and why a rule could not run."""
+    """What a reader looks for comes first: each rule in words, Invalid rows, fields, and why a rule could not run."""
     page = opened(page_of(docs, "faulty"), docs)
     assert page.title() == "faulty · Staged tables"
     assert page.locator(".summary").inner_text() == "Of 6 rules 2 failed, 1 gives a warning, 2 could not run."
-    assert page.locator("thead th").all_inner_texts() == ["Status", "Rule", "Rows at fault"]
+    assert page.locator("thead th").all_inner_texts() == ["Status", "Rule", "Invalid rows"]
     assert rows(page) == [
         ["⊘ could not run", 'length is at least 1. column "length" does not exist', ""],
         ["⊘ could not run", "name is no number above 1. ConversionException", ""],

@@ -113,7 +113,7 @@ def test_a_rule_that_is_broken_gives_just_its_error(whole: Whole, number: int) -
 
 
 def test_rows_without_a_fault_are_not_named(whole: Whole) -> None:
-    """Beside the rows at fault nothing is said, and the numbers in the verdict are exact."""
+    """Beside the invalid rows nothing is said, and the numbers in the verdict are exact."""
     assert whole.errors.get(None) is None
     severities = Counter(error.severity for error in whole.result.errors)
     data = whole.result.summary["check"]

@@ -200,7 +200,7 @@ def test_what_was_written_since_the_backup_is_not_lost(
     assert result.success is passes
     if not passes:
         assert isinstance(result.error, PublishFailed)
-        assert "live was written since the backup was taken, which does not hold that: pets" in result.error.message
+        assert "others changed the target tables after the backup was taken: pets" in result.error.message
 
 
 def test_what_the_catalogue_shows_stops_the_run_before_dbt_builds(database: str, tmp_path: Path) -> None:

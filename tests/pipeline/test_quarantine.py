@@ -34,7 +34,7 @@ def like_first(entity: str, number: int, **changes: Any) -> dict[str, Any]:
 
 
 def faulty() -> tuple[Document, dict[Place, set[tuple[str, str, bool]]]]:
-    """The sample with rows at fault, and every row to be refused: field, rule, and whether it only depends."""
+    """The sample with invalid rows, and every row to be refused: field, rule, and whether it only depends."""
     document = sample()
     refused: dict[Place, set[tuple[str, str, bool]]] = {}
 

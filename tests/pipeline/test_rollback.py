@@ -101,7 +101,7 @@ def ids(live: Live) -> set[str]:
 
 
 def test_what_only_migrations_did_is_undone_and_can_be_done_again(live: Live) -> None:
-    """All of it comes back; what was live before is in a backup, which leads back to it, and so on."""
+    """All of it comes back; the state before is in a backup, which leads back to it, and so on."""
     result = roll_back(live, live.second)
     assert dumped(live.settings.url, "public") == live.dump_second
     assert result.data["definitions_changed"] == {}
@@ -278,7 +278,7 @@ def test_it_is_tried_again_when_what_stopped_it_may_pass(live: Live, monkeypatch
 
 
 def test_whoever_holds_a_lock_is_named_in_the_end(live: Live) -> None:
-    """After so many attempts it gives up; live is as it was, and no backup more is there."""
+    """After so many attempts it gives up; the target is as it was, and no backup more is there."""
     settings = live.settings.model_copy(update={"lock_timeout": "50ms", "publish_attempts": 2})
     had = ids(live)
     with postgres.connect(live.settings.url, name="writer") as writer, writer.transaction():
@@ -306,7 +306,7 @@ def test_a_present_that_cannot_be_kept_stops_a_rollback(
         assert result.data["cautions"] == ["What this run published is not kept: no room"]
         assert dumped(live.settings.url, "public") == live.dump_second
         execute(live.settings.url, "DELETE FROM public.theirs")
-    with pytest.raises(RollbackFailed, match="what is live now cannot be kept: no room"):
+    with pytest.raises(RollbackFailed, match="the present state cannot be backed up: no room"):
         roll_back(live, live.second, undo=undo, discard_changes=True)
 
 
@@ -323,6 +323,6 @@ def test_what_does_not_come_back_as_the_backup_says_is_not_left_so(live: Live, m
     monkeypatch.setattr(restore.lines, "insert", spoiled)
     execute(live.settings.url, "CREATE TYPE public.more AS ENUM ()")  # so that all is made anew
     before = dumped(live.settings.url, "public")
-    with pytest.raises(RollbackFailed, match="what would be live is not what the backup says: theirs"):
+    with pytest.raises(RollbackFailed, match="the restored rows are not those of the backup: theirs"):
         roll_back(live, live.second, discard_changes=True)
     assert dumped(live.settings.url, "public") == before

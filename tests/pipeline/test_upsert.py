@@ -63,7 +63,7 @@ def test_part_of_the_data_moves_and_the_rest_stays(published_small: Settings) ->
 
 
 def test_an_upsert_into_nothing_needs_what_it_refers_to(database: str, tmp_path: Path) -> None:
-    """References are looked up among the rows of the source and the live ones: here there are none of these."""
+    """References are looked up among the rows of the source and the target ones: here there are none of these."""
     settings = settings_module.load(project=small_project(tmp_path), database_url=database, mode="upsert")
     upsert, rows = MigrationService(settings), small_rows()
     refused = upsert.migrate_all_data({"pets": rows["pets"]})

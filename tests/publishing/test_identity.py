@@ -156,7 +156,7 @@ def test_the_fingerprint_sees_any_change(application: postgres.Connection) -> No
 
 
 def published(connection: postgres.Connection, tables: list[Table]) -> tuple[set[str], int | None, int]:
-    """The locks on live tables, the transaction's number if it wrote anything, and the bytes of WAL."""
+    """The locks on target tables, the transaction's number if it wrote anything, and the bytes of WAL."""
     position = "SELECT pg_current_wal_insert_lsn() - '0/0'"
     with connection.transaction():
         ((start,),) = select(connection, position)
@@ -172,7 +172,7 @@ def published(connection: postgres.Connection, tables: list[Table]) -> tuple[set
 
 
 def test_the_same_rows_again_write_nothing(application: postgres.Connection) -> None:
-    """No lock for writing on a live table, no transaction number, and no WAL."""
+    """No lock for writing on a target table, no transaction number, and no WAL."""
     tables = build(application, FIRST)
     runs = [published(application, tables) for _ in range(5)]
     assert [(locks, number) for locks, number, _ in runs] == [({"AccessShareLock"}, None)] * 5

@@ -1,4 +1,4 @@
-"""Publishing: the live tables hold exactly the built rows afterwards, and stay the tables that they were."""
+"""Publishing: the target tables hold exactly the built rows afterwards, and stay the tables that they were."""
 
 from __future__ import annotations
 

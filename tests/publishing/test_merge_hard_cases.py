@@ -17,7 +17,7 @@ pytestmark = pytest.mark.on_both_servers
 
 A, B, C, D = (f"0000000{n}-0000-4000-8000-000000000000" for n in range(4))
 
-# What is unique in the live table, the contract's columns, and four values (or rows of values) that are exchanged.
+# What is unique in the target table, the contract's columns, and four values (or rows of values) that are exchanged.
 UNIQUE: dict[str, tuple[str, tuple[str, ...], tuple[Any, ...]]] = {
     "text": ("v text UNIQUE", ("v text",), ("a", "b", "c", "d")),
     "text, not null": ("v text NOT NULL UNIQUE", ("v text!",), ("a", "b", "c", "d")),

@@ -199,7 +199,7 @@ def test_what_differs_is_counted_and_named_by_key(tmp_path: Path) -> None:
 
 
 def test_no_more_than_twenty_keys_are_named(tmp_path: Path) -> None:
-    """The counts are exact, the lists are short; an empty live table is one where all are missing."""
+    """The counts are exact, the lists are short; an empty target table is one where all are missing."""
     keys = [f"{n:02}" for n in range(50)]
     file = written(tmp_path, stage(tmp_path, [{"id": key} for key in keys], ONE), list(keys))
     (tmp_path / "live.csv").touch()

@@ -26,13 +26,13 @@ class NoKey(Exception):
 
 
 def recipients(setting: str) -> list[Any]:
-    """The public keys in a setting that takes several, by comma. Raises UsageError."""
+    """The public keys in a setting that takes several, comma-separated. Raises UsageError."""
     try:
         return [pyrage.x25519.Recipient.from_str(text.strip()) for text in setting.split(",") if text.strip()]
     except pyrage.RecipientError:
         raise UsageError(
             "MIGRATION_BACKUP_RECIPIENT is not an age recipient",
-            hint="age-keygen prints it as the public key. The live tables were not touched.",
+            hint="age-keygen prints it as the public key. The target tables were not changed.",
         ) from None
 
 
@@ -51,7 +51,7 @@ def identities(given: SecretStr | None) -> list[Any]:
     if not found:
         raise BackupRefused(
             "MIGRATION_BACKUP_IDENTITY is neither an age identity nor a file of them that can be read",
-            hint="age-keygen -o FILE makes one; give the path of FILE. The live tables were not touched.",
+            hint="age-keygen -o FILE makes one; give the path of FILE. The target tables were not changed.",
         )
     return found
 

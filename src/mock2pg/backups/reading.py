@@ -83,7 +83,7 @@ def _read_through(file: Path, keys: Sequence[Any]) -> Backup:
     try:
         return examined(file, keys)
     except NoKey as fault:
-        hint = "MIGRATION_BACKUP_IDENTITY takes the key, or the path of its file. The live tables were not touched."
+        hint = "MIGRATION_BACKUP_IDENTITY takes the key, or the path of its file. The target tables were not changed."
         raise BackupRefused(f"{file.name} {fault}", hint=hint) from None
     except Damaged as fault:
         kept = _NOT_A_FILE if names.other_kind(file) else None

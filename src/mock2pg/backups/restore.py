@@ -245,6 +245,6 @@ def _prove(connection: Connection, schema: str, staged: Staged) -> None:
     wrong = [name for name, expected in staged.hashes.items() if dump.live_hash(connection, schema, name) != expected]
     if wrong:
         raise RollbackFailed(
-            f"what would be live is not what the backup says: {', '.join(wrong)}",
-            hint="Something changes what is written. The transaction was rolled back: live is as it was.",
+            f"the restored rows are not those of the backup: {', '.join(wrong)}",
+            hint="A trigger or rule changes the rows. The transaction was rolled back: the target is unchanged.",
         )

@@ -24,7 +24,7 @@ class Writer:
     """Writes a backup aside, and gives it its name when it is whole; a fault leaves no file behind.
 
     compression  none, gzip or zstd
-    recipient    the age public keys to encrypt to, by comma; empty: it is not encrypted
+    recipient    the age public keys to encrypt to, comma-separated; empty: it is not encrypted
     """
 
     def __init__(self, folder: Path, timestamp: str, compression: str = "none", recipient: str = "") -> None:

@@ -40,7 +40,7 @@ class Outcome:
 
     sentence  the rule in words
     status    "passed", "failed" (critical), "warned", "broken" (it could not run), "skipped" (it was not judged)
-    rows      the exact number of rows at fault
+    rows      the exact number of invalid rows
     reason    why it is broken or skipped, without a value
     declared  it follows from `_sources.yml`
     """
@@ -63,7 +63,7 @@ class Validation:
     failures  up to the limit of rows for each rule and field
     rules     how many rules there are; `failed` critical ones and `warned` warnings found a fault, `skipped` were
               not judged
-    totals    "table.rule.field" to the exact number of rows at fault, however many are listed
+    totals    "table.rule.field" to the exact number of invalid rows, however many are listed
     outcomes  every rule, in the order of tables and suites
     """
 

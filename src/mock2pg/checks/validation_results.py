@@ -23,7 +23,7 @@ class Verdict:
     """One rule on one table.
 
     sentence  the rule in words
-    totals    rows at fault, by field
+    totals    invalid rows, by field
     reason    why it is broken or skipped
     declared  it follows from `_sources.yml`
     """

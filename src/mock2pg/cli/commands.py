@@ -54,7 +54,7 @@ def migrate(source: Path | None, reviewed: Path | None, as_json: bool, **given: 
 @options.limits
 @verb
 def plan(source: Path | None, as_json: bool, **given: Any) -> None:
-    """Say what migrating SOURCE would change, table by table; live is only read.
+    """Say what migrating SOURCE would change, table by table; the target is only read.
 
     Example: mock2pg plan ../frontend/src/mocks
     """
@@ -90,7 +90,7 @@ def check(source: Path | None, form: str, as_json: bool, **given: Any) -> None:
 @options.form("text", "json", "junit")
 @verb
 def verify(form: str, as_json: bool) -> None:
-    """Prove the live tables against the run that published them; reads only.
+    """Prove the target tables against the run that published them; reads only.
 
     Example: mock2pg verify --json
     """
@@ -100,7 +100,7 @@ def verify(form: str, as_json: bool) -> None:
 @command.command()
 @verb
 def backup(as_json: bool) -> None:
-    """Take a backup of the live schema now.
+    """Take a backup of the target schema now.
 
     Example: mock2pg backup
     """
@@ -114,7 +114,7 @@ def backup(as_json: bool) -> None:
 @options.CONFIRM
 @verb
 def rollback(backup_id: str, only_show: bool, discard_changes: bool, confirm: str | None, as_json: bool) -> None:
-    """Bring the live schema back to what BACKUP_ID says, in one transaction.
+    """Bring the target schema back to what BACKUP_ID says, in one transaction.
 
     Example: mock2pg rollback backup-2026-11-22T10-30-00-000Z
     """
@@ -127,7 +127,7 @@ def rollback(backup_id: str, only_show: bool, discard_changes: bool, confirm: st
 @command.command()
 @verb
 def status(as_json: bool) -> None:
-    """Say which run is live, who is at work, and what killed runs left behind.
+    """Say which run is live, who is at work, and the leftovers of interrupted runs.
 
     Example: mock2pg status
     """
@@ -203,7 +203,7 @@ def init_roles(migrator: str, auditor: str, as_json: bool) -> None:
 @command.command("test-migration")
 @verb
 def test_migration(as_json: bool) -> None:
-    """Play good and bad migrations in a scratch database; the live one is never touched.
+    """Run good and bad migrations in a scratch database; the target is never touched.
 
     Example: mock2pg test-migration
     """

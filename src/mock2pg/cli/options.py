@@ -55,7 +55,7 @@ _SOURCE = (
     click.option(
         "--mode",
         type=click.Choice(["replace", "upsert"]),
-        help="Make live hold exactly the source, or delete nothing and leave alone what is not in it.",
+        help="Make the target hold exactly the source, or delete nothing and leave alone what is not in it.",
     ),
     click.option("--max-refused", metavar="N|N%", help="With quarantine: the most rows to leave out."),
     click.option(

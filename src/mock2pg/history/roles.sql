@@ -42,7 +42,7 @@ CREATE SCHEMA IF NOT EXISTS mock2pg_restore_test;
 SELECT {closing} WHERE nspname IN ('mock2pg_landing', 'mock2pg_next', 'mock2pg_restore_test') \gexec
 GRANT ALL ON SCHEMA mock2pg_landing, mock2pg_next, mock2pg_restore_test TO {migrator};
 
--- The live tables: their rows may be read by both and written by the migrator. Tables are nobody's to make, alter or
+-- The target tables: their rows may be read by both and written by the migrator. Tables are nobody's to make, alter or
 -- drop; for tables that are not there yet, and for rollbacks that make tables anew, the migrator must own what is live.
 GRANT USAGE ON SCHEMA {live} TO {migrator}, {auditor};
 GRANT SELECT ON ALL TABLES IN SCHEMA {live} TO {migrator}, {auditor};

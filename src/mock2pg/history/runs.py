@@ -17,7 +17,7 @@ _ROWS = "SELECT run_id, command, operator, published_run, backup_id, published_a
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """A row of the history. `published_run` is None when live is as it was before any migration."""
+    """A row of the history. `published_run` is None when the target is as it was before any migration."""
 
     run_id: str
     command: str
@@ -90,7 +90,7 @@ def of(connection: Connection, run_id: str, command: str) -> HistoryRow | None:
 
 
 def newest(connection: Connection, schema: str) -> HistoryRow | None:
-    """What the schema's live tables come from, or None when nothing was ever published into it.
+    """What the schema's target tables come from, or None when nothing was ever published into it.
 
     The server numbers the rows: its clock may go back.
     """

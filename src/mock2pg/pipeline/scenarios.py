@@ -180,7 +180,7 @@ def _happened(result: MigrationResult) -> str:
 
 
 def _live(stage: Settings) -> dict[str, str]:
-    """Every live table by the SHA-256 of its rows."""
+    """Every target table by the SHA-256 of its rows."""
     found = {}
     with postgres.connect(stage.url, name="scenario", read_only=True) as connection:
         for table in postgres.catalogue.tables(connection, stage.target_schema):

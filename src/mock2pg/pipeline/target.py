@@ -109,7 +109,7 @@ def require_migrated_on_another_server(run: Run, database: Database) -> None:
             return
     raise UsageError(
         f"the database {database.name} is protected, and this input was never migrated on another server",
-        hint="Migrate the same source elsewhere first, with the same runs/ folder. The live tables were not touched.",
+        hint="Migrate the same source elsewhere first, with the same runs/ folder. The target tables were not changed.",
     )
 
 

@@ -42,7 +42,7 @@ class Alteration:
         return [statement.as_string() for statement in (*self.first, *self.last)]
 
     def view(self, live: sql.Composable, there: Mapping[str, LiveColumn]) -> tuple[sql.Composed, dict[str, LiveColumn]]:
-        """The live rows and columns as the alteration will leave them, for a look before it is made."""
+        """The target rows and columns as the alteration will leave them, for a look before it is made."""
         new = {column.name: column.data_type for column in (*self.retyped, *self.added)}
         values = [_sql(f"l.{{0}}::{new[name]} AS {{0}}" if name in new else "l.{}", name) for name in there]
         values += [_sql(f"NULL::{column.data_type} AS {{}}", column.name) for column in self.added]

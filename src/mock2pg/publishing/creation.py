@@ -1,4 +1,4 @@
-"""Making a live table that is not there: its columns first, and its keys when the rows are in.
+"""Making a target table that is not there: its columns first, and its keys when the rows are in.
 
 Names are left to PostgreSQL, which shortens long ones so that they stay apart.
 """

@@ -1,4 +1,4 @@
-"""Publishing: makes live tables hold the rows of the built ones, by difference, keeping the tables themselves.
+"""Publishing: makes target tables hold the rows of the built ones, by difference, keeping the tables themselves.
 
 Everything here runs inside the caller's transaction.
 """
@@ -31,7 +31,7 @@ class Merge:
     merges  each table's own part, parents before children
     alterations  what is to be altered before `apply`, which a merge of its own is for; this one can only look
 
-    Raises PublishFailed when a live table has not the columns, or a column's type does not keep what is built.
+    Raises PublishFailed when a target table has not the columns, or a column's type does not keep what is built.
     """
 
     def __init__(

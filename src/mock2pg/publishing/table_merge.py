@@ -1,4 +1,4 @@
-"""One table on its way from the built to the live schema: what differs, and the statements that make it equal.
+"""One table on its way from the built to the target schema: what differs, and the statements that make it equal.
 
 Everything here runs inside the caller's transaction.
 """
@@ -214,7 +214,7 @@ class TableMerge(Comparison):
 
     @property
     def of_built(self) -> sql.Composed:
-        """The live rows whose keys are among the built ones, as a table."""
+        """The target rows whose keys are among the built ones, as a table."""
         return self.compose("(SELECT l.* FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys}))")
 
     @cached_property

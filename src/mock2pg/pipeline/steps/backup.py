@@ -1,4 +1,4 @@
-"""backup: the complete state of the live schema, of one moment, in one file that was restored once to prove it."""
+"""backup: the complete state of the target schema, of one moment, in one file that was restored once to prove it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""plan: what publishing would change, table by table and key by key; live is only read."""
+"""plan: what publishing would change, table by table and key by key; the target is only read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEYS = 20  # of the rows to insert, update and delete, in each table
 
 
 def run(run: Run) -> Planned:
-    """Writes plan.json, which `migrate --plan` takes. Raises PublishFailed when live tables cannot be merged into."""
+    """Writes plan.json, which `migrate --plan` takes. Raises PublishFailed when target tables cannot be merged into."""
     settings, schema = run.settings, run.settings.target_schema
     staged, loaded = run.require(Staged), run.require(Loaded)
     tables = run.tables()

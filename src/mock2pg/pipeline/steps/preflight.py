@@ -1,4 +1,4 @@
-"""preflight: names everything in live that would keep the built rows from being published; live is only read."""
+"""preflight: lists everything that prevents publishing the built rows; the target is only read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run(run: Run, purpose: str = "migrate") -> Preflighted:
     tables = run.tables()
     with (
         postgres.connect(settings.url, name=f"preflight {run.id}", lock_timeout=settings.lock_timeout) as connection,
-        postgres.named(PreflightFailed, "cannot look at the live tables"),
+        postgres.named(PreflightFailed, "cannot read the target tables"),
         dump.repeatable_read(connection),
     ):
         postgres.scratch.require_built(connection, loaded.built)

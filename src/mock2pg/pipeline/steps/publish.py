@@ -1,4 +1,4 @@
-"""publish: the built tables become the live ones in one transaction, together with their row of the history."""
+"""publish: merges the built rows into the target tables, and adds a row to the history, in one transaction."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WHAT = {
 
 
 def run(run: Run, plan: str = "") -> Published:
-    """Raises PublishFailed; the transaction is then rolled back and live is as it was.
+    """Raises PublishFailed; the transaction is then rolled back and the target is as it was.
 
     plan  the plan.json that was reviewed; what it says must still be so
     """
@@ -158,8 +158,8 @@ def _refuse_written(
     written = [name for name in losing if dump.live_hash(connection, schema, name) != backup.hashes.get(name)]
     if written:
         raise PublishFailed(
-            f"live was written since the backup was taken, which does not hold that: {', '.join(written)}",
-            hint="Run again, at a quieter moment. The live tables were not touched.",
+            f"others changed the target tables after the backup was taken: {', '.join(written)}",
+            hint="Run the command again when nobody writes to these tables. The target tables were not changed.",
         )
 
 
@@ -172,7 +172,7 @@ def _hash(run: Run, connection: postgres.Connection, merge: TableMerge) -> str:
     rows = merge.of_built if table.publish == "upsert" else merge.live
     found = postgres.scratch.table_hash(connection, rows, table)
     if table.source and found != staging.table_hash(run.folder / "hashes" / f"{table.name}.parquet"):
-        raise PublishFailed(f"table {table.name}: what would be live is not what was staged")
+        raise PublishFailed(f"table {table.name}: the rows to publish are not those that were staged")
     return found
 
 
@@ -205,7 +205,7 @@ def _refuse_changed(reviewed: Mapping[str, Any], found: Mapping[str, Any], finge
         raise PublishFailed(
             f"the difference is no longer the one that was reviewed in run {reviewed['run_id']}: "
             f"{', '.join(changed)} changed",
-            hint="Plan again and review that. The live tables were not touched.",
+            hint="Plan again and review that. The target tables were not changed.",
         )
 
 

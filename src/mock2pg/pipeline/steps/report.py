@@ -171,7 +171,7 @@ def _steps(record: Mapping[str, Any], results: Results) -> Results:
 
 
 def _live(record: Mapping[str, Any], results: Results) -> str:
-    """The state that the run left the live tables in."""
+    """The state that the run left the target tables in."""
     if record["command"] == "check":
         return "No database was contacted."
     if record["command"] in ("load", "plan", "verify", "backup", "rollback --show"):

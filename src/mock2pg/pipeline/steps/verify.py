@@ -1,4 +1,4 @@
-"""verify: proves the live tables against the run that published them, row by row; reads only."""
+"""verify: proves the target tables against the run that published them, row by row; reads only."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def run(run: Run) -> Verified:
         if table.differing
     ] + [f"  {key.table}: {counted(key.orphans, 'orphan')} by {key.name}" for key in found.foreign_keys if key.orphans]
     if faults:
-        error = VerifyFailed("\n".join([f"live is not what run {found.published_run} published:", *faults]))
+        error = VerifyFailed(
+            "\n".join([f"the target tables are not what run {found.published_run} published:", *faults])
+        )
         error.found = found
         raise error
     proven = f"{counted(found.rows_compared, 'row')} and {counted(len(found.foreign_keys), 'foreign key')}"

@@ -1,4 +1,4 @@
-"""Constraints of live tables that no contract names: whether the rows, as they would be, satisfy them.
+"""Constraints of target tables that no contract names: whether the rows, as they would be, satisfy them.
 
 Where there are any, the rows that the table would hold are put into a scratch table beside the built ones.
 """

@@ -1,4 +1,4 @@
-"""What the live relations are, compared with the contracts."""
+"""What the target relations are, compared with the contracts."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _duplicates(
     if twice:
         yield Finding(
             table.name,
-            f"{counted(twice, 'value')} of its key ({', '.join(table.primary_key)}) stand in more than one live row",
+            f"{counted(twice, 'value')} of its key ({', '.join(table.primary_key)}) are in more than one target row",
             "A row is found by its key: remove the rows that are too many, and make the key unique",
         )
 

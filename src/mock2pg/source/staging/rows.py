@@ -84,7 +84,7 @@ def write_hashes(staged: Connection, table: Table, built: Path, file: Path) -> N
         if any(column not in table.compared for column in keys):
             raise LoadFailed(
                 f"{table.name}: its primary key is not a staged column",
-                hint="Stage the key, so that every row can be followed from the JSON to the live table.",
+                hint="Stage the key, so that every row can be followed from the JSON to the target table.",
             )
         hashed = f"SELECT {_key(keys)} AS key, {_hash(table.compared)} AS hash FROM {quoted(table.source)}"
         rows = f"SELECT key, hash, built FROM ({hashed}) FULL JOIN {read} USING (key) ORDER BY key"
@@ -107,7 +107,7 @@ def table_hash(file: Path, column: str = "hash") -> str:
 
 
 def compare(file: Path, live: Path, *, publish: str) -> Compared:
-    """Compare the Parquet file of a run with a CSV of `key`, `hash`, `built` that was read from the live table.
+    """Compare the Parquet file of a run with a CSV of `key`, `hash`, `built` that was read from the target table.
 
     publish  as the table's contract has it: "merge", exactly these rows; "upsert", these rows and others;
              "ensure", these rows, whatever they hold, and others

@@ -27,7 +27,7 @@ def run(
     read: Mapping[str, int],
     validate: Callable[[], checks.Validation],
 ) -> dict[str, Account]:
-    """Take the rows at fault out of the staged tables and write refused.jsonl; returns rows read and refused by path.
+    """Take the invalid rows out of the staged tables and write refused.jsonl; returns rows read and refused by path.
 
     validate  validates what is left; it is asked until nothing is at fault
     Raises CheckFailed when more rows would go than the settings allow, or when a rule is about no single row.

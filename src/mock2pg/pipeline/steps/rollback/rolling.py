@@ -58,7 +58,7 @@ def run(
     backup = backups.open_backup(settings.backups_dir, backup_id, settings.identity)
     if backup.header["schema"] != settings.target_schema:
         raise BackupRefused(
-            f"{backup_id} is of schema {backup.header['schema']}, the live schema is {settings.target_schema}",
+            f"{backup_id} is of schema {backup.header['schema']}, the target schema is {settings.target_schema}",
             hint="Set MIGRATION_SCHEMA to the schema of the backup.",
         )
     way = _Way(run, backup, discard_changes, undo, show, refuse)
@@ -124,7 +124,7 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
         raise
     gone = f", {counted(len(restored.dropped), 'table')} dropped" if restored.dropped else ""
     rows = f"{counted(sum(way.backup.tables.values()), 'row')} of {counted(len(way.backup.tables), 'table')}"
-    kept = f"what was live before is in {present}" if present else "what was live before is not kept"
+    kept = f"the state before is in {present}" if present else "the state before has no backup"
     warnings = [f"{name}: {words}; undone too" for name, words in written.items()]
     warnings += [f"materialized view {name} may not be refreshed by this role" for name in restored.stale]
     return RolledBack(
@@ -192,7 +192,7 @@ def _keep_present(way: _Way, look: since.Look, *, needed: bool) -> tuple[str | N
                 backup = snapshot.save(exported, writer, exported.header(timestamp, backups.FORMAT))
     except BackupFailed as error:
         if not way.undo or needed:
-            raise RollbackFailed(f"what is live now cannot be kept: {error.message}", hint=_KEEP) from error
+            raise RollbackFailed(f"the present state cannot be backed up: {error.message}", hint=_KEEP) from error
         way.warnings.append(f"What this run published is not kept: {error.message}")
         return None, None
     return backup.id, backup.file
@@ -245,7 +245,9 @@ def _found(way: _Way, look: since.Look, written: Mapping[str, str]) -> RollbackP
 
 def _refusal(found: RollbackPreview) -> TargetChanged:
     lines = [f"  {name}: {words}" for name, words in found.written_since.items()]
-    error = TargetChanged("\n".join(["live was changed since, and a rollback would undo that too:", *lines]))
+    error = TargetChanged(
+        "\n".join(["the target tables were changed since, and a rollback would undo that too:", *lines])
+    )
     error.found = found
     return error
 
