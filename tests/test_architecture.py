@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import pytest
 import yaml
 
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
 from mock2pg.settings import REPOSITORY
+from tests.fix_small import small_document, small_project
 
 SOURCE = REPOSITORY / "src" / "mock2pg"
 
@@ -107,19 +105,10 @@ models:
 }
 
 
-@pytest.fixture
-def copied(tmp_path: Path) -> Path:
-    """A project folder with copies that a test may add to."""
-    for name in ("dbt_project", "expectations", "notebooks"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("target", "logs"))
-    return tmp_path
-
-
-def test_a_made_up_entity_migrates_without_a_change_in_python(
-    copied: Path, database: str, document: dict[str, Any]
-) -> None:
+def test_a_made_up_entity_migrates_without_a_change_in_python(tmp_path: Path, database: str) -> None:
     """A source entry and a model with its contract are all that it takes."""
-    sources = copied / "dbt_project" / "models" / "_sources.yml"
+    project, document = small_project(tmp_path), small_document("Rex")
+    sources = project / "dbt_project" / "models" / "_sources.yml"
     declared = yaml.safe_load(sources.read_text())
     declared["sources"][0]["tables"].append(
         {
@@ -137,10 +126,10 @@ def test_a_made_up_entity_migrates_without_a_change_in_python(
     )
     sources.write_text(yaml.safe_dump(declared))
     for name, text in LOCKERS.items():
-        (copied / name).write_text(text)
+        (project / name).write_text(text)
     document["lockers"] = [{"id": "a", "lockerNumber": 7, "openFrom": "08:15"}, {"id": "b", "lockerNumber": 8}]
 
-    service = MigrationService(settings_module.load(project=copied, database_url=database))
+    service = MigrationService(settings_module.load(project=project, database_url=database))
     result = service.migrate_all_data(document)
     assert result.success, result.message
     with postgres.connect(database, name="test") as connection:
