@@ -546,6 +546,23 @@ def test_tables_stand_after_those_they_refer_to() -> None:
 
 
 @pytest.mark.usefixtures("unchanged_environment")
+def test_no_declared_row_goes_nowhere(tmp_path: Path) -> None:
+    """A model that is not there, or that is no table, is named, and so is a staged table that no model reads."""
+    models = small_project(tmp_path) / "dbt_project" / "models"
+    project = DbtProject(models.parent, tmp_path / "target", unreachable(tmp_path), tmp_path / "cache")
+    pets = models / "core" / "pets.sql"
+    written = pets.read_text()
+    pets.write_text("{{ config(materialized='view') }}\n" + written)
+    with pytest.raises(ProjectError, match="pets: a model with an enforced contract is materialized as a table"):
+        project.tables()
+    pets.unlink()
+    with pytest.raises(ProjectError, match="pets"):
+        DbtProject(models.parent, tmp_path / "target", unreachable(tmp_path), tmp_path / "cache").tables()
+    (models / "core" / "pets.yml").unlink()
+    with pytest.raises(ProjectError, match=r"no model reads pets of _sources\.yml"):
+        DbtProject(models.parent, tmp_path / "target", unreachable(tmp_path), tmp_path / "cache").tables()
+
+
 def test_a_project_that_dbt_cannot_read_is_a_mistake_in_it(tmp_path: Path) -> None:
     """What dbt says is shown, with the file that it names, and no line of that file: it may hold a password."""
     models = small_project(tmp_path) / "dbt_project" / "models"

@@ -25,6 +25,7 @@ _SAFE = re.compile(
 )
 _PARSED = re.compile(r'syntax error at or near "[^"\n]*"|[a-z]+ "?[\w.]+"? does not exist')
 _EXTRACT = re.compile(r"^ *(?:\d+ +\|.*|-+)\n", re.MULTILINE)  # lines of a file, around an error of YAML
+_ERRORS = json.dumps({"error": ["NoNodeForYamlKey"]})  # a contract without its model is no table
 _SHOWN = 12  # lines of what dbt says of a model
 
 
@@ -59,10 +60,11 @@ class DbtProject:
         """The target tables by their contracts, parents before children. Raises ProjectError."""
         if self._manifest is None:
             known = ["--partial-parse-file-path", str(self.parsed)] if self.parsed.exists() else []
-            self._manifest = self._invoke("parse", *known).result
+            self._manifest = self._invoke("parse", "--warn-error-options", _ERRORS, *known).result
             self._keep_parsed()
-        nodes = json.loads((self.target / "manifest.json").read_text(encoding="utf-8"))["nodes"]
-        models = [node for node in nodes.values() if node["resource_type"] == "model"]
+        manifest = json.loads((self.target / "manifest.json").read_text(encoding="utf-8"))
+        _refuse_unread(manifest)
+        models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
         return target_tables.contracts(models, sources(self.project))
 
     def build(self) -> Built:
@@ -120,6 +122,20 @@ class DbtProject:
         if outcome.exception is not None or (command == "parse" and not outcome.success):
             raise InternalError(f"dbt {command} failed: {_first_line(outcome.exception)}") from outcome.exception
         return outcome
+
+
+def _refuse_unread(manifest: Mapping[str, Any]) -> None:
+    """Raise ProjectError for a declared table whose rows would go nowhere: no model reads it."""
+    unread = [
+        source["name"]
+        for key, source in manifest["sources"].items()
+        if not any(child.startswith("model.") for child in manifest["child_map"][key])
+    ]
+    if unread:
+        raise ProjectError(
+            f"no model reads {', '.join(sorted(unread))} of _sources.yml, so the rows would go nowhere",
+            hint="Write a model for each, or take them out of _sources.yml. The target tables were not changed.",
+        )
 
 
 def _reason(result: Any) -> str:

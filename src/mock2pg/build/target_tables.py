@@ -22,11 +22,10 @@ def contracts(models: Iterable[Mapping[str, Any]], staged: Iterable[SourceTable]
     Raises ProjectError naming what is wrong in a contract, or every column that cannot be proven to arrive unchanged.
     """
     sources = {table.name: table for table in staged}
-    found = [
-        table(node, sources)
-        for node in models
-        if node["config"].get("contract", {}).get("enforced") and node["config"]["materialized"] == "table"
-    ]
+    enforced = [node for node in models if node["config"].get("contract", {}).get("enforced")]
+    if other := [node["name"] for node in enforced if node["config"]["materialized"] != "table"]:
+        raise ProjectError(f"{', '.join(other)}: a model with an enforced contract is materialized as a table")
+    found = [table(node, sources) for node in enforced]
     target_columns.refuse_unproven(found)
     return ordered(found)
 
