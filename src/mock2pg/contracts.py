@@ -182,7 +182,7 @@ def derived_columns(tables: Iterable[Table]) -> tuple[DerivedColumn, ...]:
     )
 
 
-def fingerprint(tables: Iterable[dict[str, Any]]) -> str:
+def contracts_sha256(tables: Iterable[dict[str, Any]]) -> str:
     """SHA-256 over what `Table.as_dict` gave for each table, whatever their order."""
     records = sorted(tables, key=lambda record: str(record["name"]))
     return hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest()

@@ -68,7 +68,7 @@ def test_a_valid_backup_passes_and_leaves_nothing_behind(database: str, connecti
     assert proved.definitions == ""
     assert proved.times["restore"] > 0
     assert proved.tables == {
-        name: dump.content_hash(connection, dump.lines(connection, "public", name))
+        name: dump.lines_hash(connection, dump.lines(connection, "public", name))
         for name in catalogue.tables(connection, "public")
     }
     assert left_over(connection) == []
@@ -179,7 +179,7 @@ def test_it_needs_no_more_rights_than_to_make_a_schema_and_no_more_locks_than_a_
     same, and writers write meanwhile."""
     execute(database, SETUP)
     modes: set[str] = set()
-    hashed = dump.content_hash
+    hashed = dump.lines_hash
 
     def watched(*query: Any) -> str:
         rows = connection.execute(

@@ -64,7 +64,9 @@ def steps(settings: Settings, connection: postgres.Connection) -> Steps:
         own.write("contracts.json", [each.as_dict() for each in tables])
         own.save(result_of("stage"))
         there = postgres.catalogue.tables(connection, "public")
-        own.save(result_of("backup", {"hashes": {name: dump.live_hash(connection, "public", name) for name in there}}))
+        own.save(
+            result_of("backup", {"hashes": {name: dump.content_hash(connection, "public", name) for name in there}})
+        )
         counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [each.name for each in tables])
         own.save(result_of("load", {"built": counts}))
         for name in names:

@@ -50,7 +50,7 @@ def _change(connection: Connection, schema: str, name: str, staged: Staged, *, t
     if not there:
         return Change(restored=staged.state.tables[name])
     live = dump.lines(connection, schema, name)
-    content = dump.content_hash(connection, live)
+    content = dump.lines_hash(connection, live)
     if name not in staged.homes:
         return Change(removed=catalogue.rows(connection, schema, name), content_hash=content)
     if content == staged.hashes[name]:

@@ -120,8 +120,8 @@ def _split(script: str) -> list[str]:
     return _ENTRY_HEAD.split(script)
 
 
-def fingerprint(found: Mapping[str, str] | None) -> str:
-    """The same for the same definitions, in whatever order."""
+def definitions_fingerprint(found: Mapping[str, str] | None) -> str:
+    """Return a SHA-256 of the definitions that does not depend on their order."""
     return hashlib.sha256(json.dumps(entries(found), sort_keys=True).encode()).hexdigest()
 
 
@@ -164,8 +164,8 @@ def lines(connection: Connection, schema: str, table: str) -> sql.Composed:
     )
 
 
-def content_hash(connection: Connection, query: sql.Composed) -> str:
-    """`<rows>:<a>:<b>` over the lines that the query gives, whatever their order: see docs/verification.md."""
+def lines_hash(connection: Connection, query: sql.Composed) -> str:
+    """Return the content hash `<rows>:<a>:<b>` of the lines that the query returns, in any order."""
     row = connection.execute(
         sql.SQL(
             "SELECT {} FROM (SELECT encode(sha256(convert_to(l.line, 'UTF8')), 'hex') AS hash FROM ({}) AS l) AS h"
@@ -175,9 +175,9 @@ def content_hash(connection: Connection, query: sql.Composed) -> str:
     return str(row[0])
 
 
-def live_hash(connection: Connection, schema: str, table: str) -> str:
-    """The same of a whole table."""
-    return content_hash(connection, lines(connection, schema, table))
+def content_hash(connection: Connection, schema: str, table: str) -> str:
+    """Return the content hash of all rows of a table."""
+    return lines_hash(connection, lines(connection, schema, table))
 
 
 def fields(connection: Connection, schema: str, table: str) -> list[Field]:

@@ -72,7 +72,7 @@ class Staged:
             if found != rows:
                 raise RollbackFailed(f"table {name}: {found} of {rows} rows came back")
             connection.execute(sql.SQL("ANALYZE {}").format(home))
-            self.hashes[name] = dump.content_hash(connection, json_rows.as_written(home))
+            self.hashes[name] = dump.lines_hash(connection, json_rows.as_written(home))
 
 
 def restore(
@@ -194,7 +194,7 @@ def _merged(connection: Connection, schema: str, staged: Staged, code: OwnersCod
 def _emptied(connection: Connection, schema: str, name: str, staged: Staged, code: OwnersCode) -> Difference:
     """Empty a table in which no row can be told from another, unless it holds what the backup says."""
     rows = staged.state.tables[name]
-    if dump.live_hash(connection, schema, name) == staged.hashes[name]:
+    if dump.content_hash(connection, schema, name) == staged.hashes[name]:
         return Difference(rows, rows, 0, 0, 0)
     gone = code.count(sql.SQL("DELETE FROM {}").format(catalogue.own_rows(connection, schema, name)))
     return Difference(gone, rows, rows, 0, gone)
@@ -242,7 +242,9 @@ def _recreated(connection: Connection, schema: str, staged: Staged, current: Map
 
 def _prove(connection: Connection, schema: str, staged: Staged) -> None:
     """Raises RollbackFailed when a table does not hold what the backup says."""
-    wrong = [name for name, expected in staged.hashes.items() if dump.live_hash(connection, schema, name) != expected]
+    wrong = [
+        name for name, expected in staged.hashes.items() if dump.content_hash(connection, schema, name) != expected
+    ]
     if wrong:
         raise RollbackFailed(
             f"the restored rows are not those of the backup: {', '.join(wrong)}",

@@ -87,8 +87,8 @@ def _rows(url: str, state: State, snapshot: Snapshot, times: Times) -> dict[str,
                 with times.of(COMPARE):
                     there = dump.lines(connection, snapshot.schema, name)
                     here = dump.lines(connection, SCHEMA, f"t{number}")
-                    found[name] = dump.content_hash(connection, here)
-                    if found[name] != dump.content_hash(connection, there):
+                    found[name] = dump.lines_hash(connection, here)
+                    if found[name] != dump.lines_hash(connection, there):
                         rows = sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS missing").format(there, here)
                         different.append(f"{name} ({counted(catalogue.count(connection, rows), 'row')})")
                 connection.execute(sql.SQL("DROP TABLE {}, {}").format(held, table))

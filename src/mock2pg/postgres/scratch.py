@@ -147,8 +147,8 @@ def table_hash(
     return str(row[0])
 
 
-def content_hash(connection: Connection, schema: str, table: Table) -> str:
-    """The same over all columns of the contract, those that a model derives among them."""
+def contract_hash(connection: Connection, schema: str, table: Table) -> str:
+    """Return the table hash over all columns of the contract, derived columns among them."""
     every = tuple(replace(column, source=column.name, derived=None) for column in table.columns)
     return table_hash(
         connection,

@@ -9,7 +9,7 @@ from psycopg import sql
 from mock2pg.contracts import Table
 from mock2pg.postgres.catalogue import own_rows
 from mock2pg.postgres.connection import Connection
-from mock2pg.postgres.scratch import content_hash
+from mock2pg.postgres.scratch import contract_hash
 from mock2pg.publishing.alteration import Alteration
 from mock2pg.step_results import Difference
 
@@ -35,7 +35,7 @@ def fingerprints(
         elif altered := alterations.get(table.name):
             found[table.name] = "; ".join([_whole(connection, live, table), *altered.statements])
         else:
-            found[table.name] = content_hash(connection, live, table)
+            found[table.name] = contract_hash(connection, live, table)
     return found
 
 

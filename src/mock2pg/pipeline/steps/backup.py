@@ -41,7 +41,7 @@ def run(run: Run) -> BackedUp:
         sha256=backup.sha256,
         tables=backup.tables,
         sequences=len(exported.sequences),
-        definitions_sha256=dump.fingerprint(exported.definitions),
+        definitions_sha256=dump.definitions_fingerprint(exported.definitions),
         definitions_bytes=sum(len(text.encode()) for text in (exported.definitions or {}).values()),
         hashes=hashes,
         restore_tested=tested is not None,
@@ -73,7 +73,7 @@ def _restore_test(run: Run, backup: backups.Backup, exported: snapshot.Snapshot)
 
 
 def _hashes(backup: backups.Backup, exported: snapshot.Snapshot) -> dict[str, str]:
-    return {name: dump.live_hash(exported.connection, exported.schema, name) for name in backup.tables}
+    return {name: dump.content_hash(exported.connection, exported.schema, name) for name in backup.tables}
 
 
 def _in_words(tested: restore_test.RestoreTest | None) -> str:

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from mock2pg import build, checks, postgres
-from mock2pg.contracts import SourceTable, Table, derived_columns, fingerprint
+from mock2pg.contracts import SourceTable, Table, contracts_sha256, derived_columns
 from mock2pg.errors import LoadFailed, PreflightFailed
 from mock2pg.publishing import preflight
 from mock2pg.report.log_messages import of_added
@@ -78,7 +78,7 @@ def run(run: Run) -> Loaded:
         models=built.models,
         tests=built.tests,
         derived=derived_columns(tables),
-        contracts_sha256=fingerprint(table.as_dict() for table in contracts),
+        contracts_sha256=contracts_sha256(table.as_dict() for table in contracts),
         rules=rules,
     )
 

@@ -79,7 +79,7 @@ def _definitions(run: Run) -> str | None:
             server.binary("pg_dump"),
             lock_timeout=settings.lock_timeout,
         )
-        return dump.fingerprint(found)
+        return dump.definitions_fingerprint(found)
     return None
 
 
@@ -129,7 +129,11 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
         contracts_sha256=loaded.contracts_sha256,
         backup_id=backup.backup_id,
         tables={
-            name: {**asdict(difference), "hash": hashes[name], "content": dump.live_hash(connection, schema, name)}
+            name: {
+                **asdict(difference),
+                "hash": hashes[name],
+                "content": dump.content_hash(connection, schema, name),
+            }
             for name, difference in done.items()
         },
         owned=alteration.owned_now(connection, schema, tables, owned, changed),
@@ -155,7 +159,7 @@ def _refuse_written(
 ) -> None:
     """What was written since the backup, and would be deleted or overwritten now, would be nowhere any more."""
     losing = [name for name, difference in differences.items() if difference.deleted or difference.updated]
-    written = [name for name in losing if dump.live_hash(connection, schema, name) != backup.hashes.get(name)]
+    written = [name for name in losing if dump.content_hash(connection, schema, name) != backup.hashes.get(name)]
     if written:
         raise PublishFailed(
             f"others changed the target tables after the backup was taken: {', '.join(written)}",

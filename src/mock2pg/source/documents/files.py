@@ -94,7 +94,7 @@ class Folder(_Files):
     """One file per entity."""
 
     def read(self) -> None:
-        before = {file: spool.fingerprint(file) for file in self._files()}
+        before = {file: spool.file_state(file) for file in self._files()}
         for file in sorted(self.source.iterdir()):
             if file not in before and _MEANT.fullmatch(file.name):
                 self.faults.add(DECLARED_ARRAYS, f"is not read: {_NAMES}", file=f"{self.label}/{printable(file.name)}")
@@ -180,7 +180,7 @@ class Single(_Files):
                 f"{self.source} is NDJSON, which holds the rows of one entity",
                 hint="Put it into a folder, as <entity>.ndjson, and name the folder.",
             )
-        before = {self.source: spool.fingerprint(self.source)}
+        before = {self.source: spool.file_state(self.source)}
         text = self.spooled(self.source, self.arrays.source, self.label)
         if spool.changed(before):
             self.changed(self.label)

@@ -90,7 +90,7 @@ def copy(source: Path, to: Path, unpacking: Unpacking, *, stream: bool) -> Copie
     return Copied(marked, read.digest.hexdigest(), read.bytes)
 
 
-def fingerprint(file: Path) -> tuple[int, ...]:
+def file_state(file: Path) -> tuple[int, ...]:
     """What changes when a file is written or replaced; empty when there is none."""
     try:
         found = file.stat()
@@ -103,7 +103,7 @@ def fingerprint(file: Path) -> tuple[int, ...]:
 
 def changed(before: Mapping[Path, tuple[int, ...]]) -> list[Path]:
     """The files that are no longer what they were."""
-    return [file for file, known in before.items() if fingerprint(file) != known]
+    return [file for file, known in before.items() if file_state(file) != known]
 
 
 class _Read:

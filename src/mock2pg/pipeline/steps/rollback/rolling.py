@@ -141,7 +141,7 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
         way=restored.way,
         dropped=restored.dropped,
         present_backup_id=present,
-        definitions_left=dump.fingerprint(way.backup.header["definitions"]),
+        definitions_left=dump.definitions_fingerprint(way.backup.header["definitions"]),
         times=times,
     )
 
@@ -237,7 +237,7 @@ def _found(way: _Way, look: since.Look, written: Mapping[str, str]) -> RollbackP
         backup_id=way.backup.id,
         changes={name: change.counts for name, change in look.changes.items()},
         hashes={name: change.content_hash for name, change in look.changes.items() if change.content_hash},
-        definitions_sha256=dump.fingerprint(look.current),
+        definitions_sha256=dump.definitions_fingerprint(look.current),
         definitions_changed=look.definitions,
         written_since=written,
     )

@@ -86,13 +86,13 @@ def _of_table(look: Look, rows: Sequence[HistoryRow], name: str, change: Change)
 
 def _of_definitions(look: Look, rows: Sequence[HistoryRow]) -> str:
     """What was defined anew, in words; empty when it was by migrations and rollbacks alone."""
-    known: str | None = dump.fingerprint(look.backup.header["definitions"])
+    known: str | None = dump.definitions_fingerprint(look.backup.header["definitions"])
     for row in rows:
         found = _found(look, row)
         if not _own(look, row) and (found.definitions_sha256 if found else None) != known:
             return f"{_listed(look.definitions)}, some of it before run {row.run_id}"
         known = _left(look, row, known)
-    return "" if dump.fingerprint(look.current) == known else _listed(look.definitions)
+    return "" if dump.definitions_fingerprint(look.current) == known else _listed(look.definitions)
 
 
 def _own(look: Look, row: HistoryRow) -> bool:
