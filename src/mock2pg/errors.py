@@ -1,4 +1,4 @@
-"""Everything that can go wrong, by name.
+"""The error tree: every failure has a name.
 
 Mock2pgError                  exit  what the user does next
 ├── UsageError                  2   corrects the command, a setting or a path
@@ -72,12 +72,12 @@ class ValidationError:
 
     @property
     def place(self) -> str:
-        """Where an editor finds it: `mocks/orders.json:41:17`; empty where there is no file."""
+        """Return the location for an editor: `mocks/orders.json:41:17`; empty when there is no file."""
         return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
 
     @property
     def subject(self) -> str:
-        """What it is about: `orders[7].amount`; empty when it is about a file."""
+        """Return the subject: `orders[7].amount`; empty when the error concerns a file."""
         if self.row is None or not self.entity:
             return self.entity
         row = f"{self.entity}[{identity(self.id) if self.id is not None else f'row {self.row}'}]"
@@ -286,7 +286,7 @@ def unusable(error: OSError, doing: str) -> UsageError:
 
 
 def _whose(file: Path) -> str:
-    """What to do about a file that another user left, or has the folder of; empty when it is not another's."""
+    """Return a hint for a file that belongs to another user, or is in their folder; empty when it is our own."""
     for place in (file, *file.absolute().parents):
         with suppress(OSError):  # not there, or in a folder that is closed to us
             owner = place.stat().st_uid

@@ -205,7 +205,7 @@ class Settings(BaseSettings):
 
     @property
     def target(self) -> ConnectionString:
-        """What DATABASE_URL says. Raises UsageError naming what is wrong with it."""
+        """Return the parsed DATABASE_URL. Raises UsageError that names the invalid part."""
         return parse(self.database_url.get_secret_value() if self.database_url else "")
 
     @property
@@ -213,7 +213,7 @@ class Settings(BaseSettings):
         return self.log_level == "debug" or self.debug.startswith("migration:")
 
     def environment(self) -> dict[str, str]:
-        """The same settings as environment variables, for a process that we start."""
+        """Return the settings as environment variables, for a child process."""
         values = {}
         for name in type(self).model_fields:
             value = getattr(self, name)
@@ -275,7 +275,7 @@ def load(**overrides: object) -> Settings:
 
 
 def _why(fault: Mapping[str, Any]) -> str:
-    """What a validator of ours says, which quotes no value."""
+    """Return the message of one of our validators, which quotes no value."""
     return f" ({fault['ctx']['error']})" if fault["type"] == "value_error" else ""
 
 

@@ -19,7 +19,7 @@ _KINDS = {"v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE", "r": "TAB
 
 @dataclass(frozen=True)
 class Added:
-    """What was added, by kind and name, and the definitions of the schema without it."""
+    """Added relations, by kind and name, and the definitions of the schema without them."""
 
     relations: tuple[tuple[str, str], ...]
     rest: Mapping[str, str] | None

@@ -12,13 +12,13 @@ _BLOCK = 1 << 16
 
 
 class Source(Protocol):
-    """What is read from."""
+    """A source to read from."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 class Sink(Protocol):
-    """What is written to; `close` ends what it adds, and closes the sink behind it."""
+    """A sink to write to; `close` writes what it adds at the end, and closes the sink behind it."""
 
     def write(self, block: bytes, /) -> object: ...
 
@@ -26,7 +26,7 @@ class Sink(Protocol):
 
 
 class Damaged(Exception):
-    """What was read is not what was written; its text says how, and quotes nothing."""
+    """The content is damaged; the text gives the reason, and quotes nothing."""
 
 
 class ChecksumReader:

@@ -85,7 +85,7 @@ def tables(text: BinaryIO, rest: list[bytes]) -> Iterator[tuple[bytes, Iterator[
 
 
 def header_in(lines: Sequence[bytes]) -> dict[str, Any]:
-    """What stands in the lines before the rows; empty when that is no JSON."""
+    """Return the header from the lines before the rows; empty when it is not JSON."""
     try:
         header: dict[str, Any] = json.loads(b"".join(lines).rstrip(b",\n") + b"}")
     except ValueError:

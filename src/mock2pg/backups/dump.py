@@ -181,7 +181,7 @@ def content_hash(connection: Connection, schema: str, table: str) -> str:
 
 
 def fields(connection: Connection, schema: str, table: str) -> list[Field]:
-    """What a backup holds of the table, in the order of its columns."""
+    """Return the columns of the table that a backup holds, in their order."""
     found = connection.execute(
         """
         WITH RECURSIVE typed AS (
@@ -216,7 +216,7 @@ def _field(name: str, spelled: str, base: str, is_json: bool, home: str, output:
 
 
 def sequences(connection: Connection, schema: str) -> dict[str, dict[str, Any]]:
-    """Where every sequence stands, but for those of extensions. A sequence is of no moment: it only goes on."""
+    """Return the position of every sequence, except those of extensions. Sequences are not transactional."""
     names = connection.execute(
         "SELECT relname FROM pg_class AS c WHERE relkind = 'S' AND relnamespace ="
         " (SELECT oid FROM pg_namespace WHERE nspname = %s) AND NOT EXISTS (SELECT FROM pg_depend AS d"
@@ -248,7 +248,7 @@ def _pg_dump(url: str, schema: str, program: Path, options: Sequence[str]) -> st
 
 
 def _pattern(name: str) -> str:
-    """What pg_dump matches with that name alone."""
+    """Return a pg_dump pattern that matches only this name."""
     return '"' + name.replace('"', '""') + '"'
 
 

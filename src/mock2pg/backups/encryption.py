@@ -121,7 +121,7 @@ def _pipe() -> tuple[BinaryIO, BinaryIO]:
 
 
 class _Work:
-    """What a thread does with its end of a pipe; the end is closed when it is done, and an error kept."""
+    """Run a thread's work on its end of a pipe; close the end afterwards, and keep the error."""
 
     def __init__(self, work: Callable[[], object], end: BinaryIO) -> None:
         self._work, self._end = work, end

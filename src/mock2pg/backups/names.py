@@ -1,4 +1,4 @@
-"""What a backup is called: its id out of its timestamp, and the file's ending out of how it is packed."""
+"""Names of backups: the id comes from the timestamp, the file's extension from compression and encryption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a schema and new objects in it are open to, taken back while a schema is made anew."""
+"""Privileges on a schema and on new objects in it: revoked while the schema is created again."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def open_backup(folder: Path, backup_id: str, identity: SecretStr | None = None)
 
 
 def reread(backup: Backup) -> Backup:
-    """The same backup, read through again with the keys that it was written or opened with. Raises BackupRefused."""
+    """Read the backup through again, with the keys with which it was written or opened. Raises BackupRefused."""
     return _read_through(backup.file, backup.passes.keys)
 
 
@@ -91,7 +91,7 @@ def _read_through(file: Path, keys: Sequence[Any]) -> Backup:
 
 
 def examined(file: Path, keys: Sequence[Any]) -> Backup:
-    """The same for a file. Raises Damaged or NoKey."""
+    """Read a file through and verify it. Raises Damaged or NoKey."""
     found: list[tuple[bytes, int, str]] = []
     rest: list[bytes] = []
     with document(file, keys) as (text, checked):
@@ -117,7 +117,7 @@ def examined(file: Path, keys: Sequence[Any]) -> Backup:
 
 
 def head(file: Path, keys: Sequence[Any]) -> dict[str, Any]:
-    """What stands before the rows, not compared with anything; empty when it cannot be read."""
+    """Return the header, not verified; empty when it cannot be read."""
     try:
         with document(file, keys) as (text, _):
             return header_in(head_lines(text))

@@ -28,7 +28,7 @@ from mock2pg.step_results import Difference
 
 @dataclass(frozen=True)
 class State:
-    """What a backup holds. `rows` gives a table's lines of JSON; `definitions` is None when there was no schema.
+    """The content of a backup. `rows` returns a table's JSON rows; `definitions` is None when there was no schema.
 
     unfilled  the materialized views that could not be read when it was taken
     """

@@ -1,4 +1,4 @@
-"""What the database remembers of mock2pg: schema mock2pg, versioned in SQL; its runs, events and roles."""
+"""The history in schema mock2pg, versioned in SQL: runs, events and roles."""
 
 from mock2pg.history.runs import (
     HistoryRow,

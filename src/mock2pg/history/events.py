@@ -23,7 +23,7 @@ _MAY: Mapping[str, LiteralString] = {
 
 @dataclass(frozen=True)
 class Event:
-    """What happened. When, by which database user and from which address is filled in by the server.
+    """One event. The server adds the time, the database user and the client address.
 
     kind         the command, `prune` for a backup that was removed, or `manifest`: the folder of a run was sealed
     outcome      what became of it, as in the run's record; `sealed` of a manifest
@@ -45,7 +45,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Sealed:
-    """A manifest as the database knows it."""
+    """A manifest as the database lists it."""
 
     run_id: str
     runs_folder: str
@@ -87,7 +87,7 @@ def add(connection: Connection, events: Sequence[Event]) -> str:
 
 
 def manifests(connection: Connection) -> list[Sealed] | None:
-    """Every manifest that the database knows; None when it cannot say."""
+    """Return every manifest that the database lists; None when it cannot be read."""
     if not (layout.present(connection) and _may(connection, "SELECT")):
         return None
     rows = connection.execute(
@@ -97,7 +97,7 @@ def manifests(connection: Connection) -> list[Sealed] | None:
 
 
 def listed(connection: Connection, limit: int | None) -> list[Mapping[str, Any]]:
-    """What was published and what was tried, newest first; empty when nothing was ever published.
+    """Return runs and events, newest first; empty when nothing was ever published.
 
     Of each: at (a datetime), kind (`published` for a row of mock2pg.runs), command, run_id, outcome, error, schema,
     published_run, backup_id, operator, host, database_user, client_address, application, sha256.

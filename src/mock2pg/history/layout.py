@@ -57,7 +57,7 @@ _INVENTORY = """
 
 
 def present(connection: Connection) -> bool:
-    """Whether the tables are there, of this version and sound; every statement on them asks this first.
+    """Return True when the tables exist, with this version and unchanged; every statement on them asks this first.
 
     Raises SchemaRefused when they cannot be used as they are.
     """
@@ -146,7 +146,7 @@ def step(number: int) -> sql.SQL:
 
 
 def inventory(connection: Connection) -> set[str]:
-    """What the tables consist of, one line each."""
+    """Return a description of the tables, one line per object."""
     return {line for (line,) in connection.execute(_INVENTORY, [_TABLES]).fetchall()}
 
 

@@ -74,7 +74,7 @@ def record(
 
 
 def is_protected(connection: Connection) -> bool:
-    """Whether the database's owner has marked it as `protected`."""
+    """Return True when the database's owner has marked it as `protected`."""
     if not layout.version(connection):  # of any version: nothing was upgraded yet
         return False
     row = connection.execute("SELECT value = 'true' FROM mock2pg.settings WHERE name = 'protected'").fetchone()
@@ -82,7 +82,7 @@ def is_protected(connection: Connection) -> bool:
 
 
 def of(connection: Connection, run_id: str, command: str) -> HistoryRow | None:
-    """What the run committed with the command; None when it did not."""
+    """Return the row that the run committed with the command; None when there is none."""
     if not layout.present(connection):
         return None
     row = connection.execute(_ROWS + " WHERE run_id = %s AND command = %s", [run_id, command]).fetchone()
@@ -90,7 +90,7 @@ def of(connection: Connection, run_id: str, command: str) -> HistoryRow | None:
 
 
 def newest(connection: Connection, schema: str) -> HistoryRow | None:
-    """What the schema's target tables come from, or None when nothing was ever published into it.
+    """Return the newest row of the schema, or None when nothing was ever published into it.
 
     The server numbers the rows: its clock may go back.
     """
@@ -121,7 +121,7 @@ def owned(connection: Connection, schema: str) -> Mapping[str, Any]:
 
 
 def owned_by(connection: Connection, run_id: str | None) -> Mapping[str, Any]:
-    """The same as a migration had them."""
+    """Return the owned tables as a migration recorded them."""
     row = of(connection, run_id, "migrate") if run_id else None
     return row.owned if row else {}
 

@@ -1,4 +1,4 @@
-"""What the server says is there: tables, columns, keys, counts."""
+"""The catalogue: tables, columns, keys, counts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LiveColumn:
 
     @property
     def is_text(self) -> bool:
-        """Whether it holds text, under whatever name: varchar, char, citext, or a domain over one of these."""
+        """Return True for a text type: text, varchar, char, citext, or a domain over one of these."""
         return self.type_category == "S"
 
 
@@ -78,7 +78,7 @@ class LiveForeignKey:
 
 @dataclass(frozen=True)
 class LiveUnique:
-    """What keeps two rows of a table from being alike: a unique constraint or index, or an exclusion constraint.
+    """A unique constraint or index, or an exclusion constraint.
 
     columns  those whose values it compares, also inside of an expression or a generated column
     watched  those and all others that decide whether two rows are alike, as in a partial index
@@ -224,7 +224,7 @@ _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", 
 
 
 def uniques(connection: Connection, schema: str, table: str) -> list[LiveUnique]:
-    """What keeps rows from being alike, but for the primary key."""
+    """Return the unique and exclusion constraints and unique indexes, except the primary key."""
     rows = connection.execute(
         """
         WITH i AS (
@@ -258,7 +258,7 @@ def uniques(connection: Connection, schema: str, table: str) -> list[LiveUnique]
 
 
 def orphans(connection: Connection, key: LiveForeignKey) -> int:
-    """How many rows refer to a parent that is not there (a NULL refers to nothing)."""
+    """Count the orphans: rows that refer to a missing parent (a NULL refers to nothing)."""
     query = sql.SQL("SELECT count(*) FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})").format(
         key.child_rows,
         sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(column)) for column in key.columns),

@@ -103,12 +103,12 @@ _LOCKED = (
 
 
 def database_url(url: str, database: str) -> str:
-    """The same server, another database."""
+    """Return the URL of another database on the same server."""
     return conninfo.make_conninfo(url, dbname=database)
 
 
 def with_options(url: str, options: str) -> str:
-    """The same database, with a session that is set to the options, as PGOPTIONS has them."""
+    """Return the URL with session options, in the format of PGOPTIONS."""
     return conninfo.make_conninfo(url, options=options) if options else url
 
 
@@ -172,7 +172,7 @@ def describe_database(connection: Connection) -> dict[str, str]:
 
 
 def host(connection: Connection) -> str:
-    """Where the server is when that is not this machine; empty for a socket and for a loopback address."""
+    """Return the server's host when it is not this machine; empty for a socket and for a loopback address."""
     address = connection.info.hostaddr
     if not address:  # a socket
         return ""
@@ -215,7 +215,7 @@ def advisory_lock(url: str, name: str) -> Iterator[None]:
 
 
 def lock_holder(connection: Connection) -> str | None:
-    """Who holds the advisory lock of the database, or None."""
+    """Describe the session that holds the advisory lock of the database; None when no session does."""
     row = connection.execute(
         "SELECT a.pid, a.usename, a.application_name, a.backend_start::timestamptz(0)"
         " FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"

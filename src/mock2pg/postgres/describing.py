@@ -1,4 +1,4 @@
-"""What a database's error may say: its condition, and names that the catalogue has; never a value."""
+"""Describe a database's error by its condition and by names in the catalogue; never by a value."""
 
 from __future__ import annotations
 
@@ -102,23 +102,23 @@ def described(error: psycopg.Error) -> str:
 
 
 def is_lock_timeout(error: BaseException) -> bool:
-    """Whether a lock was not given in time."""
+    """Return True when a lock was not granted in time."""
     return isinstance(error, psycopg.errors.LockNotAvailable) and not is_raised(error)
 
 
 def is_raised(error: psycopg.Error) -> bool:
-    """Whether a function raised it, with whatever SQLSTATE it likes."""
+    """Return True when a function raised it, with any SQLSTATE."""
     return error.diag.source_function in _OF_FUNCTIONS
 
 
 def _in_function(error: psycopg.Error) -> bool:
-    """Whether code of the database's owner was at work: known other contexts are our own."""
+    """Return True when code of the database's owner raised it: all other contexts are known."""
     lines = (error.diag.context or "").split("\n")
     return is_raised(error) or any(line and not line.startswith(_OWN_CONTEXTS) for line in lines)
 
 
 def _of_function(error: psycopg.Error, session: Session[Any]) -> str:
-    """What a function did; its own text may say anything."""
+    """Describe a function's error without its own text, which may hold values."""
     raised = "raised an exception" if is_raised(error) else f"failed: {_condition(error)}"
     found = _FUNCTION.search(error.diag.context or "")
     if found is None or not _known(session, [found[1]]):

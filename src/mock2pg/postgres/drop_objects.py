@@ -65,7 +65,7 @@ def drop_objects(connection: Connection, schema: str) -> None:
 
 
 def dependents(connection: Connection, schema: str) -> list[str]:
-    """What depends on the schema's objects and is not one of them, as PostgreSQL describes it."""
+    """Return the dependents of the schema's objects outside of it, as PostgreSQL describes them."""
     query = """
         SELECT DISTINCT CASE WHEN d.classid = 'pg_rewrite'::regclass THEN pg_describe_object('pg_class'::regclass,
             (SELECT ev_class FROM pg_rewrite WHERE oid = d.objid), 0)  -- the view, not its rule
@@ -94,7 +94,7 @@ def extensions(connection: Connection, schema: str) -> list[tuple[str, str]]:
 
 
 def needs_others(connection: Connection, schema: str) -> bool:
-    """Whether the schema's objects depend on any that are not its own, of an extension or PostgreSQL's."""
+    """Return True when the schema's objects depend on others than its own, those of extensions and PostgreSQL's."""
     query = f"""
         SELECT EXISTS (SELECT {_NEEDED} WHERE o.refobjid IS NULL AND d.refobjid >= 16384
             AND (d.refclassid, d.refobjid) NOT IN (SELECT classid, oid FROM inside)

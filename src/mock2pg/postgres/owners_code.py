@@ -72,7 +72,7 @@ _TRUSTED = (
 
 
 class OwnersCode:
-    """How statements are run that may set off code of the owner. Inside a transaction of the caller's.
+    """A runner of statements that may trigger the owner's code, inside the caller's transaction.
 
     tables  those that are written
     used    whether any code depends on the path; None: find out when it is first asked

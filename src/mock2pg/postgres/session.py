@@ -101,7 +101,7 @@ def _unreached(error: Exception, url: str) -> str:
 
 
 def connect_timeout(url: str) -> int:
-    """How many seconds an attempt to connect takes at most: what the URL says, but never for ever."""
+    """Return the connect timeout in seconds: that of the URL, but never without a limit."""
     given = int(conninfo.conninfo_to_dict(url).get("connect_timeout") or 0)
     return given if given > 0 else _CONNECT_TIMEOUT
 
@@ -119,13 +119,13 @@ def begin(connection: psycopg.Connection[Any], url: str, **more: str) -> None:
 
 
 def options(server_version: int) -> str:
-    """The same settings for a session that a program of others opens, as PGOPTIONS; search_path is its own matter."""
+    """Return the session settings as PGOPTIONS, for a program of others, which sets its own search_path."""
     chosen = {name: value for name, value in _settings(server_version).items() if name not in _PRIVILEGED}
     return " ".join("-c " + f"{name}={value}".replace(" ", "\\ ") for name, value in chosen.items())
 
 
 def is_pooled(connection: psycopg.Connection[Any]) -> bool:
-    """Whether another process answers than the one that the login named."""
+    """Return True when another server process answers than the one of the login."""
     return _pid(connection) != connection.pgconn.backend_pid
 
 

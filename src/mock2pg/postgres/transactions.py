@@ -86,14 +86,14 @@ def retried(
 
 
 def is_lost(error: BaseException | None) -> bool:
-    """Whether the connection is gone: refused, cut, or ended by the server (SQLSTATE 08... and 57P..)."""
+    """Return True when the connection was refused, lost, or ended by the server (SQLSTATE 08... and 57P..)."""
     return isinstance(error, psycopg.OperationalError) and (
         error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
     )
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether trying again makes sense: nothing else is ever tried twice."""
+    """Return True for an error after which a retry makes sense; no other error is retried."""
     return (
         isinstance(error, (*_PASSING, _NotCommittedError))
         or is_lost(error)

@@ -54,7 +54,7 @@ class Alteration:
 
 
 def pending(connection: Connection, schema: str, tables: Sequence[Table], owned: Owned) -> dict[str, Alteration]:
-    """What there is to alter, by table."""
+    """Return the pending alterations, by table."""
     found = {}
     for table in tables:
         mine = owned.get(table.name)
@@ -78,7 +78,7 @@ def oid(connection: Connection, schema: str, table: str) -> int | None:
 def owned_now(
     connection: Connection, schema: str, tables: Sequence[Table], before: Owned, changed: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Which tables are our own after a publication that created or altered those `changed`."""
+    """Return the tables of our own after a publication that created or altered those in `changed`."""
     found = {name: dict(mine) for name, mine in before.items() if mine["oid"] == oid(connection, schema, name)}
     for table in tables:
         if table.name in changed:
@@ -87,7 +87,7 @@ def owned_now(
 
 
 def owned_again(connection: Connection, schema: str, before: Owned) -> dict[str, dict[str, Any]]:
-    """The same tables when they were made anew, from a backup of when they were our own."""
+    """Return the tables of our own after they were created again from a backup."""
     oids = {name: oid(connection, schema, name) for name in before}
     return {name: {**mine, "oid": oids[name]} for name, mine in before.items() if oids[name] is not None}
 

@@ -1,4 +1,4 @@
-"""How a target row and a built row are matched and compared, column by column: SQL for two aliases, `l` and `b`."""
+"""SQL that matches and compares a target row (alias `l`) and a built row (alias `b`), column by column."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Comparison:
         )
 
     def _has_spellings(self, name: str) -> bool:
-        """Whether equal values of the column may differ in their bytes."""
+        """Return True when equal values of the column may differ in their bytes."""
         return self.types[name] not in _EXACT or (name in self.there and not self.there[name].deterministic)
 
     def _is_text(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which sequences a table's columns draw their values from, as far as the catalogue tells."""
+"""Sequences from which the columns of a table draw values, as far as the catalogue shows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"\(*nextval\('[^']*'::(regclass|text\)::regclass)\)*(::[\w
 
 @dataclass(frozen=True)
 class NextValue:
-    """Where a column's next value comes from.
+    """The source of a column's next value.
 
     column     "" when a trigger gives a value to one that cannot be told
     sequences  those that are known, qualified and quoted

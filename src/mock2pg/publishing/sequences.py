@@ -46,7 +46,7 @@ def advance(connection: Connection, table: sql.Composable, values: Iterable[Next
 
 
 def is_behind(connection: Connection, table: sql.Composable, value: NextValue, sequence: str) -> bool:
-    """Whether the sequence would come to a value that the column holds in `table`'s rows."""
+    """Return True when the sequence would reach a value that the column already holds in the rows of `table`."""
     return _wanted(connection, sql.SQL("{} AS n").format(table), value, sequence)[0] is not None
 
 

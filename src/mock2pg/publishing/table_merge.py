@@ -154,7 +154,7 @@ class TableMerge(Comparison):
         return not self.created and self.table.publish != "ensure" and unique_conflicts.park_values(self)
 
     def next_values(self) -> list[NextValue]:
-        """Where the next values of our columns come from, in rows that others insert."""
+        """Return the sources of next values for our columns, in rows that others insert."""
         if self.created:
             return []
         found = next_values(self.connection, self.live_schema, self.table.name)
@@ -219,7 +219,7 @@ class TableMerge(Comparison):
 
     @cached_property
     def _reading(self) -> OwnersCode:
-        """How rows are compared. A look writes nothing, not even a temporary function, unless a domain or cast asks."""
+        """Return the comparison; creates no temporary function unless a domain or cast needs one."""
         return OwnersCode(self.connection, self.live_schema, [self.table.name], values=True)
 
     def _count(self, query: str) -> int:

@@ -11,7 +11,7 @@ ROLES = "`mock2pg init-roles` prints what a role needs"
 
 @dataclass(frozen=True)
 class Needs:
-    """What a command does with the target.
+    """The needs of a command: how it uses the target.
 
     builds     in the scratch schemas
     reads      every table of the target schema, as a backup does

@@ -15,7 +15,7 @@ from mock2pg.step_results import Check
 
 
 def of_event_triggers(connection: Connection, facts: Mapping[str, Any]) -> Iterator[Check]:
-    """Whether one forbids to create, alter or drop: tried, because only its function knows."""
+    """Check that no event trigger forbids to create, alter or drop, by trying: only its function knows."""
     if not facts["event_triggers"]:
         yield Check("event triggers", PASSED, "none is enabled")
         return

@@ -1,4 +1,4 @@
-"""The look at everything in turn."""
+"""Run all readiness checks in turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mock2pg.step_results import Check
 
 
 def look(connection: Connection, schema: str, command: str, pg_dump: Path) -> list[Check]:
-    """Everything that was looked at for the command; `migrate` is the most that there is."""
+    """Return all checks for the command; `migrate` has the most."""
     needs = NEEDS.get(command, Needs())
     with named(DatabaseError, "cannot look at the database"):
         facts = _facts(connection, schema)

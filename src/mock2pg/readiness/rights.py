@@ -1,4 +1,4 @@
-"""What the role may do in the database and its schemas."""
+"""Check the privileges of the role in the database and its schemas."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def of_role(connection: Connection, facts: Mapping[str, Any], schema: str, needs
 
 
 def _schemas(connection: Connection, wanted: list[str]) -> tuple[list[str], list[str]]:
-    """Those that are not there, and those that the role may not use as it must."""
+    """Return the missing schemas, and those that the role may not use."""
     rows = connection.execute(
         "SELECT nspname, has_schema_privilege(oid, 'USAGE')"
         " AND (nspname = 'mock2pg' OR has_schema_privilege(oid, 'CREATE'))"

@@ -1,4 +1,4 @@
-"""Connections: how many there may be, what is between them and the server, and the pg_dump that opens one."""
+"""Sessions: their limits, poolers in between, and the pg_dump program."""
 
 from __future__ import annotations
 

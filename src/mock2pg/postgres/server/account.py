@@ -1,4 +1,4 @@
-"""Who the embedded server runs as. PostgreSQL refuses root, so for root it is an account that nobody else uses."""
+"""The account of the embedded server. PostgreSQL refuses root, so for root it is an account that nobody else uses."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def require_name(uid: int) -> None:
 
 
 def users(uid: int) -> list[str]:
-    """Who may use the server: root, and the account that runs it where that is a person's."""
+    """Return the users of the server: root, and the account that runs it where that is a person's."""
     person = uid not in (0, _nobody().pw_uid) and _named(uid)
     return ["root", *([pwd.getpwuid(uid).pw_name] if person else [])]
 

@@ -46,7 +46,7 @@ _REAPER = Path(__file__).with_name("reaper.py")
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """What `Server.status` saw: `url` and `pid` are None unless it runs; `version` is the programs'."""
+    """The result of `Server.status`: `url` and `pid` are None unless it runs; `version` is that of the programs."""
 
     running: bool
     home: Path
@@ -110,7 +110,7 @@ class Server:
         return running
 
     def status(self) -> ServerStatus:
-        """Whether it runs and takes connections; changes nothing. Raises DatabaseError."""
+        """Return the server's status; changes nothing. Raises DatabaseError."""
         with _worded(self.home):
             running = self._is_alive() and self._answers()
             pid = self._pid() if running else None
@@ -152,7 +152,7 @@ class Server:
             fcntl.flock(self._users, fcntl.LOCK_SH)
 
     def _is_alive(self) -> bool:
-        """Whether the server, or a process that is starting it, holds alive.lock."""
+        """Return True when the server, or a process that starts it, holds alive.lock."""
         if not (self.home / "alive.lock").exists():
             return False
         alive = self._open("alive.lock")

@@ -1,4 +1,4 @@
-"""What prevents publishing, all of it at once, before anything is written to the target tables."""
+"""Preflight: list everything that prevents publishing, before anything is written to the target tables."""
 
 from mock2pg.publishing.preflight.findings import Preflight, before_build, look
 from mock2pg.publishing.preflight.refusal import refuse

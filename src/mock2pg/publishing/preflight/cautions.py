@@ -1,4 +1,4 @@
-"""What does not prevent publishing, and is to be known beforehand, because the application will meet it afterwards."""
+"""Warnings: they do not prevent publishing, but the application will meet them afterwards."""
 
 from __future__ import annotations
 

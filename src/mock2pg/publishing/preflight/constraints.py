@@ -138,7 +138,7 @@ def _computed(merge: TableMerge, home: sql.Identifier, name: str) -> Finding | N
 
 
 def _index(merge: TableMerge, home: sql.Identifier, name: str, kind: str, definition: str) -> Finding | None:
-    """Whether it could be made on the rows as they would be."""
+    """Return True when the constraint could be created on the merged rows."""
     if kind == "constraint":
         statement = sql.SQL("ALTER TABLE {} ADD {}").format(home, sql.SQL(definition))
     else:

@@ -1,4 +1,4 @@
-"""What the role may do, compared with what is to be done."""
+"""Compare the privileges of the role with those that publishing needs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def of_reading(connection: Connection, schema: str) -> list[Finding]:
 def of_writing(
     connection: Connection, schema: str, tables: Sequence[Table], differences: Mapping[str, Difference]
 ) -> list[Finding]:
-    """What publishing these differences, and its row of the history, takes."""
+    """Find missing privileges to publish these differences and to add a row to the history."""
     found = []
     for table in tables:
         difference, home = differences[table.name], sql.Identifier(schema, table.name)

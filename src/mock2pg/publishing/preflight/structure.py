@@ -1,4 +1,4 @@
-"""What the target relations are, compared with the contracts."""
+"""Compare the relations of the target schema with the contracts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an alteration could be undone: a rollback over it drops everything in the schema and makes it anew."""
+"""Obstacles to undoing an alteration: its rollback drops everything in the schema and creates it again."""
 
 from __future__ import annotations
 
