@@ -187,6 +187,7 @@ def test_what_is_not_declared_is_left_out_when_told_so(own_project: Path, tmp_pa
     for row in document["students"][:3]:
         row["nickname"] = "Zoë"
     document["attendanceRecords"][1]["attendanceData"][2]["minutes"] = 5
+    document["attendanceRecords"][1]["attendanceData"][0]["id"] = "x"  # the table has a column of that name
     file = tmp_path / "mock.json"
     file.write_text(json.dumps(document, indent=1), encoding="utf-8")
     found = checked(own_project, file, unknown_fields="warn")
@@ -200,11 +201,12 @@ def test_what_is_not_declared_is_left_out_when_told_so(own_project: Path, tmp_pa
             ("theme", "", "is not declared in _sources.yml: left out"),
             *[("students", "nickname", "is not a declared key: left out")] * 3,
             ("attendanceRecords", "attendanceData[2].minutes", "is not a declared key: left out"),
+            ("attendanceRecords", "attendanceData[0].id", "is not a declared key: left out"),
         ]
     )
     for error in found.errors:
         assert f'"{error.pointer.rsplit("/", 1)[1]}":' in lines[(error.line or 0) - 1]
-    assert found.summary["check"]["warnings"] == 6
+    assert found.summary["check"]["warnings"] == 7
     refused = checked(own_project, file)
     assert refused.error is not None
     assert refused.error.code == 3
