@@ -144,6 +144,8 @@ def spoiled(**changes: object) -> Any:
         (spoiled(column=True, config={"meta": {"uuid5": "id"}}), "parts.own: uuid5 takes a list of other columns"),
         (spoiled(column=True, config={"meta": {"path": "b[].id"}}), "parts.own: path b[].id is in another array"),
         (spoiled(column=True, name=False), "_sources.yml: parts: cannot be read: TypeError: the name False is not a "),
+        (spoiled(column=True, name="itsOwn"), "_sources.yml: parts: the name itsOwn has capitals: it is to be the SQL"),
+        (spoiled(name="itsParts"), "_sources.yml: itsParts: the name itsParts has capitals: it is to be the SQL name"),
         (spoiled(column=True, name="_ID"), "_sources.yml: parts._ID: the staged table has a column _id of its own"),
         ({"sources": DECLARED["sources"] * 2}, "_sources.yml: tables of one name, but perhaps for case: parts"),
     ],

@@ -72,6 +72,14 @@ def _refuse_columns(table: SourceTable) -> None:
             hint="Give the column another name, and its key in the JSON as its path: config.meta.path."
             " The target tables were not changed.",
         )
+    for own in (name, *names):
+        if re.search("[A-Z]", own):  # which PostgreSQL folds wherever it is not quoted
+            snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", own).lower()
+            raise ProjectError(
+                f"_sources.yml: {name}: the name {own} has capitals: it is to be the SQL name",
+                hint=f"Write {snake}, and the key in the JSON as its path: config.meta.path: {own}."
+                " The target tables were not changed.",
+            )
     for column in table.columns:
         if column.data_type not in KINDS:
             raise ProjectError(
