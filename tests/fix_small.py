@@ -41,7 +41,7 @@ def small_project(folder: Path) -> Path:
     if base := next(filter(_of_process, folder.parents), None):
         (folder / ".cache").symlink_to(shared_cache(base, "small"), target_is_directory=True)
     (folder / "notebooks").symlink_to(REPOSITORY / "notebooks", target_is_directory=True)
-    (folder / "expectations").mkdir()
+    _write(folder / "expectations" / "README.md", "What is declared is enough here.")
     models = folder / "dbt_project" / "models"
     sources = []
     for name, columns in _COLUMNS.items():

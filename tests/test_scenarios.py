@@ -30,7 +30,7 @@ def test_every_scenario_passes_and_live_is_not_touched(service: MigrationService
 def test_a_project_of_few_types_has_fewer_scenarios(tmp_path: Path) -> None:
     """Without a required date, and without a reference, those are left out."""
     project = small_project(tmp_path)
-    bad = scenarios._bad_ones(Settings(project=project), build.sources(project / "dbt_project"))
+    bad = scenarios._bad_ones(build.sources(project / "dbt_project"))
     names = [each.name for each in bad]
     assert "a number is a string" in names
     assert "a value is missing" in names
