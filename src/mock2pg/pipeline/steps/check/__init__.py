@@ -1,4 +1,4 @@
-"""check: runs the staged suites; every row that breaks a rule comes back in one run, without its values."""
+"""check: runs the declared rules and those of expectations; each row that breaks one comes back, without its values."""
 
 from mock2pg.pipeline.steps.check.checking import run
 
