@@ -152,7 +152,7 @@ def test_another_users_file_is_named_with_its_owner(tmp_path: Path, monkeypatch:
     owner = errors._user_name(tmp_path.stat().st_uid)
     for file in (tmp_path, tmp_path / "runs" / "x"):
         denied = PermissionError(13, "Permission denied", str(file))
-        assert unusable(denied, "check").hint == "Is there room, and may this user write there?"
+        assert unusable(denied, "check").hint == "Check the free disk space there, and that this user may write there."
         with monkeypatch.context() as patched:
             patched.setattr(errors.os, "geteuid", lambda: 54321)
             hint = unusable(denied, "check").hint

@@ -9,7 +9,7 @@ Mock2pgError                  exit  what the user does next
 │   ├── AlreadyRunning          6   waits for the other run
 │   ├── SchemaRefused          18   looks at the schema that is named: it is another role's, or not as mock2pg made it
 │   └── NotReady               19   does what each line says: the target cannot do what the command needs
-├── BackupFailed                7   makes room, looks at the rights of the folder, or at what did not restore equal
+├── BackupFailed                7   frees disk space, allows this user to write, or looks at what did not restore equal
 ├── LoadFailed                  8   looks at the model, contract, test or suite that is named
 │   └── BuiltRowsLost          20   runs again: the server was restarted, and emptied the tables that were built
 ├── PreflightFailed            15   resolves the conflicts, or allows them by name
@@ -120,7 +120,7 @@ class SourceError(Mock2pgError):
 
 class ProjectError(Mock2pgError):
     code = 21
-    hint = "Correct the file that is named, and run the command again. The target tables were not changed."
+    hint = "Correct the named file, and run the command again. The target tables were not changed."
 
 
 class CheckFailed(Mock2pgError):
@@ -279,7 +279,7 @@ def unusable(error: OSError, doing: str) -> UsageError:
     if limit := limited(error, doing):
         return limit
     where = f": {identity(str(error.filename))}" if error.filename else ""
-    hint = "Is there room, and may this user write there?"
+    hint = "Check the free disk space there, and that this user may write there."
     if isinstance(error, PermissionError) and isinstance(error.filename, str):
         hint = _whose(Path(error.filename)) or hint
     return UsageError(f"{doing}: {error.strerror}{where}", hint=hint)

@@ -112,7 +112,9 @@ class Settings(BaseSettings):
         description="How long one statement of publishing or a rollback may take; 0 is for ever.",
     )
     publish_attempts: int = Field(
-        5, ge=1, description="How often publishing, rollback and backup are tried when others are in the way."
+        5,
+        ge=1,
+        description="How often publishing, rollback and backup are tried while others hold locks or change the schema.",
     )
 
     backup_compression: Literal["none", "gzip", "zstd"] = Field("zstd", description="How backups are packed.")

@@ -236,12 +236,12 @@ def test_a_look_advances_no_sequence(connection: postgres.Connection) -> None:
         (
             "text DEFAULT public.next_of('public.free')",
             "",
-            ["t.a: its default calls public.next_of, and which sequence that draws from cannot be told"],
+            ["t.a: its default calls public.next_of, and the sequence that it draws from is unknown"],
         ),
         (
             "text",
             "CREATE TRIGGER give BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION public.give('public.free')",
-            ["t: trigger give draws from a sequence that cannot be told"],
+            ["t: trigger give draws from an unknown sequence"],
         ),
     ],
 )

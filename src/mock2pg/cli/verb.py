@@ -60,7 +60,7 @@ def _refuse_lost(command: str) -> None:
         return
     told = f"standard output cannot be written: {lost.strerror}"
     if command not in _ACT:
-        raise UsageError(told, hint="Is there room where it is redirected to?")
+        raise UsageError(told, hint="Check the free disk space where the output is redirected to.")
     say(told, err=True, fg="yellow")
 
 

@@ -95,7 +95,7 @@ def _of_column(
             unclear.append(function.name)
     doubt = ""
     if unclear:
-        doubt = f"its default calls {', '.join(unclear)}, and which sequence that draws from cannot be told"
+        doubt = f"its default calls {', '.join(unclear)}, and the sequence that it draws from is unknown"
     elif is_text and known and not oids and not _NUMBER.fullmatch(expression):
         doubt = f"its default makes a text from {', '.join(sorted(known))}"
     return NextValue(name, is_text, tuple(sorted(known)), doubt) if known or doubt else None
@@ -119,7 +119,7 @@ def _of_triggers(connection: Connection, schema: str, table: str, is_text: dict[
                     known += 1
                     yield NextValue(column, is_text.get(column, False), tuple(drawn))
             if calls > known:
-                yield NextValue("", False, (), f"trigger {trigger} draws from a sequence that cannot be told")
+                yield NextValue("", False, (), f"trigger {trigger} draws from an unknown sequence")
 
 
 def _functions(connection: Connection, oids: Sequence[int]) -> list[_Function]:

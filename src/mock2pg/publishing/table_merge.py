@@ -184,7 +184,7 @@ class TableMerge(Comparison):
         elif (self.keeps and equal == built) or after == equal == built:
             return replace(expected, after=after)
         raise PublishFailed(
-            f"table {self.table.name}: of {built} built rows, {equal} are live as they should be, among {after}",
+            f"table {self.table.name}: of {built} built rows, {equal} are in it unchanged, among {after} rows",
             hint="A trigger or rule on the table changes what is written. The transaction was rolled back."
             if expected.inserted or expected.updated or expected.deleted
             else "Another session wrote into it after it was compared. The transaction was rolled back: run again.",
