@@ -21,7 +21,7 @@ from mock2pg.step_results import StepResult
 from tests.fix_notebooks import replace_notebooks
 
 # The forkserver imports these once; each process that it forks begins with them.
-_HEAVY = ["tests.fix_crash", "mock2pg.service", "dbt.cli.main"]
+_HEAVY = ["tests.fix_crash", "tests.fix_crash_preload", "mock2pg.service", "dbt.cli.main"]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(_HEAVY)
 

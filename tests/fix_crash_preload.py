@@ -1,0 +1,10 @@
+"""What the forkserver of `fix_crash` imports once: each process that it forks would spend seconds on it."""
+
+from importlib import import_module
+
+from mock2pg import checks
+from mock2pg.pipeline.step import MIGRATE, ROLLBACK
+
+checks.warm()
+for step in (*MIGRATE, ROLLBACK):
+    import_module(f"mock2pg.pipeline.steps.{step.name}")
