@@ -312,7 +312,7 @@ def test_a_present_that_cannot_be_kept_stops_a_rollback(
 
 def test_what_does_not_come_back_as_the_backup_says_is_not_left_so(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows are compared by content in the same transaction, and one that differs undoes all of it."""
-    inserting = restore.lines.insert
+    inserting = restore.json_rows.insert
 
     def spoiled(code: Any, *more: Any) -> int:
         found = inserting(code, *more)
@@ -320,7 +320,7 @@ def test_what_does_not_come_back_as_the_backup_says_is_not_left_so(live: Live, m
             code.run("UPDATE public.theirs SET v = 'spoiled' WHERE id = 1")
         return found
 
-    monkeypatch.setattr(restore.lines, "insert", spoiled)
+    monkeypatch.setattr(restore.json_rows, "insert", spoiled)
     execute(live.settings.url, "CREATE TYPE public.more AS ENUM ()")  # so that all is made anew
     before = dumped(live.settings.url, "public")
     with pytest.raises(RollbackFailed, match="the restored rows are not those of the backup: theirs"):
