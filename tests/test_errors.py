@@ -143,7 +143,7 @@ def test_a_full_disk_is_said_in_a_users_words() -> None:
     """What the system says of a file becomes what, where it is known, and what to do."""
     error = unusable(OSError(28, "No space left on device", "a/file"), "stage")
     assert error.message == "stage: No space left on device: a/file"
-    assert "room" in error.hint
+    assert "disk space" in error.hint
     assert unusable(OSError(28, "No space left on device"), "stage").message == "stage: No space left on device"
 
 

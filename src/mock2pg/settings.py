@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     statement_timeout: str = Field(
         "0",
         pattern=_DURATION,
-        description="How long one statement of publishing or a rollback may take; 0 is for ever.",
+        description="How long one statement of publishing or a rollback may take; 0 is without a limit.",
     )
     publish_attempts: int = Field(
         5,
@@ -125,7 +125,7 @@ class Settings(BaseSettings):
         None, description="The age key that opens encrypted backups, or the path of its file."
     )
     backup_keep: int | None = Field(
-        None, ge=1, description="How many backups stay when a run has succeeded. Unset: all of them."
+        None, ge=1, description="How many of the newest backups to keep after a run that succeeded. Unset: all of them."
     )
     backup_restore_test: Literal["always", "never"] = Field(
         "always", description="`always`: restore every backup once and compare it. `never`: skip the restore test."
