@@ -113,7 +113,7 @@ def test_no_writers_row_is_lost(migrated: Settings, monkeypatch: pytest.MonkeyPa
          "DELETE FROM public.pets WHERE id = 'New'"),
     ):  # fmt: skip
         late.append(statement)
-        with pytest.raises(PublishFailed, match=r"written since the backup was taken.*pets"):
+        with pytest.raises(PublishFailed, match=r"after the backup was taken.*pets"):
             steps.run_in_process("publish", run)
         assert execute(migrated, "SELECT count(*) FROM public.pets WHERE legs = 7") == [(1,)]
         execute(migrated, undo)
