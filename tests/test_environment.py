@@ -86,6 +86,7 @@ def test_a_migration_among_variables_and_files_of_other_tools(tmp_path: Path, da
     """All of them at once, and a migration is what it is without them: every model and every test has run."""
     project = small_project(tmp_path / "project")
     rule = "select pets.id from {{ ref('pets') }} as pets join {{ ref('owners') }} as owners using (name)"
+    (project / "dbt_project" / "tests").mkdir(exist_ok=True)
     (project / "dbt_project" / "tests" / "no_pet_called_as_an_owner.sql").write_text(rule)
     (tmp_path / "pets.json").write_text(json.dumps(small_document("Rex", "Tom")))
     variables = HOSTILE | hostile_files(tmp_path) | {"MIGRATION_PROJECT": str(project), "DATABASE_URL": database}

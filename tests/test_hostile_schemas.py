@@ -106,6 +106,7 @@ def hostile(server: Server, mallory: str, tmp_path_factory: pytest.TempPathFacto
             )
         project = small_project(tmp_path_factory.mktemp("small"))
         path = project / "dbt_project" / "tests" / "session.sql"
+        path.parent.mkdir(exist_ok=True)
         path.write_text("select 1 where current_setting('search_path') <> 'pg_catalog,pg_temp'")
         yield settings_module.load(project=project, database_url=url, target_schema="app", operator="a tester")
 
