@@ -91,7 +91,7 @@ def definitions(
 def entries(found: Mapping[str, str] | None) -> dict[str, str]:
     """The definitions object by object, under what pg_dump calls each: `TABLE orders`, `INDEX by_code`.
 
-    Their order is left out: pg_dump changes it for what stands in other schemas.
+    Their order is left out: pg_dump changes it for objects of other schemas.
     """
     parts: dict[str, list[str]] = {}
     for text in (found or {}).values():

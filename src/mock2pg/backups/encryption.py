@@ -22,7 +22,7 @@ _KEY = "AGE-SECRET-KEY-"
 
 
 class NoKey(Exception):
-    """It is encrypted, and none of the keys at hand opens it; its text says which of the two is missing."""
+    """The backup is encrypted, and no available key decrypts it; the text says which is missing."""
 
 
 def recipients(setting: str) -> list[Any]:

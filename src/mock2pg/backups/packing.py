@@ -33,7 +33,7 @@ class Packed:
 
 
 class Unpacked:
-    """A packed source, unpacked. Reading raises Damaged when it is not whole."""
+    """A packed source, unpacked. Reading raises Damaged when it is not valid."""
 
     def __init__(self, source: Source, compression: str) -> None:
         self._source: Any = (

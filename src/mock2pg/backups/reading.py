@@ -50,7 +50,7 @@ class Passes:
     def table(self, start: bytes) -> Iterator[bytes]:
         """The lines after the one that opens the table; none when it is not there."""
         lines = self._ahead(start)
-        if lines is None:  # it lies behind, or no pass has begun
+        if lines is None:  # it was passed already, or no pass has begun
             self._pass = _begun(self._file, self.keys)
             lines = self._ahead(start)
         return lines or iter(())
@@ -67,7 +67,7 @@ def _begun(file: Path, keys: Sequence[Any]) -> Iterator[tuple[bytes, Iterator[by
 
 
 def open_backup(folder: Path, backup_id: str, identity: SecretStr | None = None) -> Backup:
-    """A backup that was read through once and is whole. Raises BackupRefused, saying why it is not.
+    """Read a backup through once, and return it when it is valid. Raises BackupRefused with the reason otherwise.
 
     identity  the age key that opens it when it is encrypted, or the path of a file of such keys
     """

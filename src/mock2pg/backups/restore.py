@@ -146,7 +146,7 @@ def define(connection: Connection, script: str, code: OwnersCode) -> None:
 def restart(connection: Connection, schema: str, state: State) -> None:
     """Set the sequences. A rollback undoes setval, too, once ALTER SEQUENCE has given the sequence a new file.
 
-    Who does not own a sequence may only set it; one that stands right is not touched.
+    Who does not own a sequence may only set it; one with the right position is not touched.
     """
     positions = dump.sequences(connection, schema)
     for name, position in state.sequences.items():

@@ -27,7 +27,7 @@ from mock2pg.settings import LOCK_TIMEOUT
 
 T_co = TypeVar("T_co", covariant=True)
 
-# What a schema is made of, by where it stands in the catalogue: below a table (or another relation), or in the schema.
+# The parts of a schema, by their place in the catalogue: below a table (or another relation), or in the schema.
 _BELOW = {
     "pg_class": "oid", "pg_attribute": "attrelid", "pg_attrdef": "adrelid", "pg_index": "indrelid",
     "pg_trigger": "tgrelid", "pg_rewrite": "ev_class", "pg_policy": "polrelid", "pg_inherits": "inhrelid",

@@ -1,4 +1,4 @@
-"""Writing a backup: row by row, packed and encrypted on its way, under a name that it gets when it is whole."""
+"""Writing a backup: row by row, packed and encrypted on its way, under a name that it gets when it is complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mock2pg.errors import BackupFailed
 
 
 class Writer:
-    """Writes a backup aside, and gives it its name when it is whole; a fault leaves no file behind.
+    """Writes a backup to a temporary file, and renames it when it is complete; a failure leaves no file behind.
 
     compression  none, gzip or zstd
     recipient    the age public keys to encrypt to, comma-separated; empty: it is not encrypted
@@ -47,7 +47,7 @@ class Writer:
             if self.id in names.files(folder).values():
                 raise BackupFailed(f"{self.id} is there already: another backup began at the same moment")
             self._file = open(os.open(self._aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
-            fcntl.flock(self._file, fcntl.LOCK_EX)  # as long as we live, nobody tidies it up
+            fcntl.flock(self._file, fcntl.LOCK_EX)  # as long as this process lives, nobody removes it
         except OSError as error:
             raise BackupFailed(f"cannot write into {folder}: {error.strerror}") from error
         self._open.callback(self._aside.unlink, missing_ok=True)
@@ -70,7 +70,7 @@ class Writer:
         self._open.close()
 
     def begin(self, header: Mapping[str, Any]) -> None:
-        """Everything that stands before the rows."""
+        """Write the header: everything before the rows."""
         self._header = dict(header)
         lines = [f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in header.items()]
         self._write(("{" + ",\n".join(lines) + ',\n"data": {\n').encode())

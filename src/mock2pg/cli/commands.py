@@ -127,7 +127,7 @@ def rollback(backup_id: str, only_show: bool, discard_changes: bool, confirm: st
 @command.command()
 @verb
 def status(as_json: bool) -> None:
-    """Say which run is live, who is at work, and the leftovers of interrupted runs.
+    """Report which run the target holds, who holds the lock, and the leftovers of interrupted runs.
 
     Example: mock2pg status
     """

@@ -10,28 +10,28 @@ import click
 
 
 def source(function: Callable[..., None]) -> Callable[..., None]:
-    """What the commands have that read a source."""
+    """Add the options of commands that read a source."""
     for option in _SOURCE:
         function = option(function)
     return function
 
 
 def limits(function: Callable[..., None]) -> Callable[..., None]:
-    """What may be taken away from a live database that somebody uses."""
+    """Add the options that allow deletions in the target tables."""
     for option in _LIMITS:
         function = option(function)
     return function
 
 
 def changes(function: Callable[..., None]) -> Callable[..., None]:
-    """What `migrate` has for a live database that somebody uses."""
+    """Add the options of `migrate` for target tables that an application uses."""
     for option in _CHANGES:
         function = option(function)
     return function
 
 
 def form(*choices: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """How a command prints what was found."""
+    """Add the option for the output format."""
     return click.option(
         "--format",
         "form",

@@ -1,4 +1,4 @@
-"""What every command has: a service, --json, --debug, and an end with a name and a code."""
+"""The parts of every command: a service, --json, --debug, and an end with a name and a code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def service(**overrides: Any) -> MigrationService:
 
 
 def verb(function: Callable[..., None]) -> Callable[..., None]:
-    """What every command has: --json, --debug, and an end with a name and a code instead of a traceback."""
+    """Add the parts of every command: --json, --debug, and an end with a name and a code instead of a traceback."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; the log stays on standard error.")
     @click.option("--debug", is_flag=True, help="Show the traceback of an error.")

@@ -127,7 +127,7 @@ def owned_by(connection: Connection, run_id: str | None) -> Mapping[str, Any]:
 
 
 def backups_needed(connection: Connection, schema: str) -> set[str]:
-    """The ids of the backups that live can go back to: of the newest row, and of the run whose rows are live."""
+    """Return the ids of backups that a rollback may need: of the newest row, and of the published run."""
     published = newest(connection, schema)
     if published is None:
         return set()

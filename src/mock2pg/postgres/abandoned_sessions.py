@@ -1,4 +1,4 @@
-"""Sessions that a process of ours left on the server when it was killed."""
+"""Sessions that an interrupted process of ours left on the server."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def oids(connection: Connection, schema: str) -> list[int]:
 def tables(connection: Connection, schema: str) -> list[str]:
     """Tables that hold rows of their own, except those of extensions, by name.
 
-    A partition is part of the table above it, unless that stands in another schema.
+    A partition is part of the table above it, unless that is in another schema.
     """
     rows = connection.execute(
         """

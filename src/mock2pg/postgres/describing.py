@@ -68,7 +68,7 @@ def described(error: psycopg.Error) -> str:
     """A database error by its condition and the objects it names, never with a value.
 
     A function, a cast to regclass or RAISE ... USING puts whatever it likes where PostgreSQL puts a name. So a name is
-    shown when it stands in a statement of ours, or when the catalogue has it.
+    shown when it is in a statement of ours, or when the catalogue has it.
     """
     if is_lock_timeout(error):
         return "; ".join(["a lock was not given in time", *getattr(error, "__notes__", ())])

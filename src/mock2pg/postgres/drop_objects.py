@@ -7,7 +7,7 @@ from mock2pg.postgres.connection import Connection
 
 DROP_FIRST = "Drop it, roll back again, and create it again afterwards. Nothing was changed."
 
-# The objects that live in a schema, of every kind that pg_dump writes.
+# The objects of a schema, of every kind that pg_dump writes.
 _OBJECTS = "\n        UNION ALL ".join(
     f"SELECT '{name}'::regclass AS classid, oid FROM {name} WHERE {home} = (SELECT oid FROM home)"  # noqa: S608
     for name, home in (

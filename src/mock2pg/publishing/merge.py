@@ -86,7 +86,7 @@ class Merge:
             )
 
     def apply(self) -> dict[str, Difference]:
-        """Write. Raises PublishFailed when what is live afterwards is not what was built."""
+        """Write. Raises PublishFailed when the target tables afterwards do not hold the built rows."""
         self._connection.execute("SET CONSTRAINTS ALL DEFERRED")
         waiting = self._delete()
         for merge in self.merges:
@@ -135,7 +135,7 @@ class Merge:
             try:
                 with self._connection.transaction():
                     self._together([merge.insert for merge in inserts])
-            except unique_conflicts.ALIKE:  # with a value of a row that goes or changes later
+            except unique_conflicts.ALIKE:  # with a value of a row that is deleted or changed later
                 if not all(merge.park_values() for merge in group):
                     raise
                 self._together([merge.insert for merge in inserts])
@@ -159,7 +159,7 @@ class Merge:
 def publish(
     connection: Connection, built: str, live: str, tables: Sequence[Table], allowed: Collection[str] = ()
 ) -> dict[str, Difference]:
-    """Bring the built tables live: existing ones are merged, absent ones created, filled and then constrained."""
+    """Publish the built tables: existing ones are merged, absent ones created, filled and then constrained."""
     merge = Merge(connection, built, live, tables)
     merge.refuse_referencing_rows(allowed)
     return merge.apply()

@@ -56,7 +56,7 @@ def _wanted(
     """The value to start with, or None when the sequence is right; its step, whether that is its last, and whether the
     role owns it.
 
-    What lies beyond the sequence's own bounds is no value that it will come to.
+    The sequence never reaches a value beyond its own bounds.
     """
     number = sql.SQL(_NUMBER_OF_TEXT if value.is_text else _NUMBER).format(column=sql.Identifier(value.column))
     state = connection.execute(

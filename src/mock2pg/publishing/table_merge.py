@@ -65,7 +65,7 @@ class TableMerge(Comparison):
         super().__init__(table, there)
 
     def misfits(self) -> list[str]:
-        """Columns whose own live type would not keep what is built, there and back, over all rows."""
+        """Return the columns whose type in the target table would not keep every built value, there and back."""
         if self.created or self.altered:
             return []
         found = []
@@ -173,7 +173,7 @@ class TableMerge(Comparison):
         sequences.advance(self.connection, self.live, self.next_values())
 
     def proven(self, expected: Difference) -> Difference:
-        """The difference, after a look at what is live now: counts and, column by column, content."""
+        """Return the difference after comparing the target table again: counts, and content column by column."""
         after = self._count("SELECT count(*) FROM {live} AS l")
         equal = self._count("SELECT count(*) FROM {live} AS l JOIN {built} AS b ON {keys} WHERE NOT {differs}")
         built = self._count("SELECT count(*) FROM {built} AS b")

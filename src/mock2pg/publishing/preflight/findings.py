@@ -102,14 +102,14 @@ def look(
         found += _of_tables(sound, differences, limits, {finding.table for finding in found})
         return Preflight(tuple(found), None)
     kept = kept_keys.keep(connection, built, live, tables, alterations)
-    whole = Merge(connection, built, live, tables, alterations)
-    found += _of_tables(whole.merges, whole.differences, limits)
-    found += [Finding("", rows, _REFERENCING) for rows in whole.refused_references(limits.allow_cascade)]
+    together = Merge(connection, built, live, tables, alterations)
+    found += _of_tables(together.merges, together.differences, limits)
+    found += [Finding("", rows, _REFERENCING) for rows in together.refused_references(limits.allow_cascade)]
     if writes:
-        found += privileges.of_writing(connection, live, tables, whole.differences)
-        found += privileges.of_sequences(connection, whole.merges)
-    found += disk_space.findings(connection, built, live, whole.differences, backups)
-    return Preflight(tuple(found), whole.differences, kept, tuple(cautions.all_of(whole.merges)))
+        found += privileges.of_writing(connection, live, tables, together.differences)
+        found += privileges.of_sequences(connection, together.merges)
+    found += disk_space.findings(connection, built, live, together.differences, backups)
+    return Preflight(tuple(found), together.differences, kept, tuple(cautions.all_of(together.merges)))
 
 
 def _of_tables(
