@@ -49,7 +49,7 @@ _ESCAPES = "write @ as %40, : as %3A, / as %2F, # as %23, ? as %3F and % as %25"
 
 @dataclass(frozen=True)
 class ConnectionString:
-    """What DATABASE_URL says.
+    """The parts of DATABASE_URL.
 
     libpq    the connection string that libpq takes, as a URL or as `key=value` text; it may hold a password
     schema   the value of the parameter `schema`, as Prisma writes it
@@ -101,7 +101,7 @@ def _split_query(text: str) -> tuple[str, str, str]:
 
 
 def _parameters_at(text: str) -> int:
-    """Where parameters begin at the latest: a value of theirs may hold an `@`."""
+    """Return the last offset where parameters can begin: a value of theirs may hold an `@`."""
     found = re.search(r"\?[A-Za-z_]+=", text)
     return found.start() if found else len(text)
 
@@ -144,7 +144,7 @@ def _check_hosts(authority: str) -> None:
 
 
 def _parameters(query: str) -> tuple[list[tuple[str, str]], str | None, list[str]]:
-    """What libpq takes, the schema, and what is not used. Raises UsageError for a parameter that nobody knows."""
+    """Return what libpq takes, the schema, and what is not used. Raises UsageError for an unknown parameter."""
     kept: list[tuple[str, str]] = []
     ignored, schema = [], None
     for name, value in _pairs(query):
@@ -195,7 +195,7 @@ def _pairs(query: str) -> Iterator[tuple[str, str]]:
 
 
 def _keywords(text: str) -> ConnectionString:
-    """libpq's `key=value` text, which only libpq can read; what it cannot be is said here."""
+    """Accept libpq's `key=value` text, which only libpq can read, or report why it cannot be such text."""
     if "=" not in text:
         raise UsageError("DATABASE_URL is neither a URL nor key=value text", hint=f"Write it as {EXAMPLE}")
     if not re.search(r"\b(dbname|service)\s*=", text):

@@ -1,4 +1,4 @@
-"""What a staged and a target table is: the words in which dbt's declarations reach Python."""
+"""Staged and target tables: the words in which dbt's declarations reach Python."""
 
 from __future__ import annotations
 

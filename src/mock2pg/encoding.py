@@ -15,7 +15,7 @@ from typing import LiteralString
 
 @dataclass(frozen=True)
 class Kind:
-    """How one data type becomes canonical text. `{x}` stands for the column.
+    """SQL that turns one data type into canonical text. `{x}` is the column.
 
     of_text  the same of a text column that holds the value as the JSON spells it; None where JSON has several spellings
     """
@@ -49,7 +49,7 @@ KINDS: dict[str, Kind] = {
     "text[]": Kind(
         "A",
         f"coalesce(array_to_string(list_transform({{x}}, lambda e: {_ELEMENT_DUCKDB}), ''), '')",
-        # unnest would not see dimensions and bounds, which no staged list has but a live array may get
+        # unnest would not see dimensions and bounds, which no staged list has but a target array may get
         "CASE WHEN array_ndims({x}::text[]) > 1 OR array_lower({x}::text[], 1) <> 1 THEN {x}::text[]::text ELSE"
         f" (SELECT coalesce(string_agg({_ELEMENT_POSTGRES}, '' ORDER BY n), '')"
         " FROM unnest({x}::text[]) WITH ORDINALITY AS u(e, n)) END",
@@ -57,7 +57,7 @@ KINDS: dict[str, Kind] = {
 }
 
 # How the JSON spells a staged value, where a type's own text is another one, by the type that was staged and that of
-# the contract: a time is HH:MM. `{x}` stands for what a model built, or for the staged column.
+# the contract: a time is HH:MM. `{x}` is what a model built, or the staged column.
 JSON_TEXT_POSTGRES: dict[tuple[str, str], LiteralString] = {
     ("time", "time"): "substr({x}::text, 1, 5)",
     ("time", "text"): r"regexp_replace({x}, '^(\d\d:\d\d):00$', '\1')",
@@ -82,8 +82,8 @@ TABLE_HASH_POSTGRES: LiteralString = (
 )
 
 
-# Of a live column whose own type is not the contract's: a value that the cast would change is not taken for what it
-# is cast to. `{own}` stands for the column's own type, `{kind}` for the contract's.
+# Of a target column whose own type is not the contract's: a value that the cast would change is not taken for what it
+# is cast to. `{own}` is the column's own type, `{kind}` the contract's.
 OWN_TYPE_POSTGRES: LiteralString = (
     'CASE WHEN {x}::{kind}::{own}::text COLLATE "C" IS DISTINCT FROM {x}::text'
     " THEN '?' || octet_length({x}::text) || ':' || {x}::text ELSE {value} END"
@@ -91,13 +91,13 @@ OWN_TYPE_POSTGRES: LiteralString = (
 
 
 def duckdb_value(data_type: str) -> LiteralString:
-    """SQL for one encoded value; `{x}` stands for the column."""
+    """Return SQL for one encoded value; `{x}` is the column."""
     kind = KINDS[data_type]
     return f"CASE WHEN {{x}} IS NULL THEN 'N' ELSE '{kind.tag}' || strlen({kind.duckdb}) || ':' || {kind.duckdb} END"
 
 
 def postgres_value(data_type: str, *, of_text: bool = False) -> LiteralString:
-    """SQL for one encoded value; `{x}` stands for the column. The database's encoding must be UTF8.
+    """Return SQL for one encoded value; `{x}` is the column. The database's encoding must be UTF8.
 
     of_text  the column is one of text, and holds the value as the JSON spells it
     """

@@ -31,7 +31,7 @@ _KEPT = (
     "COV_CORE_*", "COVERAGE_*",
 )  # fmt: skip
 _SCREEN = ("BROWSER", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_*")
-# What a program besides us is used with by a person.
+# The variables with which a person uses another program.
 _FOR = {
     "psql": ("EDITOR", "LESS*", "PAGER", "PSQL*", "VISUAL"),
     "dbt": _SCREEN,  # dbt docs serve

@@ -332,7 +332,7 @@ def scrubbed(message: str) -> str:
     PostgreSQL quotes cells in DETAIL and CONTEXT and, for a failed conversion, in the message itself;
     the names of tables, columns and constraints are kept because they say where to look.
     A value may hold quotes and line breaks itself: all between the first quote that does not open a name
-    and the last one goes.
+    and the last one is removed.
     """
     text = _FOREIGN.sub("(a value)", message.strip())
     names = [match.span(1) for match in _NAME.finditer(text)]

@@ -1,4 +1,4 @@
-"""How a process of mock2pg ends, and how seldom it collects garbage until then.
+"""The end of a mock2pg process, and its rare garbage collection until then.
 
 dbt and Great Expectations leave a million objects behind. To take them apart one by one takes two seconds, which the
 kernel does at once when the process is gone.

@@ -26,7 +26,7 @@ class _Formatter(logging.Formatter):
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Write to a stream, or, when that fails, say so once where it can still be said, and go on."""
+    """Write to a stream, or, when that fails, report it once where that is still possible, and go on."""
 
     called = ""
     told = False
@@ -86,7 +86,7 @@ def _add(stream: TextIO, name: str) -> _Handler:
 
 
 def start(settings: Settings, *, console: bool = True) -> None:
-    """Send the log to logs/migration.log (0600) and, unless told not to, to standard error."""
+    """Send the log to logs/migration.log (0600) and, unless disabled, to standard error."""
     for handler in list(log.handlers):
         log.removeHandler(handler)
         handler.close()

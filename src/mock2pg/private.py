@@ -53,7 +53,7 @@ def locked(place: Path) -> Iterator[None]:
 
 
 def is_locked(place: Path) -> bool:
-    """Whether a process holds the lock, or may hold it: where that cannot be told, too."""
+    """Return whether a process holds the lock, or may hold it: where that is unknown, too."""
     try:
         descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:

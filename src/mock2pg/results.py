@@ -1,4 +1,4 @@
-"""What the service answers: records that a program reads and `--json` prints."""
+"""Answers of the service: records that a program reads and `--json` prints."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mock2pg.step_results import StepResult
 
 @dataclass(frozen=True)
 class MigrationResult:
-    """What a check, plan, migration, verification, backup or rollback came to.
+    """The result of a check, plan, migration, verification, backup or rollback.
 
     success  whether it did what it was asked to
     message  the verdict in one line
-    results  what each step left, in the order in which they ran: counts, names and keys, never a value of the data
+    results  what each step left, in the order in which they ran: counts, names and keys, no row values
     errors   the rows that break a rule, warnings among them, up to the cap per rule
     run_id   the run's folder in runs/
     report   the page that shows all of it
@@ -54,9 +54,9 @@ class MigrationResult:
 
 @dataclass(frozen=True)
 class Status:
-    """What is live in a database, and what is going on.
+    """The published run of a database, and its activity.
 
-    published_run  the run whose rows are live; None before any migration and after a rollback to that
+    published_run  the run whose rows are in the target tables; None before any migration and after a rollback to that
     published_at   when the newest row of the history was written, by which command and by whom; None without one
     lock_holder        who holds the advisory lock, in words; None when nobody does
     protected      whether the database only takes what was migrated elsewhere before
@@ -90,7 +90,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What came of looking at the folders of runs.
+    """The result of verifying the folders of runs.
 
     success  whether everything that could be judged is as the runs left it
     runs     those that were looked at
@@ -112,7 +112,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One migration that was played; `expected` and `happened` are outcomes in words."""
+    """One migration that was run; `expected` and `happened` are outcomes in words."""
 
     name: str
     passed: bool
@@ -123,7 +123,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class TestReport:
-    """What `test_migration` came to; success when every scenario passed."""
+    """The result of `test_migration`; success when every scenario passed."""
 
     __test__ = False  # not a test, whatever its name makes pytest think
 

@@ -52,13 +52,13 @@ class Run:
 
     @property
     def started_at(self) -> str:
-        """When it began, as its id has it."""
+        """Return when it began, as its id has it."""
         day, _, time = self.id.partition("T")
         return f"{day}T{re.sub('-', ':', time, count=2).replace('-', '.')}"
 
     @property
     def source_label(self) -> str | None:
-        """What a person calls the source: a path, from the project's folder where it lies inside it."""
+        """Return a person's name for the source: a path, relative to the project's folder where it is inside."""
         if self.source is None or isinstance(self.source, Mapping):
             return None if self.source is None else "a Python dict"
         if self.source == Path("-"):
@@ -68,7 +68,7 @@ class Run:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nobody works on it any more, because it came to an end or was killed."""
+        """Return whether nobody works on it any more, because it ended or was interrupted."""
         record = self.read("record.json")
         return record["finished_at"] is not None or not is_alive(record)
 
@@ -85,11 +85,11 @@ class Run:
         return place
 
     def read(self, name: str) -> Any:
-        """What `write` wrote. Raises FileNotFoundError."""
+        """Read what `write` wrote. Raises FileNotFoundError."""
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
 
     def record(self) -> dict[str, Any]:
-        """What the run says of itself; empty, with a warning, when that cannot be read."""
+        """Read the run's own record; empty, with a warning, when that cannot be read."""
         try:
             record = self.read("record.json")
         except ValueError:
@@ -178,7 +178,7 @@ def now() -> str:
 
 
 def is_alive(record: Mapping[str, Any]) -> bool:
-    """Whether the process that wrote the record lives: its number, and when the process of that number began."""
+    """Return whether the process that wrote the record lives: its number and its start must match."""
     pid = int(record.get("pid") or 0)
     try:
         os.kill(pid, 0)
@@ -190,7 +190,7 @@ def is_alive(record: Mapping[str, Any]) -> bool:
 
 
 def began(pid: int) -> str | None:
-    """When a process began, to tell it from a later one with its number; None where the system does not say."""
+    """Return when a process began, to tell it from a later one with its number; None where that is unknown."""
     try:
         ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()

@@ -59,7 +59,7 @@ class MigrationService:
         return self._run("migrate", partial(migrate, reviewed=reviewed), self._source(mock_data))
 
     def plan(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
-        """What a migration would change, table by table, in `summary["plan"]`; the target is only read.
+        """Plan a migration: its changes, table by table, in `summary["plan"]`; the target is only read.
 
         mock_data  as for `migrate_all_data`
         """
@@ -81,11 +81,11 @@ class MigrationService:
         return self._run("check", commands.check, self._source(mock_data, target=False))
 
     def validate_migration(self) -> bool:
-        """Whether live is what the run that published it says. Reads only."""
+        """Return whether the target tables are as the run that published them says. Reads only."""
         return self.verify().success
 
     def verify(self) -> MigrationResult:
-        """The same with everything that was found out."""
+        """Verify the target tables as `validate_migration` does; return the whole result."""
         return self._run("verify", commands.verify)
 
     def backup(self) -> str:
@@ -96,7 +96,7 @@ class MigrationService:
         return str(result.summary["backup"]["backup_id"])
 
     def take_backup(self) -> MigrationResult:
-        """The same with everything that was found out."""
+        """Take a backup as `backup` does; return the whole result."""
         return self._run("backup", commands.backup)
 
     def backups(self) -> list[dict[str, Any]]:
@@ -110,7 +110,7 @@ class MigrationService:
         ]
 
     def status(self) -> Status:
-        """Which run is live, who is at work, and the leftovers of interrupted runs. Reads only."""
+        """Return the published run, the lock holder, and the leftovers of interrupted runs. Reads only."""
         url, schema = self.url(), self._settings.target_schema
         with (
             postgres.connect(
@@ -141,7 +141,7 @@ class MigrationService:
         return [asdict(check) for check in connect.examine(self._settings, self.url)]
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
-        """What was published and what was tried in the database, newest first; the `limit` newest. Reads only."""
+        """Return what was published and tried in the database, newest first; the `limit` newest. Reads only."""
         with (
             postgres.connect(
                 self.url(), name="history", read_only=True, lock_timeout=self._settings.lock_timeout
@@ -151,7 +151,7 @@ class MigrationService:
             return [{**entry, "at": timestamp(entry["at"])} for entry in events.listed(connection, limit)]
 
     def verify_evidence(self, run_id: str | None = None, *, every: bool = False) -> Evidence:
-        """Whether the folder of a run, the newest if none is named, is what the run left. Reads only.
+        """Verify that the folder of a run, the newest if none is named, is what the run left. Reads only.
 
         every  look at all of them, and for runs whose folder is gone
         """
@@ -190,7 +190,7 @@ class MigrationService:
     def test_migration(self, tell: Callable[[str], None] = lambda _: None) -> TestReport:
         """Run good and bad migrations in a scratch database that is made and dropped; the target is never touched.
 
-        tell  is given one line per scenario when it has been played
+        tell  is given one line per scenario when it has been run
         """
 
         def migrated(settings: Settings, source: Mapping[str, Any] | Path) -> MigrationResult:
@@ -202,7 +202,7 @@ class MigrationService:
             log.start(self._settings, console=self._console)  # the scratch project had the log meanwhile
 
     def report(self, run_id: str | None = None) -> Path:
-        """The page of a run. It is built unless it was sealed with the rest of the folder: that stays as it is."""
+        """Return the page of a run. It is built unless it is in the folder's manifest: then it is kept as it is."""
         run = open_run(self._settings, run_id)
         page = run.folder / "index.html"
         if not (evidence.has_manifest(run) and page.exists()):
@@ -232,7 +232,7 @@ class MigrationService:
                 known = {"operator": self._settings.operator, "schema": self._settings.target_schema}
                 name = type(refused).__name__
                 event = events.Event(kind, "failed", **known, error=name, backup_id=backups.valid_id(backup_id))
-                with suppress(Mock2pgError):  # of the server: it is the refusal that is to be told
+                with suppress(Mock2pgError):  # of the server: it is the refusal that is reported
                     evidence.tell(self.url(), kind, [event])
             raise
 

@@ -34,7 +34,7 @@ def _user() -> str:
 
 
 class Settings(BaseSettings):
-    """One frozen record. Relative paths are taken from the project's folder, not from where the shell stands."""
+    """One frozen record. Relative paths are taken from the project's folder, not from the current directory."""
 
     model_config = SettingsConfigDict(
         env_prefix="MIGRATION_",
@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     @field_validator("project")
     @classmethod
     def _absolute(cls, project: Path) -> Path:
-        """A notebook stands in another folder than the shell."""
+        """Make paths absolute: a notebook has another current directory than the shell."""
         return project.resolve()
 
     @field_validator("target_schema")

@@ -27,10 +27,10 @@ class Signalled(KeyboardInterrupt):
 
 @dataclass
 class _Stage:
-    """What the signals of one stage of a run do.
+    """The handling of signals in one stage of a run.
 
     tell      is given the name of each kind of signal that does not interrupt, once
-    patience  the signals that are only told before one interrupts; None: none does
+    patience  the signals that are only reported before one interrupts; None: none does
     before    the handlers that were there, which are called to interrupt
     """
 
@@ -78,7 +78,7 @@ _mine = _Mine()
 
 @contextmanager
 def interrupting() -> Iterator[None]:
-    """Raise Signalled on SIGTERM and SIGHUP while the block runs. One that is ignored, by nohup say, stays ignored."""
+    """Raise Signalled on SIGTERM and SIGHUP while the block runs. One that nohup, say, ignores remains ignored."""
     numbers = [number for number in _LIKE_CTRL_C if signal.getsignal(number) != signal.SIG_IGN]
     with _handled(dict.fromkeys(numbers, _interrupt)):
         yield
@@ -105,7 +105,7 @@ def taken(tell: Tell) -> Iterator[None]:
 
 @contextmanager
 def stage(tell: Tell, *, patience: int | None = None) -> Iterator[None]:
-    """Begin a stage of the run with signals of its own: so many are only told, then one interrupts. None: none does."""
+    """Begin a stage of the run: `patience` signals are only reported, then one interrupts. None: none does."""
     if (before := _mine.stage) is None:
         yield
         return

@@ -40,7 +40,7 @@ def open_log(file: Path) -> TextIO:
 
 
 def failure(stream: TextIO) -> OSError | None:
-    """Why a stream of this module takes nothing any more; None while it does."""
+    """Return why a stream of this module takes nothing any more; None while it does."""
     raw = getattr(getattr(stream, "buffer", None), "raw", None)
     return raw.failure if isinstance(raw, _Forgiving) else None
 
@@ -67,7 +67,7 @@ def guard() -> None:
 
 
 def lost() -> OSError | None:
-    """Why standard output was not written; None when it was, and when its reader had enough of it."""
+    """Return why standard output was not written; None when it was, and when its reader had enough of it."""
     if "stdout" not in _STREAMS:
         return None
     sys.stdout.flush()

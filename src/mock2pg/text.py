@@ -51,7 +51,7 @@ def identity(text: str) -> str:
 
 
 def as_json(value: Any, *, ascii_only: bool = False) -> str:
-    """The value as JSON that a terminal can show: what `printable` escapes stands as `\\uXXXX`."""
+    """Return the value as JSON that a terminal can show: what `printable` escapes is written as `\\uXXXX`."""
     text = json.dumps(value, ensure_ascii=ascii_only, indent=2, default=str)
     if text.isascii():
         return text

@@ -31,7 +31,7 @@ _SHOWN = 12  # lines of what dbt says of a model
 
 @dataclass(frozen=True)
 class Built:
-    """What a build did.
+    """The result of a build.
 
     models   how many were built
     tests    how many ran and hold
@@ -46,7 +46,7 @@ class Built:
 class DbtProject:
     """dbt in this process, on one database. `target` holds its artefacts, without any value that a database quoted.
 
-    mode  "upsert" builds part of the rows: what the others refer to may be live
+    mode  "upsert" builds part of the rows: what the others refer to may be in the target tables
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class DbtProject:
         self.tables()
         outcome = self._invoke("build", "--exclude-resource-type", "unit_test")
         results = list(getattr(outcome.result, "results", ()))
-        for file in self.target.iterdir():  # run_results.json quotes what the database said; the rest nobody reads
+        for file in self.target.iterdir():  # run_results.json quotes the database's messages; the rest nobody reads
             if file.is_file() and file.name != "manifest.json":
                 file.unlink()
         failed = [result for result in results if str(result.status) in ("error", "fail", "runtime error")]
@@ -139,7 +139,7 @@ def _refuse_unread(manifest: Mapping[str, Any]) -> None:
 
 
 def _reason(result: Any) -> str:
-    """Why a node failed, out of what cannot be a value of the data.
+    """Return why a node failed, out of what cannot be a row value.
 
     What PostgreSQL finds while it parses is about the model's own text, and it then quotes the LINE. What is no error
     of the database is about the project.

@@ -37,7 +37,7 @@ def refuse_unproven(tables: Iterable[Table]) -> None:
 
 
 def is_proven(staged: str, contract: str) -> bool:
-    """Whether a value of the one type can be compared with what it became as the other."""
+    """Return whether a value of the one type can be compared with what it became as the other."""
     return staged == contract or (staged, contract) in CONVERSIONS_DUCKDB
 
 

@@ -1,4 +1,4 @@
-"""What the contracts of the dbt models say of the target tables."""
+"""The target tables as the contracts of the dbt models declare them."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _site(folder: str, title: str) -> dict[str, Any]:
 
 
 class TableRenderer(Renderer):  # type: ignore[misc]
-    """What the page of one table shows."""
+    """The renderer of one table's page."""
 
     def __init__(self, data_context: Any = None) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class TableRenderer(Renderer):  # type: ignore[misc]
 
 
 class IndexRenderer(Renderer):  # type: ignore[misc]
-    """What the first page shows: every table and how many of its rules failed."""
+    """The renderer of the first page: every table and how many of its rules failed."""
 
     def __init__(self, data_context: Any) -> None:
         super().__init__()

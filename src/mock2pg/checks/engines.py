@@ -1,4 +1,4 @@
-"""Where a URL leads: a SQLAlchemy engine that only reads."""
+"""The SQLAlchemy engine of a URL; it only reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a validation says: plain records, so that the callers know nothing of Great Expectations."""
+"""Results of a validation as plain records, so that the callers know nothing of Great Expectations."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Failure:
-    """One row, or one whole table, that breaks one rule. Never holds a value of the data beside the keys.
+    """One row, or one whole table, that breaks one rule. Holds no row values beside the keys.
 
     rule      the suite entry's `meta.rule`, or else its type
-    field     the column at fault; "*" for a rule about the whole table
+    field     the invalid column; "*" for a rule about the whole table
     severity  "critical" or "warning"
     keys      the row's index columns; empty for a rule about the whole table
     """

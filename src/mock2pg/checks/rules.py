@@ -58,11 +58,11 @@ class ExpectNoRows(UnexpectedRowsExpectation):  # type: ignore[misc]
         raise NotImplementedError
 
     def field(self) -> str:
-        """The field that is at fault, for a query that does not name it."""
+        """Return the field that is invalid, for a query that does not name it."""
         return "*"
 
     def message(self, field: str) -> str:
-        """What the field must be, for the one who mends the row."""
+        """Return what the field must be, for the person who fixes the row."""
         raise NotImplementedError
 
     def _validate(self, metrics: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:

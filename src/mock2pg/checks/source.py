@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine
 
-# What GX looks up SQL types in. It chooses the SQL of a regular expression by what else it finds there:
+# The module in which GX looks up SQL types. It chooses the SQL of a regular expression by what else it finds there:
 # beside a `DremioDialect` it writes REGEXP_MATCHES(column, pattern), which is also DuckDB's.
 _DUCKDB_TYPES = types.SimpleNamespace(
     DremioDialect=True, **{name: getattr(sa, name) for name in dir(sa) if name.isupper()}

@@ -42,7 +42,7 @@ def validate(
     lenient: Collection[str] = (),
     sources: Sequence[SourceTable] = (),
 ) -> Validation:
-    """What the package's `validate` promises."""
+    """Validate as the package's `validate` promises."""
     loaded = load_suites(suites, sources)
     engine = open_engine(url, schema, lock_timeout)
     try:
@@ -68,7 +68,7 @@ def validate(
 
 
 def _is_of_no_table(error: BaseException | None) -> bool:
-    """Whether a suite failed because there is no table of its name."""
+    """Return whether a suite failed because there is no table of its name."""
     while error is not None:
         if isinstance(error, KeyError) or type(getattr(error, "orig", None)).__name__ in _NO_TABLE:
             return True

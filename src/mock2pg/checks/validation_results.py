@@ -57,7 +57,7 @@ class Judge:
     lenient: Collection[str] = ()
 
     def skips(self, table: str, rule: Any) -> str:
-        """Why a rule cannot be judged: it needs rows that are not known. Empty when it can."""
+        """Return why a rule cannot be judged: it needs rows that are not known. Empty when it can."""
         query = getattr(rule, "unexpected_rows_query", "")
         others = {name for name in (*self.unread, *self.partial) if re.search(rf"\b{re.escape(name)}\b", query)}
         for name, why in self.unread.items():
@@ -106,7 +106,7 @@ class Judge:
     def _faults(
         self, table: str, rule: Any, result: Mapping[str, Any]
     ) -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
-        """Each field at fault, in how many rows, and the keys of as many of them as the limit allows."""
+        """Return each invalid field, in how many rows, and the keys of as many of them as the limit allows."""
         if isinstance(rule, UnexpectedRowsExpectation):
             yield from self._rows(table, rule)
         elif "unexpected_index_list" in result:
@@ -160,7 +160,7 @@ def _sentence(rule: Any) -> str:
 
 
 def _reason(info: Any) -> str | None:
-    """Why a rule could not run, from a result's exception info; None when it ran.
+    """Return why a rule could not run, from a result's exception info; None when it ran.
 
     Great Expectations gives one record, or one for each metric that the rule needs.
     """

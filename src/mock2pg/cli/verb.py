@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mock2pg.service import MigrationService
 
 
-# What these did is done and recorded, whoever reads of it.
+# The work of these is done and recorded, whoever reads of it.
 _ACT = ("migrate", "load", "plan", "check", "verify", "backup", "rollback", "prune", "test_migration", "start", "stop")
 
 

@@ -20,7 +20,7 @@ _LINK = re.compile(r"\.latest-(\d+)")
 
 
 def of_run(run: Run) -> list[Path]:
-    """What a run may have in its folder while it is at work, and must not leave."""
+    """Return what a run may have in its folder only until it ends."""
     staged = [run.folder / name for name in _STAGED]
     return [place for place in staged if place.exists()] + [
         part for pattern in _PARTS for part in sorted(run.folder.glob(pattern))
@@ -37,7 +37,7 @@ def clear(run: Run) -> None:
 
 
 def is_dead(run: Run) -> bool:
-    """Whether the run, or what is kept of it, did not complete and its process is gone."""
+    """Return whether the run, or what is kept of it, did not complete and its process is gone."""
     record = run.record()
     unfinished = record.get("status") == "running" or (record and evidence.lacks_manifest(run))
     return bool(unfinished) and not is_alive(record) and not private.is_locked(run.folder)

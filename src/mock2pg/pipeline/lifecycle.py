@@ -102,7 +102,7 @@ def _seal(run: Run, record: Record) -> None:
 
 
 def _result(run: Run, record: Record) -> MigrationResult:
-    """What the command answers; of what cannot be read back it is left out."""
+    """Return the command's answer, without the results that cannot be read back."""
     results: list[StepResult] = []
     with paperwork("The results of the steps could not be read", record.warn):
         results += run.results()

@@ -1,4 +1,4 @@
-"""What a notebook calls: run its step, or read what that came to in an earlier run."""
+"""The calls of a notebook: run its step, or read the step's result of an earlier run."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ from mock2pg.step_results import Checked, Database, Published, Staged, encode, f
 
 @dataclass
 class Record:
-    """One run while it goes on.
+    """One run in progress.
 
     status      running, succeeded, failed, rolled_back, rollback_failed, or unknown: the server was gone
-                when it would have told whether the run was published
+                when it would have reported whether the run was published
     database    what the connect step found out about the target: name, schema, server_version ...
     undo_error  why the run could not undo itself
     warnings    what failed after the verdict, or beside it
@@ -50,7 +50,7 @@ class Record:
         return round((time.perf_counter() - self._began) * 1000)
 
     def fail(self, error: BaseException, doing: str) -> None:
-        """Take the error as the run's. The first one stays, and none counts when the run has succeeded."""
+        """Take the error as the run's. The first one is kept, and none counts when the run has succeeded."""
         if self.decided:
             self.warn(f"{self.command} succeeded, but what follows it is incomplete", error)
         elif self.error is None:
@@ -83,7 +83,7 @@ class Record:
         )
 
     def outcome(self) -> dict[str, Any]:
-        """What became of the run, as record.json has it."""
+        """Return the outcome of the run, as record.json has it."""
         error = self.error.as_dict() if self.error else None
         return {"command": self.command, "status": self.status, "backup_id": self.backup_id, "error": error}
 

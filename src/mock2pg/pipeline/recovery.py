@@ -1,4 +1,4 @@
-"""Runs whose process was killed: what they committed is found out, and they are given the end that they lack."""
+"""Interrupted runs: find out what they committed, and record the outcome that they lack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LAST = {"migrate": "verify"}  # command -> the step that decides, where it has 
 
 
 def after_killed(run: Run, url: str) -> None:
-    """Close the killed runs on this database. Only under the lock: then no other run is at work on it."""
+    """Close the interrupted runs on this database. Only under the lock: then no other run works on it."""
     with postgres.connect(url, name=f"recovery {run.id}", lock_timeout=run.settings.lock_timeout) as connection:
         with suppress(Mock2pgError):  # a schema of another role: whoever needs it will say so
             drop_scratch(connection)
@@ -38,20 +38,20 @@ def drop_scratch(connection: postgres.Connection) -> None:
 
 
 def after_killed_checks(run: Run) -> None:
-    """The same for checks alone, which take no lock and leave nothing but their own folder."""
+    """Close the interrupted checks, which take no lock and leave nothing but their own folder."""
     for other in _killed(run.settings):
         if other.id != run.id and other.record().get("command") == "check":
             _close(other, None)
 
 
 def leftovers_of(settings: Settings, connection: postgres.Connection) -> list[str]:
-    """The leftovers of killed runs, in words."""
+    """Return the leftovers of interrupted runs, in words."""
     schemas = [name for name in postgres.scratch.present(connection) if not _refusal(connection, [name])]
     return leftovers.found(settings) + [f"the schema {name}" for name in schemas]
 
 
 def refused(connection: postgres.Connection) -> str | None:
-    """Why the next run is refused: a schema that it empties is another role's, or open to others. None if none is."""
+    """Return why the next run is refused: a schema that it empties is another role's, or open to others; or None."""
     return _refusal(connection, [*postgres.scratch.SCHEMAS, restore_test.SCHEMA])
 
 
@@ -64,7 +64,7 @@ def _refusal(connection: postgres.Connection, schemas: Sequence[str]) -> str | N
 
 
 def _killed(settings: Settings, connection: postgres.Connection | None = None) -> list[Run]:
-    """Runs that say they are at work, and whose process is gone; not those that reached another database than this."""
+    """Return the runs recorded as running whose process is gone, except those that reached another database."""
     here = _place(postgres.describe_database(connection)) if connection else None
     found = []
     for run in all_runs(settings):
@@ -79,7 +79,7 @@ def _place(database: Mapping[str, str]) -> tuple[str | None, ...]:
 
 
 def _recover(run: Run, connection: postgres.Connection) -> None:
-    """What a run had committed when it was killed before it could write that down: the history has it."""
+    """Save the results of what an interrupted run committed and did not record: the history has them."""
     for step in ("publish", "rollback"):
         written = verdict.written(step, run)
         if written is None or written.error or isinstance(written.found, RollbackPreview):
@@ -89,7 +89,7 @@ def _recover(run: Run, connection: postgres.Connection) -> None:
 
 
 def _close(run: Run, url: str | None) -> None:
-    """Give the run its end: what its steps came to decides, and a run without a decision failed."""
+    """Record the run's outcome: the results of its steps decide, and a run without a decision failed."""
     record = run.record()
     outcome = _outcome(run, record) if record.get("status") == "running" else {}  # else it had its end
     try:
@@ -97,7 +97,7 @@ def _close(run: Run, url: str | None) -> None:
         run.write("record.json", {**record, **outcome})
         with suppress(Mock2pgError, OSError):
             step_module.run_in_process("report", run)
-        if not evidence.has_manifest(run):  # or somebody made it look like one that was killed
+        if not evidence.has_manifest(run):  # or somebody made it look like an interrupted one
             sealed = evidence.write_manifest(run)
             if url:
                 evidence.tell_of(run, url, {**record, **outcome}, sealed)
@@ -108,7 +108,7 @@ def _close(run: Run, url: str | None) -> None:
 
 
 def _outcome(run: Run, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Status, error, backup_id and message of a run that was killed."""
+    """Return status, error, backup_id and message of an interrupted run."""
     command = str(record.get("command"))
     results = {result.step: result for result in run.results() if not isinstance(result.found, RollbackPreview)}
     passed = {step for step, result in results.items() if result.error is None}

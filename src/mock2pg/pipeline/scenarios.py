@@ -1,4 +1,4 @@
-"""test-migration: good and bad migrations, played in a database and a project folder that exist only for that."""
+"""test-migration: good and bad migrations, run in a database and a project folder that exist only for that."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Bad:
 
 
 def play(settings: Settings, url: str, migrate: Migrate, tell: Callable[[str], None]) -> TestReport:
-    """Play every scenario in a scratch database on the server at `url`; that database and all files go afterwards."""
+    """Run every scenario in a scratch database on the server at `url`; remove it and all files afterwards."""
     document = _document(settings.source_path)
     tables = build.sources(settings.dbt_dir)
     results: list[Scenario] = []
@@ -152,7 +152,7 @@ def _not_json(stage: Settings, migrate: Migrate) -> tuple[bool, str]:
 
 
 def _obstructed(stage: Settings, migrate: Migrate, document: Document) -> tuple[bool, str]:
-    """A row is taken out of live, and a trigger keeps publishing from putting it back."""
+    """Delete a row of a target table, and migrate while a trigger prevents inserting it again."""
     schema = stage.target_schema
     with postgres.connect(stage.url, name="scenario") as connection:
         parents = {key.parent for key in postgres.catalogue.foreign_keys(connection, schema)}

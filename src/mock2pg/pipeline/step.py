@@ -61,7 +61,7 @@ ROLLBACK = Step(RolledBack, notebook=True)
 SHOW = Step(RollbackPreview)  # what it would change, without a receipt
 MIGRATE: tuple[Step[Any], ...] = (STAGE, CHECK, LOAD, PREFLIGHT, BACKUP, PUBLISH, VERIFY)
 
-# What a notebook loads: it takes longer than most steps, so it is begun early and elsewhere.
+# The imports of a notebook: they take longer than most steps, so they are begun early and elsewhere.
 _LOADED = (
     *(f"mock2pg.pipeline.steps.{step.name}" for step in (BACKUP, VERIFY, ROLLBACK)),
     "mock2pg.pipeline.notebook",

@@ -54,7 +54,7 @@ def with_url(run: Run, record: Record) -> Run:
 
 @contextmanager
 def exclusive(run: Run, record: Record) -> Iterator[None]:
-    """While the block runs no other run works on the database, and what killed ones left is cleared up first."""
+    """Keep other runs off the database while the block runs, and remove leftovers of interrupted runs first."""
     with postgres.advisory_lock(run.settings.url, f"run {run.id}"):
         _upgrade(run.settings)
         recovery.after_killed(run, run.settings.url)

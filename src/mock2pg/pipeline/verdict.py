@@ -60,14 +60,14 @@ def passed(step: str, run: Run, failure: BaseException | None, warn: Warn) -> St
 
 
 def written(step: str, run: Run) -> StepResult | None:
-    """What the step wrote as its result; None when it wrote none that can be read."""
+    """Read the result that the step wrote; None when it wrote none that can be read."""
     with suppress(OSError, ValueError, UsageError):
         return run.result(step)
     return None
 
 
 def found(kind: type[F], run: Run) -> F | None:
-    """What a step found; None when it wrote nothing of the kind that can be read."""
+    """Return what a step found; None when it wrote nothing of the kind that can be read."""
     result = written(kind.step, run)
     return find([result] if result else [], kind)
 
@@ -75,7 +75,7 @@ def found(kind: type[F], run: Run) -> F | None:
 def committed(step: str, run: Run, connection: postgres.Connection) -> StepResult | None:
     """The result of a step whose transaction was committed, as the history has it; None when it was not.
 
-    A session of the step whose process is gone is ended first: the server may still be doing what it was told.
+    A session of the step whose process is gone is ended first: the server may still be running its last statement.
     """
     with postgres.named(DatabaseError, "cannot read the history"):
         end_sessions(connection, f"{step} {run.id}")
@@ -103,7 +103,7 @@ def asking(run: Run) -> postgres.Connection:
 
 
 def _committed(step: str, run: Run) -> StepResult | None:
-    """The same on a connection of its own. Raises RollbackFailed when the server cannot be asked about a rollback."""
+    """Call `committed` on a new connection. Raises RollbackFailed when the server cannot be asked about a rollback."""
     try:
         with asking(run) as connection:
             result = committed(step, run, connection)
@@ -122,7 +122,7 @@ def _committed(step: str, run: Run) -> StepResult | None:
 
 
 def classified(error: BaseException, doing: str) -> Mock2pgError:
-    """What is not one of our errors becomes one by its kind alone: its text may hold a value."""
+    """Turn any other exception into one of our errors by its class alone: its text may hold a value."""
     if isinstance(error, Mock2pgError):
         return error
     if isinstance(error, KeyboardInterrupt | SystemExit):
@@ -136,7 +136,7 @@ def classified(error: BaseException, doing: str) -> Mock2pgError:
 
 
 def reason(error: BaseException) -> str:
-    """Why something failed, in a few words and without a value."""
+    """Return why something failed, in a few words and without a value."""
     if isinstance(error, Mock2pgError):
         return error.message.split("\n", 1)[0]
     if isinstance(error, KeyboardInterrupt | SystemExit):

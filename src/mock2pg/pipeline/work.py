@@ -1,4 +1,4 @@
-"""A command at work: its run, its record, and what the commands have in common."""
+"""A command in progress: its run, its record, and what the commands have in common."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mock2pg.step_results import F, Published
 
 @dataclass(frozen=True)
 class Work:
-    """What a command is given.
+    """The arguments of a command.
 
     ask  is given a question when a database on another machine is to be changed, and answers with its name
     """

@@ -1,1 +1,1 @@
-"""What a person reads: terminal, log messages, pages, charts and executed notebooks."""
+"""Output for people: terminal, log messages, pages, charts and executed notebooks."""

@@ -13,7 +13,7 @@ from typing import Any
 from mock2pg.report.pages import Shown, shown
 from mock2pg.text import duration
 
-# Told apart by colour-blind readers, and seen on white and on near-black.
+# Distinct to colour-blind readers, and visible on white and on near-black.
 COLOURS = {
     "inserted": "#2f74c0",
     "updated": "#d9930d",

@@ -16,7 +16,7 @@ from mock2pg.settings import Settings
 def prepared(settings: Settings, run_id: str | None = None) -> Path:
     """A folder with copies of the run's notebooks; of the newest run that has some, when none is named.
 
-    A copy that is there already stays: somebody may have worked in it. Raises UsageError.
+    An existing copy is kept: somebody may have worked in it. Raises UsageError.
     """
     run = open_run(settings, run_id) if run_id else _newest(settings)
     executed = sorted((run.folder / "notebooks").glob("*.ipynb"))
@@ -41,7 +41,7 @@ def _newest(settings: Settings) -> Run:
 
 
 def command(folder: Path, *, browser: bool = True) -> tuple[list[str], dict[str, str]]:
-    """What starts JupyterLab on that folder, and its environment besides ours. Raises UsageError without JupyterLab.
+    """Return the command that starts JupyterLab on that folder, and its environment. Raises UsageError without it.
 
     It answers on this machine only, to who has the token of its address; it writes into no home folder.
     """

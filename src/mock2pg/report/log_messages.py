@@ -1,4 +1,4 @@
-"""What the log says of a run, in one place."""
+"""The log's messages about a run, in one place."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CHANGED = ("inserted", "updated", "deleted")
 def of_step(found: Found, published: Published | None = None) -> Sequence[str]:
     """The lines about a step that passed.
 
-    published  what a migration published: only when it is verified, too, it is said to be migrated
+    published  what a migration published: it is reported as migrated only when it is verified, too
     """
     if isinstance(found, RollbackPreview):
         return [f"🔎 A rollback {found.summary}", *_undone(found)]
@@ -56,7 +56,7 @@ def changes(found: Published | Planned) -> bool:
 
 
 def _migrated(published: Published) -> Sequence[str]:
-    """What a migration did to each table."""
+    """Return the lines about what a migration did to each table."""
     if not changes(published):
         return [_NOTHING]
     lines = []
@@ -74,7 +74,7 @@ def of_added(added: Mapping[str, int]) -> str:
 
 
 def _undone(preview: RollbackPreview) -> Iterator[str]:
-    """What a rollback would change, table by table."""
+    """Yield the lines about what a rollback would change, table by table."""
     for name, change in preview.changes.items():
         if change != RowChanges():
             removed = f"{change.removed:,} to remove"

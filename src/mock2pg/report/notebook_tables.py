@@ -1,4 +1,4 @@
-"""What a notebook shows of a step's result: names, keys and counts, never a row value."""
+"""A notebook's tables of a step's result: names, keys and counts, never a row value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Rows = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step came to.
+    """The outcome of a step.
 
     run      None when there is no run to show
     failure  what the step failed with, for the last cell to raise
@@ -36,7 +36,7 @@ class Outcome:
 
 
 def about(outcome: Outcome) -> Shown:
-    """Which run of which database the notebook belongs to, for who signs it."""
+    """Show the run and the database that the notebook belongs to, for the person who signs it."""
     record = outcome.run.read("record.json") if outcome.run else {}
     names = {
         "run_id": "Run",
@@ -115,7 +115,7 @@ def size(count: float) -> str:
 
 
 def table(caption: str, rows: Rows | None, columns: Mapping[str, str], *, alarms: Sequence[str] = ()) -> Shown:
-    """A table with these columns, by key: their headings; a number in a column of `alarms` that is not 0 stands out.
+    """Show a table with these columns, by key: headings; in a column of `alarms` a number other than 0 is highlighted.
 
     rows  rows, or rows by name, for the first column; a bare value is a row of one value. None: not known
     """

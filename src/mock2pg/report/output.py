@@ -1,4 +1,4 @@
-"""What goes to a person's terminal or to a program: the only place that prints."""
+"""Output to a person's terminal or to a program: the only place that prints."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def render(template: str, **names: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    """What reads and keeps the templates: to compile one costs more than to fill it."""
+    """Return the environment that keeps the templates: compiling one costs more than filling it."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -64,7 +64,7 @@ def _environment() -> Environment:
 
 
 def _shown(value: Any) -> Any:
-    """A text with what could turn the direction of writing escaped; markup is ours, and stays."""
+    """Escape what could turn the direction of writing in a text; markup is ours, and is kept."""
     return lines(value) if type(value) is str else value
 
 

@@ -1,4 +1,4 @@
-"""What a person sees at the end of a run."""
+"""Output on the terminal at the end of a run."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _command(arguments: Sequence[str]) -> str:
 
 
 def status_lines(status: Status) -> str:
-    """What `mock2pg status` prints."""
+    """Return the output of `mock2pg status`."""
     live = "nothing was published yet"
     if status.command:
         live = f"run {status.published_run}" if status.published_run else "as before any migration"
@@ -80,7 +80,7 @@ _MARKS = {"passed": "✔", "warning": "⚠", "failed": "✘"}
 
 
 def doctor_lines(checks: list[dict[str, str]]) -> str:
-    """What `mock2pg doctor` prints: one line per check, and what to do about it below."""
+    """Return the output of `mock2pg doctor`: one line per check, with the fix below."""
     lines = []
     for each in checks:
         lines.append(f"{_MARKS[each['verdict']]} {each['name']}: {printable(each['found'])}")
@@ -90,7 +90,7 @@ def doctor_lines(checks: list[dict[str, str]]) -> str:
 
 
 def history_lines(entries: list[dict[str, Any]]) -> str:
-    """What `mock2pg history` prints: one line per entry."""
+    """Return the output of `mock2pg history`: one line per entry."""
     if not entries:
         return "Nothing was published in this database yet."
     lines = []
@@ -115,7 +115,7 @@ def history_lines(entries: list[dict[str, Any]]) -> str:
 
 
 def show_evidence(evidence: Evidence, as_json: bool) -> None:
-    """What `mock2pg verify-evidence` prints. Exits with the error's code."""
+    """Print the result of `mock2pg verify-evidence`. Exits with the error's code."""
     if as_json:
         say_json(evidence.as_dict())
     else:
@@ -151,7 +151,7 @@ def _show_as(form: str, result: MigrationResult, written: Mapping[str, Callable[
 
 
 def _warned(result: MigrationResult) -> bool:
-    """Whether a run that succeeded has something to tell that is not as it should be."""
+    """Return whether a run that succeeded has something to report: refused rows, errors or warnings."""
     checked = find(result.results, Checked)
     cautions = any(each.found.cautions for each in result.results if each.found)
     return bool((checked and checked.refused) or result.errors or cautions or result.warnings)
@@ -172,7 +172,7 @@ def _line(error: ValidationError) -> str:
 
 
 def _accounts(result: MigrationResult) -> None:
-    """Where every row went that was read; array by array when some were refused."""
+    """Print the account of every row that was read; array by array when some were refused."""
     staged, checked = find(result.results, Staged), find(result.results, Checked)
     if result.error or staged is None or checked is None:
         return

@@ -48,7 +48,7 @@ def generate(recipes: Path, out: Path, *, rows: int, seed: int) -> dict[str, int
 
     `<entity>.sql` is one SELECT whose columns are the JSON keys. Files that begin with `_` run before, in the
     order of their names; they define the macro `sparse(object, n)`, which turns a row into JSON.
-    `rows` and `seed` reach the recipes as variables: it is the recipes that come to so many rows.
+    `rows` and `seed` reach the recipes as variables: it is the recipes that decide on the number of rows.
     The same recipes, rows and seed give the same bytes.
     Raises UsageError for too few rows or an unfit folder, InternalError for a recipe that does not run.
     """
@@ -89,7 +89,7 @@ def _write(recipes: Path, entities: list[Path], out: Path, rows: int, seed: int)
 
 
 def _prepare(database: duckdb.DuckDBPyConnection, recipes: Path, rows: int, seed: int) -> None:
-    """What the recipes find: the variables, the people and whatever the `_` files define."""
+    """Create what the recipes use: the variables, the people and whatever the `_` files define."""
     database.execute("SET VARIABLE rows = ?::BIGINT", [rows])
     database.execute("SET VARIABLE seed = ?", [str(seed)])
     database.execute("CREATE TABLE people AS SELECT unnest(?, recursive := true)", [_people(seed)])

@@ -1,6 +1,6 @@
-"""What each step of a run found: its result, handed from step to step, and runs/<run_id>/steps/<step>.json.
+"""The result of each step of a run, handed from step to step, and written to runs/<run_id>/steps/<step>.json.
 
-Counts, names and keys; never a value of the data. A field that is added to a class later needs a default, which is what
+Counts, names and keys; no row values. A field that is added to a class later needs a default, which is what
 a result of an earlier version is read with; one that has none, and is missing, is a UsageError that names it.
 """
 

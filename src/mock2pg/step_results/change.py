@@ -1,4 +1,4 @@
-"""What is published, or would be: plan, publish, verify, rollback."""
+"""Results of the steps that publish, or would: plan, publish, verify, rollback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mock2pg.step_results.target import DerivedColumn
 
 @dataclass(frozen=True)
 class Difference:
-    """What one table went through; counts of rows."""
+    """The difference of one table; counts of rows."""
 
     before: int
     after: int
@@ -41,11 +41,11 @@ class PlannedDifference(Difference):
 
 @dataclass(frozen=True, kw_only=True)
 class Planned(Found):
-    """What publishing would change.
+    """The changes that publishing would make.
 
     statements  table -> what its contract changes
     file        the plan.json, from the project's folder
-    arguments   what makes `mock2pg` publish just this
+    arguments   the arguments that make `mock2pg` publish just this
     """
 
     step = "plan"
@@ -62,7 +62,7 @@ class Published(Found):
 
     seconds_in_transaction  None when the process was gone, and the history knows the rest
     redefined               tables were created or altered
-    definitions_left        the fingerprint of the definitions, when redefined; None when it cannot be told
+    definitions_left        the fingerprint of the definitions, when redefined; None when it is unknown
     """
 
     step = "publish"
@@ -159,7 +159,7 @@ class RollbackComparison(Found):
 
 @dataclass(frozen=True, kw_only=True)
 class RollbackPreview(RollbackComparison):
-    """What a rollback would change; the target was only read."""
+    """The changes that a rollback would make; the target was only read."""
 
     passed = False
     shown: bool = True

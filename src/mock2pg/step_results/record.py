@@ -44,7 +44,7 @@ class Found:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step left behind.
+    """The result of one step.
 
     status   "passed" or "failed"
     seconds  wall time
@@ -65,7 +65,7 @@ class StepResult:
 
     @property
     def data(self) -> dict[str, Any]:
-        """What it found as JSON, as `--json` and `MigrationResult.summary` have it."""
+        """Return what it found as JSON, as `--json` and `MigrationResult.summary` have it."""
         data: dict[str, Any] = encode(self.found) if self.found else {}
         data.pop("summary", None)
         return data

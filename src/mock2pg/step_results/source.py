@@ -1,4 +1,4 @@
-"""What `stage` and `check` find out about the source."""
+"""Results of `stage` and `check`: facts about the source."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class FaultTotal:
-    """How many faults of the source itself break a rule, however many are listed."""
+    """The number of faults of the source itself that break a rule, however many are listed."""
 
     rule: str
     severity: str

@@ -1,4 +1,4 @@
-"""What is found out before anything is published: connect, load, preflight, backup."""
+"""Results of the steps before anything is published: connect, load, preflight, backup."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Database:
 
 @dataclass(frozen=True, kw_only=True)
 class NotConnected(Found):
-    """What `connect` found when the target cannot do what the command needs."""
+    """The result of `connect` when the target cannot do what the command needs."""
 
     step = "connect"
     passed = False
@@ -102,7 +102,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Conflicts(Found):
-    """What `preflight`, or `load` before it builds, found to prevent publishing."""
+    """The conflicts that prevent publishing, from `preflight`, or from `load` before it builds."""
 
     step = "preflight"
     passed = False

@@ -16,7 +16,7 @@ from mock2pg.source import staging
 from mock2pg.step_results import Checked, Loaded, Staged
 from mock2pg.text import counted, identity
 
-# How a table is published, by the mode of the run and what its model says.
+# A table's way of publishing, by the mode of the run and what its model says.
 _PUBLISH = {
     ("replace", "merge"): "merge",
     ("replace", "ensure"): "ensure",

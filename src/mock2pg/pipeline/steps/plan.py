@@ -78,7 +78,7 @@ def run(run: Run) -> Planned:
 
 
 def _arguments(run: Run) -> list[str]:
-    """What makes `mock2pg` publish just this: the source, and every option that is not as it is by itself."""
+    """Return the arguments that make `mock2pg` publish just this: the source, and every option not at its default."""
     settings, given = run.settings, []
     for name in ("mode", "on_error", "max_refused", "max_deleted", "confirm"):
         if getattr(settings, name) != type(settings).model_fields[name].default:

@@ -23,7 +23,7 @@ from mock2pg.runs import VERSION, Run, now
 from mock2pg.source import staging
 from mock2pg.step_results import BackedUp, Difference, Loaded, Published, Staged
 
-# What a plan holds beside the differences.
+# The fields of a plan beside the differences.
 _WHAT = {
     "schema": "the schema",
     "mode": "the mode",
@@ -64,7 +64,7 @@ def run(run: Run, plan: str = "") -> Published:
 
 
 def _definitions(run: Run) -> str | None:
-    """The fingerprint of what was just defined, for a rollback; None when it cannot be told."""
+    """Return the fingerprint of the new definitions, for a rollback; None when it cannot be determined."""
     settings = run.settings
     with (
         suppress(Exception),  # it is committed: what cannot be found out now is left out
@@ -84,7 +84,7 @@ def _definitions(run: Run) -> str | None:
 
 
 def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.Connection) -> dict[str, Difference]:
-    """What is done in the transaction; returns what each table went through."""
+    """Publish inside the transaction; return the difference of each table."""
     settings, schema = run.settings, run.settings.target_schema
     connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
     staged, loaded, backup = run.require(Staged), run.require(Loaded), run.require(BackedUp)
@@ -157,7 +157,7 @@ def _refuse_written(
     differences: Mapping[str, Difference],
     backup: BackedUp,
 ) -> None:
-    """What was written since the backup, and would be deleted or overwritten now, would be nowhere any more."""
+    """Refuse to delete or overwrite rows written since the backup: no backup would hold them."""
     losing = [name for name, difference in differences.items() if difference.deleted or difference.updated]
     written = [name for name in losing if dump.content_hash(connection, schema, name) != backup.hashes.get(name)]
     if written:
@@ -168,7 +168,7 @@ def _refuse_written(
 
 
 def _hash(run: Run, connection: postgres.Connection, merge: TableMerge) -> str:
-    """The hash of what would be live; of an upsert that of the rows that were built.
+    """Return the hash of the table as published; of an upsert that of the built rows.
 
     Raises PublishFailed when it is not that of the staged rows.
     """
@@ -200,7 +200,7 @@ def refuse_other_input(plan: Path, run: Run) -> None:
 
 
 def _refuse_changed(reviewed: Mapping[str, Any], found: Mapping[str, Any], fingerprints: Mapping[str, str]) -> None:
-    """The reviewer said yes to one difference, not to whatever there is now."""
+    """Refuse a difference other than the one that the reviewer approved."""
     changed = [_WHAT[what] for what, value in found.items() if reviewed[what] != value]
     changed += sorted(
         f"table {name}" for name, found_now in fingerprints.items() if reviewed["fingerprints"].get(name) != found_now
@@ -214,7 +214,7 @@ def _refuse_changed(reviewed: Mapping[str, Any], found: Mapping[str, Any], finge
 
 
 def reviewed_plan(file: Path) -> dict[str, Any]:
-    """What the step `plan` wrote. Raises UsageError."""
+    """Read the plan that the step `plan` wrote. Raises UsageError."""
     try:
         plan: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if {"run_id", "fingerprints", *_WHAT} <= plan.keys():

@@ -134,12 +134,12 @@ def _passed(results: Results, step: str) -> bool:
 
 
 def _published(record: Mapping[str, Any], results: Results) -> Published | None:
-    """What the run published, when the target tables hold it."""
+    """Return what the run published, when the target tables hold it."""
     return _find(results, Published) if record["status"] != "rolled_back" else None
 
 
 def _loaded(record: Mapping[str, Any], results: Results) -> Loaded | None:
-    """What was loaded, when the target tables hold it."""
+    """Return what was loaded, when the target tables hold it."""
     return _find(results, Loaded) if _published(record, results) else None
 
 
@@ -156,7 +156,7 @@ def _command(results: Results) -> str:
 
 
 def _verified(record: Mapping[str, Any], results: Results) -> Verified | None:
-    """What was compared; of tables that were undone only what led to that."""
+    """Return the comparison; of tables that were rolled back only what led to that."""
     undone = record["status"] == "rolled_back" and _passed(results, "verify")
     return None if undone else _find(results, Verified)
 
@@ -202,7 +202,7 @@ def _live(record: Mapping[str, Any], results: Results) -> str:
 
 
 def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
-    """The numbers that stand beside the verdict, by label."""
+    """Return the numbers beside the verdict, by label."""
     if record["command"] not in ("check", "load", "plan", "migrate"):
         return notebook_tables.figures(results[record["command"]]) if record["command"] in results else {}
     figures = {f"rows {key}": f"{number:,}" for key, number in _accounts(record, results)["sum"].items()}
@@ -223,7 +223,7 @@ def _refused(results: Results) -> int:
 
 
 def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
-    """Where every row that was read has gone, per array of the input: loaded + refused + left out = read.
+    """Account for every row that was read, per array of the input: loaded + refused + left out = read.
 
     A check loads nothing: there what is left are the sound rows.
     """
@@ -280,7 +280,7 @@ def _show_notebooks(run: Run) -> None:
 
 
 def _evidence(run: Run) -> list[dict[str, str]]:
-    """What there is to look at, as links that work from where the page lies; `step` of an executed notebook."""
+    """Return the evidence as links relative to the page's folder; `step` of an executed notebook."""
     found = [
         {"href": f"notebooks/{page.name}", "text": f"Executed notebook: {page.stem}", "step": page.stem}
         for page in sorted((run.folder / "notebooks").glob("*.html"))

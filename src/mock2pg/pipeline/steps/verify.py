@@ -113,7 +113,7 @@ def _references(
 
 
 def _published(run: Run, connection: postgres.Connection) -> Run:
-    """The run whose rows are live, with the hashes that it left behind."""
+    """Return the run whose rows are in the target tables, with the hashes that it left behind."""
     newest = history.newest(connection, run.settings.target_schema)
     if newest is None or newest.published_run is None:
         raise NothingPublished("nothing is published in this database, or all of it was rolled back")

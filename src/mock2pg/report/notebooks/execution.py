@@ -62,7 +62,7 @@ def declared(notebook: Path) -> dict[str, Parameter]:
 
 
 def _refuse(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """What a notebook was not made for would have no effect, or another one than was meant."""
+    """Refuse parameters that the notebook does not declare, and values of another type."""
     known = declared(notebook)
     if unknown := sorted(set(parameters) - set(known)):
         raise InternalError(f"{notebook.name} has no parameter {', '.join(unknown)}")
@@ -104,7 +104,7 @@ def _keep(aside: Path, executed: Path, error: BaseException | None) -> None:
 
 
 def _headline(cells: list[dict[str, Any]], error: BaseException | None) -> list[dict[str, Any]]:
-    """What failed, and where, as a cell for the top; none when the verdict says it already."""
+    """Return what failed, and where, as a cell for the top; none when the verdict says it already."""
     if error is None:
         return []
     errors = [(cell, output) for cell in cells for output in cell.get("outputs", ()) if "ename" in output]

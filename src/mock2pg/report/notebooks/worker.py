@@ -83,7 +83,7 @@ class Worker:
         while True:
             *lines, self._unread = self._unread.split(b"\n")
             for output in map(json.loads, lines):
-                if output is None:  # the last: nothing comes after it until the next cell is told
+                if output is None:  # the last: nothing comes after it until the next cell is sent
                     return
                 show(output)
             with signals.interruptible():

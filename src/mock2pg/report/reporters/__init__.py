@@ -1,1 +1,1 @@
-"""What a continuous integration server reads: JUnit XML, and the workflow commands of GitHub Actions."""
+"""Output for continuous integration servers: JUnit XML, and the workflow commands of GitHub Actions."""

@@ -1,4 +1,4 @@
-"""What a check says to a continuous integration server: JUnit XML, or the workflow commands of GitHub Actions."""
+"""A check's output for continuous integration servers: JUnit XML, or the workflow commands of GitHub Actions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mock2pg.step_results import Checked, RuleOutcome, find
 from mock2pg.text import counted
 
 _NAME = "mock2pg check"
-_SOURCE = {  # the rules of the source itself, which stand in no suite
+_SOURCE = {  # the rules of the source itself, which are in no suite
     "readable_source": "The source can be read.",
     "strict_json": "Every file is strict JSON.",
     "declared_arrays": "The source holds the declared arrays and no other.",
@@ -71,7 +71,7 @@ class _Rules:
             self._nested[rule.entity].add(_nested(rule.path))
 
     def of(self, error: ValidationError) -> RuleOutcome | None:
-        """The rule that an error breaks; None when it stands in no suite.
+        """The rule that an error breaks; None when it is in no suite.
 
         An entity may have several of one name: in a nested table, or for another field, which its sentence names.
         """

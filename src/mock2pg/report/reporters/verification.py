@@ -1,4 +1,4 @@
-"""What a verification says to a continuous integration server."""
+"""A verification's output for continuous integration servers."""
 
 from __future__ import annotations
 

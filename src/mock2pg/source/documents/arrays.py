@@ -1,4 +1,4 @@
-"""The arrays of a source, one file each, with a note of where each stood."""
+"""The arrays of a source, one file each, with a note of where each was."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Arrays:
 
     @property
     def source(self) -> Path:
-        """Where the text of a whole document is kept."""
+        """Return the file that holds the text of a whole document."""
         return self._into / ".source"
 
     def place(self, entity: str) -> Path:

@@ -1,4 +1,4 @@
-"""What is wrong with the source itself, each with its place, gathered while it is read."""
+"""Faults of the source itself, each with its place, gathered while it is read."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Faults:
         self.add(DECLARED_ARRAYS, "must be an array of rows", entity, **place)
 
     def declared(self, entity: str, rows: Callable[[], int | None], there: Collection[str], **place: Any) -> bool:
-        """Whether an entity is one of ours; when it is not, that is a fault, or a warning with its number of rows.
+        """Return whether an entity is declared; when it is not, add a fault, or a warning with its number of rows.
 
         there  all entities of the source: what is there was not meant by another name
         """

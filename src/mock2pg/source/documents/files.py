@@ -32,7 +32,7 @@ _NAMES = "a name is <entity>.json, .ndjson or .jsonl, in lower case and packed a
 
 
 class _Files:
-    """What reading a folder and reading a document have in common."""
+    """The common part of reading a folder and reading a document."""
 
     stream = False
 
@@ -227,7 +227,7 @@ def _rows(raw: msgspec.Raw) -> int | None:
 
 
 def _repeated(content: Text, raws: Mapping[str, msgspec.Raw]) -> list[str]:
-    """Keys that stand twice at the top: msgspec keeps the last value only, so the earlier one is left over
+    """Duplicate keys at the top: msgspec keeps the last value only, so the earlier one is left over
     when the kept values are cut out of the document."""
     base = address(content)
     spans = sorted((address(raw) - base, len(memoryview(raw))) for raw in raws.values())

@@ -20,7 +20,7 @@ ORIGINS = ".origins.json"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an array stood.
+    """The origin of an array.
 
     array    the file that holds it now
     text     the file that holds the source's text, from which lines are counted; None for a Python dict
@@ -40,7 +40,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Sought:
-    """What to look for: a value in a row.
+    """One value to locate in a row.
 
     row          1-based
     steps        keys and indexes from the row on; empty for the row itself
@@ -60,7 +60,7 @@ class Sought:
 
 @dataclass(frozen=True)
 class Spot:
-    """Where it is, and what stands there, in words that hold nothing of it.
+    """The location of a value, and its kind, in words that hold nothing of it.
 
     kind     "null", "a string", ...; empty when the key is not there
     trouble  what keeps a value from being kept although it is JSON: "appears twice in one object"; else empty
@@ -166,5 +166,5 @@ def _spot(origin: Origin, lines: Lines | None, sought: Sought, found: _Found) ->
 
 
 def address(buffer: Any) -> int:
-    """Where a buffer lies in memory, by which the offset of a part of it is known."""
+    """Return a buffer's address in memory, from which the offset of a part of it follows."""
     return int(numpy.frombuffer(memoryview(buffer), numpy.uint8).ctypes.data)

@@ -23,7 +23,7 @@ from mock2pg.text import printable
 class Document:
     """A source that was cut into its arrays.
 
-    arrays  entity -> a file (0600) that holds its array as it stood in the source; of an entity that could not be
+    arrays  entity -> a file (0600) that holds its array as it was in the source; of an entity that could not be
             read, an empty array
     sha256  over name, length and hash of every array, in the order of their names
     bytes   the size of all arrays
@@ -32,7 +32,7 @@ class Document:
     faults  what is wrong with the source itself; the rows have not been looked at
     totals  how many faults there are by rule and severity, however many are listed
     notes   what was accepted and should be known, one sentence each
-    files   file as it is called in errors -> sha256 and bytes of what was read, as it lay there
+    files   file as it is called in errors -> sha256 and bytes of what was read, before unpacking
     """
 
     arrays: dict[str, Path]
@@ -57,7 +57,7 @@ def read(
     limit: int = 100,
     unpacking: spool.Unpacking = spool.UNPACKING,
 ) -> Document:
-    """Cut a source into one file per entity, in the folder `into`, with a note of where each array stood.
+    """Cut a source into one file per entity, in the folder `into`, with a note of where each array was.
 
     source      a folder of `<entity>.json` or `<entity>.ndjson`, one JSON document, each also `.gz` or `.zst`; `-` or a
                 named pipe, for one document; or a Python dict

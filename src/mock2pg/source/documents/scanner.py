@@ -1,4 +1,4 @@
-"""Places in JSON text: what stands where. Slow and exact; used only when there is something to report."""
+"""Places in JSON text. Slow and exact; used only when there is something to report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Child:
     """One member of an object or element of an array; offsets in bytes.
 
     key     the member's key, or the element's index
-    key_at  where the key stands; where the value does in an array
+    key_at  the offset of the key; in an array that of the value
     """
 
     key: str | int
@@ -39,7 +39,7 @@ class Child:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why a value cannot be kept, though it is JSON: where in the text, below which keys, and in words."""
+    """One reason why a value cannot be kept, though it is JSON: the offset, the keys above it, and words."""
 
     at: int
     steps: tuple[str | int, ...]
@@ -47,7 +47,7 @@ class Trouble:
 
 
 def children(text: Text, at: int) -> Iterator[Child]:
-    """What the object or array holds whose bracket stands at `at`; nothing when none stands there."""
+    """Yield what the object or array holds whose bracket is at `at`; nothing when none is there."""
     if text[at] not in _OPEN:
         return
     keyed = text[at] == ord("{")
@@ -94,7 +94,7 @@ class Lines:
 
 
 def steps_to(text: Text, offset: int) -> list[str | int]:
-    """The keys and indexes that lead to what stands at a byte, also where the text is not JSON from there on."""
+    """Return the keys and indexes that lead to a byte, also where the text is not JSON from there on."""
     path: list[str | int | None] = []
     keyed: list[bool] = []
     for token in _TOKEN.finditer(text):
@@ -116,7 +116,7 @@ def steps_to(text: Text, offset: int) -> list[str | int]:
 
 
 def key_before(text: mmap.mmap, at: int) -> int:
-    """Where the key stands whose value begins at `at`."""
+    """Return the offset of the key whose value begins at `at`."""
     quote = text.rfind(b'"', 0, at)
     while quote > 0:
         quote = text.rfind(b'"', 0, quote)
@@ -127,7 +127,7 @@ def key_before(text: mmap.mmap, at: int) -> int:
 
 
 def too_deep(text: Text) -> int:
-    """Where the nesting first exceeds the limit, from the array of an entity on."""
+    """Return the offset where the nesting first exceeds the limit, from the array of an entity on."""
     depth, limit = 0, NESTING_LIMIT + _AROUND
     for token in _TOKEN.finditer(text):
         byte = text[token.start()]
@@ -138,7 +138,7 @@ def too_deep(text: Text) -> int:
 
 
 def kind(text: bytes) -> str:
-    """What a JSON value is, in words that hold nothing of it."""
+    """Return the kind of a JSON value, in words that hold nothing of it."""
     if text[:1] == b'"':
         return "a string that holds \\u0000 or a lone surrogate" if _holds_no_character(text) else "a string"
     if text[:1] in (b"-", *(b"%d" % digit for digit in range(10))):

@@ -34,7 +34,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Unpacking:
-    """How large a packed source may become: `times` its packed size, from 64 MiB on, and `bytes` in all."""
+    """The size that a packed source may reach: `times` its packed size, from 64 MiB on, and `bytes` in all."""
 
     times: int = 20
     bytes: int = 10 << 30
@@ -53,13 +53,13 @@ UNPACKING = Unpacking()
 
 
 def is_stream(source: Path) -> bool:
-    """Whether it can be read once only: `-` or a named pipe."""
+    """Return whether it can be read once only: `-` or a named pipe."""
     return source == STANDARD_INPUT or source.is_fifo()
 
 
 @dataclass(frozen=True)
 class Copied:
-    """What was read: whether it began with a byte order mark, and its bytes as they lay there, still packed."""
+    """The data read: whether it began with a byte order mark, and its bytes, still packed."""
 
     marked: bool
     sha256: str
@@ -91,7 +91,7 @@ def copy(source: Path, to: Path, unpacking: Unpacking, *, stream: bool) -> Copie
 
 
 def file_state(file: Path) -> tuple[int, ...]:
-    """What changes when a file is written or replaced; empty when there is none."""
+    """Return a tuple that changes when a file is written or replaced; empty when there is none."""
     try:
         found = file.stat()
     except OSError:

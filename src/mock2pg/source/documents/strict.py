@@ -59,7 +59,7 @@ def without_lone_surrogates(content: mmap.mmap) -> bool:
     the rest of the document can be read.
     """
     lone: list[int] = []
-    high = -1  # where the last high surrogate stands, while it waits for its other half
+    high = -1  # the offset of the last high surrogate, while it waits for its other half
     for escape in _ESCAPE.finditer(content):
         code = int(escape[1], 16) if escape[1] else 0
         paired = high >= 0 and escape.start() == high + 6 and 0xDC00 <= code <= 0xDFFF
@@ -82,7 +82,7 @@ def _unfinished(content: Text) -> NotJson:
 
 
 def _explained(content: Text, reason: str, offset: int) -> NotJson:
-    """msgspec's reason in the words of somebody who mends JSON by hand."""
+    """Return msgspec's reason in the words of somebody who edits JSON by hand."""
     near = bytes(content[offset : offset + 1])
     before = bytes(content[max(0, offset - 12) : offset])
     word = _WORD.match(before[len(before.rstrip(b"aInfityN")) :] + bytes(content[offset : offset + 12]))

@@ -15,7 +15,7 @@ from mock2pg.contracts import NESTING_LIMIT
 
 _WHOLE, _FRACTION = 131072, 16383  # the digits that PostgreSQL's numeric holds before and after the point
 
-# Deep nesting, and steps that end elsewhere because a key stands twice and DuckDB had taken the first of its values:
+# Deep nesting, and steps that end elsewhere because a key is a duplicate and DuckDB had taken the first of its values:
 # in both cases the row is refused by name.
 _ELSEWHERE = (LookupError, TypeError, ValueError, RecursionError)
 
@@ -39,7 +39,7 @@ def exact_double(row: str, steps: Sequence[str]) -> float | None:
 
 
 def strict_json(row: str, declared: Sequence[str]) -> bool:
-    """Whether what stands under other keys than the declared, and is left out, means the same to every JSON reader."""
+    """Return whether the values of undeclared keys, which are left out, mean the same to every JSON reader."""
     try:
         value = _parsed(row)
         others = value.keys() - declared

@@ -111,7 +111,7 @@ def compare(file: Path, live: Path, *, publish: str) -> Compared:
 
     publish  as the table's contract has it: "merge", exactly these rows; "upsert", these rows and others;
              "ensure", these rows, whatever they hold, and others
-    A second live row of one key, which only a table without a primary key can have, is extra; so is one without a key.
+    A second target row of one key, possible only in a table without a primary key, is extra; so is one without a key.
     """
     kinds = ("missing", "extra", "different")
     query = f"""

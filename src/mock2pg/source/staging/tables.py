@@ -25,7 +25,7 @@ _TYPES = {
     "date": "DATE", "time": "TIME", "text[]": "VARCHAR[]", "jsonb": "VARCHAR",
 }  # fmt: skip
 
-# How a JSON value `v` becomes each type; NULL when it does not fit. Strings with U+0000 do not fit: PostgreSQL's
+# SQL that turns a JSON value `v` into each type; NULL when it does not fit. A string with U+0000 does not: PostgreSQL's
 # text cannot hold it. Nothing is rounded: an integer in a double precision column must survive the way back.
 _CASTS = {
     "text": "CASE WHEN {k} = 'VARCHAR' AND NOT contains({v}->>'$', chr(0)) THEN {v}->>'$' END",
@@ -78,7 +78,7 @@ def stage(database: Path, arrays: Mapping[str, Path], tables: Sequence[SourceTab
     """Make one staged table per source table from the arrays' files; returns the rows of each.
 
     `_unfit` lists what a row holds that its columns cannot: "." for the row itself, "" for the array around it, and
-    "*" for something below a key that is not declared. A key that stands twice is unfit as well: JSON readers differ
+    "*" for something below a key that is not declared. A duplicate key is unfit as well: JSON readers differ
     in which value they keep.
     """
     counts = {}
@@ -88,7 +88,7 @@ def stage(database: Path, arrays: Mapping[str, Path], tables: Sequence[SourceTab
             array = arrays[table.entity]
             largest = max(array.stat().st_size, 1 << 20)  # no row is larger than its array
             connection.execute(_create(table, [name for name in nested if name], largest), [str(array)])
-            # where there is no array inside a row, one row stands for it, so that the check can say so
+            # where there is no array inside a row, one row represents it, so that the check can say so
             counts[table.name] = _one(
                 connection, f"SELECT count(*) FROM {quoted(table.name)} WHERE NOT list_contains(_unfit, '')"
             )

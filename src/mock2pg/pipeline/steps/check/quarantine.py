@@ -29,7 +29,7 @@ def run(
 ) -> dict[str, Account]:
     """Take the invalid rows out of the staged tables and write refused.jsonl; returns rows read and refused by path.
 
-    validate  validates what is left; it is asked until nothing is at fault
+    validate  validates what is left; it is called until nothing is invalid
     Raises CheckFailed when more rows would go than the settings allow, or when a rule is about no single row.
     """
     allowed = share(run.settings.max_refused, sum(read.values()))
@@ -58,7 +58,7 @@ def run(
 
 
 def _row_at_fault(failure: checks.Failure, tables: Mapping[str, SourceTable]) -> tuple[str, int]:
-    """The staged row to leave out; when a nested array as a whole is at fault, the row that it is in."""
+    """Return the staged row to leave out; when a nested array as a whole is invalid, the row that it is in."""
     table = tables[failure.table]
     if table.nested and failure.field == "":
         for other in tables.values():

@@ -1,4 +1,4 @@
-"""What is wrong with a row, where, and what to do, in words that hold nothing of it."""
+"""Errors about rows in words: the fault, its location and the fix, without a row value."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def errors(
 
     arrays  the folder in which `documents.read` left them
     """
-    hidden: Counter[tuple[str, int]] = Counter()  # keys of one row that are not shown, so not told apart by name
+    hidden: Counter[tuple[str, int]] = Counter()  # keys of one row that are not shown, so not distinguished by name
     sought: dict[int, tuple[checks.Failure, documents.Sought | None]] = {}
     for number, failure in enumerate(failures):
         place = _sought(failure, tables)
@@ -45,7 +45,7 @@ def errors(
 
 
 def _sought(failure: checks.Failure, tables: Mapping[str, SourceTable]) -> documents.Sought | None:
-    """Where to look for it; None when it is about the whole array."""
+    """Return the value to locate; None when the failure is about the whole array."""
     table, keys = tables[failure.table], failure.keys
     if not keys:
         return None
@@ -118,7 +118,7 @@ def _message(
 
 
 def _found(kind: str, data_type: str) -> str:
-    """What stands there instead, and what makes it unfit where its kind alone would not."""
+    """Return the kind of the value found, with the reason where the kind alone does not explain the failure."""
     if kind == "a string":
         if data_type in ("date", "time"):
             return "a string that is none"

@@ -21,7 +21,7 @@ from mock2pg.text import counted
 
 @dataclass
 class _Way:
-    """How this rollback is done, and what is to be told of it.
+    """One rollback: its run, its backup and its options.
 
     discard  what was written since is given up
     undo     a migration undoes itself: it never stops for what was written since, and says what it undid
@@ -85,12 +85,12 @@ def run(
                 ),
                 lock_timeout=settings.lock_timeout,
             )
-        except PublishFailed as error:  # what became of the COMMIT cannot be told
+        except PublishFailed as error:  # the outcome of the COMMIT is unknown
             raise RollbackFailed(error.message, hint=error.hint) from error
 
 
 def _shown(way: _Way, connection: postgres.Connection) -> RollbackPreview:
-    """What a rollback would change, for somebody to look at."""
+    """Return the preview of a rollback."""
     with connection.transaction(force_rollback=True):
         look = _look(way, connection, lock=False)
         written = since.written(look)
@@ -147,7 +147,7 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
 
 
 def _look(way: _Way, connection: postgres.Connection, *, lock: bool) -> since.Look:
-    """Live as it is and, with `lock`, as it stays until the transaction ends; the backup's rows beside it."""
+    """Compare the target tables with the backup; with `lock`, nobody writes to them until the transaction ends."""
     settings, backup = way.run.settings, way.backup
     schema = settings.target_schema
     others_code.refuse(connection, schema)
@@ -172,7 +172,7 @@ def _look(way: _Way, connection: postgres.Connection, *, lock: bool) -> since.Lo
 
 
 def _keep_present(way: _Way, look: since.Look, *, needed: bool) -> tuple[str | None, Path | None]:
-    """A backup of what is live now, which nobody can write to; its id and file.
+    """Back up the target tables, which are locked; return the backup's id and file.
 
     needed  it holds what is nowhere else. A migration that undoes itself goes on without the rest.
     """
@@ -253,7 +253,7 @@ def _refusal(found: RollbackPreview) -> TargetChanged:
 
 
 def _told(look: since.Look) -> str:
-    """What would change, in words."""
+    """Return what would change, in words."""
     restored, removed, changed = (
         sum(getattr(change, key) for change in look.changes.values()) for key in ("restored", "removed", "changed")
     )

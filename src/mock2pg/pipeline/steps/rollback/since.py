@@ -1,4 +1,4 @@
-"""What others wrote into live since the backup was taken.
+"""Writes of others to the target tables since the backup was taken.
 
 From the backup to now there is a chain of migrations and rollbacks. The history has what each of them left, table by
 table, as a hash of the content; its run's folder what it found. Where the one is not the other, somebody wrote.
@@ -23,7 +23,7 @@ from mock2pg.text import counted
 
 @dataclass(frozen=True)
 class Look:
-    """What there is to look at: live through `connection`, the backup that is staged, and what differs between them.
+    """The comparison: target tables through `connection`, the staged backup, and the differences between them.
 
     definitions  object -> what became of its definition since the backup
     added        the relations that are not in the backup, where nothing else was defined anew
@@ -59,7 +59,7 @@ def written(look: Look) -> dict[str, str]:
 
 
 def _of_table(look: Look, rows: Sequence[HistoryRow], name: str, change: Change) -> str:
-    """What somebody wrote into the table, in words; empty when nobody did."""
+    """Return what others wrote into the table, in words; empty when nobody did."""
     known, last = look.staged.hashes.get(name), None
     for row in rows:
         if name not in row.tables:
@@ -85,7 +85,7 @@ def _of_table(look: Look, rows: Sequence[HistoryRow], name: str, change: Change)
 
 
 def _of_definitions(look: Look, rows: Sequence[HistoryRow]) -> str:
-    """What was defined anew, in words; empty when it was by migrations and rollbacks alone."""
+    """Return what others redefined, in words; empty when only migrations and rollbacks did."""
     known: str | None = dump.definitions_fingerprint(look.backup.header["definitions"])
     for row in rows:
         found = _found(look, row)
@@ -96,18 +96,18 @@ def _of_definitions(look: Look, rows: Sequence[HistoryRow]) -> str:
 
 
 def _own(look: Look, row: HistoryRow) -> bool:
-    """Whether the backup is the one that the run took: it found what the backup says."""
+    """Return whether the backup is the one that the run took: it found what the backup says."""
     return row.command == "migrate" and row.backup_id == look.backup.id
 
 
 def _found(look: Look, row: HistoryRow) -> BackedUp | RolledBack | None:
-    """What the run found when it began, by the step that looked; None when its folder is gone."""
+    """Return what the run found when it began, by the step that looked; None when its folder is gone."""
     run = Run(row.run_id, look.run.settings)
     return run.find(RolledBack) if row.command == "rollback" else run.find(BackedUp)
 
 
 def _left(look: Look, row: HistoryRow, known: str | None) -> str | None:
-    """The fingerprint of the definitions after the run, which found the `known` one; None when it cannot be told."""
+    """The fingerprint of the definitions after the run, which found the `known` one; None when it is unknown."""
     run = Run(row.run_id, look.run.settings)
     if row.command == "rollback":
         back = run.find(RolledBack)
@@ -119,7 +119,7 @@ def _left(look: Look, row: HistoryRow, known: str | None) -> str | None:
 
 
 def _numbers(look: Look, published: Run, name: str) -> Change | None:
-    """What differs from what the run published; None when its folder is gone, or the columns are others."""
+    """Return the change since the run published; None when its folder is gone, or the columns are others."""
     schema, hashes = look.run.settings.target_schema, published.folder / "hashes" / f"{name}.parquet"
     try:
         tables = {table.name: table for table in published.tables()}
