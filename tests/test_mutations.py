@@ -312,7 +312,7 @@ def test_rows_that_moved_are_found(
     found = published.compared(name, change)
     assert (found.missing_keys, found.extra_keys, found.different_keys) == (missing, extra, different)
     assert (found.missing, found.extra, found.different) == (len(missing), len(extra), len(different))
-    assert found.live == found.expected - found.missing + found.extra
+    assert found.live == found.staged - found.missing + found.extra
 
 
 def test_what_is_not_of_the_type_at_all_stops_the_comparison(published: Published) -> None:

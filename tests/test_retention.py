@@ -212,6 +212,7 @@ def test_looking_at_a_rollback_removes_nothing(settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("executed_notebooks")
+@pytest.mark.usefixtures("executed_notebooks")
 def test_a_run_that_fails_removes_nothing(settings: Settings, made: Made) -> None:
     """However few are to stay: here the backup's notebook is not there."""
     ids = {made(days).id for days in (1, 2, 3)}

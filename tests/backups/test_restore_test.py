@@ -190,7 +190,7 @@ def test_it_needs_no_more_rights_than_to_make_a_schema_and_no_more_locks_than_a_
         connection.execute("INSERT INTO public.u VALUES ('another')")
         return hashed(*query)
 
-    monkeypatch.setattr(dump, "content_hash", watched)
+    monkeypatch.setattr(dump, "lines_hash", watched)
     with captured(modest) as (state, found):
         proved = restore_test.run(modest, state, found, binary("pg_dump"))
     assert proved.definitions == "the role may not create a database to do it in"
@@ -230,7 +230,7 @@ def test_a_connection_that_is_lost_is_no_verdict_on_the_backup(
         raise psycopg.errors.AdminShutdown
 
     with captured(database) as (state, found):
-        monkeypatch.setattr(dump, "content_hash", cut)
+        monkeypatch.setattr(dump, "lines_hash", cut)
         with pytest.raises(BackupFailed, match="cannot be restored for a test"):
             restore_test.run(database, state, found, binary("pg_dump"))
     assert left_over(connection) == []

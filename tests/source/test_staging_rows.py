@@ -204,7 +204,7 @@ def test_no_more_than_twenty_keys_are_named(tmp_path: Path) -> None:
     file = written(tmp_path, stage(tmp_path, [{"id": key} for key in keys], ONE), list(keys))
     (tmp_path / "live.csv").touch()
     found = staging.compare(file, tmp_path / "live.csv", publish="merge")
-    assert (found.expected, found.live, found.missing) == (50, 0, 50)
+    assert (found.staged, found.live, found.missing) == (50, 0, 50)
     assert (found.missing_keys, found.extra_keys, found.different_keys) == (tuple(keys[:20]), (), ())
 
 
