@@ -138,7 +138,7 @@ def test_the_index_shows_every_table_and_what_came_of_it(docs: Path, opened: Ope
 
 
 def test_the_page_of_a_faulty_table_says_what_is_wrong(docs: Path, opened: Open) -> None:
-    """What a reader looks for comes first: each rule in words, Invalid rows, fields, and why a rule could not run."""
+    """The page begins with each rule in words, Invalid rows, fields, and why a rule could not run."""
     page = opened(page_of(docs, "faulty"), docs)
     assert page.title() == "faulty · Staged tables"
     assert page.locator(".summary").inner_text() == "Of 6 rules 2 failed, 1 gives a warning, 2 could not run."

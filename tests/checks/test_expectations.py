@@ -49,7 +49,7 @@ def place(column: dict[str, Any]) -> str:
 
 
 def label(column: dict[str, Any]) -> str:
-    """What a message calls it: its key in the JSON, or its name where it has none."""
+    """Return its name in messages: its key in the JSON, or its column name where it has none."""
     name: str = column["name"]
     return name if place(column) == "." else place(column)
 
@@ -206,7 +206,7 @@ ABSENT = object()
 
 
 def derived_cases(first: int) -> Iterator[Case]:
-    """What holds for every declared column: its type, whether it is required, that it is not blank; and the shape."""
+    """Yield cases for every declared column: its type, whether it is required, that it is not blank; and the shape."""
     faults: list[tuple[dict[str, Any], str, str, Any, str | None]] = []  # table, what, key or ".", value, rule
     for table in TABLES:
         name, nested = table["name"], array(table)[1]
@@ -263,7 +263,7 @@ def base() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one validation of every case's rows said, each case's failures under its number; None: of no case."""
+    """The result of one validation of every case's rows, each case's failures under its number; None: of no case."""
 
     validation: Validation
     failures: dict[int | None, list[tuple[int, Failure]]]

@@ -58,7 +58,7 @@ def test_a_backup_that_does_not_restore_equal_is_removed(
 
 
 def test_the_restore_test_is_reported(settings: Settings, connection: postgres.Connection) -> None:
-    """How long restoring took, the hash of each table, and what became of the definitions."""
+    """The report has the duration of the restore test, each table's hash, and the result for the definitions."""
     connection.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
     data = steps.run_in_process("backup", new_run(settings)).data
     assert data["restore_tested"]

@@ -431,7 +431,7 @@ def test_files_that_come_or_go_meanwhile_are_noticed(
 @pytest.mark.parametrize("packing", [".gz", ".zst"])
 @pytest.mark.parametrize("damage", ["cut", "empty", "flipped", "another", "more"])
 def test_a_packed_file_that_is_damaged_is_named(damage: str, packing: str, form: str, tmp_path: Path) -> None:
-    """What cannot be unpacked to its end is one fault; nothing half-read is taken for the whole."""
+    """A file that cannot be unpacked to its end is one fault; nothing half-read is taken for the whole."""
     text = json.dumps(sample()["students"] if form == "folder" else sample()).encode()
     compress: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".zst": zstandard.compress}
     packed = compress[packing](text)
@@ -475,7 +475,7 @@ def test_two_files_of_one_entity_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("others", [[], ["README.md", "students.csv", ".students.json"]])
 def test_a_folder_without_an_array_is_a_usage_error(others: list[str], own_project: Path, tmp_path: Path) -> None:
-    """What the folder should hold is said by name; exit code 2."""
+    """The error names the file that the folder lacks; exit code 2."""
     source = folder_of(tmp_path / "source", {})
     for name in others:
         (source / name).write_text("[]")

@@ -153,7 +153,7 @@ def build(run: Run) -> Build:
 
 
 def test_the_report_of_a_migration_says_everything_that_an_auditor_asks(build: Build) -> None:
-    """What ran, on what, by whom, from when to when; every row accounted for; what changed; the proof."""
+    """The page has the run, its input, operator and times; the account of every row; the changes; the proof."""
     text = Page(build("migrate", "succeeded", *MIGRATED, backup_id=BACKUP)).text
     for words in (
         "Succeeded The verdict in one line.",
@@ -346,7 +346,7 @@ def test_what_the_model_adds_is_named_where_rows_are_counted(build: Build) -> No
 
 
 def test_an_undo_that_failed_shows_both_errors(build: Build) -> None:
-    """When the rollback failed too, the page says in which state live is, and how to go back."""
+    """When the rollback failed too, the page says in which state the target tables are, and how to go back."""
     errors = {"error": VerifyFailed("1 row differs").as_dict(), "undo_error": RollbackFailed("a lock").as_dict()}
     text = Page(build("migrate", "rollback_failed", *MIGRATED, backup_id=BACKUP, **errors)).text
     assert "which did not pass verification. Act at once." in text
@@ -408,7 +408,7 @@ def test_every_command_that_ended_before_its_step_has_a_report(build: Build, com
 
 
 def test_a_second_run_of_the_same_input_says_that_nothing_changed(build: Build, run: Run) -> None:
-    """Where nothing was inserted, updated or deleted, the page says so in words."""
+    """The page says in words that nothing was inserted, updated or deleted."""
     same = {"before": 5, "after": 5, "inserted": 0, "updated": 0, "deleted": 0, "unchanged": 5, "created": False}
     publish = result_of("publish", started_at="5", data={"tables": {"parents": same}})
     text = Page(build("migrate", "succeeded", "stage", "load", publish)).text

@@ -56,7 +56,7 @@ class Live:
 
 @pytest.fixture(scope="module")
 def made(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """What the two runs left, in a database that is only copied."""
+    """The results of the two runs, in a database that is only copied."""
     with ExitStack() as stack:
         with new_database(server) as url:
             live = migrated_twice(
@@ -227,7 +227,7 @@ def test_a_migration_that_undoes_itself_says_what_else_it_undoes(live: Live) -> 
 
 
 def test_it_can_be_looked_at_first(live: Live) -> None:
-    """What would change is told, and nothing is written: no row, no history, no backup."""
+    """A preview reports what would change, and writes nothing: no row, no history, no backup."""
     had = ids(live)
     result = roll_back(live, live.second, show=True)
     assert result.data["shown"]

@@ -38,7 +38,7 @@ def migrated(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def reader(migrated: Settings) -> Iterator[Settings]:
-    """The same as a role that may read the target tables and the history, and no more."""
+    """Settings of a role that may read the target tables and the history, and no more."""
     with postgres.connect(migrated.url, name="test") as connection:
         role = sql.Identifier(READER)
         for statement in (

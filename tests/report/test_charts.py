@@ -30,7 +30,7 @@ def counts(*pairs: tuple[int, int]) -> dict[str, dict[str, int]]:
 
 
 def lengths(chart: str, key: str) -> list[float]:
-    """How long the bars of one colour are in percent, from the top down."""
+    """Return the lengths of the bars of one colour in percent, from the top down."""
     return [float(width) for width in re.findall(rf'width="([\d.]+)%" height="12" fill="{charts.COLOURS[key]}"', chart)]
 
 
@@ -80,7 +80,7 @@ def test_one_scale_shows_one_row_and_ten_million() -> None:
 
 
 def test_tables_of_like_size_are_drawn_in_proportion() -> None:
-    """Where the sizes allow it, twice the rows is twice the bar."""
+    """Twice the rows is twice the bar, if the sizes allow it."""
     chart = charts.grouped("Rows", counts((10, 20)), SIDES)
     assert lengths(chart, "inserted")[0] == pytest.approx(2 * lengths(chart, "unchanged")[0], rel=0.01)
     assert "ten times" not in chart

@@ -51,7 +51,7 @@ def test_what_cannot_be_opened_is_named(project: Settings) -> None:
 
 
 def test_without_jupyterlab_it_says_how_to_get_it(project: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not installed with the rest is named, with the target that installs it."""
+    """The error names JupyterLab, and the make target that installs it."""
     monkeypatch.setattr(lab, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match="JupyterLab is not installed here") as caught:
         lab.command(lab.prepared(project))

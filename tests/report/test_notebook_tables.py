@@ -1,4 +1,4 @@
-"""What a notebook shows of a step's result."""
+"""A notebook's tables of a step's result."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_what_a_failed_step_left_is_shown(tmp_path: Path) -> None:
 def test_a_failure_is_never_shown_as_what_stood_there_before(
     tmp_path: Path, left: StepResult | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the step did not get so far as to write its result, the error itself is the outcome."""
+    """If the step failed before it wrote its result, the error itself is the outcome."""
     error = VerifyFailed("cannot read the target tables")
     if left:
         ended(tmp_path, left)

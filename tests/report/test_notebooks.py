@@ -71,7 +71,7 @@ def make(tmp_path: Path) -> Make:
 
 
 def printed(executed: Path) -> str:
-    """What the cells of an executed notebook wrote."""
+    """Return the output of an executed notebook's cells."""
     cells = json.loads(executed.read_text())["cells"]
     return "".join("".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", ()))
 
@@ -96,7 +96,7 @@ def source_of(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_source_notebook_holds_no_result(name: str) -> None:
-    """What is kept of a notebook is text and code: no outputs, no counts, no papermill metadata."""
+    """A source notebook has text and code only: no outputs, no counts, no papermill metadata."""
     notebook = source_of(name)
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     assert "papermill" not in notebook["metadata"]
@@ -118,7 +118,7 @@ def test_a_source_notebook_has_one_cell_of_parameters_before_all_code(name: str)
 
 
 def test_the_hook_takes_outputs_out_of_a_notebook_and_nothing_else(tmp_path: Path) -> None:
-    """What runs before a commit empties an executed notebook, and leaves every byte of a source notebook."""
+    """The pre-commit hook empties an executed notebook, and leaves every byte of a source notebook."""
     (hook,) = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     copies = [shutil.copy(REPOSITORY / "notebooks" / f"{name}.ipynb", tmp_path) for name in OURS]
     assert all(re.search(hook["files"], f"notebooks/{name}.ipynb") for name in OURS)
@@ -510,7 +510,7 @@ def test_a_notebook_that_is_interrupted_while_it_begins_does_not_go_on(
 
 
 def test_a_page_needs_nothing_from_elsewhere_and_folds_the_code(make: Make, tmp_path: Path) -> None:
-    """What the cells showed comes first; the code, parameters too, is folded; names are text."""
+    """The output of the cells comes first; the code, parameters too, is folded; names are text."""
     executed, page = tmp_path / "made.ipynb", tmp_path / "page.html"
     notebooks.execute(
         make("from mock2pg.report.pages import Shown\nShown('<b>found</b>')", "print('<i>')"),

@@ -54,7 +54,7 @@ def read(source: Path | Mapping[str, Any], into: Path, entities: Sequence[str] =
 
 
 def refusal(source: Path | Mapping[str, Any], into: Path, entities: Sequence[str] = "a") -> str:
-    """What is said of a source that is refused, without the folder that the test made."""
+    """Return the message about a source that is refused, without the folder that the test made."""
     found = read(source, into, entities)
     assert found.faults
     assert set(found.unread) <= set(entities)
@@ -164,7 +164,7 @@ def test_the_place_is_exact(tmp_path: Path) -> None:
     ],
 )
 def test_the_reason_is_one_that_can_be_acted_on(text: str, reason: str, tmp_path: Path) -> None:
-    """What people who write JSON by hand do most often is called by its name."""
+    """The message names the mistakes that people who write JSON by hand make most often."""
     assert refusal(file_of(tmp_path, text), tmp_path).endswith(f": is not JSON: {reason}")
 
 
@@ -181,7 +181,7 @@ def test_half_of_a_surrogate_pair_is_left_to_the_check(half: str, tmp_path: Path
 @given(st.text(alphabet='[]{}":,.-+eE019 \n\\utrfalsn/é', max_size=30))
 @settings(max_examples=200, deadline=None)
 def test_json_is_what_python_calls_json(text: str) -> None:
-    """What Python's strict reader refuses is refused, and what it reads arrives as it stands."""
+    """A source that Python's strict reader refuses is refused, and one that it reads arrives unchanged."""
     with tempfile.TemporaryDirectory() as place:
         source = folder_of(Path(place, "source"), {"a": f"[{text}]".encode()})
         try:

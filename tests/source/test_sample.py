@@ -216,7 +216,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _states(rows: list[Row], shape: dict[str, str], into: dict[str, set[str]]) -> dict[str, set[str]]:
-    """How each optional key occurs: there, null, absent."""
+    """Return the states in which each optional key occurs: there, null, absent."""
     for row in rows:
         for key, rule in shape.items():
             if rule.endswith("?"):

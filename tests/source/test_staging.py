@@ -189,7 +189,7 @@ def test_undeclared_keys_are_named(stage: Stage) -> None:
 
 
 def test_a_row_is_read_once_however_many_keys_are_undeclared(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands under undeclared keys is judged in one pass over the row, and a repeated key among them is found."""
+    """The values of undeclared keys are judged in one pass over the row, and a repeated key among them is found."""
     calls = 0
 
     def counted(row: str, declared: Sequence[str]) -> bool:
@@ -309,7 +309,7 @@ def test_a_row_that_names_a_key_twice_is_unfit(text: str, name: str, unfit: list
 
 
 def test_a_row_and_its_elements_are_taken_out(tmp_path: Path) -> None:
-    """Who is refused goes with the elements of its nested arrays; an element goes alone."""
+    """A refused row is removed with the elements of its nested arrays; an element is removed alone."""
     file, database = tmp_path / "a.json", tmp_path / "staging.duckdb"
     file.write_text('[{"id": "1", "n": [{}]}, {"id": "2", "n": [{}, {}]}, {"id": "3", "n": [{}, {}]}]')
     tables = [table("a", column("id")), table("a[].n[]", column("k"))]
