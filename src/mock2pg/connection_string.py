@@ -125,7 +125,7 @@ def _check_credentials(authority: str) -> None:
 
 
 def _check_hosts(authority: str) -> None:
-    """Raises UsageError for a port that is no number; it is shown only where it cannot be a password."""
+    """Raise UsageError for a port that is no number; it is shown only where it cannot be a password."""
     _, at, hosts = authority.rpartition("@")
     for host in hosts.split(","):
         bracket = host.rpartition("]")[2] if host.startswith("[") else host
@@ -168,7 +168,7 @@ def _parameters(query: str) -> tuple[list[tuple[str, str]], str | None, list[str
 
 
 def _check_number(name: str, value: str, *, shown: bool) -> None:
-    """Raises UsageError for a parameter that libpq takes as a number, and that is none.
+    """Raise UsageError for a parameter that libpq takes as a number, and that is none.
 
     shown  the value cannot be a part of the password
     """

@@ -43,7 +43,7 @@ from mock2pg.text import identity
 
 @dataclass(frozen=True)
 class ValidationError:
-    """One row, or one whole entity, that breaks one rule. Never holds a value of the data.
+    """One row, or one whole entity, that breaks one rule. Holds no row values.
 
     entity    the array of the source document
     id        the row's id; None when the rule is about the whole entity or the row has none
@@ -88,7 +88,7 @@ class ValidationError:
 
 
 class Mock2pgError(Exception):
-    """The root. `message` says what and where, `hint` what to do; neither holds a value of the data.
+    """The root. `message` says what and where, `hint` what to do; neither holds a row value.
 
     errors  what is wrong with the input, one by one, up to the cap per rule
     """

@@ -1,4 +1,4 @@
-"""One log for the console and for logs/migration.log. No value of the data at any level."""
+"""One log for the console and for logs/migration.log. No row values at any level."""
 
 from __future__ import annotations
 

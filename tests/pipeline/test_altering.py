@@ -111,7 +111,7 @@ def test_a_table_of_our_own_follows_its_contract(steps: Steps, connection: postg
 
 
 def test_without_being_told_nothing_is_altered(steps: Steps, connection: postgres.Connection) -> None:
-    """The error names the changes that the new contract needs, and how to make them; optional changes are only shown."""
+    """The error names changes that the new contract needs, and how to make them; optional changes are only shown."""
     steps([(OLD, FIRST)], "publish")
     before = described(connection)
     with pytest.raises(PreflightFailed, match=r"column more is missing\. A migration created the table: --alter"):

@@ -88,7 +88,7 @@ class _Context(EphemeralDataContext):  # type: ignore[misc]
         )
 
     def _save_project_config(self) -> None:
-        """Nothing: the whole of it would be written as YAML twice for each table, into memory, and read by nobody."""
+        """Do nothing: all of it would be written as YAML twice for each table, into memory, and read by nobody."""
 
 
 @contextmanager

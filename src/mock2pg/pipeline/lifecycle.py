@@ -34,7 +34,7 @@ def run(
     source: Mapping[str, Any] | Path | None = None,
     ask: Ask | None = None,
 ) -> MigrationResult:
-    """Give a command a run. What it comes to is the verdict; `pipeline.verdict` says what may follow that."""
+    """Give a command a run. Its result is the verdict; `pipeline.verdict` says what may follow that."""
     with environment.ours():
         if name in _WITH_NOTEBOOKS:
             step_module.prepare_notebooks()

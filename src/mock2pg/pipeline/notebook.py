@@ -17,7 +17,7 @@ _FIRST = {"rollback": "Run `make backups`, which lists the ids, then `make rollb
 
 
 def run_or_read(step: str, run_id: str, project: str = "", **parameters: str | bool) -> Outcome:
-    """Run a step of the run in progress, or read what it came to in one that has ended. Raises nothing of the step's.
+    """Run a step of the run in progress, or read its result in one that has ended. Raises nothing of the step's.
 
     run_id   `latest` is the newest run that has ended and has this step: then nothing is run
     project  the folder of the project; "" for the one that the settings name

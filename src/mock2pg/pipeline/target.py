@@ -98,7 +98,7 @@ def require_migrated_elsewhere(run: Run, record: Record) -> None:
 
 
 def require_migrated_on_another_server(run: Run, database: Database) -> None:
-    """Raises UsageError when no run that succeeded on another server had the same input."""
+    """Raise UsageError when no run that succeeded on another server had the same input."""
     sha256 = run.require(Staged).sha256
     for other in all_runs(run.settings):
         record = other.record()

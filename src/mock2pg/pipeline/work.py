@@ -29,7 +29,7 @@ class Work:
     ask: target.Ask | None = None
 
     def step(self, step: Step[F], *, last: bool = False, **parameters: str | bool) -> F:
-        """Run a step, log what came of it, and return what it found.
+        """Run a step, log its result, and return what it found.
 
         last  when it passes, the run has succeeded, whatever follows
         """

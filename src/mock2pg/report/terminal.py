@@ -24,9 +24,9 @@ from mock2pg.text import counted, indented, printable
 _SHOWN = 50  # rows that break a rule; errors.json has as many as MIGRATION_MAX_ERRORS_PER_RULE allows
 
 
-@ignored()  # what the run came to is decided, and so is the exit code
+@ignored()  # the result of the run is decided, and so is the exit code
 def show(result: MigrationResult, as_json: bool) -> None:
-    """The end of a run: what it came to, and where the report is. Exits with the error's code."""
+    """Print the result of a run, and where the report is. Exits with the error's code."""
     if as_json:
         say_json(result.as_dict())
     else:
@@ -131,12 +131,12 @@ def show_evidence(evidence: Evidence, as_json: bool) -> None:
 
 
 def show_check(result: MigrationResult, form: str, workspace: Path | None) -> None:
-    """The end of a check in one of the formats; `workspace` is where GitHub names files from."""
+    """Print the result of a check in one of the formats; `workspace` is where GitHub names files from."""
     _show_as(form, result, {"junit": check.junit, "github": partial(check.github, workspace=workspace)})
 
 
 def show_verification(result: MigrationResult, form: str) -> None:
-    """The end of a verification in one of the formats."""
+    """Print the result of a verification in one of the formats."""
     _show_as(form, result, {"junit": verification.junit})
 
 

@@ -126,7 +126,7 @@ class BackedUp(Found):
     definitions_sha256  of what pg_dump says of the schema; None when it could not be asked
     hashes             table -> the hash of its content
     restore_tested     the restore test was made, and passed
-    definitions        what the restore test of the definitions came to; None without one
+    definitions        the result of the restore test of the definitions; None without one
     times              seconds by what they were spent on
     """
 

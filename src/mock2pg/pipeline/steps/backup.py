@@ -12,7 +12,7 @@ from mock2pg.text import counted, duration
 
 
 def run(run: Run) -> BackedUp:
-    """Raises BackupFailed. Taken when nothing is there yet, too: that is a state one may want to go back to."""
+    """Take a backup, also of an empty target: one may want to go back to that state. Raises BackupFailed."""
     settings, timestamp, times = run.settings, now(), Times()
     with snapshot.export(
         settings.url,

@@ -17,7 +17,7 @@ from mock2pg.text import printable
 
 
 def run(run: Run, command: str) -> Connected:
-    """Raises DatabaseError when the target cannot be reached, NotReady with everything that it cannot do for the
+    """Connect to the target. Raises DatabaseError when that fails, NotReady with everything that it cannot do for the
     command, SchemaRefused when somebody else may have put code of theirs where mock2pg keeps or builds something.
     """
     settings = run.settings

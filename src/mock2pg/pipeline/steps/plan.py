@@ -17,7 +17,7 @@ KEYS = 20  # of the rows to insert, update and delete, in each table
 
 
 def run(run: Run) -> Planned:
-    """Writes plan.json, which `migrate --plan` takes. Raises PublishFailed when target tables cannot be merged into."""
+    """Write plan.json, which `migrate --plan` takes. Raises PublishFailed when target tables cannot be merged into."""
     settings, schema = run.settings, run.settings.target_schema
     staged, loaded = run.require(Staged), run.require(Loaded)
     tables = run.tables()

@@ -13,7 +13,7 @@ from mock2pg.text import counted
 
 
 def run(run: Run, purpose: str = "migrate") -> Preflighted:
-    """Raises PreflightFailed with all of it. `purpose` "plan": the role need not be allowed to write."""
+    """Raise PreflightFailed with every conflict. `purpose` "plan": the role need not be allowed to write."""
     settings = run.settings
     staged, loaded = run.require(Staged), run.require(Loaded)
     tables = run.tables()

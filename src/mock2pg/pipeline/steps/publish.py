@@ -34,7 +34,7 @@ _WHAT = {
 
 
 def run(run: Run, plan: str = "") -> Published:
-    """Raises PublishFailed; the transaction is then rolled back and the target is as it was.
+    """Publish the built tables. Raises PublishFailed; the transaction is then rolled back and the target is as it was.
 
     plan  the plan.json that was reviewed; what it says must still be so
     """
@@ -186,7 +186,7 @@ def _tell(attempt: int, error: BaseException) -> None:
 
 
 def refuse_other_input(plan: Path, run: Run) -> None:
-    """Raises PublishFailed when the plan is of another input: that is known before the database is reached."""
+    """Raise PublishFailed when the plan is of another input: that is known before the database is reached."""
     _refuse_changed(
         reviewed_plan(plan),
         {

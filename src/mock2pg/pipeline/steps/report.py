@@ -69,7 +69,7 @@ _EVIDENCE = {
 
 
 def run(run: Run) -> Reported:
-    """Writes runs/<run_id>/index.html, for a run of any command that came to any end, or to none."""
+    """Write runs/<run_id>/index.html, for a run of any command, completed or unfinished."""
     record = run.read("record.json")
     results = {result.step: result for result in run.results() if result.step != "report"}
     _show_notebooks(run)

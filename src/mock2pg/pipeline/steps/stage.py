@@ -12,7 +12,7 @@ from mock2pg.text import counted
 
 
 def run(run: Run) -> Staged:
-    """Raises SourceError when nothing at all of the source could be read; other faults are left to the check.
+    """Stage the source. Raises SourceError when nothing of it could be read; other faults are left to the check.
 
     The arrays stay beside the staged tables, so that an error can point into the source.
     """

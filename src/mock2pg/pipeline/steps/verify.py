@@ -25,8 +25,8 @@ def run(run: Run) -> Verified:
     Raises VerifyFailed naming what differs, NothingPublished when there is nothing to compare with, and DatabaseError
     when the target tables cannot be read, which is no difference.
 
-    What a run has published is not undone for a lock or a lost connection: it is read again, as often as publishing is
-    tried and for a minute at least.
+    What a run has published is not rolled back for a lock or a lost connection: it is read again, as often as
+    publishing is tried and for a minute at least.
     """
     settings, times = run.settings, Times()
     attempts = settings.publish_attempts if run.find(Published) else 1

@@ -32,7 +32,7 @@ class Case:
 
 
 def ended(name: str, error: Mock2pgError) -> Case:
-    """The testcase of a command that did not come to its end: what went wrong, and what to do."""
+    """Return the testcase of a command that did not complete: what went wrong, and what to do."""
     said = "\n".join(filter(None, [error.message, error.hint]))
     return Case(name, "error", type(error).__name__, error.message, said)
 

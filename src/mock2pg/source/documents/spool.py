@@ -40,7 +40,7 @@ class Unpacking:
     bytes: int = 10 << 30
 
     def refuse(self, packed: int, unpacked: int) -> None:
-        """Raises Unreadable when the bytes that came out so far are too many for those that went in."""
+        """Raise Unreadable when the bytes that came out so far are too many for those that went in."""
         allowed = self.bytes
         if unpacked > _SMALL:
             allowed = min(allowed, max(_SMALL, self.times * packed))

@@ -46,8 +46,8 @@ def run(
     show: bool = False,
     refuse: bool = False,
 ) -> RolledBack | RollbackPreview:
-    """Raises BackupRefused or TargetChanged before anything is touched, RollbackFailed when the transaction was rolled
-    back.
+    """Roll back to a backup. Raises BackupRefused or TargetChanged before anything is touched, RollbackFailed when the
+    transaction was rolled back.
 
     discard_changes  what was written since is given up
     undo             a migration undoes itself
