@@ -13,12 +13,14 @@ from click.testing import CliRunner
 from psycopg import conninfo, errors, sql
 from pydantic import SecretStr
 
-from mock2pg import MigrationService, cli, postgres
+from mock2pg import MigrationService, cli, history, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import AlreadyRunning, BackupRefused, NothingPublished, UsageError
 from mock2pg.history import events, layout
 from mock2pg.settings import Settings
 from tests.fix_small import small_document, small_project
+from tests.history.test_layout import first_version
+from tests.history.test_runs import FINDINGS, record
 from tests.test_target import psql
 
 
@@ -134,6 +136,27 @@ def test_rows_are_added_and_never_change(connection: postgres.Connection, migrat
             connection.execute(statement)  # type: ignore[arg-type]
     connection.execute("RESET ROLE")
     assert [entry["database_user"] for entry in events.listed(connection, None)] == ["postgres"] * 2
+
+
+@pytest.mark.parametrize("earlier", range(layout.VERSION + 1))
+def test_init_roles_upgrades_and_the_migrator_may_fill_what_was_added(
+    small: Settings, auditor: str, earlier: int
+) -> None:
+    """Run by the owner, on a database without a history or with one of any version; a second time changes nothing."""
+    migrator = f"{auditor}_not"
+    with postgres.connect(small.url, name="test") as connection:
+        if earlier:
+            first_version(connection)
+        for each in range(2, earlier + 1):
+            connection.execute(layout.step(each))
+        for _ in range(2):
+            psql(small, MigrationService(small).init_roles(migrator, auditor))
+        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(migrator)))
+        record(connection, "e", findings=FINDINGS)
+        row = history.newest(connection, "public")
+        assert row is not None
+        assert row.findings == FINDINGS
+        connection.execute("RESET ROLE")
 
 
 def test_an_event_that_cannot_be_written_is_left_out(connection: postgres.Connection) -> None:

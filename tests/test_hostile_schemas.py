@@ -344,7 +344,7 @@ def test_the_first_command_that_writes_upgrades(plain: Settings, connection: pos
     """A command that only reads says so instead."""
     first_version(connection)
     service = MigrationService(plain)
-    with pytest.raises(SchemaRefused, match="have version 1, and this mock2pg needs version 2"):
+    with pytest.raises(SchemaRefused, match="have version 1, and this mock2pg needs version 3"):
         service.status()
     result = service.take_backup()
     assert result.success, result.message

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from mock2pg import history, postgres
 from mock2pg.errors import SchemaRefused
 from mock2pg.history import events, layout
-from tests.history.test_runs import record
+from tests.history.test_runs import FINDINGS, record
 
 EVENT = events.Event("backup", "succeeded", "me", "public", "e")
 
@@ -58,18 +58,23 @@ def test_the_list_of_each_version_is_what_its_step_makes(connection: postgres.Co
     assert layout.version(connection) == number
 
 
-def test_an_earlier_version_is_upgraded_with_its_rows(connection: postgres.Connection) -> None:
+@pytest.mark.parametrize("earlier", range(1, layout.VERSION))
+def test_an_earlier_version_is_upgraded_with_its_rows(connection: postgres.Connection, earlier: int) -> None:
     """In one transaction; rows keep the order in which they were added, whatever the clock said then."""
     first_version(connection)
+    for each in range(2, earlier + 1):
+        connection.execute(layout.step(each))
     for reading in (history.newest, history.backups_needed):
-        with pytest.raises(SchemaRefused, match=r"have version 1.*needs version 2") as refused:
+        with pytest.raises(SchemaRefused, match=rf"have version {earlier}.*needs version {layout.VERSION}") as refused:
             reading(connection, "public")
         assert "The next migrate, plan, backup or rollback upgrades them" in refused.value.hint
-    assert "have version 1" in events.add(connection, [EVENT])
+    assert f"have version {earlier}" in events.add(connection, [EVENT])
 
-    assert layout.upgrade(connection, "1s") == 1
+    assert layout.upgrade(connection, "1s") == earlier
     assert layout.upgrade(connection, "1s") is None
-    assert history.newest(connection, "public").run_id == "c"  # type: ignore[union-attr]
+    newest = history.newest(connection, "public")
+    assert newest is not None
+    assert (newest.run_id, newest.findings) == ("c", None)
     assert [row.run_id for row in history.after(connection, "public", {"run_id": "a", "command": "migrate"})] == [
         "b",
         "c",
@@ -83,6 +88,28 @@ def test_an_earlier_version_is_upgraded_with_its_rows(connection: postgres.Conne
     ]
     with pytest.raises(errors.InsufficientPrivilege, match="only takes new rows"):
         connection.execute("DELETE FROM mock2pg.runs")
+
+
+def test_who_could_add_rows_before_an_upgrade_can_afterwards(connection: postgres.Connection, other: str) -> None:
+    """The right to fill some columns, which init-roles gave in an earlier version, is extended to what was added."""
+    first_version(connection)
+    connection.execute(layout.step(2))
+    columns = "run_id, command, operator, started_at, target_schema, published_run, mode, input_sha256,"
+    columns += " contracts_sha256, backup_id, present_backup_id, tables, owned, version"
+    connection.execute(
+        sql.SQL(
+            "GRANT USAGE ON SCHEMA mock2pg TO {0}; GRANT SELECT ON ALL TABLES IN SCHEMA mock2pg TO {0};"
+            f"GRANT INSERT ({columns}) ON mock2pg.runs TO {{0}}"  # type: ignore[arg-type]
+        ).format(sql.Identifier(other))
+    )
+    assert layout.upgrade(connection, "1s") == 2
+    connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(other)))
+    record(connection, "e", findings=FINDINGS)
+    row = history.of(connection, "e", "migrate")
+    assert row is not None
+    assert row.findings == FINDINGS
+    with pytest.raises(errors.InsufficientPrivilege, match="permission denied"):
+        connection.execute("UPDATE mock2pg.runs SET found = NULL")
 
 
 def test_an_upgrade_that_fails_changes_nothing(connection: postgres.Connection, database: str) -> None:

@@ -5,9 +5,32 @@ from __future__ import annotations
 import pytest
 
 from mock2pg import history, postgres
+from mock2pg.contracts import Column, ForeignKey, Table
+
+FINDINGS = history.Findings(
+    hashes={"t": "1:2:3"},
+    definitions_sha256="d",
+    redefined=True,
+    contracts=(
+        Table(
+            "t",
+            (Column("id", "text", True, "id", None), Column("n", "integer", False, None, "why")),
+            ("id",),
+            checks=(("n_check", "n > 0"),),
+            foreign_keys=(ForeignKey(("n",), "p", ("id",)),),
+        ),
+    ),
+    kept_keys={"t": 3},
+)
 
 
-def record(connection: postgres.Connection, run_id: str, command: str = "migrate", schema: str = "public") -> None:
+def record(
+    connection: postgres.Connection,
+    run_id: str,
+    command: str = "migrate",
+    schema: str = "public",
+    findings: history.Findings | None = None,
+) -> None:
     history.record(
         connection,
         run_id=run_id,
@@ -21,6 +44,7 @@ def record(connection: postgres.Connection, run_id: str, command: str = "migrate
         tables={"t": {"inserted": 1}},
         owned={},
         version="1",
+        findings=findings,
     )
 
 

@@ -63,6 +63,7 @@ def steps(settings: Settings, connection: postgres.Connection) -> Steps:
         own = new_run(settings.model_copy(update={"alter": alter, "max_deleted": "100%"}))
         own.write("contracts.json", [each.as_dict() for each in tables])
         own.save(result_of("stage"))
+        own.save(result_of("preflight"))
         there = postgres.catalogue.tables(connection, "public")
         own.save(
             result_of("backup", {"hashes": {name: dump.content_hash(connection, "public", name) for name in there}})

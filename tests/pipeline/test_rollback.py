@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from mock2pg.errors import BackupFailed, RollbackFailed, TargetChanged
 from mock2pg.pipeline import step as steps
 from mock2pg.postgres import transactions
 from mock2pg.postgres.server import Server
-from mock2pg.runs import Run, new_run
+from mock2pg.runs import new_run
 from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult, encode
 from tests.fix_postgres import DATABASE, new_database
@@ -198,21 +199,32 @@ def test_what_was_written_after_a_rollback_is_not_undone_either(live: Live) -> N
         roll_back(live, present)
 
 
-def test_a_run_whose_folder_is_gone_leaves_its_hashes_in_the_history(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor is it needed to know that something was written, but only to know how much."""
-    execute(live.settings.url, "UPDATE public.students SET name = 'secret' WHERE id = '2'")
-    reading = Run.read
-
-    def gone(self: Run, name: str) -> Any:
-        if name == "contracts.json" and self.id == live.run:
-            raise FileNotFoundError
-        return reading(self, name)
-
-    monkeypatch.setattr(Run, "read", gone)
-    with pytest.raises(TargetChanged, match=r"students: not what run \S+ left"):
+def test_what_a_run_found_and_left_is_in_the_history(live: Live) -> None:
+    """Its folder is only needed for a row of an earlier version; without both it counts as written since."""
+    present = str(roll_back(live, live.second).data["present_backup_id"])
+    shutil.rmtree(max(live.settings.runs_dir.glob("2*")))
+    roll_back(live, present)
+    assert dumped(live.settings.url, "public") == live.dump_now
+    for statement in (
+        "ALTER TABLE mock2pg.runs DISABLE TRIGGER append_only",
+        "UPDATE mock2pg.runs SET found = NULL",
+        "ALTER TABLE mock2pg.runs ENABLE ALWAYS TRIGGER append_only",
+    ):
+        execute(live.settings.url, statement)
+    with pytest.raises(TargetChanged, match=r"it cannot be told what run \S+ found"):
         roll_back(live, live.second)
+
+
+def test_how_many_rows_were_written_needs_the_folder_of_the_run(live: Live) -> None:
+    """That something was written is known from the history."""
+    execute(live.settings.url, "UPDATE public.students SET name = 'secret' WHERE id = '2'")
+    folder = live.settings.runs_dir / live.run
+    gone = folder.rename(folder.with_name("gone"))
+    try:
+        with pytest.raises(TargetChanged, match=r"students: not what run \S+ left"):
+            roll_back(live, live.second)
+    finally:
+        gone.rename(folder)
 
 
 def test_a_migration_that_undoes_itself_says_what_else_it_undoes(live: Live) -> None:

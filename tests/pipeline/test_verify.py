@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -51,10 +52,25 @@ def reader(migrated: Settings) -> Iterator[Settings]:
         connection.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(role))
 
 
-def test_verify_needs_no_right_but_to_read(reader: Settings) -> None:
-    """The whole command runs as a role that may only SELECT; so it does of a run of before.
+@contextmanager
+def row_of_an_earlier_version(settings: Settings) -> Iterator[None]:
+    """The history without what the run found, as before version 3."""
+    with postgres.connect(conninfo.make_conninfo(settings.url, user="postgres"), name="test") as connection:
+        connection.execute("ALTER TABLE mock2pg.runs DISABLE TRIGGER append_only")
+        connection.execute("CREATE TABLE public.was AS SELECT found FROM mock2pg.runs")
+        connection.execute("UPDATE mock2pg.runs SET found = NULL")
+        connection.execute("ALTER TABLE mock2pg.runs ENABLE ALWAYS TRIGGER append_only")
+        yield
+        connection.execute("ALTER TABLE mock2pg.runs DISABLE TRIGGER append_only")
+        connection.execute("UPDATE mock2pg.runs SET found = (SELECT found FROM public.was)")
+        connection.execute("ALTER TABLE mock2pg.runs ENABLE ALWAYS TRIGGER append_only; DROP TABLE public.was")
 
-    That called a contract's staged columns by their JSON keys.
+
+def test_verify_needs_no_right_but_to_read(reader: Settings) -> None:
+    """The whole command runs as a role that may only SELECT. What the run found is in the history, not in its folder;
+    only a row of an earlier version lacks it.
+
+    That version called a contract's staged columns by their JSON keys.
     """
     [file] = reader.runs_dir.glob("2*/contracts.json")  # beside it the link `latest`
     tables = json.loads(file.read_text())
@@ -62,10 +78,21 @@ def test_verify_needs_no_right_but_to_read(reader: Settings) -> None:
     assert {column["source"] for column in sources if column["name"] == "owner_id"} == {"owner_id"}
     for column in sources:
         column["source"] = column["source"].replace("owner_id", "ownerId")
-    file.write_text(json.dumps(tables))
+    file.unlink()
     result = MigrationService(reader).verify()
     assert result.success, result.message
     assert result.summary["verify"]["rows_compared"] == 4
+
+    with row_of_an_earlier_version(reader):
+        with pytest.raises(VerifyFailed, match="its folder in runs/ is gone, and the row hashes with it"):
+            verify.run(new_run(reader))
+        file.write_text(json.dumps(tables))
+        assert verify.run(new_run(reader)).rows_compared == 4
+    hashes = file.parent / "hashes"
+    hashes.rename(file.parent / "elsewhere")
+    with pytest.raises(VerifyFailed, match="its folder in runs/ is gone, and the row hashes with it"):
+        verify.run(new_run(reader))
+    (file.parent / "elsewhere").rename(hashes)
 
 
 def test_verify_writes_nothing_and_keeps_nobody_waiting(

@@ -1,6 +1,7 @@
 """The history in schema mock2pg, versioned in SQL: runs, events and roles."""
 
 from mock2pg.history.runs import (
+    Findings,
     HistoryRow,
     after,
     backups_needed,
@@ -12,4 +13,15 @@ from mock2pg.history.runs import (
     record,
 )
 
-__all__ = ["HistoryRow", "after", "backups_needed", "is_protected", "newest", "of", "owned", "owned_by", "record"]
+__all__ = [
+    "Findings",
+    "HistoryRow",
+    "after",
+    "backups_needed",
+    "is_protected",
+    "newest",
+    "of",
+    "owned",
+    "owned_by",
+    "record",
+]

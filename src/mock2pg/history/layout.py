@@ -16,7 +16,7 @@ from mock2pg.postgres.connection import Connection, named
 from mock2pg.text import printable
 
 SCHEMA = "mock2pg"
-VERSION = 2  # the highest step
+VERSION = 3  # the highest step
 _TABLES = ["runs", "settings", "events", "schema_version"]
 _SHOWN = 5
 _INIT_ROLES = "mock2pg init-roles | psql -v ON_ERROR_STOP=1 DATABASE"

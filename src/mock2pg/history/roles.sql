@@ -30,7 +30,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA mock2pg TO {migrator}, {auditor};
 -- The other columns say who and when, and which row came first: the server fills them.
 REVOKE INSERT ON mock2pg.runs, mock2pg.events FROM {migrator};
 GRANT INSERT (run_id, command, operator, started_at, target_schema, published_run, mode, input_sha256, contracts_sha256,
-    backup_id, present_backup_id, tables, owned, version)
+    backup_id, present_backup_id, tables, owned, version, found)
     ON mock2pg.runs TO {migrator};
 GRANT INSERT (kind, run_id, outcome, error, target_schema, backup_id, operator, host, chain, sha256)
     ON mock2pg.events TO {migrator};

@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from mock2pg.contracts import Table
 from mock2pg.history import layout
 from mock2pg.postgres.connection import Connection
+from mock2pg.step_results import decode, encode
 
-_ROWS = "SELECT run_id, command, operator, published_run, backup_id, published_at, tables, owned FROM mock2pg.runs"
+_ROWS = (
+    "SELECT run_id, command, operator, published_run, backup_id, published_at, tables, owned, found FROM mock2pg.runs"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """Findings of a run that a later verification or rollback asks for.
+
+    hashes              table -> the hash of its content before
+    definitions_sha256  the fingerprint of the definitions before; None when it is unknown
+    definitions_left    of a rollback: the fingerprint of those afterwards; None when it is unknown
+    redefined           of a migration: it created or altered tables
+    contracts           of a migration: the tables that it published
+    kept_keys           of a migration: table -> rows under keys that were there before
+    """
+
+    hashes: Mapping[str, str]
+    definitions_sha256: str | None = None
+    definitions_left: str | None = None
+    redefined: bool = False
+    contracts: tuple[Table, ...] = ()
+    kept_keys: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """A row of the history. `published_run` is None when the target is as it was before any migration."""
+    """A row of the history.
+
+    published_run  None when the target is as it was before any migration
+    found          the record of its findings; None in a row of an earlier version
+    """
 
     run_id: str
     command: str
@@ -27,6 +55,12 @@ class HistoryRow:
     published_at: datetime
     tables: Mapping[str, Any]
     owned: Mapping[str, Any]
+    found: Mapping[str, Any] | None
+
+    @property
+    def findings(self) -> Findings | None:
+        """Return what the run found; None in a row of an earlier version: the folder of the run has it."""
+        return None if self.found is None else decode(Findings, self.found)
 
 
 def record(
@@ -46,14 +80,15 @@ def record(
     tables: Mapping[str, Any],
     owned: Mapping[str, Any],
     version: str,
+    findings: Findings | None = None,
 ) -> None:
     """Add the run's row; the table is made when it is not there yet, which may need a right that the role lacks."""
     if not layout.present(connection):
         layout.create(connection)
     connection.execute(
         "INSERT INTO mock2pg.runs (run_id, command, operator, started_at, target_schema, published_run, mode,"
-        " input_sha256, contracts_sha256, backup_id, present_backup_id, tables, owned, version)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        " input_sha256, contracts_sha256, backup_id, present_backup_id, tables, owned, version, found)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
             run_id,
             command,
@@ -69,6 +104,7 @@ def record(
             Jsonb(tables),
             Jsonb(owned),
             version,
+            Jsonb(encode(findings)) if findings else None,
         ],
     )
 

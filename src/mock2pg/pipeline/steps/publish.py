@@ -21,7 +21,7 @@ from mock2pg.publishing import alteration, deletion_limits, kept_keys, others_co
 from mock2pg.publishing.merge import Merge, TableMerge
 from mock2pg.runs import VERSION, Run, now
 from mock2pg.source import staging
-from mock2pg.step_results import BackedUp, Difference, Loaded, Published, Staged
+from mock2pg.step_results import BackedUp, Difference, Loaded, Preflighted, Published, Staged
 
 # The fields of a plan beside the differences.
 _WHAT = {
@@ -51,7 +51,7 @@ def run(run: Run, plan: str = "") -> Published:
             tell=_tell,
             lock_timeout=settings.lock_timeout,
         )
-    redefined = settings.alter or any(difference.created for difference in done.values())
+    redefined = _redefined(run, done)
     sums = {key: sum(getattr(each, key) for each in done.values()) for key in ("inserted", "updated", "deleted")}
     return Published(
         summary=", ".join(f"{number:,} {key}" for key, number in sums.items()),
@@ -61,6 +61,11 @@ def run(run: Run, plan: str = "") -> Published:
         redefined=redefined,
         definitions_left=_definitions(run) if redefined else None,  # else they are those of the backup
     )
+
+
+def _redefined(run: Run, done: Mapping[str, Difference]) -> bool:
+    """Return True when tables were created or altered."""
+    return run.settings.alter or any(difference.created for difference in done.values())
 
 
 def _definitions(run: Run) -> str | None:
@@ -138,6 +143,13 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
         },
         owned=alteration.owned_now(connection, schema, tables, owned, changed),
         version=VERSION,
+        findings=history.Findings(
+            hashes=backup.hashes,
+            definitions_sha256=backup.definitions_sha256,
+            redefined=_redefined(run, done),
+            contracts=tuple(tables),
+            kept_keys=run.require(Preflighted).kept_keys,
+        ),
     )
     return done
 

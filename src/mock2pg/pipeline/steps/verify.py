@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -66,7 +66,7 @@ def _read(run: Run, times: Times) -> Verified:
         dump.repeatable_read(connection),
     ):
         published = _published(run, connection)
-        tables, preflight = published.tables(), published.find(Preflighted)
+        tables, kept_keys = _found(published, history.of(connection, published.id, "migrate"))
         compared = {table.name: _compare(run, published, connection, table, times) for table in tables}
         with times.of("count orphans"):
             keys, cautions = _references(connection, settings.target_schema, {table.name for table in tables})
@@ -76,7 +76,7 @@ def _read(run: Run, times: Times) -> Verified:
         tables=compared,
         foreign_keys=tuple(keys),
         matched_by={table.name: table.natural_key for table in tables if table.natural_key},
-        kept_keys=preflight.kept_keys if preflight else {},
+        kept_keys=kept_keys,
         derived=derived_columns(tables),
         rows_compared=sum(table.staged for table in compared.values()),
         columns_compared=sum(len(table.columns) for table in tables),
@@ -118,12 +118,28 @@ def _published(run: Run, connection: postgres.Connection) -> Run:
     if newest is None or newest.published_run is None:
         raise NothingPublished("nothing is published in this database, or all of it was rolled back")
     published = Run(newest.published_run, run.settings)
-    if not (published.folder / "contracts.json").exists():
-        raise VerifyFailed(
-            f"run {published.id} published what is live, but its folder in runs/ is gone, and the row hashes with it",
-            hint="Restore the folder, or run the migration again.",
-        )
+    if not (published.folder / "hashes").is_dir():
+        raise _gone(published)
     return published
+
+
+def _found(published: Run, row: history.HistoryRow | None) -> tuple[tuple[Table, ...], Mapping[str, int]]:
+    """Return the tables that the run published, and how many rows kept a key; of an earlier version by its folder."""
+    findings = row.findings if row else None  # a history that was begun anew has no row of a run before
+    if findings:
+        return findings.contracts, findings.kept_keys
+    try:
+        preflight = published.find(Preflighted)
+        return published.tables(), preflight.kept_keys if preflight else {}
+    except FileNotFoundError as error:
+        raise _gone(published) from error
+
+
+def _gone(published: Run) -> VerifyFailed:
+    return VerifyFailed(
+        f"run {published.id} published what is live, but its folder in runs/ is gone, and the row hashes with it",
+        hint="Restore the folder, or run the migration again.",
+    )
 
 
 def _compare(run: Run, published: Run, connection: postgres.Connection, table: Table, times: Times) -> Compared:

@@ -117,7 +117,7 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
     try:
         with times.of("restore and prove"):
             restored = restore.restore(connection, settings.target_schema, look.staged, look.current, look.added)
-        _record(way, connection, restored, present)
+        _record(way, connection, found, restored, present)
     except BaseException:
         if file:  # nothing has changed, so there is nothing to go back to
             file.unlink(missing_ok=True)
@@ -201,6 +201,7 @@ def _keep_present(way: _Way, look: since.Look, *, needed: bool) -> tuple[str | N
 def _record(
     way: _Way,
     connection: postgres.Connection,
+    found: RollbackPreview,
     restored: restore.Restored,
     present: str | None,
 ) -> None:
@@ -222,6 +223,11 @@ def _record(
         },
         owned=_owned(connection, settings.target_schema, restored.way, published_run),
         version=VERSION,
+        findings=history.Findings(
+            hashes=found.hashes or {},
+            definitions_sha256=found.definitions_sha256,
+            definitions_left=dump.definitions_fingerprint(way.backup.header["definitions"]),
+        ),
     )
 
 

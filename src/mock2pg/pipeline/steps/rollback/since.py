@@ -1,7 +1,8 @@
 """Writes of others to the target tables since the backup was taken.
 
 From the backup to now there is a chain of migrations and rollbacks. The history has what each of them left, table by
-table, as a hash of the content; its run's folder what it found. Where the one is not the other, somebody wrote.
+table, as a hash of the content, and what it found. Where the one is not the other, somebody wrote. Rows of an earlier
+version of the history do not have what was found: there it is in the folder of the run.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from mock2pg.backups import dump
 from mock2pg.backups.added_objects import Added
 from mock2pg.backups.diff import Change
 from mock2pg.backups.restore import Staged
-from mock2pg.history import HistoryRow
+from mock2pg.history import Findings, HistoryRow
 from mock2pg.runs import Run
 from mock2pg.source import staging
 from mock2pg.step_results import BackedUp, Published, RolledBack
@@ -77,7 +78,7 @@ def _of_table(look: Look, rows: Sequence[HistoryRow], name: str, change: Change)
         return _counts("not as in the backup", change)
     if change.content_hash is None:
         return "dropped"
-    if last.command == "migrate" and (since := _numbers(look, Run(last.run_id, look.run.settings), name)):
+    if last.command == "migrate" and (since := _numbers(look, last, name)):
         if since.rows:
             return _counts(f"not as run {last.run_id} published it", since)
         return f"changed in columns or rows that run {last.run_id} left alone"
@@ -100,15 +101,19 @@ def _own(look: Look, row: HistoryRow) -> bool:
     return row.command == "migrate" and row.backup_id == look.backup.id
 
 
-def _found(look: Look, row: HistoryRow) -> BackedUp | RolledBack | None:
-    """Return what the run found when it began, by the step that looked; None when its folder is gone."""
+def _found(look: Look, row: HistoryRow) -> Findings | BackedUp | RolledBack | None:
+    """Return what the run found when it began; None when a row of an earlier version lacks it and the folder is gone."""
+    if row.findings:
+        return row.findings
     run = Run(row.run_id, look.run.settings)
     return run.find(RolledBack) if row.command == "rollback" else run.find(BackedUp)
 
 
 def _left(look: Look, row: HistoryRow, known: str | None) -> str | None:
     """The fingerprint of the definitions after the run, which found the `known` one; None when it is unknown."""
-    run = Run(row.run_id, look.run.settings)
+    run, findings = Run(row.run_id, look.run.settings), row.findings
+    if findings and (row.command == "rollback" or not findings.redefined):
+        return findings.definitions_left if row.command == "rollback" else known
     if row.command == "rollback":
         back = run.find(RolledBack)
         return back.definitions_left if back else None
@@ -118,11 +123,13 @@ def _left(look: Look, row: HistoryRow, known: str | None) -> str | None:
     return published.definitions_left if published.redefined else known
 
 
-def _numbers(look: Look, published: Run, name: str) -> Change | None:
+def _numbers(look: Look, row: HistoryRow, name: str) -> Change | None:
     """Return the change since the run published; None when its folder is gone, or the columns are others."""
-    schema, hashes = look.run.settings.target_schema, published.folder / "hashes" / f"{name}.parquet"
+    published, schema = Run(row.run_id, look.run.settings), look.run.settings.target_schema
+    hashes = published.folder / "hashes" / f"{name}.parquet"
     try:
-        tables = {table.name: table for table in published.tables()}
+        contracts = row.findings.contracts if row.findings else published.tables()
+        tables = {table.name: table for table in contracts}
     except FileNotFoundError:
         return None
     if name not in tables or not hashes.exists():
