@@ -77,7 +77,7 @@ def test_no_command_waits_for_a_lock_for_ever(command: str, migrated: Settings) 
 def built(settings: Settings, document: Document) -> Run:
     """A run that publishes next, with a backup."""
     run = new_run(settings, document)
-    for step in ("stage", "check", "load", "backup"):
+    for step in ("stage", "check", "load", "preflight", "backup"):
         steps.run_in_process(step, run)
     return run
 

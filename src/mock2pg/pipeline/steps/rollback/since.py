@@ -102,7 +102,7 @@ def _own(look: Look, row: HistoryRow) -> bool:
 
 
 def _found(look: Look, row: HistoryRow) -> Findings | BackedUp | RolledBack | None:
-    """Return what the run found when it began; None when a row of an earlier version lacks it and the folder is gone."""
+    """Return what the run found when it began; None when its row has an earlier version and its folder is gone."""
     if row.findings:
         return row.findings
     run = Run(row.run_id, look.run.settings)
