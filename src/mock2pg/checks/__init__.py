@@ -11,11 +11,11 @@ from pathlib import Path
 
 from mock2pg.checks.engines import duckdb_url
 from mock2pg.checks.lazy_imports import import_great_expectations
-from mock2pg.checks.records import Broken, Failure, Outcome, Validation
+from mock2pg.checks.records import Broken, Failure, Validation
 from mock2pg.contracts import SourceTable
 from mock2pg.settings import LOCK_TIMEOUT
 
-__all__ = ["Broken", "Failure", "Outcome", "Validation", "duckdb_url", "validate", "warm"]
+__all__ = ["Broken", "Failure", "Validation", "duckdb_url", "validate", "warm"]
 
 
 def warm() -> None:

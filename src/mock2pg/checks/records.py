@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from mock2pg.step_results import RuleOutcome
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -35,27 +37,6 @@ class Broken:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One rule of a suite and what came of it.
-
-    sentence  the rule in words
-    status    "passed", "failed" (critical), "warned", "broken" (it could not run), "skipped" (it was not judged)
-    rows      the exact number of invalid rows
-    reason    why it is broken or skipped, without a value
-    declared  it follows from `_sources.yml`
-    """
-
-    table: str
-    rule: str
-    sentence: str
-    severity: str
-    status: str
-    rows: int = 0
-    reason: str = ""
-    declared: bool = False
-
-
-@dataclass(frozen=True)
 class Validation:
     """The outcome of all suites.
 
@@ -75,4 +56,4 @@ class Validation:
     warned: int
     skipped: int
     totals: dict[str, int]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[RuleOutcome, ...]

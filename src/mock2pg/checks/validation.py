@@ -15,13 +15,14 @@ from great_expectations.data_context.types.base import DataContextConfig, InMemo
 
 from mock2pg.checks import docs as data_docs
 from mock2pg.checks.engines import open_engine
-from mock2pg.checks.records import Broken, Outcome, Validation
+from mock2pg.checks.records import Broken, Validation
 from mock2pg.checks.source import GivenEngineDatasource
 from mock2pg.checks.suites import load_suites
 from mock2pg.checks.validation_results import BROKEN, FAILED, SKIPPED, WARNED, Judge, Verdict
 from mock2pg.contracts import SourceTable
 from mock2pg.errors import InternalError, ProjectError
 from mock2pg.settings import LOCK_TIMEOUT
+from mock2pg.step_results import RuleOutcome
 
 _NO_TABLE = ("CatalogException", "UndefinedTable")  # of DuckDB, of PostgreSQL
 _numbers = itertools.count(1)
@@ -156,7 +157,7 @@ def _validation(verdicts: Sequence[Verdict]) -> Validation:
         skipped=counts[SKIPPED],
         totals=totals,
         outcomes=tuple(
-            Outcome(
+            RuleOutcome(
                 verdict.table,
                 verdict.rule,
                 verdict.sentence,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 
 from mock2pg import build, checks
@@ -14,7 +14,7 @@ from mock2pg.errors import CheckFailed, Mock2pgError, ProjectError, SourceError,
 from mock2pg.pipeline.steps.check import quarantine, wording
 from mock2pg.runs import Run
 from mock2pg.source import staging
-from mock2pg.step_results import Account, Checked, FaultTotal, RuleOutcome, Staged, encode
+from mock2pg.step_results import Account, Checked, FaultTotal, Staged, encode
 from mock2pg.text import counted
 
 _ALL = 2**31
@@ -58,7 +58,7 @@ def _run(run: Run) -> Checked:
         warnings=sums["warning"],
         capped=capped,
         suites=tuple(
-            RuleOutcome(**asdict(outcome), entity=tables[outcome.table].entity, path=tables[outcome.table].path)
+            replace(outcome, entity=tables[outcome.table].entity, path=tables[outcome.table].path)
             for outcome in validation.outcomes
         ),
         entities={path: Account(rows, rows if sums["critical"] else 0) for path, rows in read.items()},
