@@ -219,7 +219,7 @@ def test_migration(as_json: bool) -> None:
 @click.argument("run_id", required=False)
 @verb
 def report(run_id: str | None, as_json: bool) -> None:
-    """Print where the report of RUN_ID lies (of the newest run if none is named); build it when it is not there.
+    """Print where the report of RUN_ID is (of the newest run if none is named); build it when it does not exist.
 
     Example: mock2pg report
     """

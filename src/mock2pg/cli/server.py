@@ -80,7 +80,7 @@ def start(as_json: bool) -> None:
 @server.command()
 @verb
 def stop(as_json: bool) -> None:
-    """Stop it; its data stays.
+    """Stop it; its data is kept.
 
     Example: mock2pg server stop
     """

@@ -62,12 +62,14 @@ def play(settings: Settings, url: str, migrate: Migrate, tell: Callable[[str], N
             bad.spoil(spoiled)
             add(
                 bad.name,
-                f"{bad.error.__name__}, live as before",
+                f"{bad.error.__name__}, the target as before",
                 partial(_refused, stage, bad.error, partial(migrate, stage, spoiled)),
             )
-        add("text that is not JSON", "SourceError, live as before", lambda: _not_json(stage, migrate))
+        add("text that is not JSON", "SourceError, the target as before", lambda: _not_json(stage, migrate))
         add(
-            "a failure while publishing", "PublishFailed, live as before", lambda: _obstructed(stage, migrate, document)
+            "a failure while publishing",
+            "PublishFailed, the target as before",
+            lambda: _obstructed(stage, migrate, document),
         )
         recipes, large = settings.project / "mock_data" / "sample", stage.project / "large"
         if recipes.is_dir():
@@ -142,7 +144,7 @@ def _refused(stage: Settings, kind: type[Mock2pgError], migrate: Callable[[], Mi
     result = migrate()
     same = _live(stage) == before
     passed = isinstance(result.error, kind) and same
-    return passed, _happened(result) + ("" if same else ", and live is not as before")
+    return passed, _happened(result) + ("" if same else ", and the target is not as before")
 
 
 def _not_json(stage: Settings, migrate: Migrate) -> tuple[bool, str]:
