@@ -120,11 +120,8 @@ sample: $(READY) ## make mock data of any size: make sample ARGS="--rows 10000 -
 test-migration: $(READY) ## run good and bad migrations in a scratch database; the target is never touched
 	@$(MOCK2PG) test-migration $(ARGS)
 
-# One more than there are processors: some tests wait, for a lock or for a process that ends.
-WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-
 test: $(READY) ## run the whole test suite
-	@"$(BIN)/python" -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
 
 test-load: $(READY) ## migrate, verify and roll back 30 times, ten at once on a busy machine; takes about 5 minutes
 	@"$(BIN)/python" -m pytest tests/test_load.py --rounds 3 --at-once 10 -n 10 --dist worksteal $(ARGS)
@@ -133,7 +130,7 @@ test-crash: $(READY) ## kill the process and the server at 100 moments of publis
 	@"$(BIN)/python" -m pytest tests/test_crash_safety.py --moments 100 -n auto --dist worksteal $(ARGS)
 
 coverage: $(READY) ## the same with a coverage report in htmlcov/
-	@"$(BIN)/python" -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
+	@"$(BIN)/python" -m pytest -n auto --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
 
 lint: $(READY) ## lint, format check, types and layers
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" && "$(BIN)/lint-imports"
