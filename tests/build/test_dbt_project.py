@@ -280,13 +280,14 @@ def test_a_model_that_fails_has_a_reason(message: str, reason: str) -> None:
 def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) -> None:
     """`group` in a contract, in its keys and in a reference; a model that forgets to quote it is told where.
 
-    A model between the landing table and the target's is no target table. The second build is of a schema that has the
-    tables of the first; beside the model a data test fails.
+    A model between the landing table and the target's is no target table. A model's own index and hook count. The
+    second build is of a schema that has the tables of the first; beside the model a data test fails.
     """
     models = small_project(tmp_path) / "dbt_project" / "models"
     between = "{{ config(materialized='ephemeral', contract={'enforced': false}) }}"
     (models / "between.sql").write_text(f"{between} select * from {{{{ source('landing', 'owners') }}}}")
-    (models / "core" / "owners.sql").write_text("select * from {{ ref('between') }}")
+    hooked = "{{ config(indexes=[{'columns': ['name']}], post_hook='comment on table {{ this }} is $$hooked$$') }}"
+    (models / "core" / "owners.sql").write_text(f"{hooked} select * from {{{{ ref('between') }}}}")
     contract = yaml.safe_load((models / "core" / "pets.yml").read_text())
     contract["models"][0]["columns"].append({"name": "group", "data_type": "text"})
     contract["models"][0]["constraints"][1]["columns"] = ["name", "group"]
@@ -302,6 +303,16 @@ def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) ->
     dbt = DbtProject(models.parent, tmp_path / "target", connected, tmp_path / "cache")
     assert dbt.tables()[1].uniques == (("name", "group"),)
     assert dbt.build().models == 2
+    with postgres.connect(database, name="test") as connection:
+        found = connection.execute("""
+            SELECT relname, obj_description(oid, 'pg_class'), (SELECT count(*) FROM pg_index WHERE indrelid = c.oid)
+            FROM pg_class c WHERE relkind = 'r' AND relnamespace = 'mock2pg_next'::regnamespace ORDER BY 1""")
+        assert found.fetchall() == [("owners", "hooked", 2), ("pets", None, 2)]
+        connection.execute("""
+            CREATE TABLE public.done (tag text);
+            CREATE FUNCTION public.note() RETURNS event_trigger LANGUAGE plpgsql
+                AS 'BEGIN INSERT INTO public.done VALUES (tg_tag); END';
+            CREATE EVENT TRIGGER note ON ddl_command_end EXECUTE FUNCTION public.note()""")
     model = models / "core" / "pets.sql"
     model.write_text(model.read_text().replace("select *", "select id, owner_id, name, legs, group"))
     (models.parent / "tests").mkdir()
@@ -310,6 +321,9 @@ def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) ->
         DbtProject(models.parent, tmp_path / "target", connected, tmp_path / "cache").build()
     lines = sorted(failed.value.message.splitlines()[1:])
     assert lines == ["  nothing_is_found: 1 row fails", '  pets: syntax error at or near "group"']
+    with postgres.connect(database, name="test") as connection:  # what built the one table: nothing made aside, renamed
+        done = [tag for (tag,) in connection.execute("SELECT tag FROM public.done").fetchall()]
+        assert done == ["DROP TABLE", "CREATE TABLE", "ALTER TABLE", "CREATE INDEX", "COMMENT"]
 
 
 def keyed(**constraint: Any) -> dict[str, Any]:
