@@ -1,7 +1,8 @@
-"""Great Expectations' import in little more than half of its time.
+"""Great Expectations' import in half of its time.
 
-Its start-up loads scipy.stats and altair for a few statistical expectations. Stand-ins take their places in
-`sys.modules` while it is imported, and load the real module when something reads an attribute of them.
+Its start-up loads scipy.stats and altair for a few statistical expectations, 40 data sources that nothing here uses,
+and 60 types of expectations. Stand-ins take their places while it is imported. Afterwards each name leads to what it
+stands for: the first look at it imports the real module.
 """
 
 from __future__ import annotations
@@ -9,16 +10,29 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
+import re
 import sys
 import threading
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from typing import Any
 
 _HEAVY = ("scipy", "scipy.stats", "altair")
+_TYPES = "great_expectations.expectations.core"
+_POSTPONED = re.compile(
+    r"great_expectations\.datasource\.fluent\.(?!sql_datasource|invalid_datasource)(\w+_datasource|fabric)"
+    rf"|{re.escape(_TYPES)}\.expect_\w+"
+)
+_PACKAGES = (
+    "great_expectations.datasource.fluent",
+    "great_expectations.expectations",
+    _TYPES,
+)  # which import from them
 _lock = threading.RLock()
 
 
@@ -38,21 +52,82 @@ class _StandIn(types.ModuleType):
             return getattr(importlib.import_module(self.__name__), name)
 
 
+class _Postponed(types.ModuleType):
+    """A module of Great Expectations, and what is imported from it, for as long as the import lasts."""
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+
+class _Postponer(MetaPathFinder, Loader):
+    """Finds modules that are imported only when they are used."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: Any = None) -> ModuleSpec | None:
+        return ModuleSpec(name, self) if _POSTPONED.fullmatch(name) else None
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType:
+        return _Postponed(spec.name)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Do nothing: there is nothing in it."""
+
+
 def import_great_expectations() -> None:
     """Import Great Expectations, once; safe to call from several threads."""
     with _lock:
         _import()
 
 
+def import_expectation_type(kind: str) -> None:
+    """Import the module that registers a type of expectations; nothing for a type that Great Expectations has not."""
+    name = f"{_TYPES}.{kind}"
+    if name in _import():
+        importlib.import_module(name)
+
+
 @cache
-def _import() -> None:
-    with _stand_ins(), _collector_off(), warnings.catch_warnings():
+def _import() -> frozenset[str]:
+    """Import Great Expectations and return the names of the modules that were postponed."""
+    with _postponing() as postponed, _stand_ins(), _collector_off(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its own, about modules that it uses
         importlib.import_module("great_expectations")
         logging.captureWarnings(False)  # it sends every warning of the process to its log
     logger = logging.getLogger("great_expectations")  # which quotes queries and values
     logger.setLevel(logging.CRITICAL)
     logger.propagate = False
+    return frozenset(postponed)
+
+
+@contextmanager
+def _postponing() -> Iterator[set[str]]:
+    finder, names = _Postponer(), set[str]()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield names
+    finally:
+        sys.meta_path.remove(finder)
+        names |= {name for name, module in sys.modules.items() if isinstance(module, _Postponed)}
+        for name in names:
+            del sys.modules[name]
+        for package in filter(None, map(sys.modules.get, _PACKAGES)):
+            _lead_on(package)
+
+
+def _lead_on(package: types.ModuleType) -> None:
+    """Put in place of the package's stand-ins a `__getattr__` that imports what they stand for."""
+    origins = {name: value.__name__ for name, value in vars(package).items() if isinstance(value, _Postponed)}
+    for name in origins:
+        delattr(package, name)
+
+    def look(name: str) -> object:
+        if name not in origins:
+            raise AttributeError(f"module {package.__name__!r} has no attribute {name!r}")
+        module = importlib.import_module(origins[name])  # which also binds a submodule's own name
+        return vars(package).setdefault(name, getattr(module, name, module))
+
+    package.__getattr__ = look  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from great_expectations.expectations.expectation_configuration import Expectatio
 from great_expectations.expectations.registry import get_expectation_impl
 
 from mock2pg.checks import declared
+from mock2pg.checks.lazy_imports import import_expectation_type
 from mock2pg.checks.rules import ExpectNoRows
 from mock2pg.contracts import SourceTable
 from mock2pg.errors import ProjectError
@@ -82,6 +83,7 @@ def _expectation(entry: Any, place: str, table: SourceTable | None) -> Any:
     kind = entry.get("type") if isinstance(entry, dict) else None
     if not isinstance(kind, str):
         raise ProjectError(f"{place}: it has no type")
+    import_expectation_type(kind)
     if entry.get("severity", "critical") not in SEVERITIES:
         raise ProjectError(f"{place} ({kind}): its severity is neither critical nor warning")
     try:
