@@ -18,7 +18,7 @@ from mock2pg.postgres.server import Server
 from mock2pg.runs import Run, open_run
 from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult
-from tests.fix_notebooks import replace_notebooks
+from tests.fix_notebooks import replace_workers
 
 # The forkserver imports these once; each process that it forks begins with them.
 _HEAVY = ["tests.fix_crash", "tests.fix_crash_preload", "mock2pg.service", "dbt.cli.main"]
@@ -46,7 +46,7 @@ STRIKES: dict[str, Strike] = {"the process": kill_process, "the server": stop_se
 
 def migrate(settings: Settings, document: Any, boundary: str, strike: str, home: Path) -> None:
     """A whole migration, struck when the step `boundary` has ended and its result is written."""
-    replace_notebooks()
+    replace_workers()
     execute = steps.run_recorded
 
     def struck(step: steps.Step, run: Run, **parameters: str) -> StepResult:

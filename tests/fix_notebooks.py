@@ -1,22 +1,25 @@
-"""Steps run in the test's process. Notebooks are executed only where a test asks for `executed_notebooks`.
+"""Steps, dbt and Great Expectations run in the test's process.
 
 A notebook calls `run_step` and shows what came of it: the step itself takes its place here, so every other test proves
-the steps without paying for a process. What notebooks themselves do is proven in tests/report/test_notebooks.py, in
-tests/test_end_to_end.py, and by the commands that run in a process of their own (tests/test_canary.py, test_make.py).
+the steps without paying for a process. What notebooks and workers themselves do is proven in
+tests/report/test_notebooks.py and tests/test_workers.py, in tests/test_end_to_end.py, and by the commands that run in a
+process of their own (tests/test_canary.py, test_make.py).
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
-from mock2pg.pipeline import migrate
+from mock2pg import workers
 from mock2pg.pipeline import step as steps
 from mock2pg.runs import Run
+from mock2pg.workers import serving
 
-_in_notebook, _prepare = steps.run_in_notebook, steps.prepare_notebooks
+_PRODUCT = steps.run_in_notebook, workers.call, workers.prepare
 
 
 def _in_process(name: str, run: Run, parameters: Mapping[str, str | bool]) -> None:
@@ -26,24 +29,24 @@ def _in_process(name: str, run: Run, parameters: Mapping[str, str | bool]) -> No
         shutil.copy(run.settings.notebooks_dir / f"{name}.ipynb", run.path("notebooks", f"{name}.ipynb"))
 
 
-def _replace(in_notebook: Callable[..., None], prepare: Callable[[], None]) -> None:
-    steps.run_in_notebook = in_notebook
-    steps.prepare_notebooks = migrate.prepare_notebooks = prepare
+def _called_here(kind: workers.Kind, function: str, *arguments: Any, **named: Any) -> Any:
+    serving.load(kind.loads)
+    return serving.named(function)(*arguments, **named)
 
 
-def replace_notebooks() -> None:
-    """Let the steps that have a notebook run in this process from now on."""
-    _replace(_in_process, lambda: None)
+def replace_workers() -> None:
+    """Let all that runs in a process of its own run in this one from now on."""
+    steps.run_in_notebook, workers.call, workers.prepare = _in_process, _called_here, lambda *_: None
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _steps_in_process() -> None:
-    replace_notebooks()
+    replace_workers()
 
 
 @pytest.fixture
 def executed_notebooks() -> Iterator[None]:
-    """Execute notebooks in this test, as the product does."""
-    _replace(_in_notebook, _prepare)
+    """Execute notebooks and start workers in this test, as the product does."""
+    steps.run_in_notebook, workers.call, workers.prepare = _PRODUCT
     yield
-    replace_notebooks()
+    replace_workers()

@@ -31,7 +31,7 @@ def late(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def waits(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
         code = wait(process, timeout)
-        if process.args[3:4] == ["mock2pg.report.notebooks.cells"] and process.pid not in waited:  # type: ignore[index]
+        if process.args[3:4] == ["mock2pg.workers.serving"] and process.pid not in waited:  # type: ignore[index]
             waited.add(process.pid)
             raise subprocess.TimeoutExpired("a worker", timeout or 0.0)
         return code

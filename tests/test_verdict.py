@@ -18,7 +18,7 @@ from mock2pg import MigrationResult, MigrationService, backups, evidence, histor
 from mock2pg import settings as settings_module
 from mock2pg.errors import DatabaseError, InternalError, Interrupted, Mock2pgError, VerifyFailed
 from mock2pg.history import layout
-from mock2pg.pipeline import leftovers, lifecycle, migrate, prune, target, verdict
+from mock2pg.pipeline import leftovers, lifecycle, prune, target, verdict
 from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.record import Record
 from mock2pg.report import log_messages, notebooks
@@ -121,8 +121,6 @@ def stage(tmp_path: Path, database: str, executed_notebooks: None, monkeypatch: 
             raise stage.after[name]
 
     monkeypatch.setattr(notebooks, "execute", execute)
-    for module in (steps, migrate):
-        monkeypatch.setattr(module, "prepare_notebooks", lambda: None)
     monkeypatch.setattr(backups, "open_backup", lambda *_: None)
     return stage
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NoReturn
 
 
 def main() -> NoReturn:
-    from mock2pg import environment, leaving, signals, streams
+    from mock2pg import environment, leaving, signals, streams, workers
 
     environment.leave_behind()
     streams.guard()
     leaving.collect_seldom()
+    workers.prepare_first(next(iter(sys.argv[1:]), ""))  # before anything that takes time
     from mock2pg.cli import command
 
     try:

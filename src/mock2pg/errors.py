@@ -303,13 +303,18 @@ def _user_name(uid: int) -> str:
     return str(uid)
 
 
+def _notes(error: Mock2pgError) -> list[str]:
+    """Where it was raised in another process, as `traced` said there."""
+    return [f"  in another process: {line}" for note in getattr(error, "__notes__", ()) for line in note.splitlines()]
+
+
 def traced(error: BaseException) -> str:
     """The traceback and those of its causes, without the texts of errors that are not ours: they may hold a value."""
     lines: list[str] = []
     cause: BaseException | None = error
     while cause is not None:
-        text = f": {cause.message}" if isinstance(cause, Mock2pgError) else ""
-        lines += [f"{type(cause).__qualname__}{text}"]
+        text, notes = (f": {cause.message}", _notes(cause)) if isinstance(cause, Mock2pgError) else ("", [])
+        lines += [f"{type(cause).__qualname__}{text}", *notes]
         lines += [
             f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(cause.__traceback__)
         ]

@@ -23,10 +23,11 @@ import yaml
 from mock2pg import signals
 from mock2pg.errors import InternalError, UsageError
 from mock2pg.report import notebooks
-from mock2pg.report.notebooks import execution, worker
+from mock2pg.report.notebooks import execution
 from mock2pg.runs import Run
 from mock2pg.settings import REPOSITORY, Settings
 from mock2pg.step_results import StepResult
+from mock2pg.workers import worker
 from tests.fix_browser import open_page
 from tests.fix_results import result_of
 
@@ -374,64 +375,17 @@ def test_what_a_cell_shows_is_kept_as_a_notebook_has_it(make: Make, tmp_path: Pa
     ]  # fmt: skip
 
 
-def test_the_process_of_a_notebook_is_prepared_once_and_replaced_when_it_is_gone(make: Make, tmp_path: Path) -> None:
-    """A process runs one notebook, and has loaded what that needs; one that was killed meanwhile does no harm."""
-    notebook, found = make("import os, sys; print([os.getpid(), os.getppid(), 'wave' in sys.modules])"), []
-    for number in range(3):
-        if number:
-            notebooks.prepare(["wave", "no.such.module"])
-        if number == 2:
-            assert worker._spare
-            worker._spare.process.kill()
-            worker._spare.process.wait()
+def test_each_notebook_has_a_process_of_its_own(make: Make, tmp_path: Path) -> None:
+    """It has loaded what notebooks need, is a child of this one, and ends with its notebook."""
+    notebook, found = make("import os, sys; print([os.getpid(), os.getppid(), 'jinja2' in sys.modules])"), []
+    for number in range(2):
         executed = tmp_path / f"{number}.ipynb"
         notebooks.execute(notebook, executed, parameters={}, environment={})
         found.append(ast.literal_eval(printed(executed)))
-    assert [loaded for _, _, loaded in found] == [False, True, False]
-    assert len({pid for pid, _, _ in found}) == 3
+    assert [loaded for _, _, loaded in found] == [True, True]
+    assert len({pid for pid, _, _ in found}) == 2
     assert {parent for _, parent, _ in found} == {os.getpid()}
     assert not any(is_there(pid) for pid, _, _ in found)
-
-
-def test_a_worker_ends_with_the_process_that_runs_the_notebook(make: Make, tmp_path: Path) -> None:
-    """Whoever kills that leaves no process that goes on writing where nobody holds the lock any more."""
-    started = tmp_path / "started"
-    notebook = make(
-        f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\ntime.sleep(120)"
-    )
-    script = (
-        "import pathlib, sys; from mock2pg.report import notebooks; source, out = map(pathlib.Path, sys.argv[1:])\n"
-    )
-    script += "notebooks.execute(source, out, parameters={}, environment={})"
-    process = subprocess.Popen([sys.executable, "-c", script, notebook, tmp_path / "out.ipynb"])
-    while not started.exists() or not started.read_text():
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    deadline = time.monotonic() + 20
-    while is_there(int(started.read_text())):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-@pytest.mark.parametrize("told", [b"", b'{"fol'], ids=["nothing", "half a line"])
-def test_a_worker_ends_with_its_input(told: bytes) -> None:
-    """Whatever the process that started it was telling when it was killed."""
-    program = [sys.executable, "-m", "mock2pg.report.notebooks.cells"]
-    assert subprocess.run(program, input=told, timeout=60, check=False).returncode == 1
-
-
-def test_nobody_waits_at_the_end_for_what_is_still_being_loaded(tmp_path: Path) -> None:
-    """A command that fails at once ends at once, whatever it had begun to load for a notebook."""
-    (tmp_path / "endless.py").write_text("import time\ntime.sleep(3600)")
-    script = "from mock2pg.report import notebooks; notebooks.prepare(['endless'])"
-    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    environment = {**os.environ, "PYTHONPATH": path}
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=environment, timeout=60, capture_output=True, check=True
-    )
-    assert (done.stdout, done.stderr) == (b"", b"")
 
 
 def test_a_full_disk_is_named(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -492,14 +446,15 @@ def test_a_notebook_that_is_interrupted_while_it_begins_does_not_go_on(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal that arrives before the first cell runs ends the process that would run it, at once."""
-    begin, begun = worker.Worker.begin, list[worker.Worker]()
+    call, begun = worker.Worker.call, list[worker.Worker]()
 
-    def pressed(process: worker.Worker, *arguments: Any) -> None:
-        begin(process, *arguments)
+    def pressed(process: worker.Worker, *arguments: Any, **named: Any) -> Any:
+        answer = call(process, *arguments, **named)
         begun.append(process)
         os.kill(os.getpid(), signal.SIGINT)
+        return answer
 
-    monkeypatch.setattr(worker.Worker, "begin", pressed)
+    monkeypatch.setattr(worker.Worker, "call", pressed)
     monkeypatch.setattr(worker, "_GRACE", 60.0)
     notebook, began = make("open('ran', 'w')"), time.monotonic()
     with signals.taken(lambda _: None), pytest.raises(KeyboardInterrupt), signals.interruptible():

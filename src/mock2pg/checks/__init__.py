@@ -1,6 +1,6 @@
 """Great Expectations: runs declared rules and suites on a DuckDB file or on PostgreSQL, and writes Data Docs.
 
-Importing this package costs nothing; Great Expectations itself is imported by `warm` or by the first `validate`.
+It is loaded by a process of its own, which takes as long as the steps before it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from mock2pg import workers
 from mock2pg.checks.engines import duckdb_url
 from mock2pg.checks.lazy_imports import import_great_expectations
 from mock2pg.checks.records import Broken, Failure, Validation
@@ -19,7 +20,7 @@ __all__ = ["Broken", "Failure", "Validation", "duckdb_url", "validate", "warm"]
 
 
 def warm() -> None:
-    """Import Great Expectations now; meant for a thread that runs beside other work."""
+    """Import Great Expectations now: what a process that is to judge rules does first."""
     import_great_expectations()
     import_module("mock2pg.checks.validation")
 
@@ -54,10 +55,9 @@ def validate(
     Raises ProjectError for a suite that is not understood or whose table is not there, DatabaseError when the
     database cannot be reached.
     """
-    warm()
-    from mock2pg.checks.validation import validate as run  # needs Great Expectations
-
-    return run(
+    found: Validation = workers.call(
+        workers.RULES,
+        "mock2pg.checks.validation:validate",
         url,
         suites,
         index_columns=index_columns,
@@ -71,3 +71,4 @@ def validate(
         lenient=lenient,
         sources=sources,
     )
+    return found

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import environment, evidence, log, signals
+from mock2pg import environment, evidence, log, signals, workers
 from mock2pg.errors import DatabaseError, ValidationError
 from mock2pg.pipeline import leftovers
 from mock2pg.pipeline import step as step_module
@@ -24,8 +24,6 @@ from mock2pg.runs import Run, new_run, point_latest
 from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult, decode
 
-_WITH_NOTEBOOKS = ("migrate", "backup", "verify", "rollback")
-
 
 def run(
     settings: Settings,
@@ -36,8 +34,7 @@ def run(
 ) -> MigrationResult:
     """Give a command a run. Its result is the verdict; `pipeline.verdict` says what may follow that."""
     with environment.ours():
-        if name in _WITH_NOTEBOOKS:
-            step_module.prepare_notebooks()
+        workers.prepare_first(name)
         return _run(settings, name, command, source, ask)
 
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from mock2pg import log, signals
+from mock2pg import log, signals, workers
 from mock2pg.errors import Mock2pgError
 from mock2pg.pipeline import target, verdict
 from mock2pg.pipeline.record import Record
-from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PREFLIGHT, PUBLISH, ROLLBACK, STAGE, VERIFY, prepare_notebooks
+from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PREFLIGHT, PUBLISH, ROLLBACK, STAGE, VERIFY
 from mock2pg.pipeline.steps.publish import refuse_other_input
 from mock2pg.pipeline.work import Work
 from mock2pg.runs import Run
@@ -24,15 +24,17 @@ def migrate(work: Work, reviewed: Path | None = None) -> None:
     """
     with work.connected() as work:
         work.step(STAGE)
+        workers.prepare(workers.DBT)
         work.step(CHECK)
         if reviewed:
             refuse_other_input(reviewed, work.run)
         target.require_migrated_elsewhere(work.run, work.record)
         with work.scratch():
+            workers.prepare(workers.CELLS)
             work.step(LOAD)
             work.step(PREFLIGHT)
+            workers.prepare(workers.CELLS, 2)  # each runs one notebook
             work.record.backup_id = work.step(BACKUP).backup_id
-            prepare_notebooks()  # the backup used up the process that was prepared first
             with _undone_on_failure(work):
                 work.step(PUBLISH, plan=str(reviewed.resolve()) if reviewed else "")
                 work.step(VERIFY, last=True)

@@ -61,19 +61,6 @@ ROLLBACK = Step(RolledBack, notebook=True)
 SHOW = Step(RollbackPreview)  # what it would change, without a receipt
 MIGRATE: tuple[Step[Any], ...] = (STAGE, CHECK, LOAD, PREFLIGHT, BACKUP, PUBLISH, VERIFY)
 
-# The imports of a notebook: they take longer than most steps, so they are begun early and elsewhere.
-_LOADED = (
-    *(f"mock2pg.pipeline.steps.{step.name}" for step in (BACKUP, VERIFY, ROLLBACK)),
-    "mock2pg.pipeline.notebook",
-    "mock2pg.report.charts",
-    "jinja2",
-)
-
-
-def prepare_notebooks() -> None:
-    """Begin to load what notebooks need, while steps without one are run."""
-    notebooks.prepare(_LOADED)
-
 
 def run_step(name: str, run_id: str, *, project: str, **parameters: str | bool) -> StepResult:
     """Run a step of a run that another process began: this is what a notebook calls.

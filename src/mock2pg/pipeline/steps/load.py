@@ -40,7 +40,7 @@ def run(run: Run) -> Loaded:
         settings.cache_dir,
         mode=settings.mode,
     )
-    contracts = project.tables()
+    contracts = build.tables(project)
     tables = [replace(table, publish=_PUBLISH[settings.mode, table.publish]) for table in contracts]
     sources = build.sources(settings.dbt_dir)
     database = run.folder / "staging.duckdb"
@@ -49,7 +49,7 @@ def run(run: Run) -> Loaded:
         postgres.scratch.recreate(connection)
         with staging.opened(database, read_only=True, threads=1) as staged:
             landed = {table.name: _land(run, connection, staged, table) for table in sources}
-        built = project.build()
+        built = build.build(project)
         postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
         rules = _judged(run, tables, postgres.with_options(settings.url, session.get("PGOPTIONS", "")))
         with (

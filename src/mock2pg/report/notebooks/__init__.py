@@ -2,6 +2,5 @@
 
 from mock2pg.report.notebooks.execution import OUTCOME, Parameter, declared, execute
 from mock2pg.report.notebooks.html import export_html
-from mock2pg.report.notebooks.worker import prepare
 
-__all__ = ["OUTCOME", "Parameter", "declared", "execute", "export_html", "prepare"]
+__all__ = ["OUTCOME", "Parameter", "declared", "execute", "export_html"]

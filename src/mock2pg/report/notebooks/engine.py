@@ -8,7 +8,7 @@ from typing import Any
 import nbformat
 from papermill.engines import Engine, NotebookExecutionManager
 
-from mock2pg.report.notebooks.worker import Worker
+from mock2pg.workers import Worker
 
 
 class OneProcess(Engine):  # type: ignore[misc]
@@ -27,7 +27,9 @@ class OneProcess(Engine):  # type: ignore[misc]
             cell.execution_count = number
             nb_man.cell_start(cell)
             try:
-                worker.run(cell.source, f"cell {number}", partial(_add, cell))
+                worker.call(
+                    "mock2pg.report.notebooks.cells:run", cell.source, f"cell {number}", show=partial(_add, cell)
+                )
             finally:
                 failed = any(output.output_type == "error" for output in cell.outputs)
                 if failed:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mock2pg import signals
+from mock2pg import signals, workers
+from mock2pg.environment import inherited
 from mock2pg.errors import InternalError, UsageError, limited
-from mock2pg.report.notebooks import worker
 
 OUTCOME = "outcome"  # the tag of the cell that raises what the verdict on top says
 _NO_ROOM = (
@@ -80,14 +80,11 @@ def _run(source: str, aside: str, parameters: dict[str, Any], folder: Path, envi
     for name in ("papermill", "traitlets"):  # what they have to say is in the exception
         logging.getLogger(name).disabled = True
     papermill_engines.register("mock2pg", OneProcess)
-    process = worker.take()
-    try:
-        process.begin(folder, environment)
+    with workers.lent(workers.CELLS) as worker:
+        worker.call("mock2pg.report.notebooks.cells:begin", folder, {**inherited(), **environment})
         papermill.execute_notebook(
-            source, aside, parameters, engine_name="mock2pg", kernel_name="python3", progress_bar=False, worker=process
+            source, aside, parameters, engine_name="mock2pg", kernel_name="python3", progress_bar=False, worker=worker
         )
-    finally:
-        process.end()
 
 
 def _keep(aside: Path, executed: Path, error: BaseException | None) -> None:

@@ -1,0 +1,71 @@
+"""Processes of this Python that load what takes long while something else is done, and then call functions of it.
+
+A worker that was prepared is taken, or else one is started. It ends with this process, however that ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from mock2pg.workers.kinds import CELLS, DBT, FIRST, RULES
+from mock2pg.workers.worker import Kind, Show, Worker
+
+__all__ = ["CELLS", "DBT", "RULES", "Kind", "Show", "Worker", "call", "lent", "prepare", "prepare_first"]
+
+
+_spare: dict[Kind, list[Worker]] = {}
+
+
+def prepare(kind: Kind, number: int = 1) -> None:
+    """See to it that there are so many workers of the kind, which load what they need while something else is done."""
+    spare = _spare.setdefault(kind, [])
+    if sum(worker.usable for worker in spare) < number:
+        with suppress(OSError):  # who needs it will be told
+            spare.append(Worker(kind))
+
+
+def prepare_first(command: str) -> None:
+    """Start the worker that a command needs first, if it needs one."""
+    if command in FIRST:
+        prepare(FIRST[command])
+
+
+def call(kind: Kind, function: str, *arguments: Any, **named: Any) -> Any:
+    """Call a function, `module:name`, in a worker; the arguments, the result and what it raises are pickled."""
+    with lent(kind) as worker:
+        return worker.call(function, *arguments, **named)
+
+
+@contextmanager
+def lent(kind: Kind) -> Iterator[Worker]:
+    """Give the block a worker that nobody else uses meanwhile."""
+    worker = _take(kind)
+    try:
+        yield worker
+    finally:
+        if kind.once or not worker.usable:
+            worker.end()
+        else:
+            _spare.setdefault(kind, []).append(worker)
+
+
+def _take(kind: Kind) -> Worker:
+    spare = _spare.get(kind, [])
+    while spare:
+        with suppress(IndexError):  # another thread was faster
+            worker = spare.pop()
+            if worker.usable:
+                return worker
+            if worker.owner == os.getpid():  # else it is for the process that this one was forked from
+                worker.end()
+    return Worker(kind)
+
+
+@atexit.register
+def _end_all() -> None:
+    for worker in [worker for spare in _spare.values() for worker in spare if worker.owner == os.getpid()]:
+        worker.stop()

@@ -1,0 +1,91 @@
+"""The process of a worker: `python -m mock2pg.workers.serving NAME...`.
+
+It loads what is named, then calls the functions that it reads of from its input, and answers on its output what each
+shows, and at last what it returned or raised. The end of its input ends it at once: it must not go on writing to a
+database when the process that holds the lock is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import reduce
+from importlib import import_module
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any
+
+from mock2pg import leaving
+from mock2pg.errors import InternalError, Mock2pgError, traced
+
+
+def named(function: str) -> Any:
+    """The function of that name, `module:name`, or the module."""
+    module, _, name = function.partition(":")
+    return reduce(getattr, name.split(".") if name else [], import_module(module))
+
+
+def load(what: Iterable[str]) -> None:
+    """Import modules, and call functions that do."""
+    for name in what:
+        with suppress(ImportError):  # the function that needs it will say so
+            loaded = named(name)
+            if callable(loaded):
+                loaded()
+
+
+def serve(loads: list[str]) -> None:
+    """Call functions until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # there is nothing to undo but in a function
+    requests, lock, pipe = SimpleQueue[bytes](), threading.Lock(), Connection(os.dup(0))
+    os.dup2(1, 0)  # what programs that a function starts read
+
+    def listen() -> None:
+        with suppress(EOFError, OSError):  # a request that was cut short is the end, too
+            while request := pipe.recv_bytes():
+                requests.put(request)
+            requests.put(b"")
+            return
+        os._exit(1)
+
+    def show(what: Any) -> None:
+        with lock:
+            pipe.send(("shown", what))
+
+    threading.Thread(target=listen, daemon=True).start()
+    load(loads)
+    while request := requests.get():
+        function, arguments, given, shows = pickle.loads(request)  # noqa: S301  of the process that started this one
+        if shows:
+            given["show"] = show
+        ended = _called(function, arguments, given)
+        with lock:
+            pipe.send_bytes(ended)
+
+
+def _called(function: str, arguments: tuple[Any, ...], given: dict[str, Any]) -> bytes:
+    """Call a function; return its result, or what it raised, as the last answer."""
+    try:
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            return pickle.dumps(("ended", None, named(function)(*arguments, **given)))
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+    except (Mock2pgError, KeyboardInterrupt) as error:
+        error.add_note(traced(error))
+        return pickle.dumps(("ended", error, None))
+    except BaseException as error:  # its text may hold a value, and its module may be one that is not loaded there
+        unexpected = InternalError(f"unexpected: {type(error).__name__}")
+        unexpected.add_note(traced(error))
+        return pickle.dumps(("ended", unexpected, None))
+
+
+if __name__ == "__main__":
+    leaving.collect_seldom()
+    serve(sys.argv[1:])
+    leaving.leave(0)

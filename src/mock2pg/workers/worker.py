@@ -1,0 +1,133 @@
+"""A process that calls functions, from the side that starts it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from typing import Any
+
+from mock2pg import signals
+from mock2pg.environment import inherited
+from mock2pg.errors import InternalError
+
+Show = Callable[[Any], None]
+
+_GRACE = 5.0  # seconds in which an interrupted function may undo what it is doing, and the process may end
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a worker is for.
+
+    purpose  completes "the process that ..."
+    loads    the modules that it imports when it starts, or functions, `module:name`, that it calls
+    once     its process serves one borrower, and ends
+    """
+
+    purpose: str
+    loads: tuple[str, ...]
+    once: bool = False
+
+
+class Worker:
+    """A process of this Python that calls functions, one after another."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind, self.owner = kind, os.getpid()
+        self._pipe, theirs = Pipe()
+        self.process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-P", "-m", "mock2pg.workers.serving", *kind.loads],
+            env=inherited(),
+            stdin=theirs.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C on the terminal is for us
+        )
+        theirs.close()
+        self._busy = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is this process's own, runs, and waits for a call; after one that was interrupted it does not."""
+        return self.owner == os.getpid() and not self._busy and self.process.poll() is None
+
+    def call(self, function: str, *arguments: Any, show: Show | None = None, **named: Any) -> Any:
+        """Call a function, `module:name`, and return its result or raise its error.
+
+        show  is given what the function gives to its own argument `show`, as soon as it does
+
+        What interrupts the wait interrupts the function, which may then undo what it is doing. Raises InternalError
+        when the process ends meanwhile.
+        """
+        self._busy = True
+        try:
+            self._send(pickle.dumps((function, arguments, named, show is not None)))
+            error, answer = self._answer(show)
+        except BaseException:
+            self._signal(signal.SIGINT)
+            with suppress(Exception):
+                self._answer(show, time.monotonic() + _GRACE)
+            raise
+        self._busy = False
+        if error is not None:
+            raise error
+        return answer
+
+    def end(self) -> None:
+        """End it, by force if it does not end by itself."""
+        with suppress(InternalError):
+            self._send(b"")
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                self.process.wait(_GRACE)
+                break
+            except subprocess.TimeoutExpired:
+                self._signal(number)
+        self.process.wait()
+        self._pipe.close()
+
+    def stop(self) -> None:
+        """End it at once: it has nothing to finish."""
+        self._signal(signal.SIGKILL)
+        self.process.wait()
+        self._pipe.close()
+
+    def _send(self, what: bytes) -> None:
+        try:
+            self._pipe.send_bytes(what)
+        except OSError:
+            raise self._ended() from None
+
+    def _answer(self, show: Show | None, deadline: float | None = None) -> tuple[BaseException | None, Any]:
+        """Return what was raised, and the result."""
+        while True:
+            with signals.interruptible():
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                if not self._pipe.poll(left):
+                    raise TimeoutError
+            try:
+                kind, *answer = self._pipe.recv()
+            except (EOFError, OSError):
+                raise self._ended() from None
+            if kind == "shown" and show:
+                show(*answer)
+            if kind == "ended":
+                return answer[0], answer[1]
+
+    def _ended(self) -> InternalError:
+        code = self.process.wait()
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return InternalError(f"the process that {self.kind.purpose} ended ({how})")
+
+    def _signal(self, number: int) -> None:
+        if self.process.poll() is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, number)
