@@ -1,4 +1,4 @@
-"""What a backup costs, and a backup that is restored once to prove it, beside pg_dump and pg_restore.
+"""The cost of a backup, and of one that is restored once to prove it, beside pg_dump and pg_restore.
 
 All of them take the same table from the same server, in turn.
 
@@ -45,7 +45,7 @@ def run(*program: str) -> None:
 
 
 def restore(settings: Settings, file: Path) -> None:
-    """What a careful person does with it: restores it into a scratch database, keys and indexes too."""
+    """Restore it into a scratch database as a careful person does, keys and indexes too."""
     postgres.ensure_database(settings.url, "restored")
     url = postgres.database_url(settings.url, "restored")
     run(str(binary("pg_restore")), "--exit-on-error", f"--dbname={url}", str(file))

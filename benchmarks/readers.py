@@ -1,4 +1,4 @@
-"""How long readers and writers wait while rows are published, and while a seed script does the same job.
+"""The waits of readers and writers while rows are published, and while a seed script does the same job.
 
 Both put the same rows into the same tables of the same server, in turn. A reader asks each table for one row by its
 key, over and over, and a writer updates that row; what counts is the longest answer in that time, beside the longest
@@ -60,7 +60,7 @@ def watched(url: str, tables: list[str], work: Callable[[], object]) -> tuple[fl
 
 
 def seed_script(url: str, tables: list[str]) -> None:
-    """What a careful seed script does: empties all tables and fills them again, in one transaction."""
+    """Empty all tables and fill them again in one transaction, as a careful seed script does."""
     with postgres.connect(url, name="seed") as connection, connection.transaction():
         connection.execute(f"TRUNCATE {', '.join(f'public.{table}' for table in tables)}")  # type: ignore[arg-type]
         for table in tables:
@@ -77,7 +77,7 @@ def built(settings: Settings, source: Path) -> Run:
 
 
 def measure(settings: Settings, rows: int) -> list[tuple[str, float, float, float]]:
-    """What was done, seconds that it took, and seconds that a reader and a writer waited at the most."""
+    """The work that was done, its seconds, and the longest waits of a reader and a writer in seconds."""
     url, home = settings.url, settings.project
     for seed in (1, 2):
         sample.generate(REPOSITORY / "mock_data" / "sample", home / f"seed{seed}", rows=rows, seed=seed)

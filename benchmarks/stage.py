@@ -1,4 +1,4 @@
-"""Where the benchmarks play: a server and a project of their own, which are gone afterwards."""
+"""The stage of the benchmarks: a server and a project of their own, which are removed afterwards."""
 
 from __future__ import annotations
 

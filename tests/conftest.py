@@ -1,4 +1,4 @@
-"""Fixtures live in fix_<topic>.py; this file only collects them and keeps the caller's environment out."""
+"""Fixtures target in fix_<topic>.py; this file only collects them and keeps the caller's environment out."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def kill_process(_: Path) -> None:
 
 
 def stop_server(home: Path) -> None:
-    """What `pg_ctl stop -m immediate` does; it is down when this returns."""
+    """Stop it as `pg_ctl stop -m immediate` does; it is down when this returns."""
     server = Server(home, keep=False)
     pid = server.status().pid
     if pid is not None:

@@ -1,4 +1,4 @@
-"""What the forkserver of `fix_crash` imports once: each process that it forks would spend seconds on it."""
+"""The imports of `fix_crash`'s forkserver: each process that it forks would spend seconds on them."""
 
 from importlib import import_module
 

@@ -57,11 +57,11 @@ def publish(connection: postgres.Connection) -> Publish:
     """Builds tables with these rows and publishes them: before, after, inserted, updated, deleted of each."""
 
     def run(
-        built: dict[Table, Rows] | list[tuple[Table, Rows]], live: str = "public", allowed: Collection[str] = ()
+        built: dict[Table, Rows] | list[tuple[Table, Rows]], target: str = "public", allowed: Collection[str] = ()
     ) -> Any:
         tables = build(connection, built.items() if isinstance(built, dict) else built)
         with connection.transaction():
-            done = merge.publish(connection, postgres.scratch.NEXT, live, tables, allowed)
+            done = merge.publish(connection, postgres.scratch.NEXT, target, tables, allowed)
         return {name: (d.before, d.after, d.inserted, d.updated, d.deleted) for name, d in done.items()}
 
     return run

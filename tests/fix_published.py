@@ -27,7 +27,7 @@ def small_rows() -> Document:
 
 @pytest.fixture(scope="session")
 def migrated(server: Server, tmp_path_factory: pytest.TempPathFactory) -> MigrationResult:
-    """What came of migrating the sample into an empty database, from which the copies are made."""
+    """The result of migrating the sample into an empty database, from which the copies are made."""
     settings = settings_module.load(
         project=new_project(tmp_path_factory.mktemp("migrated")),
         database_url=server.url(DATABASE),
@@ -57,7 +57,7 @@ def published(server: Server, migrated: MigrationResult, project: Path) -> Itera
 
 @pytest.fixture(scope="session")
 def migrated_small(server: Server, tmp_path_factory: pytest.TempPathFactory) -> MigrationResult:
-    """What came of migrating 12 owners and 132 pets into an empty database, from which the copies are made."""
+    """The result of migrating 12 owners and 132 pets into an empty database, from which the copies are made."""
     settings = settings_module.load(
         project=small_project(tmp_path_factory.mktemp("migrated_small")), database_url=server.url(DATABASE)
     )

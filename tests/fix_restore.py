@@ -54,7 +54,7 @@ def go_back(url: str, backup: Backup, schema: str = "public") -> restore.Restore
 
 
 def state_of(backup: Backup) -> restore.State:
-    """What an opened backup holds."""
+    """The content of an opened backup."""
     return restore.State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table))
 
 

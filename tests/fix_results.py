@@ -1,4 +1,4 @@
-"""What a step left, made from as much of it as a test is about."""
+"""The result of a step, made from as much of it as a test is about."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def small_project(folder: Path) -> Path:
 
 
 def _of_process(folder: Path) -> bool:
-    """Whether a folder is the one where pytest keeps the folders of this process."""
+    """Return True for the folder where pytest keeps the folders of this process."""
     return folder.name.startswith("popen-gw") or folder.parent.name.startswith("pytest-of-")
 
 

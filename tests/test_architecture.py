@@ -59,7 +59,7 @@ def test_each_outside_library_is_used_in_one_place() -> None:
 
 
 def test_python_knows_tables_and_no_entity() -> None:
-    """No entity, table or column of the sample stands in src/, the notebooks or the macros."""
+    """No entity, table or column of the sample is named in src/, the notebooks or the macros."""
     declared = yaml.safe_load((REPOSITORY / "dbt_project" / "models" / "_sources.yml").read_text())
     names = set()
     for table in declared["sources"][0]["tables"]:

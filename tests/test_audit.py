@@ -1,4 +1,4 @@
-"""What an auditor would try, from the first run to the last, on one database."""
+"""The attempts of an auditor, from the first run to the last, on one database."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def mock2pg(settings: Settings, *arguments: str, **environment: str) -> subproce
 
 
 def in_process(settings: Settings, *arguments: str, **environment: str) -> Result:
-    """The same without a process of its own: enough for what is printed in another form."""
+    """Run it without a process of its own: enough for what is printed in another form."""
     loud = {**settings.environment(), "DEBUG": "migration:*", **environment}
     return CliRunner().invoke(cli.command, arguments, env=loud)
 
@@ -80,7 +80,7 @@ def test_no_value_leaves_a_run_that_succeeds(settings: Settings, source: Path) -
 
 
 def test_no_value_leaves_a_run_that_fails(published: Settings, source: Path) -> None:
-    """Nor when rows break rules, live differs, a constraint stops publishing, or a traceback is asked for."""
+    """Rows that break rules, a target that differs, a constraint, and a traceback show no value either."""
     import json
 
     settings = published

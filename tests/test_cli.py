@@ -45,7 +45,7 @@ def test_every_command_speaks_json(path: tuple[str, ...], command: click.Command
 
 
 def test_a_missing_source_is_a_usage_error(runner: CliRunner) -> None:
-    """What, where and what to do; exit code 2; no traceback."""
+    """A usage error says what, where and what to do; exit code 2; no traceback."""
     result = runner.invoke(cli.command, ["migrate", "nowhere"])
     assert result.exit_code == 2
     assert "there is no source at nowhere" in result.output
@@ -89,7 +89,7 @@ def test_an_unreachable_server_is_named_without_its_password(runner: CliRunner, 
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and b"hunter2" in file.read_bytes()]
 
 
-def test_a_second_run_is_told_who_is_at_work(runner: CliRunner, settings: Settings) -> None:
+def test_a_second_run_is_told_who_holds_the_lock(runner: CliRunner, settings: Settings) -> None:
     """While one run holds the database, another is refused and told which."""
     from mock2pg import postgres
 

@@ -1,4 +1,4 @@
-"""Whatever is killed, and whenever: live is wholly old or wholly new, and the next command tidies up."""
+"""Whatever is killed, and whenever: the target is wholly old or wholly new, and the next command cleans up."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ DATABASE, BASE = "crash", "crash_base"
 
 @dataclass(frozen=True)
 class Stage:
-    """A server of its own, for it is stopped; a project; and the rows that are live before and after."""
+    """A server of its own, for it is stopped; a project; and the target rows before and after."""
 
     server: Server
     settings: Settings
     old: Any
     new: Any
 
-    def live(self) -> Any:
-        """What is live, and the run that the history says it comes from."""
+    def target(self) -> Any:
+        """Return the target rows, and the run that the history says they come from."""
         with postgres.connect(self.settings.url, name="test", read_only=True) as connection:
             rows = tuple(
                 tuple(connection.execute(f"SELECT * FROM public.{name} ORDER BY id").fetchall())  # type: ignore[arg-type]
@@ -59,7 +59,7 @@ class Stage:
         self._copy(DATABASE, BASE)
 
     def tidy(self) -> None:
-        """What every command does first that takes the lock."""
+        """Clean up as every command does first that takes the lock."""
         leftovers.remove(self.settings)
         run, record = new_run(self.settings), Record("backup", None)
         with target.exclusive(target.with_url(run, record), record):
@@ -73,7 +73,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(_no_settings_from_outside: None) -> Iterator[Stage]:
-    """The old rows are live, published by a migration."""
+    """The target tables hold the old rows, published by a migration."""
     memory = Path("/dev/shm")
     home = Path(tempfile.mkdtemp(prefix="mock2pg-crash-", dir=memory if memory.is_dir() else None))
     home.chmod(0o755)
@@ -93,14 +93,14 @@ def stage(_no_settings_from_outside: None) -> Iterator[Stage]:
         made = Stage(server, settings, None, None)
         postgres.ensure_database(server.url(), "crash_new")
         assert service.migrate_all_data(NEW).success
-        new, _ = made.live()
+        new, _ = made.target()
         with postgres.connect(server.url(), name="test") as connection:
             connection.execute("DROP DATABASE crash_new")
             connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")  # type: ignore[arg-type]
         postgres.ensure_database(server.url(), DATABASE)
         result = service.migrate_all_data(OLD)
         assert result.success, result.message
-        old, _ = made.live()
+        old, _ = made.target()
         made = Stage(server, settings, (old, result.run_id), new)
         made.keep()
         yield made
@@ -110,12 +110,12 @@ def stage(_no_settings_from_outside: None) -> Iterator[Stage]:
 
 
 def left_over(stage: Stage) -> tuple[str, ...]:
-    return MigrationService(stage.settings).status().left
+    return MigrationService(stage.settings).status().leftovers
 
 
 @pytest.mark.parametrize("strike", STRIKES)
 def test_at_every_boundary_between_steps(strike: str, stage: Stage) -> None:
-    """Until publishing has ended live is old, then it is new; `status` says so, and the next command tidies up."""
+    """The target is old until publishing has ended, then new; `status` says so, and the next command cleans up."""
     for number, step in enumerate(steps.MIGRATE):
         if (strike, step) == ("the server", steps.STAGE):
             continue  # no step before load uses the server: its end after check is the same
@@ -124,13 +124,13 @@ def test_at_every_boundary_between_steps(strike: str, stage: Stage) -> None:
         in_child(migrate, stage.settings, NEW, step.name, strike, stage.server.home)
         stage.server.start()
         (run,) = (run for run in all_runs(stage.settings) if run.id not in known)
-        rows, published = stage.live()
+        rows, published = stage.target()
         committed = number >= [each.name for each in steps.MIGRATE].index("publish")
         assert (rows, published) == ((stage.new, run.id) if committed else stage.old), step
         status = MigrationService(stage.settings).status()
         assert status.published_run == published
         if strike == "the process":
-            assert status.left[0].startswith(f"run {run.id} was killed and left staging.duckdb")
+            assert status.leftovers[0].startswith(f"run {run.id} was killed and left staging.duckdb")
         stage.tidy()
         assert left_over(stage) == ()
         record = run.read("record.json")
@@ -164,14 +164,14 @@ def test_at_random_moments(step: str, strike: str, stage: Stage, request: pytest
         connection.execute(f"CREATE DATABASE crash_moment TEMPLATE {DATABASE}")  # type: ignore[arg-type]
     seen, chance = set(), random.Random(step + strike)
 
-    def play(delay: float) -> float:
+    def crash(delay: float) -> float:
         stage.server.start()
         stage._copy(DATABASE, "crash_moment")
         own = Run(run.id, stage.settings)
         own.write("record.json", {**record, "status": "running"})
         took = in_child(perform, stage.settings, run.id, step, parameters, strike, delay, stage.server.home)
         stage.server.start()
-        found = stage.live()
+        found = stage.target()
         assert found in states
         seen.add(found)
         assert MigrationService(stage.settings).status().published_run == found[1]
@@ -179,9 +179,9 @@ def test_at_random_moments(step: str, strike: str, stage: Stage, request: pytest
         assert left_over(stage) == ()
         return took
 
-    whole, moments = play(-1), request.config.getoption("--moments")
+    whole, moments = crash(-1), request.config.getoption("--moments")
     for moment in range(moments):
-        play(whole * (moment + chance.random()) / moments)
+        crash(whole * (moment + chance.random()) / moments)
     assert seen == states  # else the moments all lay on one side
 
 
@@ -209,4 +209,4 @@ def test_rows_that_a_crash_emptied_are_not_published(
         " owners (0 of 2 rows), pets (0 of 301 rows)"
     )
     assert result.error.hint.startswith("Run the command again")
-    assert stage.live() == stage.old
+    assert stage.target() == stage.old

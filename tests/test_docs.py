@@ -168,13 +168,13 @@ def test_the_worked_example_is_what_both_engines_say(connection: postgres.Connec
     own = {"text": "VARCHAR", "double precision": "DOUBLE", "text[]": "VARCHAR[]", "jsonb": "VARCHAR"}
     staging = duckdb.connect()
     for data_type, value, expected in example.values:
-        staged, live = literals.get(value, (f"'{value}'", f"'{value}'"))
+        staged, target = literals.get(value, (f"'{value}'", f"'{value}'"))
         staged = f"(SELECT {staged}::{own.get(data_type, data_type)} AS x) AS v"
         value = duckdb_value(data_type).format(x="x")
         assert staging.execute(f"SELECT {value} FROM {staged}").fetchone() == (expected,)
-        live = f"(SELECT {live}::{data_type} AS x) AS v"
+        target = f"(SELECT {target}::{data_type} AS x) AS v"
         value = postgres_value(data_type).format(x="x")
-        assert connection.execute(f"SELECT {value} FROM {live}").fetchone() == (expected,)
+        assert connection.execute(f"SELECT {value} FROM {target}").fetchone() == (expected,)
     row = f"(SELECT '{example.hash}'::text AS hash) AS h"
     assert staging.execute(f"SELECT {TABLE_HASH_DUCKDB} FROM {row}").fetchone() == (example.table,)
     assert connection.execute(f"SELECT {TABLE_HASH_POSTGRES} FROM {row}").fetchone() == (example.table,)
@@ -184,7 +184,7 @@ def test_the_worked_example_is_what_both_engines_say(connection: postgres.Connec
 def test_the_walk_through_and_the_example_of_the_api_work(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Who follows docs/adding-an-entity.md has one table more, by the very program in docs/python-api.md."""
+    """Following docs/adding-an-entity.md gives one table more, by the very program in docs/python-api.md."""
     for name in ("dbt_project", "expectations", "notebooks", "mock_data"):
         shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("target", "logs"))
     blocks = r"^`([\w/.]+)`( \(append\))?\n\n```\w+\n(.*?)^```$"

@@ -64,15 +64,15 @@ class Both:
 
     def prove(self, table: Table) -> Compared:
         """Write the hashes on both sides and compare them."""
-        built, live, schema = self.folder / "built.csv", self.folder / "live.csv", postgres.scratch.LANDING
+        built, target, schema = self.folder / "built.csv", self.folder / "target.csv", postgres.scratch.LANDING
         with postgres.connect(self.url, name="test") as connection:
             postgres.scratch.write_hashes(connection, schema, table, built, built_only=True)
-            postgres.scratch.write_hashes(connection, schema, table, live)
+            postgres.scratch.write_hashes(connection, schema, table, target)
             write_hashes(self.staged, table, built, self.parquet)
             assert postgres.scratch.table_hash(
                 connection, sql.Identifier(schema, table.name), table
             ) == staging.table_hash(self.parquet)
-        return staging.compare(self.parquet, live, publish="merge")
+        return staging.compare(self.parquet, target, publish="merge")
 
     def hashes(self) -> dict[str, str]:
         """key -> hash, as DuckDB wrote them."""
@@ -127,7 +127,7 @@ any_row = st.fixed_dictionaries(
 @given(st.lists(any_row, min_size=5, max_size=40))
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_hashes_of_both_engines_are_equal(both: Both, rows: list[Row]) -> None:
-    """Whatever the values, a row has the same hash where it was staged and where it is live."""
+    """A row has the same hash where it was staged and in its target table, whatever the values."""
     both.take([{"id": json.dumps(str(n)), **row} for n, row in enumerate(rows)])
     assert both.prove(contract()) == Compared(len(rows), len(rows), 0, 0, 0)
 
@@ -203,13 +203,13 @@ def test_a_change_of_any_cell_is_noticed(both: Both) -> None:
     assert {"id", *changes} == set(COLUMNS)
     both.take([{"id": json.dumps(column), **row} for column in COLUMNS])
     assert both.prove(contract()).different == 0
-    live = both.folder / "live.csv"
+    target = both.folder / "target.csv"
     with postgres.connect(both.url, name="test") as connection:
         for column, value in changes.items():
             query = f"UPDATE mock2pg_landing.t SET \"{column}\" = {value} WHERE id = '{column}'"
             connection.execute(query)  # type: ignore[arg-type]
-        postgres.scratch.write_hashes(connection, postgres.scratch.LANDING, contract(), live)
-    found = staging.compare(both.parquet, live, publish="merge")
+        postgres.scratch.write_hashes(connection, postgres.scratch.LANDING, contract(), target)
+    found = staging.compare(both.parquet, target, publish="merge")
     assert found.different_keys == tuple(sorted(changes))
     assert (found.different, found.missing, found.extra) == (len(changes), 0, 0)
 
@@ -227,7 +227,7 @@ def test_a_text_column_holds_what_the_json_says(kind: str, both: Both) -> None:
     row = {f"a {name}": spelled for name, (spelled, _) in SPELLED.items()}
     others = {f"{name} {n}": (name, text) for name, (_, texts) in SPELLED.items() for n, text in enumerate(texts)}
     both.take([{"id": json.dumps(key), **row} for key in ("same", *others)])
-    live = both.folder / "live.csv"
+    target = both.folder / "target.csv"
     with postgres.connect(both.url, name="test") as connection:
         for name, (spelled, _) in SPELLED.items():
             column, text = sql.Identifier(f"a {name}"), sql.Literal(json.loads(spelled) if '"' in spelled else spelled)
@@ -243,8 +243,8 @@ def test_a_text_column_holds_what_the_json_says(kind: str, both: Both) -> None:
         for key, (name, text) in others.items():
             query = sql.SQL("UPDATE mock2pg_landing.t SET {} = {} WHERE id = {}")
             connection.execute(query.format(sql.Identifier(f"a {name}"), sql.Literal(text), sql.Literal(key)))
-        postgres.scratch.write_hashes(connection, postgres.scratch.LANDING, contract(), live)
-    assert staging.compare(both.parquet, live, publish="merge").different_keys == tuple(sorted(others))
+        postgres.scratch.write_hashes(connection, postgres.scratch.LANDING, contract(), target)
+    assert staging.compare(both.parquet, target, publish="merge").different_keys == tuple(sorted(others))
 
 
 def test_a_value_that_becomes_another_type_is_proven(both: Both) -> None:
@@ -282,7 +282,7 @@ def test_a_row_is_found_by_a_key_of_any_type(keys: tuple[str, ...], both: Both) 
 
 
 def test_the_order_of_rows_is_no_part_of_a_tables_hash(both: Both) -> None:
-    """The same rows in another order are the same table; a row that stands twice is not."""
+    """A table hash does not depend on the order of rows; a duplicate row changes it."""
     found = []
     for ids in ("123", "321", "12", "122"):
         both.take([{"id": f'"{own}"'} for own in ids])

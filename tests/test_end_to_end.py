@@ -146,10 +146,10 @@ def test_what_is_not_the_declared_shape_is_refused(service: MigrationService, tm
 
 
 @pytest.mark.parametrize("step", [step.name for step in steps.MIGRATE])
-def test_a_failure_at_any_step_leaves_live_as_it_was(
+def test_a_failure_at_any_step_leaves_the_target_as_it_was(
     step: str, published_small: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever fails, and be it after publishing, live holds what it held before the run."""
+    """Whatever fails, and be it after publishing, the target holds what it held before the run."""
     settings, document = published_small, small_rows()
     before = tables(settings)
     document["pets"].pop()
@@ -175,7 +175,7 @@ def test_a_failure_at_any_step_leaves_live_as_it_was(
 
 
 def test_a_rollback_that_fails_too_reports_both(published_small: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the undo fails as well, the record holds both errors and the message says what live holds."""
+    """A failed undo leaves both errors in the record, and the message says what the target holds."""
     settings, service = published_small, MigrationService(published_small)
     execute = steps.run_recorded
 
@@ -195,7 +195,7 @@ def test_a_rollback_that_fails_too_reports_both(published_small: Settings, monke
 def test_a_server_that_is_gone_when_asked_leaves_the_outcome_unknown(
     published_small: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When nobody can tell whether the transaction was committed, the record says so instead of guessing."""
+    """The record says so when nobody can tell whether the transaction was committed."""
     settings, service = published_small, MigrationService(published_small)
     execute = steps.run_recorded
 
@@ -217,7 +217,7 @@ def test_a_server_that_is_gone_when_asked_leaves_the_outcome_unknown(
 
 
 def test_a_damaged_or_misnamed_backup_is_refused(published_small: Settings) -> None:
-    """One changed byte, a name with a path in it, or a name that is not there: refused, and live untouched."""
+    """One changed byte, a name with a path in it, or a name that does not exist: refused, and the target untouched."""
     settings, service = published_small, MigrationService(published_small)
     before = tables(settings)
     backup = service.backup()

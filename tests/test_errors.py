@@ -38,7 +38,7 @@ ALL = kinds()
 
 @pytest.mark.parametrize("kind", ALL)
 def test_an_error_of_another_process_is_the_same_error(kind: type[Mock2pgError]) -> None:
-    """What a step recorded as JSON comes back with its class, text, hint and code."""
+    """An error that a step recorded as JSON comes back with its class, text, hint and code."""
     for hint in (None, "", "Do this."):
         first = kind("it went 'wrong'\nin two lines", hint=hint)
         second = from_dict(json.loads(json.dumps(first.as_dict())))
@@ -124,7 +124,7 @@ def test_a_databases_message_loses_the_values_and_keeps_the_names(said: str, kep
 
 
 def test_a_traceback_shows_ours_and_hides_theirs() -> None:
-    """Where it happened, all the way down; the texts of others' errors may quote a value and are left out."""
+    """A traceback shows every frame; the texts of others' errors may quote a value and are left out."""
     try:
         try:
             raise ValueError(CANARY)
@@ -140,7 +140,7 @@ def test_a_traceback_shows_ours_and_hides_theirs() -> None:
 
 
 def test_a_full_disk_is_said_in_a_users_words() -> None:
-    """What the system says of a file becomes what, where it is known, and what to do."""
+    """The system's error about a file becomes what, where it is known, and what to do."""
     error = unusable(OSError(28, "No space left on device", "a/file"), "stage")
     assert error.message == "stage: No space left on device: a/file"
     assert "disk space" in error.hint
@@ -148,7 +148,7 @@ def test_a_full_disk_is_said_in_a_users_words() -> None:
 
 
 def test_another_users_file_is_named_with_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What root left in runs/ or logs/ keeps a user out: the error says whose it is, and who they are."""
+    """Files that root left in runs/ or logs/ keep a user out: the error says whose they are, and who the user is."""
     owner = errors._user_name(tmp_path.stat().st_uid)
     for file in (tmp_path, tmp_path / "runs" / "x"):
         denied = PermissionError(13, "Permission denied", str(file))

@@ -1,4 +1,4 @@
-"""What a run left is as it was: each byte of its folder, the backup, and what the database knows."""
+"""Evidence: each byte of a run's folder, the backup and what the database knows are as the run left them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Stage:
     last: str
 
     def judged(self, run: str | None = None, *, every: bool = True, database: bool = True) -> Evidence:
-        """What `verify-evidence` finds; without the database what it can tell then."""
+        """Return the faults that `verify-evidence` finds; without the database those that it can tell then."""
         if database:
             return MigrationService(self.settings).verify_evidence(run, every=every and run is None)
         return evidence.verify(self.settings, run, every=every and run is None, known=ASIDE)
@@ -50,7 +50,7 @@ class Stage:
         return self.settings.runs_dir / run
 
     def rewrite(self, run: str, **changed: object) -> str:
-        """Write the manifest of a run anew, whole and in keeping with what lies beside it; returns its hash."""
+        """Write the manifest of a run anew, whole and consistent with the files beside it; return its hash."""
         folder = self.folder(run)
         content = dict(manifest.read(folder).content) | changed
         content["files"] = {name: manifest.digest(folder / name) for name in manifest.files(folder)}
@@ -88,13 +88,13 @@ def a_copy(of: Stage, folder: Path, url: str) -> Stage:
 
 @pytest.fixture
 def stage(migrated: Stage, tmp_path: Path) -> Stage:
-    """What a test may change; of the database, which all share, it only reads."""
+    """A copy that a test may change; the database, which all share, is only read."""
     return a_copy(migrated, tmp_path / "copy", migrated.settings.url)
 
 
 @pytest.fixture
 def apart(migrated: Stage, tmp_path: Path, server: Server) -> Iterator[Stage]:
-    """The same with a copy of the database, for tests whose runs leave events."""
+    """A copy with a database of its own, for tests whose runs leave events."""
     with postgres.connect(server.url(), name="test") as connection:
         original = sql.Identifier(postgres.database_name(migrated.settings.url))
         connection.execute(sql.SQL("CREATE DATABASE evidence_apart TEMPLATE {}").format(original))

@@ -73,7 +73,7 @@ class Members(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """What a column cannot hold."""
+    """A value that a column cannot hold."""
 
 
 REFUSED = Refused()
@@ -84,7 +84,7 @@ def parsed(text: str) -> Json:
 
 
 def is_unicode(value: Json) -> bool:
-    """Whether it is a string of characters other than U+0000; half of a surrogate pair is none."""
+    """Return True for a string of characters other than U+0000; half of a surrogate pair is none."""
     return isinstance(value, str) and not re.search("[\0\ud800-\udfff]", value)
 
 
@@ -170,7 +170,7 @@ def beyond_numeric(number: str) -> bool:
 
 
 def scale(number: str) -> int:
-    """How many digits numeric keeps after the point."""
+    """Return the number of digits that numeric keeps after the point."""
     return max(0, len(re.sub("[eE].*", "", number).partition(".")[2]) - exponent(number))
 
 
@@ -191,7 +191,7 @@ ORACLE: dict[str, Callable[[Json], Any]] = {
 
 
 def held(name: str, value: Json) -> Any:
-    """What a column holds of a value; None for null, REFUSED when it can hold none of it."""
+    """Return what a column holds of a value; None for null, REFUSED when it can hold none of it."""
     return None if value is None else ORACLE[TYPES[name]](value)
 
 
@@ -227,7 +227,7 @@ def character_as(form: int, character: str) -> str:
 
 
 def respelled(number: Decimal, how: int) -> str:
-    """The same number in another notation."""
+    """Write a number in another notation."""
     sign, digits, power = number.as_tuple()
     whole, minus = "".join(map(str, digits)), "-" * sign
     plain = format(number, "f")
@@ -330,7 +330,7 @@ STRAYS = ["1", "1e999999", "{}", '"\\ud800"', '[{"\\u0000":1}]', '{"a":1,"\\u006
 
 @st.composite
 def objects(draw: st.DrawFn, more: Sequence[tuple[str, str]] = ()) -> str:
-    """An object with most of the columns, in any order; now and then a key is unknown or stands twice."""
+    """An object with most of the columns, in any order; now and then a key is unknown or a duplicate."""
     names = draw(st.permutations(list(TYPES)))[: draw(st.integers(4, len(TYPES)))]
     names += draw(st.sampled_from([[]] * 6 + [["stray"], names[:1], ["stray", "stray"], ["\ufffe"], ["\0"]]))
     pairs = [(draw(keys(name)), draw(values(name))) for name in names]
@@ -342,7 +342,7 @@ def keys(name: str) -> Texts:
 
 
 def values(name: str) -> Texts:
-    """What may stand under a key, right or wrong."""
+    """The values that may be under a key, right or wrong."""
     if name not in TYPES:
         return st.sampled_from(STRAYS)
     return st.one_of(OF_KIND[name], OF_KIND[name], OF_KIND[name], ANYTHING)
@@ -389,7 +389,7 @@ def staged(text: str, form: str) -> dict[str, list[dict[str, Any]]]:
 
 @dataclass(frozen=True)
 class Fate:
-    """What must become of an object: the cells, and what is said of it."""
+    """The cells and the errors that an object must give."""
 
     cells: Mapping[str, Any]
     unfit: frozenset[str]
@@ -418,7 +418,7 @@ def compare(row: Mapping[str, Any], found: Members, declared: Sequence[str]) -> 
 
 
 def same(name: str, cell: Any, expected: Any) -> bool:
-    """Whether a cell of a database is what the oracle says, and of its type."""
+    """Return True when a cell of a database is what the oracle says, and of its type."""
     wanted = None if expected is REFUSED else expected
     found = read_back(name, cell)
     return type(found) is type(wanted) and found == wanted
@@ -550,7 +550,7 @@ KEPT = [case for case in CASES if not case.said]
 
 @pytest.fixture(scope="module")
 def said(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int | None, list[ValidationError]]:
-    """What the check says of a source with every case as a row, by row."""
+    """The errors of the check about a source with every case as a row, by row."""
     source = tmp_path_factory.mktemp("source")
     text = array([plain([(case.column, case.text), ("parts", "[]")]) for case in CASES], "\n")
     (source / "things.json").write_text(text, encoding="utf-8")
@@ -564,7 +564,7 @@ def said(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int | 
 def test_a_named_case_is_kept_or_refused_by_name(
     case: Case, said: Mapping[int | None, Sequence[ValidationError]]
 ) -> None:
-    """What a column cannot keep exactly is one error at its row and field, which says why; what it can is none."""
+    """A value that a column cannot keep exactly is one error at its row and field, with the reason."""
     errors = said.get(CASES.index(case) + 1, [])
     assert [(error.field, error.message, error.severity) for error in errors] == (
         [(case.column, case.said, "critical")] if case.said else []

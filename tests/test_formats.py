@@ -63,7 +63,7 @@ def result(
     error: Mock2pgError | None = None,
     **totals: int,
 ) -> MigrationResult:
-    """What a check comes to; refused when an error is critical. `totals` are the check's `errors` and `warnings`."""
+    """The result of a check; refused when an error is critical. `totals` are the check's `errors` and `warnings`."""
     if error is None and any(found.severity == "critical" for found in listed):
         error = CheckFailed("rows break rules", listed)
     results = () if rules is None else (result_of("check", {"suites": list(rules), **totals}),)
@@ -93,7 +93,7 @@ def outcomes(text: str) -> dict[tuple[str, str], str]:
 
 
 def lines(text: str, suite: str, case: str) -> list[str]:
-    """What a testcase has to say."""
+    """The findings of a testcase."""
     (found,) = (element for element in suites(text)[suite] if element.get("name") == case)
     return str(found[0].text).split("\n")
 
@@ -205,7 +205,7 @@ def test_faults_of_the_source_are_in_its_own_suite() -> None:
 
 
 def test_a_source_can_be_at_fault_beside_its_rows() -> None:
-    """What could be read was judged, and both are reported."""
+    """Everything that could be read was checked, and both are reported."""
     errors = [fault("", "strict_json", entity="items", row=None, message="is not JSON"), fault()]
     text = junit(result([rule(status="failed", rows=1)], errors, SourceError("the source is refused", errors)))
     assert outcomes(text) == {
@@ -302,7 +302,7 @@ def test_an_error_of_no_known_rule_is_not_lost() -> None:
 
 
 def test_a_check_that_could_not_run_is_an_error_and_its_source_is_not_judged() -> None:
-    """What is no fault of the input is an error with its hint, and no rule passes unseen."""
+    """A failure that is not the input's is an error with its hint, and no rule passes unseen."""
     text = junit(result(None, error=UsageError("there is no source at mocks", hint="Name a folder.")))
     assert outcomes(text) == {("source", SOUND): "skipped", ("mock2pg", "The check ran to its end."): "error"}
     (error,) = ElementTree.fromstring(text).iter("error")
@@ -313,7 +313,7 @@ def test_a_check_that_could_not_run_is_an_error_and_its_source_is_not_judged() -
 @pytest.mark.parametrize("refused", [SourceError("refused"), CheckFailed("refused")])
 @pytest.mark.parametrize("rules", [None, [], [rule()]])
 def test_a_refused_source_is_never_green(refused: Mock2pgError, rules: list[dict[str, Any]] | None) -> None:
-    """When no row is listed the refusal itself is what does not pass."""
+    """The refusal itself is the failure when no row is listed."""
     assert "error" in outcomes(junit(result(rules, error=refused))).values()
     assert commands(github(result(rules, error=refused), None))[-1].level == "error"
 
@@ -365,7 +365,7 @@ def test_both_formats_stay_whole_whatever_they_are_told(sentence: str, reason: s
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with a source in it; the command stands in a folder of it."""
+    """A repository with a source in it; the current directory is a folder of it."""
     folder = tmp_path / "work space"
     (folder / "src" / "mocks").mkdir(parents=True)
     (folder / "src" / "mocks" / "orders.json").write_text("[]")
@@ -406,7 +406,7 @@ def test_an_annotation_points_into_the_file(workspace: Path) -> None:
 def test_a_path_is_shown_from_the_workspace_when_it_lies_inside(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, seen_from: str | None, file: str, shown: str
 ) -> None:
-    """Relative to where the command stands, absolute, or through a link: it is the same file; another is as named."""
+    """Relative to the current directory, absolute, or through a link: it is the same file; another is as named."""
     monkeypatch.chdir(workspace)
     top = str(workspace.parent)
     folder = seen_from and Path(seen_from.format(top=top))
@@ -500,11 +500,11 @@ def test_the_verdict_counts_the_rows_that_are_not_listed() -> None:
 
 
 def verified(error: Mock2pgError | None = None, *, orphans: int = 0, key: str = "7", **counts: int) -> MigrationResult:
-    """What a verification comes to, of a table with rows of these kinds and one without, and of one foreign key."""
+    """The result of a verification of a table with rows of these kinds, one without, and one foreign key."""
     tables = {
         name: {
             "staged": 30,
-            "live": 30,
+            "target": 30,
             **{kind: found.get(kind, 0) for kind in ("missing", "extra", "different")},
             **{f"{kind}_keys": [key] * min(found.get(kind, 0), 2) for kind in ("missing", "extra", "different")},
         }
@@ -520,13 +520,13 @@ TABLE, ITEMS, KEY = ("tables", "orders"), ("tables", "items"), ("foreign keys", 
 
 
 def test_a_verification_has_a_testcase_for_each_table_and_each_foreign_key() -> None:
-    """All pass when live is what was published, under the same names in every run."""
+    """All pass when the target is what was published, under the same names in every run."""
     assert outcomes(verification.junit(verified())) == dict.fromkeys((TABLE, ITEMS, KEY), "passed")
 
 
 def test_a_table_that_differs_names_its_keys() -> None:
     """Missing, extra and different rows by their keys, and how many more there are; a foreign key says how many."""
-    text = verification.junit(verified(VerifyFailed("live differs"), orphans=3, missing=1, different=5))
+    text = verification.junit(verified(VerifyFailed("the target differs"), orphans=3, missing=1, different=5))
     assert outcomes(text) == {TABLE: "failure", ITEMS: "passed", KEY: "failure"}
     assert lines(text, *TABLE) == ["missing: 7", "different: 7", "different: 7", "different: ... and 3 more"]
     assert lines(text, *KEY) == ["3 rows of orders (shop) without shops"]
@@ -536,7 +536,7 @@ def test_a_table_that_differs_names_its_keys() -> None:
 
 @pytest.mark.parametrize("error", [NothingPublished("nothing"), VerifyFailed("no folder"), InternalError("no report")])
 def test_a_verification_that_proved_nothing_is_never_green(error: Mock2pgError) -> None:
-    """What is no difference of the rows is an error of its own."""
+    """A failure that is not a difference of rows is an error of its own."""
     found = outcomes(verification.junit(verified(error)))
     assert found["mock2pg", "The verification ran to its end."] == "error"
 
@@ -544,7 +544,7 @@ def test_a_verification_that_proved_nothing_is_never_green(error: Mock2pgError) 
 @pytest.mark.parametrize("key", HOSTILE)
 def test_no_key_breaks_the_xml(key: str) -> None:
     """Whatever a key holds, it is one line of a report that can be read."""
-    text = verification.junit(verified(VerifyFailed("live differs"), key=key, extra=1))
+    text = verification.junit(verified(VerifyFailed("the target differs"), key=key, extra=1))
     (line,) = lines(text, *TABLE)
     assert line.startswith("extra: ")
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\ud800-\udfff\ufffe\uffff]", line)

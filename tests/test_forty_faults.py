@@ -1,4 +1,4 @@
-"""More than forty faults in one document: each comes back once, in one run, with the place where it stands."""
+"""More than forty faults in one document: each is reported once, in one run, with its location."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mock2pg import settings as settings_module
 from mock2pg.errors import ValidationError
 from mock2pg.results import MigrationResult
 from mock2pg.source import documents
-from mock2pg.source.documents import Sought
+from mock2pg.source.documents import Query
 from tests.fix_project import Document, new_project, sample
 
 Steps = tuple[str | int, ...]
@@ -137,7 +137,7 @@ def resolved(document: Any, pointer: str) -> Any:
 
 @dataclass(frozen=True)
 class Said:
-    """What is to be said of a row.
+    """The error that is expected of a row.
 
     field   as the error has it
     where   the steps from the row to what is pointed at
@@ -687,11 +687,11 @@ def steps(name: str) -> Steps:
     return tuple(int(found) if found.isdigit() else found for found in re.findall(r"[^.\[\]]+", name))
 
 
-def sought(one: Expected) -> Sought:
-    """What the check looks for, of an error about a row."""
+def sought(one: Expected) -> Query:
+    """The query by which the check locates an error about a row."""
     declared = frozenset(sample()[one.entity][0]) if one.said.hidden else None
     at_key = one.said.rule == DECLARED
-    return Sought(one.entity, one.row or 0, steps(one.said.field), declared, at_key=at_key)
+    return Query(one.entity, one.row or 0, steps(one.said.field), declared, at_key=at_key)
 
 
 def assert_found(source: Path, into: Path, placed: Placed, label: str = "") -> None:
@@ -750,7 +750,7 @@ def test_places_are_right_in_standard_input(tmp_path: Path, monkeypatch: pytest.
 
 @dataclass(frozen=True)
 class Checked:
-    """What `check` said of the pretty-printed document, and what it should have said."""
+    """The errors of `check` about the pretty-printed document, and the expected ones."""
 
     result: MigrationResult
     expected: list[ValidationError]
@@ -776,7 +776,7 @@ def test_forty_faults_give_forty_errors_in_one_run(checked: Checked) -> None:
 
 
 def test_each_error_points_at_its_line(checked: Checked) -> None:
-    """Where the line begins that an error names stands what it is about."""
+    """The line and column that an error names is where its value begins."""
     lines = checked.file.read_text(encoding="utf-8").split("\n")
     for found in checked.result.errors:
         assert found.line is not None
@@ -811,7 +811,7 @@ def test_the_totals_are_those_of_the_faults(checked: Checked) -> None:
 
 
 def test_a_folder_of_ndjson_is_checked_alike(checker: MigrationService, tmp_path: Path) -> None:
-    """The same faults, row by row in lines of their own, give the same errors in other places."""
+    """NDJSON with these faults gives the same errors in other places."""
     source, placed = FORMS["NDJSON with CRLF and empty lines"](tmp_path)
     assert Counter(checker.check(source).errors) == Counter(error(one, *at) for one, at in placed.items())
 
@@ -833,7 +833,7 @@ def test_a_dict_is_checked_alike(checker: MigrationService) -> None:
 
 
 def test_the_mended_document_migrates(service: MigrationService, tmp_path: Path) -> None:
-    """Once every fault is mended the same document is published, every row of it."""
+    """Once every fault is corrected the document is published, every row of it."""
     file = tmp_path / "mock.json"
     file.write_text(written(mended()).text, encoding="utf-8")
     result = service.migrate_all_data(file)

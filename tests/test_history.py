@@ -1,4 +1,4 @@
-"""What a database remembers: what was published, and who tried what from where; rows are added and never change."""
+"""The history: what was published, and who tried what from where; rows are added and never change."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_what_was_done_and_what_was_refused(small: Settings, auditor: str) -> No
 
 
 def test_rows_are_added_and_never_change(connection: postgres.Connection, migrator: str) -> None:
-    """By trigger for the owner too, also in a session that plays a replica; by grants for the migrator."""
+    """By trigger for the owner too, also in a session whose role is replica; by grants for the migrator."""
     event = events.Event("verify", "succeeded", "me", "public")
     assert events.add(connection, [event]) == ""
     for replica in ("origin", "replica"):
@@ -160,7 +160,7 @@ def test_init_roles_upgrades_and_the_migrator_may_fill_what_was_added(
 
 
 def test_an_event_that_cannot_be_written_is_left_out(connection: postgres.Connection) -> None:
-    """Where there is no table nothing is made, a session that may only read is not troubled; each says why."""
+    """A read-only session is not troubled, and nothing is made where there is no table; each says why."""
     event = events.Event("verify", "succeeded", "me", "public")
     assert events.add(connection, [event]) == "nothing was ever published in this database"
     assert events.manifests(connection) is None

@@ -142,7 +142,7 @@ def plain(database: str, tmp_path: Path) -> Settings:
 def test_schemas_of_others_are_refused_before_anything(
     mallory: str, plain: Settings, connection: postgres.Connection, schema: str
 ) -> None:
-    """Who owns a schema of our names could run code with our rights: the owner is named, and nothing was done there."""
+    """The owner of a schema of our names could run code with our rights: they are named, and nothing was done there."""
     role, home = sql.Identifier(mallory), sql.Identifier(schema)
     connection.execute(sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(home, role))
     connection.execute(
@@ -162,7 +162,7 @@ def test_schemas_of_others_are_refused_before_anything(
         connection.execute(sql.SQL("CREATE SCHEMA mock2pg_left_1 AUTHORIZATION {}").format(role))
         connection.execute("CREATE TABLE mock2pg_left_1.users ()")
         status = service.status()
-        assert status.left == ()  # nothing that the next run would tidy up
+        assert status.leftovers == ()  # nothing that the next run would tidy up
         assert status.refused == f"{result.error.message}. {result.error.hint}"
         assert f"next run  refused: {status.refused}" in status_lines(status)
         assert "tidies up" not in status_lines(status)

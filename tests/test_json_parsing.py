@@ -37,7 +37,7 @@ def content(name: str, form: str) -> bytes:
 
 @dataclass(frozen=True)
 class Reading:
-    """What became of a text.
+    """The result of reading a text.
 
     array   the file of the array `a`; None when it could not be read
     faults  what was said of it
@@ -105,7 +105,7 @@ def is_array(value: Any) -> bool:
 
 
 def is_json_array(name: str) -> bool:
-    """Whether a text of the corpus is one; what is no JSON is none."""
+    """Return True when a text of the corpus is one; what is no JSON is none."""
     try:
         return is_array(parsed(TEXTS[name]))
     except ValueError:
@@ -121,7 +121,7 @@ def inner(value: Any) -> Iterator[Any]:
 
 
 def depth(value: Any) -> int:
-    """How many brackets of a value are open at once; counted without recursion, which has a limit too."""
+    """Count the brackets of a value that are open at once; without recursion, which has a limit too."""
     deepest, level = 0, [value]
     while level := [each for each in level if isinstance(each, list)]:
         deepest, level = deepest + 1, [part for each in level for part in inner(each)]
@@ -129,7 +129,7 @@ def depth(value: Any) -> int:
 
 
 def can_be_kept(value: Any) -> bool:
-    """Whether PostgreSQL's jsonb holds the value: neither U+0000 nor half a character, nor too long a number."""
+    """Return True when PostgreSQL's jsonb holds the value: no U+0000, half a character or too long a number."""
     if isinstance(value, str):
         return "\0" not in value and re.search("[\ud800-\udfff]", value) is None
     if isinstance(value, Number):
@@ -148,7 +148,7 @@ def comparable(value: Any) -> Any:
 
 
 def has_the_shape(value: Any, form: str) -> bool:
-    """Whether a file is what its form asks for: an array, or an object that holds the array `a` and nothing else."""
+    """Return True when a file has its form: an array, or an object that holds the array `a` and nothing else."""
     if form == "folder":
         return is_array(value)
     return isinstance(value, Members) and len(value) == 1 and value[0][0] == "a" and is_array(value[0][1])
@@ -276,7 +276,7 @@ REFUSED = [(name, form) for name, form in product(TEXTS, FORMS) if name in MUST_
 
 @pytest.mark.parametrize(("name", "form"), [(name, form) for name, form in REFUSED if strings(TEXTS[name])])
 def test_no_string_of_a_refused_text_is_quoted(name: str, form: str, tmp_path: Path) -> None:
-    """What is said of a text holds none of its strings."""
+    """An error about a text holds none of its strings."""
     found = read(name, form, tmp_path)
     assert found.words
     assert [string for string in strings(TEXTS[name]) if string in found.words] == []

@@ -43,7 +43,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def next_command(settings: Settings) -> None:
-    """What every command does that has a run."""
+    """Clean up as every command does that has a run."""
     lifecycle.run(settings, "check", lambda run, record: None, None)
 
 
@@ -147,7 +147,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 
 
 def test_a_process_that_died_and_one_that_never_was_are_told_apart(here: Settings) -> None:
-    """A run whose process is this one is at work, and so is one whose folder is locked."""
+    """A run whose process is this one is running, and so is one whose folder is locked."""
     run = new_run(here)
     run.write("record.json", {"status": "running", "pid": os.getpid()})
     assert not leftovers.is_dead(Run(run.id, here))

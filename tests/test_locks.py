@@ -96,7 +96,7 @@ def execute(settings: Settings, statement: str) -> list[tuple[object, ...]]:
 
 
 def test_no_writers_row_is_lost(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another session commits after the comparison is seen under the lock, and stops the run; what it writes
+    """A commit of another session after the comparison is seen under the lock, and stops the run; what it writes
     later waits, and lands on the published rows. Readers and foreign-key checks of others do not wait."""
     execute(migrated, "CREATE TABLE public.visits (pet text REFERENCES public.pets)")
     run = built(migrated, small_document("Rex:3", "Tom", "New"))
@@ -161,15 +161,15 @@ def test_a_reader_of_a_scratch_table_keeps_nobody_waiting(migrated: Settings, mo
         monkeypatch.setattr(steps, "run_recorded", read)
         result = service.migrate_all_data(PETS)
         assert result.success, result.message
-        (left,) = service.status().left
+        (left,) = service.status().leftovers
         assert left.startswith("the schema mock2pg_left_")
         log = (result.report.parent / "migration.log").read_text(encoding="utf-8")
         assert "Not dropped, and left for the next run: schema mock2pg_next: a lock was not given in time;" in log
         assert "table mock2pg_next.pets is locked by server process" in log
         assert service.plan(PETS).success
-        assert service.status().left == (left,)
+        assert service.status().leftovers == (left,)
     assert service.plan(PETS).success
-    assert service.status().left == ()
+    assert service.status().leftovers == ()
 
 
 def test_a_published_run_is_read_again_when_a_lock_is_in_between(

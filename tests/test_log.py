@@ -48,7 +48,7 @@ def test_a_line_is_a_moment_and_a_text(tmp_path: Path, capsys: pytest.CaptureFix
     ],
 )
 def test_a_moment_is_written_in_utc_with_milliseconds(moment: datetime, text: str) -> None:
-    """Cut to the millisecond and not rounded, so that no moment lies in the future."""
+    """Cut to the millisecond and not rounded, so that no time is in the future."""
     assert timestamp(moment) == text
 
 
@@ -95,7 +95,7 @@ def test_starting_twice_writes_once(tmp_path: Path, capsys: pytest.CaptureFixtur
     ],
 )
 def test_the_level_says_how_much_is_shown(level: str, debug: str, seen: str, tmp_path: Path) -> None:
-    """What is less important than asked for is not written."""
+    """Messages below the level that was asked for are not written."""
     settings = settings_module.load(project=tmp_path, log_level=level, debug=debug)
     start(settings, console=False)
     for name in ("DEBUG", "INFO", "WARNING", "ERROR"):
@@ -122,7 +122,7 @@ def test_nothing_reaches_the_loggers_of_others(tmp_path: Path, caplog: pytest.Lo
 
 
 def test_a_run_has_a_log_of_its_own(tmp_path: Path) -> None:
-    """What is logged while it runs, and nothing after, in a file of 0600 beside the other one."""
+    """The messages of a run, and none after it, are in a file of 0600 beside the other one."""
     settings = settings_module.load(project=tmp_path)
     start(settings, console=False)
     own = tmp_path / "run.log"

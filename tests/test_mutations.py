@@ -218,7 +218,7 @@ SAME = [
 
 @dataclass(frozen=True)
 class Published:
-    """The rows, staged and live: in a table that mock2pg would create, and in one that an application made."""
+    """The rows, staged and in the target: in a table that mock2pg would create, and in one that an application made."""
 
     url: str
     folder: Path
@@ -229,13 +229,13 @@ class Published:
 
     def compared(self, name: str, change: str | None = None) -> Compared:
         """As the step `verify` compares, after a change that is taken back again."""
-        live = self.folder / "live.csv"
+        target = self.folder / "target.csv"
         with postgres.connect(self.url, name="test") as connection, connection.transaction(force_rollback=True):
             if change:
                 query = sql.SQL(change.replace("{", "{{").replace("}", "}}").replace("{{t}}", "{t}"))  # type: ignore[arg-type]
                 assert connection.execute(query.format(t=sql.Identifier("public", name))).rowcount
-            postgres.scratch.write_hashes(connection, "public", contract(name), live)
-        return staging.compare(self.hashes, live, publish="merge")
+            postgres.scratch.write_hashes(connection, "public", contract(name), target)
+        return staging.compare(self.hashes, target, publish="merge")
 
 
 def contract(name: str) -> Table:
@@ -312,7 +312,7 @@ def test_rows_that_moved_are_found(
     found = published.compared(name, change)
     assert (found.missing_keys, found.extra_keys, found.different_keys) == (missing, extra, different)
     assert (found.missing, found.extra, found.different) == (len(missing), len(extra), len(different))
-    assert found.live == found.staged - found.missing + found.extra
+    assert found.target == found.staged - found.missing + found.extra
 
 
 def test_what_is_not_of_the_type_at_all_stops_the_comparison(published: Published) -> None:

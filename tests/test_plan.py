@@ -1,4 +1,4 @@
-"""How a step is run, and what a notebook is given of a run that has ended."""
+"""A step runs in the process or in its notebook; a notebook of a run that has ended reads its result."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def made(settings: Settings, connection: postgres.Connection) -> Made:
 def published(connection: postgres.Connection) -> Callable[..., None]:
     """Writes the history's row of a run that took that backup, or went back to it."""
 
-    def publish(backup: Backup, command: str = "migrate", run: str = "", live: str = "") -> None:
+    def publish(backup: Backup, command: str = "migrate", run: str = "", target: str = "") -> None:
         history.record(
             connection,
             run_id=run or backup.id,
@@ -52,7 +52,7 @@ def published(connection: postgres.Connection) -> Callable[..., None]:
             operator="a tester",
             started_at=timestamp(NOW),
             schema="public",
-            published_run=live or run or backup.id,
+            published_run=target or run or backup.id,
             input_sha256=None,
             backup_id=backup.id,
             tables={},
@@ -123,8 +123,10 @@ def test_age_is_what_the_backup_says(service: MigrationService, settings: Settin
     assert removed(service.prune_backups(keep_days=5)) == [old.id]
 
 
-def test_what_live_can_go_back_to_stays(service: MigrationService, made: Made, published: Callable[..., None]) -> None:
-    """The backup of the newest migration; after a rollback the one gone back to, and that of the run that is live."""
+def test_backups_that_the_target_can_go_back_to_stay(
+    service: MigrationService, made: Made, published: Callable[..., None]
+) -> None:
+    """The backup of the newest migration; after a rollback the one gone back to, and that of the published run."""
     first, second, third, newest = made(40), made(30), made(20), made(1)
     published(first, run="one")
     published(second, run="two")
@@ -132,7 +134,7 @@ def test_what_live_can_go_back_to_stays(service: MigrationService, made: Made, p
         newest.id: "the newest that can be restored",
         second.id: "the target schema can be rolled back to it",
     }
-    published(third, "rollback", run="three", live="one")
+    published(third, "rollback", run="three", target="one")
     assert removed(service.prune_backups(keep_last=1)) == [second.id]
     assert {first.id, third.id, newest.id} == reasons(service.prune_backups(keep_last=1)).keys()
 
@@ -140,7 +142,7 @@ def test_what_live_can_go_back_to_stays(service: MigrationService, made: Made, p
 def test_damaged_ones_are_not_counted_and_go_only_when_told(
     service: MigrationService, settings: Settings, made: Made, published: Callable[..., None]
 ) -> None:
-    """The newest whole one stays though newer files are there; what live needs stays even if it is damaged."""
+    """The newest valid one stays though there are newer files; one that the target needs stays even damaged."""
     needed, *spoiled = made(0.5), made(1), made(2)
     whole = [made(days).id for days in (3, 4, 5)]
     for backup in (needed, *spoiled):
@@ -174,7 +176,7 @@ def test_what_cannot_be_opened_stays(service: MigrationService, settings: Settin
     assert removed(with_key.prune_backups(keep_last=1)) == [sealed[1], *plain]
 
 
-def test_nothing_goes_when_nobody_can_say_what_live_needs(settings: Settings, made: Made) -> None:
+def test_nothing_is_removed_when_nobody_can_say_what_the_target_needs(settings: Settings, made: Made) -> None:
     """A database that cannot be reached removes nothing."""
     ids = {made(days).id for days in (1, 2, 3)}
     lost = MigrationService(settings.model_copy(update={"database_url": SecretStr("host=127.0.0.1 port=1 dbname=a")}))
@@ -225,7 +227,7 @@ def test_a_run_that_fails_removes_nothing(settings: Settings, made: Made) -> Non
 def test_a_run_stands_though_pruning_after_it_fails(
     settings: Settings, made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was migrated is migrated: the log says that no more backups were removed, and why."""
+    """A failing removal changes no verdict: the log says that no more backups were removed, and why."""
     made(1), made(2)
 
     def closed(*_: object, **__: object) -> None:

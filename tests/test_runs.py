@@ -76,7 +76,7 @@ def test_runs_that_begin_at_once_have_different_ids(here: Settings) -> None:
 
 
 def test_a_moment_that_is_taken_is_left_to_the_other_run(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that stands still for a while gives the next moment, not the same folder."""
+    """A clock that stops for a while gives the next moment, not the same folder."""
     moments = iter(["2026-11-22T10:30:00.000Z"] * 3 + ["2026-11-22T10:30:00.001Z"])
     monkeypatch.setattr(runs, "now", lambda: next(moments))
     assert [new_run(here).id, new_run(here).id] == ["2026-11-22T10-30-00-000Z", "2026-11-22T10-30-00-001Z"]
@@ -151,7 +151,7 @@ def test_a_result_comes_back_as_what_it_was(step: str, run: Run) -> None:
 
 
 def test_a_result_of_another_version_is_read_or_named(run: Run) -> None:
-    """What is missing has its default or is named, with the file; what is not known is passed over."""
+    """A missing field has its default or is named, with the file; an unknown one is ignored."""
     record = result_of("stage").as_dict()
     lacking = {name: value for name, value in record["data"].items() if name not in ("unread", "notes")}
     run.write("steps/stage.json", {**record, "data": {**lacking, "of_a_later_version": 1}})
@@ -203,7 +203,7 @@ OLD = "2026-01-01T00-00-00-000Z"
 
 @pytest.mark.parametrize("name", ["..", ".", "", "/", f"../runs/{OLD}", f"{OLD}/", "a/b", "x\0", "x" * 300, "latest"])
 def test_an_id_is_not_a_path(name: str, here: Settings) -> None:
-    """Nothing outside of runs/ can be named as a run, also where a record lies there."""
+    """Nothing outside of runs/ can be named as a run, also where there is a record."""
     recorded(here, "2026-01-01T00-00-00-000Z")
     for place in (here.project, here.runs_dir):
         (place / "record.json").write_text("{}")

@@ -1,4 +1,4 @@
-"""test-migration: what it plays, and that it leaves nothing behind."""
+"""test-migration: its scenarios, and that it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.fix_results import result_of
 from tests.fix_small import small_project
 
 
-def test_every_scenario_passes_and_live_is_not_touched(service: MigrationService, settings: Settings) -> None:
-    """Good and bad migrations are played in a database that is gone afterwards; live has not a table more."""
+def test_every_scenario_passes_and_the_target_is_not_touched(service: MigrationService, settings: Settings) -> None:
+    """Good and bad migrations run in a database that is dropped afterwards; the target has no table more."""
     told: list[str] = []
     report = service.test_migration(told.append)
     assert report.success, told
@@ -43,7 +43,7 @@ def test_a_migration_that_lets_everything_through_fails_the_scenarios(settings: 
     def careless(stage: Settings, source: object) -> MigrationResult:
         return MigrationResult(True, "", (result_of("publish"),), (), "", stage.project)
 
-    report = scenarios.play(settings, settings.url, careless, lambda _: None)
+    report = scenarios.run(settings, settings.url, careless, lambda _: None)
     assert not report.success
     passed = [scenario.name for scenario in report.results if scenario.passed]
     assert len(passed) == 3

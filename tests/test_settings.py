@@ -132,7 +132,7 @@ def test_a_bad_value_is_named_and_not_quoted(
 
 
 def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Who mends one finds no second one behind it."""
+    """Correcting one reveals no second one behind it."""
     monkeypatch.setenv("MIGRATION_MAX_ERRORS_PER_RULE", "x")
     monkeypatch.setenv("MIGRATION_LOG_LEVEL", "x")
     with pytest.raises(UsageError, match="MIGRATION_MAX_ERRORS_PER_RULE, MIGRATION_LOG_LEVEL"):
@@ -165,7 +165,7 @@ def test_a_misspelt_setting_is_refused(
 
 
 def test_a_name_like_the_targets_may_be_another_programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where DATABASE_URL is given, be it empty, DATABASE_URI beside it is nobody's mistake."""
+    """DATABASE_URI is no mistake beside a DATABASE_URL, be it empty."""
     monkeypatch.setenv("DATABASE_URI", "mysql://h/db")
     assert load(project=tmp_path, database_url="postgresql://h/db").url
     (tmp_path / ".env").write_text("DATABASE_URL=\nMIGRATION_MODEE=\n")
@@ -189,7 +189,7 @@ def test_an_env_file_that_cannot_be_read_has_a_name(tmp_path: Path) -> None:
 
 
 def test_another_process_gets_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `environment` hands on is read back as it was, whatever the other process finds elsewhere."""
+    """Settings that `environment` hands on are read back as they were, whatever the other process finds elsewhere."""
     first = load(project=tmp_path, **dict(VARIABLES.values()))
     (tmp_path / ".env").write_text("MIGRATION_OPERATOR=another\nMIGRATION_SCHEMA=another\n")
     for name, given in first.environment().items():
@@ -212,7 +212,7 @@ def test_settings_do_not_change_under_way(tmp_path: Path) -> None:
 
 
 def test_paths_belong_to_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Relative paths start at the project's folder, wherever the shell stands; absolute ones stay."""
+    """Relative paths start at the project's folder, whatever the current directory; absolute ones stay."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "project").mkdir()
     settings = load(project=Path("project"), source=Path("data"), postgres=Path("/srv/pg"))
@@ -225,7 +225,7 @@ def test_paths_belong_to_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_key_of_backups_is_itself_or_a_file(tmp_path: Path) -> None:
-    """A file's path starts at the project's folder, as other paths do; a key is taken as it stands."""
+    """A file's path starts at the project's folder, as other paths do; a key is taken as it is."""
 
     def identity(given: str | None) -> str | None:
         found = load(project=tmp_path, backup_identity=given).identity

@@ -1,4 +1,4 @@
-"""The database that a run works on: protected or not, who may do what, and what is live."""
+"""The database that a run works on: protected or not, who may do what, and the published run."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_printed_roles_can_do_their_work_and_no_more(published_small: Settin
 
 
 def test_a_plan_needs_no_right_to_write(published_small: Settings, roles: tuple[str, str]) -> None:
-    """A role that reads live and writes the scratch schemas can plan; migrating it is told what it lacks."""
+    """A role that reads the target and writes the scratch schemas can plan; a migration is told what it lacks."""
     planner = roles[0]
     with postgres.connect(published_small.url, name="test") as connection:
         connection.execute(
@@ -104,7 +104,7 @@ def test_a_plan_needs_no_right_to_write(published_small: Settings, roles: tuple[
 def test_a_protected_database_takes_what_was_migrated_elsewhere(
     migrated_small: MigrationResult, published_small: Settings
 ) -> None:
-    """The same input must have succeeded on another server; the owner says so in mock2pg.settings."""
+    """A protected database takes only input that succeeded on another server; the owner says so in mock2pg.settings."""
     settings, service = published_small, MigrationService(published_small)
     with postgres.connect(settings.url, name="test") as connection:
         connection.execute("INSERT INTO mock2pg.settings VALUES ('protected', 'true')")
@@ -123,11 +123,11 @@ def test_a_protected_database_takes_what_was_migrated_elsewhere(
         target.require_migrated_on_another_server(run, database)
 
 
-def test_status_says_what_is_live_who_is_at_work_and_what_is_left(settings: Settings) -> None:
+def test_status_names_the_published_run_the_lock_holder_and_leftovers(settings: Settings) -> None:
     """Before anything, while somebody holds the lock, and after a run that was killed, until the next one tidies up."""
     service = MigrationService(settings)
     status = service.status()
-    assert (status.published_run, status.command, status.lock_holder, status.left) == (None, None, None, ())
+    assert (status.published_run, status.command, status.lock_holder, status.leftovers) == (None, None, None, ())
     with postgres.advisory_lock(settings.url, "run of another"):
         assert "mock2pg run of another" in str(service.status().lock_holder)
 
@@ -140,13 +140,13 @@ def test_status_says_what_is_live_who_is_at_work_and_what_is_left(settings: Sett
     with postgres.connect(settings.url, name="test") as connection:
         postgres.scratch.recreate(connection)
         connection.execute("CREATE TABLE mock2pg_next.a (b int)")
-    assert service.status().left == (
+    assert service.status().leftovers == (
         f"run {killed.id} was killed and left staging.duckdb",
         "1 unfinished backup in backups/",
         "the schema mock2pg_next",
     )
     assert service.take_backup().success
-    assert service.status().left == ()
+    assert service.status().leftovers == ()
     assert killed.read("record.json")["status"] == "failed"
 
 
@@ -159,7 +159,7 @@ def test_roles_are_made_for_a_database_that_is_named(url: str, project: Path) ->
 
 @pytest.mark.parametrize("command", ["migrate_all_data", "plan"])
 def test_the_target_is_looked_at_before_the_source(command: str, tmp_path: Path) -> None:
-    """What keeps a run from its database is said once, before anything of the source is read; a check needs none."""
+    """A fault that keeps a run from its database is reported once, before the source is read; a check needs none."""
     service = MigrationService(project=small_project(tmp_path), database_url="postgresql://u@127.0.0.1:1/db")
     refused = getattr(service, command)(tmp_path / "not there")
     assert isinstance(refused.error, DatabaseError)

@@ -1,4 +1,4 @@
-"""What a person sees at the end of a run, and in the log: never more than what stayed."""
+"""The last lines of a run, and of the log: never more than what stayed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SUMMARY: dict[str, Any] = {
 
 
 def shown(error: Mock2pgError | None = None, *, errors: tuple[ValidationError, ...] = (), **summary: Any) -> str:
-    """What is printed of a migration, colours included; None: the step did not run, "failed": it found nothing."""
+    """The output of a migration, colours included; None: the step did not run, "failed": it found nothing."""
     found = tuple(
         StepResult(step, "failed") if data == "failed" else result_of(step, data)
         for step, data in (SUMMARY | summary).items()

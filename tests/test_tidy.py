@@ -1,4 +1,4 @@
-"""What a run clears up after others, and what it leaves alone."""
+"""A run clears up after interrupted ones, and leaves everything else alone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def killed(settings: Settings, database: dict[str, Any] | None) -> Run:
 def test_what_killed_runs_left_is_cleared_up(settings: Settings, here: dict[str, Any]) -> None:
     """Those that had reached this database, and those that had reached none."""
     runs = [killed(settings, here), killed(settings, None)]
-    assert [run.id in left for run, left in zip(runs, MigrationService(settings).status().left, strict=True)] == [
+    assert [run.id in left for run, left in zip(runs, MigrationService(settings).status().leftovers, strict=True)] == [
         True
     ] * 2
     recovery.after_killed(new_run(settings), settings.url)
@@ -64,7 +64,7 @@ def test_a_record_that_cannot_be_read_stops_nobody(settings: Settings, text: str
     """The run is passed over, with a warning that names it."""
     run = new_run(settings)
     (run.folder / "record.json").write_text(text)
-    assert MigrationService(settings).status().left == ()
+    assert MigrationService(settings).status().leftovers == ()
     recovery.after_killed(new_run(settings), settings.url)
     assert f"runs/{run.id}/record.json cannot be read" in settings.log_file.read_text()
     staged = new_run(settings)

@@ -1,4 +1,4 @@
-"""What a step wrote as its result decides; nothing that comes after it changes the verdict."""
+"""The result that a step wrote decides; nothing that comes after it changes the verdict."""
 
 from __future__ import annotations
 

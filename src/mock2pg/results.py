@@ -58,9 +58,9 @@ class Status:
 
     published_run  the run whose rows are in the target tables; None before any migration and after a rollback to that
     published_at   when the newest row of the history was written, by which command and by whom; None without one
-    lock_holder        who holds the advisory lock, in words; None when nobody does
+    lock_holder    who holds the advisory lock, in words; None when nobody does
     protected      whether the database only takes what was migrated elsewhere before
-    left           the leftovers of interrupted runs; the next run that takes the lock removes them
+    leftovers      the leftovers of interrupted runs; the next run that takes the lock removes them
     refused        the schema of another role that the next run is refused for, and what to do; None without one
     """
 
@@ -72,7 +72,7 @@ class Status:
     operator: str | None
     lock_holder: str | None
     protected: bool
-    left: tuple[str, ...]
+    leftovers: tuple[str, ...]
     refused: str | None = None
 
 

@@ -129,7 +129,7 @@ class MigrationService:
                 operator=newest.operator if newest else None,
                 lock_holder=lock_holder,
                 protected=history.is_protected(connection),
-                left=() if lock_holder else tuple(recovery.leftovers_of(self._settings, connection)),
+                leftovers=() if lock_holder else tuple(recovery.leftovers_of(self._settings, connection)),
                 refused=recovery.refused(connection),
             )
 
@@ -197,7 +197,7 @@ class MigrationService:
             return MigrationService(settings).migrate_all_data(source)
 
         try:
-            return scenarios.play(self._settings, self.url(), migrated, tell)
+            return scenarios.run(self._settings, self.url(), migrated, tell)
         finally:
             log.start(self._settings, console=self._console)  # the scratch project had the log meanwhile
 

@@ -1,4 +1,4 @@
-"""What a backup holds comes back as it was, whatever its type: the dumps before and after are equal."""
+"""A backup restores each value as it was, whatever its type: the dumps before and after are equal."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_text_of_every_plane_of_unicode_comes_back(trial: Trial, connection: pos
 
 
 def test_a_cast_to_text_that_loses_something_is_not_used(trial: Trial) -> None:
-    """What a type's own output function writes is what a backup holds; where a merge cannot see a difference, the
+    """A backup holds the text of a type's own output function; where a merge cannot see a difference, the
     comparison at its end does."""
     setup = """
         CREATE SCHEMA app;

@@ -77,7 +77,7 @@ def test_a_table_is_digested_as_it_stands_in_the_file(backup: Backup) -> None:
 @given(st.lists(st.integers(0, 500), max_size=12), st.lists(st.text(max_size=5), max_size=5))
 @settings(max_examples=60, deadline=None)
 def test_blocks_may_end_anywhere(places: list[int], values: list[str]) -> None:
-    """Where the server cuts what it sends has nothing to do with rows; also one byte at a time."""
+    """The server may cut what it sends anywhere in a row; also one byte at a time."""
     tables = {"t": [{"v": value} for value in values], "u": []}
     with tempfile.TemporaryDirectory() as folder:
         whole = write(Path(folder, "whole"), tables).file.read_bytes()
@@ -138,7 +138,7 @@ def test_two_backups_at_once_are_two_files(tmp_path: Path) -> None:
 
 
 def places_to_spoil(content: bytes) -> list[int]:
-    """Every byte that is structure or stands in the last two lines, and 200 random ones."""
+    """Every byte of structure or of the last two lines, and 200 random ones."""
     structural = [at for at, byte in enumerate(content) if byte in b'{}[]:,\n"']
     last = range(content.rindex(b'"tables": '), len(content))
     return sorted({*structural, *last, *random.Random(7).sample(range(len(content)), 200)})
@@ -165,7 +165,7 @@ def test_a_file_that_ends_early_is_noticed_wherever_it_ends(backup: Backup) -> N
 
 
 def resealed(content: bytes) -> bytes:
-    """The document with the checksum that holds for what stands before it: edited by somebody who knows how."""
+    """The document with a checksum that is valid for the text before it: edited by somebody who knows how."""
     body = content[: content.rindex(b'"checksum"')]
     return body + f'"checksum": "sha256:{hashlib.sha256(body).hexdigest()}"}}\n'.encode()
 
@@ -209,7 +209,7 @@ def test_tables_that_are_not_those_that_were_listed_are_refused(edit: str, backu
 
 
 def test_a_damaged_table_is_named(backup: Backup) -> None:
-    """Who has to mend something is told where: by the table's name, never by the row."""
+    """An error names the table to fix, never the row."""
     backup.file.write_bytes(backup.file.read_bytes().replace(b'"text": "a"', b'"text": "b"'))
     assert refusal(backup).endswith("is damaged: its checksum does not hold (table plain)")
 
@@ -223,7 +223,7 @@ def test_bytes_after_the_end_are_noticed(more: bytes, backup: Backup) -> None:
 
 
 def test_a_file_that_was_written_anew_is_refused(backup: Backup) -> None:
-    """The same JSON in another layout has no checksum that holds."""
+    """Equal JSON in another layout has no valid checksum."""
     backup.file.write_text(json.dumps(json.loads(backup.file.read_bytes())))
     assert refusal(backup)
 

@@ -21,7 +21,7 @@ from tests.fix_restore import CHANGED, EVERYTHING, Trial, back_up, dumped, execu
 def test_rows_and_sequences_come_back_into_the_tables_that_are_there(
     trial: Trial, database: str, connection: postgres.Connection
 ) -> None:
-    """Where the definitions are the same, only rows move: no table is made anew."""
+    """Only rows move between equal definitions: no table is recreated."""
     query = "SELECT oid, relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
     execute(database, EVERYTHING + "DROP RULE quiet ON public.counts")  # no row could be taken away again
     before = connection.execute(query).fetchall()
@@ -92,7 +92,7 @@ def test_the_schema_itself_comes_back(
 
 
 def test_what_cannot_be_merged_is_made_anew(trial: Trial) -> None:
-    """Where moving rows alone does not lead back, the tables are dropped and made again."""
+    """The tables are dropped and recreated when moving rows alone does not lead back."""
     setup = """
         CREATE TABLE public.t (id int PRIMARY KEY);
         CREATE TABLE public.log (id int PRIMARY KEY);
@@ -213,7 +213,7 @@ def test_a_restore_that_fails_late_changes_nothing(database: str, tmp_path: Path
 
 
 def test_a_lock_that_is_not_given_is_no_reason_to_make_tables_anew(database: str, tmp_path: Path) -> None:
-    """Who waits too long for a lock on one table does not go on to drop all of them."""
+    """A lock timeout on one table does not lead to dropping all of them."""
     execute(database, "CREATE TABLE public.t (id int PRIMARY KEY);\nINSERT INTO public.t VALUES (1)")
     backup = back_up(database, tmp_path)
     execute(database, "DELETE FROM public.t")
@@ -242,7 +242,7 @@ def test_a_pg_dump_that_fails_has_a_name_and_shows_no_password(database: str) ->
 
 @pytest.mark.parametrize("change", ["DELETE FROM public.t", "ALTER TABLE public.t ADD COLUMN more int"])
 def test_a_backup_that_changes_while_it_is_restored_changes_nothing(change: str, database: str, tmp_path: Path) -> None:
-    """Whichever way is taken, rows that were not looked at before never become live."""
+    """Rows that were not compared before never get into the target tables, by either way."""
     execute(database, "CREATE TABLE public.t (id int PRIMARY KEY); INSERT INTO public.t VALUES (1), (2)")
     backup = back_up(database, tmp_path)
     execute(database, change)

@@ -33,7 +33,7 @@ SETUP = """
 
 
 def state_of(found: Snapshot) -> State:
-    """What a backup of the moment would hold."""
+    """The content of a backup taken now."""
     rows = {
         name: b"".join(dump.rows(found.connection, found.schema, name)).splitlines(keepends=True)
         for name in catalogue.tables(found.connection, found.schema)
@@ -104,7 +104,7 @@ def test_nobody_else_reaches_where_it_is_restored(
 
 
 def changed(change: Callable[[dict[str, list[bytes]]], object]) -> Callable[[State], State]:
-    """The same backup with other lines in it."""
+    """A copy of the backup with other lines in it."""
 
     def apply(state: State) -> State:
         lines = {name: list(state.rows(name)) for name in state.tables}
@@ -175,7 +175,7 @@ def modest(database: str, connection: postgres.Connection) -> Iterator[str]:
 def test_it_needs_no_more_rights_than_to_make_a_schema_and_no_more_locks_than_a_reader(
     database: str, modest: str, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever may not create a database is told that the definitions were not executed; the rows are proved all the
+    """A role that may not create a database is told that the definitions were not executed; the rows are proved all the
     same, and writers write meanwhile."""
     execute(database, SETUP)
     modes: set[str] = set()

@@ -41,7 +41,7 @@ def columns(definitions: str, table: str) -> list[str]:
 class Writer:
     """Moves rows from one table to the other and back, and defines something anew each time that it is asked to.
 
-    Whatever it does, every id stands in one of the tables, and all that carries the version carries the same one.
+    Whatever it does, every id is in one of the tables, and all that carries the version carries the same one.
     """
 
     def __init__(self, url: str) -> None:
@@ -160,7 +160,7 @@ def test_what_is_defined_anew_while_a_backup_begins_makes_it_begin_again(
 def test_rows_that_only_move_do_not_make_a_backup_begin_again(
     database: str, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor does what a server does by itself."""
+    """A write of the server itself does not count either."""
     execute(database, "CREATE TABLE public.a (id serial PRIMARY KEY);\nINSERT INTO public.a DEFAULT VALUES")
     reading, looks = dump.definitions, []
 

@@ -43,7 +43,7 @@ def form(request: pytest.FixtureRequest) -> Form:
 
 
 def document(file: Path) -> bytes:
-    """What the standard programs make of the file: age, then zcat or zstd."""
+    """Read the file with the standard programs: age, then zcat or zstd."""
     content = file.read_bytes()
     if file.suffix == ".age":
         key = pyrage.x25519.Identity.from_str(IDENTITY.get_secret_value())

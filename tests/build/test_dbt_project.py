@@ -199,7 +199,7 @@ def node(**columns: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_column_is_traced_to_the_staged_one() -> None:
-    """By its name, or as its YAML says; a reason stands beside a change that is made on purpose."""
+    """By its name, or as its YAML says; a change that is made on purpose has a reason beside it."""
     table = target_tables.table(
         node(
             whole_id={"constraints": [{"type": "not_null"}]},
@@ -226,7 +226,7 @@ def test_a_column_is_traced_to_the_staged_one() -> None:
     [(["b", "a"], "other", ("a", "b")), (["a"], "other", ()), (["a", "b"], "made", ())],
 )
 def test_an_invented_key_has_a_natural_one(unique: list[str], referred: str, key: tuple[str, ...]) -> None:
-    """Where the contract says that it is unique, and no other contract refers to the key that is made from it."""
+    """A natural key is unique by its contract, and no other contract refers to the key that is made from it."""
     columns = (SourceColumn("id", "text", "id", uuid5=("a", "b")), *(SourceColumn(n, "text", n) for n in "ab"))
     model = {**node(a={}, b={}), "name": "made"}
     model["constraints"] = [*model["constraints"], {"type": "unique", "columns": unique}]
@@ -240,7 +240,7 @@ def test_an_invented_key_has_a_natural_one(unique: list[str], referred: str, key
 
 
 def test_a_column_from_nowhere_is_refused() -> None:
-    """What is neither staged nor explained is not compared with anything."""
+    """A column that is neither staged nor explained is not compared with anything."""
     with pytest.raises(ProjectError, match=r"parts\.nowhere comes from no staged column") as failed:
         target_tables.table(node(nowhere={}), {"parts": PARTS})
     assert "config.meta.derived" in failed.value.hint
@@ -269,7 +269,7 @@ def test_a_column_cannot_be_the_databases_and_the_contracts() -> None:
     ],
 )  # fmt: skip
 def test_a_model_that_fails_has_a_reason(message: str, reason: str) -> None:
-    """What is wrong with the model's text is quoted from it; a name that is not from there may be a value."""
+    """A fault of the model's text is quoted from it; a name that is not from there may be a value."""
     node = SimpleNamespace(original_file_path="m/a.sql")
     said = dbt_project._reason(SimpleNamespace(message=message, failures=None, status="error", node=node))
     assert said == reason
@@ -390,7 +390,7 @@ def test_values_that_change_their_type_are_proven_or_refused() -> None:
 
 
 def test_constraints_of_columns_count_as_those_of_the_table() -> None:
-    """Where a contract says it makes no difference; a reference names its table before and after it is compiled."""
+    """A constraint may be anywhere in a contract; a reference names its table before and after compiling."""
     checks = [{"type": "check", "expression": "id <> ''"}, {"type": "unique"}]
     keys = [
         {"type": "foreign_key", "to": to, "to_columns": ["id"], "columns": ["id"], "expression": "on delete cascade"}
@@ -415,7 +415,7 @@ def dbt(database: str, tmp_path: Path) -> DbtProject:
 
 
 def connection_of(database: str) -> dict[str, str]:
-    """What the profile reads."""
+    """The environment that the profile reads."""
     found = postgres.environment(database)
     names = {"HOST": "PGHOST", "PORT": "PGPORT", "USER": "PGUSER", "DBNAME": "PGDATABASE"}
     connected = {f"MOCK2PG_{name}": found[variable] for name, variable in names.items()}
@@ -503,7 +503,7 @@ def test_a_build_that_fails_names_the_models_and_no_value(
 
 
 def test_a_test_that_did_not_run_is_no_test_that_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the manifest declares and dbt left out is named; counted are the tests that ran and hold."""
+    """A test that the manifest declares and dbt left out is named; counted are the tests that ran and hold."""
     kinds = {"model.p.a": "model", "model.p.inline": "model", "test.p.b.1": "test", "test.p.c.2": "test"}
     nodes = {
         key: {"resource_type": kind, "config": {"materialized": "ephemeral" if "inline" in key else kind}}
@@ -580,7 +580,7 @@ def test_no_declared_row_goes_nowhere(tmp_path: Path) -> None:
 
 
 def test_a_project_that_dbt_cannot_read_is_a_mistake_in_it(tmp_path: Path) -> None:
-    """What dbt says is shown, with the file that it names, and no line of that file: it may hold a password."""
+    """The message of dbt is shown, with the file that it names, and no line of that file: it may hold a password."""
     models = small_project(tmp_path) / "dbt_project" / "models"
     project = DbtProject(models.parent, tmp_path / "target", unreachable(tmp_path), tmp_path / "cache")
     (models / "core" / "pets.sql").write_text("select * from {{ ref('nowhere') }}")

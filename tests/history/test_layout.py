@@ -29,7 +29,7 @@ def other(connection: postgres.Connection) -> Iterator[str]:
 
 
 def first_version(connection: postgres.Connection) -> None:
-    """What mock2pg made before its tables had a version: three runs and two events, while the clock went back."""
+    """The tables of before there were versions: three runs and two events, while the clock went back."""
     connection.execute("CREATE SCHEMA mock2pg")
     connection.execute(layout.step(1))
     for run, published in (("a", "2026-01-01 10:00+00"), ("b", "2026-01-01 12:00+00"), ("c", "2026-01-01 11:00+00")):
@@ -137,7 +137,7 @@ def test_a_role_that_may_not_upgrade_says_who_can(connection: postgres.Connectio
 
 
 def test_no_clock_and_no_writer_decides_what_came_last(connection: postgres.Connection) -> None:
-    """The server fills its own columns, also for the owner and in a session that plays a replica."""
+    """The server fills its own columns, also for the owner and in a session whose role is replica."""
     record(connection, "a")
     connection.execute("SET session_replication_role = replica")
     connection.execute(

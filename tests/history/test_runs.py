@@ -48,7 +48,7 @@ def record(
     )
 
 
-def test_the_newest_row_says_what_is_live(connection: postgres.Connection) -> None:
+def test_the_newest_row_names_the_published_run(connection: postgres.Connection) -> None:
     """Of its own schema, and by the moment at which it was published; before the first there is none."""
     assert history.newest(connection, "public") is None
     for run_id, command in (("2", "migrate"), ("1", "migrate"), ("1", "rollback")):
@@ -68,7 +68,7 @@ def test_the_newest_row_says_what_is_live(connection: postgres.Connection) -> No
 
 
 def test_what_was_rolled_back_was_not_published(connection: postgres.Connection) -> None:
-    """The row stands or falls with its transaction, and so does the table that is made for the first one."""
+    """The row is committed or rolled back with its transaction, and so is the table that is made for the first one."""
     with pytest.raises(ZeroDivisionError), connection.transaction():  # noqa: PT012  the fault comes after the row
         record(connection, "1")
         raise ZeroDivisionError

@@ -215,7 +215,7 @@ def test_what_is_not_declared_is_left_out_when_told_so(own_project: Path, tmp_pa
 
 
 def test_below_a_key_that_is_left_out_json_is_strict_all_the_same(own_project: Path, tmp_path: Path) -> None:
-    r"""A key that stands twice, `\u0000` and a lone surrogate are refused below an undeclared key too, once each."""
+    r"""A duplicate key, `\u0000` and a lone surrogate are refused below an undeclared key too, once each."""
     text = json.dumps(sample(), indent=1)
     spoiled = ['{"a": 1, "a": 2}', '["\\u0000"]', '{"b": "\\ud800"}']
     for number, value in enumerate(spoiled, start=1):

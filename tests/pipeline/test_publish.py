@@ -37,7 +37,7 @@ def changed(document: Document) -> Document:
 
 
 def test_a_plan_says_what_would_change_and_writes_nothing(published_small: Settings) -> None:
-    """Per table the numbers, the keys and the lock; live is not written, and no scratch schema stays."""
+    """Per table the numbers, the keys and the lock; the target is not written, and no scratch schema stays."""
     document, before = small_rows(), fingerprint(published_small)
     gone = document["pets"][-1]["id"]
     changed(document)["owners"][0]["name"] = "CANARY-7291"
@@ -71,7 +71,7 @@ def test_a_plan_for_an_empty_database_names_every_table(database: str, tmp_path:
 
 
 def test_what_was_reviewed_is_published_or_nothing(published_small: Settings) -> None:
-    """Another input is refused at once; the same is published; a second time live is no longer what was reviewed."""
+    """Another input is refused at once; the same is published; after that the target is not what was reviewed."""
     settings, service, document = published_small, MigrationService(published_small), changed(small_rows())
     planned = service.plan(document)
     reviewed = planned.report.parent / "plan.json"

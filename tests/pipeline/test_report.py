@@ -1,4 +1,4 @@
-"""The report of a run: one page that stands on its own, for every command and every end."""
+"""The report of a run: one self-contained page, for every command and every end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STAGED = {
     "children": {"rows": 3000, "path": "parents[].kids[]", "entity": "parents"},
 }
 CHANGED = {"before": 1190, "after": 1200, "inserted": 15, "updated": 4, "deleted": 5, "unchanged": 1181}
-COMPARED = {"staged": 1200, "live": 1200, "missing": 0, "extra": 0, "different": 0,
+COMPARED = {"staged": 1200, "target": 1200, "missing": 0, "extra": 0, "different": 0,
             "missing_keys": [], "extra_keys": [], "different_keys": []}  # fmt: skip
 DERIVED = [{"table": "children", "column": "kind", "reason": "two spellings become one"}]
 KEY = {
@@ -282,16 +282,16 @@ def test_errors_are_grouped_by_rule_and_stand_before_the_rest(build: Build, run:
 
 
 def test_a_run_that_was_rolled_back_shows_both_ways(build: Build) -> None:
-    """Published, found wrong, undone: the page says that live is as before, what differed, and what it took."""
-    error = VerifyFailed("live is not what was published:\n  parents: 1 missing").as_dict()
+    """Published, found wrong, undone: the page says that the target is as before, what differed, and what it took."""
+    error = VerifyFailed("the target tables are not what was published:\n  parents: 1 missing").as_dict()
     found = {**COMPARED, "missing": 1, "missing_keys": ["p7"], "different": 21, "different_keys": ["p8"]}
     wrong = changed(STEPS["verify"], tables={"parents": found})
-    verify = replace(wrong, status="failed", summary="live is not what was published:", error=error)
+    verify = replace(wrong, status="failed", summary="the target tables are not what was published:", error=error)
     steps = (*MIGRATED[:5], verify, "rollback")
     html = build("migrate", "rolled_back", *steps, message=f"Rolled back: {error['message']}", error=error)
     text = Page(html).text
     for words in (
-        "Rolled back Rolled back: live is not what was published: parents: 1 missing",
+        "Rolled back Rolled back: the target tables are not what was published: parents: 1 missing",
         "The target tables are as they were before this run, restored from its backup. 0 rows changed.",
         "4,200 rows read = 0 loaded + 0 refused + 4,200 left out",
         "24 rows restored",
@@ -346,7 +346,7 @@ def test_what_the_model_adds_is_named_where_rows_are_counted(build: Build) -> No
 
 
 def test_an_undo_that_failed_shows_both_errors(build: Build) -> None:
-    """When the rollback failed too, the page says in which state the target tables are, and how to go back."""
+    """After a rollback that failed too, the page says in which state the target tables are, and how to go back."""
     errors = {"error": VerifyFailed("1 row differs").as_dict(), "undo_error": RollbackFailed("a lock").as_dict()}
     text = Page(build("migrate", "rollback_failed", *MIGRATED, backup_id=BACKUP, **errors)).text
     assert "which did not pass verification. Act at once." in text
@@ -356,7 +356,7 @@ def test_an_undo_that_failed_shows_both_errors(build: Build) -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "live"),
+    ("steps", "target_state"),
     [
         ((), "The target tables were not changed."),
         (("stage", "check"), "The target tables were not changed."),
@@ -364,17 +364,17 @@ def test_an_undo_that_failed_shows_both_errors(build: Build) -> None:
         (MIGRATED[:6], "The target tables hold what this run published; it has not been verified."),
     ],
 )
-def test_a_run_that_was_killed_says_how_far_it_came(build: Build, steps: tuple[str, ...], live: str) -> None:
-    """A run without an end is reported as unfinished, with what live can be."""
+def test_a_run_that_was_killed_says_how_far_it_came(build: Build, steps: tuple[str, ...], target_state: str) -> None:
+    """A run without an end is reported as unfinished, with the states the target can be in."""
     text = Page(build("migrate", "running", *steps, message="", database=None)).text
     assert "Unfinished This run is unfinished." in text
-    assert live in text
+    assert target_state in text
     assert "not ended" in text
     assert "it was killed" in text
 
 
 def test_a_run_that_failed_at_once_has_a_report(build: Build) -> None:
-    """A source that is no JSON leaves one step and no counts; the page says what to mend."""
+    """A source that is no JSON leaves one step and no counts; the page says what to correct."""
     error = SourceError("line 3, column 7: not JSON")
     stage = StepResult("stage", "failed", "1", 0.1, error.message, error=error.as_dict())
     text = Page(build("migrate", "failed", stage, message=error.message, database=None, error=error.as_dict())).text
@@ -385,17 +385,17 @@ def test_a_run_that_failed_at_once_has_a_report(build: Build) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "live", "number"),
+    ("command", "target_state", "number"),
     [
         ("verify", "The target tables were only read.", "4,200 rows compared"),
         ("backup", "The target tables were only read.", "1,190 rows saved"),
         ("rollback", "The target tables are what the backup says.", "24 rows restored"),
     ],
 )
-def test_every_command_has_a_report(build: Build, command: str, live: str, number: str) -> None:
+def test_every_command_has_a_report(build: Build, command: str, target_state: str, number: str) -> None:
     """A run of one step is shown with its own numbers."""
     text = Page(build(command, "succeeded", command, backup_id=BACKUP)).text
-    assert live in text
+    assert target_state in text
     assert number in text
 
 

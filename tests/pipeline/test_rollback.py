@@ -43,7 +43,7 @@ ADDED = """
 
 
 @dataclass(frozen=True)
-class Live:
+class Migrated:
     """A database into which two runs migrated; `first` and `second` are their backups, the dumps what was then."""
 
     settings: Settings
@@ -56,18 +56,18 @@ class Live:
 
 
 @pytest.fixture(scope="module")
-def made(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def made(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrated]:
     """The results of the two runs, in a database that is only copied."""
     with ExitStack() as stack:
         with new_database(server) as url:
-            live = migrated_twice(
+            migrated = migrated_twice(
                 settings_module.load(project=new_project(tmp_path_factory.mktemp("r")), database_url=url)
             )
             stack.enter_context(new_database(server, COPY, DATABASE))
-        yield live
+        yield migrated
 
 
-def migrated_twice(settings: Settings) -> Live:
+def migrated_twice(settings: Settings) -> Migrated:
     service, document, url = MigrationService(settings), sample(), settings.url
     execute(url, THEIRS)
     dumps = [dumped(url, "public")]
@@ -82,61 +82,61 @@ def migrated_twice(settings: Settings) -> Live:
     assert second.success, second.message
     dumps.append(dumped(url, "public"))
     ids = [result.summary["backup"]["backup_id"] for result in (first, second)]
-    return Live(settings, *ids, second.run_id, *dumps)
+    return Migrated(settings, *ids, second.run_id, *dumps)
 
 
 @pytest.fixture
-def live(made: Live, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+def migrated(made: Migrated, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Migrated]:
     """The database as the two runs left it."""
     monkeypatch.setattr(transactions, "_WAIT", tenacity.wait_none())
     with new_database(server, template=COPY):
         yield made
 
 
-def roll_back(live: Live, backup_id: str, **how: bool) -> StepResult:
-    return steps.run_in_process("rollback", new_run(live.settings), {"backup_id": backup_id, **how})
+def roll_back(migrated: Migrated, backup_id: str, **how: bool) -> StepResult:
+    return steps.run_in_process("rollback", new_run(migrated.settings), {"backup_id": backup_id, **how})
 
 
-def ids(live: Live) -> set[str]:
-    return {entry.id for entry in backups.list_backups(live.settings.backups_dir)}
+def ids(migrated: Migrated) -> set[str]:
+    return {entry.id for entry in backups.list_backups(migrated.settings.backups_dir)}
 
 
-def test_what_only_migrations_did_is_undone_and_can_be_done_again(live: Live) -> None:
+def test_what_only_migrations_did_is_undone_and_can_be_done_again(migrated: Migrated) -> None:
     """All of it comes back; the state before is in a backup, which leads back to it, and so on."""
-    result = roll_back(live, live.second)
-    assert dumped(live.settings.url, "public") == live.dump_second
+    result = roll_back(migrated, migrated.second)
+    assert dumped(migrated.settings.url, "public") == migrated.dump_second
     assert result.data["definitions_changed"] == {}
     assert result.data["way"] == "merge"  # also with a table without a key
     assert result.data["written_since"] == {}
     changes = {name: tuple(c.values()) for name, c in result.data["changes"].items() if any(c.values())}
     assert changes == {"students": (0, 0, 1), "class_notes": (1, 0, 0), "meetings": (0, 1, 0)}
-    with postgres.connect(live.settings.url, name="test") as connection:
+    with postgres.connect(migrated.settings.url, name="test") as connection:
         row = connection.execute(
             "SELECT present_backup_id, published_run, backup_id FROM mock2pg.runs WHERE command = 'rollback'"
         ).fetchone()
         assert row is not None
         assert row[0] == result.data["present_backup_id"]
-        assert row[2] == live.second
+        assert row[2] == migrated.second
         counted = "SELECT (TABLE public.counted) = (SELECT count(*) FROM public.meetings)"
         assert connection.execute(counted).fetchone() == (True,)
-    again = roll_back(live, str(result.data["present_backup_id"]))
-    assert dumped(live.settings.url, "public") == live.dump_now
-    assert again.data["published_run"] == live.run
-    assert roll_back(live, live.second).data["written_since"] == {}
+    again = roll_back(migrated, str(result.data["present_backup_id"]))
+    assert dumped(migrated.settings.url, "public") == migrated.dump_now
+    assert again.data["published_run"] == migrated.run
+    assert roll_back(migrated, migrated.second).data["written_since"] == {}
 
 
-def test_tables_that_migrations_made_go_again(live: Live) -> None:
+def test_tables_that_migrations_made_go_again(migrated: Migrated) -> None:
     """Back to the state before the first one; the columns and the trigger that somebody added since are told of."""
     with pytest.raises(
         TargetChanged, match=r"(?s)students: written before run .*definitions: .*, some of it before run"
     ):
-        roll_back(live, live.first)
-    result = roll_back(live, live.first, discard_changes=True)
-    assert dumped(live.settings.url, "public") == live.dump_first
+        roll_back(migrated, migrated.first)
+    result = roll_back(migrated, migrated.first, discard_changes=True)
+    assert dumped(migrated.settings.url, "public") == migrated.dump_first
     assert result.data["way"] == "recreate"
     assert "students" in result.data["dropped"]
-    assert roll_back(live, str(result.data["present_backup_id"])).data["written_since"] == {}
-    assert dumped(live.settings.url, "public") == live.dump_now
+    assert roll_back(migrated, str(result.data["present_backup_id"])).data["written_since"] == {}
+    assert dumped(migrated.settings.url, "public") == migrated.dump_now
 
 
 WRITTEN = {
@@ -170,96 +170,96 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("what", WRITTEN)
-def test_what_others_wrote_since_is_not_undone_unasked(what: str, live: Live) -> None:
+def test_what_others_wrote_since_is_not_undone_unasked(what: str, migrated: Migrated) -> None:
     """It is refused with the numbers and without a value, and nothing is touched; when it is asked for, it is done,
-    and what was given up is in the backup of what was live."""
+    and what was given up is in the backup taken before."""
     statement, message = WRITTEN[what]
-    execute(live.settings.url, statement)
-    before, had = dumped(live.settings.url, "public"), ids(live)
+    execute(migrated.settings.url, statement)
+    before, had = dumped(migrated.settings.url, "public"), ids(migrated)
     for how in ({}, {"show": True, "refuse": True}):
         with pytest.raises(TargetChanged, match=message) as refused:
-            roll_back(live, live.second, **how)
-    assert roll_back(live, live.second, show=True).data["changes"] == encode(refused.value.found.changes)
+            roll_back(migrated, migrated.second, **how)
+    assert roll_back(migrated, migrated.second, show=True).data["changes"] == encode(refused.value.found.changes)
     assert "secret" not in refused.value.message.replace("ADD secret", "")
     assert refused.value.found.changes
-    assert dumped(live.settings.url, "public") == before
-    assert ids(live) == had
-    result = roll_back(live, live.second, discard_changes=True)
-    assert dumped(live.settings.url, "public") == live.dump_second
+    assert dumped(migrated.settings.url, "public") == before
+    assert ids(migrated) == had
+    result = roll_back(migrated, migrated.second, discard_changes=True)
+    assert dumped(migrated.settings.url, "public") == migrated.dump_second
     assert any("undone too" in warning for warning in result.data["cautions"])
-    roll_back(live, str(result.data["present_backup_id"]))
-    assert dumped(live.settings.url, "public") == before
+    roll_back(migrated, str(result.data["present_backup_id"]))
+    assert dumped(migrated.settings.url, "public") == before
 
 
-def test_what_was_written_after_a_rollback_is_not_undone_either(live: Live) -> None:
-    """Live is then compared with what the rollback left, whichever run that came from."""
-    present = str(roll_back(live, live.second).data["present_backup_id"])
-    execute(live.settings.url, "UPDATE public.students SET phone = 'theirs' WHERE id = '3'")
+def test_what_was_written_after_a_rollback_is_not_undone_either(migrated: Migrated) -> None:
+    """The target is then compared with what the rollback left, whichever run that came from."""
+    present = str(roll_back(migrated, migrated.second).data["present_backup_id"])
+    execute(migrated.settings.url, "UPDATE public.students SET phone = 'theirs' WHERE id = '3'")
     with pytest.raises(TargetChanged, match=r"students: not what run \S+ left"):
-        roll_back(live, present)
+        roll_back(migrated, present)
 
 
-def test_what_a_run_found_and_left_is_in_the_history(live: Live) -> None:
+def test_what_a_run_found_and_left_is_in_the_history(migrated: Migrated) -> None:
     """Its folder is only needed for a row of an earlier version; without both it counts as written since."""
-    present = str(roll_back(live, live.second).data["present_backup_id"])
-    shutil.rmtree(max(live.settings.runs_dir.glob("2*")))
-    roll_back(live, present)
-    assert dumped(live.settings.url, "public") == live.dump_now
+    present = str(roll_back(migrated, migrated.second).data["present_backup_id"])
+    shutil.rmtree(max(migrated.settings.runs_dir.glob("2*")))
+    roll_back(migrated, present)
+    assert dumped(migrated.settings.url, "public") == migrated.dump_now
     for statement in (
         "ALTER TABLE mock2pg.runs DISABLE TRIGGER append_only",
         "UPDATE mock2pg.runs SET found = NULL",
         "ALTER TABLE mock2pg.runs ENABLE ALWAYS TRIGGER append_only",
     ):
-        execute(live.settings.url, statement)
+        execute(migrated.settings.url, statement)
     with pytest.raises(TargetChanged, match=r"it cannot be told what run \S+ found"):
-        roll_back(live, live.second)
+        roll_back(migrated, migrated.second)
 
 
-def test_how_many_rows_were_written_needs_the_folder_of_the_run(live: Live) -> None:
+def test_how_many_rows_were_written_needs_the_folder_of_the_run(migrated: Migrated) -> None:
     """That something was written is known from the history."""
-    execute(live.settings.url, "UPDATE public.students SET name = 'secret' WHERE id = '2'")
-    folder = live.settings.runs_dir / live.run
+    execute(migrated.settings.url, "UPDATE public.students SET name = 'secret' WHERE id = '2'")
+    folder = migrated.settings.runs_dir / migrated.run
     gone = folder.rename(folder.with_name("gone"))
     try:
         with pytest.raises(TargetChanged, match=r"students: not what run \S+ left"):
-            roll_back(live, live.second)
+            roll_back(migrated, migrated.second)
     finally:
         gone.rename(folder)
 
 
-def test_a_migration_that_undoes_itself_says_what_else_it_undoes(live: Live) -> None:
+def test_a_migration_that_undoes_itself_says_what_else_it_undoes(migrated: Migrated) -> None:
     """It does not stop half-way for it; the rows are in the backup that it names."""
-    execute(live.settings.url, "INSERT INTO public.theirs VALUES (3, 'secret')")
-    before = dumped(live.settings.url, "public")
-    result = roll_back(live, live.second, undo=True)
-    assert dumped(live.settings.url, "public") == live.dump_second
+    execute(migrated.settings.url, "INSERT INTO public.theirs VALUES (3, 'secret')")
+    before = dumped(migrated.settings.url, "public")
+    result = roll_back(migrated, migrated.second, undo=True)
+    assert dumped(migrated.settings.url, "public") == migrated.dump_second
     assert result.data["cautions"] == ["theirs: not as in the backup: 1 row (1 extra); undone too"]
-    roll_back(live, str(result.data["present_backup_id"]), discard_changes=True)
-    assert dumped(live.settings.url, "public") == before
+    roll_back(migrated, str(result.data["present_backup_id"]), discard_changes=True)
+    assert dumped(migrated.settings.url, "public") == before
 
 
-def test_it_can_be_looked_at_first(live: Live) -> None:
+def test_it_can_be_looked_at_first(migrated: Migrated) -> None:
     """A preview reports what would change, and writes nothing: no row, no history, no backup."""
-    had = ids(live)
-    result = roll_back(live, live.second, show=True)
+    had = ids(migrated)
+    result = roll_back(migrated, migrated.second, show=True)
     assert result.data["shown"]
-    assert result.summary == f"to {live.second} would restore 1 row, remove 1, change back 1"
-    assert dumped(live.settings.url, "public") == live.dump_now
-    assert ids(live) == had
-    execute(live.settings.url, "INSERT INTO public.theirs VALUES (3, 'secret')")
-    shown = roll_back(live, live.second, show=True)
+    assert result.summary == f"to {migrated.second} would restore 1 row, remove 1, change back 1"
+    assert dumped(migrated.settings.url, "public") == migrated.dump_now
+    assert ids(migrated) == had
+    execute(migrated.settings.url, "INSERT INTO public.theirs VALUES (3, 'secret')")
+    shown = roll_back(migrated, migrated.second, show=True)
     told = "theirs: not as in the backup: 1 row (1 extra); a rollback stops for that, unless --discard-changes"
     assert [caution[: len(told)] for caution in shown.data["cautions"]] == [told]
     with pytest.raises(TargetChanged):  # before a rollback that would be refused
-        roll_back(live, live.second, show=True, refuse=True)
+        roll_back(migrated, migrated.second, show=True, refuse=True)
 
 
-def test_nobody_writes_between_the_look_and_the_end(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_writes_between_the_look_and_the_end(migrated: Migrated, monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers read on, and writers wait: what they write is not lost unseen."""
     restoring, seen = restore.restore, []
 
     def watched(*arguments: Any) -> Any:
-        with postgres.connect(live.settings.url, name="other") as other:
+        with postgres.connect(migrated.settings.url, name="other") as other:
             other.execute("SET lock_timeout = '50ms'")
             seen.append(postgres.catalogue.rows(other, "public", "theirs"))
             with pytest.raises(psycopg.errors.LockNotAvailable):
@@ -267,45 +267,45 @@ def test_nobody_writes_between_the_look_and_the_end(live: Live, monkeypatch: pyt
         return restoring(*arguments)
 
     monkeypatch.setattr(restore, "restore", watched)
-    roll_back(live, live.second)
+    roll_back(migrated, migrated.second)
     assert seen == [2]
 
 
-def test_it_is_tried_again_when_what_stopped_it_may_pass(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lost connection leaves live as it was, and no backup of a present that was not left."""
-    restoring, tries, had = restore.restore, [], ids(live)
+def test_it_is_tried_again_when_what_stopped_it_may_pass(migrated: Migrated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost connection leaves the target as it was, and no backup of a state that was not left."""
+    restoring, tries, had = restore.restore, [], ids(migrated)
 
     def cut(connection: postgres.Connection, *more: Any) -> Any:
         tries.append(1)
         if len(tries) == 1:
-            with postgres.connect(live.settings.url, name="other") as other:
+            with postgres.connect(migrated.settings.url, name="other") as other:
                 other.execute("SELECT pg_terminate_backend(%s)", [connection.info.backend_pid])
         return restoring(connection, *more)
 
     monkeypatch.setattr(restore, "restore", cut)
-    result = roll_back(live, live.second)
-    assert dumped(live.settings.url, "public") == live.dump_second
+    result = roll_back(migrated, migrated.second)
+    assert dumped(migrated.settings.url, "public") == migrated.dump_second
     assert result.data["cautions"] == ["attempt 1 to roll back was stopped by AdminShutdown"]
-    assert ids(live) - had == {result.data["present_backup_id"]}
+    assert ids(migrated) - had == {result.data["present_backup_id"]}
 
 
-def test_whoever_holds_a_lock_is_named_in_the_end(live: Live) -> None:
+def test_whoever_holds_a_lock_is_named_in_the_end(migrated: Migrated) -> None:
     """After so many attempts it gives up; the target is as it was, and no backup more is there."""
-    settings = live.settings.model_copy(update={"lock_timeout": "50ms", "publish_attempts": 2})
-    had = ids(live)
-    with postgres.connect(live.settings.url, name="writer") as writer, writer.transaction():
+    settings = migrated.settings.model_copy(update={"lock_timeout": "50ms", "publish_attempts": 2})
+    had = ids(migrated)
+    with postgres.connect(migrated.settings.url, name="writer") as writer, writer.transaction():
         writer.execute("UPDATE public.theirs SET v = 'z'")
         with pytest.raises(
             RollbackFailed,
             match=r"a lock was not given in time; table public.theirs is locked by server process .* mock2pg writer",
         ):
-            steps.run_in_process("rollback", new_run(settings), {"backup_id": live.second})
-    assert ids(live) == had
+            steps.run_in_process("rollback", new_run(settings), {"backup_id": migrated.second})
+    assert ids(migrated) == had
 
 
 @pytest.mark.parametrize("undo", [False, True])
 def test_a_present_that_cannot_be_kept_stops_a_rollback(
-    undo: bool, live: Live, monkeypatch: pytest.MonkeyPatch
+    undo: bool, migrated: Migrated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Unless a migration undoes itself, and what it undoes is its own alone."""
 
@@ -314,15 +314,17 @@ def test_a_present_that_cannot_be_kept_stops_a_rollback(
 
     monkeypatch.setattr(snapshot, "save", full)
     if undo:
-        result = roll_back(live, live.second, undo=undo)
+        result = roll_back(migrated, migrated.second, undo=undo)
         assert result.data["cautions"] == ["What this run published is not kept: no room"]
-        assert dumped(live.settings.url, "public") == live.dump_second
-        execute(live.settings.url, "DELETE FROM public.theirs")
+        assert dumped(migrated.settings.url, "public") == migrated.dump_second
+        execute(migrated.settings.url, "DELETE FROM public.theirs")
     with pytest.raises(RollbackFailed, match="the present state cannot be backed up: no room"):
-        roll_back(live, live.second, undo=undo, discard_changes=True)
+        roll_back(migrated, migrated.second, undo=undo, discard_changes=True)
 
 
-def test_what_does_not_come_back_as_the_backup_says_is_not_left_so(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_come_back_as_the_backup_says_is_not_left_so(
+    migrated: Migrated, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The rows are compared by content in the same transaction, and one that differs undoes all of it."""
     inserting = restore.json_rows.insert
 
@@ -333,8 +335,8 @@ def test_what_does_not_come_back_as_the_backup_says_is_not_left_so(live: Live, m
         return found
 
     monkeypatch.setattr(restore.json_rows, "insert", spoiled)
-    execute(live.settings.url, "CREATE TYPE public.more AS ENUM ()")  # so that all is made anew
-    before = dumped(live.settings.url, "public")
+    execute(migrated.settings.url, "CREATE TYPE public.more AS ENUM ()")  # so that all is made anew
+    before = dumped(migrated.settings.url, "public")
     with pytest.raises(RollbackFailed, match="the restored rows are not those of the backup: theirs"):
-        roll_back(live, live.second, discard_changes=True)
-    assert dumped(live.settings.url, "public") == before
+        roll_back(migrated, migrated.second, discard_changes=True)
+    assert dumped(migrated.settings.url, "public") == before

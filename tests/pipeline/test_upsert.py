@@ -30,7 +30,7 @@ def changes(result: Any) -> dict[str, tuple[int, int, int]]:
 
 
 def test_part_of_the_data_moves_and_the_rest_stays(published_small: Settings) -> None:
-    """One row more and one changed, which refer to rows that are only live; what refers to nothing is refused."""
+    """One row more and one changed may refer to rows that only the target has; what refers to nothing is refused."""
     upsert, rows = MigrationService(published_small.model_copy(update={"mode": "upsert"})), small_rows()
     row = rows["pets"][0]
     part = {"pets": [{**row, "legs": 3}, {**row, "id": "new", "name": "new"}]}

@@ -29,7 +29,7 @@ READER = "reader_of_verify"
 
 @pytest.fixture(scope="module")
 def migrated(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Two owners and two pets, live."""
+    """Two owners and two pets in the target tables."""
     project = small_project(tmp_path_factory.mktemp("small"))
     with new_database(server) as url:
         settings = settings_module.load(project=project, database_url=url, operator="a tester")

@@ -1,4 +1,4 @@
-"""What the server says is there: tables, keys, counts, and rows that refer to nothing."""
+"""The catalogue: tables, keys, counts, and rows that refer to nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from mock2pg import postgres
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import LiveForeignKey, LiveUnique
+from mock2pg.postgres.catalogue import TargetForeignKey, TargetUnique
 
 SCHEMA = """
     CREATE SCHEMA "My Schema";
@@ -59,9 +59,9 @@ def test_columns_and_primary_keys(filled: postgres.Connection) -> None:
 def test_foreign_keys(filled: postgres.Connection) -> None:
     """Each key once, with its columns in pairs; those of partitions belong to their root."""
     to_order, to_self, away = [
-        LiveForeignKey("To order", "child", ("A", "b"), "My Schema", "order", ("Part", "the id"), "My Schema"),
-        LiveForeignKey("child_self_fkey", "child", ("self",), "My Schema", "child", ("n",), "My Schema", "SET NULL"),
-        LiveForeignKey("parts_id_fkey", "parts", ("id",), "public", "elsewhere", ("id",), "My Schema"),
+        TargetForeignKey("To order", "child", ("A", "b"), "My Schema", "order", ("Part", "the id"), "My Schema"),
+        TargetForeignKey("child_self_fkey", "child", ("self",), "My Schema", "child", ("n",), "My Schema", "SET NULL"),
+        TargetForeignKey("parts_id_fkey", "parts", ("id",), "public", "elsewhere", ("id",), "My Schema"),
     ]
     assert catalogue.foreign_keys(filled, "My Schema") == [to_order, to_self, away]
     assert catalogue.references_to(filled, "My Schema") == [to_order, to_self]
@@ -70,7 +70,7 @@ def test_foreign_keys(filled: postgres.Connection) -> None:
     filled.execute(
         'CREATE TABLE public.to_part (i int, v text, FOREIGN KEY (i, v) REFERENCES "My Schema".part1 (id, v))'
     )
-    of_a_part = LiveForeignKey("to_part_i_v_fkey", "to_part", ("i", "v"), "My Schema", "parts", ("id", "v"), "public")
+    of_a_part = TargetForeignKey("to_part_i_v_fkey", "to_part", ("i", "v"), "My Schema", "parts", ("id", "v"), "public")
     assert catalogue.references_to(filled, "My Schema") == [to_order, to_self, of_a_part]
 
 
@@ -99,11 +99,11 @@ def test_what_keeps_rows_from_being_alike(filled: postgres.Connection) -> None:
         CREATE UNIQUE INDEX ON "My Schema"."order" (y COLLATE "C");
         ALTER TABLE "My Schema"."order" ADD EXCLUDE (v WITH =, w WITH =)""")
     assert catalogue.uniques(filled, "My Schema", "order") == [
-        LiveUnique(("w", "x", "z"), ("w", "x", "z"), plain=False),
-        LiveUnique(("Part", "v"), ("Part", "v"), plain=True),
-        LiveUnique(("Part",), ("Part", "v"), plain=True),
-        LiveUnique(("Part", "v", "x"), ("Part", "v", "x"), plain=False),
-        LiveUnique(("w",), ("v", "w"), plain=True),
-        LiveUnique(("y",), ("y",), plain=False),
-        LiveUnique(("v", "w"), ("v", "w"), plain=False),
+        TargetUnique(("w", "x", "z"), ("w", "x", "z"), plain=False),
+        TargetUnique(("Part", "v"), ("Part", "v"), plain=True),
+        TargetUnique(("Part",), ("Part", "v"), plain=True),
+        TargetUnique(("Part", "v", "x"), ("Part", "v", "x"), plain=False),
+        TargetUnique(("w",), ("v", "w"), plain=True),
+        TargetUnique(("y",), ("y",), plain=False),
+        TargetUnique(("v", "w"), ("v", "w"), plain=False),
     ]

@@ -128,7 +128,7 @@ def test_no_database_error_quotes_a_value(spelling: str, provoked: str) -> None:
 
 
 def test_a_name_of_the_catalogue_is_shown_wherever_it_comes_from(provoked: str) -> None:
-    """What is there is no secret: the name that a trigger gave and the table that a cast found have their place."""
+    """Names that exist in the catalogue are no secret: a trigger's name and a cast's table are kept."""
     with postgres.connect(provoked, name="test") as connection:
         with pytest.raises(
             DatabaseError, match="raised an exception, table parents, column parents, constraint parents"
@@ -230,7 +230,7 @@ def test_a_wrong_user_or_database_is_named(server: Server) -> None:
 
 
 def test_every_session_spells_values_alike(database: str, connection: postgres.Connection) -> None:
-    """What a role or database was set to has no say in how values are written."""
+    """Settings of a role or a database do not change how values are written."""
     name = connection.info.dbname
     for setting in ("TimeZone = 'Asia/Tokyo'", "DateStyle = 'German'", "extra_float_digits = 0",
                     "search_path = 'public'", "IntervalStyle = 'iso_8601'", "bytea_output = 'escape'"):  # fmt: skip
@@ -273,7 +273,7 @@ def test_the_second_run_is_told_who_holds_the_lock(database: str, server: Server
         with postgres.advisory_lock(server.url("postgres"), "elsewhere"):
             pass
     said = refused.value.message
-    assert said.startswith("another run is at work on this database: server process ")
+    assert said.startswith("another run holds the lock on this database: server process ")
     assert ", user postgres, mock2pg migrate 2026-11-22, since 20" in said
     with postgres.advisory_lock(database, "third"):
         pass
@@ -401,7 +401,7 @@ def test_a_session_of_ours_is_not_ended_for_being_idle(database: str, connection
 
 @pytest.mark.parametrize(("given", "seconds"), [("", 10), ("30", 30), ("0", 10), ("-1", 10)])
 def test_no_attempt_to_connect_waits_for_ever(given: str, seconds: int, database: str) -> None:
-    """Nor does one of a program that we start; a limit of the URL's own counts."""
+    """A program that we start gets no such limit either; one in the URL counts."""
     url = psycopg.conninfo.make_conninfo(database, connect_timeout=given or None)
     assert postgres.session.connect_timeout(url) == seconds
     assert postgres.environment(url)["PGCONNECT_TIMEOUT"] == str(seconds)

@@ -109,8 +109,8 @@ def planted(database: str, connection: postgres.Connection) -> Iterator[str]:
 def test_a_schema_that_others_can_create_in_is_not_on_the_path(
     planted: str, database: str, connection: postgres.Connection
 ) -> None:
-    """Nor is one in which they left a function, an operator or a type; what is on it is what the role or the database
-    says, resolved."""
+    """A schema in which they left a function, an operator or a type is not on it either; on it is what the role or the
+    database says, resolved."""
     with connection.transaction(force_rollback=True):
         assert path_of(OwnersCode(connection, "public")) == ""
         connection.execute("REVOKE CREATE ON SCHEMA public FROM planter")

@@ -66,7 +66,7 @@ class Client(subprocess.Popen[str]):
         super().__init__(command, env=environment, stdin=pipe, stdout=pipe, text=True, start_new_session=True)
 
     def answer(self) -> dict[str, Any]:
-        """What came of it: the server's pid and program, or the error."""
+        """Return the server's pid and program, or the error."""
         assert self.stdout
         answer: dict[str, Any] = json.loads(self.stdout.readline())
         return answer
@@ -118,7 +118,7 @@ def serve(tmp_path: Path, public: Path) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that has nothing to do with us, and must live."""
+    """A process that has nothing to do with us, and must go on."""
     # of the account that a server has as root, who may signal it
     user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
     with subprocess.Popen(["sleep", "60"], user=user) as process:
@@ -153,7 +153,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def assert_runs(server: Server, expected: bool) -> None:
-    """Whether the server runs on, or ends, as expected."""
+    """Return True when the server runs on, or ends, as expected."""
     if expected:
         time.sleep(0.5)
         assert server.status().running
@@ -286,7 +286,7 @@ def test_any_folder(serve: Callable[..., Server], public: Path, name: str, short
 
 @pytest.mark.parametrize("kind", ["link", pytest.param("folder", marks=root_only)])
 def test_another_users_socket(serve: Callable[..., Server], tmp_path: Path, kind: str) -> None:
-    """What another user has put where the socket is to be is neither used nor followed."""
+    """Anything another user has put in the socket's place is neither used nor followed."""
     server = serve(tmp_path / ("long" * 30))
     short = sockets(server).parent
     (tmp_path / "theirs").mkdir()
@@ -403,7 +403,7 @@ def test_root_was_first(serve: Callable[..., Server], client: Callable[..., Clie
 
 @root_only
 def test_project_of_a_user(serve: Callable[..., Server], client: Callable[..., Client], public: Path) -> None:
-    """What root starts in a user's project is the user's: they can use it, and start it, after root."""
+    """A server that root starts in a user's project is the user's: they can use it, and start it, after root."""
     os.chown(public, SOMEBODY, -1)
     server = serve(public / "pg", keep=True)
     server.start()
@@ -448,7 +448,7 @@ def _has_name(uid: int) -> bool:
 
 
 def refused(url: str, uid: int) -> bool:
-    """Whether a process of that account, which has reached the socket, is sent away."""
+    """Return True when a process of that account, which has reached the socket, is refused."""
     child = os.fork()
     if child == 0:
         try:

@@ -1,4 +1,4 @@
-"""What a session is set to, and whose it is."""
+"""The settings of a session, and its owner."""
 
 from __future__ import annotations
 

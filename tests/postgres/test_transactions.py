@@ -118,7 +118,7 @@ def test_only_what_may_pass_is_tried_again(sqlstate: str, again: bool, transact:
 def test_a_connection_that_is_cut_before_the_commit_is_made_again(
     transact: Transact, connection: postgres.Connection
 ) -> None:
-    """What was written on the lost connection is gone, so it is written again."""
+    """Writes on the lost connection are gone, so they are made again."""
     tries: list[int] = []
 
     def body(own: postgres.Connection) -> str:

@@ -30,7 +30,7 @@ def with_icu(older_server: OlderServer) -> Iterator[postgres.Connection]:
 
 
 def published(connection: postgres.Connection, *pairs: tuple[Table, Rows]) -> dict[str, tuple[int, int, int]]:
-    """What publishing inserts, updates and deletes, after a preflight that has nothing to say."""
+    """Return what publishing inserts, updates and deletes, after a preflight without findings."""
     tables = build(connection, pairs)
     assert look(connection, tables) == []
     with connection.transaction():

@@ -1,4 +1,4 @@
-"""How many rows a run may take away."""
+"""Limits of the rows that a run may delete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What publishing leaves alone: every line of the catalogue, and everything at all where nothing changed."""
+"""Publishing leaves alone every line of the catalogue, and everything at all where nothing changed."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_absent_tables_are_made_as_the_contracts_say(connection: postgres.Connec
 
 
 def test_rows_are_merged_by_difference(connection: postgres.Connection, publish: Publish) -> None:
-    """What is new is inserted, what changed updated, what is gone deleted, and what is equal not touched."""
+    """New rows are inserted, changed ones updated, missing ones deleted, and equal ones not touched."""
     publish({PARENT: PARENTS, CHILD: CHILDREN})
     before = select(connection, "SELECT id, xmin::text, created_at FROM public.parent ORDER BY 1")
     assert publish({PARENT: PARENTS, CHILD: CHILDREN}) == {"parent": (2, 2, 0, 0, 0), "child": (2, 2, 0, 0, 0)}
@@ -129,7 +129,7 @@ def test_a_table_that_lacks_a_column_is_refused(connection: postgres.Connection,
 def test_a_trigger_that_changes_what_is_written_is_noticed(
     body: str, connection: postgres.Connection, publish: Publish
 ) -> None:
-    """What would be live is looked at before it is live: nothing is published then."""
+    """The rows to be are checked before they are written: nothing is published then."""
     publish({PARENT: PARENTS, CHILD: CHILDREN})
     connection.execute(
         f"CREATE FUNCTION public.spoil() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {body} END$$"  # type: ignore[arg-type]
@@ -176,7 +176,7 @@ def test_long_names_stay_apart(connection: postgres.Connection, publish: Publish
 
 
 def test_values_that_are_equal_but_not_the_same_are_changes(connection: postgres.Connection, publish: Publish) -> None:
-    """1.0 and 1 in a jsonb, 0 and -0 in a float, and what a live column of another type calls equal."""
+    """1.0 and 1 in a jsonb, 0 and -0 in a float, and what a target column of another type calls equal."""
     values = table("t", "id text!", "j jsonb", "f double precision", "c text", "n text")
     publish({values: [("1", "1.0", 0.0, "A", "1.0"), ("2", "1", -0.0, "a", "1")]})
     connection.execute("ALTER TABLE public.t ALTER n TYPE numeric USING n::numeric")
@@ -239,7 +239,7 @@ def test_rows_of_others_follow_their_parent_where_that_is_allowed(
     assert sorted(select(connection, "SELECT p FROM public.pins"), key=str) == [("1",), (None,)]
 
 
-def test_nothing_is_seen_before_all_of_it_is_live(
+def test_nothing_is_seen_before_all_of_it_is_committed(
     database: str, connection: postgres.Connection, publish: Publish
 ) -> None:
     """Another session reads the old rows of every table, without waiting, until the transaction ends."""

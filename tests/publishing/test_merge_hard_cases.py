@@ -177,7 +177,7 @@ def test_where_no_other_value_may_stand_for_a_moment(
 def test_what_stands_for_a_moment_is_in_nobodys_way(
     moved: int, connection: postgres.Connection, publish: Publish
 ) -> None:
-    """Neither a value that is live nor one that is to be, at either end."""
+    """A parked value is neither one of the target nor one to be, at either end."""
     t = exchanging("integer", connection)
     publish({t: [("1", 1), ("2", 2), ("3", 3)]})
     assert publish({t: [("1", 2), ("2", 1), ("3", moved), ("4", 4 - moved)]})["t"] == (3, 4, 1, 3, 0)
@@ -185,7 +185,7 @@ def test_what_stands_for_a_moment_is_in_nobodys_way(
 
 @pytest.mark.parametrize("kind", ["ensure", "upsert"])
 def test_a_row_that_stays_keeps_its_unique_value(kind: str, connection: postgres.Connection, publish: Publish) -> None:
-    """Where rows of others stay, one that has the value of a new row is in the way, and is not written to."""
+    """A row of others that stays, and has the value of a new row prevents publishing, and is not written to."""
     t = exchanging("text", connection)
     publish({t: [("1", "a"), ("2", "b")]})
     kept = table("t", "id text!", "v text", publish=kind)
@@ -197,7 +197,7 @@ def test_a_row_that_stays_keeps_its_unique_value(kind: str, connection: postgres
 def test_two_rows_that_are_alike_are_refused_by_the_keys_name(
     connection: postgres.Connection, publish: Publish
 ) -> None:
-    """What no order of writing could mend: live stays as it was."""
+    """A conflict that no order of writing resolves leaves the target as it was."""
     t = exchanging("expression", connection)
     publish({t: [("1", "a"), ("2", "b")]})
     with pytest.raises(PublishFailed, match="t_lower_idx"), postgres.named(PublishFailed, "cannot publish"):
@@ -257,7 +257,7 @@ def test_a_circle_of_tables(
 
 
 @pytest.mark.parametrize("when", ["DEFERRABLE", "DEFERRABLE INITIALLY DEFERRED"])
-def test_a_constraint_that_may_wait_is_looked_at_before_the_rows_are_live(
+def test_a_deferred_constraint_is_checked_before_the_rows_are_written(
     when: str, connection: postgres.Connection, publish: Publish
 ) -> None:
     """Not only when the transaction ends, where a failure would have no name."""
@@ -284,7 +284,7 @@ OURS = "CREATE TABLE public.t (id text PRIMARY KEY, v text);"
 def refused(
     connection: postgres.Connection, pairs: list[tuple[Table, list[tuple[Any, ...]]]], allowed: tuple[str, ...] = ()
 ) -> str:
-    """Why it is not published; live was not even opened for writing, which is seen in the locks."""
+    """Return why it is not published; the target was not even opened for writing, which is seen in the locks."""
     tables = build(connection, pairs)
     with connection.transaction():
         merged = merge.Merge(connection, postgres.scratch.NEXT, "public", tables)
@@ -486,7 +486,7 @@ def test_triggers_fire_for_the_rows_that_change(connection: postgres.Connection,
 def test_triggers_see_an_exchange_as_changes_of_its_rows_alone(
     connection: postgres.Connection, publish: Publish
 ) -> None:
-    """A value for a moment is an update more of the rows in the way; no other row is written to."""
+    """Parking a value is one update more of the conflicting rows; no other row is written to."""
     connection.execute("CREATE TABLE public.t (id text PRIMARY KEY, v text NOT NULL UNIQUE)")
     publish({T: [(str(n), f"v{n}") for n in range(5)]})
     connection.execute(AUDIT)  # type: ignore[arg-type]
@@ -674,7 +674,7 @@ def test_a_role_that_does_not_own_a_sequence_sets_it(connection: postgres.Connec
         assert select(connection, "SELECT nextval('public.t_id_seq')") == [(8,)]
 
 
-# A live column's type, what is built, and what is then live; None where that cannot be.
+# A target column's type, what is built, and what the target then holds; None where that cannot be.
 OTHERS = {
     "enum": ("public.mood", "text", "so so", "so so"), "no such label": ("public.mood", "text", "bad", None),
     "enough room": ("varchar(3)", "text", "abc", "abc"), "too short": ("varchar(3)", "text", "abcd", None),
@@ -700,15 +700,15 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("what", OTHERS)
-def test_live_columns_of_other_types(what: str, connection: postgres.Connection, publish: Publish) -> None:
+def test_target_columns_of_other_types(what: str, connection: postgres.Connection, publish: Publish) -> None:
     """A value is kept exactly, there and back, or refused by its column before anything is written; none is cut."""
-    kind, built, value, live = OTHERS[what]
+    kind, built, value, target = OTHERS[what]
     connection.execute("CREATE EXTENSION citext SCHEMA public" if "citext" in kind else "SELECT 1")
     connection.execute("CREATE TYPE public.mood AS ENUM ('so so', 'glad')")
     connection.execute("CREATE DOMAIN public.small AS integer CHECK (VALUE < 10)")
     connection.execute(f'CREATE TABLE public.t (id text PRIMARY KEY, "The V" {kind})')  # type: ignore[arg-type]
     t = table("t", "id text!", f"The V {built}")
-    if live is None:
+    if target is None:
         tables = build(connection, [(t, [("1", value), ("2", None)])])
         with connection.transaction():
             with pytest.raises(PublishFailed, match=r"table t: column The V is .+, which ") as failed:  # noqa: SIM117
@@ -719,7 +719,7 @@ def test_live_columns_of_other_types(what: str, connection: postgres.Connection,
         assert select(connection, "SELECT FROM public.t") == []
     else:
         assert publish({t: [("1", value), ("2", None)]})["t"] == (0, 2, 2, 0, 0)
-        assert select(connection, 'SELECT "The V"::text FROM public.t ORDER BY id') == [(live,), (None,)]
+        assert select(connection, 'SELECT "The V"::text FROM public.t ORDER BY id') == [(target,), (None,)]
         assert publish({t: [("1", value), ("2", None)]})["t"] == (2, 2, 0, 0, 0)
 
 

@@ -1,4 +1,4 @@
-"""Preflight: everything that is in the way is named at once, with what to do, and nothing in live is written."""
+"""Preflight: everything that prevents publishing is named at once, with what to do, and the target is not written."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_absent_tables_and_tables_of_the_contract_have_nothing_in_the_way(connec
 
 
 CASES = [
-    # live, as an application made it; what is said of it when T with ROWS is to be published
+    # the target, as an application made it; what is said of it when T with ROWS is to be published
     ("CREATE VIEW public.t AS SELECT 1 AS id", ["t: public.t is a view, and rows are published into tables"]),
     (
         "CREATE TABLE public.whole (id text, a text, n int) PARTITION BY LIST (a);"
@@ -148,10 +148,12 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("live", "expected"), CASES)
-def test_what_a_live_table_asks_for_is_named(live: str, expected: list[str], connection: postgres.Connection) -> None:
-    """Each difference that stands in the way with its table, its column and its number of rows, and never a value."""
-    connection.execute(live)  # type: ignore[arg-type]
+@pytest.mark.parametrize(("target", "expected"), CASES)
+def test_each_difference_of_a_target_table_is_named(
+    target: str, expected: list[str], connection: postgres.Connection
+) -> None:
+    """Each difference is named with its table, its column and its number of rows, and never a value."""
+    connection.execute(target)  # type: ignore[arg-type]
     preflight = look(connection, [(T, ROWS)])
     assert [f"{finding.table}: {finding.what}" for finding in preflight.findings] == expected
     assert all(finding.to_do for finding in preflight.findings)
@@ -159,12 +161,12 @@ def test_what_a_live_table_asks_for_is_named(live: str, expected: list[str], con
     assert left == []
 
 
-@pytest.mark.parametrize(("live", "expected"), [case for case in CASES if "TABLE public.t (" in case[0]])
+@pytest.mark.parametrize(("target", "expected"), [case for case in CASES if "TABLE public.t (" in case[0]])
 def test_the_preflight_says_yes_exactly_when_publishing_goes(
-    live: str, expected: list[str], connection: postgres.Connection
+    target: str, expected: list[str], connection: postgres.Connection
 ) -> None:
-    """What it calls fine can be published, and what it refuses cannot."""
-    connection.execute(live)  # type: ignore[arg-type]
+    """A merge that it accepts can be published, and one that it refuses cannot."""
+    connection.execute(target)  # type: ignore[arg-type]
     tables = build(connection, [(T, ROWS)])
     try:
         with connection.transaction():

@@ -38,13 +38,13 @@ def test_the_notebooks_of_a_run_are_copied(project: Settings, named: str | None,
 
 
 def test_what_cannot_be_opened_is_named(project: Settings) -> None:
-    """A run without notebooks, one that does not exist, one that is at work, and no run at all."""
+    """A run without notebooks, one that does not exist, one that is running, and no run at all."""
     with pytest.raises(UsageError, match=f"run {WITHOUT} executed no notebook"):
         lab.prepared(project, WITHOUT)
     with pytest.raises(UsageError, match="there is no run other"):
         lab.prepared(project, "other")
     Run(NEW, project).write("record.json", {"pid": os.getpid(), "finished_at": None})
-    with pytest.raises(UsageError, match=f"run {NEW} is still at work"):
+    with pytest.raises(UsageError, match=f"run {NEW} is still running"):
         lab.prepared(project)
     with pytest.raises(UsageError, match="no run has executed a notebook yet"):
         lab.prepared(Settings(project=project.project / "empty"))

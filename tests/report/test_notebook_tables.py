@@ -29,7 +29,7 @@ FIGURES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "verify": (
         {
-            "tables": {"a": {"staged": 9, "live": 9, "missing": 1, "extra": 2, "different": 3}},
+            "tables": {"a": {"staged": 9, "target": 9, "missing": 1, "extra": 2, "different": 3}},
             "rows_compared": 5000,
             "foreign_keys": [{**KEY, "orphans": 7}, {**KEY, "orphans": 1}],
         },
@@ -110,7 +110,7 @@ def test_a_failure_is_never_shown_as_what_stood_there_before(
 def test_the_latest_run_is_the_newest_that_has_ended_and_has_the_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a parameter a notebook only reads: never a run that is at work, never one without its step."""
+    """Without a parameter a notebook only reads: never a run that is running, never one without its step."""
     monkeypatch.setenv("MIGRATION_PROJECT", str(tmp_path))
     assert "there is no run yet" in repr(notebook_tables.verdict(run_or_read("rollback", "latest")))
     for number, step in enumerate(("backup", "verify", "verify", "check")):
@@ -130,7 +130,7 @@ def test_the_latest_run_is_the_newest_that_has_ended_and_has_the_step(
 
 
 def test_a_table_shows_rows_by_name_with_alarms() -> None:
-    """Rows by table name get a first column; a number that should be 0 stands out; names are text."""
+    """Rows by table name get a first column; a number that should be 0 is marked; names are text."""
     rows = {"<i>": {"missing": 1200, "keys": ["1", "<b>"], "sure": True}, "b": {"missing": 0, "keys": []}}
     columns = {"table": "table", "missing": "not there", "keys": "keys", "sure": "sure"}
     html = notebook_tables.table("Rows", rows, columns, alarms=["missing"])

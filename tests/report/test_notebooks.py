@@ -144,7 +144,7 @@ def ended(folder: Path, result: StepResult) -> None:
 ROWS = {"before": 7, "after": 8, "inserted": 1, "updated": 2, "deleted": 0, "unchanged": 5}
 COMPARED = {
     "staged": 4,
-    "live": 4,
+    "target": 4,
     "missing": 0,
     "extra": 0,
     "different": 0,

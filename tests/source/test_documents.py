@@ -229,7 +229,7 @@ def test_what_is_not_utf8_is_refused(content: bytes, place: str, guess: str, tmp
 
 
 def test_utf8_is_checked_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A character that lies on the border of two blocks is whole."""
+    """A character on the border of two blocks is whole."""
     monkeypatch.setattr(strict, "_BLOCK", 5)
     assert read(file_of(tmp_path, '{"a": ["' + "😀" * 20 + '"]}'), tmp_path, "a").bytes == 84
     assert "not UTF-8" in refusal(file_of(tmp_path, b'{"a": ["' + b"\xf0\x9f\x98" * 20 + b'"]}'), tmp_path)
@@ -430,6 +430,6 @@ def test_a_key_of_a_dict_must_be_a_string(tmp_path: Path) -> None:
 
 
 def test_no_value_stands_in_a_refusal(tmp_path: Path) -> None:
-    """Broken JSON is shown by its place alone, never by what stands there."""
+    """Broken JSON is shown by its place alone, never by its text."""
     for text in (f'{{"a": ["{CANARY}" "{CANARY}"]}}', f'{{"a": [{CANARY}]}}', f'{{"a": "{CANARY}"}}', f'["{CANARY}"]'):
         assert CANARY not in refusal(file_of(tmp_path, text), tmp_path)

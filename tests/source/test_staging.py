@@ -130,7 +130,7 @@ def test_a_value_arrives_exactly_or_is_marked(data_type: str, stage: Stage) -> N
 
 @pytest.mark.parametrize("data_type", CASTS)
 def test_one_value_alone_fares_as_it_does_among_others(data_type: str, stage: Stage) -> None:
-    """No type is guessed from the other rows: the first value of a kind stands alone as it stands in company."""
+    """No type is guessed from the other rows: a value is the same alone and among others."""
     wrong = next(value for value, expected in CASTS[data_type] if expected is UNFIT)
     assert stage(f'[{{"v": {wrong}}}]', table("a", column("v", data_type)))["a"][0]["_unfit"] == ["v"]
     value, expected = CASTS[data_type][0]

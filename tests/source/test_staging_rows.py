@@ -161,9 +161,9 @@ def test_any_key_is_followed_from_the_staged_to_the_built_row(keys: list[str], t
     with duckdb.connect() as connection:
         found = connection.execute("SELECT key FROM read_parquet(?)", [str(file)]).fetchall()
     assert sorted(key for (key,) in found) == sorted(keys)
-    live = tmp_path / "live.csv"
-    live.write_bytes(b"".join(csv(key, "x", EMPTY) for key in keys))
-    assert staging.compare(file, live, publish="merge").different == len(keys)
+    target = tmp_path / "target.csv"
+    target.write_bytes(b"".join(csv(key, "x", EMPTY) for key in keys))
+    assert staging.compare(file, target, publish="merge").different == len(keys)
 
 
 def test_a_model_that_loses_or_invents_rows_is_noticed(tmp_path: Path) -> None:
@@ -185,26 +185,26 @@ def test_what_differs_is_counted_and_named_by_key(tmp_path: Path) -> None:
     staged = stage(tmp_path, [{"id": str(n)} for n in range(1, 6)], ONE)
     file = written(tmp_path, staged, list("12345"))
     own = {str(n): hashlib.sha256(f"T1:{n}".encode()).hexdigest() for n in range(1, 6)}
-    live = tmp_path / "live.csv"
+    target = tmp_path / "target.csv"
     lines = [
         csv("1", own["1"], EMPTY),
         csv("2", own["1"], EMPTY),
         csv("3", own["3"], own["3"]),
         csv("5", own["5"], EMPTY),
     ]
-    live.write_bytes(b"".join([*lines, csv("9", own["5"], EMPTY)]))
+    target.write_bytes(b"".join([*lines, csv("9", own["5"], EMPTY)]))
     expected = Compared(5, 5, 1, 1, 2, ("4",), ("9",), ("2", "3"))
-    assert staging.compare(file, live, publish="merge") == expected
-    assert staging.compare(file, live, publish="ensure") == Compared(5, 5, 1, 0, 0, ("4",))
+    assert staging.compare(file, target, publish="merge") == expected
+    assert staging.compare(file, target, publish="ensure") == Compared(5, 5, 1, 0, 0, ("4",))
 
 
 def test_no_more_than_twenty_keys_are_named(tmp_path: Path) -> None:
     """The counts are exact, the lists are short; an empty target table is one where all are missing."""
     keys = [f"{n:02}" for n in range(50)]
     file = written(tmp_path, stage(tmp_path, [{"id": key} for key in keys], ONE), list(keys))
-    (tmp_path / "live.csv").touch()
-    found = staging.compare(file, tmp_path / "live.csv", publish="merge")
-    assert (found.staged, found.live, found.missing) == (50, 0, 50)
+    (tmp_path / "target.csv").touch()
+    found = staging.compare(file, tmp_path / "target.csv", publish="merge")
+    assert (found.staged, found.target, found.missing) == (50, 0, 50)
     assert (found.missing_keys, found.extra_keys, found.different_keys) == (tuple(keys[:20]), (), ())
 
 
@@ -212,11 +212,11 @@ def test_a_second_row_of_a_key_and_a_row_without_one_are_extra(tmp_path: Path) -
     """A table without a primary key may hold them; where others are allowed, only the copy of ours is one too many."""
     file = written(tmp_path, stage(tmp_path, [{"id": "1"}], ONE), ["1"])
     own = hashlib.sha256(b"T1:1").hexdigest()
-    live = tmp_path / "live.csv"
-    live.write_bytes(csv("1", own, EMPTY) * 2 + csv(None, own, EMPTY) + csv("2", own, EMPTY) * 2)
-    assert staging.compare(file, live, publish="merge") == Compared(1, 5, 0, 4, 0, (), ("1", "2", "2", "NULL"))
-    assert staging.compare(file, live, publish="upsert") == Compared(1, 5, 0, 1, 0, (), ("1",))
-    assert staging.compare(file, live, publish="ensure") == Compared(1, 5, 0, 0, 0)
+    target = tmp_path / "target.csv"
+    target.write_bytes(csv("1", own, EMPTY) * 2 + csv(None, own, EMPTY) + csv("2", own, EMPTY) * 2)
+    assert staging.compare(file, target, publish="merge") == Compared(1, 5, 0, 4, 0, (), ("1", "2", "2", "NULL"))
+    assert staging.compare(file, target, publish="upsert") == Compared(1, 5, 0, 1, 0, (), ("1",))
+    assert staging.compare(file, target, publish="ensure") == Compared(1, 5, 0, 0, 0)
 
 
 def test_hashes_that_are_gone_have_a_name(tmp_path: Path) -> None:

@@ -40,17 +40,18 @@ class Change:
 
 def changes(connection: Connection, schema: str, staged: Staged) -> dict[str, Change]:
     """Compare every table of the target schema and of the backup, by name."""
-    live = catalogue.tables(connection, schema)
+    target = catalogue.tables(connection, schema)
     return {
-        name: _change(connection, schema, name, staged, there=name in live) for name in sorted({*live, *staged.homes})
+        name: _change(connection, schema, name, staged, there=name in target)
+        for name in sorted({*target, *staged.homes})
     }
 
 
 def _change(connection: Connection, schema: str, name: str, staged: Staged, *, there: bool) -> Change:
     if not there:
         return Change(restored=staged.state.tables[name])
-    live = dump.lines(connection, schema, name)
-    content = dump.lines_hash(connection, live)
+    target = dump.lines(connection, schema, name)
+    content = dump.lines_hash(connection, target)
     if name not in staged.homes:
         return Change(removed=catalogue.rows(connection, schema, name), content_hash=content)
     if content == staged.hashes[name]:
@@ -60,15 +61,15 @@ def _change(connection: Connection, schema: str, name: str, staged: Staged, *, t
     if not keys:
         restored, removed = (
             catalogue.count(connection, sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS d").format(one, other))
-            for one, other in ((backup, live), (live, backup))
+            for one, other in ((backup, target), (target, backup))
         )
         return Change(restored, removed, content_hash=content)
     row = connection.execute(
         sql.SQL(
             "SELECT count(*) FILTER (WHERE l.hash IS NULL), count(*) FILTER (WHERE b.hash IS NULL),"
-            " count(*) FILTER (WHERE l.hash <> b.hash) FROM (SELECT {key} AS key, {hash} AS hash FROM ({live}) AS r)"
+            " count(*) FILTER (WHERE l.hash <> b.hash) FROM (SELECT {key} AS key, {hash} AS hash FROM ({target}) AS r)"
             " AS l FULL JOIN (SELECT {key} AS key, {hash} AS hash FROM ({backup}) AS r) AS b USING (key)"
-        ).format(key=_key(keys), hash=sql.SQL("sha256(convert_to(r.line, 'UTF8'))"), live=live, backup=backup)
+        ).format(key=_key(keys), hash=sql.SQL("sha256(convert_to(r.line, 'UTF8'))"), target=target, backup=backup)
     ).fetchone()
     assert row is not None  # noqa: S101
     restored, removed, changed = row

@@ -65,8 +65,8 @@ def run(url: str, state: State, snapshot: Snapshot, program: Path) -> RestoreTes
 
 
 def _rows(url: str, state: State, snapshot: Snapshot, times: Times) -> dict[str, str]:
-    live = catalogue.tables(snapshot.connection, snapshot.schema)
-    if list(state.tables) != live:
+    names = catalogue.tables(snapshot.connection, snapshot.schema)
+    if list(state.tables) != names:
         raise BackupFailed("the backup does not hold the tables of the target schema")
     found, different = {}, []
     with connect(url, name="restore test") as connection:
@@ -76,7 +76,7 @@ def _rows(url: str, state: State, snapshot: Snapshot, times: Times) -> dict[str,
             scratch.create_closed(connection, SCHEMA)
             schemas.refuse_foreign(connection, [], [SCHEMA])  # another may have made it since the run looked
             code = OwnersCode(connection, snapshot.schema)
-            for number, name in enumerate(live):
+            for number, name in enumerate(names):
                 fields, table = dump.fields(connection, snapshot.schema, name), sql.Identifier(SCHEMA, f"t{number}")
                 held = sql.Identifier(SCHEMA, "mock2pg_lines")
                 with times.of(RESTORE):

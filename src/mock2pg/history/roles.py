@@ -17,7 +17,7 @@ FROM pg_namespace JOIN LATERAL aclexplode(nspacl) ON grantee <> nspowner"""
 def statements(database: str, schema: str, migrator: str, auditor: str) -> str:
     """A script for psql, to be run by the database's owner or a superuser; running it again changes nothing."""
     template = resources.files("mock2pg.history").joinpath("roles.sql").read_text(encoding="utf-8")
-    names = {"database": database, "live": schema, "migrator": migrator, "auditor": auditor}
+    names = {"database": database, "target": schema, "migrator": migrator, "auditor": auditor}
     return (
         sql.SQL(template)
         .format(

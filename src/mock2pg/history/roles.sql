@@ -43,17 +43,17 @@ SELECT {closing} WHERE nspname IN ('mock2pg_landing', 'mock2pg_next', 'mock2pg_r
 GRANT ALL ON SCHEMA mock2pg_landing, mock2pg_next, mock2pg_restore_test TO {migrator};
 
 -- The target tables: their rows may be read by both and written by the migrator. Tables are nobody's to make, alter or
--- drop; for tables that are not there yet, and for rollbacks that make tables anew, the migrator must own what is live.
-GRANT USAGE ON SCHEMA {live} TO {migrator}, {auditor};
-GRANT SELECT ON ALL TABLES IN SCHEMA {live} TO {migrator}, {auditor};
-GRANT SELECT ON ALL SEQUENCES IN SCHEMA {live} TO {migrator}, {auditor};
-GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {live} TO {migrator};
-GRANT USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA {live} TO {migrator};
+-- drop; for tables that are not there yet, and for rollbacks that make tables anew, the migrator must own the tables.
+GRANT USAGE ON SCHEMA {target} TO {migrator}, {auditor};
+GRANT SELECT ON ALL TABLES IN SCHEMA {target} TO {migrator}, {auditor};
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA {target} TO {migrator}, {auditor};
+GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {target} TO {migrator};
+GRANT USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA {target} TO {migrator};
 -- The same for tables that you will make.
-ALTER DEFAULT PRIVILEGES IN SCHEMA {live} GRANT SELECT ON TABLES TO {migrator}, {auditor};
-ALTER DEFAULT PRIVILEGES IN SCHEMA {live} GRANT SELECT ON SEQUENCES TO {migrator}, {auditor};
-ALTER DEFAULT PRIVILEGES IN SCHEMA {live} GRANT INSERT, UPDATE, DELETE ON TABLES TO {migrator};
-ALTER DEFAULT PRIVILEGES IN SCHEMA {live} GRANT USAGE, UPDATE ON SEQUENCES TO {migrator};
+ALTER DEFAULT PRIVILEGES IN SCHEMA {target} GRANT SELECT ON TABLES TO {migrator}, {auditor};
+ALTER DEFAULT PRIVILEGES IN SCHEMA {target} GRANT SELECT ON SEQUENCES TO {migrator}, {auditor};
+ALTER DEFAULT PRIVILEGES IN SCHEMA {target} GRANT INSERT, UPDATE, DELETE ON TABLES TO {migrator};
+ALTER DEFAULT PRIVILEGES IN SCHEMA {target} GRANT USAGE, UPDATE ON SEQUENCES TO {migrator};
 ALTER ROLE {auditor} SET default_transaction_read_only = on;
 
 COMMIT;

@@ -14,7 +14,13 @@ from mock2pg.runs import Run, all_runs, is_alive
 from mock2pg.settings import Settings
 from mock2pg.text import counted
 
-_STAGED = ("staging.duckdb", "staging.duckdb.wal", "staging.duckdb.tmp", "arrays", "live")  # they hold the data itself
+_STAGED = (
+    "staging.duckdb",
+    "staging.duckdb.wal",
+    "staging.duckdb.tmp",
+    "arrays",
+    "target_rows",
+)  # they hold the data itself
 _PARTS = ("*.part", "steps/*.part", "notebooks/*.part", "notebooks/*.part.json")
 _LINK = re.compile(r"\.latest-(\d+)")
 

@@ -42,7 +42,7 @@ class _Bad:
     spoil: Callable[[Document], object]
 
 
-def play(settings: Settings, url: str, migrate: Migrate, tell: Callable[[str], None]) -> TestReport:
+def run(settings: Settings, url: str, migrate: Migrate, tell: Callable[[str], None]) -> TestReport:
     """Run every scenario in a scratch database on the server at `url`; remove it and all files afterwards."""
     document = _document(settings.source_path)
     tables = build.sources(settings.dbt_dir)
@@ -140,9 +140,9 @@ def _unchanged(result: MigrationResult) -> tuple[bool, str]:
 
 
 def _refused(stage: Settings, kind: type[Mock2pgError], migrate: Callable[[], MigrationResult]) -> tuple[bool, str]:
-    before = _live(stage)
+    before = _target_rows(stage)
     result = migrate()
-    same = _live(stage) == before
+    same = _target_rows(stage) == before
     passed = isinstance(result.error, kind) and same
     return passed, _happened(result) + ("" if same else ", and the target is not as before")
 
@@ -161,7 +161,7 @@ def _obstructed(stage: Settings, migrate: Migrate, document: Document) -> tuple[
         leaves = [name for name in postgres.catalogue.tables(connection, schema) if name not in parents]
         table = next((name for name in leaves if postgres.catalogue.rows(connection, schema, name)), None)
         if table is None:
-            return False, "nothing is live that could be obstructed"
+            return False, "no target table holds a row that could be obstructed"
         names = {"table": sql.Identifier(schema, table), "function": sql.Identifier(schema, "mock2pg_obstruct")}
         connection.execute(sql.SQL("DELETE FROM {table} WHERE ctid = (SELECT min(ctid) FROM {table})").format(**names))
         connection.execute(
@@ -181,7 +181,7 @@ def _happened(result: MigrationResult) -> str:
     return type(result.error).__name__ if result.error else "success"
 
 
-def _live(stage: Settings) -> dict[str, str]:
+def _target_rows(stage: Settings) -> dict[str, str]:
     """Every target table by the SHA-256 of its rows."""
     found = {}
     with postgres.connect(stage.url, name="scenario", read_only=True) as connection:
@@ -199,7 +199,7 @@ def _document(source: Path) -> Document:
     if source.is_file():
         document: Document = json.loads(source.read_bytes())
         return document
-    raise UsageError(f"there is no source at {source} to play with", hint="Set MIGRATION_SOURCE to a valid one.")
+    raise UsageError(f"there is no source at {source} to test with", hint="Set MIGRATION_SOURCE to a valid one.")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from mock2pg.postgres.connection import Connection
 
 
 @dataclass(frozen=True)
-class LiveColumn:
+class TargetColumn:
     """One column as the catalogue has it; `data_type` as format_type spells it.
 
     deterministic  values that its collation calls equal are the same bytes
@@ -35,7 +35,7 @@ class LiveColumn:
 
 
 @dataclass(frozen=True)
-class LiveForeignKey:
+class TargetForeignKey:
     """One foreign key; `parent` is the whole table where the key leads to a partition.
 
     equals  the operators that compare parent and child, which a search path might not find: `pg_catalog.=`
@@ -77,7 +77,7 @@ class LiveForeignKey:
 
 
 @dataclass(frozen=True)
-class LiveUnique:
+class TargetUnique:
     """A unique constraint or index, or an exclusion constraint.
 
     columns  those whose values it compares, also inside of an expression or a generated column
@@ -121,7 +121,7 @@ def tables(connection: Connection, schema: str) -> list[str]:
     return [name for (name,) in rows]
 
 
-def columns(connection: Connection, schema: str, table: str) -> list[LiveColumn]:
+def columns(connection: Connection, schema: str, table: str) -> list[TargetColumn]:
     """The columns in their order."""
     rows = connection.execute(
         """
@@ -146,7 +146,7 @@ def columns(connection: Connection, schema: str, table: str) -> list[LiveColumn]
         """,
         [schema, table],
     ).fetchall()
-    return [LiveColumn(*row) for row in rows]
+    return [TargetColumn(*row) for row in rows]
 
 
 def primary_key(connection: Connection, schema: str, table: str) -> tuple[str, ...]:
@@ -179,17 +179,17 @@ def constraint_names(connection: Connection, schema: str, table: str) -> dict[tu
     return {(kind, (name,) if kind == "c" else tuple(columns)): name for kind, name, columns in rows}
 
 
-def foreign_keys(connection: Connection, schema: str) -> list[LiveForeignKey]:
+def foreign_keys(connection: Connection, schema: str) -> list[TargetForeignKey]:
     """Every foreign key of the schema's tables."""
     return _foreign_keys(connection, sql.SQL("t.relnamespace"), schema)
 
 
-def references_to(connection: Connection, schema: str) -> list[LiveForeignKey]:
+def references_to(connection: Connection, schema: str) -> list[TargetForeignKey]:
     """Every foreign key, of a table of any schema, that leads to one of the schema's tables."""
     return _foreign_keys(connection, sql.SQL("p.relnamespace"), schema)
 
 
-def _foreign_keys(connection: Connection, whose: sql.SQL, schema: str) -> list[LiveForeignKey]:
+def _foreign_keys(connection: Connection, whose: sql.SQL, schema: str) -> list[TargetForeignKey]:
     query = sql.SQL(
         """
         SELECT c.conname, t.relname,
@@ -215,7 +215,9 @@ def _foreign_keys(connection: Connection, whose: sql.SQL, schema: str) -> list[L
         """
     ).format(whose=whose)
     return [
-        LiveForeignKey(n, t, tuple(c), ps, p, tuple(pc), s, _ACTIONS[deleted], _ACTIONS[updated], tuple(equals), *only)
+        TargetForeignKey(
+            n, t, tuple(c), ps, p, tuple(pc), s, _ACTIONS[deleted], _ACTIONS[updated], tuple(equals), *only
+        )
         for n, t, c, ps, p, pc, s, deleted, updated, equals, *only in connection.execute(query, [schema]).fetchall()
     ]
 
@@ -223,7 +225,7 @@ def _foreign_keys(connection: Connection, whose: sql.SQL, schema: str) -> list[L
 _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 
-def uniques(connection: Connection, schema: str, table: str) -> list[LiveUnique]:
+def uniques(connection: Connection, schema: str, table: str) -> list[TargetUnique]:
     """Return the unique and exclusion constraints and unique indexes, except the primary key."""
     rows = connection.execute(
         """
@@ -254,10 +256,10 @@ def uniques(connection: Connection, schema: str, table: str) -> list[LiveUnique]
         """,
         [schema, table],
     ).fetchall()
-    return [LiveUnique(tuple(compared or ()), tuple(watched), plain) for compared, watched, plain in rows]
+    return [TargetUnique(tuple(compared or ()), tuple(watched), plain) for compared, watched, plain in rows]
 
 
-def orphans(connection: Connection, key: LiveForeignKey) -> int:
+def orphans(connection: Connection, key: TargetForeignKey) -> int:
     """Count the orphans: rows that refer to a missing parent (a NULL refers to nothing)."""
     query = sql.SQL("SELECT count(*) FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})").format(
         key.child_rows,

@@ -210,7 +210,7 @@ def advisory_lock(url: str, name: str) -> Iterator[None]:
             taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
             if taken != (True,):
                 holder = lock_holder(connection) or "it has just ended"
-                raise AlreadyRunning(f"another run is at work on this database: {holder}")
+                raise AlreadyRunning(f"another run holds the lock on this database: {holder}")
         yield
 
 

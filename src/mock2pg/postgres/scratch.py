@@ -15,7 +15,7 @@ from mock2pg.contracts import Column, SourceTable, Table
 from mock2pg.encoding import KINDS, OWN_TYPE_POSTGRES, TABLE_HASH_POSTGRES, postgres_value
 from mock2pg.errors import BuiltRowsLost, LoadFailed
 from mock2pg.postgres import drop_objects
-from mock2pg.postgres.catalogue import LiveColumn, columns, count, own_rows, schema_exists
+from mock2pg.postgres.catalogue import TargetColumn, columns, count, own_rows, schema_exists
 from mock2pg.postgres.connection import Connection, named
 from mock2pg.postgres.describing import described
 from mock2pg.postgres.schemas import close_to_others, refuse_foreign
@@ -127,13 +127,13 @@ def write_hashes(connection: Connection, schema: str, table: Table, file: Path, 
             out.write(block)
 
 
-def _own_columns(connection: Connection, schema: str, table: Table) -> Mapping[str, LiveColumn]:
+def _own_columns(connection: Connection, schema: str, table: Table) -> Mapping[str, TargetColumn]:
     """The columns of the table as it is in that schema."""
     return {column.name: column for column in columns(connection, schema, table.name)}
 
 
 def table_hash(
-    connection: Connection, rows: sql.Composable, table: Table, own: Mapping[str, LiveColumn] = MappingProxyType({})
+    connection: Connection, rows: sql.Composable, table: Table, own: Mapping[str, TargetColumn] = MappingProxyType({})
 ) -> str:
     """The hash of the table's `rows` over the compared columns: the same number that the staged rows have.
 
@@ -197,7 +197,7 @@ def row_counts(connection: Connection, schema: str, names: Iterable[str]) -> dic
     }
 
 
-def _hash(columns: Sequence[Column], own: Mapping[str, LiveColumn]) -> sql.Composable:
+def _hash(columns: Sequence[Column], own: Mapping[str, TargetColumn]) -> sql.Composable:
     """SHA-256 in hex over the columns' encoded values."""
     each = [_of_own(column, own[column.name]) if column.name in own else _value(column) for column in columns]
     encoded = sql.SQL(" || ").join(each) if each else sql.SQL("''")
@@ -215,7 +215,7 @@ def _value(column: Column) -> sql.Composable:
     return _spelled(postgres_value(column.data_type), column)
 
 
-def _of_own(column: Column, own: LiveColumn) -> sql.Composable:
+def _of_own(column: Column, own: TargetColumn) -> sql.Composable:
     """A value of a column whose own type may be another than the contract's."""
     value = _value(column)
     if own.data_type in (column.data_type, f"{column.data_type} without time zone"):  # the catalogue's name of a time

@@ -111,5 +111,5 @@ def _was_committed(url: str, name: str, committed: Callable[[Connection], bool],
     except (DatabaseError, psycopg.Error) as error:
         raise PublishFailed(
             "the connection was lost during COMMIT, and the server cannot be asked what became of it",
-            hint="Live is wholly old or wholly new. When the server is back, `mock2pg verify` says which.",
+            hint="The target is wholly old or wholly new. When the server is back, `mock2pg verify` says which.",
         ) from error

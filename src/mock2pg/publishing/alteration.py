@@ -14,7 +14,7 @@ from psycopg import sql
 
 from mock2pg.contracts import Column, Table, tables_from
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import LiveColumn
+from mock2pg.postgres.catalogue import TargetColumn
 from mock2pg.postgres.connection import Connection
 from mock2pg.publishing import creation
 
@@ -41,16 +41,18 @@ class Alteration:
     def statements(self) -> list[str]:
         return [statement.as_string() for statement in (*self.first, *self.last)]
 
-    def view(self, live: sql.Composable, there: Mapping[str, LiveColumn]) -> tuple[sql.Composed, dict[str, LiveColumn]]:
+    def view(
+        self, target: sql.Composable, there: Mapping[str, TargetColumn]
+    ) -> tuple[sql.Composed, dict[str, TargetColumn]]:
         """The target rows and columns as the alteration will leave them, for a look before it is made."""
         new = {column.name: column.data_type for column in (*self.retyped, *self.added)}
         values = [_sql(f"l.{{0}}::{new[name]} AS {{0}}" if name in new else "l.{}", name) for name in there]
         values += [_sql(f"NULL::{column.data_type} AS {{}}", column.name) for column in self.added]
         columns = dict(there)
         for name, data_type in new.items():
-            known = there.get(name, LiveColumn(name, data_type, "", generated=False, identity_always=False))
+            known = there.get(name, TargetColumn(name, data_type, "", generated=False, identity_always=False))
             columns[name] = replace(known, data_type=data_type)
-        return sql.SQL("(SELECT {} FROM {} AS l)").format(sql.SQL(", ").join(values), live), columns
+        return sql.SQL("(SELECT {} FROM {} AS l)").format(sql.SQL(", ").join(values), target), columns
 
 
 def pending(connection: Connection, schema: str, tables: Sequence[Table], owned: Owned) -> dict[str, Alteration]:
@@ -93,16 +95,18 @@ def owned_again(connection: Connection, schema: str, before: Owned) -> dict[str,
 
 
 def _alteration(connection: Connection, schema: str, old: Table, new: Table) -> Alteration:
-    live = {column.name: column for column in catalogue.columns(connection, schema, new.name)}
+    target = {column.name: column for column in catalogue.columns(connection, schema, new.name)}
     names = catalogue.constraint_names(connection, schema, new.name)
     columns = {column.name: column for column in old.columns}
     wanted = {column.name for column in new.columns} | {name for name, _ in new.database_columns}
-    gone = [name for name in (*columns, *dict(old.database_columns)) if name in live and name not in wanted]
-    added = tuple(column for column in new.columns if column.name not in live and column.name not in columns)
+    gone = [name for name in (*columns, *dict(old.database_columns)) if name in target and name not in wanted]
+    added = tuple(column for column in new.columns if column.name not in target and column.name not in columns)
     retyped = tuple(
         column
         for column in new.columns
-        if column.name in columns and column.name in live and _retyped(connection, columns[column.name], column, live)
+        if column.name in columns
+        and column.name in target
+        and _retyped(connection, columns[column.name], column, target)
     )
     home = sql.Identifier(schema, new.name)
     first = [*_dropped_constraints(old, new, names), *(_sql("DROP COLUMN {}", name) for name in gone)]
@@ -110,7 +114,7 @@ def _alteration(connection: Connection, schema: str, old: Table, new: Table) -> 
     first += [
         _sql(f"ADD COLUMN {{}} {definition}", name)
         for name, definition in new.database_columns
-        if name not in live and name not in dict(old.database_columns)
+        if name not in target and name not in dict(old.database_columns)
     ]
     for column in retyped:
         first.append(_sql(f"ALTER COLUMN {{0}} TYPE {column.data_type} USING {{0}}::{column.data_type}", column.name))
@@ -118,12 +122,12 @@ def _alteration(connection: Connection, schema: str, old: Table, new: Table) -> 
         _sql("ALTER COLUMN {} DROP NOT NULL", column.name)
         for column in new.columns
         if not column.not_null and column.name in columns and columns[column.name].not_null
-        and column.name in live and live[column.name].not_null
+        and column.name in target and target[column.name].not_null
     ]  # fmt: skip
     last = [
         _sql("ALTER COLUMN {} SET NOT NULL", column.name)
         for column in new.columns
-        if column.not_null and (column in added or (column.name in live and not live[column.name].not_null))
+        if column.not_null and (column in added or (column.name in target and not target[column.name].not_null))
     ]
     head = sql.SQL("ALTER TABLE {} ").format(home)
     return Alteration(
@@ -136,9 +140,9 @@ def _alteration(connection: Connection, schema: str, old: Table, new: Table) -> 
     )
 
 
-def _retyped(connection: Connection, old: Column, new: Column, live: Mapping[str, LiveColumn]) -> bool:
+def _retyped(connection: Connection, old: Column, new: Column, target: Mapping[str, TargetColumn]) -> bool:
     row = connection.execute("SELECT format_type(to_regtype(%s), NULL)", [old.data_type]).fetchone()
-    return old.data_type != new.data_type and row == (live[new.name].data_type,)
+    return old.data_type != new.data_type and row == (target[new.name].data_type,)
 
 
 def _dropped_constraints(

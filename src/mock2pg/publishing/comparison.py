@@ -8,7 +8,7 @@ from psycopg import sql
 
 from mock2pg.contracts import Table
 from mock2pg.encoding import JSON_TEXT_POSTGRES
-from mock2pg.postgres.catalogue import LiveColumn
+from mock2pg.postgres.catalogue import TargetColumn
 
 # Types whose equal values are the same value, and how they are compared. Any other type is compared by its text:
 # 1.0 equals 1 in a jsonb, 0 equals -0 in a float and 1 month equals 30 days, but a hash tells them apart.
@@ -26,7 +26,7 @@ class Comparison:
     two rows can hold both. How a key is spelled is content then. Content is compared by bytes.
     """
 
-    def __init__(self, table: Table, there: Mapping[str, LiveColumn]) -> None:
+    def __init__(self, table: Table, there: Mapping[str, TargetColumn]) -> None:
         self.table, self.there = table, there
         self.types = {
             column.name: there[column.name].data_type if there else column.data_type for column in table.columns

@@ -14,21 +14,21 @@ from mock2pg.publishing.table_merge import TableMerge
 
 
 def keep(
-    connection: Connection, built: str, live: str, tables: Sequence[Table], alterations: Mapping[str, Alteration]
+    connection: Connection, built: str, target: str, tables: Sequence[Table], alterations: Mapping[str, Alteration]
 ) -> dict[str, int]:
     """Give built rows the primary key that a row of their natural key has in the target table; count them by table.
 
     Only the built tables are written. A key that another built row has stays with that one.
     """
-    present, kept = set(catalogue.tables(connection, live)), {}
+    present, kept = set(catalogue.tables(connection, target)), {}
     for table in tables:
         if not table.natural_key or table.name not in present:
             continue
-        merge = TableMerge(connection, built, live, table, created=False, altered=alterations.get(table.name))
+        merge = TableMerge(connection, built, target, table, created=False, altered=alterations.get(table.name))
         (name,) = table.primary_key
         rows = connection.execute(
             merge.compose(
-                "UPDATE {built} AS b SET {key} = l.{key}::{type} FROM {live} AS l WHERE {same_row}"
+                "UPDATE {built} AS b SET {key} = l.{key}::{type} FROM {target} AS l WHERE {same_row}"
                 " AND b.{key} IS DISTINCT FROM l.{key}::{type}"
                 " AND NOT EXISTS (SELECT FROM {built} AS other WHERE other.{key} = l.{key}::{type})",
                 key=sql.Identifier(name),

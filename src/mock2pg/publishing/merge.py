@@ -27,7 +27,7 @@ __all__ = ["Merge", "TableMerge", "publish"]
 class Merge:
     """All tables: what is to be done, found out without writing, and then done.
 
-    tables  a table is merged whole, or keeps what is live and not built, as its `publish` says
+    tables  a table is merged whole, or keeps target rows that are not built, as its `publish` says
     merges  each table's own part, parents before children
     alterations  what is to be altered before `apply`, which a merge of its own is for; this one can only look
 
@@ -38,19 +38,19 @@ class Merge:
         self,
         connection: Connection,
         built: str,
-        live: str,
+        target: str,
         tables: Sequence[Table],
         alterations: Mapping[str, Alteration] = MappingProxyType({}),
     ) -> None:
-        self._connection, self._live = connection, live
-        present = set(catalogue.tables(connection, live))
-        self._references = catalogue.references_to(connection, live)
-        self._code = OwnersCode(connection, live, [table.name for table in tables])
+        self._connection, self._target = connection, target
+        present = set(catalogue.tables(connection, target))
+        self._references = catalogue.references_to(connection, target)
+        self._code = OwnersCode(connection, target, [table.name for table in tables])
         merges = {
             table.name: TableMerge(
                 connection,
                 built,
-                live,
+                target,
                 table,
                 created=table.name not in present,
                 altered=alterations.get(table.name),
@@ -91,14 +91,14 @@ class Merge:
         waiting = self._delete()
         for merge in self.merges:
             if merge.created:
-                creation.create(self._connection, self._live, merge.table)
+                creation.create(self._connection, self._target, merge.table)
         for group in self._groups:
             self._write(group)
         self._together([merge.delete_rest for merge in waiting])
         for step in (creation.constrain, creation.refer):  # every key before the first reference to one
             for merge in self.merges:
                 if merge.created:
-                    step(self._connection, self._live, merge.table)
+                    step(self._connection, self._target, merge.table)
         with self._code.path():
             self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for merge in self.merges:
@@ -108,7 +108,7 @@ class Merge:
     def _key_groups(self, names: list[str]) -> list[list[str]]:
         parents: dict[str, set[str]] = {}
         for key in self._references:
-            if key.schema == self._live:
+            if key.schema == self._target:
                 parents.setdefault(key.table, set()).add(key.parent)
         return key_groups(names, parents)
 
@@ -124,7 +124,7 @@ class Merge:
         """Update and insert; where tables refer to each other or themselves, all rows are there before one changes."""
         names = {merge.table.name for merge in group}
         round_about = any(
-            key.table in names and key.parent in names for key in self._references if key.schema == self._live
+            key.table in names and key.parent in names for key in self._references if key.schema == self._target
         )
         updates = [merge for merge in group if self.differences[merge.table.name].updated]
         inserts = [merge for merge in group if self.differences[merge.table.name].inserted]
@@ -157,9 +157,9 @@ class Merge:
 
 
 def publish(
-    connection: Connection, built: str, live: str, tables: Sequence[Table], allowed: Collection[str] = ()
+    connection: Connection, built: str, target: str, tables: Sequence[Table], allowed: Collection[str] = ()
 ) -> dict[str, Difference]:
     """Publish the built tables: existing ones are merged, absent ones created, filled and then constrained."""
-    merge = Merge(connection, built, live, tables)
+    merge = Merge(connection, built, target, tables)
     merge.refuse_referencing_rows(allowed)
     return merge.apply()

@@ -114,7 +114,7 @@ def refuse_planted(connection: Connection, schema: str, tables: Collection[str],
     if row:
         place = sql.Identifier(schema, row[0]).as_string()
         raise SchemaRefused(
-            f"table {place} belongs to {row[1]}, and was created while this run was at work",
+            f"table {place} belongs to {row[1]}, and was created during this run",
             hint=f"Look at what it is, and at who may create objects in that schema: REVOKE CREATE ON SCHEMA"
             f" {sql.Identifier(schema).as_string()} FROM PUBLIC. The target tables were not touched.",
         )

@@ -16,7 +16,7 @@ from mock2pg.step_results import Difference
 
 def fingerprints(
     connection: Connection,
-    live: str,
+    target: str,
     tables: Sequence[Table],
     differences: Mapping[str, Difference],
     alterations: Mapping[str, Alteration],
@@ -33,16 +33,16 @@ def fingerprints(
         elif table.publish == "ensure":
             found[table.name] = f"{difference.inserted} to insert"
         elif altered := alterations.get(table.name):
-            found[table.name] = "; ".join([_whole(connection, live, table), *altered.statements])
+            found[table.name] = "; ".join([_whole(connection, target, table), *altered.statements])
         else:
-            found[table.name] = contract_hash(connection, live, table)
+            found[table.name] = contract_hash(connection, target, table)
     return found
 
 
-def _whole(connection: Connection, live: str, table: Table) -> str:
+def _whole(connection: Connection, target: str, table: Table) -> str:
     """Return a hash of all columns of the target table."""
     query = sql.SQL("SELECT concat(count(*), ':', sum(hashtextextended(t::text, 0)::numeric)) FROM {} AS t")
-    row = connection.execute(query.format(own_rows(connection, live, table.name))).fetchone()
+    row = connection.execute(query.format(own_rows(connection, target, table.name))).fetchone()
     assert row is not None  # noqa: S101
     return str(row[0])
 

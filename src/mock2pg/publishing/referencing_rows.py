@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from psycopg import sql
 
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import LiveForeignKey
+from mock2pg.postgres.catalogue import TargetForeignKey
 from mock2pg.postgres.connection import Connection
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Difference
@@ -18,7 +18,7 @@ def refusals(
     connection: Connection,
     merges: Sequence[TableMerge],
     differences: Mapping[str, Difference],
-    references: Sequence[LiveForeignKey],
+    references: Sequence[TargetForeignKey],
     allowed: Collection[str],
 ) -> list[str]:
     """Return one line per foreign key that prevents publishing, with its number of rows; cascades are followed.
@@ -30,10 +30,10 @@ def refusals(
     for merge in merges:
         difference, keys = differences[merge.table.name], [k for k in references if k.parent == merge.table.name]
         if difference.deleted:
-            found += look.when_gone(keys, merge.compose("SELECT l.* FROM {live} AS l WHERE {gone}"), ours=True)
+            found += look.when_gone(keys, merge.compose("SELECT l.* FROM {target} AS l WHERE {gone}"), ours=True)
         for key in keys if difference.updated else ():
             if columns := [name for name in key.parent_columns if name in merge.settable]:
-                changing = merge.compose("SELECT l.* FROM {live} AS l JOIN {built} AS b ON {keys} WHERE ")
+                changing = merge.compose("SELECT l.* FROM {target} AS l JOIN {built} AS b ON {keys} WHERE ")
                 found += look.at(key, key.on_update, changing + merge.differs(columns), ours=True, kind="UPDATE")
     return found
 
@@ -41,10 +41,15 @@ def refusals(
 class _Look:
     def __init__(self, connection: Connection, merges: Sequence[TableMerge], allowed: Collection[str]) -> None:
         self._connection, self._allowed = connection, allowed
-        self._ours = {(merge.live_schema, merge.table.name): merge for merge in merges if not merge.created}
+        self._ours = {(merge.target_schema, merge.table.name): merge for merge in merges if not merge.created}
 
     def when_gone(
-        self, keys: Sequence[LiveForeignKey], going: sql.Composed, *, ours: bool, path: tuple[LiveForeignKey, ...] = ()
+        self,
+        keys: Sequence[TargetForeignKey],
+        going: sql.Composed,
+        *,
+        ours: bool,
+        path: tuple[TargetForeignKey, ...] = (),
     ) -> Iterator[str]:
         """Follow the deletion of the rows `going`; `ours`: they are rows of a published table."""
         for key in keys:
@@ -58,7 +63,7 @@ class _Look:
                 below = [k for k in catalogue.references_to(self._connection, key.schema) if k.parent == key.table]
                 yield from self.when_gone(below, rows, ours=False, path=(*path, key))
 
-    def at(self, key: LiveForeignKey, act: str, parents: sql.Composed, *, ours: bool, kind: str) -> Iterator[str]:
+    def at(self, key: TargetForeignKey, act: str, parents: sql.Composed, *, ours: bool, kind: str) -> Iterator[str]:
         acts = act not in ("NO ACTION", "RESTRICT")
         if acts and {key.table, f"{key.schema}.{key.table}"} & set(self._allowed):
             return
@@ -75,7 +80,7 @@ class _Look:
             what = f"would be changed by ON {kind} {act}" if acts else keep
             yield f"{counted(number, 'row')} of {key.schema}.{key.table} ({key.name}) refer to {key.parent} and {what}"
 
-    def _rows(self, key: LiveForeignKey, parents: sql.Composed, *, ours: bool) -> sql.Composed | None:
+    def _rows(self, key: TargetForeignKey, parents: sql.Composed, *, ours: bool) -> sql.Composed | None:
         """Select the rows that refer to one of the parents, and that publishing does not write itself."""
         home: sql.Composable | None = key.child_rows
         if merge := self._ours.get((key.schema, key.table)):
@@ -91,10 +96,10 @@ def _staying(merge: TableMerge, columns: Sequence[str]) -> sql.Composable | None
     """Select the rows that are neither deleted nor updated in the columns; None when publishing writes every row."""
     written = bool(columns) and set(columns) <= set(merge.settable)
     if not merge.keeps:
-        return None if written else merge.compose("(SELECT l.* FROM {live} AS l WHERE NOT {gone})")
+        return None if written else merge.compose("(SELECT l.* FROM {target} AS l WHERE NOT {gone})")
     if written and merge.table.publish != "ensure":
-        return merge.compose("(SELECT l.* FROM {live} AS l WHERE {gone})")
-    return merge.live
+        return merge.compose("(SELECT l.* FROM {target} AS l WHERE {gone})")
+    return merge.target
 
 
 def _counted(rows: sql.Composed) -> sql.Composed:

@@ -15,7 +15,7 @@ from psycopg import sql
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import LiveForeignKey
+from mock2pg.postgres.catalogue import TargetForeignKey
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.describing import described
 from mock2pg.postgres.owners_code import OwnersCode
@@ -30,10 +30,10 @@ from mock2pg.text import counted, identity
 class TableMerge(Comparison):
     """One table; its statements run in the order that the whole publication needs.
 
-    live     its own rows, without those of tables that inherit from it
+    target   its own rows, without those of tables that inherit from it
     home     the table itself
-    created  it is not live yet
-    keeps    rows that are live and not built stay: an "ensure" or "upsert" table
+    created  it is not in the target schema yet
+    keeps    target rows that are not built stay: an "ensure" or "upsert" table
     altered  what is to be altered first; until then its rows are looked at as they will be
     code     how statements are run that set off triggers, checks and the like
     """
@@ -42,7 +42,7 @@ class TableMerge(Comparison):
         self,
         connection: Connection,
         built: str,
-        live: str,
+        target: str,
         table: Table,
         *,
         created: bool,
@@ -50,15 +50,15 @@ class TableMerge(Comparison):
         code: OwnersCode | None = None,
     ) -> None:
         self.connection, self.created, self.altered = connection, created, altered
-        self.code = code or OwnersCode(connection, live, [table.name])
+        self.code = code or OwnersCode(connection, target, [table.name])
         self.built: sql.Composable = sql.Identifier(built, table.name)
-        self.home = sql.Identifier(live, table.name)
-        self.live: sql.Composable = self.home if created else catalogue.own_rows(connection, live, table.name)
-        self.built_schema, self.live_schema = built, live
+        self.home = sql.Identifier(target, table.name)
+        self.target: sql.Composable = self.home if created else catalogue.own_rows(connection, target, table.name)
+        self.built_schema, self.target_schema = built, target
         self.keeps = table.publish != "merge"
-        there = {} if created else {c.name: c for c in catalogue.columns(connection, live, table.name)}
+        there = {} if created else {c.name: c for c in catalogue.columns(connection, target, table.name)}
         if altered:
-            self.live, there = altered.view(self.live, there)
+            self.target, there = altered.view(self.target, there)
         missing = [column.name for column in table.columns if not created and column.name not in there]
         if missing:
             raise PublishFailed(f"table {table.name} is there but has no column {', '.join(missing)}")
@@ -93,15 +93,15 @@ class TableMerge(Comparison):
         before = (
             0
             if self.created
-            else catalogue.count(self.connection, sql.SQL("SELECT count(*) FROM {}").format(self.live))
+            else catalogue.count(self.connection, sql.SQL("SELECT count(*) FROM {}").format(self.target))
         )
         inserted = self._count(
             "SELECT count(*) FROM {built} AS b" + ("" if self.created else " WHERE NOT EXISTS ({same})")
         )
         if self.created or self.table.publish == "ensure":
             return Difference(before, before + inserted, inserted, 0, 0, self.created)
-        deleted = 0 if self.keeps else self._count("SELECT count(*) FROM {live} AS l WHERE {gone}")
-        updated = self._count("SELECT count(*) FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}")
+        deleted = 0 if self.keeps else self._count("SELECT count(*) FROM {target} AS l WHERE {gone}")
+        updated = self._count("SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys} WHERE {differs}")
         return Difference(before, before + inserted - deleted, inserted, updated, deleted)
 
     def shown_keys(self, limit: int) -> dict[str, list[str]]:
@@ -109,16 +109,16 @@ class TableMerge(Comparison):
         new = "TRUE" if self.created else "NOT EXISTS ({same})"
         queries = {"inserted": "SELECT {key_of_b} FROM {built} AS b WHERE " + new}
         if not self.created and self.table.publish != "ensure":
-            queries["updated"] = "SELECT {key_of_l} FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}"
+            queries["updated"] = "SELECT {key_of_l} FROM {target} AS l JOIN {built} AS b ON {keys} WHERE {differs}"
             if not self.keeps:
-                queries["deleted"] = "SELECT {key_of_l} FROM {live} AS l WHERE {gone}"
+                queries["deleted"] = "SELECT {key_of_l} FROM {target} AS l WHERE {gone}"
         found = {}
         for what, query in queries.items():
             limited = self.compose(query + " ORDER BY 1 LIMIT ") + sql.Literal(limit)
             found[what] = [identity(key) for key in self._reading.texts(limited)]
         return found
 
-    def delete_free(self, references: Sequence[LiveForeignKey]) -> int:
+    def delete_free(self, references: Sequence[TargetForeignKey]) -> int:
         """Delete what is gone, but for rows that others still refer to; returns how many went."""
         free = [
             sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS c WHERE {})").format(key.child_rows, key.refers("c", "l"))
@@ -129,7 +129,7 @@ class TableMerge(Comparison):
 
     @property
     def delete_rest(self) -> sql.Composed:
-        return self.compose("DELETE FROM {live} AS l WHERE {gone}")
+        return self.compose("DELETE FROM {target} AS l WHERE {gone}")
 
     @property
     def insert(self) -> sql.Composed:
@@ -138,9 +138,9 @@ class TableMerge(Comparison):
             "INSERT INTO {home} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {built} AS b" + new
         )
 
-    def update(self, references: Sequence[LiveForeignKey]) -> None:
+    def update(self, references: Sequence[TargetForeignKey]) -> None:
         """Change what differs; where rows exchange unique values, in two steps."""
-        query = self.compose("UPDATE {live} AS l SET {sets} FROM {built} AS b WHERE {keys} AND {differs}")
+        query = self.compose("UPDATE {target} AS l SET {sets} FROM {built} AS b WHERE {keys} AND {differs}")
         if unique_conflicts.try_update(self, query) or (
             self.park_values() and unique_conflicts.try_update(self, query)
         ):
@@ -157,7 +157,7 @@ class TableMerge(Comparison):
         """Return the sources of next values for our columns, in rows that others insert."""
         if self.created:
             return []
-        found = next_values(self.connection, self.live_schema, self.table.name)
+        found = next_values(self.connection, self.target_schema, self.table.name)
         return [value for value in found if not value.column or value.column in self.types]
 
     def new_values(self, name: str) -> sql.Composed:
@@ -170,15 +170,15 @@ class TableMerge(Comparison):
 
     def advance_sequences(self) -> None:
         """Let the columns' next values come after what they hold now."""
-        sequences.advance(self.connection, self.live, self.next_values())
+        sequences.advance(self.connection, self.target, self.next_values())
 
     def proven(self, expected: Difference) -> Difference:
         """Return the difference after comparing the target table again: counts, and content column by column."""
-        after = self._count("SELECT count(*) FROM {live} AS l")
-        equal = self._count("SELECT count(*) FROM {live} AS l JOIN {built} AS b ON {keys} WHERE NOT {differs}")
+        after = self._count("SELECT count(*) FROM {target} AS l")
+        equal = self._count("SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys} WHERE NOT {differs}")
         built = self._count("SELECT count(*) FROM {built} AS b")
         if self.table.publish == "ensure":
-            there = self._count("SELECT count(*) FROM {live} AS l JOIN {built} AS b ON {keys}")
+            there = self._count("SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys}")
             if there == built:
                 return replace(expected, after=after)
         elif (self.keeps and equal == built) or after == equal == built:
@@ -194,13 +194,13 @@ class TableMerge(Comparison):
         """The statement with what its braces name filled in; `more` are names of the caller's own."""
         return as_type(query).format(
             **more,
-            live=self.live,
+            target=self.target,
             home=self.home,
             built=self.built,
             keys=self.keys,
             key_of_b=_key_text("b", self.table.primary_key),
             key_of_l=_key_text("l", self.table.primary_key),
-            same=sql.SQL("SELECT FROM {} AS l WHERE {}").format(self.live, self.keys),
+            same=sql.SQL("SELECT FROM {} AS l WHERE {}").format(self.target, self.keys),
             gone=sql.SQL("NOT EXISTS (SELECT FROM {} AS b WHERE {})").format(self.built, self.keys),
             columns=_names(self.inserted),
             values=sql.SQL(", ").join(map(self.cast, self.inserted)),
@@ -215,12 +215,12 @@ class TableMerge(Comparison):
     @property
     def of_built(self) -> sql.Composed:
         """The target rows whose keys are among the built ones, as a table."""
-        return self.compose("(SELECT l.* FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys}))")
+        return self.compose("(SELECT l.* FROM {target} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys}))")
 
     @cached_property
     def _reading(self) -> OwnersCode:
         """Return the comparison; creates no temporary function unless a domain or cast needs one."""
-        return OwnersCode(self.connection, self.live_schema, [self.table.name], values=True)
+        return OwnersCode(self.connection, self.target_schema, [self.table.name], values=True)
 
     def _count(self, query: str) -> int:
         return self._reading.number(self.compose(query))

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import LiveUnique
+from mock2pg.postgres.catalogue import TargetUnique
 
 if TYPE_CHECKING:
     from mock2pg.publishing.table_merge import TableMerge
@@ -21,8 +21,8 @@ ALIKE = (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation)
 
 # Parked values by pg_type.typcategory: no row has them, before or after.
 _HEX = "replace(gen_random_uuid()::text, '-', '')"
-_LEAST = "least((SELECT min({column}) FROM {live}), (SELECT min({column}::{type}) FROM {built}))"
-_GREATEST = "greatest((SELECT max({column}) FROM {live}), (SELECT max({column}::{type}) FROM {built}))"
+_LEAST = "least((SELECT min({column}) FROM {target}), (SELECT min({column}::{type}) FROM {built}))"
+_GREATEST = "greatest((SELECT max({column}) FROM {target}), (SELECT max({column}::{type}) FROM {built}))"
 _PARKED = {
     "S": (f"concat({_HEX}, l.{{column}})", f"concat(l.{{column}}, {_HEX})"),  # so it may still be what a check asks for
     "U": ("gen_random_uuid()::text",),
@@ -46,11 +46,11 @@ def replace(merge: TableMerge) -> None:
 
     One statement does both, at whose end every referenced row is present.
     """
-    held = "CREATE TEMPORARY TABLE {held} AS SELECT l.* FROM {live} AS l JOIN {built} AS b ON {keys} WHERE {differs}"
+    held = "CREATE TEMPORARY TABLE {held} AS SELECT l.* FROM {target} AS l JOIN {built} AS b ON {keys} WHERE {differs}"
     merge.connection.execute(merge.compose(held))
     for query in (
         "UPDATE {held} AS l SET {sets} FROM {built} AS b WHERE {keys}",
-        "WITH gone AS (DELETE FROM {live} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys} AND {differs})"
+        "WITH gone AS (DELETE FROM {target} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys} AND {differs})"
         " RETURNING 1) INSERT INTO {home} ({whole}) OVERRIDING SYSTEM VALUE"
         " SELECT {whole} FROM {held} WHERE (SELECT count(*) FROM gone) > 0",
     ):
@@ -61,11 +61,11 @@ def replace(merge: TableMerge) -> None:
 def park_values(merge: TableMerge) -> bool:
     """Give the rows to change or delete other unique values; return False when no such value is possible."""
     return all(
-        _free(merge, unique) for unique in catalogue.uniques(merge.connection, merge.live_schema, merge.table.name)
+        _free(merge, unique) for unique in catalogue.uniques(merge.connection, merge.target_schema, merge.table.name)
     )
 
 
-def _free(merge: TableMerge, unique: LiveUnique) -> bool:
+def _free(merge: TableMerge, unique: TargetUnique) -> bool:
     rows = _conflicting_rows(merge, unique)
     if not merge.code.number(sql.SQL("SELECT count(*) {}").format(rows)):
         return True
@@ -77,7 +77,7 @@ def _free(merge: TableMerge, unique: LiveUnique) -> bool:
                     sql.SQL(
                         "UPDATE {} AS l SET {} FROM (SELECT {}, row_number() OVER () AS number {}) AS f WHERE {}"
                     ).format(
-                        merge.live,
+                        merge.target,
                         assignment,
                         sql.SQL(", ").join(key),
                         rows,
@@ -94,11 +94,11 @@ def _free(merge: TableMerge, unique: LiveUnique) -> bool:
     return False
 
 
-def _conflicting_rows(merge: TableMerge, unique: LiveUnique) -> sql.Composed:
+def _conflicting_rows(merge: TableMerge, unique: TargetUnique) -> sql.Composed:
     """Select the rows to delete or change in compared columns; for plain columns, only those with conflicts."""
     watched = merge.differs([name for name in unique.watched if name in merge.settable])
     rows = sql.SQL("FROM ({} {}) AS l").format(
-        merge.compose("SELECT l.* FROM {live} AS l LEFT JOIN {built} AS b ON {keys} WHERE "),
+        merge.compose("SELECT l.* FROM {target} AS l LEFT JOIN {built} AS b ON {keys} WHERE "),
         sql.SQL("b.{key} IS {known} NULL {operator} {watched}").format(
             key=sql.Identifier(merge.table.primary_key[0]),
             known=sql.SQL("NOT" if merge.keeps else ""),
@@ -112,7 +112,7 @@ def _conflicting_rows(merge: TableMerge, unique: LiveUnique) -> sql.Composed:
     return rows
 
 
-def _assignments(merge: TableMerge, unique: LiveUnique) -> Iterator[sql.Composed]:
+def _assignments(merge: TableMerge, unique: TargetUnique) -> Iterator[sql.Composed]:
     """Yield the assignments to try in turn: values that no other row has, then NULL."""
     columns = [
         merge.there[name] for name in unique.columns if name in merge.settable and name not in merge.table.primary_key
@@ -121,7 +121,7 @@ def _assignments(merge: TableMerge, unique: LiveUnique) -> Iterator[sql.Composed
         for value in _PARKED.get(column.type_category, ()):
             names = {"column": sql.Identifier(column.name), "type": sql.SQL(column.data_type)}
             yield sql.SQL("{column} = ({value})::{type}").format(
-                value=sql.SQL(value).format(live=merge.live, built=merge.built, **names), **names
+                value=sql.SQL(value).format(target=merge.target, built=merge.built, **names), **names
             )
     for column in columns:
         if not column.not_null:

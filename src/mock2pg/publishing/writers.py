@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from psycopg import sql
 
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import LiveForeignKey
+from mock2pg.postgres.catalogue import TargetForeignKey
 from mock2pg.postgres.connection import Connection
 from mock2pg.publishing.merge import Merge
 
@@ -64,7 +64,7 @@ def _written(connection: Connection, merge: Merge) -> set[Name]:
     """The tables that the merge writes, and those whose rows its foreign keys change."""
     found: set[Name] = set()
     for each in merge.merges:
-        difference, home = merge.differences[each.table.name], (each.live_schema, each.table.name)
+        difference, home = merge.differences[each.table.name], (each.target_schema, each.table.name)
         if difference.created or not (difference.inserted or difference.updated or difference.deleted):
             continue
         found.add(home)
@@ -92,6 +92,6 @@ def _below(connection: Connection, table: Name) -> set[Name]:
     return found
 
 
-def _references(connection: Connection, table: Name) -> list[LiveForeignKey]:
+def _references(connection: Connection, table: Name) -> list[TargetForeignKey]:
     schema, name = table
     return [key for key in catalogue.references_to(connection, schema) if key.parent == name]

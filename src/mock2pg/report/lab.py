@@ -23,7 +23,7 @@ def prepared(settings: Settings, run_id: str | None = None) -> Path:
     if not executed:
         raise UsageError(f"run {run.id} executed no notebook", hint="migrate, backup, verify and rollback do.")
     if not run.has_ended:
-        raise UsageError(f"run {run.id} is still at work", hint="Wait until it has ended.")
+        raise UsageError(f"run {run.id} is still running", hint="Wait until it has ended.")
     folder = settings.cache_dir / "lab" / run.id
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for notebook in executed:

@@ -59,20 +59,20 @@ def _command(arguments: Sequence[str]) -> str:
 
 def status_lines(status: Status) -> str:
     """Return the output of `mock2pg status`."""
-    live = "nothing was published yet"
+    published = "nothing yet"
     if status.command:
-        live = f"run {status.published_run}" if status.published_run else "as before any migration"
-        live += f" (by {status.command} of {status.operator}, {status.published_at})"
+        published = f"run {status.published_run}" if status.published_run else "as before any migration"
+        published += f" (by {status.command} of {status.operator}, {status.published_at})"
     lines = [
-        f"database  {status.database}, schema {status.schema}" + (", protected" if status.protected else ""),
-        f"live      {live}",
-        f"at work   {status.lock_holder or 'nobody'}",
-        f"left      {'; '.join(status.left) or 'nothing'}",
+        f"database     {status.database}, schema {status.schema}" + (", protected" if status.protected else ""),
+        f"published    {published}",
+        f"lock holder  {status.lock_holder or 'none'}",
+        f"leftovers    {'; '.join(status.leftovers) or 'none'}",
     ]
     if status.refused:
-        lines.append(f"next run  refused: {status.refused}")
-    elif status.left:
-        lines.append("The next migrate, plan, backup or rollback tidies up.")
+        lines.append(f"next run     refused: {status.refused}")
+    elif status.leftovers:
+        lines.append("The next migrate, plan, backup or rollback removes the leftovers.")
     return "\n".join(map(printable, lines))
 
 

@@ -78,7 +78,7 @@ class Compared:
     """A target table compared with what was staged: counts of rows, and the first 20 keys of each kind."""
 
     staged: int
-    live: int
+    target: int
     missing: int
     extra: int
     different: int

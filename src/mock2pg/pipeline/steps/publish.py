@@ -185,7 +185,7 @@ def _hash(run: Run, connection: postgres.Connection, merge: TableMerge) -> str:
     Raises PublishFailed when it is not that of the staged rows.
     """
     table = merge.table
-    rows = merge.of_built if table.publish == "upsert" else merge.live
+    rows = merge.of_built if table.publish == "upsert" else merge.target
     found = postgres.scratch.table_hash(connection, rows, table)
     if table.source and found != staging.table_hash(run.folder / "hashes" / f"{table.name}.parquet"):
         raise PublishFailed(f"table {table.name}: the rows to publish are not those that were staged")

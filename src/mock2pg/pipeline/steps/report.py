@@ -90,7 +90,7 @@ def run(run: Run) -> Reported:
         word=word,
         message=record["message"] or "This run is unfinished.",
         details=details,
-        live=_live(record, results),
+        target_state=_target_state(record, results),
         figures=_figures(record, results),
         accounts=_accounts(record, results),
         steps=_steps(record, results),
@@ -170,7 +170,7 @@ def _steps(record: Mapping[str, Any], results: Results) -> Results:
     return {**results, record["command"]: failed}
 
 
-def _live(record: Mapping[str, Any], results: Results) -> str:
+def _target_state(record: Mapping[str, Any], results: Results) -> str:
     """The state that the run left the target tables in."""
     if record["command"] == "check":
         return "No database was contacted."

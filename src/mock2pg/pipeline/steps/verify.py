@@ -137,13 +137,13 @@ def _found(published: Run, row: history.HistoryRow | None) -> tuple[tuple[Table,
 
 def _gone(published: Run) -> VerifyFailed:
     return VerifyFailed(
-        f"run {published.id} published what is live, but its folder in runs/ is gone, and the row hashes with it",
+        f"run {published.id} published the target tables, but its folder in runs/ is gone, and the row hashes with it",
         hint="Restore the folder, or run the migration again.",
     )
 
 
 def _compare(run: Run, published: Run, connection: postgres.Connection, table: Table, times: Times) -> Compared:
-    rows = run.path("live", f"{table.name}.csv")
+    rows = run.path("target_rows", f"{table.name}.csv")
     try:
         with times.of("hash the target tables"):
             postgres.scratch.write_hashes(connection, run.settings.target_schema, table, rows)

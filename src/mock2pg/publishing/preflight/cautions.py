@@ -47,17 +47,17 @@ def _moved_elsewhere(merge: TableMerge, value: NextValue) -> Iterator[str]:
             " AND has_sequence_privilege(c.oid, 'SELECT') FROM pg_class AS c"
             " JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind = 'S'"
             " AND format('%%I.%%I', n.nspname, c.relname) = %s",
-            [merge.live_schema, sequence],
+            [merge.target_schema, sequence],
         ).fetchone()
         if row == (True,) and any(
-            sequences.is_behind(merge.connection, rows, value, sequence) for rows in (built, merge.live)
+            sequences.is_behind(merge.connection, rows, value, sequence) for rows in (built, merge.target)
         ):
             yield sequence
 
 
 def _inherited(merge: TableMerge) -> Iterator[str]:
     """A table that inherits keeps its rows; a query of the table above shows those and ours."""
-    for schema, name in catalogue.heirs(merge.connection, merge.live_schema, merge.table.name):
+    for schema, name in catalogue.heirs(merge.connection, merge.target_schema, merge.table.name):
         query = merge.compose(
             "SELECT count(*) FROM {heir} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys})",
             heir=catalogue.own_rows(merge.connection, schema, name),

@@ -63,7 +63,7 @@ def _fixed(merge: TableMerge) -> Iterator[Finding]:
     for name in merge.others:
         if name in merge.settable or not merge.there[name].identity_always:
             continue
-        query = merge.compose("SELECT count(*) FROM {live} AS l JOIN {built} AS b ON {keys} WHERE ")
+        query = merge.compose("SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys} WHERE ")
         if rows := catalogue.count(merge.connection, query + merge.differs([name])):
             what = f"column {name} is GENERATED ALWAYS AS IDENTITY, and {counted(rows, 'row')} would change in it"
             yield Finding(merge.table.name, what, "Leave the column out of the contract, or make it BY DEFAULT")
@@ -75,9 +75,11 @@ def _checks(merge: TableMerge) -> list[tuple[str, str]]:
         SELECT conname, pg_get_expr(conbin, conrelid) FROM pg_constraint AS c
         WHERE conrelid = %s::regclass AND contype = 'c' AND to_jsonb(c) ->> 'conenforced' IS DISTINCT FROM 'false'
         ORDER BY conname"""
-    live, built = (merge.connection.execute(query, [home.as_string()]).fetchall() for home in (merge.home, merge.built))
+    target, built = (
+        merge.connection.execute(query, [home.as_string()]).fetchall() for home in (merge.home, merge.built)
+    )
     known = {expression for _, expression in built}
-    return [(name, expression) for name, expression in live if expression not in known]
+    return [(name, expression) for name, expression in target if expression not in known]
 
 
 def _indexes(merge: TableMerge) -> list[tuple[str, str, str]]:

@@ -17,11 +17,11 @@ _COPIES = 3  # of each row that is written: the row, its index entries, and both
 
 
 def findings(
-    connection: Connection, built: str, live: str, differences: Mapping[str, Difference], backups: Path
+    connection: Connection, built: str, target: str, differences: Mapping[str, Difference], backups: Path
 ) -> list[Finding]:
     """Estimate the bytes to write, on the safe side; a disk that fills up nevertheless stops the run without harm."""
     found = []
-    needed, free = _backup_size(connection, live), _free(backups)
+    needed, free = _backup_size(connection, target), _free(backups)
     if free is not None and free < needed:
         found.append(_short(f"the backup in {backups.name}/", needed, free))
     data = _data_directory(connection)

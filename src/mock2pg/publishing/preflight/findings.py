@@ -38,7 +38,7 @@ class Preflight:
 
 
 def before_build(
-    connection: Connection, live: str, tables: Sequence[Table], rows: Mapping[str, int], *, alter: bool = False
+    connection: Connection, target: str, tables: Sequence[Table], rows: Mapping[str, int], *, alter: bool = False
 ) -> tuple[Finding, ...]:
     """Find the conflicts that contracts and catalogue alone show, before anything is built.
 
@@ -48,24 +48,24 @@ def before_build(
     A column that nothing fills matters to new rows only. Into an empty table all rows are new; of other tables it is
     listed when something else prevents publishing anyway, so that one correction covers both.
     """
-    pending = alteration.pending(connection, live, tables, history.owned(connection, live))
-    found = structure.findings(connection, live, tables, pending, alter=alter)
-    found += privileges.of_reading(connection, live)
+    pending = alteration.pending(connection, target, tables, history.owned(connection, target))
+    found = structure.findings(connection, target, tables, pending, alter=alter)
+    found += privileges.of_reading(connection, target)
     if alter and pending:
-        found += undoing.findings(connection, live, writes=False)
-    found += [Finding(*each) for each in others_code.found(connection, live, [table.name for table in tables])]
-    present = set(catalogue.tables(connection, live)) - (set(pending) if alter else set())
+        found += undoing.findings(connection, target, writes=False)
+    found += [Finding(*each) for each in others_code.found(connection, target, [table.name for table in tables])]
+    present = set(catalogue.tables(connection, target)) - (set(pending) if alter else set())
     filled = [t for t in tables if t.name in present and (t.source is None or rows[t.source])]
-    unfilled = structure.unfilled(connection, live, filled)
+    unfilled = structure.unfilled(connection, target, filled)
     if not found:
-        unfilled = [finding for finding in unfilled if _is_empty(connection, live, finding.table)]
+        unfilled = [finding for finding in unfilled if _is_empty(connection, target, finding.table)]
     return (*found, *unfilled)
 
 
 def look(
     connection: Connection,
     built: str,
-    live: str,
+    target: str,
     tables: Sequence[Table],
     limits: DeletionLimits,
     *,
@@ -79,36 +79,36 @@ def look(
     alter    whether tables that a migration created are altered first, where their contract changed
     writes   False for a role that only plans, and need not be allowed to write to the target tables
     """
-    pending = alteration.pending(connection, live, tables, history.owned(connection, live))
-    found = structure.findings(connection, live, tables, pending, alter=alter)
+    pending = alteration.pending(connection, target, tables, history.owned(connection, target))
+    found = structure.findings(connection, target, tables, pending, alter=alter)
     alterations = pending if alter else {}
-    found += privileges.of_reading(connection, live)
+    found += privileges.of_reading(connection, target)
     if alterations:
-        found += undoing.findings(connection, live, writes=writes)
+        found += undoing.findings(connection, target, writes=writes)
     if {finding.table for finding in found} - {table.name for table in tables}:
         return Preflight(tuple(found), None)  # what may not be read cannot be compared
-    present = set(catalogue.tables(connection, live))
+    present = set(catalogue.tables(connection, target))
     sound = []
     lame = {finding.table for finding in found}
     for table in (table for table in tables if table.name not in lame):
         created, altered = table.name not in present, alterations.get(table.name)
-        merge = TableMerge(connection, built, live, table, created=created, altered=altered)
+        merge = TableMerge(connection, built, target, table, created=created, altered=altered)
         misfits = [Finding(table.name, misfit, _MISFIT) for misfit in merge.misfits()]
         sound += [] if misfits else [merge]
         found += misfits
     if found:  # no difference can be told of a table that does not take the rows: the others are looked at alone
-        kept_keys.keep(connection, built, live, [merge.table for merge in sound], alterations)
+        kept_keys.keep(connection, built, target, [merge.table for merge in sound], alterations)
         differences = {merge.table.name: merge.difference() for merge in sound}
         found += _of_tables(sound, differences, limits, {finding.table for finding in found})
         return Preflight(tuple(found), None)
-    kept = kept_keys.keep(connection, built, live, tables, alterations)
-    together = Merge(connection, built, live, tables, alterations)
+    kept = kept_keys.keep(connection, built, target, tables, alterations)
+    together = Merge(connection, built, target, tables, alterations)
     found += _of_tables(together.merges, together.differences, limits)
     found += [Finding("", rows, _REFERENCING) for rows in together.refused_references(limits.allow_cascade)]
     if writes:
-        found += privileges.of_writing(connection, live, tables, together.differences)
+        found += privileges.of_writing(connection, target, tables, together.differences)
         found += privileges.of_sequences(connection, together.merges)
-    found += disk_space.findings(connection, built, live, together.differences, backups)
+    found += disk_space.findings(connection, built, target, together.differences, backups)
     return Preflight(tuple(found), together.differences, kept, tuple(cautions.all_of(together.merges)))
 
 
@@ -121,7 +121,7 @@ def _of_tables(
     """Check each table; the rows of `unknown` tables after publishing are not known."""
     for merge in merges:
         if merge.altered is None and not merge.created and differences[merge.table.name].inserted:
-            yield from structure.unfilled(merge.connection, merge.live_schema, [merge.table])
+            yield from structure.unfilled(merge.connection, merge.target_schema, [merge.table])
     yield from constraints.findings(merges, unknown)
     yield from (Finding(*refusal) for refusal in limits.refusals([merge.table for merge in merges], differences))
 

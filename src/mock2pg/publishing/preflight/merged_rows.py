@@ -30,18 +30,18 @@ def merged_rows(merge: TableMerge) -> Iterator[sql.Identifier]:
     stored = [column.name for column in merge.there.values() if not column.generated]
     ensures = merge.table.publish == "ensure"
     written = [] if ensures else merge.inserted
-    values = [merge.cast(name) if name in written else _live(name) for name in stored]
+    values = [merge.cast(name) if name in written else _target_value(name) for name in stored]
     names = {
         "merged_rows": home,
         "stored": sql.SQL(", ").join(map(sql.Identifier, stored)),
-        "kept": sql.SQL(", ").join(map(_live, stored)),
+        "kept": sql.SQL(", ").join(map(_target_value, stored)),
         "merged": sql.SQL(", ").join(values),
     }
     into = "INSERT INTO {merged_rows} ({stored}) SELECT "
     for query in (
-        into + "{merged} FROM {live} AS l JOIN {built} AS b ON {keys}",
+        into + "{merged} FROM {target} AS l JOIN {built} AS b ON {keys}",
         "INSERT INTO {merged_rows} ({columns}) SELECT {values} FROM {built} AS b WHERE NOT EXISTS ({same})",
-        *([into + "{kept} FROM {live} AS l WHERE {gone}"] if merge.keeps else []),
+        *([into + "{kept} FROM {target} AS l WHERE {gone}"] if merge.keeps else []),
     ):
         merge.code.run(merge.compose(query, **names))  # a generated column may call a function
     try:
@@ -50,7 +50,7 @@ def merged_rows(merge: TableMerge) -> Iterator[sql.Identifier]:
         connection.execute(sql.SQL("DROP TABLE {}").format(home))
 
 
-def _live(name: str) -> sql.Composed:
+def _target_value(name: str) -> sql.Composed:
     return sql.SQL("l.{}").format(sql.Identifier(name))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from psycopg import sql
 
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import LiveForeignKey
+from mock2pg.postgres.catalogue import TargetForeignKey
 from mock2pg.publishing.preflight.merged_rows import keys_of
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Finding
@@ -16,25 +16,25 @@ from mock2pg.text import counted
 FIX_ROWS = "Correct the rows in the source, or change the constraint if it is wrong"
 
 
-def beyond_contract(merge: TableMerge) -> list[LiveForeignKey]:
+def beyond_contract(merge: TableMerge) -> list[TargetForeignKey]:
     """Return the target table's foreign keys that its contract does not name."""
     known = {(key.columns, key.parent, key.parent_columns) for key in merge.table.foreign_keys}
     return [
         key
-        for key in catalogue.foreign_keys(merge.connection, merge.live_schema)
+        for key in catalogue.foreign_keys(merge.connection, merge.target_schema)
         if key.table == merge.table.name
-        and (key.parent_schema != merge.live_schema or (key.columns, key.parent, key.parent_columns) not in known)
+        and (key.parent_schema != merge.target_schema or (key.columns, key.parent, key.parent_columns) not in known)
     ]
 
 
 def broken(
-    merges: Sequence[TableMerge], merge: TableMerge, merged: sql.Identifier, key: LiveForeignKey
+    merges: Sequence[TableMerge], merge: TableMerge, merged: sql.Identifier, key: TargetForeignKey
 ) -> Finding | None:
     """Find merged rows that would refer to no row of the parent."""
     if not key.readable:
         return None  # publishing finds out: PostgreSQL looks as the owner of the tables
     parents = key.parent_rows
-    ours = {(each.live_schema, each.table.name): each for each in merges if not each.created}
+    ours = {(each.target_schema, each.table.name): each for each in merges if not each.created}
     if parent := ours.get((key.parent_schema, key.parent)):
         if not set(key.parent_columns) <= set(parent.types):
             return None  # what such a row would hold is the database's own
@@ -53,13 +53,13 @@ def broken(
     return Finding(merge.table.name, what, FIX_ROWS)
 
 
-def _as_before(merge: TableMerge, key: LiveForeignKey) -> sql.Composable:
+def _as_before(merge: TableMerge, key: TargetForeignKey) -> sql.Composable:
     """Leave out unchanged rows whose reference is already broken: PostgreSQL does not check them."""
     same = [
         sql.SQL("c.{0} IS NOT DISTINCT FROM l.{0}").format(sql.Identifier(name))
         for name in dict.fromkeys((*merge.table.primary_key, *key.columns))
     ]
-    return sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS l WHERE {})").format(merge.live, sql.SQL(" AND ").join(same))
+    return sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS l WHERE {})").format(merge.target, sql.SQL(" AND ").join(same))
 
 
 def of_part(merges: Sequence[TableMerge], merge: TableMerge, unknown: Collection[str] = ()) -> Iterator[Finding]:
@@ -97,7 +97,7 @@ def _rows_to_be(parent: TableMerge, columns: Sequence[str]) -> sql.Composed:
     names_of = {"names": names, "built_columns": built}
     if parent.created or not parent.keeps:
         return parent.compose("(SELECT {built_columns} FROM {built} AS b)", **names_of)
-    kept = parent.compose("SELECT {names} FROM {live} AS l", **names_of)
+    kept = parent.compose("SELECT {names} FROM {target} AS l", **names_of)
     if parent.table.publish != "ensure":
         kept += parent.compose(" WHERE {gone}")
     union = "({kept} UNION ALL SELECT {built_columns} FROM {built} AS b)"

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from mock2pg.contracts import Table
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import LiveColumn
+from mock2pg.postgres.catalogue import TargetColumn
 from mock2pg.postgres.connection import Connection
 from mock2pg.publishing.alteration import Alteration
 from mock2pg.step_results import Finding
@@ -85,7 +85,7 @@ def _columns(
 
 
 def _duplicates(
-    connection: Connection, schema: str, table: Table, there: Mapping[str, LiveColumn]
+    connection: Connection, schema: str, table: Table, there: Mapping[str, TargetColumn]
 ) -> Iterator[Finding]:
     """Values of the key that more than one row holds, as they are matched: under no primary key by bytes."""
     columns = sql.SQL(", ").join(

@@ -1,7 +1,7 @@
 """The source document: one file per array, strictly read, and the way back from a row to its place in the source."""
 
-from mock2pg.source.documents.locations import Sought, Spot, locate
+from mock2pg.source.documents.locations import Location, Query, locate
 from mock2pg.source.documents.reading import Document, read
 from mock2pg.source.documents.spool import Unpacking
 
-__all__ = ["Document", "Sought", "Spot", "Unpacking", "locate", "read"]
+__all__ = ["Document", "Location", "Query", "Unpacking", "locate", "read"]

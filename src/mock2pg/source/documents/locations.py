@@ -15,12 +15,12 @@ import numpy
 
 from mock2pg.source.documents.scanner import PLAIN, Child, Lines, children, kind, pointer, trouble
 
-ORIGINS = ".origins.json"
+LOCATIONS = ".locations.json"
 
 
 @dataclass(frozen=True)
-class Origin:
-    """The origin of an array.
+class ArrayLocation:
+    """The location of an array in the source.
 
     array    the file that holds it now
     text     the file that holds the source's text, from which lines are counted; None for a Python dict
@@ -39,7 +39,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Sought:
+class Query:
     """One value to locate in a row.
 
     row          1-based
@@ -59,7 +59,7 @@ class Sought:
 
 
 @dataclass(frozen=True)
-class Spot:
+class Location:
     """The location of a value, and its kind, in words that hold nothing of it.
 
     kind     "null", "a string", ...; empty when the key is not there
@@ -82,17 +82,17 @@ class _Found:
     trouble: str = ""
 
 
-def locate(folder: Path, sought: Iterable[Sought]) -> dict[Sought, Spot]:
+def locate(folder: Path, queries: Iterable[Query]) -> dict[Query, Location]:
     """Find each of them in the arrays that `read` left in a folder."""
-    kept = json.loads((folder / ORIGINS).read_text(encoding="utf-8"))
-    spots: dict[Sought, Spot] = {}
-    for entity, of_entity in groupby(sorted(set(sought), key=lambda one: one.entity), key=lambda one: one.entity):
-        origin, wanted = Origin(**kept[entity]), list(of_entity)
-        found = _in_array(_mapped(folder / origin.array), wanted)
-        lines = Lines(_mapped(folder / origin.text)) if origin.text else None
+    kept = json.loads((folder / LOCATIONS).read_text(encoding="utf-8"))
+    locations: dict[Query, Location] = {}
+    for entity, of_entity in groupby(sorted(set(queries), key=lambda one: one.entity), key=lambda one: one.entity):
+        within, wanted = ArrayLocation(**kept[entity]), list(of_entity)
+        found = _in_array(_mapped(folder / within.array), wanted)
+        lines = Lines(_mapped(folder / within.text)) if within.text else None
         for one, place in sorted(found.items(), key=lambda item: item[1].at):
-            spots[one] = _spot(origin, lines, one, place)
-    return spots
+            locations[one] = _location(within, lines, one, place)
+    return locations
 
 
 def _mapped(file: Path) -> mmap.mmap:
@@ -100,11 +100,11 @@ def _mapped(file: Path) -> mmap.mmap:
         return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _in_array(array: mmap.mmap, sought: Sequence[Sought]) -> dict[Sought, _Found]:
+def _in_array(array: mmap.mmap, queries: Sequence[Query]) -> dict[Query, _Found]:
     rows = msgspec.json.decode(memoryview(array), type=list[msgspec.Raw])
     base = address(array)
-    found: dict[Sought, _Found] = {}
-    for number, of_row in groupby(sorted(sought, key=lambda one: one.row), key=lambda one: one.row):
+    found: dict[Query, _Found] = {}
+    for number, of_row in groupby(sorted(queries, key=lambda one: one.row), key=lambda one: one.row):
         row = _Row(bytes(rows[number - 1]))
         for one in of_row:
             place = row.find(one)
@@ -113,7 +113,7 @@ def _in_array(array: mmap.mmap, sought: Sequence[Sought]) -> dict[Sought, _Found
 
 
 class _Row:
-    """One row, whose objects and arrays are gone through once, however much is sought in them."""
+    """One row, whose objects and arrays are gone through once, however many queries there are."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text
@@ -135,34 +135,34 @@ class _Row:
             self._undeclared[at, declared] = others
         return self._undeclared[at, declared]
 
-    def find(self, sought: Sought) -> _Found:
+    def find(self, query: Query) -> _Found:
         row = self._text
         at, end, key_at = 0, len(row), 0
-        for depth, step in enumerate(sought.steps):
+        for depth, step in enumerate(query.steps):
             same = self._children(at).get(step)
             if not same:
-                return _Found(at, sought.steps[:depth])
+                return _Found(at, query.steps[:depth])
             at, end, key_at = same[-1].at, same[-1].end, same[-1].key_at
             if len(same) > 1:
-                return _Found(key_at, sought.steps[: depth + 1], kind(row[at:end]), "appears twice in one object")
-        if sought.declared is not None:
-            others = self._others(at, sought.declared)
-            return _Found(others[min(sought.nth, len(others) - 1)].key_at if others else at, sought.steps)
+                return _Found(key_at, query.steps[: depth + 1], kind(row[at:end]), "appears twice in one object")
+        if query.declared is not None:
+            others = self._others(at, query.declared)
+            return _Found(others[min(query.nth, len(others) - 1)].key_at if others else at, query.steps)
         value = row[at:end]
-        if sought.at_key:
-            return _Found(key_at, sought.steps, kind(value))
-        if sought.look_inside and (found := trouble(value)):
-            return _Found(at + found.at, (*sought.steps, *found.steps), kind(value), found.reason)
-        return _Found(at, sought.steps, kind(value))
+        if query.at_key:
+            return _Found(key_at, query.steps, kind(value))
+        if query.look_inside and (found := trouble(value)):
+            return _Found(at + found.at, (*query.steps, *found.steps), kind(value), found.reason)
+        return _Found(at, query.steps, kind(value))
 
 
-def _spot(origin: Origin, lines: Lines | None, sought: Sought, found: _Found) -> Spot:
+def _location(within: ArrayLocation, lines: Lines | None, query: Query, found: _Found) -> Location:
     inside = pointer(found.steps)
-    shown = inside if origin.lines else f"{origin.pointer}/{sought.row - 1}{inside}"
-    line, column = lines.place(origin.offset + found.at) if lines else (None, None)
-    if column is not None and origin.lines:
+    shown = inside if within.lines else f"{within.pointer}/{query.row - 1}{inside}"
+    line, column = lines.place(within.offset + found.at) if lines else (None, None)
+    if column is not None and within.lines:
         column -= 1
-    return Spot(origin.file, line, column, shown, found.kind, found.trouble)
+    return Location(within.file, line, column, shown, found.kind, found.trouble)
 
 
 def address(buffer: Any) -> int:

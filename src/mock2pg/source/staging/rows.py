@@ -106,7 +106,7 @@ def table_hash(file: Path, column: str = "hash") -> str:
     return str(_row(query, [str(file)])[0])
 
 
-def compare(file: Path, live: Path, *, publish: str) -> Compared:
+def compare(file: Path, target: Path, *, publish: str) -> Compared:
     """Compare the Parquet file of a run with a CSV of `key`, `hash`, `built` that was read from the target table.
 
     publish  as the table's contract has it: "merge", exactly these rows; "upsert", these rows and others;
@@ -116,9 +116,9 @@ def compare(file: Path, live: Path, *, publish: str) -> Compared:
     kinds = ("missing", "extra", "different")
     query = f"""
         WITH expected AS (FROM read_parquet('{_path(file)}')),
-        live AS (
+        target AS (
             SELECT *, row_number() OVER (PARTITION BY key ORDER BY hash, built) AS n
-            FROM {_csv(live, "key", "hash", "built")}),
+            FROM {_csv(target, "key", "hash", "built")}),
         joined AS (
             SELECT coalesce(e.key, l.key, 'NULL') AS key,
                 CASE WHEN l.n IS NULL THEN 'missing'
@@ -126,8 +126,8 @@ def compare(file: Path, live: Path, *, publish: str) -> Compared:
                      WHEN e.key IS NULL AND {str(publish == "upsert").lower()} THEN NULL
                      WHEN e.key IS NULL OR l.n > 1 THEN 'extra'
                      WHEN e.hash <> l.hash OR e.built <> l.built THEN 'different' END AS how
-            FROM expected AS e FULL JOIN live AS l ON e.key = l.key)
-        SELECT (SELECT count(*) FROM expected), (SELECT count(*) FROM live),
+            FROM expected AS e FULL JOIN target AS l ON e.key = l.key)
+        SELECT (SELECT count(*) FROM expected), (SELECT count(*) FROM target),
             {", ".join(f"count(*) FILTER (how = '{kind}')" for kind in kinds)},
             {", ".join(f"coalesce(min(key, {_KEYS_SHOWN}) FILTER (how = '{kind}'), [])" for kind in kinds)}
         FROM joined"""

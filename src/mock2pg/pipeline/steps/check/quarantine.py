@@ -74,8 +74,8 @@ def _write(
     reasons: Mapping[tuple[str, int], list[dict[str, Any]]],
 ) -> None:
     """One line for each row, in the order of the source: where it is and why it is left out, not what it holds."""
-    sought = {
-        refused: documents.Sought(
+    queries = {
+        refused: documents.Query(
             tables[refused.table].entity,
             refused.root_row,
             wording.element(tables[refused.table], refused.index),
@@ -83,20 +83,20 @@ def _write(
         )
         for refused in gone
     }
-    spots = documents.locate(run.folder / "arrays", sought.values())
+    locations = documents.locate(run.folder / "arrays", queries.values())
     with run.path("refused.jsonl").open("w", encoding="utf-8") as out:
-        for refused, place in sorted(sought.items(), key=lambda item: (item[1].entity, item[0].root_row, item[0].row)):
-            spot = spots[place]
+        for refused, place in sorted(queries.items(), key=lambda item: (item[1].entity, item[0].root_row, item[0].row)):
+            location = locations[place]
             line = {
                 "entity": place.entity,
                 "path": tables[refused.table].path,
                 "id": refused.id,
                 "row": refused.root_row,
                 "index": refused.index,
-                "file": spot.file,
-                "line": spot.line,
-                "column": spot.column,
-                "pointer": spot.pointer,
+                "file": location.file,
+                "line": location.line,
+                "column": location.column,
+                "pointer": location.pointer,
                 "reasons": reasons.get((refused.table, refused.row), [_WITH_ITS_ROW]),
             }
             out.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -29,22 +29,22 @@ def errors(
     arrays  the folder in which `documents.read` left them
     """
     hidden: Counter[tuple[str, int]] = Counter()  # keys of one row that are not shown, so not distinguished by name
-    sought: dict[int, tuple[checks.Failure, documents.Sought | None]] = {}
+    queries: dict[int, tuple[checks.Failure, documents.Query | None]] = {}
     for number, failure in enumerate(failures):
-        place = _sought(failure, tables)
+        place = _query(failure, tables)
         if place and failure.field == "?":
             row = failure.table, failure.keys["_row"]
             place, hidden[row] = replace(place, nth=hidden[row]), hidden[row] + 1
-        sought[number] = failure, place
-    spots = documents.locate(arrays, [place for _, place in sought.values() if place])
+        queries[number] = failure, place
+    locations = documents.locate(arrays, [place for _, place in queries.values() if place])
     found = [
-        _error(failure, tables, spots[place] if place else documents.Spot(None, None, None, ""))
-        for failure, place in sought.values()
+        _error(failure, tables, locations[place] if place else documents.Location(None, None, None, ""))
+        for failure, place in queries.values()
     ]
     return sorted(found, key=lambda one: (one.file or "", one.line or 0, one.column or 0, one.entity, one.row or 0))
 
 
-def _sought(failure: checks.Failure, tables: Mapping[str, SourceTable]) -> documents.Sought | None:
+def _query(failure: checks.Failure, tables: Mapping[str, SourceTable]) -> documents.Query | None:
     """Return the value to locate; None when the failure is about the whole array."""
     table, keys = tables[failure.table], failure.keys
     if not keys:
@@ -60,7 +60,7 @@ def _sought(failure: checks.Failure, tables: Mapping[str, SourceTable]) -> docum
         declared = frozenset(_keys(table, tables))
     elif column is None and failure.field not in ("", ".", "*"):
         steps += (failure.field,)
-    return documents.Sought(table.entity, keys["_root_row"], steps, declared, at_key=failure.rule == DECLARED)
+    return documents.Query(table.entity, keys["_root_row"], steps, declared, at_key=failure.rule == DECLARED)
 
 
 def element(table: SourceTable, index: int | None) -> tuple[str | int, ...]:
@@ -70,20 +70,20 @@ def element(table: SourceTable, index: int | None) -> tuple[str | int, ...]:
     return (table.nested,) if index is None else (table.nested, index)
 
 
-def _error(failure: checks.Failure, tables: Mapping[str, SourceTable], spot: documents.Spot) -> ValidationError:
+def _error(failure: checks.Failure, tables: Mapping[str, SourceTable], location: documents.Location) -> ValidationError:
     table, keys = tables[failure.table], failure.keys
     return ValidationError(
         entity=table.entity,
         id=keys.get("_id"),
         field=field(table, failure.field, keys.get("_index")),
-        message=_message(failure, table, tables, spot),
+        message=_message(failure, table, tables, location),
         severity=failure.severity,
         rule=failure.rule,
         row=keys.get("_root_row"),
-        file=spot.file,
-        line=spot.line,
-        column=spot.column,
-        pointer=spot.pointer,
+        file=location.file,
+        line=location.line,
+        column=location.column,
+        pointer=location.pointer,
     )
 
 
@@ -100,10 +100,10 @@ def field(table: SourceTable, name: str, index: int | None) -> str:
 
 
 def _message(
-    failure: checks.Failure, table: SourceTable, tables: Mapping[str, SourceTable], spot: documents.Spot
+    failure: checks.Failure, table: SourceTable, tables: Mapping[str, SourceTable], location: documents.Location
 ) -> str:
-    if failure.rule == GIVEN or (failure.rule == FITS and not spot.kind):
-        return "is required, but null" if spot.kind == "null" else "is required, but the key is missing"
+    if failure.rule == GIVEN or (failure.rule == FITS and not location.kind):
+        return "is required, but null" if location.kind == "null" else "is required, but the key is missing"
     if failure.rule == DECLARED:
         near = difflib.get_close_matches(failure.field, _keys(table, tables), n=1)
         guess = f"; did you mean {near[0]}?" if near else ""
@@ -111,10 +111,10 @@ def _message(
         return f"{subject}{': left out' if failure.severity == 'warning' else ', so its value would be lost'}{guess}"
     if failure.rule != FITS:
         return failure.message
-    if spot.trouble:
-        return f"{spot.trouble}, so it cannot be kept"
+    if location.trouble:
+        return f"{location.trouble}, so it cannot be kept"
     column = _column(table, failure.field)
-    return f"{failure.message}; found {_found(spot.kind, column.data_type if column else '')}"
+    return f"{failure.message}; found {_found(location.kind, column.data_type if column else '')}"
 
 
 def _found(kind: str, data_type: str) -> str:

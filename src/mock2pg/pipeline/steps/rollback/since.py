@@ -134,7 +134,7 @@ def _numbers(look: Look, row: HistoryRow, name: str) -> Change | None:
         return None
     if name not in tables or not hashes.exists():
         return None
-    rows = look.run.path("live", f"{name}.csv")
+    rows = look.run.path("target_rows", f"{name}.csv")
     try:
         with look.connection.transaction():  # a savepoint
             postgres.scratch.write_hashes(look.connection, schema, tables[name], rows)
