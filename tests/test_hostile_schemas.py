@@ -164,7 +164,7 @@ def test_schemas_of_others_are_refused_before_anything(
         status = service.status()
         assert status.leftovers == ()  # nothing that the next run would tidy up
         assert status.refused == f"{result.error.message}. {result.error.hint}"
-        assert f"next run  refused: {status.refused}" in status_lines(status)
+        assert f"next run     refused: {status.refused}" in status_lines(status)
         assert "tidies up" not in status_lines(status)
     connection.execute(sql.SQL("ALTER SCHEMA {} OWNER TO CURRENT_USER").format(home))
     if schema == "mock2pg":  # the table in it could not be dropped by who only reads
