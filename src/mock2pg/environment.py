@@ -77,6 +77,11 @@ def ours(**more: str) -> Iterator[None]:
             _become(kept | {name: outside[name] for name in more if name in outside} if _inside else _before)
 
 
+def within(**more: str) -> dict[str, str]:
+    """Return the variables that there are in a block of `ours`."""
+    return _ours(os.environ, ()) | more
+
+
 def leave_behind() -> None:
     """Rid the command of all else, for good: Python's own variables, which have had their effect, by a new start."""
     global _given

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg import environment
-from mock2pg.build import target_tables
+from mock2pg.build import kept_manifest, target_tables
 from mock2pg.build.source_tables import sources
 from mock2pg.contracts import Table
 from mock2pg.errors import InternalError, LoadFailed, ProjectError, scrubbed
@@ -53,15 +53,14 @@ class DbtProject:
         self, project: Path, target: Path, connection: Mapping[str, str], cache: Path, *, mode: str = "replace"
     ) -> None:
         self.project, self.target, self.connection, self.mode = project, target, connection, mode
-        self.parsed = cache / f"dbt_partial_parse_{mode}.msgpack"  # spares two seconds when nothing changed
+        self.cache = cache
+        self.parsed = cache / f"dbt_partial_parse_{mode}.msgpack"  # what of a changed project is not parsed again
         self._manifest: Any = None
 
     def tables(self) -> tuple[Table, ...]:
         """The target tables by their contracts, parents before children. Raises ProjectError."""
         if self._manifest is None:
-            known = ["--partial-parse-file-path", str(self.parsed)] if self.parsed.exists() else []
-            self._manifest = self._invoke("parse", "--warn-error-options", _ERRORS, *known).result
-            self._keep_parsed()
+            self._manifest = self._read()
         manifest = json.loads((self.target / "manifest.json").read_text(encoding="utf-8"))
         _refuse_unread(manifest)
         models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
@@ -73,6 +72,7 @@ class DbtProject:
         # the manifest is written already, and nothing else is read; of what exists, no model asks
         spared = ("--no-write-json", "--no-populate-cache")
         outcome = self._invoke("build", "--exclude-resource-type", "unit_test", *spared)
+        self._manifest = None  # dbt cannot build it twice
         results = list(getattr(outcome.result, "results", ()))
         for file in self.target.iterdir():  # run_results.json quotes the database's messages; the rest nobody reads
             if file.is_file() and file.name != "manifest.json":
@@ -88,6 +88,24 @@ class DbtProject:
         models = [result.node for result in ran.values() if str(result.node.resource_type).endswith("model")]
         passed = sum(str(result.status) == "pass" for result in ran.values())
         return Built(len(models), passed, {str(node.name): str(node.compiled_code) for node in models})
+
+    def _read(self) -> Any:
+        """Return dbt's Manifest, kept or parsed, and write manifest.json."""
+        document = self.target / "manifest.json"
+        file = self._file()
+        if file and (kept := kept_manifest.load(file)):
+            self.target.mkdir(parents=True, exist_ok=True)
+            document.write_bytes(kept.document)
+            return kept.manifest
+        known = ["--partial-parse-file-path", str(self.parsed)] if self.parsed.exists() else []
+        manifest = self._invoke("parse", "--warn-error-options", _ERRORS, *known).result
+        self._keep_parsed()
+        if file and file == self._file():  # nobody wrote into the project meanwhile
+            kept_manifest.keep(file, kept_manifest.Kept(document.read_bytes(), manifest))
+        return manifest
+
+    def _file(self) -> Path | None:
+        return kept_manifest.file_of(self.cache, self.project, self.connection, f"{self.mode} {_ERRORS}")
 
     def _expected(self) -> set[str]:
         """The models and the data tests that the project declares, whatever a selector or a flag leaves out."""
