@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 MOCK2PG := "$(BIN)/python" -I -m mock2pg  # -I: no variable of Python, no module of the current directory
 READY := $(VENV)/.ready
 LAB := .venv-lab
+BENCH := .venv-bench
 # What may be given on the command line; variables of these names in the environment are somebody else's.
 ARGS =
 SOURCE =
@@ -12,11 +13,11 @@ ID =
 RUN =
 
 .DEFAULT_GOAL := help
-TARGETS := psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test test-load test-crash coverage lint lock clean
+TARGETS := psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test test-load test-crash bench coverage lint lock clean
 .PHONY: $(TARGETS)
 
 # A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
-STRAY := $(filter-out $(TARGETS) $(READY) $(LAB)/.ready,$(MAKECMDGOALS))
+STRAY := $(filter-out $(TARGETS) $(READY) $(LAB)/.ready $(BENCH)/.ready,$(MAKECMDGOALS))
 TYPE_migrate = SOURCE="$(STRAY)"
 TYPE_plan = SOURCE="$(STRAY)"
 TYPE_check-data = SOURCE="$(STRAY)"
@@ -29,7 +30,7 @@ endif
 
 # A variable that nothing reads is a mistake, too. What an outer make was given is not for this one.
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
-UNKNOWN := $(filter-out ARGS SOURCE ID RUN PYTHON VENV LAB DATABASE_URL DEBUG GITHUB_WORKSPACE MIGRATION_% PIP_% PG%,$(GIVEN))
+UNKNOWN := $(filter-out ARGS SOURCE ID RUN PYTHON VENV LAB BENCH DATABASE_URL DEBUG GITHUB_WORKSPACE MIGRATION_% PIP_% PG%,$(GIVEN))
 TAKE_SOURCE := migrate plan check-data
 TAKE_ID := rollback
 TAKE_RUN := lab report verify-evidence
@@ -65,6 +66,12 @@ $(READY): requirements.lock pyproject.toml
 
 $(LAB)/.ready: requirements-lab.lock pyproject.toml
 	$(install)
+
+# Peers alone: mock2pg is measured from its own environment.
+$(BENCH)/.ready: requirements-bench.lock
+	@rm -rf $(@D) && echo "Setting up $(@D) (once, about a minute) ..." >&2 && $(PYTHON) -I -m venv $(@D)
+	@"$(@D)/bin/python" -I -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
 
 migrate: $(READY) ## migrate mock_data/ (or SOURCE=PATH) into PostgreSQL and print where the report is
 	@$(MOCK2PG) migrate $(ARGS) $(source)
@@ -129,6 +136,9 @@ test-load: $(READY) ## migrate, verify and roll back 30 times, ten at once on a 
 test-crash: $(READY) ## kill the process and the server at 100 moments of publishing and of rolling back; takes about 15 minutes
 	@"$(BIN)/python" -m pytest tests/test_crash_safety.py --moments 100 -n auto --dist worksteal $(ARGS)
 
+bench: $(READY) $(BENCH)/.ready ## measure against other tools and write benchmarks/RESULTS.md; about 30 minutes
+	@"$(BIN)/python" -m benchmarks --peers-environment $(BENCH) $(ARGS)
+
 coverage: $(READY) ## the same with a coverage report in htmlcov/
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
 
@@ -137,9 +147,10 @@ lint: $(READY) ## lint, format check, types and layers
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header
 
-lock: ## write the two locks anew from pyproject.toml (needs uv)
+lock: ## write the three locks anew from pyproject.toml (needs uv)
 	$(COMPILE) --extra test --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra lab --constraint requirements.lock --output-file requirements-lab.lock pyproject.toml
+	$(COMPILE) --group bench --output-file requirements-bench.lock
 
 clean: ## stop the embedded server and remove what runs made; backups stay
 	@test ! -x "$(BIN)/python" || $(MOCK2PG) server stop
