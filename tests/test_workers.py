@@ -56,12 +56,6 @@ def leave() -> None:
     os._exit(9)
 
 
-def count(*, show: Any) -> str:
-    for number in range(3):
-        show(number)
-    return "counted"
-
-
 def wait(started: str) -> None:
     Path(started).write_text(str(os.getpid()))
     time.sleep(120)
@@ -133,13 +127,6 @@ def test_an_unforeseen_error_comes_without_its_text() -> None:
         call("fail")
     assert " in fail" in traced(caught.value)
     assert "a value" not in traced(caught.value)
-
-
-def test_what_a_function_shows_arrives_before_its_result() -> None:
-    """A cell's output is in the notebook as soon as it is there."""
-    shown = list[int]()
-    assert call("count", show=shown.append) == "counted"
-    assert shown == [0, 1, 2]
 
 
 def test_a_worker_that_dies_is_an_error() -> None:

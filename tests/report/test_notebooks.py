@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import yaml
 
-from mock2pg import signals
+from mock2pg import signals, workers
 from mock2pg.errors import InternalError, UsageError
 from mock2pg.report import notebooks
-from mock2pg.report.notebooks import execution
+from mock2pg.report.notebooks import engine
 from mock2pg.runs import Run
 from mock2pg.settings import REPOSITORY, Settings
 from mock2pg.step_results import StepResult
@@ -114,7 +114,7 @@ def test_a_source_notebook_has_one_cell_of_parameters_before_all_code(name: str)
     tagged = [cell for cell in source_of(name)["cells"] if "parameters" in cell["metadata"].get("tags", ())]
     assert ["".join(cell["source"]) for cell in tagged] == code[:1]
     assert set(re.findall(r'^(\w+): (?:str = "(?:latest)?"|bool = False)  # ', code[0], re.M)) == OURS[name]
-    found = notebooks.declared(REPOSITORY / "notebooks" / f"{name}.ipynb")
+    found = engine.declared(REPOSITORY / "notebooks" / f"{name}.ipynb")
     assert {parameter: about.help for parameter, about in found.items() if about.help}.keys() == OURS[name]
 
 
@@ -322,7 +322,7 @@ def test_a_cell_that_fails_is_named_and_the_notebook_is_kept(make: Make, tmp_pat
 
 def test_an_unknown_parameter_is_an_error(make: Make, tmp_path: Path) -> None:
     """A parameter that the notebook does not declare would have no effect: nothing runs."""
-    with pytest.raises(InternalError, match=r"made\.ipynb has no parameter y$"):
+    with pytest.raises(InternalError, match=r"made\.ipynb has no parameter y\n"):
         notebooks.execute(make(), tmp_path / "run" / "made.ipynb", parameters={"x": 1, "y": 2}, environment={})
     assert not (tmp_path / "run").exists()
 
@@ -330,7 +330,7 @@ def test_an_unknown_parameter_is_an_error(make: Make, tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["1", True, 1.0, None])
 def test_a_parameter_of_another_type_is_an_error(make: Make, tmp_path: Path, value: object) -> None:
     """A value means what the notebook says it is: nothing runs with another."""
-    with pytest.raises(InternalError, match=rf"made\.ipynb takes x as int, not {type(value).__name__}$"):
+    with pytest.raises(InternalError, match=rf"made\.ipynb takes x as int, not {type(value).__name__}\n"):
         notebooks.execute(make(), tmp_path / "run" / "made.ipynb", parameters={"x": value}, environment={})
     assert not (tmp_path / "run").exists()
 
@@ -394,7 +394,7 @@ def test_a_full_disk_is_named(make: Make, tmp_path: Path, monkeypatch: pytest.Mo
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(execution, "_run", full)
+    monkeypatch.setattr(workers, "call", full)
     with pytest.raises(UsageError, match="could not be run: No space left on device") as caught:
         notebooks.execute(make("pass"), tmp_path / "executed.ipynb", parameters={}, environment={})
     assert "`mock2pg verify` proves it" in caught.value.hint
@@ -446,15 +446,14 @@ def test_a_notebook_that_is_interrupted_while_it_begins_does_not_go_on(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal that arrives before the first cell runs ends the process that would run it, at once."""
-    call, begun = worker.Worker.call, list[worker.Worker]()
+    send, begun = worker.Worker._send, list[worker.Worker]()
 
-    def pressed(process: worker.Worker, *arguments: Any, **named: Any) -> Any:
-        answer = call(process, *arguments, **named)
+    def pressed(process: worker.Worker, what: bytes) -> None:
         begun.append(process)
         os.kill(os.getpid(), signal.SIGINT)
-        return answer
+        send(process, what)
 
-    monkeypatch.setattr(worker.Worker, "call", pressed)
+    monkeypatch.setattr(worker.Worker, "_send", pressed)
     monkeypatch.setattr(worker, "_GRACE", 60.0)
     notebook, began = make("open('ran', 'w')"), time.monotonic()
     with signals.taken(lambda _: None), pytest.raises(KeyboardInterrupt), signals.interruptible():

@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from mock2pg.workers.kinds import CELLS, DBT, FIRST, RULES
-from mock2pg.workers.worker import Kind, Show, Worker
+from mock2pg.workers.worker import Kind, Worker
 
-__all__ = ["CELLS", "DBT", "RULES", "Kind", "Show", "Worker", "call", "lent", "prepare", "prepare_first"]
+__all__ = ["CELLS", "DBT", "RULES", "Kind", "Worker", "call", "lent", "prepare", "prepare_first"]
 
 
 _spare: dict[Kind, list[Worker]] = {}

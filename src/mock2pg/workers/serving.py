@@ -1,8 +1,8 @@
 """The process of a worker: `python -m mock2pg.workers.serving NAME...`.
 
-It loads what is named, then calls the functions that it reads of from its input, and answers on its output what each
-shows, and at last what it returned or raised. The end of its input ends it at once: it must not go on writing to a
-database when the process that holds the lock is gone.
+It loads what is named, then calls the functions that it reads of from its input, and answers what each returned or
+raised. The end of its input ends it at once: it must not go on writing to a database when the process that holds the
+lock is gone.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def load(what: Iterable[str]) -> None:
 def serve(loads: list[str]) -> None:
     """Call functions until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # there is nothing to undo but in a function
-    requests, lock, pipe = SimpleQueue[bytes](), threading.Lock(), Connection(os.dup(0))
+    requests, pipe = SimpleQueue[bytes](), Connection(os.dup(0))
     os.dup2(1, 0)  # what programs that a function starts read
 
     def listen() -> None:
@@ -53,36 +53,27 @@ def serve(loads: list[str]) -> None:
             return
         os._exit(1)
 
-    def show(what: Any) -> None:
-        with lock:
-            pipe.send(("shown", what))
-
     threading.Thread(target=listen, daemon=True).start()
     load(loads)
     while request := requests.get():
-        function, arguments, given, shows = pickle.loads(request)  # noqa: S301  of the process that started this one
-        if shows:
-            given["show"] = show
-        ended = _called(function, arguments, given)
-        with lock:
-            pipe.send_bytes(ended)
+        pipe.send_bytes(_called(*pickle.loads(request)))  # noqa: S301  of the process that started this one
 
 
 def _called(function: str, arguments: tuple[Any, ...], given: dict[str, Any]) -> bytes:
-    """Call a function; return its result, or what it raised, as the last answer."""
+    """Call a function; return what it raised, or None and its result."""
     try:
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            return pickle.dumps(("ended", None, named(function)(*arguments, **given)))
+            return pickle.dumps((None, named(function)(*arguments, **given)))
         finally:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-    except (Mock2pgError, KeyboardInterrupt) as error:
+    except (Mock2pgError, KeyboardInterrupt, OSError, MemoryError) as error:
         error.add_note(traced(error))
-        return pickle.dumps(("ended", error, None))
+        return pickle.dumps((error, None))
     except BaseException as error:  # its text may hold a value, and its module may be one that is not loaded there
         unexpected = InternalError(f"unexpected: {type(error).__name__}")
         unexpected.add_note(traced(error))
-        return pickle.dumps(("ended", unexpected, None))
+        return pickle.dumps((unexpected, None))
 
 
 if __name__ == "__main__":

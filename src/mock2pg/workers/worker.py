@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -17,8 +16,6 @@ from typing import Any
 from mock2pg import signals
 from mock2pg.environment import inherited
 from mock2pg.errors import InternalError
-
-Show = Callable[[Any], None]
 
 _GRACE = 5.0  # seconds in which an interrupted function may undo what it is doing, and the process may end
 
@@ -59,22 +56,20 @@ class Worker:
         """Whether it is this process's own, runs, and waits for a call; after one that was interrupted it does not."""
         return self.owner == os.getpid() and not self._busy and self.process.poll() is None
 
-    def call(self, function: str, *arguments: Any, show: Show | None = None, **named: Any) -> Any:
+    def call(self, function: str, *arguments: Any, **named: Any) -> Any:
         """Call a function, `module:name`, and return its result or raise its error.
-
-        show  is given what the function gives to its own argument `show`, as soon as it does
 
         What interrupts the wait interrupts the function, which may then undo what it is doing. Raises InternalError
         when the process ends meanwhile.
         """
         self._busy = True
         try:
-            self._send(pickle.dumps((function, arguments, named, show is not None)))
-            error, answer = self._answer(show)
+            self._send(pickle.dumps((function, arguments, named)))
+            error, answer = self._answer()
         except BaseException:
             self._signal(signal.SIGINT)
             with suppress(Exception):
-                self._answer(show, time.monotonic() + _GRACE)
+                self._answer(time.monotonic() + _GRACE)
             raise
         self._busy = False
         if error is not None:
@@ -106,21 +101,17 @@ class Worker:
         except OSError:
             raise self._ended() from None
 
-    def _answer(self, show: Show | None, deadline: float | None = None) -> tuple[BaseException | None, Any]:
+    def _answer(self, deadline: float | None = None) -> tuple[BaseException | None, Any]:
         """Return what was raised, and the result."""
-        while True:
-            with signals.interruptible():
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                if not self._pipe.poll(left):
-                    raise TimeoutError
-            try:
-                kind, *answer = self._pipe.recv()
-            except (EOFError, OSError):
-                raise self._ended() from None
-            if kind == "shown" and show:
-                show(*answer)
-            if kind == "ended":
-                return answer[0], answer[1]
+        with signals.interruptible():
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not self._pipe.poll(left):
+                raise TimeoutError
+        try:
+            error, result = self._pipe.recv()
+        except (EOFError, OSError):
+            raise self._ended() from None
+        return error, result
 
     def _ended(self) -> InternalError:
         code = self.process.wait()

@@ -1,20 +1,16 @@
-"""The cells of a notebook, in the process that runs them."""
+"""Cells of a notebook, run in this process."""
 
 from __future__ import annotations
 
 import ast
 import io
 import linecache
-import os
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 from typing import Any
 
 Show = Callable[[dict[str, Any]], None]
-
-_names: dict[str, Any] = {"__name__": "__main__"}
 
 
 class _Stream(io.TextIOBase):
@@ -28,31 +24,30 @@ class _Stream(io.TextIOBase):
         return len(text)
 
 
-def begin(folder: Path, environment: Mapping[str, str]) -> None:
-    """Take this working directory and this environment."""
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(folder)
+class Cells:
+    """The cells of one notebook, and the names that they share."""
 
+    def __init__(self) -> None:
+        self._names: dict[str, Any] = {"__name__": "__main__"}
 
-def run(source: str, name: str, *, show: Show) -> None:
-    """Run a cell as a notebook does: the value of an expression at its end is shown.
+    def run(self, source: str, name: str, show: Show) -> None:
+        """Run a cell as a notebook does: the value of an expression at its end is shown.
 
-    show  is given each output as nbformat has it; an error is one
-    """
-    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)  # for tracebacks
-    _names["display"] = lambda value: show(_shown(value, "display_data"))
-    with redirect_stdout(_Stream("stdout", show)), redirect_stderr(_Stream("stderr", show)):
-        try:
-            body = ast.parse(source, name).body
-            last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
-            exec(compile(ast.Module(body, []), name, "exec"), _names)  # noqa: S102  it is what a notebook is for
-            if isinstance(last, ast.Expr):
-                value = eval(compile(ast.Expression(last.value), name, "eval"), _names)  # noqa: S307
-                if value is not None:
-                    show(_shown(value, "execute_result"))
-        except BaseException as error:
-            show(_failed(error))
+        show  is given each output as nbformat has it; an error is one
+        """
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)  # for tracebacks
+        self._names["display"] = lambda value: show(_shown(value, "display_data"))
+        with redirect_stdout(_Stream("stdout", show)), redirect_stderr(_Stream("stderr", show)):
+            try:
+                body = ast.parse(source, name).body
+                last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
+                exec(compile(ast.Module(body, []), name, "exec"), self._names)  # noqa: S102  it is what a notebook is for
+                if isinstance(last, ast.Expr):
+                    value = eval(compile(ast.Expression(last.value), name, "eval"), self._names)  # noqa: S307
+                    if value is not None:
+                        show(_shown(value, "execute_result"))
+            except BaseException as error:
+                show(_failed(error))
 
 
 def _shown(value: Any, kind: str) -> dict[str, Any]:

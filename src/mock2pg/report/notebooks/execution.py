@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mock2pg import signals, workers
 from mock2pg.environment import inherited
-from mock2pg.errors import InternalError, UsageError, limited
+from mock2pg.errors import InternalError, Mock2pgError, UsageError, limited
 
 OUTCOME = "outcome"  # the tag of the cell that raises what the verdict on top says
 _NO_ROOM = (
@@ -21,70 +19,23 @@ _NO_ROOM = (
 _HEADLINE = "papermill-error-cell-tag"
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter of a notebook: the name of its type, and what it is, both as its cell of parameters says them."""
-
-    type: str
-    help: str
-
-
 def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], environment: Mapping[str, str]) -> None:
     """Run a notebook with these parameters; what it became is kept in `executed`, also when a cell fails.
 
-    Its cells run in a process of this Python, in the project's folder (the one above the notebook's), which gets
-    `environment` besides our own; neither is written into the notebook. Raises InternalError for a parameter
+    Papermill and the cells run in a process of this Python, in the project's folder (the one above the notebook's),
+    which gets `environment` besides our own; neither is written into the notebook. Raises InternalError for a parameter
     that the notebook does not declare, for a value that is not of the declared type, and for a cell that fails.
     """
-    source = _literal(notebook)
-    _refuse(notebook, parameters)
-    executed.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    aside = executed.with_name(f"{executed.name}.part.json")
-    error: BaseException | None = None
-    with signals.closed():  # but while a cell runs
+    aside = executed.absolute().with_name(f"{executed.name}.part.json")
+    folder, error = notebook.absolute().parents[1], None
+    with signals.closed():  # but while it runs
         try:
-            _run(source, _literal(aside), dict(parameters), notebook.absolute().parents[1], environment)
+            given = notebook.absolute(), aside, dict(parameters), folder, {**inherited(), **environment}
+            workers.call(workers.CELLS, "mock2pg.report.notebooks.engine:run", *given)
         except BaseException as caught:
             error = caught
         _keep(aside, executed, error)
         _raise_for(error, notebook)
-
-
-def declared(notebook: Path) -> dict[str, Parameter]:
-    """The parameters of a notebook, by name. Raises InternalError for a file that is not a notebook."""
-    import papermill
-
-    try:
-        found = papermill.inspect_notebook(_literal(notebook))
-    except (OSError, ValueError) as error:
-        raise InternalError(f"{notebook.name} cannot be read: {type(error).__name__}") from None
-    return {name: Parameter(about["inferred_type_name"], about["help"]) for name, about in found.items()}
-
-
-def _refuse(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """Refuse parameters that the notebook does not declare, and values of another type."""
-    known = declared(notebook)
-    if unknown := sorted(set(parameters) - set(known)):
-        raise InternalError(f"{notebook.name} has no parameter {', '.join(unknown)}")
-    for name, value in parameters.items():
-        if type(value).__name__ != known[name].type:
-            raise InternalError(f"{notebook.name} takes {name} as {known[name].type}, not {type(value).__name__}")
-
-
-def _run(source: str, aside: str, parameters: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> None:
-    import papermill
-    from papermill.engines import papermill_engines
-
-    from mock2pg.report.notebooks.engine import OneProcess
-
-    for name in ("papermill", "traitlets"):  # what they have to say is in the exception
-        logging.getLogger(name).disabled = True
-    papermill_engines.register("mock2pg", OneProcess)
-    with workers.lent(workers.CELLS) as worker:
-        worker.call("mock2pg.report.notebooks.cells:begin", folder, {**inherited(), **environment})
-        papermill.execute_notebook(
-            source, aside, parameters, engine_name="mock2pg", kernel_name="python3", progress_bar=False, worker=worker
-        )
 
 
 def _keep(aside: Path, executed: Path, error: BaseException | None) -> None:
@@ -122,13 +73,10 @@ def _tags(cell: dict[str, Any]) -> list[str]:
 
 
 def _raise_for(error: BaseException | None, notebook: Path) -> None:
-    from papermill.exceptions import PapermillExecutionError
-
-    if isinstance(error, PapermillExecutionError):
-        # no cause: the text of a cell's error is the notebook's to show
-        raise InternalError(f"{notebook.name} failed in cell {error.exec_count} ({error.ename})") from None
-    if isinstance(error, InternalError):
+    if isinstance(error, InternalError) and not error.message.startswith(notebook.name):
         raise InternalError(f"{notebook.name} could not be run: {error.message}") from error
+    if isinstance(error, Mock2pgError):
+        raise error
     if isinstance(error, Exception):
         if limit := limited(error, notebook.name):
             raise limit from error
@@ -137,8 +85,3 @@ def _raise_for(error: BaseException | None, notebook: Path) -> None:
         raise InternalError(f"{notebook.name} could not be run: {type(error).__name__}") from error
     if error is not None:
         raise error
-
-
-def _literal(path: Path) -> str:
-    """A path as papermill takes it: it reads braces as parameters."""
-    return str(path).replace("{", "{{").replace("}", "}}")
