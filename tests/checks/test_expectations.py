@@ -718,6 +718,30 @@ def test_importing_is_cheap_and_warming_leaves_no_trace() -> None:
     assert postponed > 80, "Great Expectations has its modules in other places"
 
 
+def test_a_kept_configuration_is_what_great_expectations_would_make(
+    things: Path, suites: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It follows every change, what is done to an answer stays there, and it is asked for often enough to be kept."""
+    checks.warm()
+    from great_expectations.expectations.expectation import Expectation
+
+    from mock2pg.checks import suites as loading
+    from mock2pg.checks import validation
+
+    kept = Expectation.configuration
+    rules = [rule for suite in loading.load_suites(SUITES, SOURCES).values() for rule in suite.expectations]
+    for rule in rules:
+        for number in ("1", "2"):
+            rule.id = number
+            answer, made = rule.configuration, kept.fget.__wrapped__(rule)
+            assert (vars(answer), answer.to_json_dict()) == (vars(made), made.to_json_dict())
+            answer.kwargs["batch_id"], answer.id = "spoiled", "spoiled"
+    asked = []
+    monkeypatch.setattr(Expectation, "configuration", property(lambda self: asked.append(self) or kept.fget(self)))
+    validation.validate(checks.duckdb_url(things), suites(things=[DECLARED]), index_columns=["id"])
+    assert len(asked) > 20, "mock2pg.patches.remember_configurations has become idle"
+
+
 # --- PostgreSQL ------------------------------------------------------------------------------------------------
 
 

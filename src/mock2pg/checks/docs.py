@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult, RunIdentifier
+from great_expectations.data_context.store import ValidationResultsStore
 from great_expectations.data_context.types.resource_identifiers import (
     ExpectationSuiteIdentifier,
     ValidationResultIdentifier,
@@ -21,20 +22,20 @@ from great_expectations.expectations.expectation_configuration import Expectatio
 from great_expectations.render.renderer.renderer import Renderer
 from jinja2 import Environment, PackageLoader
 
-from mock2pg.checks.validation_results import BROKEN, FAILED, PASSED, SKIPPED, WARNED, Verdict
+from mock2pg.checks.validation_results import BROKEN, FAILED, PASSED, SKIPPED, WARNED, RuleResult
 from mock2pg.errors import InternalError
 
 _ENVIRONMENT = Environment(loader=PackageLoader(__package__), autoescape=True, trim_blocks=True)
 _ORDER = (BROKEN, FAILED, WARNED, SKIPPED)  # what a reader looks for first
 
 
-def build(context: Any, folder: Path, title: str, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
-    """Write the site of these verdicts, by table, into the folder.
+def build(context: Any, folder: Path, title: str, results: Mapping[str, Sequence[RuleResult]]) -> None:
+    """Write the site of these results, by table, into the folder.
 
-    The stored results are made of the verdicts, not of Great Expectations' own, which may hold or quote values.
+    The stored results are made of ours, not of Great Expectations' own, which may hold or quote values.
     """
     run = RunIdentifier(run_name="run", run_time=datetime.now(UTC))
-    for table, of_table in verdicts.items():
+    for table, of_table in results.items():
         key = ValidationResultIdentifier(ExpectationSuiteIdentifier(table), run, batch_identifier="rules")
         context.validation_results_store.set(key, _stored(table, run, of_table))
     context.add_data_docs_site("docs", _site(_plain(str(folder.resolve())), _plain(title)))
@@ -42,24 +43,24 @@ def build(context: Any, folder: Path, title: str, verdicts: Mapping[str, Sequenc
     shutil.rmtree(folder / "static", ignore_errors=True)  # 4 MB of fonts and pictures that no page of ours shows
     # a page that cannot be rendered is only a line in its log to Great Expectations
     pages = folder.glob(f"**/{run.run_time:%Y%m%dT%H%M%S.%fZ}/rules.html")
-    if len(list(pages)) != len(verdicts) or not (folder / "index.html").read_bytes():
+    if len(list(pages)) != len(results) or not (folder / "index.html").read_bytes():
         raise InternalError("Data Docs: a page could not be rendered")
 
 
-def _stored(table: str, run: Any, verdicts: Sequence[Verdict]) -> Any:
+def _stored(table: str, run: Any, of_table: Sequence[RuleResult]) -> Any:
     results = [
         ExpectationValidationResult(
-            success=verdict.status == PASSED,
-            expectation_config=ExpectationConfiguration(verdict.rule, kwargs={}),
+            success=result.outcome.status == PASSED,
+            expectation_config=ExpectationConfiguration(result.outcome.rule, kwargs={}),
             result={
-                "sentence": verdict.sentence,
-                "status": verdict.status,
-                "totals": verdict.totals,
-                "reason": verdict.reason,
-                "declared": verdict.declared,
+                "sentence": result.outcome.sentence,
+                "status": result.outcome.status,
+                "totals": result.totals,
+                "reason": result.outcome.reason,
+                "declared": result.outcome.declared,
             },
         )
-        for verdict in verdicts
+        for result in of_table
     ]
     return ExpectationSuiteValidationResult(
         success=all(result.success for result in results),
@@ -67,6 +68,16 @@ def _stored(table: str, run: Any, verdicts: Sequence[Verdict]) -> Any:
         suite_name=table,
         meta={"run_id": run, "validated": f"{run.run_time:%Y-%m-%d %H:%M:%S UTC}"},
     )
+
+
+class ResultsStore(ValidationResultsStore):  # type: ignore[misc]
+    """The store of results in memory, which keeps them as they are instead of as JSON."""
+
+    def serialize(self, value: Any) -> Any:
+        return value
+
+    def deserialize(self, value: Any) -> Any:
+        return value
 
 
 def _plain(text: str) -> str:

@@ -22,6 +22,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from typing import Any
 
+from mock2pg import patches
+
 _HEAVY = ("scipy", "scipy.stats", "altair")
 _TYPES = "great_expectations.expectations.core"
 _POSTPONED = re.compile(
@@ -93,6 +95,7 @@ def _import() -> frozenset[str]:
     with _postponing() as postponed, _stand_ins(), _collector_off(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its own, about modules that it uses
         importlib.import_module("great_expectations")
+        patches.remember_configurations()
         logging.captureWarnings(False)  # it sends every warning of the process to its log
     logger = logging.getLogger("great_expectations")  # which quotes queries and values
     logger.setLevel(logging.CRITICAL)

@@ -97,7 +97,8 @@ def _named(entry: dict[str, Any], kind: str, labels: Mapping[str, str]) -> dict[
     """The entry with the source's names of the columns in place of SQL's, for what it says."""
     kwargs, meta = dict(entry.get("kwargs") or {}), dict(entry.get("meta") or {})
     if issubclass(get_expectation_impl(kind), ExpectNoRows):
-        kwargs["names"] = labels
+        named = {kwargs.get("column"), *kwargs.get("columns", ())}
+        kwargs["names"] = {column: label for column, label in labels.items() if column in named and column != label}
     field = meta.get("field") or kwargs.get("column") or kwargs.get("column_A")
     if isinstance(field, str) and field in labels:
         meta["field"] = labels[field]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +19,10 @@ from mock2pg.checks.engines import open_engine
 from mock2pg.checks.records import Broken, Validation
 from mock2pg.checks.source import GivenEngineDatasource
 from mock2pg.checks.suites import load_suites
-from mock2pg.checks.validation_results import BROKEN, FAILED, SKIPPED, WARNED, Judge, Verdict
+from mock2pg.checks.validation_results import BROKEN, FAILED, SKIPPED, WARNED, ResultReader, RuleResult
 from mock2pg.contracts import SourceTable
 from mock2pg.errors import InternalError, ProjectError
 from mock2pg.settings import LOCK_TIMEOUT
-from mock2pg.step_results import RuleOutcome
 
 _NO_TABLE = ("CatalogException", "UndefinedTable")  # of DuckDB, of PostgreSQL
 _numbers = itertools.count(1)
@@ -43,20 +43,33 @@ def validate(
     lenient: Collection[str] = (),
     sources: Sequence[SourceTable] = (),
 ) -> Validation:
-    """Validate as the package's `validate` promises."""
+    """Run the declared rules and every suite in the folder `suites` on their tables; write Data Docs into `docs`.
+
+    url            what `duckdb_url` gave, or a `postgresql://` URL
+    index_columns  the columns that name a row: of every table, or by table
+    limit          rows listed for each rule and field; the totals stay exact
+    schema         where PostgreSQL looks the tables up
+    lock_timeout   how long a rule waits for a lock in PostgreSQL
+    unread         tables whose rows are not known, and why: their rules, and those that look into them, are not judged
+    partial        tables of which there may be more rows elsewhere: rules of other tables do not look into them
+    lenient        types of expectations that give a warning, whatever severity their suite says
+    sources        the staged tables whose declared rules are judged, too; a suite is then about one of these
+
+    Raises ProjectError for a suite that is not understood or whose table is not there, DatabaseError when the
+    database cannot be reached.
+    """
     loaded = load_suites(suites, sources)
     engine = open_engine(url, schema, lock_timeout)
     try:
         context = _Context()
         set_context(context)
-        verdicts = {}
+        results = {}
         with _source(context, engine) as source:
             for table, suite in loaded.items():
                 try:
                     columns = index_columns[table] if isinstance(index_columns, Mapping) else index_columns
-                    verdicts[table] = _verdicts(
-                        source, Judge(engine, columns, limit, unread or {}, partial, lenient), table, suite
-                    )
+                    reader = ResultReader(engine, columns, limit, unread or {}, partial, lenient)
+                    results[table] = _results(source, reader, table, suite)
                 except Exception as error:  # its text may quote values
                     kind = type(error).__name__
                     fault = ProjectError if _is_of_no_table(error) else InternalError
@@ -64,8 +77,8 @@ def validate(
     finally:
         engine.dispose()  # else DuckDB refuses a later connection that writes
     if docs is not None:
-        data_docs.build(context, docs, title, verdicts)
-    return _validation(list(itertools.chain(*verdicts.values())))
+        data_docs.build(context, docs, title, results)
+    return _validation(list(itertools.chain(*results.values())))
 
 
 def _is_of_no_table(error: BaseException | None) -> bool:
@@ -77,13 +90,20 @@ def _is_of_no_table(error: BaseException | None) -> bool:
     return False
 
 
+def _stores() -> InMemoryStoreBackendDefaults:
+    stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
+    results = stores.stores[stores.validation_results_store_name]
+    results |= {"module_name": data_docs.__name__, "class_name": data_docs.ResultsStore.__name__}
+    return stores
+
+
 class _Context(EphemeralDataContext):  # type: ignore[misc]
     """A context without files, whose stores are in memory."""
 
     def __init__(self) -> None:
         super().__init__(
             DataContextConfig(
-                store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+                store_backend_defaults=_stores(),
                 progress_bars={"globally": False},
             )
         )
@@ -102,10 +122,10 @@ def _source(context: Any, engine: sa.Engine) -> Iterator[Any]:
         del GivenEngineDatasource.engines[name]
 
 
-def _verdicts(source: Any, judge: Judge, table: str, suite: Any) -> list[Verdict]:
-    """The verdict on each rule of a suite, in its order."""
+def _results(source: Any, reader: ResultReader, table: str, suite: Any) -> list[RuleResult]:
+    """The result of each rule of a suite, in its order."""
     batch = source.add_table_asset(table, table_name=table).add_batch_definition_whole_table("all").get_batch()
-    judged = [rule for rule in suite.expectations if not judge.skips(table, rule)]
+    judged = [rule for rule in suite.expectations if not reader.skips(table, rule)]
     passed = {
         result.expectation_config.id
         for result in batch.validate(_suite(suite.name, judged), result_format="BOOLEAN_ONLY").results
@@ -113,21 +133,21 @@ def _verdicts(source: Any, judge: Judge, table: str, suite: Any) -> list[Verdict
     }
     # Naming rows costs two queries more for each rule, so only the rules that need it are run again.
     others = _suite(suite.name, [rule for rule in judged if rule.id not in passed])
-    results = {}
+    found = {}
     if others.expectations:
         outcome = batch.validate(
             others,
             result_format={
                 "result_format": "COMPLETE",
-                "unexpected_index_column_names": list(judge.index_columns),
-                "partial_unexpected_count": judge.limit,
+                "unexpected_index_column_names": list(reader.index_columns),
+                "partial_unexpected_count": reader.limit,
                 "exclude_unexpected_values": True,
                 "include_unexpected_rows": False,
                 "return_unexpected_index_query": False,
             },
         )
-        results = {result.expectation_config.id: result for result in outcome.results}
-    return [judge.verdict(table, rule, results.get(rule.id)) for rule in suite.expectations]
+        found = {result.expectation_config.id: result for result in outcome.results}
+    return [reader.result(table, rule, found.get(rule.id)) for rule in suite.expectations]
 
 
 def _suite(name: str, rules: Sequence[Any]) -> Any:
@@ -136,37 +156,23 @@ def _suite(name: str, rules: Sequence[Any]) -> Any:
     return suite
 
 
-def _validation(verdicts: Sequence[Verdict]) -> Validation:
-    totals: dict[str, int] = {}
-    for verdict in verdicts:
-        for field, total in verdict.totals.items():
-            name = f"{verdict.table}.{verdict.rule}.{field}"
-            totals[name] = totals.get(name, 0) + total
-    counts = {
-        status: sum(verdict.status == status for verdict in verdicts) for status in (FAILED, WARNED, BROKEN, SKIPPED)
-    }
+def _validation(results: Sequence[RuleResult]) -> Validation:
+    outcomes = [result.outcome for result in results]
+    totals: Counter[str] = Counter()
+    for result in results:
+        for field, total in result.totals.items():
+            totals[f"{result.outcome.table}.{result.outcome.rule}.{field}"] += total
+    counts = Counter(outcome.status for outcome in outcomes)
     return Validation(
         success=not counts[FAILED] and not counts[BROKEN],
-        failures=tuple(failure for verdict in verdicts for failure in verdict.failures),
+        failures=tuple(failure for result in results for failure in result.failures),
         broken=tuple(
-            Broken(verdict.table, verdict.rule, verdict.reason) for verdict in verdicts if verdict.status == BROKEN
+            Broken(outcome.table, outcome.rule, outcome.reason) for outcome in outcomes if outcome.status == BROKEN
         ),
-        rules=len(verdicts),
+        rules=len(outcomes),
         failed=counts[FAILED],
         warned=counts[WARNED],
         skipped=counts[SKIPPED],
-        totals=totals,
-        outcomes=tuple(
-            RuleOutcome(
-                verdict.table,
-                verdict.rule,
-                verdict.sentence,
-                verdict.severity,
-                verdict.status,
-                sum(verdict.totals.values()),
-                verdict.reason,
-                verdict.declared,
-            )
-            for verdict in verdicts
-        ),
+        totals=dict(totals),
+        outcomes=tuple(outcomes),
     )

@@ -1,10 +1,10 @@
-"""From Great Expectations' results to verdicts: which rows broke which rule, and which rules could not run."""
+"""From Great Expectations' results to ours: which rows broke which rule, and which rules could not run."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,33 +14,26 @@ from mock2pg.checks.records import Failure
 from mock2pg.checks.rules import ExpectNoRows
 from mock2pg.checks.sql import identifier, string
 from mock2pg.errors import scrubbed
+from mock2pg.step_results import RuleOutcome
 
 PASSED, FAILED, WARNED, BROKEN, SKIPPED = "passed", "failed", "warned", "broken", "skipped"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One rule on one table.
+class RuleResult:
+    """What came of a rule, and the rows that break it.
 
-    sentence  the rule in words
     totals    invalid rows, by field
-    reason    why it is broken or skipped
-    declared  it follows from `_sources.yml`
+    failures  as many of them as the limit allows
     """
 
-    table: str
-    rule: str
-    sentence: str
-    severity: str
-    status: str
+    outcome: RuleOutcome
     totals: dict[str, int] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
-    reason: str = ""
-    declared: bool = False
 
 
 @dataclass(frozen=True)
-class Judge:
+class ResultReader:
     """Reads results; asks the database for the rows that Great Expectations does not name.
 
     limit    rows named for each rule and field
@@ -68,21 +61,21 @@ class Judge:
                 return f"not judged here, because {name} may have more rows in the database"
         return ""
 
-    def verdict(self, table: str, rule: Any, result: Any) -> Verdict:
-        """The verdict on one expectation of the table, from its validation result; no result: it passed."""
-        name = (rule.meta or {}).get("rule", rule.expectation_type)
-        severity = "warning" if rule.expectation_type in self.lenient else rule.severity.value
-        known = {
-            "table": table,
-            "rule": name,
-            "severity": severity,
-            "sentence": _sentence(rule),
-            "declared": bool((rule.meta or {}).get("declared")),
-        }
+    def result(self, table: str, rule: Any, result: Any) -> RuleResult:
+        """The result of one expectation of the table, from Great Expectations'; None: it passed."""
+        meta = rule.meta or {}
+        outcome = RuleOutcome(
+            table,
+            rule=meta.get("rule", rule.expectation_type),
+            sentence=_sentence(rule),
+            severity="warning" if rule.expectation_type in self.lenient else rule.severity.value,
+            status=PASSED,
+            declared=bool(meta.get("declared")),
+        )
         if skipped := self.skips(table, rule):
-            return Verdict(**known, status=SKIPPED, reason=skipped)
+            return RuleResult(replace(outcome, status=SKIPPED, reason=skipped))
         if result is None or result.success:
-            return Verdict(**known, status=PASSED)
+            return RuleResult(outcome)
         reason = _reason(result.exception_info)
         if reason is None:
             try:
@@ -90,18 +83,15 @@ class Judge:
             except (sa.exc.SQLAlchemyError, KeyError) as error:
                 reason = _scrubbed(str(error))
         if reason is not None:
-            return Verdict(**known, status=BROKEN, reason=reason)
+            return RuleResult(replace(outcome, status=BROKEN, reason=reason))
         failures = tuple(
-            Failure(table, name, column, _message(rule, column), severity, keys)
+            Failure(table, outcome.rule, column, _message(rule, column), outcome.severity, keys)
             for column, _, rows in found
             for keys in rows
         )
-        return Verdict(
-            **known,
-            status=FAILED if severity == "critical" else WARNED,
-            totals={column: total for column, total, _ in found},
-            failures=failures,
-        )
+        totals = {column: total for column, total, _ in found}
+        status = FAILED if outcome.severity == "critical" else WARNED
+        return RuleResult(replace(outcome, status=status, rows=sum(totals.values())), totals, failures)
 
     def _faults(
         self, table: str, rule: Any, result: Mapping[str, Any]
