@@ -23,7 +23,6 @@ from mock2pg.workers import worker
 pytestmark = pytest.mark.usefixtures("executed_notebooks")
 
 HERE = workers.Kind("is tried", (__name__,))
-ONCE = workers.Kind("is tried once", (), once=True)
 
 
 @pytest.fixture(autouse=True)
@@ -80,12 +79,13 @@ def eventually(holds: Any, seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-def test_a_worker_is_used_again_and_one_for_a_single_use_is_not() -> None:
-    """What it has loaded serves the next call, too; the process of a notebook serves one."""
+def test_a_worker_is_used_again_but_not_by_two_at_once() -> None:
+    """What it has loaded serves the next call, too."""
     first = call("pid")
     assert first != os.getpid()
     assert call("pid") == first
-    assert call("pid", kind=ONCE) != call("pid", kind=ONCE)
+    with workers.lent(HERE):
+        assert call("pid") != first
 
 
 def test_a_prepared_worker_has_loaded_what_it_is_for() -> None:
@@ -98,8 +98,6 @@ def test_a_prepared_worker_has_loaded_what_it_is_for() -> None:
     assert call("pid", kind=kind) == prepared.process.pid
     workers.prepare(kind)
     assert workers._spare[kind] == [prepared]
-    workers.prepare(kind, 2)
-    assert len(workers._spare[kind]) == 2
 
 
 def test_a_worker_that_was_killed_meanwhile_is_replaced() -> None:
@@ -210,9 +208,10 @@ def test_the_errors_of_every_kind_can_be_sent() -> None:
 def test_a_deaf_worker_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that heeds neither the end of its calls nor SIGTERM does not outlive its use."""
     monkeypatch.setattr(worker, "_GRACE", 0.5)
-    with workers.lent(ONCE) as lent:
+    with workers.lent(HERE) as lent:
         assert lent.call("signal:signal", signal.SIGTERM, signal.SIG_IGN) == signal.SIG_DFL
         with pytest.raises(InternalError, match="unexpected: TypeError"):  # what cannot be sent
             lent.call("threading:Lock")
         os.kill(lent.process.pid, signal.SIGSTOP)
+        lent.end()
     assert lent.process.returncode == -signal.SIGKILL

@@ -375,17 +375,18 @@ def test_what_a_cell_shows_is_kept_as_a_notebook_has_it(make: Make, tmp_path: Pa
     ]  # fmt: skip
 
 
-def test_each_notebook_has_a_process_of_its_own(make: Make, tmp_path: Path) -> None:
-    """It has loaded what notebooks need, is a child of this one, and ends with its notebook."""
-    notebook, found = make("import os, sys; print([os.getpid(), os.getppid(), 'jinja2' in sys.modules])"), []
+def test_notebooks_share_a_process_and_nothing_else(make: Make, tmp_path: Path) -> None:
+    """It has loaded what notebooks need and is a child of this one; no name or variable of one is left for the next."""
+    process = "[os.getpid(), os.getppid(), 'jinja2' in sys.modules]"
+    show = f"import os, sys\nprint([*{process}, 'left' in globals(), os.environ.get('LEFT')])"
+    notebook, found = make(show, "left = os.environ['LEFT'] = 'behind'"), list[list[object]]()
     for number in range(2):
         executed = tmp_path / f"{number}.ipynb"
         notebooks.execute(notebook, executed, parameters={}, environment={})
         found.append(ast.literal_eval(printed(executed)))
-    assert [loaded for _, _, loaded in found] == [True, True]
-    assert len({pid for pid, _, _ in found}) == 2
-    assert {parent for _, parent, _ in found} == {os.getpid()}
-    assert not any(is_there(pid) for pid, _, _ in found)
+    assert found[0] == found[1]
+    assert found[0][0] != os.getpid()
+    assert found[0][1:] == [os.getpid(), True, False, None]
 
 
 def test_a_full_disk_is_named(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

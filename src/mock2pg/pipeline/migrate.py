@@ -33,7 +33,6 @@ def migrate(work: Work, reviewed: Path | None = None) -> None:
             workers.prepare(workers.CELLS)
             work.step(LOAD)
             work.step(PREFLIGHT)
-            workers.prepare(workers.CELLS, 2)  # each runs one notebook
             work.record.backup_id = work.step(BACKUP).backup_id
             with _undone_on_failure(work):
                 work.step(PUBLISH, plan=str(reviewed.resolve()) if reviewed else "")

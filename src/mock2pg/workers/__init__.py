@@ -20,10 +20,10 @@ __all__ = ["CELLS", "DBT", "RULES", "Kind", "Worker", "call", "lent", "prepare",
 _spare: dict[Kind, list[Worker]] = {}
 
 
-def prepare(kind: Kind, number: int = 1) -> None:
-    """See to it that there are so many workers of the kind, which load what they need while something else is done."""
+def prepare(kind: Kind) -> None:
+    """Start a worker that loads what it needs while something else is done, unless there is one."""
     spare = _spare.setdefault(kind, [])
-    if sum(worker.usable for worker in spare) < number:
+    if not any(worker.usable for worker in spare):
         with suppress(OSError):  # who needs it will be told
             spare.append(Worker(kind))
 
@@ -47,7 +47,7 @@ def lent(kind: Kind) -> Iterator[Worker]:
     try:
         yield worker
     finally:
-        if kind.once or not worker.usable:
+        if not worker.usable:
             worker.end()
         else:
             _spare.setdefault(kind, []).append(worker)

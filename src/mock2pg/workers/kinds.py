@@ -13,7 +13,6 @@ CELLS = Kind(
         "mock2pg.report.notebooks.engine",
         "jinja2",
     ),
-    once=True,
 )
 
 # What a command needs first, which is begun before its arguments are read.

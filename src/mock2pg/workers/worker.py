@@ -26,12 +26,10 @@ class Kind:
 
     purpose  completes "the process that ..."
     loads    the modules that it imports when it starts, or functions, `module:name`, that it calls
-    once     its process serves one borrower, and ends
     """
 
     purpose: str
     loads: tuple[str, ...]
-    once: bool = False
 
 
 class Worker:
