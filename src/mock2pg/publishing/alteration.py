@@ -141,8 +141,10 @@ def _alteration(connection: Connection, schema: str, old: Table, new: Table) -> 
 
 
 def _retyped(connection: Connection, old: Column, new: Column, target: Mapping[str, TargetColumn]) -> bool:
+    if old.data_type == new.data_type:
+        return False
     row = connection.execute("SELECT format_type(to_regtype(%s), NULL)", [old.data_type]).fetchone()
-    return old.data_type != new.data_type and row == (target[new.name].data_type,)
+    return row == (target[new.name].data_type,)
 
 
 def _dropped_constraints(
