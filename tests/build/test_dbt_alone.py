@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from mock2pg import MigrationService, build, postgres
 from mock2pg import settings as settings_module
@@ -35,9 +36,22 @@ def copied(parent: Path) -> Path:
 
 
 def test_dbt_parses_where_nothing_is_set(tmp_path: Path) -> None:
-    """In a fresh copy, without a variable of mock2pg and without a server."""
-    done = dbt(settings_module.load(project=copied(tmp_path)), "parse")
+    """In a fresh copy, without a variable of mock2pg and without a server; and it finds what mock2pg finds."""
+    settings = settings_module.load(project=copied(tmp_path))
+    done = dbt(settings, "parse")
     assert done.returncode == 0, done.stdout
+    build.DbtProject(settings.dbt_dir, tmp_path / "ours", {}, tmp_path / "cache").tables()
+    ours, its = (
+        json.loads((folder / "manifest.json").read_text(), object_hook=_timeless)
+        for folder in (tmp_path / "ours", settings.dbt_dir / "target")
+    )
+    assert len(ours["nodes"]) > 14
+    assert ours.keys() == its.keys()
+    assert [name for name in its if ours[name] != its[name] and name != "metadata"] == []
+
+
+def _timeless(parsed: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in parsed.items() if key != "created_at"}
 
 
 def test_dbt_builds_what_was_loaded_and_documents_it(tmp_path: Path, database: str) -> None:

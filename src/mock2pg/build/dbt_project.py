@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from mock2pg import environment
+from mock2pg import environment, patches
 from mock2pg.build import kept_manifest, target_tables
 from mock2pg.build.source_tables import sources
 from mock2pg.contracts import Table
@@ -56,6 +56,7 @@ class DbtProject:
         self.cache = cache
         self.parsed = cache / f"dbt_partial_parse_{mode}.msgpack"  # what of a changed project is not parsed again
         self._manifest: Any = None
+        self._kept = False
 
     def tables(self) -> tuple[Table, ...]:
         """The target tables by their contracts, parents before children. Raises ProjectError."""
@@ -93,7 +94,9 @@ class DbtProject:
         """Return dbt's Manifest, kept or parsed, and write manifest.json."""
         document = self.target / "manifest.json"
         file = self._file()
-        if file and (kept := kept_manifest.load(file)):
+        kept = kept_manifest.load(file) if file else None
+        self._kept = kept is not None
+        if kept:
             self.target.mkdir(parents=True, exist_ok=True)
             document.write_bytes(kept.document)
             return kept.manifest
@@ -126,14 +129,15 @@ class DbtProject:
         aside.replace(self.parsed)
 
     def _invoke(self, command: str, *arguments: str) -> Any:
-        from dbt.cli.main import dbtRunner
-        from dbt_common.exceptions import DbtBaseException
+        from mock2pg.build.patched_dbt import DbtBaseException, dbtRunner
 
         options = ["--project-dir", self.project, "--profiles-dir", self.project, "--target-path", self.target,
                    "--log-path", self.target, "--log-level", "none", "--log-level-file", "none", "--no-use-colors",
                    "--no-version-check", "--vars", json.dumps({"mode": self.mode})]  # fmt: skip
+        patches.known_to_be_valid = self._kept
         with environment.ours(**self.connection), redirect_stdout(StringIO()):
             outcome = dbtRunner(manifest=self._manifest).invoke([command, *map(str, options), *arguments])
+        patches.known_to_be_valid = False
         if isinstance(outcome.exception, KeyboardInterrupt):
             raise outcome.exception
         if command == "parse" and isinstance(outcome.exception, DbtBaseException):

@@ -115,7 +115,7 @@ def _digest(file: Path, packed: bytes) -> bytes:
 
 
 def _unpacked(packed: bytes) -> Kept:
-    from dbt.contracts.graph.manifest import Manifest
+    from mock2pg.build.patched_dbt import Manifest
 
     document, given = _Data(io.BytesIO(packed)).load()
     return Kept(document, Manifest(**given))

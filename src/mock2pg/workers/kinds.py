@@ -3,7 +3,7 @@
 from mock2pg.workers.worker import Kind
 
 RULES = Kind("judges the rules", ("mock2pg.checks:warm",))
-DBT = Kind("runs dbt", ("mock2pg.build.dbt_project", "dbt.cli.main", "dbt.adapters.postgres"))
+DBT = Kind("runs dbt", ("mock2pg.build.dbt_project", "mock2pg.build.patched_dbt"))
 CELLS = Kind(
     "runs its cells",
     (
