@@ -175,9 +175,9 @@ def test_the_worked_example_is_what_both_engines_say(connection: postgres.Connec
         target = f"(SELECT {target}::{data_type} AS x) AS v"
         value = postgres_value(data_type).format(x="x")
         assert connection.execute(f"SELECT {value} FROM {target}").fetchone() == (expected,)
-    row = f"(SELECT '{example.hash}'::text AS hash) AS h"
-    assert staging.execute(f"SELECT {TABLE_HASH_DUCKDB} FROM {row}").fetchone() == (example.table,)
-    assert connection.execute(f"SELECT {TABLE_HASH_POSTGRES} FROM {row}").fetchone() == (example.table,)
+    row = f"SELECT '{example.hash}'::text AS hash"
+    assert staging.execute(f"SELECT {TABLE_HASH_DUCKDB} FROM ({row}) AS h").fetchone() == (example.table,)
+    assert connection.execute(TABLE_HASH_POSTGRES.format(hashes=row)).fetchone() == (example.table,)
     staging.close()
 
 

@@ -18,7 +18,7 @@ from psycopg import sql
 
 from mock2pg import postgres
 from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
-from mock2pg.encoding import CONVERSIONS_DUCKDB, JSON_TEXT_POSTGRES, KINDS
+from mock2pg.encoding import CONVERSIONS_DUCKDB, JSON_TEXT_POSTGRES, KINDS, TABLE_HASH_POSTGRES
 from mock2pg.source import staging
 from mock2pg.step_results import Compared
 from tests.fix_staging import csv_blocks, write_hashes
@@ -301,3 +301,15 @@ def test_a_table_without_rows_has_a_hash(both: Both) -> None:
     both.take([])
     assert both.prove(contract()) == Compared(0, 0, 0, 0, 0)
     assert staging.table_hash(both.parquet) == "0:0:0"
+
+
+def test_postgresql_computes_the_hash_of_a_row_once(connection: postgres.Connection) -> None:
+    """A table hash names each row's hash twice, and yet there is one call for each row."""
+    connection.execute("CREATE SEQUENCE public.calls")
+    connection.execute(
+        "CREATE FUNCTION public.hash_of(integer) RETURNS text IMMUTABLE LANGUAGE plpgsql"
+        " AS $$ BEGIN PERFORM nextval('public.calls'); RETURN repeat('5', 64); END $$"
+    )
+    hashes = "SELECT public.hash_of(n) AS hash FROM generate_series(1, 9) AS r (n)"
+    assert connection.execute(TABLE_HASH_POSTGRES.format(hashes=hashes)).fetchone() is not None
+    assert connection.execute("SELECT last_value FROM public.calls").fetchone() == (9,)

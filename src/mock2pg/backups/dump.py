@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -143,14 +144,49 @@ _METHOD = re.compile(r"SET default_table_access_method = .*;")
 _ENDING = re.compile(r"(?m)\s*(^SET default_\w+ = .*;\s+)*^--\n(-- PostgreSQL database dump complete\n--\s*)?\Z")
 
 
-def rows(connection: Connection, schema: str, table: str) -> Generator[bytes, None, None]:
-    """Every row as a line of JSON that ends in a comma, in blocks; generated columns are left out."""
+class ContentHash:
+    """The content hash of a table's lines, added up as they are read: what `lines_hash` computes in PostgreSQL."""
+
+    def __init__(self) -> None:
+        self.rows, self._both, self._second = 0, 0, 0
+
+    def add(self, lines: Sequence[bytes]) -> None:
+        """Add lines that end in a comma."""
+        both = second = 0
+        for line in lines:
+            number = int.from_bytes(hashlib.sha256(line[:-1]).digest()[:15])  # 30 hex digits: 15 of each sum
+            both += number
+            second += number & _SECOND
+        self.rows, self._both, self._second = self.rows + len(lines), self._both + both, self._second + second
+
+    def __str__(self) -> str:
+        return f"{self.rows}:{(self._both - self._second) >> 60}:{self._second}"
+
+
+_SECOND = (1 << 60) - 1
+_BATCH = 256  # messages of the server, which are a row each
+
+
+def rows(
+    connection: Connection, schema: str, table: str, content: ContentHash | None = None
+) -> Generator[bytes, None, None]:
+    """Every row as a line of JSON that ends in a comma, in blocks; generated columns are left out.
+
+    content  is added to as the lines are read
+    """
     query = sql.SQL("COPY (SELECT l.line || ',' FROM ({}) AS l) TO STDOUT {}").format(
         lines(connection, schema, table), RAW
     )
-    with connection.cursor() as cursor, cursor.copy(query) as copy:
-        for block in copy:
-            yield bytes(block)
+    content = content or ContentHash()
+    with connection.cursor() as cursor:
+        with cursor.copy(query) as copy:
+            messages, begun = iter(copy), b""
+            while batch := list(islice(messages, _BATCH)):
+                *whole, begun = (begun + b"".join(batch)).split(b"\n")
+                content.add(whole)
+                yield b"\n".join([*whole, b""])
+        if content.rows != cursor.rowcount:
+            raise BackupFailed(f"table {table}: {content.rows} of {cursor.rowcount} rows were read")
 
 
 def lines(connection: Connection, schema: str, table: str) -> sql.Composed:
@@ -166,11 +202,8 @@ def lines(connection: Connection, schema: str, table: str) -> sql.Composed:
 
 def lines_hash(connection: Connection, query: sql.Composed) -> str:
     """Return the content hash `<rows>:<a>:<b>` of the lines that the query returns, in any order."""
-    row = connection.execute(
-        sql.SQL(
-            "SELECT {} FROM (SELECT encode(sha256(convert_to(l.line, 'UTF8')), 'hex') AS hash FROM ({}) AS l) AS h"
-        ).format(sql.SQL(TABLE_HASH_POSTGRES), query)
-    ).fetchone()
+    hashes = sql.SQL("SELECT encode(sha256(convert_to(l.line, 'UTF8')), 'hex') AS hash FROM ({}) AS l").format(query)
+    row = connection.execute(sql.SQL(TABLE_HASH_POSTGRES).format(hashes=hashes)).fetchone()
     assert row is not None  # noqa: S101
     return str(row[0])
 

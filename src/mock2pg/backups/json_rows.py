@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from psycopg import sql
 
@@ -11,14 +12,17 @@ from mock2pg.errors import RollbackFailed
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
 
+_BATCH = 256  # lines that are sent at once
+
 
 def load(connection: Connection, home: sql.Identifier, rows: Iterable[bytes], kind: str = "TEMPORARY") -> int:
     """COPY the lines of a table into a table of their own, which is made for them; returns how many they are."""
     connection.execute(sql.SQL("CREATE {} TABLE {} (line text)").format(sql.SQL(kind), home))
     with connection.cursor() as cursor:
         with cursor.copy(sql.SQL("COPY {} FROM STDIN {}").format(home, RAW)) as copy:
-            for line in rows:
-                copy.write(line)
+            lines = iter(rows)
+            while block := b"".join(islice(lines, _BATCH)):
+                copy.write(block)
         return cursor.rowcount
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -60,7 +60,8 @@ _DEFINED += ") AS found"
 class Snapshot:
     """A schema as of one snapshot. `connection` sees it until its transaction ends.
 
-    name  what pg_export_snapshot() returned, for SET TRANSACTION SNAPSHOT in other sessions
+    name    what pg_export_snapshot() returned, for SET TRANSACTION SNAPSHOT in other sessions
+    hashes  table -> content hash of its rows, once `save` has read them
     """
 
     connection: Connection
@@ -68,6 +69,7 @@ class Snapshot:
     definitions: Mapping[str, str] | None
     sequences: Mapping[str, Mapping[str, Any]]
     name: str = ""
+    hashes: dict[str, str] = field(default_factory=dict)
 
     def header(self, timestamp: str, form: str) -> dict[str, Any]:
         """Return the head of a backup: everything that comes before its rows."""
@@ -132,8 +134,10 @@ def save(snapshot: Snapshot, writer: Writer[T_co], header: Mapping[str, Any]) ->
     writer.begin(header)
     for table in catalogue.tables(snapshot.connection, snapshot.schema):
         # closed also when the disk is full: the transaction cannot end while a COPY is half read
-        with closing(dump.rows(snapshot.connection, snapshot.schema, table)) as blocks:
+        content = dump.ContentHash()
+        with closing(dump.rows(snapshot.connection, snapshot.schema, table, content)) as blocks:
             writer.table(table, blocks)
+        snapshot.hashes[table] = str(content)
     return writer.finish()
 
 

@@ -139,9 +139,8 @@ def table_hash(
 
     own  the columns as they are there, for rows whose values nobody has compared with what was built
     """
-    query = sql.SQL("SELECT {} FROM (SELECT {} AS hash FROM {} AS t) AS h").format(
-        sql.SQL(TABLE_HASH_POSTGRES), _hash(table.compared, own), rows
-    )
+    hashes = sql.SQL("SELECT {} AS hash FROM {} AS t").format(_hash(table.compared, own), rows)
+    query = sql.SQL(TABLE_HASH_POSTGRES).format(hashes=hashes)
     row = connection.execute(query).fetchone()
     assert row is not None  # noqa: S101
     return str(row[0])

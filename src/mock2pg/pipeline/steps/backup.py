@@ -30,7 +30,7 @@ def run(run: Run) -> BackedUp:
         ):
             backup = snapshot.save(exported, writer, exported.header(timestamp, backups.FORMAT))
         tested = None if settings.backup_restore_test == "never" else _restore_test(run, backup, exported)
-        hashes = tested.tables if tested else _hashes(backup, exported)
+        hashes = tested.tables if tested else exported.hashes
     saved = f"{counted(sum(backup.tables.values()), 'row')} of {counted(len(backup.tables), 'table')}"
     return BackedUp(
         summary=f"{backup.id}: {saved}, {_in_words(tested)}",
@@ -70,10 +70,6 @@ def _restore_test(run: Run, backup: backups.Backup, exported: snapshot.Snapshot)
         if isinstance(error, BackupFailed):
             raise
         raise BackupFailed(f"what was written does not read back: {error.message}") from error
-
-
-def _hashes(backup: backups.Backup, exported: snapshot.Snapshot) -> dict[str, str]:
-    return {name: dump.content_hash(exported.connection, exported.schema, name) for name in backup.tables}
 
 
 def _in_words(tested: restore_test.RestoreTest | None) -> str:
