@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from mock2pg.source.staging.json_values import exact_double, jsonb_text, strict_
 from mock2pg.text import LIMIT
 
 Connection = duckdb.DuckDBPyConnection
+
+_AT_ONCE = 2  # tables; more would take more memory
 
 _TYPES = {
     "text": "VARCHAR", "integer": "INTEGER", "double precision": "DOUBLE", "boolean": "BOOLEAN",
@@ -52,7 +55,12 @@ _CASTS = {
         " 'VARCHAR' OR contains(e->>'$', chr(0)))) = 0"
         " THEN list_transform(TRY_CAST({v} AS JSON[]), lambda e: e->>'$') END"
     ),
-    "jsonb": "CASE WHEN {k} <> 'NULL' THEN jsonb_text(root::VARCHAR, {p}) END",
+    # a whole number of up to 15 digits is what it was; where any other may be, the row's text is read again
+    "jsonb": (
+        "CASE WHEN {k} = 'NULL' THEN NULL"
+        " WHEN regexp_matches({v}::VARCHAR, '[0-9][.][0-9]|[0-9][eE][-+0-9]|[0-9]{{16}}|-0')"
+        " THEN jsonb_text(root::VARCHAR, {p}) ELSE jsonb_text({v}::VARCHAR, []) END"
+    ),
 }
 
 
@@ -81,18 +89,28 @@ def stage(database: Path, arrays: Mapping[str, Path], tables: Sequence[SourceTab
     "*" for something below a key that is not declared. A duplicate key is unfit as well: JSON readers differ
     in which value they keep.
     """
-    counts = {}
-    with opened(database) as connection:
-        for table in tables:
+    with opened(database) as connection, ExitStack() as cursors:
+        cursors_of = {table.name: cursors.enter_context(connection.cursor()) for table in tables}
+
+        def one(table: SourceTable) -> int:
+            """DuckDB reads one file in one thread."""
             nested = [other.nested for other in tables if other.entity == table.entity and other.nested]
-            array = arrays[table.entity]
+            array, cursor = arrays[table.entity], cursors_of[table.name]
             largest = max(array.stat().st_size, 1 << 20)  # no row is larger than its array
-            connection.execute(_create(table, [name for name in nested if name], largest), [str(array)])
+            cursor.execute(_create(table, [name for name in nested if name], largest), [str(array)])
             # where there is no array inside a row, one row represents it, so that the check can say so
-            counts[table.name] = _one(
-                connection, f"SELECT count(*) FROM {quoted(table.name)} WHERE NOT list_contains(_unfit, '')"
-            )
-    return counts
+            return int(_one(cursor, f"SELECT count(*) FROM {quoted(table.name)} WHERE NOT list_contains(_unfit, '')"))
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            largest_first = sorted(tables, key=lambda table: -arrays[table.entity].stat().st_size)
+            try:
+                counts = dict(zip([table.name for table in largest_first], pool.map(one, largest_first), strict=True))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for cursor in cursors_of.values():
+                    cursor.interrupt()
+                raise
+    return {table.name: counts[table.name] for table in tables}
 
 
 @dataclass(frozen=True)
@@ -149,6 +167,8 @@ def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
     # nothing here looks at each key for each other key: a row may have a million that are not declared
     unknown = f"list_filter(keys, lambda key: NOT list_contains({_list(declared)}, key))"
     twice = f"list_filter({_list(declared)}, lambda key: len(list_filter(keys, lambda other: other = key)) > 1)"
+    found = " + ".join([f"(f.{quoted(key)} IS NOT NULL)::BIGINT" for key in keys] or ["0"])
+    is_once = f"len(keys) = {found}" if table.nested or not nested else "false"  # and none is unknown
     return f"""
         CREATE TABLE {quoted(table.name)} AS
         WITH elements AS ({_elements(table, largest)}),
@@ -162,7 +182,7 @@ def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
                 CASE WHEN misplaced THEN ['']
                      WHEN {"false" if table.scalar else "json_type(element) IS DISTINCT FROM 'OBJECT'"} THEN ['.']
                      ELSE list_distinct(list_filter([{", ".join(unfit)}], lambda name: name IS NOT NULL)
-                        || CASE WHEN len(keys) <> len(list_distinct(keys)) THEN {twice} ELSE [] END
+                        || CASE WHEN {is_once} OR len(keys) = len(list_distinct(keys)) THEN [] ELSE {twice} END
                         || CASE WHEN len({unknown}) = 0 THEN [] -- a call of Python: only where keys are unknown
                                 WHEN strict_json(element::VARCHAR, {_list(declared)}) THEN [] ELSE ['*'] END)
                      END AS _unfit,
