@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from mock2pg import workers
 from mock2pg.pipeline import recovery
-from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PLAN, PREFLIGHT, STAGE, VERIFY
+from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PLAN, PREFLIGHT, STAGE, VERIFY, load_ahead
 from mock2pg.pipeline.work import Work
 
 
@@ -21,7 +20,7 @@ def load(work: Work, *, keep: bool) -> None:
     """Build the tables beside the target tables, and publish nothing. `keep`: leave the scratch schemas there."""
     with work.connected() as work:
         work.step(STAGE)
-        workers.prepare(workers.DBT)
+        load_ahead()
         work.step(CHECK)
         with nullcontext() if keep else work.scratch():
             work.step(LOAD, last=True)
@@ -31,7 +30,7 @@ def plan(work: Work) -> None:
     """Find out what a migration would change; the target is only read."""
     with work.connected() as work:
         work.step(STAGE)
-        workers.prepare(workers.DBT)
+        load_ahead()
         work.step(CHECK)
         with work.scratch():
             work.step(LOAD)

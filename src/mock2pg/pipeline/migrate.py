@@ -11,7 +11,7 @@ from mock2pg import log, signals, workers
 from mock2pg.errors import Mock2pgError
 from mock2pg.pipeline import target, verdict
 from mock2pg.pipeline.record import Record
-from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PREFLIGHT, PUBLISH, ROLLBACK, STAGE, VERIFY
+from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PREFLIGHT, PUBLISH, ROLLBACK, STAGE, VERIFY, load_ahead
 from mock2pg.pipeline.steps.publish import refuse_other_input
 from mock2pg.pipeline.work import Work
 from mock2pg.runs import Run
@@ -24,7 +24,7 @@ def migrate(work: Work, reviewed: Path | None = None) -> None:
     """
     with work.connected() as work:
         work.step(STAGE)
-        workers.prepare(workers.DBT)
+        load_ahead()
         work.step(CHECK)
         if reviewed:
             refuse_other_input(reviewed, work.run)

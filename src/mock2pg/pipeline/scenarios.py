@@ -24,7 +24,6 @@ from mock2pg.encoding import KINDS
 from mock2pg.errors import CheckFailed, Mock2pgError, PublishFailed, SourceError, UsageError
 from mock2pg.results import MigrationResult, Scenario, TestReport
 from mock2pg.settings import Settings
-from mock2pg.source import sample
 from mock2pg.step_results import Published, find
 from mock2pg.text import duration
 
@@ -71,6 +70,8 @@ def run(settings: Settings, url: str, migrate: Migrate, tell: Callable[[str], No
             "PublishFailed, the target as before",
             lambda: _obstructed(stage, migrate, document),
         )
+        from mock2pg.source import sample  # whose names of people take a tenth of a second to load
+
         recipes, large = settings.project / "mock_data" / "sample", stage.project / "large"
         if recipes.is_dir():
             sample.generate(recipes, large, rows=_LARGE, seed=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,10 +14,10 @@ from pathlib import Path
 from typing import Any, Generic
 
 from mock2pg import settings as settings_module
-from mock2pg import signals
+from mock2pg import signals, workers
 from mock2pg.errors import InternalError, Interrupted, UsageError, from_dict
 from mock2pg.pipeline import verdict
-from mock2pg.report import notebooks
+from mock2pg.report import notebooks, pages
 from mock2pg.runs import Run, now, open_run
 from mock2pg.step_results import (
     BackedUp,
@@ -60,6 +61,19 @@ VERIFY = Step(Verified, notebook=True)
 ROLLBACK = Step(RolledBack, notebook=True)
 SHOW = Step(RollbackPreview)  # what it would change, without a receipt
 MIGRATE: tuple[Step[Any], ...] = (STAGE, CHECK, LOAD, PREFLIGHT, BACKUP, PUBLISH, VERIFY)
+
+
+def load_ahead() -> None:
+    """Load what the next steps need, in a thread: this process waits for another one meanwhile."""
+    workers.prepare(workers.DBT)
+
+    def load() -> None:
+        with suppress(Exception):  # the step that needs it will say so
+            for name in (LOAD.name, PREFLIGHT.name, PUBLISH.name, "report"):
+                import_module(f"mock2pg.pipeline.steps.{name}")
+            pages.compile_templates()
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 def run_step(name: str, run_id: str, *, project: str, **parameters: str | bool) -> StepResult:

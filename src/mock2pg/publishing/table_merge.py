@@ -192,25 +192,28 @@ class TableMerge(Comparison):
 
     def compose(self, query: str, **more: sql.Composable) -> sql.Composed:
         """The statement with what its braces name filled in; `more` are names of the caller's own."""
-        return as_type(query).format(
-            **more,
-            target=self.target,
-            home=self.home,
-            built=self.built,
-            keys=self.keys,
-            key_of_b=_key_text("b", self.table.primary_key),
-            key_of_l=_key_text("l", self.table.primary_key),
-            same=sql.SQL("SELECT FROM {} AS l WHERE {}").format(self.target, self.keys),
-            gone=sql.SQL("NOT EXISTS (SELECT FROM {} AS b WHERE {})").format(self.built, self.keys),
-            columns=_names(self.inserted),
-            values=sql.SQL(", ").join(map(self.cast, self.inserted)),
-            sets=sql.SQL(", ").join(
+        return as_type(query).format(**self._names, **more)
+
+    @cached_property
+    def _names(self) -> dict[str, sql.Composable]:
+        return {
+            "target": self.target,
+            "home": self.home,
+            "built": self.built,
+            "keys": self.keys,
+            "key_of_b": _key_text("b", self.table.primary_key),
+            "key_of_l": _key_text("l", self.table.primary_key),
+            "same": sql.SQL("SELECT FROM {} AS l WHERE {}").format(self.target, self.keys),
+            "gone": sql.SQL("NOT EXISTS (SELECT FROM {} AS b WHERE {})").format(self.built, self.keys),
+            "columns": _names(self.inserted),
+            "values": sql.SQL(", ").join(map(self.cast, self.inserted)),
+            "sets": sql.SQL(", ").join(
                 sql.SQL("{} = {}").format(sql.Identifier(name), self.cast(name)) for name in self.settable
             ),
-            held=sql.Identifier("pg_temp", "mock2pg_held"),
-            whole=_names([name for name, column in self.there.items() if not column.generated]),
-            differs=self.differs(self.others),
-        )
+            "held": sql.Identifier("pg_temp", "mock2pg_held"),
+            "whole": _names([name for name, column in self.there.items() if not column.generated]),
+            "differs": self.differs(self.others),
+        }
 
     @property
     def of_built(self) -> sql.Composed:

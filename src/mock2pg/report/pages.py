@@ -40,6 +40,12 @@ def render(template: str, **names: Any) -> str:
     return _environment().get_template(template).render(**names)
 
 
+def compile_templates() -> None:
+    """Compile every template, so that it need not be done when one is rendered."""
+    for name in _environment().list_templates():
+        _environment().get_template(name)
+
+
 @cache
 def _environment() -> Environment:
     """Return the environment that keeps the templates: compiling one costs more than filling it."""
