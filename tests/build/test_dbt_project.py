@@ -280,14 +280,15 @@ def test_a_model_that_fails_has_a_reason(message: str, reason: str) -> None:
 def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) -> None:
     """`group` in a contract, in its keys and in a reference; a model that forgets to quote it is told where.
 
-    A model between the landing table and the target's is no target table. A model's own index and hook count. The
-    second build is of a schema that has the tables of the first; beside the model a data test fails.
+    A model between the landing table and the target's is no target table. A model's own index and hook count, and the
+    order of its columns does not. The second build is of a schema that has the tables of the first; beside the model a
+    data test fails. In the third the columns are not those of the contract.
     """
     models = small_project(tmp_path) / "dbt_project" / "models"
     between = "{{ config(materialized='ephemeral', contract={'enforced': false}) }}"
     (models / "between.sql").write_text(f"{between} select * from {{{{ source('landing', 'owners') }}}}")
     hooked = "{{ config(indexes=[{'columns': ['name']}], post_hook='comment on table {{ this }} is $$hooked$$') }}"
-    (models / "core" / "owners.sql").write_text(f"{hooked} select * from {{{{ ref('between') }}}}")
+    (models / "core" / "owners.sql").write_text(f"{hooked} select name, id from {{{{ ref('between') }}}}")
     contract = yaml.safe_load((models / "core" / "pets.yml").read_text())
     contract["models"][0]["columns"].append({"name": "group", "data_type": "text"})
     contract["models"][0]["constraints"][1]["columns"] = ["name", "group"]
@@ -324,6 +325,11 @@ def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) ->
     with postgres.connect(database, name="test") as connection:  # what built the one table: nothing made aside, renamed
         done = [tag for (tag,) in connection.execute("SELECT tag FROM public.done").fetchall()]
         assert done == ["DROP TABLE", "CREATE TABLE", "ALTER TABLE", "CREATE INDEX", "COMMENT"]
+    (models / "core" / "owners.sql").write_text("select 1 as name, id from {{ ref('between') }}")
+    with pytest.raises(LoadFailed, match="owners: Compilation Error in model owners") as failed:
+        DbtProject(models.parent, tmp_path / "target", connected, tmp_path / "cache").build()
+    assert "This model has an enforced contract that failed." in failed.value.message
+    assert "| name        | INTEGER         | TEXT          | data type mismatch |" in failed.value.message
 
 
 def keyed(**constraint: Any) -> dict[str, Any]:
