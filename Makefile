@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MOCK2PG := "$(BIN)/python" -I -m mock2pg  # -I: no variable of Python, no module of the current directory
 READY := $(VENV)/.ready
+DEV := $(VENV)/.ready-dev
 LAB := .venv-lab
 BENCH := .venv-bench
 # What may be given on the command line; variables of these names in the environment are somebody else's.
@@ -17,7 +18,7 @@ TARGETS := psql dbt doctor status history verify-evidence init-roles help setup 
 .PHONY: $(TARGETS)
 
 # A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
-STRAY := $(filter-out $(TARGETS) $(READY) $(LAB)/.ready $(BENCH)/.ready,$(MAKECMDGOALS))
+STRAY := $(filter-out $(TARGETS) $(READY) $(DEV) $(LAB)/.ready $(BENCH)/.ready,$(MAKECMDGOALS))
 TYPE_migrate = SOURCE="$(STRAY)"
 TYPE_plan = SOURCE="$(STRAY)"
 TYPE_check-data = SOURCE="$(STRAY)"
@@ -52,25 +53,37 @@ help: ## list the targets
 setup: $(READY) ## make .venv from requirements.lock (every target does this by itself)
 
 # The stamp carries the lock's own age: a second run does nothing, a new lock installs what changed.
-# --no-deps because the lock is complete; --no-build-isolation because the build backend is locked too.
-define install
+# --no-deps because the lock is complete; --no-build-isolation because the build backend is locked too; --no-compile
+# because most modules are never imported. The lock's own pip comes first: that of Python 3.11 takes twice as long.
+PIP = "$(@D)/bin/python" -I -m pip install -qq --disable-pip-version-check --no-compile --no-deps
+define environment
 	@$(PYTHON) -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mock2pg needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
-	@test -x "$(@D)/bin/python" && "$(@D)/bin/python" -I -m pip --version >/dev/null 2>&1 || { rm -rf $(@D); echo "Setting up $(@D) (once, about a minute) ..." >&2; $(PYTHON) -I -m venv $(@D) || { rm -rf $(@D); echo "Python's venv module is incomplete here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }; }
-	@"$(@D)/bin/python" -I -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
-	@"$(@D)/bin/python" -I -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+	@test -x "$(@D)/bin/python" && "$(@D)/bin/python" -I -m pip --version >/dev/null 2>&1 || { rm -rf $(@D); echo "Setting up $(@D) (once, half a minute) ..." >&2; $(PYTHON) -I -m venv $(@D) || { rm -rf $(@D); echo "Python's venv module is incomplete here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }; }
+	@sed -n '/^pip==/,/[^\\]$$/p' requirements.lock > $(@D)/pip.lock && $(PIP) --require-hashes -r $(@D)/pip.lock
+	@$(PIP) --require-hashes -r $<
+endef
+define install
+	$(environment)
+	@$(PIP) --no-build-isolation --editable .
 endef
 
+# What a run loads is compiled here, once: a later user may not be allowed to write into the environment.
 $(READY): requirements.lock pyproject.toml
 	$(install)
+	@for kind in RULES DBT CELLS; do "$(BIN)/python" -I -c "from mock2pg.workers import kinds, serving; serving.load(kinds.$$kind.loads)" & done; "$(BIN)/python" -I -c "import mock2pg.service"; wait
+	@touch $@
+
+$(DEV): requirements-dev.lock $(READY)
+	@$(PIP) --require-hashes -r $<
+	@touch $@
 
 $(LAB)/.ready: requirements-lab.lock pyproject.toml
 	$(install)
+	@touch $@
 
 # Peers alone: mock2pg is measured from its own environment.
 $(BENCH)/.ready: requirements-bench.lock
-	@rm -rf $(@D) && echo "Setting up $(@D) (once, about a minute) ..." >&2 && $(PYTHON) -I -m venv $(@D)
-	@"$(@D)/bin/python" -I -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
+	$(environment)
 	@touch $@
 
 migrate: $(READY) ## migrate mock_data/ (or SOURCE=PATH) into PostgreSQL and print where the report is
@@ -127,28 +140,29 @@ sample: $(READY) ## make mock data of any size: make sample ARGS="--rows 10000 -
 test-migration: $(READY) ## run good and bad migrations in a scratch database; the target is never touched
 	@$(MOCK2PG) test-migration $(ARGS)
 
-test: $(READY) ## run the whole test suite
+test: $(DEV) ## run the whole test suite
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
 
-test-load: $(READY) ## migrate, verify and roll back 30 times, ten at once on a busy machine; takes about 5 minutes
+test-load: $(DEV) ## migrate, verify and roll back 30 times, ten at once on a busy machine; takes about 5 minutes
 	@"$(BIN)/python" -m pytest tests/test_load.py --rounds 3 --at-once 10 -n 10 --dist worksteal $(ARGS)
 
-test-crash: $(READY) ## kill the process and the server at 100 moments of publishing and of rolling back; takes about 15 minutes
+test-crash: $(DEV) ## kill the process and the server at 100 moments of publishing and of rolling back; takes about 15 minutes
 	@"$(BIN)/python" -m pytest tests/test_crash_safety.py --moments 100 -n auto --dist worksteal $(ARGS)
 
 bench: $(READY) $(BENCH)/.ready ## measure against other tools and write benchmarks/RESULTS.md; about 30 minutes
 	@"$(BIN)/python" -m benchmarks --peers-environment $(BENCH) $(ARGS)
 
-coverage: $(READY) ## the same with a coverage report in htmlcov/
+coverage: $(DEV) ## the same with a coverage report in htmlcov/
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
 
-lint: $(READY) ## lint, format check, types and layers
+lint: $(DEV) ## lint, format check, types and layers
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" && "$(BIN)/lint-imports"
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header
 
-lock: ## write the three locks anew from pyproject.toml (needs uv)
-	$(COMPILE) --extra test --output-file requirements.lock pyproject.toml
+lock: ## write the four locks anew from pyproject.toml (needs uv)
+	$(COMPILE) --group setup --output-file requirements.lock pyproject.toml
+	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) --extra lab --constraint requirements.lock --output-file requirements-lab.lock pyproject.toml
 	$(COMPILE) --group bench --output-file requirements-bench.lock
 

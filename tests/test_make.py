@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -98,6 +99,42 @@ def test_the_readme_from_first_to_last(make: Make, tmp_path: Path) -> None:
     assert listed.returncode == 0, listed.stderr
     assert "(0 rows)" in listed.stdout or "Did not find any" in listed.stdout + listed.stderr
     assert make("rollback").returncode != 0
+
+
+def locked(name: str) -> dict[str, str]:
+    """Each package of a lock, with the marker after its version where it has one, and its line with the hashes."""
+    text = (REPOSITORY / name).read_text()
+    assert not re.search(r"https?:|--(extra-)?index-url|--find-links", text)
+    entries = re.findall(r"^(\S+)==([^\\\n]+?) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.MULTILINE)
+    assert "".join(f"{package}=={version} \\\n{hashes}" for package, version, hashes in entries) == text
+    found: dict[str, str] = {}
+    for package, version, hashes in entries:
+        name = package.partition("[")[0]
+        found[name] = found.get(name, "") + version.partition(" ")[0] + hashes
+    return found
+
+
+def test_a_migration_installs_what_it_needs_and_no_more(make: Make) -> None:
+    """Tools of the tests are in a lock of their own, of the same versions; no lock names an index or lacks a hash."""
+    runtime, dev, lab = (locked(f"requirements{kind}.lock") for kind in ("", "-dev", "-lab"))
+    for other in (dev, lab):
+        assert {name: other[name] for name in other.keys() & runtime.keys()} == {
+            name: runtime[name] for name in other.keys() & runtime.keys()
+        }
+    locked("requirements-bench.lock")
+    groups = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["dependency-groups"]
+    tools = {re.split(r"[>=<]", tool)[0].lower() for tool in groups["dev"]}
+    assert tools <= dev.keys()
+    assert not tools & runtime.keys()
+    assert "pip" in runtime  # which is installed first
+
+    for target, installs in (("migrate", ""), ("check-data", ""), ("test", "-dev"), ("lint", "-dev")):
+        said = make("-n", target).stdout
+        assert ("requirements-dev.lock" in said) == bool(installs), target
+        assert "requirements.lock" not in said, target  # it is set up
+    anew = make("-n", "-W", "requirements.lock", "migrate").stdout
+    assert anew.index("/^pip==/") < anew.index("-r requirements.lock") < anew.index("kinds, serving")
+    assert anew.count("pip install") == anew.count("--no-compile") == 3
 
 
 def test_what_make_does_not_know_is_an_error(make: Make) -> None:
