@@ -14,7 +14,7 @@ ID =
 RUN =
 
 .DEFAULT_GOAL := help
-TARGETS := psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test test-load test-crash bench coverage lint lock clean
+TARGETS := psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test test-load test-crash test-long bench coverage lint lock clean
 .PHONY: $(TARGETS)
 
 # A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
@@ -148,6 +148,9 @@ test-load: $(DEV) ## migrate, verify and roll back 30 times, ten at once on a bu
 
 test-crash: $(DEV) ## kill the process and the server at 100 moments of publishing and of rolling back; takes about 15 minutes
 	@"$(BIN)/python" -m pytest tests/test_crash_safety.py --moments 100 -n auto --dist worksteal $(ARGS)
+
+test-long: $(READY) ## migrate 200 times in one process, which may then hold no more than after three; takes about 10 minutes
+	@"$(BIN)/python" -m pytest tests/test_repeated.py --times 200 -s $(ARGS)
 
 bench: $(READY) $(BENCH)/.ready ## measure against other tools and write benchmarks/RESULTS.md; about 30 minutes
 	@"$(BIN)/python" -m benchmarks --peers-environment $(BENCH) $(ARGS)
