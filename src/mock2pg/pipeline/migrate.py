@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from mock2pg import log, signals, workers
+from mock2pg import log, signals
 from mock2pg.errors import Mock2pgError
 from mock2pg.pipeline import target, verdict
 from mock2pg.pipeline.record import Record
@@ -24,13 +24,12 @@ def migrate(work: Work, reviewed: Path | None = None) -> None:
     """
     with work.connected() as work:
         work.step(STAGE)
-        load_ahead()
+        load_ahead(with_notebooks=True)
         work.step(CHECK)
         if reviewed:
             refuse_other_input(reviewed, work.run)
         target.require_migrated_elsewhere(work.run, work.record)
         with work.scratch():
-            workers.prepare(workers.CELLS)
             work.step(LOAD)
             work.step(PREFLIGHT)
             work.record.backup_id = work.step(BACKUP).backup_id

@@ -63,8 +63,11 @@ SHOW = Step(RollbackPreview)  # what it would change, without a receipt
 MIGRATE: tuple[Step[Any], ...] = (STAGE, CHECK, LOAD, PREFLIGHT, BACKUP, PUBLISH, VERIFY)
 
 
-def load_ahead() -> None:
-    """Load what the next steps need, in a thread: this process waits for another one meanwhile."""
+def load_ahead(*, with_notebooks: bool = False) -> None:
+    """Load what the next steps need, in a thread: this process waits for another one meanwhile.
+
+    with_notebooks  one of these steps is run in its notebook; what it needs is loaded when a processor is free for it
+    """
     workers.prepare(workers.DBT)
 
     def load() -> None:
@@ -72,6 +75,9 @@ def load_ahead() -> None:
             for name in (LOAD.name, PREFLIGHT.name, PUBLISH.name, "report"):
                 import_module(f"mock2pg.pipeline.steps.{name}")
             pages.compile_templates()
+            if with_notebooks:
+                workers.wait_until_loaded(workers.DBT)
+                workers.prepare(workers.CELLS)
 
     threading.Thread(target=load, daemon=True).start()
 

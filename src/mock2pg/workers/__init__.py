@@ -14,7 +14,7 @@ from typing import Any
 from mock2pg.workers.kinds import CELLS, DBT, FIRST, RULES
 from mock2pg.workers.worker import Kind, Worker
 
-__all__ = ["CELLS", "DBT", "RULES", "Kind", "Worker", "call", "lent", "prepare", "prepare_first"]
+__all__ = ["CELLS", "DBT", "RULES", "Kind", "Worker", "call", "lent", "prepare", "prepare_first", "wait_until_loaded"]
 
 
 _spare: dict[Kind, list[Worker]] = {}
@@ -26,6 +26,12 @@ def prepare(kind: Kind) -> None:
     if not any(worker.usable for worker in spare):
         with suppress(OSError):  # who needs it will be told
             spare.append(Worker(kind))
+
+
+def wait_until_loaded(kind: Kind) -> None:
+    """Wait until the worker that was prepared has loaded what it is for; at once when there is none."""
+    for worker in _spare.get(kind, [])[:1]:
+        worker.wait_until_loaded()
 
 
 def prepare_first(command: str) -> None:

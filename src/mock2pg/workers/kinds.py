@@ -10,8 +10,7 @@ CELLS = Kind(
         *(f"mock2pg.pipeline.steps.{step}" for step in ("backup", "verify", "rollback")),
         "mock2pg.pipeline.notebook",
         "mock2pg.report.charts",
-        "mock2pg.report.notebooks.engine",
-        "jinja2",
+        "mock2pg.report.notebooks.engine:warm",
     ),
 )
 

@@ -1,8 +1,8 @@
 """The process of a worker: `python -m mock2pg.workers.serving NAME...`.
 
-It loads what is named, then calls the functions that it reads of from its input, and answers what each returned or
-raised. The end of its input ends it at once: it must not go on writing to a database when the process that holds the
-lock is gone.
+It loads what is named and answers None, then calls the functions that it reads of from its input, and answers what each
+returned or raised. The end of its input ends it at once: it must not go on writing to a database when the process that
+holds the lock is gone.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def serve(loads: list[str]) -> None:
 
     threading.Thread(target=listen, daemon=True).start()
     load(loads)
+    pipe.send(None)
     while request := requests.get():
         pipe.send_bytes(_called(*pickle.loads(request)))  # noqa: S301  of the process that started this one
 

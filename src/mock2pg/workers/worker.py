@@ -74,6 +74,11 @@ class Worker:
             raise error
         return answer
 
+    def wait_until_loaded(self) -> None:
+        """Wait until a new one has loaded what it is for, or is gone."""
+        with suppress(OSError):
+            self._pipe.poll(None)
+
     def end(self) -> None:
         """End it, by force if it does not end by itself."""
         with suppress(InternalError):
@@ -101,15 +106,18 @@ class Worker:
 
     def _answer(self, deadline: float | None = None) -> tuple[BaseException | None, Any]:
         """Return what was raised, and the result."""
-        with signals.interruptible():
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not self._pipe.poll(left):
-                raise TimeoutError
-        try:
-            error, result = self._pipe.recv()
-        except (EOFError, OSError):
-            raise self._ended() from None
-        return error, result
+        while True:
+            with signals.interruptible():
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                if not self._pipe.poll(left):
+                    raise TimeoutError
+            try:
+                answer = self._pipe.recv()
+            except (EOFError, OSError):
+                raise self._ended() from None
+            if answer is not None:  # which says that it has loaded what it is for
+                error, result = answer
+                return error, result
 
     def _ended(self) -> InternalError:
         code = self.process.wait()

@@ -16,6 +16,7 @@ from papermill.engines import Engine, NotebookExecutionManager, papermill_engine
 from papermill.exceptions import PapermillExecutionError
 
 from mock2pg.errors import InternalError
+from mock2pg.report import pages
 from mock2pg.report.notebooks.cells import Cells
 
 
@@ -25,6 +26,12 @@ class Parameter:
 
     type: str
     help: str
+
+
+def warm() -> None:
+    """Load what running any notebook needs: nbformat's schema, and the templates of what notebooks show."""
+    nbformat.validate(nbformat.v4.new_notebook())  # type: ignore[no-untyped-call]
+    pages.compile_templates()
 
 
 def run(notebook: Path, aside: Path, parameters: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> None:
