@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -40,6 +41,38 @@ def mock2pg(settings: Settings, *arguments: str, **environment: str) -> subproce
     )
 
 
+# Statements and commands in turn, in a process that loads everything once; what a command exits with is noted.
+SESSION = """
+import json, sys
+from mock2pg import cli, postgres
+from mock2pg.settings import load
+for act in json.load(open(sys.argv[1])):
+    if isinstance(act, str):
+        with postgres.connect(load().url, name="test") as connection:
+            connection.execute(act)
+        continue
+    try:
+        cli.command(act, prog_name="mock2pg")
+    except SystemExit as end:
+        with open(sys.argv[2], "a") as codes:
+            print(act[0], end.code, file=codes)
+"""
+
+
+def session(settings: Settings, folder: Path, *acts: str | list[str]) -> tuple[str, bytes]:
+    """Commands, and SQL between them: what each exited with, and every byte that was printed."""
+    script, codes = folder / "session.json", folder / "codes"
+    script.write_text(json.dumps(acts))
+    done = subprocess.run(
+        [sys.executable, "-c", SESSION, script, codes],
+        env={**os.environ, **settings.environment(), "DEBUG": "migration:*"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return codes.read_text(), done.stdout + done.stderr
+
+
 def in_process(settings: Settings, *arguments: str, **environment: str) -> Result:
     """Run it without a process of its own: enough for what is printed in another form."""
     loud = {**settings.environment(), "DEBUG": "migration:*", **environment}
@@ -57,8 +90,6 @@ def leaks(folder: Path) -> list[str]:
 
 @pytest.fixture
 def source(tmp_path: Path, document: dict[str, Any]) -> Path:
-    import json
-
     document = marked(document)
     document["meetings"][0]["participants"].append(f"{MARK} Person")
     file = tmp_path / "source.json"
@@ -68,10 +99,12 @@ def source(tmp_path: Path, document: dict[str, Any]) -> Path:
 
 def test_no_value_leaves_a_run_that_succeeds(settings: Settings, source: Path) -> None:
     """Logs, terminal, notebooks, Data Docs, dbt artefacts, hashes and report hold counts, names and keys only."""
-    for arguments in (("migrate", str(source)), ("verify", "--json")):
-        done = mock2pg(settings, *arguments)
-        assert done.returncode == 0, done.stderr.decode()
-        assert MARK.encode() not in done.stdout + done.stderr
+    done = mock2pg(settings, "migrate", str(source))
+    assert done.returncode == 0, done.stderr.decode()
+    assert MARK.encode() not in done.stdout + done.stderr
+    said = in_process(settings, "verify", "--json")
+    assert said.exit_code == 0, said.output
+    assert MARK not in said.output
     with postgres.connect(settings.url, name="test") as connection:
         row = connection.execute("SELECT count(*) FROM public.students WHERE name LIKE '%CANARY'").fetchone()
         assert row is not None
@@ -79,10 +112,8 @@ def test_no_value_leaves_a_run_that_succeeds(settings: Settings, source: Path) -
     assert leaks(settings.project) == []
 
 
-def test_no_value_leaves_a_run_that_fails(published: Settings, source: Path) -> None:
+def test_no_value_leaves_a_run_that_fails(published: Settings, source: Path, tmp_path: Path) -> None:
     """Rows that break rules, a target that differs, a constraint, and a traceback show no value either."""
-    import json
-
     settings = published
     document = json.loads(source.read_text())
     document["students"][0]["email"] = f"{MARK} is no address"
@@ -91,11 +122,11 @@ def test_no_value_leaves_a_run_that_fails(published: Settings, source: Path) -> 
     document["tests"][0]["classId"] = MARK
     document["meetings"][0]["status"] = MARK
     document["meetings"][1][f"{MARK} is no key"] = MARK
-    bad = source.with_name("bad.json")
-    bad.write_text(json.dumps(document))
-    done = mock2pg(settings, "migrate", str(bad), "--debug")
-    assert done.returncode == 4, done.stderr.decode()
-    assert MARK.encode() not in done.stdout + done.stderr
+    (bad := source.with_name("bad.json")).write_text(json.dumps(document))
+    (not_json := source.with_name("not.json")).write_text(f'{{"students": [{{"name": "{MARK}"}} {MARK}]}}')
+    document = json.loads(source.read_text())
+    document["students"][0]["phone"] = document["students"][1]["phone"] = f"{MARK} twice"
+    (twice := source.with_name("twice.json")).write_text(json.dumps(document))
 
     for form, code, environment in (
         ("junit", 4, {}),
@@ -108,43 +139,27 @@ def test_no_value_leaves_a_run_that_fails(published: Settings, source: Path) -> 
         assert MARK not in said.output
     assert list(settings.runs_dir.glob("*/refused.jsonl"))
 
-    (not_json := source.with_name("not.json")).write_text(f'{{"students": [{{"name": "{MARK}"}} {MARK}]}}')
-    done = mock2pg(settings, "migrate", str(not_json), "--debug")
-    assert done.returncode == 3, done.stderr.decode()
-    assert MARK.encode() not in done.stdout + done.stderr
-
-    with postgres.connect(settings.url, name="test") as connection:
-        connection.execute(f"UPDATE public.students SET phone = '{MARK} 2' WHERE id = '1'")
-        connection.execute("CREATE UNIQUE INDEX ON public.students ((1)) WHERE id IN ('1')")
-    done = mock2pg(settings, "verify", "--debug")
-    assert done.returncode == 10, done.stderr.decode()
-    assert MARK.encode() not in done.stdout + done.stderr
-    said = in_process(settings, "verify", "--format", "junit")
-    assert said.exit_code == 10, said.output
-    assert MARK not in said.output
-
-    document = json.loads(source.read_text())
-    document["students"][0]["phone"] = document["students"][1]["phone"] = f"{MARK} twice"
-    source.write_text(json.dumps(document))
-    with postgres.connect(settings.url, name="test") as connection:
-        connection.execute("CREATE UNIQUE INDEX ON public.students (phone)")
-    done = mock2pg(settings, "migrate", str(source), "--debug")
-    assert done.returncode == 15, done.stderr.decode()
-    assert MARK.encode() not in done.stdout + done.stderr
-
-    with postgres.connect(settings.url, name="test") as connection:
-        connection.execute("DROP INDEX public.students_phone_idx")
-        connection.execute(
-            f"CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS"
-            f" $$BEGIN RAISE WARNING '%', NEW.phone; RAISE EXCEPTION '{MARK} %', NEW.phone USING DETAIL = '{MARK}',"
-            " CONSTRAINT = NEW.name, TABLE = NEW.phone, COLUMN = NEW.phone, DATATYPE = NEW.phone, SCHEMA = NEW.phone;"
-            " END$$"
-        )
-        connection.execute(
-            "CREATE TRIGGER no BEFORE UPDATE ON public.students FOR EACH ROW EXECUTE FUNCTION public.no()"
-        )
-    done = mock2pg(settings, "migrate", str(source), "--debug")
-    assert done.returncode == 9, done.stderr.decode()
-    assert b'the function "no" raised an exception' in done.stdout
-    assert MARK.encode() not in done.stdout + done.stderr
+    codes, printed = session(
+        settings,
+        tmp_path,
+        ["migrate", str(bad), "--debug"],
+        ["migrate", str(not_json), "--debug"],
+        f"UPDATE public.students SET phone = '{MARK} 2' WHERE id = '1'",
+        "CREATE UNIQUE INDEX ON public.students ((1)) WHERE id IN ('1')",
+        ["verify", "--debug"],
+        ["verify", "--format", "junit"],
+        "CREATE UNIQUE INDEX ON public.students (phone)",
+        ["migrate", str(twice), "--debug"],
+        "DROP INDEX public.students_phone_idx",
+        f"CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$BEGIN RAISE WARNING '%', NEW.phone; RAISE EXCEPTION '{MARK} %', NEW.phone USING DETAIL = '{MARK}',"
+        " CONSTRAINT = NEW.name, TABLE = NEW.phone, COLUMN = NEW.phone, DATATYPE = NEW.phone, SCHEMA = NEW.phone;"
+        " END$$",
+        "CREATE TRIGGER no BEFORE UPDATE ON public.students FOR EACH ROW EXECUTE FUNCTION public.no()",
+        ["migrate", str(twice), "--debug"],
+    )
+    assert codes.splitlines() == ["migrate 4", "migrate 3", "verify 10", "verify 10", "migrate 15", "migrate 9"]
+    assert b'the function "no" raised an exception' in printed
+    assert b" in execute\n" in printed  # of a traceback
+    assert MARK.encode() not in printed
     assert leaks(settings.project) == []

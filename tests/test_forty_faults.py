@@ -832,13 +832,12 @@ def test_a_dict_is_checked_alike(checker: MigrationService) -> None:
     )
 
 
-def test_the_mended_document_migrates(service: MigrationService, tmp_path: Path) -> None:
-    """Once every fault is corrected the document is published, every row of it."""
+def test_the_corrected_document_passes(service: MigrationService, tmp_path: Path) -> None:
+    """Once every fault is corrected nothing is reported, and every row is counted."""
     file = tmp_path / "mock.json"
     file.write_text(written(mended()).text, encoding="utf-8")
-    result = service.migrate_all_data(file)
+    result = service.check(file)
     assert result.success, result.message
     assert result.errors == ()
     read = result.summary["stage"]["tables"]
-    assert {name: table["rows"] for name, table in read.items()} == result.summary["load"]["landed"]
     assert read["students"]["rows"] == len(mended()["students"])

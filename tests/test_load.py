@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from mock2pg import MigrationService, postgres
-from mock2pg import settings as settings_module
 from mock2pg.runs import Run
 from mock2pg.settings import Settings
-from tests.fix_small import small_document, small_project
+from tests.fix_published import small_rows
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -41,35 +39,35 @@ def late(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rows(settings: Settings) -> list[str]:
     with postgres.connect(settings.url, name="test") as connection:
-        return [row[0] for row in connection.execute("SELECT id FROM public.pets ORDER BY id").fetchall()]
+        return sorted(row[0] for row in connection.execute("SELECT id FROM public.pets").fetchall())
 
 
 @pytest.mark.usefixtures("executed_notebooks")
 def test_every_verdict_is_true_on_a_busy_machine(
-    rounds: int, at_once: int, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+    rounds: int, at_once: int, published_small: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Migrate, verify, roll back, so many times; in every other round the workers are gone when SIGTERM is sent.
 
     What was changed by hand is found, and what was published is proven and goes back: exactly that, each time.
     """
-    settings = settings_module.load(project=small_project(tmp_path), database_url=database, max_deleted="100%")
-    service = MigrationService(settings)
-    assert service.migrate_all_data(small_document("old")).success
+    settings, service, document = published_small, MigrationService(published_small), small_rows()
+    before = rows(settings)
     for number in range(rounds):
         with monkeypatch.context() as patched:
             if number % 2 == 0:
                 late(patched)
-            done = service.migrate_all_data(small_document("old", f"new {number}"))
+            document["pets"][-1]["id"] = f"new {number}"
+            done = service.migrate_all_data(document)
             assert (done.success, done.message, rows(settings)) == (
                 True,
                 "Migrated and proven.",
-                [f"new {number}", "old"],
+                sorted(pet["id"] for pet in document["pets"]),
             )
-            with postgres.connect(database, name="test") as connection:
-                connection.execute("UPDATE public.pets SET legs = 5 WHERE id = 'old'")
+            with postgres.connect(settings.url, name="test") as connection:
+                connection.execute("UPDATE public.pets SET legs = 5 WHERE id = 'pet 1'")
                 assert not service.verify().success
-                connection.execute("UPDATE public.pets SET legs = 4 WHERE id = 'old'")
+                connection.execute("UPDATE public.pets SET legs = 4 WHERE id = 'pet 1'")
             back = service.rollback(done.summary["backup"]["backup_id"])
-            assert (back.success, rows(settings)) == (True, ["old"]), back.message
+            assert (back.success, rows(settings)) == (True, before), back.message
             for result in (done, back):
                 assert Run(result.run_id, settings).read("record.json")["status"] == "succeeded"

@@ -44,10 +44,11 @@ def installed(copy: Path) -> None:
     (copy / ".venv" / ".ready").touch()
 
 
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
     """`make` in a copy of the files that git tracks, with the installed packages but the copy's own code."""
-    copy = tmp_path / "a new folder"
+    home = tmp_path_factory.mktemp("make")
+    copy = home / "a new folder"
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True).stdout
     for name in tracked.decode().rstrip("\0").split("\0"):
         if (REPOSITORY / name).is_file():
@@ -55,7 +56,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
             shutil.copy2(REPOSITORY / name, copy / name)
     installed(copy)
 
-    programs = without_postgres(tmp_path / "programs")
+    programs = without_postgres(home / "programs")
 
     # what an outer make says to its own children is not for this one
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))}
@@ -74,8 +75,8 @@ def make(tmp_path: Path) -> Iterator[Make]:
     run("clean")
 
 
-def test_the_readme_from_first_to_last(make: Make, tmp_path: Path) -> None:
-    """migrate, migrate again without a change, verify, roll back to the first backup: no table of ours is left."""
+def test_the_readme_from_first_to_last(make: Make) -> None:
+    """migrate, verify, roll back to the first backup: no table of ours is left."""
     listed = make()
     assert listed.returncode == 0
     assert "make migrate" in listed.stdout
@@ -85,15 +86,12 @@ def test_the_readme_from_first_to_last(make: Make, tmp_path: Path) -> None:
     assert "Setting up" not in first.stdout + first.stderr
     assert "🚀 Starting data migration" in first.stderr
     assert "Report: " in first.stdout
-    assert Path(first.stdout.rsplit("Report: ")[1].strip()).is_file()
-
-    again = make("migrate")
-    assert again.returncode == 0, again.stderr
-    assert "0 inserted, 0 updated, 0 deleted" in again.stdout
+    report = Path(first.stdout.rsplit("Report: ")[1].strip())
+    assert report.is_file()
 
     assert make("verify").returncode == 0
-    backups = sorted((tmp_path / "a new folder" / "backups").glob("backup-*.json.zst"))
-    back = make("rollback", f"ID={backups[0].name.removesuffix('.json.zst')}")
+    (backup,) = (report.parents[2] / "backups").glob("backup-*.json.zst")
+    back = make("rollback", f"ID={backup.name.removesuffix('.json.zst')}")
     assert back.returncode == 0, back.stderr
     listed = make("psql", "ARGS=-c '\\dt public.*'")
     assert listed.returncode == 0, listed.stderr

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
+from mock2pg.pipeline import step as steps
+from mock2pg.runs import Run
 from mock2pg.settings import Settings
+from mock2pg.step_results import StepResult
 from tests.fix_published import small_rows
 from tests.fix_small import small_document, small_project
 
@@ -47,7 +51,7 @@ PETS = "SELECT min(legs), max(legs), count(*) FROM public.pets"
 BOTH = f"SELECT * FROM ({OWNERS}) AS o, ({PETS}) AS p"
 
 
-def test_no_reader_sees_a_mix(tmp_path: Path, database: str) -> None:
+def test_no_reader_sees_a_mix(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """At REPEATABLE READ a transaction over all tables, at READ COMMITTED a statement: all old or all new, in turn."""
     settings = settings_module.load(project=small_project(tmp_path), database_url=database, max_deleted="100%")
     old = small_document(*(f"pet {n}:4" for n in range(ROWS)), owners=("Ann", "Ann's brother"))
@@ -58,9 +62,16 @@ def test_no_reader_sees_a_mix(tmp_path: Path, database: str) -> None:
         Reader(database, psycopg.IsolationLevel.REPEATABLE_READ, [OWNERS, PETS]),
         Reader(database, psycopg.IsolationLevel.READ_COMMITTED, [BOTH]),
     ]
-    for reader in readers:
-        reader.start()
-        reader.ready.wait()
+    execute = steps.run_recorded
+
+    def watched(step: steps.Step, run: Run, **parameters: Any) -> StepResult:
+        if step.name == "publish":
+            for reader in readers:
+                reader.start()
+                reader.ready.wait()
+        return execute(step, run, **parameters)
+
+    monkeypatch.setattr(steps, "run_recorded", watched)
     result = service.migrate_all_data(new)
     backup = result.summary["backup"]["backup_id"]
     turned = [len(reader.seen) for reader in readers]
