@@ -109,6 +109,13 @@ def test_a_worker_that_was_killed_meanwhile_is_replaced() -> None:
     assert call("pid") not in (prepared.process.pid, os.getpid())
 
 
+def test_a_worker_loads_more_while_it_waits() -> None:
+    """What the next call needs is there when it comes."""
+    assert call("loaded", "wave") is False
+    workers.load(HERE, "wave", "no.such.module")
+    assert call("loaded", "wave") is True
+
+
 def test_an_error_arrives_as_it_was_raised() -> None:
     """Its listed errors, its hint and what was found by then come along; its traceback says where it was raised."""
     with pytest.raises(CheckFailed, match=r"^no\n") as caught:

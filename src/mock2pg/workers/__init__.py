@@ -14,7 +14,19 @@ from typing import Any
 from mock2pg.workers.kinds import CELLS, DBT, FIRST, RULES
 from mock2pg.workers.worker import Kind, Worker
 
-__all__ = ["CELLS", "DBT", "RULES", "Kind", "Worker", "call", "lent", "prepare", "prepare_first", "wait_until_loaded"]
+__all__ = [
+    "CELLS",
+    "DBT",
+    "RULES",
+    "Kind",
+    "Worker",
+    "call",
+    "lent",
+    "load",
+    "prepare",
+    "prepare_first",
+    "wait_until_loaded",
+]
 
 
 _spare: dict[Kind, list[Worker]] = {}
@@ -26,6 +38,12 @@ def prepare(kind: Kind) -> None:
     if not any(worker.usable for worker in spare):
         with suppress(OSError):  # who needs it will be told
             spare.append(Worker(kind))
+
+
+def load(kind: Kind, *names: str) -> None:
+    """Let the worker that was prepared, if there is one, load more while it waits."""
+    for worker in _spare.get(kind, [])[:1]:
+        worker.load(*names)
 
 
 def wait_until_loaded(kind: Kind) -> None:

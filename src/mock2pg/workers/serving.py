@@ -1,7 +1,7 @@
 """The process of a worker: `python -m mock2pg.workers.serving NAME...`.
 
-It loads what is named and answers None, then calls the functions that it reads of from its input, and answers what each
-returned or raised. The end of its input ends it at once: it must not go on writing to a database when the process that
+It loads what is named and answers None. Then it reads what else to load, and functions to call, and answers what each of
+these returned or raised. The end of its input ends it at once: it must not go on writing to a database when the process that
 holds the lock is gone.
 """
 
@@ -57,7 +57,11 @@ def serve(loads: list[str]) -> None:
     load(loads)
     pipe.send(None)
     while request := requests.get():
-        pipe.send_bytes(_called(*pickle.loads(request)))  # noqa: S301  of the process that started this one
+        asked = pickle.loads(request)  # noqa: S301  by the process that started this one
+        if isinstance(asked, list):
+            load(asked)
+        else:
+            pipe.send_bytes(_called(*asked))
 
 
 def _called(function: str, arguments: tuple[Any, ...], given: dict[str, Any]) -> bytes:

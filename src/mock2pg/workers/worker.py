@@ -74,6 +74,11 @@ class Worker:
             raise error
         return answer
 
+    def load(self, *names: str) -> None:
+        """Let it load more, while it waits for a call."""
+        with suppress(InternalError):  # the next call will say so
+            self._send(pickle.dumps(list(names)))
+
     def wait_until_loaded(self) -> None:
         """Wait until a new one has loaded what it is for, or is gone."""
         with suppress(OSError):

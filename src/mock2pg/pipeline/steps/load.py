@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from mock2pg import build, checks, postgres
+from mock2pg import build, checks, postgres, workers
 from mock2pg.contracts import SourceTable, Table, contracts_sha256, derived_columns
 from mock2pg.errors import LoadFailed, PreflightFailed
 from mock2pg.publishing import preflight
@@ -49,6 +49,7 @@ def run(run: Run) -> Loaded:
         postgres.scratch.recreate(connection)
         with staging.opened(database, read_only=True, threads=1) as staged:
             landed = {table.name: _land(run, connection, staged, table) for table in sources}
+        workers.load(workers.RULES, "psycopg")  # with which it reads the built tables, while dbt builds them
         built = build.build(project)
         postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
         rules = _judged(run, tables, postgres.with_options(settings.url, session.get("PGOPTIONS", "")))
