@@ -1,8 +1,8 @@
 """The process of a worker: `python -m mock2pg.workers.serving NAME...`.
 
-It loads what is named and answers None. Then it reads what else to load, and functions to call, and answers what each of
-these returned or raised. The end of its input ends it at once: it must not go on writing to a database when the process that
-holds the lock is gone.
+It loads what is named and answers None. Then it reads what else to load, and functions to call, and answers what each
+of these returned or raised. The end of its input ends it at once: it must not go on writing to a database when the
+process that holds the lock is gone.
 """
 
 from __future__ import annotations
