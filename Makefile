@@ -149,7 +149,7 @@ test-load: $(DEV) ## migrate, verify and roll back 30 times, ten at once on a bu
 test-crash: $(DEV) ## kill the process and the server at 100 moments of publishing and of rolling back; takes about 15 minutes
 	@"$(BIN)/python" -m pytest tests/test_crash_safety.py --moments 100 -n auto --dist worksteal $(ARGS)
 
-test-long: $(READY) ## migrate 200 times in one process, which may then hold no more than after three; takes about 10 minutes
+test-long: $(DEV) ## migrate 200 times in one process, which may then hold no more than after three; takes about 10 minutes
 	@"$(BIN)/python" -m pytest tests/test_repeated.py --times 200 -s $(ARGS)
 
 bench: $(READY) $(BENCH)/.ready ## measure against other tools and write benchmarks/RESULTS.md; about 30 minutes
