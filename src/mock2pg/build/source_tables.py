@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,15 @@ def sources(project: Path) -> tuple[SourceTable, ...]:
     file = project / "models" / "_sources.yml"
     _refuse_old_layout(project, file)
     try:
-        declared = yaml.load(file.read_text(encoding="utf-8"), _Loader)["sources"]  # noqa: S506  both are safe
-        tables = [table for source in declared for table in source["tables"]]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        return _sources(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise ProjectError(f"{file.name} cannot be read: {type(error).__name__}: {error}") from error
-    found = tuple(_source(table) for table in tables)
+
+
+@lru_cache(maxsize=4)  # several steps ask, and YAML takes 6 ms
+def _sources(text: str) -> tuple[SourceTable, ...]:
+    declared = yaml.load(text, _Loader)["sources"]  # noqa: S506  both are safe
+    found = tuple(_source(table) for table in [table for source in declared for table in source["tables"]])
     _refuse_twice("tables", [table.name for table in found])
     _refuse_dangling(found)
     return found
