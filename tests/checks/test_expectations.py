@@ -689,7 +689,7 @@ threads = [threading.Thread(target=checks.warm) for _ in range(2)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
 assert "great_expectations" in sys.modules and gc.isenabled() and warnings.showwarning is shown
-assert not {"scipy", "altair"} & set(sys.modules), "loaded before anybody asked"
+assert not {"scipy", "altair", "jsonschema", "psycopg2", "mistune"} & set(sys.modules), "loaded before anybody asked"
 from great_expectations.expectations.core import expect_column_kl_divergence_to_be_less_than as statistical
 assert statistical.stats.norm.cdf(0) == 0.5  # the stand-in leads to the real module
 import scipy.stats
@@ -700,12 +700,13 @@ left = [(name, key) for name, module in known.items() for key, value in vars(mod
         if isinstance(value, lazy_imports._Postponed)]
 assert not left, left  # nothing but the packages that lead on imports what is postponed
 print(len(known), len(lazy_imports._import()))
-import great_expectations as gx, great_expectations.datasource.fluent as fluent
+import great_expectations as gx, great_expectations.datasource.fluent as fluent, great_expectations.metrics
 from great_expectations.datasource.fluent import PandasDatasource, SparkS3Datasource
 assert fluent.pandas_datasource.PandasDatasource is PandasDatasource and PandasDatasource.asset_types
 rule = gx.expectations.ExpectColumnMaxToBeBetween
 assert rule is gx.expectations.core.ExpectColumnMaxToBeBetween and rule(column="a", max_value=1).column == "a"
 assert not hasattr(fluent, "NoSuchDatasource")
+assert issubclass(gx.metrics.ColumnMean, gx.metrics.Metric)
 """
 
 
@@ -714,8 +715,8 @@ def test_importing_is_cheap_and_warming_leaves_no_trace() -> None:
     done = subprocess.run([sys.executable, "-W", "error", "-c", IMPORTS], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     modules, postponed = map(int, done.stdout.split())
-    assert modules < 380, "Great Expectations imports modules that can be postponed"
-    assert postponed > 80, "Great Expectations has its modules in other places"
+    assert modules < 345, "Great Expectations imports modules that can be postponed"
+    assert postponed > 100, "Great Expectations has its modules in other places"
 
 
 def test_a_kept_configuration_is_what_great_expectations_would_make(
