@@ -688,6 +688,7 @@ shown = warnings.showwarning
 threads = [threading.Thread(target=checks.warm) for _ in range(2)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
+assert {"duckdb", "great_expectations.render.renderer.site_builder"} <= set(sys.modules), "a validation waits for it"
 assert "great_expectations" in sys.modules and gc.isenabled() and warnings.showwarning is shown
 assert not {"scipy", "altair", "jsonschema", "psycopg2", "mistune"} & set(sys.modules), "loaded before anybody asked"
 from great_expectations.expectations.core import expect_column_kl_divergence_to_be_less_than as statistical

@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mock2pg import workers
+from mock2pg.checks import declared
 from mock2pg.checks.engines import duckdb_url
-from mock2pg.checks.lazy_imports import import_great_expectations
+from mock2pg.checks.lazy_imports import import_expectation_type, import_great_expectations
 from mock2pg.checks.records import Broken, Failure, Validation
 
 __all__ = ["Broken", "Failure", "Validation", "duckdb_url", "validate", "warm"]
@@ -25,6 +26,10 @@ else:
 
 
 def warm() -> None:
-    """Import Great Expectations now: what a process that is to judge rules does first."""
+    """Import Great Expectations now, and what a validation of staged tables needs: what its process does first."""
     import_great_expectations()
-    import_module("mock2pg.checks.validation")
+    for module in ("validation", "duckdb_dialect"):
+        import_module(f"mock2pg.checks.{module}")
+    import_module("great_expectations.render.renderer.site_builder")  # which it imports when it builds Data Docs
+    for kind in declared.IMPORTED:
+        import_expectation_type(kind)

@@ -9,6 +9,8 @@ from mock2pg.contracts import SourceColumn, SourceTable
 
 Entry = dict[str, Any]
 
+_NOT_EMPTY, _UNIQUE = IMPORTED = ("expect_table_row_count_to_be_between", "expect_column_values_to_be_unique")
+
 _IN_JSON = {
     "text": "text: a JSON string",
     "integer": "a whole JSON number (32 bits)",
@@ -33,7 +35,7 @@ def entries(table: SourceTable, tables: Mapping[str, SourceTable]) -> list[Entry
     rules = []
     if table.not_empty:
         said = f"There is at least one row of {table.name}."
-        rules.append(_entry("expect_table_row_count_to_be_between", said, "must have at least one row", min_value=1))
+        rules.append(_entry(_NOT_EMPTY, said, "must have at least one row", min_value=1))
     rules.append(_entry("expect_values_to_fit_their_types", types=_types(table, own)))
     if not table.scalar:
         rules.append(_entry("expect_only_declared_keys"))
@@ -44,7 +46,7 @@ def entries(table: SourceTable, tables: Mapping[str, SourceTable]) -> list[Entry
     for column in table.columns:
         if column.unique:
             said = f"No two rows have the same {column.label}."
-            rules.append(_entry("expect_column_values_to_be_unique", said, "must be unique", column=column.name))
+            rules.append(_entry(_UNIQUE, said, "must be unique", column=column.name))
     for column in table.columns:
         if column.references:
             parent, of_parent = column.references
