@@ -332,6 +332,37 @@ def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) ->
     assert "| name        | INTEGER         | TEXT          | data type mismatch |" in failed.value.message
 
 
+def test_a_session_serves_the_next_model_as_a_new_one(database: str, tmp_path: Path) -> None:
+    """A model sees no setting, role or temporary table of the one before; a session that is lost is opened again."""
+    folder = small_project(tmp_path) / "dbt_project"
+    profiles = folder / "profiles.yml"
+    profiles.write_text(profiles.read_text().replace("threads: 2", "threads: 1"))
+    state = (
+        "select pg_backend_pid(), current_setting('work_mem'), current_user::text, to_regclass('pg_temp.mine')::text"
+    )
+    left = ["set work_mem = '77MB'", "create temporary table mine (a int)", "set role pg_monitor"]
+    hooks = {"owners": [f"create table public.seen as {state}", *left], "pets": [f"insert into public.seen {state}"]}
+    for model, statements in hooks.items():
+        file = folder / "models" / "core" / f"{model}.sql"
+        file.write_text(f"{{{{ config(post_hook={statements}) }}}} {file.read_text()}")
+    project = DbtProject(folder, tmp_path / "target", connection_of(database), tmp_path / "cache")
+    with postgres.connect(database, name="test") as connection:
+        postgres.scratch.recreate(connection)
+        for table in sources(folder):
+            postgres.scratch.land(connection, table, [], 0)
+        assert project.build().models == 2
+        first, second = connection.execute("SELECT * FROM public.seen").fetchall()
+        assert first == second
+        assert first[1:] == ("4MB", "postgres", None)
+        connection.execute("DROP TABLE public.seen")
+    (folder / "tests").mkdir()
+    for name, query in {"a": "1", "lost": "pg_terminate_backend(pg_backend_pid())", "z": "1"}.items():
+        (folder / "tests" / f"{name}.sql").write_text(f"select {query} as found where {name == 'lost'}")
+    with pytest.raises(LoadFailed) as failed:
+        project.build()
+    assert [line.split(":")[0] for line in failed.value.message.splitlines()[1:]] == ["  lost"]
+
+
 def keyed(**constraint: Any) -> dict[str, Any]:
     """A model with one more constraint."""
     return {**node(whole_id={}), "constraints": [*node()["constraints"], constraint]}

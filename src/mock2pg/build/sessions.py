@@ -1,0 +1,31 @@
+"""Sessions of dbt that serve one model after the other."""
+
+from __future__ import annotations
+
+from dbt.adapters.postgres.connections import PostgresConnectionManager
+from psycopg2.extensions import STATUS_READY  # type: ignore[import-untyped]
+
+
+class Sessions(PostgresConnectionManager):  # type: ignore[misc]  # dbt has no types here
+    """Keep a thread's session for its next model, in the state of a new one, until dbt closes all.
+
+    dbt opens one for each model. A role is set when a session is opened, so with one each model gets its own again.
+    """
+
+    def release(self) -> None:
+        connection = self.get_if_exists()
+        handle = connection.handle if connection is not None and connection.state == "open" else None
+        if handle is None or handle.closed or connection.credentials.role:
+            super().release()
+            return
+        if handle.status == STATUS_READY:  # nothing was asked since
+            return
+        try:
+            handle.rollback()
+            connection.transaction_open = False
+            handle.autocommit = True
+            with handle.cursor() as cursor:
+                cursor.execute("DISCARD ALL")
+            handle.autocommit = False
+        except Exception:  # of a session that was lost
+            super().release()
