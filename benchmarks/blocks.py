@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Identifier
 from benchmarks import results, sources
 from benchmarks.meter import CommandFailed, Cost, Meter
 from benchmarks.peers import Peers, Tables
-from benchmarks.place import Place, Tree, clone, inherited
+from benchmarks.place import Place, Tree, clone, inherited, installing
 from benchmarks.results import Measurement, Results, Waits
 from mock2pg import postgres
 from mock2pg.postgres.server import binary
@@ -241,6 +241,6 @@ def first(bench: Bench, tree: Tree) -> None:
     with bench.recorded(subject, results.FIRST, 592) as record:
         clone(tree.code if tree is not bench.ours else REPOSITORY, code)
         try:
-            record(bench.meter.run(["make", "-s", "migrate"], environment=inherited(), folder=code))
+            record(bench.meter.run(["make", "-s", "migrate"], environment=installing(), folder=code))
         finally:
             subprocess.run(["make", "-s", "clean"], cwd=code, env=inherited(), check=False, capture_output=True)

@@ -22,6 +22,7 @@ from mock2pg.postgres.server import Server
 from mock2pg.settings import REPOSITORY
 
 _INHERITED = ("HOME", "LANG", "PATH", "TMPDIR", "TZ", "USER", "LOGNAME", "PGPASSFILE", "PGPASSWORD")
+_PACKAGES = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_", "REQUESTS_CA_BUNDLE")
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Place:
         code = Path(given)
         if not (code / ".venv").is_dir():
             code = clone(REPOSITORY, self.folder / "previous", given)
-            subprocess.run(["make", "-s", "setup"], cwd=code, env=inherited(), check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(["make", "-s", "setup"], cwd=code, env=installing(), check=True, stdout=subprocess.DEVNULL)
         return self.tree("previous", code)
 
 
@@ -118,6 +119,12 @@ def clone(repository: Path, folder: Path, revision: str = "HEAD") -> Path:
     ):
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     return folder
+
+
+def installing() -> dict[str, str]:
+    """The environment of a set-up: with where packages come from."""
+    more = {name: value for name, value in os.environ.items() if name.upper().startswith(_PACKAGES)}
+    return inherited() | more
 
 
 def inherited() -> dict[str, str]:
