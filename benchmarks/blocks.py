@@ -176,7 +176,7 @@ def waits(bench: Bench, rows: int) -> None:
 
 def _patience(rows: int) -> float:
     """Seconds after which a command is taken for hanging: several times what the slowest needs."""
-    return 300 + rows / 1000
+    return 200 + rows / 2500
 
 
 def _idle() -> tuple[float, float]:

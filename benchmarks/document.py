@@ -26,7 +26,7 @@ _COMPARED = """## What was compared
 | psql \\copy | CSV files that are ready, into tables without keys: the least that loading can take |
 | dlt | a pipeline of one resource per JSON file, `replace`, with the default loader of its PostgreSQL destination |
 | dlt, parquet | the same with `loader_file_format="parquet"`, loaded through ADBC |
-| sling | one replication with a stream per JSON file, `full-refresh`; nested arrays stay JSON |
+| sling | one replication with a stream per file, `full-refresh`; JSON Lines are ready, nested arrays stay JSON |
 | seed script | Python: `executemany` of psycopg into tables with keys and foreign keys, in one transaction |
 | pg_dump -Fc, pg_restore | PostgreSQL's own backup of the same tables, packed as by default (gzip 6) and with `-Z1` |
 

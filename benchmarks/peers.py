@@ -11,6 +11,7 @@ from pathlib import Path
 
 from psycopg.sql import SQL, Identifier
 
+from benchmarks import sources
 from benchmarks.place import Place, inherited
 from benchmarks.results import DLT, DLT_PARQUET, PSQL, SEED, SLING
 from mock2pg import postgres
@@ -124,12 +125,15 @@ class Peers:
         program, home = self._sling(), self._place.folder / "sling"
         assert program is not None
         home.mkdir(exist_ok=True)
+        # with a JSON array of 200,000 objects it stops and waits for ever
+        rows = sources.lines(source, source.with_name(f"{source.name} lines"))
         streams = "\n".join(
-            f"  'file://{file}': {{object: 'public.{file.stem.lower()}'}}" for file in sorted(source.glob("*.json"))
+            f"  'file://{file}': {{object: 'public.{file.stem.lower()}'}}" for file in sorted(rows.glob("*.jsonl"))
         )
         replication = home / "replication.yaml"
         replication.write_text(
-            "source: LOCAL\ntarget: BENCHMARK\ndefaults: {mode: full-refresh, source_options: {flatten: true}}\n"
+            "source: LOCAL\ntarget: BENCHMARK\n"
+            "defaults: {mode: full-refresh, source_options: {flatten: true, format: jsonlines}}\n"
             f"streams:\n{streams}\n"
         )
         settings = {"BENCHMARK": url, "SLING_HOME_DIR": str(home), "SLING_DISABLE_TELEMETRY": "true"}

@@ -32,6 +32,19 @@ def change(source: Path, out: Path) -> Path:
     return out
 
 
+def lines(source: Path, out: Path) -> Path:
+    """Write a copy of a sample as JSON Lines, unless it is there."""
+    if not out.exists():
+        out.mkdir(parents=True)
+        for file in sorted(source.glob("*.json")):
+            with (
+                file.open(encoding="utf-8") as rows,
+                (out / f"{file.stem}.jsonl").open("w", encoding="utf-8") as written,
+            ):
+                written.writelines(row.rstrip().removesuffix(",") + "\n" for row in rows if row.startswith("{"))
+    return out
+
+
 def _changed(lines: Iterator[str]) -> Iterator[str]:
     """The lines of a sample's file: an element of its array each, and the brackets around them."""
     for number, line in enumerate(lines, 1):

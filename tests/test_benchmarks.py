@@ -78,11 +78,13 @@ def test_the_longest_wait_is_within_the_time() -> None:
 
 
 def test_one_row_in_a_hundred_is_changed(tmp_path: Path) -> None:
-    """Every hundredth element of an array differs in one text, and the files are as long as before."""
+    """Every hundredth element of an array differs in one text, and all are there; as JSON Lines, too."""
     rows = [{"id": str(n), "name": f"name {n}"} for n in range(1000)]
     source = tmp_path / "source"
     source.mkdir()
     (source / "people.json").write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+    ready = (sources.lines(source, tmp_path / "lines") / "people.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in ready] == rows
     changed = json.loads((sources.change(source, tmp_path / "changed") / "people.json").read_text())
     assert [row for row, old in zip(changed, rows, strict=True) if row != old] == [
         {"id": str(n), "name": f"name {n} (changed)"} for n in range(0, 1000, 100)
