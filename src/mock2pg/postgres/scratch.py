@@ -15,7 +15,7 @@ from mock2pg.contracts import Column, SourceTable, Table
 from mock2pg.encoding import KINDS, OWN_TYPE_POSTGRES, TABLE_HASH_POSTGRES, postgres_value
 from mock2pg.errors import BuiltRowsLost, LoadFailed
 from mock2pg.postgres import drop_objects
-from mock2pg.postgres.catalogue import TargetColumn, columns, count, own_rows, schema_exists
+from mock2pg.postgres.catalogue import TargetColumn, columns, own_rows, schema_exists
 from mock2pg.postgres.connection import Connection, named
 from mock2pg.postgres.describing import described
 from mock2pg.postgres.schemas import close_to_others, refuse_foreign
@@ -190,17 +190,19 @@ def require_built(connection: Connection, expected: Mapping[str, int]) -> None:
 
 
 def row_counts(connection: Connection, schema: str, names: Iterable[str]) -> dict[str, int]:
-    return {
-        name: count(connection, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, name)))
-        for name in names
-    }
+    """Count the rows of several tables in one statement."""
+    each = [
+        sql.SQL("SELECT {}, count(*) FROM {}").format(sql.Literal(name), sql.Identifier(schema, name)) for name in names
+    ]
+    return dict(connection.execute(sql.SQL(" UNION ALL ").join(each)).fetchall()) if each else {}
 
 
 def _hash(columns: Sequence[Column], own: Mapping[str, TargetColumn]) -> sql.Composable:
     """SHA-256 in hex over the columns' encoded values."""
     each = [_of_own(column, own[column.name]) if column.name in own else _value(column) for column in columns]
-    encoded = sql.SQL(" || ").join(each) if each else sql.SQL("''")
-    return sql.SQL("encode(sha256(convert_to({}, 'UTF8')), 'hex')").format(encoded)
+    # of no columns it is a constant, which is computed once
+    encoded = sql.SQL("convert_to({}, 'UTF8')").format(sql.SQL(" || ").join(each)) if each else sql.SQL("''::bytea")
+    return sql.SQL("encode(sha256({}), 'hex')").format(encoded)
 
 
 def _key(table: Table) -> sql.Composable:

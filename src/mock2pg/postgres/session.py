@@ -50,6 +50,7 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "client_min_messages": "error",
         "exit_on_error": "off",
         "statement_timeout": "0",
+        "jit": "off",  # compiling takes longer than any statement of ours gains by it
         # a session of ours waits for others of ours: were it ended meanwhile, its lock or its snapshot would be gone
         "idle_in_transaction_session_timeout": "0",
     }

@@ -88,13 +88,14 @@ def write_hashes(staged: Connection, table: Table, built: Path, file: Path) -> N
             )
         hashed = f"SELECT {_key(keys)} AS key, {_hash(table.compared)} AS hash FROM {quoted(table.source)}"
         rows = f"SELECT key, hash, built FROM ({hashed}) FULL JOIN {read} USING (key) ORDER BY key"
-        lost, invented = staged.execute(
-            f"SELECT count(*) FILTER (built IS NULL), count(*) FILTER (hash IS NULL) FROM ({rows})"
-        ).fetchone() or (0, 0)
-        if lost or invented:
-            raise LoadFailed(f"{table.name}: its model lost {lost} staged rows and has {invented} that were not staged")
     staged.execute(f"COPY ({rows}) TO '{_path(file)}' (FORMAT parquet)")
     file.chmod(0o600)
+    lost, invented = staged.execute(
+        f"SELECT count(*) FILTER (built IS NULL), count(*) FILTER (hash IS NULL) FROM read_parquet('{_path(file)}')"
+    ).fetchone() or (0, 0)
+    if lost or invented:
+        file.unlink()
+        raise LoadFailed(f"{table.name}: its model lost {lost} staged rows and has {invented} that were not staged")
 
 
 def table_hash(file: Path, column: str = "hash") -> str:
