@@ -10,7 +10,8 @@ import pytest
 
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
-from mock2pg.errors import PreflightFailed, PublishFailed, UsageError
+from mock2pg.backups import snapshot
+from mock2pg.errors import PreflightFailed, PublishFailed, TargetChanged, UsageError
 from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.target import confirm
 from mock2pg.runs import Run
@@ -218,3 +219,25 @@ def test_what_the_catalogue_shows_stops_the_run_before_dbt_builds(database: str,
     ]  # fmt: skip
     assert not {"preflight", "backup"} & set(result.summary)
     assert not any((settings.runs_dir / result.run_id).glob("hashes/*"))
+
+
+def test_where_nothing_is_written_a_later_write_of_others_is_not_taken_for_ours(
+    published_small: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column of theirs, written between the backup and a publication of nothing, keeps the run from being undone."""
+    save, service = snapshot.save, MigrationService(published_small)
+    with postgres.connect(published_small.url, name="test") as connection:
+        connection.execute("ALTER TABLE public.owners ADD theirs text")
+
+        def interrupted(*arguments: Any) -> Any:
+            saved = save(*arguments)
+            connection.execute("UPDATE public.owners SET theirs = 'new' WHERE id = 'owner 1'")
+            return saved
+
+        monkeypatch.setattr(snapshot, "save", interrupted)
+        result = service.migrate_all_data(small_rows())
+        monkeypatch.undo()
+    assert result.success, result.message
+    refused = service.rollback(result.summary["backup"]["backup_id"])
+    assert isinstance(refused.error, TargetChanged)
+    assert "owners: changed in columns or rows that run" in refused.error.message

@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from psycopg import sql
 from mock2pg.encoding import TABLE_HASH_POSTGRES
 from mock2pg.environment import inherited
 from mock2pg.errors import BackupFailed, scrubbed
-from mock2pg.postgres import catalogue, client_programs, locks
+from mock2pg.postgres import catalogue, client_programs, copying, locks
 from mock2pg.postgres.connection import Connection, environment
 from mock2pg.settings import LOCK_TIMEOUT
 
@@ -164,7 +163,6 @@ class ContentHash:
 
 
 _SECOND = (1 << 60) - 1
-_BATCH = 256  # messages of the server, which are a row each
 
 
 def rows(
@@ -180,9 +178,9 @@ def rows(
     content = content or ContentHash()
     with connection.cursor() as cursor:
         with cursor.copy(query) as copy:
-            messages, begun = iter(copy), b""
-            while batch := list(islice(messages, _BATCH)):
-                *whole, begun = (begun + b"".join(batch)).split(b"\n")
+            begun = b""
+            for block in copying.blocks(connection, copy):
+                *whole, begun = (begun + block).split(b"\n")
                 content.add(whole)
                 yield b"\n".join([*whole, b""])
         if content.rows != cursor.rowcount:

@@ -14,7 +14,7 @@ from psycopg import sql
 from mock2pg.contracts import Column, SourceTable, Table
 from mock2pg.encoding import KINDS, OWN_TYPE_POSTGRES, TABLE_HASH_POSTGRES, postgres_value
 from mock2pg.errors import BuiltRowsLost, LoadFailed
-from mock2pg.postgres import drop_objects
+from mock2pg.postgres import copying, drop_objects
 from mock2pg.postgres.catalogue import TargetColumn, columns, own_rows, schema_exists
 from mock2pg.postgres.connection import Connection, named
 from mock2pg.postgres.describing import described
@@ -123,8 +123,7 @@ def write_hashes(connection: Connection, schema: str, table: Table, file: Path, 
     )
     file.touch(mode=0o600)
     with file.open("wb") as out, connection.cursor() as cursor, cursor.copy(query) as copy:
-        for block in copy:
-            out.write(block)
+        out.writelines(copying.blocks(connection, copy))
 
 
 def _own_columns(connection: Connection, schema: str, table: Table) -> Mapping[str, TargetColumn]:

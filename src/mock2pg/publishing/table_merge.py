@@ -90,18 +90,15 @@ class TableMerge(Comparison):
 
     def difference(self) -> Difference:
         """Count what is to be inserted, updated and deleted; nothing is written."""
-        before = (
-            0
-            if self.created
-            else catalogue.count(self.connection, sql.SQL("SELECT count(*) FROM {}").format(self.target))
-        )
-        inserted = self._count(
-            "SELECT count(*) FROM {built} AS b" + ("" if self.created else " WHERE NOT EXISTS ({same})")
-        )
-        if self.created or self.table.publish == "ensure":
-            return Difference(before, before + inserted, inserted, 0, 0, self.created)
-        deleted = 0 if self.keeps else self._count("SELECT count(*) FROM {target} AS l WHERE {gone}")
-        updated = self._count("SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys} WHERE {differs}")
+        new = "SELECT count(*) FROM {built} AS b"
+        if self.created:
+            (inserted,) = self._counts(new)
+            return Difference(0, inserted, inserted, 0, 0, created=True)
+        queries = ["SELECT count(*) FROM {target} AS l", f"{new} WHERE NOT EXISTS ({{same}})"]
+        if self.table.publish != "ensure":
+            queries.append("SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys} WHERE {differs}")
+            queries += [] if self.keeps else ["SELECT count(*) FROM {target} AS l WHERE {gone}"]
+        before, inserted, updated, deleted = [*self._counts(*queries), 0, 0][:4]
         return Difference(before, before + inserted - deleted, inserted, updated, deleted)
 
     def shown_keys(self, limit: int) -> dict[str, list[str]]:
@@ -174,12 +171,12 @@ class TableMerge(Comparison):
 
     def proven(self, expected: Difference) -> Difference:
         """Return the difference after comparing the target table again: counts, and content column by column."""
-        after = self._count("SELECT count(*) FROM {target} AS l")
-        equal = self._count("SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys} WHERE NOT {differs}")
-        built = self._count("SELECT count(*) FROM {built} AS b")
+        there = "SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys}"
+        after, built, equal = self._counts(
+            "SELECT count(*) FROM {target} AS l", "SELECT count(*) FROM {built} AS b", f"{there} WHERE NOT {{differs}}"
+        )
         if self.table.publish == "ensure":
-            there = self._count("SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys}")
-            if there == built:
+            if self._counts(there) == [built]:
                 return replace(expected, after=after)
         elif (self.keeps and equal == built) or after == equal == built:
             return replace(expected, after=after)
@@ -225,8 +222,11 @@ class TableMerge(Comparison):
         """Return the comparison; creates no temporary function unless a domain or cast needs one."""
         return OwnersCode(self.connection, self.target_schema, [self.table.name], values=True)
 
-    def _count(self, query: str) -> int:
-        return self._reading.number(self.compose(query))
+    def _counts(self, *queries: str) -> list[int]:
+        """Return the numbers that the queries give, as of one statement."""
+        each = sql.SQL(", ").join(sql.SQL("({})").format(self.compose(query)) for query in queries)
+        (found,) = self._reading.texts(sql.SQL("SELECT concat_ws(' ', {})").format(each))
+        return [int(number) for number in found.split()]
 
 
 def _key_text(alias: str, names: Sequence[str]) -> sql.Composable:

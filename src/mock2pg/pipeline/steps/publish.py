@@ -121,6 +121,8 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
         connection.execute(statement)
     changed = [*alterations, *(name for name, difference in done.items() if difference.created)]
     hashes = {each.table.name: _hash(run, connection, each) for each in merge.merges}
+    # where nothing was written, a content other than the backup's is somebody else's doing, and no part of this run
+    known = {} if changed or any(map(_written, done.values())) else backup.hashes
     history.record(
         connection,
         run_id=run.id,
@@ -137,7 +139,7 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
             name: {
                 **asdict(difference),
                 "hash": hashes[name],
-                "content": dump.content_hash(connection, schema, name),
+                "content": known.get(name) or dump.content_hash(connection, schema, name),
             }
             for name, difference in done.items()
         },
@@ -177,6 +179,10 @@ def _refuse_written(
             f"others changed the target tables after the backup was taken: {', '.join(written)}",
             hint="Run the command again when nobody writes to these tables. The target tables were not changed.",
         )
+
+
+def _written(difference: Difference) -> bool:
+    return bool(difference.inserted or difference.updated or difference.deleted)
 
 
 def _hash(run: Run, connection: postgres.Connection, merge: TableMerge) -> str:
