@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import threading
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -387,3 +388,27 @@ def test_a_table_of_many_rows_keeps_their_order(stage: Stage) -> None:
     rows = stage(text, table("a", column("id")), table("a[].n[]", column("e", path=".")))
     assert all(row["id"] == str(row["_row"] - 1) for row in rows["a"])
     assert [row["e"] for row in rows["n"][::2]] == [str(n) for n in range(30_000)]
+
+
+def test_two_tables_are_staged_at_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB reads one file in one thread: the second table does not wait for the first."""
+    both, made = threading.Barrier(2, timeout=30), tables._create
+
+    def meeting(*arguments: Any) -> str:
+        both.wait()
+        return made(*arguments)
+
+    monkeypatch.setattr(tables, "_create", meeting)
+    found = stage('[{"v": "1", "b": [2]}]', table("a", column("v")), table("a[].b[]", column("w", "integer", ".")))
+    assert (found["a"][0]["v"], found["b"][0]["w"]) == ("1", 2)
+
+
+def test_a_table_that_cannot_be_staged_ends_the_others(tmp_path: Path) -> None:
+    """The error is that of the table, and nothing is left at work."""
+    (tmp_path / "a.json").write_text("[{}]", encoding="utf-8")
+    (tmp_path / "b.json").write_text("[", encoding="utf-8")
+    arrays = {name: tmp_path / f"{name}.json" for name in ("a", "b")}
+    before = threading.active_count()
+    with pytest.raises(InternalError, match="the staging database"):
+        staging.stage(tmp_path / "staging.duckdb", arrays, [table("a", column("v")), table("b", column("v"))])
+    assert threading.active_count() == before
