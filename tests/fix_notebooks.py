@@ -16,10 +16,11 @@ import pytest
 
 from mock2pg import workers
 from mock2pg.pipeline import step as steps
+from mock2pg.pipeline.beside import Beside
 from mock2pg.runs import Run
 from mock2pg.workers import serving
 
-_PRODUCT = steps.run_in_notebook, workers.call, workers.prepare
+_PRODUCT = steps.run_in_notebook, workers.call, workers.prepare, Beside.begin
 
 
 def _in_process(name: str, run: Run, parameters: Mapping[str, str | bool]) -> None:
@@ -37,6 +38,7 @@ def _called_here(kind: workers.Kind, function: str, *arguments: Any, **named: An
 def replace_workers() -> None:
     """Let all that runs in a process of its own run in this one from now on."""
     steps.run_in_notebook, workers.call, workers.prepare = _in_process, _called_here, lambda *_: None
+    Beside.begin = lambda _: None  # one step after the other  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,6 +49,6 @@ def _steps_in_process() -> None:
 @pytest.fixture
 def executed_notebooks() -> Iterator[None]:
     """Execute notebooks and start workers in this test, as the product does."""
-    steps.run_in_notebook, workers.call, workers.prepare = _PRODUCT
+    steps.run_in_notebook, workers.call, workers.prepare, Beside.begin = _PRODUCT  # type: ignore[method-assign]
     yield
     replace_workers()

@@ -28,9 +28,7 @@ HERE = workers.Kind("is tried", (__name__,))
 @pytest.fixture(autouse=True)
 def _ended() -> Any:
     yield
-    for spare in workers._spare.values():
-        while spare:
-            spare.pop().stop()
+    workers.end_all()
 
 
 def pid() -> int:

@@ -12,6 +12,7 @@ from mock2pg.errors import Mock2pgError
 from mock2pg.pipeline import target, verdict
 from mock2pg.pipeline.record import Record
 from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PREFLIGHT, PUBLISH, ROLLBACK, STAGE, VERIFY, load_ahead
+from mock2pg.pipeline.steps import backup
 from mock2pg.pipeline.steps.publish import refuse_other_input
 from mock2pg.pipeline.work import Work
 from mock2pg.runs import Run
@@ -30,9 +31,10 @@ def migrate(work: Work, reviewed: Path | None = None) -> None:
             refuse_other_input(reviewed, work.run)
         target.require_migrated_elsewhere(work.run, work.record)
         with work.scratch():
-            work.step(LOAD)
-            work.step(PREFLIGHT)
-            work.record.backup_id = work.step(BACKUP).backup_id
+            with work.beside(BACKUP, backup.discard) as backed_up:  # it only reads what these do not write
+                work.step(LOAD)
+                work.step(PREFLIGHT)
+            work.record.backup_id = backed_up[0].backup_id
             with _undone_on_failure(work):
                 work.step(PUBLISH, plan=str(reviewed.resolve()) if reviewed else "")
                 work.step(VERIFY, last=True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 from mock2pg import log, signals
 from mock2pg.pipeline import step as step_module
 from mock2pg.pipeline import target
+from mock2pg.pipeline.beside import Beside
 from mock2pg.pipeline.record import Record
 from mock2pg.pipeline.step import CONNECT, Step
 from mock2pg.pipeline.verdict import paperwork
 from mock2pg.report import log_messages
 from mock2pg.runs import Run
-from mock2pg.step_results import F, Published
+from mock2pg.step_results import F, Published, StepResult
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,39 @@ class Work:
         last  when it passes, the run has succeeded, whatever follows
         """
         run, record = self.run, self.record
-        if record.interrupted:
-            raise record.interrupted
+        self._begin(step)
+        return self._ended(step, lambda: step_module.run_recorded(step, run, warn=record.warn, **parameters), last=last)
+
+    @contextmanager
+    def beside(self, step: Step[F], discard: Callable[[Run], None]) -> Iterator[list[F]]:
+        """Run a step in its notebook while the block runs, from when contracts.json is there.
+
+        What it found is in the list when the block has ended. When the block fails, the step is ended and discarded.
+        """
+        self._begin(step)
+        beside, found = Beside(step, self.run, self.record.warn), list[F]()
+        beside.begin()
+        try:
+            yield found
+            found.append(self._ended(step, beside.result))
+        except BaseException:
+            if not beside.has_failed:
+                with signals.closed(), paperwork(f"{step.name} could not be discarded", self.record.warn):
+                    beside.give_up()
+                    discard(self.run)
+            raise
+
+    def _begin(self, step: Step[F]) -> None:
+        if self.record.interrupted:
+            raise self.record.interrupted
         log.log.debug("… %s", step.name)
+
+    def _ended(self, step: Step[F], result: Callable[[], StepResult], *, last: bool = False) -> F:
+        """Take a step's result, or its error, as the run's, and log it."""
+        run, record = self.run, self.record
         with signals.closed():  # between a result and its verdict, too
             try:
-                found = step_module.run_recorded(step, run, warn=record.warn, **parameters).of(step.kind)
+                found = result().of(step.kind)
             except BaseException as error:
                 record.fail(error, step.name)
                 raise

@@ -21,15 +21,19 @@ __all__ = [
     "Kind",
     "Worker",
     "call",
+    "end_all",
+    "interrupt",
     "lent",
     "load",
     "prepare",
     "prepare_first",
+    "stop",
     "wait_until_loaded",
 ]
 
 
 _spare: dict[Kind, list[Worker]] = {}
+_lent: dict[Kind, list[Worker]] = {}
 
 
 def prepare(kind: Kind) -> None:
@@ -68,13 +72,27 @@ def call(kind: Kind, function: str, *arguments: Any, **named: Any) -> Any:
 def lent(kind: Kind) -> Iterator[Worker]:
     """Give the block a worker that nobody else uses meanwhile."""
     worker = _take(kind)
+    _lent.setdefault(kind, []).append(worker)
     try:
         yield worker
     finally:
+        _lent[kind].remove(worker)
         if not worker.usable:
             worker.end()
         else:
             _spare.setdefault(kind, []).append(worker)
+
+
+def interrupt(kind: Kind) -> None:
+    """Interrupt what workers of the kind are calling for other threads."""
+    for worker in list(_lent.get(kind, [])):
+        worker.interrupt()
+
+
+def stop(kind: Kind) -> None:
+    """End the workers of the kind that are calling something for other threads, at once."""
+    for worker in list(_lent.get(kind, [])):
+        worker.kill()
 
 
 def _take(kind: Kind) -> Worker:
@@ -90,6 +108,9 @@ def _take(kind: Kind) -> Worker:
 
 
 @atexit.register
-def _end_all() -> None:
-    for worker in [worker for spare in _spare.values() for worker in spare if worker.owner == os.getpid()]:
-        worker.stop()
+def end_all() -> None:
+    """End the workers that wait for a call."""
+    for spare in _spare.values():
+        while spare:
+            if (worker := spare.pop()).owner == os.getpid():
+                worker.stop()

@@ -65,7 +65,7 @@ class Worker:
             self._send(pickle.dumps((function, arguments, named)))
             error, answer = self._answer()
         except BaseException:
-            self._signal(signal.SIGINT)
+            self.interrupt()
             with suppress(Exception):
                 self._answer(time.monotonic() + _GRACE)
             raise
@@ -97,9 +97,17 @@ class Worker:
         self.process.wait()
         self._pipe.close()
 
+    def interrupt(self) -> None:
+        """Interrupt what it is calling, as Ctrl-C would."""
+        self._signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End its process at once."""
+        self._signal(signal.SIGKILL)
+
     def stop(self) -> None:
         """End it at once: it has nothing to finish."""
-        self._signal(signal.SIGKILL)
+        self.kill()
         self.process.wait()
         self._pipe.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mock2pg import backups
 from mock2pg.backups import dump, restore, restore_test, snapshot
 from mock2pg.errors import BackupFailed, BackupRefused
@@ -49,6 +51,14 @@ def run(run: Run) -> BackedUp:
         definitions=_of_definitions(tested) if tested else None,
         times={**times, **(tested.times if tested else {})},
     )
+
+
+def discard(run: Run) -> None:
+    """Remove the backup of a run that failed before it could publish, and what says that there is one."""
+    if taken := run.find(BackedUp):
+        (run.settings.backups_dir / Path(taken.file).name).unlink(missing_ok=True)
+    (run.folder / "notebooks" / "backup.ipynb").unlink(missing_ok=True)
+    run.forget(BackedUp.step)
 
 
 def _targets(run: Run) -> list[str]:

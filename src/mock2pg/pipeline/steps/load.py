@@ -49,6 +49,7 @@ def run(run: Run) -> Loaded:
         postgres.scratch.recreate(connection)
         with staging.opened(database, read_only=True, threads=1) as staged:
             landed = {table.name: _land(run, connection, staged, table) for table in sources}
+        run.write("contracts.json", [table.as_dict() for table in tables])
         workers.load(workers.RULES, "psycopg")  # with which it reads the built tables, while dbt builds them
         built = build.build(project)
         postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
@@ -64,7 +65,6 @@ def run(run: Run) -> Loaded:
                 rows.unlink()
             unproven = [table.name for table in tables if not _as_its_model_says(run, connection, table, built)]
             counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [table.name for table in tables])
-    run.write("contracts.json", [table.as_dict() for table in tables])
     added = {table.name: counts[table.name] for table in tables if not table.source and counts[table.name]}
     number = counted(sum(counts.values()), "row") + (f" ({of_added(added)})" if added else "")
     return Loaded(

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy
 
 from mock2pg.source.documents.scanner import PLAIN, Child, Lines, children, kind, pointer, trouble
 
@@ -167,4 +166,6 @@ def _location(within: ArrayLocation, lines: Lines | None, query: Query, found: _
 
 def address(buffer: Any) -> int:
     """Return a buffer's address in memory, from which the offset of a part of it follows."""
+    import numpy  # takes longer to load than a small source to read, and only an error is located
+
     return int(numpy.frombuffer(memoryview(buffer), numpy.uint8).ctypes.data)
