@@ -60,10 +60,10 @@ CASES = {
     "a closed table": (
         "CREATE TABLE public.closed ()", "reading the target schema", "failed",
         'GRANT SELECT ON TABLE "public"."closed" TO "looked_at"'),
-    "a limit of the role": ("ALTER ROLE {0} CONNECTION LIMIT 5", "number of sessions", "failed", "up to 6 are needed"),
-    "a limit that is enough": ("ALTER ROLE {0} CONNECTION LIMIT 6", "number of sessions", "passed", ""),
+    "a limit of the role": ("ALTER ROLE {0} CONNECTION LIMIT 8", "number of sessions", "failed", "up to 9 are needed"),
+    "a limit that is enough": ("ALTER ROLE {0} CONNECTION LIMIT 9", "number of sessions", "passed", ""),
     "a limit of the database": (
-        "ALTER DATABASE {1} CONNECTION LIMIT 5", "number of sessions", "failed", "CONNECTION LIMIT 5 of the database"),
+        "ALTER DATABASE {1} CONNECTION LIMIT 8", "number of sessions", "failed", "CONNECTION LIMIT 8 of the database"),
     "an event trigger": (
         FORBIDS.format(tag="CREATE TABLE"), "event triggers", "failed",
         r"with the event triggers no_tables, CREATE UNLOGGED fails \(SQLSTATE P0001\)\. ALTER EVENT TRIGGER"),
