@@ -110,7 +110,8 @@ def _take(kind: Kind) -> Worker:
 @atexit.register
 def end_all() -> None:
     """End the workers that wait for a call."""
-    for spare in _spare.values():
-        while spare:
-            if (worker := spare.pop()).owner == os.getpid():
-                worker.stop()
+    waiting = [worker for spare in _spare.values() for worker in spare if worker.owner == os.getpid()]
+    for end in (Worker.kill, Worker.stop):  # at once, and then one after the other is waited for
+        for worker in waiting:
+            end(worker)
+    _spare.clear()

@@ -7,6 +7,7 @@ process that holds the lock is gone.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -55,6 +56,7 @@ def serve(loads: list[str]) -> None:
 
     threading.Thread(target=listen, daemon=True).start()
     load(loads)
+    gc.freeze()  # what is loaded stays: no collection looks at it again
     pipe.send(None)
     while request := requests.get():
         asked = pickle.loads(request)  # noqa: S301  by the process that started this one
@@ -62,6 +64,7 @@ def serve(loads: list[str]) -> None:
             load(asked)
         else:
             pipe.send_bytes(_called(*asked))
+            gc.collect()  # nobody waits for that
 
 
 def _called(function: str, arguments: tuple[Any, ...], given: dict[str, Any]) -> bytes:
