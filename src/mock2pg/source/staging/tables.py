@@ -164,6 +164,7 @@ def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
     order = ", ".join(quoted(column.name) for column in table.columns)
     # numbered when the rows' own texts are gone: of a nested array, each element carries that of its whole row
     number = "row_number() OVER (ORDER BY _root_row, _index)" if table.nested else "_root_row"
+    # no ORDER BY: DuckDB keeps the order of insertion, and whoever needs the order of rows asks for that of `_row`
     # nothing here looks at each key for each other key: a row may have a million that are not declared
     unknown = f"list_filter(keys, lambda key: NOT list_contains({_list(declared)}, key))"
     twice = f"list_filter({_list(declared)}, lambda key: len(list_filter(keys, lambda other: other = key)) > 1)"
@@ -189,7 +190,7 @@ def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
                 list_distinct({unknown}) AS _unknown
             FROM fields),
         derived AS (SELECT *, {number} AS _row{"".join(", " + value for value in derived)} FROM typed)
-        SELECT {order}, {", ".join(HIDDEN)} FROM derived ORDER BY _row"""
+        SELECT {order}, {", ".join(HIDDEN)} FROM derived"""
 
 
 def _elements(table: SourceTable, largest: int) -> str:
