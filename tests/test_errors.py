@@ -10,17 +10,8 @@ from pathlib import Path
 import pytest
 
 from mock2pg import errors
-from mock2pg.errors import (
-    CheckFailed,
-    InternalError,
-    LoadFailed,
-    Mock2pgError,
-    ValidationError,
-    from_dict,
-    scrubbed,
-    traced,
-    unusable,
-)
+from mock2pg.errors import CheckFailed, InternalError, LoadFailed, Mock2pgError, ValidationError, from_dict
+from mock2pg.foreign_errors import scrubbed, traced, unusable
 from mock2pg.pipeline import verdict
 
 CANARY = "Canary7291"

@@ -14,8 +14,9 @@ from click.testing import CliRunner
 
 from mock2pg import settings as settings_module
 from mock2pg.backups.names import file_of
-from mock2pg.errors import Mock2pgError, ValidationError, VerifyFailed, unusable
+from mock2pg.errors import Mock2pgError, ValidationError, VerifyFailed
 from mock2pg.evidence import verify
+from mock2pg.foreign_errors import unusable
 from mock2pg.report import log_messages
 from mock2pg.report.terminal import history_lines, show, status_lines
 from mock2pg.results import MigrationResult, Status

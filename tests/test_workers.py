@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from mock2pg import signals, workers
-from mock2pg.errors import CheckFailed, InternalError, ValidationError, traced
+from mock2pg.errors import CheckFailed, InternalError, ValidationError
+from mock2pg.foreign_errors import traced
 from mock2pg.settings import REPOSITORY
 from mock2pg.workers import worker
 

@@ -17,7 +17,8 @@ from psycopg import sql
 
 from mock2pg.encoding import TABLE_HASH_POSTGRES
 from mock2pg.environment import inherited
-from mock2pg.errors import BackupFailed, scrubbed
+from mock2pg.errors import BackupFailed
+from mock2pg.foreign_errors import scrubbed
 from mock2pg.postgres import catalogue, client_programs, copying, locks
 from mock2pg.postgres.connection import Connection, environment
 from mock2pg.settings import LOCK_TIMEOUT

@@ -17,7 +17,8 @@ from mock2pg import environment, patches
 from mock2pg.build import kept_manifest, target_tables
 from mock2pg.build.source_tables import sources
 from mock2pg.contracts import Table
-from mock2pg.errors import InternalError, LoadFailed, ProjectError, scrubbed
+from mock2pg.errors import InternalError, LoadFailed, ProjectError
+from mock2pg.foreign_errors import scrubbed
 from mock2pg.text import counted
 
 _SAFE = re.compile(

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from mock2pg.errors import DatabaseError, InternalError, scrubbed
+from mock2pg.errors import DatabaseError, InternalError
+from mock2pg.foreign_errors import scrubbed
 
 if TYPE_CHECKING:
     import psycopg

@@ -13,7 +13,7 @@ from great_expectations.expectations.core import UnexpectedRowsExpectation
 from mock2pg.checks.records import Failure
 from mock2pg.checks.rules import ExpectNoRows
 from mock2pg.checks.sql import identifier, string
-from mock2pg.errors import scrubbed
+from mock2pg.foreign_errors import scrubbed
 from mock2pg.step_results import RuleOutcome
 
 PASSED, FAILED, WARNED, BROKEN, SKIPPED = "passed", "failed", "warned", "broken", "skipped"

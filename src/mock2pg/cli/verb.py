@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mock2pg import signals, streams
-from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError, limited, traced, unusable
+from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError
+from mock2pg.foreign_errors import limited, traced, unusable
 from mock2pg.report.output import say, say_error, say_json, say_lines
 
 if TYPE_CHECKING:

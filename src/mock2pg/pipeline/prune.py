@@ -7,7 +7,8 @@ from typing import Any
 
 from mock2pg import backups, evidence, history, postgres
 from mock2pg.backups import RetentionDecision, RetentionPolicy
-from mock2pg.errors import DatabaseError, Mock2pgError, UsageError, unusable
+from mock2pg.errors import DatabaseError, Mock2pgError, UsageError
+from mock2pg.foreign_errors import unusable
 from mock2pg.history.events import Event
 from mock2pg.log import log
 from mock2pg.settings import Settings

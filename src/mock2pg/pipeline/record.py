@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from mock2pg.errors import Mock2pgError, traced
+from mock2pg.errors import Mock2pgError
+from mock2pg.foreign_errors import traced
 from mock2pg.log import log
 from mock2pg.pipeline import verdict
 from mock2pg.pipeline.step import peak_memory

@@ -14,16 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from mock2pg import history, postgres
-from mock2pg.errors import (
-    DatabaseError,
-    InternalError,
-    Interrupted,
-    Mock2pgError,
-    RollbackFailed,
-    UsageError,
-    limited,
-    unusable,
-)
+from mock2pg.errors import DatabaseError, InternalError, Interrupted, Mock2pgError, RollbackFailed, UsageError
+from mock2pg.foreign_errors import limited, unusable
 from mock2pg.postgres.abandoned_sessions import end_sessions
 from mock2pg.runs import Run
 from mock2pg.signals import Signalled, interruptible

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import conninfo
 
-from mock2pg.errors import scrubbed
+from mock2pg.foreign_errors import scrubbed
 
 Row = TypeVar("Row")
 

@@ -19,7 +19,8 @@ import psycopg
 from psycopg import conninfo
 
 from mock2pg.environment import ours
-from mock2pg.errors import DatabaseError, scrubbed
+from mock2pg.errors import DatabaseError
+from mock2pg.foreign_errors import scrubbed
 from mock2pg.text import printable
 
 # What statements of ours rely on, whatever a role or a database says. row_security off makes a policy that would hide

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from mock2pg.errors import ValidationError, traced
+from mock2pg.errors import ValidationError
+from mock2pg.foreign_errors import traced
 from mock2pg.report.log_messages import changes, of_added
 from mock2pg.report.output import say, say_error, say_json, say_lines
 from mock2pg.report.reporters import check, verification

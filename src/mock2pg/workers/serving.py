@@ -22,7 +22,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from mock2pg import leaving
-from mock2pg.errors import InternalError, Mock2pgError, traced
+from mock2pg.errors import InternalError, Mock2pgError
+from mock2pg.foreign_errors import traced
 
 
 def named(function: str) -> Any:

@@ -10,7 +10,8 @@ from typing import Any
 
 from mock2pg import signals, workers
 from mock2pg.environment import inherited
-from mock2pg.errors import InternalError, Mock2pgError, UsageError, limited
+from mock2pg.errors import InternalError, Mock2pgError, UsageError
+from mock2pg.foreign_errors import limited
 
 OUTCOME = "outcome"  # the tag of the cell that raises what the verdict on top says
 _NO_ROOM = (

@@ -15,7 +15,8 @@ import duckdb
 from duckdb.func import SPECIAL
 
 from mock2pg.contracts import HIDDEN, SourceColumn, SourceTable
-from mock2pg.errors import InternalError, scrubbed
+from mock2pg.errors import InternalError
+from mock2pg.foreign_errors import scrubbed
 from mock2pg.source.staging.json_values import exact_double, jsonb_text, strict_json
 from mock2pg.text import LIMIT
 
