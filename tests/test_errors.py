@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mock2pg import errors
+from mock2pg import errors, foreign_errors
 from mock2pg.errors import CheckFailed, InternalError, LoadFailed, Mock2pgError, ValidationError, from_dict
 from mock2pg.foreign_errors import scrubbed, traced, unusable
 from mock2pg.pipeline import verdict
@@ -140,12 +140,12 @@ def test_a_full_disk_is_said_in_a_users_words() -> None:
 
 def test_another_users_file_is_named_with_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that root left in runs/ or logs/ keep a user out: the error says whose they are, and who the user is."""
-    owner = errors._user_name(tmp_path.stat().st_uid)
+    owner = foreign_errors._user_name(tmp_path.stat().st_uid)
     for file in (tmp_path, tmp_path / "runs" / "x"):
         denied = PermissionError(13, "Permission denied", str(file))
         assert unusable(denied, "check").hint == "Check the free disk space there, and that this user may write there."
         with monkeypatch.context() as patched:
-            patched.setattr(errors.os, "geteuid", lambda: 54321)
+            patched.setattr(foreign_errors.os, "geteuid", lambda: 54321)
             hint = unusable(denied, "check").hint
         assert hint == f"{tmp_path} belongs to {owner}, and you are 54321. Run as {owner}, or have it given to you."
 
