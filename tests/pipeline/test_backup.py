@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mock2pg import backups, postgres
-from mock2pg.errors import BackupFailed
+from mock2pg.backups import restore_test
+from mock2pg.errors import BackupFailed, Interrupted
 from mock2pg.pipeline import step as steps
 from mock2pg.runs import new_run
 from mock2pg.settings import Settings
@@ -53,6 +54,21 @@ def test_a_backup_that_does_not_restore_equal_is_removed(
     reading = backups.rows
     monkeypatch.setattr(backups, "rows", lambda *which: (line.replace(b"e", b"E") for line in reading(*which)))
     with pytest.raises(BackupFailed, match=r"does not restore equal to the target tables: t \(1 row\)"):
+        steps.run_in_process("backup", new_run(settings))
+    assert list(settings.backups_dir.iterdir()) == []
+
+
+def test_a_backup_whose_restore_test_is_interrupted_is_removed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it restores is not known, and its run has published nothing."""
+
+    def pressed(*_: object) -> None:
+        assert list(settings.backups_dir.iterdir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(restore_test, "run", pressed)
+    with pytest.raises(Interrupted):
         steps.run_in_process("backup", new_run(settings))
     assert list(settings.backups_dir.iterdir()) == []
 

@@ -70,16 +70,16 @@ def _targets(run: Run) -> list[str]:
 
 
 def _restore_test(run: Run, backup: backups.Backup, exported: snapshot.Snapshot) -> restore_test.RestoreTest:
-    """Restore the backup and compare; one that does not restore equal is removed."""
+    """Restore the backup and compare; one that does not restore equal, or whose test was interrupted, is removed."""
     try:
         opened = backups.reread(backup)
         state = restore.State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table))
         return restore_test.run(run.settings.url, state, exported, server.binary("pg_dump"))
-    except (BackupFailed, BackupRefused) as error:
+    except BaseException as error:
         backup.file.unlink(missing_ok=True)
-        if isinstance(error, BackupFailed):
-            raise
-        raise BackupFailed(f"what was written does not read back: {error.message}") from error
+        if isinstance(error, BackupRefused):
+            raise BackupFailed(f"what was written does not read back: {error.message}") from error
+        raise
 
 
 def _in_words(tested: restore_test.RestoreTest | None) -> str:
