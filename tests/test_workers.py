@@ -158,6 +158,28 @@ def test_an_interrupt_ends_the_function_and_its_process(tmp_path: Path, number: 
     assert not workers._spare.get(HERE)
 
 
+def test_a_thread_s_own_worker_is_interrupted(tmp_path: Path) -> None:
+    """Two runs in two threads: what one gives up is its own."""
+    errors: dict[int, BaseException] = {}
+
+    def run(number: int) -> None:
+        try:
+            call("wait", str(tmp_path / str(number)))
+        except BaseException as error:
+            errors[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in (0, 1)]
+    for number, thread in enumerate(threads):
+        thread.start()
+        eventually((tmp_path / str(number)).exists)
+    for end, thread in zip((workers.interrupt, workers.stop), threads, strict=True):
+        end(HERE, thread)
+        thread.join(20)
+        assert [each.is_alive() for each in threads] == [False, thread is threads[0]]
+    assert isinstance(errors[0], KeyboardInterrupt)
+    assert isinstance(errors[1], InternalError)
+
+
 def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     """Whoever kills that leaves no process that goes on writing where nobody holds the lock any more."""
     started = tmp_path / "started"

@@ -54,7 +54,7 @@ class Beside(Generic[F]):
         if self._thread is None:
             return
         for end in (workers.interrupt, workers.stop):
-            end(workers.CELLS)
+            end(workers.CELLS, self._thread)
             self._thread.join(_GRACE)
             if not self._thread.is_alive():
                 return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -72,6 +73,7 @@ def call(kind: Kind, function: str, *arguments: Any, **named: Any) -> Any:
 def lent(kind: Kind) -> Iterator[Worker]:
     """Give the block a worker that nobody else uses meanwhile."""
     worker = _take(kind)
+    worker.thread = threading.get_ident()
     _lent.setdefault(kind, []).append(worker)
     try:
         yield worker
@@ -83,16 +85,20 @@ def lent(kind: Kind) -> Iterator[Worker]:
             _spare.setdefault(kind, []).append(worker)
 
 
-def interrupt(kind: Kind) -> None:
-    """Interrupt what workers of the kind are calling for other threads."""
-    for worker in list(_lent.get(kind, [])):
+def interrupt(kind: Kind, thread: threading.Thread) -> None:
+    """Interrupt what a worker of the kind is calling for another thread."""
+    for worker in _lent_to(thread, kind):
         worker.interrupt()
 
 
-def stop(kind: Kind) -> None:
-    """End the workers of the kind that are calling something for other threads, at once."""
-    for worker in list(_lent.get(kind, [])):
+def stop(kind: Kind, thread: threading.Thread) -> None:
+    """End the worker of the kind that is calling something for another thread, at once."""
+    for worker in _lent_to(thread, kind):
         worker.kill()
+
+
+def _lent_to(thread: threading.Thread, kind: Kind) -> list[Worker]:
+    return [worker for worker in list(_lent.get(kind, [])) if worker.thread == thread.ident]
 
 
 def _take(kind: Kind) -> Worker:

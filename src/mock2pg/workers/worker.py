@@ -37,6 +37,7 @@ class Worker:
 
     def __init__(self, kind: Kind) -> None:
         self.kind, self.owner = kind, os.getpid()
+        self.thread = 0  # that it was lent to last
         self._pipe, theirs = Pipe()
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-P", "-m", "mock2pg.workers.serving", *kind.loads],
