@@ -19,7 +19,7 @@ from mock2pg import signals, workers
 from mock2pg.errors import CheckFailed, InternalError, ValidationError
 from mock2pg.foreign_errors import traced
 from mock2pg.settings import REPOSITORY
-from mock2pg.workers import worker
+from mock2pg.workers import memory, worker
 
 pytestmark = pytest.mark.usefixtures("executed_notebooks")
 
@@ -52,6 +52,10 @@ def fail() -> None:
 
 def leave() -> None:
     os._exit(9)
+
+
+def hold(size: int) -> int:
+    return len(bytearray(size).replace(b"\0", b"1"))
 
 
 def wait(started: str) -> None:
@@ -231,6 +235,14 @@ def test_the_errors_of_every_kind_can_be_sent() -> None:
     for kind in (InternalError, *InternalError.__mro__[1].__subclasses__()):
         error = pickle.loads(pickle.dumps(kind("what", hint="how")))
         assert (type(error), error.message, error.hint, error.code) == (kind, "what", "how", kind.code)
+
+
+def test_the_memory_of_workers_is_counted() -> None:
+    """What a run held at most is what its processes held, together."""
+    before = memory.all_peaks()
+    kind = workers.Kind("holds much", (__name__,))
+    call("hold", 200_000_000, kind=kind)
+    assert memory.all_peaks() > before + 200_000_000
 
 
 def test_a_deaf_worker_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

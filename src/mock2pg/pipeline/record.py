@@ -11,10 +11,10 @@ from mock2pg.errors import Mock2pgError
 from mock2pg.foreign_errors import traced
 from mock2pg.log import log
 from mock2pg.pipeline import verdict
-from mock2pg.pipeline.step import peak_memory
 from mock2pg.report import log_messages
 from mock2pg.runs import VERSION, Run, began, now
 from mock2pg.step_results import Checked, Database, Published, Staged, encode, find
+from mock2pg.workers.memory import all_peaks
 
 
 @dataclass
@@ -108,7 +108,7 @@ class Record:
                 "mode": run.settings.mode,
                 "input_sha256": staged.sha256 if staged else None,
                 "database": encode(self.database),
-                "peak_memory_bytes": max([peak_memory(), *(result.peak_memory_bytes for result in results)]),
+                "peak_memory_bytes": all_peaks(),
                 "warnings": self.warnings,
                 "undo_error": self.undo_error.as_dict() if self.undo_error else None,
             },

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -35,6 +33,7 @@ from mock2pg.step_results import (
     StepResult,
     Verified,
 )
+from mock2pg.workers.memory import own_peak
 
 
 @dataclass(frozen=True)
@@ -115,16 +114,14 @@ def run_in_process(name: str, run: Run, parameters: Mapping[str, str | bool] | N
             summary=known.message.split("\n", 1)[0],
             found=known.found,
             error=known.as_dict(),
-            peak_memory_bytes=peak_memory(),
+            peak_memory_bytes=own_peak(),
         )
         with suppress(OSError):  # the error that is raised is the step's own, not that its result cannot be written
             run.save(failed)
         if known is error:
             raise
         raise known from error
-    result = StepResult(
-        name, "passed", started_at, _since(began), found.summary, found, peak_memory_bytes=peak_memory()
-    )
+    result = StepResult(name, "passed", started_at, _since(began), found.summary, found, peak_memory_bytes=own_peak())
     run.save(result)
     return result
 
@@ -162,12 +159,6 @@ def run_recorded(step: Step[Any], run: Run, *, warn: verdict.Warn, **parameters:
         if not (isinstance(known, Interrupted) and isinstance(failure, KeyboardInterrupt)):  # which names the signal
             raise known from failure
     raise failure or InternalError(f"the {step.name} notebook left no result")
-
-
-def peak_memory() -> int:
-    """The most memory that this process held at any time, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _since(began: float) -> float:

@@ -24,6 +24,7 @@ from typing import Any
 from mock2pg import leaving
 from mock2pg.errors import InternalError, Mock2pgError
 from mock2pg.foreign_errors import traced
+from mock2pg.workers.memory import own_peak
 
 
 def named(function: str) -> Any:
@@ -69,20 +70,20 @@ def serve(loads: list[str]) -> None:
 
 
 def _called(function: str, arguments: tuple[Any, ...], given: dict[str, Any]) -> bytes:
-    """Call a function; return what it raised, or None and its result."""
+    """Call a function; return what it raised or None, its result, and the most memory held until then."""
     try:
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            return pickle.dumps((None, named(function)(*arguments, **given)))
+            return pickle.dumps((None, named(function)(*arguments, **given), own_peak()))
         finally:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
     except (Mock2pgError, KeyboardInterrupt, OSError, MemoryError) as error:
         error.add_note(traced(error))
-        return pickle.dumps((error, None))
+        return pickle.dumps((error, None, own_peak()))
     except BaseException as error:  # its text may hold a value, and its module may be one that is not loaded there
         unexpected = InternalError(f"unexpected: {type(error).__name__}")
         unexpected.add_note(traced(error))
-        return pickle.dumps((unexpected, None))
+        return pickle.dumps((unexpected, None, own_peak()))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 from mock2pg import signals
 from mock2pg.environment import inherited
 from mock2pg.errors import InternalError
+from mock2pg.workers import memory
 
 _GRACE = 5.0  # seconds in which an interrupted function may undo what it is doing, and the process may end
 
@@ -130,7 +131,8 @@ class Worker:
             except (EOFError, OSError):
                 raise self._ended() from None
             if answer is not None:  # which says that it has loaded what it is for
-                error, result = answer
+                error, result, peak = answer
+                memory.note(self.kind.purpose, peak)
                 return error, result
 
     def _ended(self) -> InternalError:
