@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +17,11 @@ from mock2pg.pipeline.steps import report
 from mock2pg.runs import Run
 from mock2pg.settings import REPOSITORY, Settings
 from mock2pg.step_results import StepResult
+from tests.fix_browser import open_page
 from tests.fix_results import changed, result_of
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 BACKUP = "backup-2026-11-22T10-30-02-118Z"
 HOSTILE = "<script>alert('x')</script>"
@@ -191,6 +195,19 @@ def test_the_report_stands_on_its_own(build: Build, run: Run) -> None:
     assert sorted(path.name for path in run.folder.iterdir()) == ["index.html", "record.json", "steps"]
 
 
+def test_the_report_fits_a_telephone(build: Build, run: Run, browser: Browser) -> None:
+    """What is wider than the window, a chart or a table, is moved by itself; a command in a hint is code."""
+    changes = {f"a_table_of_the_school_{number}": {**CHANGED, "created": False} for number in range(3)}
+    error = VerifyFailed("found", hint="Run `mock2pg migrate` <now>.").as_dict()
+    data = {"tables": changes, "seconds_in_transaction": 0.2}
+    published = result_of("publish", started_at="5", data=data)
+    build("migrate", "failed", "stage", "check", "load", published, error=error)
+    with open_page(browser, run.folder / "index.html", viewport={"width": 390, "height": 800}) as opened:
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert opened.page.locator("li code").first.inner_text() == "mock2pg migrate"
+        assert "<now>." in opened.page.locator("li", has=opened.page.locator("code")).first.inner_text()
+
+
 def test_what_is_in_the_way_stands_in_a_table(build: Build) -> None:
     """Each finding of a preflight with its table and what to do; a plan shows what a changed contract asks for."""
     finding = {"table": "parents", "what": "column x is missing", "to_do": "Add it"}
@@ -350,8 +367,8 @@ def test_an_undo_that_failed_shows_both_errors(build: Build) -> None:
     errors = {"error": VerifyFailed("1 row differs").as_dict(), "undo_error": RollbackFailed("a lock").as_dict()}
     text = Page(build("migrate", "rollback_failed", *MIGRATED, backup_id=BACKUP, **errors)).text
     assert "which did not pass verification. Act at once." in text
-    assert f"VerifyFailed: {VerifyFailed.hint}" in text
-    assert f"RollbackFailed: {RollbackFailed.hint}" in text
+    assert f"VerifyFailed: {VerifyFailed.hint}".replace("`", "") in text
+    assert f"RollbackFailed: {RollbackFailed.hint}".replace("`", "") in text
     assert f"make rollback ID={BACKUP}" in text
 
 

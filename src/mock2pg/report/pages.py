@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,7 @@ def _environment() -> Environment:
     environment.filters["cell"] = _cell
     environment.filters["text"] = "".join  # a notebook keeps a text as one, or as its lines
     environment.filters["markdown"] = _markdown
+    environment.filters["code"] = _code
     return environment
 
 
@@ -87,6 +88,11 @@ def _markdown(text: str) -> str:
     from mistune import create_markdown
 
     return str(create_markdown(plugins=["table"])(text))
+
+
+def _code(text: str) -> Shown:
+    """Return a text as HTML in which `commands` are code."""
+    return Shown(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(lines(text))))
 
 
 def moment(timestamp: str | None) -> str:
