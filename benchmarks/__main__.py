@@ -22,6 +22,7 @@ from benchmarks.peers import Peers
 from benchmarks.place import Place, place
 from benchmarks.results import PREVIOUS, Results
 from mock2pg.settings import REPOSITORY
+from mock2pg.text import counted, duration
 
 _HERE = Path(__file__).parent
 _RAW = _HERE / "results.json"
@@ -42,7 +43,7 @@ _EXPECTED = {
 
 @dataclass
 class Block:
-    """What is run at once, in how many rounds, and the seconds that a round is expected to take."""
+    """One unit of work, its number of rounds, and the seconds that a round is expected to take."""
 
     name: str
     run: Callable[[], None]
@@ -66,7 +67,7 @@ def main() -> None:
             print("interrupted: what was measured until here is written", flush=True)
         finally:
             bench.meter.close()
-            found.about["Duration"] = f"{(time.monotonic() - began) / 60:,.0f} minutes"
+            found.about["Duration"] = duration(time.monotonic() - began)
             found.save(_RAW)
     document.write(found, _HERE)
     print("benchmarks/RESULTS.md and benchmarks/migrations.svg are written")
@@ -156,7 +157,8 @@ def _run(planned: Sequence[Block], found: Results, began: float, limit: float) -
     """Run the blocks in turn: all of the first round, then what there is time for."""
     rounds = max(block.rounds for block in planned)
     expected = sum(block.expected * block.rounds for block in planned)
-    print(f"About {min(expected, limit) / 60:.0f} minutes: {len(planned)} blocks, up to {rounds} rounds", flush=True)
+    work = f"{counted(len(planned), 'block')}, up to {counted(rounds, 'round')}"
+    print(f"About {duration(min(expected, limit))}: {work}", flush=True)
     for number in range(1, rounds + 1):
         for block in planned:
             spent = time.monotonic() - began

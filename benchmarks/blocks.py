@@ -1,4 +1,4 @@
-"""What is measured: blocks that are run in turn, each of one subject at one size, several rounds."""
+"""The measurements: blocks that are run in turn, each of one subject at one size, several rounds."""
 
 from __future__ import annotations
 

@@ -15,14 +15,14 @@ _INTRODUCTION = """# What a migration costs
 
 mock2pg checks, backs up, tests the backup, loads, publishes, verifies and reports. The tools that it is compared with
 here load, and do no more. `make bench` measured all of them on one machine and one PostgreSQL server, one after the
-other, in turn.
+other.
 """
 _COMPARED = """## What was compared
 
 | | |
 |---|---|
 | mock2pg | `mock2pg migrate`: the whole migration, with its backup and restore test, verification and report |
-| mock2pg, previous release | the same of an older revision, with an environment of its own |
+| mock2pg, previous release | the same command of an older revision, in an environment of its own |
 | psql \\copy | CSV files that are ready, into tables without keys: the least that loading can take |
 | dlt | a pipeline of one resource per JSON file, `replace`, with the default loader of its PostgreSQL destination |
 | dlt, parquet | the same with `loader_file_format="parquet"`, loaded through ADBC |
@@ -38,7 +38,7 @@ _HOW = """## How it was measured
 
 - Every command is a new process, and the only work on the machine. PostgreSQL writes a checkpoint before each.
 - **Wall** is the time until the command returns. **CPU** is that of all its processes; those of PostgreSQL are apart.
-- **Memory** is the largest sum of the proportional set sizes (PSS) of all its processes, looked at five times a
+- **Memory** is the largest sum of the proportional set sizes (PSS) of all its processes, sampled five times a
   second; PostgreSQL's is apart, and includes its shared buffers.
 - **WAL** is what `pg_current_wal_lsn` advanced.
 - A figure is the median; in parentheses are the smallest and the largest measurement where there are several.

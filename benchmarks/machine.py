@@ -17,7 +17,7 @@ _PEERS = ("dlt", "adbc-driver-postgresql", "pyarrow", "psycopg", "sling-linux-am
 
 
 def describe(url: str, peers: Path | None) -> dict[str, str]:
-    """What RESULTS.md begins with: heading to text."""
+    """Return the facts that RESULTS.md begins with, by heading."""
     with postgres.connect(url, name="benchmark") as connection:
         server = postgres.describe_database(connection)["server_version"]
     found = {

@@ -26,7 +26,7 @@ _ORPHANS = 5.0  # seconds for processes that outlive the command
 
 @dataclass(frozen=True)
 class Cost:
-    """What one command cost.
+    """The cost of one command.
 
     wall           seconds until it returned
     cpu            CPU seconds of all its processes; None where the system does not say

@@ -61,7 +61,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class Load:
-    """What one peer needs to load: prepared tables or nothing, a command, and its environment."""
+    """The needs of one peer: prepared tables or nothing, a command, and its environment."""
 
     command: list[str | Path]
     environment: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Where the benchmark takes place: one server, one folder, and a project for each version of mock2pg."""
+"""The place of the benchmark: one server, one folder, and a project for each version of mock2pg."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Place:
 
 
 def as_url(connection_string: str) -> str:
-    """The same connection as a URL, which every peer reads."""
+    """Return the connection as a URL, which every peer reads."""
     known = {name: str(value) for name, value in conninfo_to_dict(connection_string).items()}
     user, password = (quote(known.pop(name, ""), safe="") for name in ("user", "password"))
     account = f"{user}:{password}" if password else user

@@ -1,4 +1,4 @@
-"""What processes cost, read from /proc: CPU of a server and memory of trees of processes.
+"""The cost of processes, read from /proc: CPU of a server and memory of trees of processes.
 
 The memory of a process is its PSS: a page that several processes share counts once in their sum. Where /proc has no
 answer (another system, another machine, another account's process), the answer is None or leaves that process out.

@@ -1,4 +1,4 @@
-"""What was measured: kept as JSON after each measurement, and asked for by subject, case and size."""
+"""The measurements: kept as JSON after each measurement, and asked for by subject, case and size."""
 
 from __future__ import annotations
 

@@ -29,8 +29,11 @@ class Target:
         limit = f"at most {_number(self.limit)}{self.unit}"
         if figure is None:
             return self.name, limit, "–", "not measured"
-        met = "met" if figure <= self.limit else "**not met**"
-        return self.name, limit, f"{_number(figure)}{self.unit}", met
+        met = figure <= self.limit
+        shown = _number(figure)
+        if not met and shown == _number(self.limit):  # missed by less than is shown
+            shown = f"{figure:,.4g}"
+        return self.name, limit, f"{shown}{self.unit}", "met" if met else "**not met**"
 
 
 def _number(value: float) -> str:
