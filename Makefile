@@ -74,6 +74,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 $(DEV): requirements-dev.lock $(READY)
+	@test -e $@ || echo "Adding to $(VENV) what tests and lint need (once, half a minute) ..." >&2
 	@$(PIP) --require-hashes -r $<
 	@touch $@
 
