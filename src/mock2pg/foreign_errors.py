@@ -66,7 +66,7 @@ def _user_name(uid: int) -> str:
 
 
 def _notes(error: Mock2pgError) -> list[str]:
-    """Where it was raised in another process, as `traced` said there."""
+    """Return the traceback of another process, as `traced` gave it there."""
     return [f"  in another process: {line}" for note in getattr(error, "__notes__", ()) for line in note.splitlines()]
 
 

@@ -35,7 +35,7 @@ _DIGEST = hashlib.sha256().digest_size
 
 @dataclass(frozen=True)
 class Kept:
-    """What is kept of a project: manifest.json, and dbt's Manifest, which can be built once."""
+    """A parsed project: manifest.json, and dbt's Manifest, which can be built once."""
 
     document: bytes
     manifest: Any

@@ -21,7 +21,7 @@ PASSED, FAILED, WARNED, BROKEN, SKIPPED = "passed", "failed", "warned", "broken"
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What came of a rule, and the rows that break it.
+    """The outcome of a rule, and the rows that break it.
 
     totals    invalid rows, by field
     failures  as many of them as the limit allows

@@ -13,7 +13,7 @@ _ROWS = 256  # in a block
 
 
 def blocks(connection: Connection, copy: psycopg.Copy) -> Iterator[bytes]:
-    """What the server sends, joined; psycopg's own iterator waits for each row, which takes longer than the row.
+    """Yield the rows in blocks; psycopg's own iterator waits for each row, which takes longer than the row.
 
     A row may end in the next block.
     """

@@ -23,7 +23,7 @@ _GRACE = 5.0  # seconds in which an interrupted function may undo what it is doi
 
 @dataclass(frozen=True)
 class Kind:
-    """What a worker is for.
+    """The purpose of a worker.
 
     purpose  completes "the process that ..."
     loads    the modules that it imports when it starts, or functions, `module:name`, that it calls
@@ -53,7 +53,7 @@ class Worker:
 
     @property
     def usable(self) -> bool:
-        """Whether it is this process's own, runs, and waits for a call; after one that was interrupted it does not."""
+        """Return whether it is this process's own, runs, and waits for a call; after an interrupted one it does not."""
         return self.owner == os.getpid() and not self._busy and self.process.poll() is None
 
     def call(self, function: str, *arguments: Any, **named: Any) -> Any:

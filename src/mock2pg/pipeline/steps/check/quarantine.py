@@ -40,7 +40,7 @@ def run(
         critical = [failure for failure in validation.failures if failure.severity == "critical"]
         whole = sorted({f"{failure.table}: {failure.message}" for failure in critical if not failure.keys})
         if whole:
-            raise CheckFailed(f"no row can be left out to mend this: {'; '.join(whole)}", hint=_HINT)
+            raise CheckFailed(f"no row can be left out to correct this: {'; '.join(whole)}", hint=_HINT)
         rows: dict[str, set[int]] = {}
         for failure in critical:
             table, row = _row_at_fault(failure, tables)
