@@ -75,7 +75,7 @@ def run(settings: Settings, url: str, migrate: Migrate, tell: Callable[[str], No
         recipes, large = settings.project / "mock_data" / "sample", stage.project / "large"
         if recipes.is_dir():
             sample.generate(recipes, large, rows=_LARGE, seed=1)
-            add(f"a large one of {_LARGE} rows", "success", lambda: _good(migrate(stage, large)))
+            add(f"a large one of {_LARGE:,} rows", "success", lambda: _good(migrate(stage, large)))
         else:
             tell("- a large one: left out, mock_data/sample/ holds no recipes")
     return TestReport(all(result.passed for result in results), tuple(results))
