@@ -175,7 +175,7 @@ def _backups(found: Results) -> list[str]:
         lines.append((named, f"{rows:,}", _figure(wall), _bytes(memory), _bytes(wal)))
     if not lines:
         return []
-    note = "A rollback takes a backup of its own first. Everything is rolled back when all tables were emptied.\n"
+    note = "A rollback takes a backup of its own first. A rollback of everything restores tables that were emptied.\n"
     return ["## Backups\n", note, table(("", "Rows", "Wall, s", "Memory, MiB", "WAL, MiB"), lines)]
 
 

@@ -87,14 +87,7 @@ class Meter:
                 stderr=subprocess.STDOUT,
             )
             watch, output = _Watch(process.pid, self._postmaster), _Output(process, log)
-            try:
-                code: int | str = process.wait(timeout)
-            except subprocess.TimeoutExpired:
-                code = f"a timeout of {timeout:,.0f} s"
-                for pid in list(processes.tree(process.pid)):
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                process.wait()
+            code = _code(process, timeout)
             wall = time.perf_counter() - began
             output.join(0.2)  # a server that the command started keeps the pipe open
             _reap(others)
@@ -123,6 +116,25 @@ class Meter:
 
     def _server_cpu(self) -> float | None:
         return processes.cpu(self._postmaster) if self._postmaster else None
+
+
+def _code(process: subprocess.Popen[bytes], timeout: float) -> int | str:
+    """Wait for the end and return the exit code, or a text for a process that was killed after `timeout` seconds."""
+    expired = threading.Event()
+
+    def give_up() -> None:
+        expired.set()
+        for pid in list(processes.tree(process.pid)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    timer = threading.Timer(timeout, give_up)
+    timer.start()
+    try:
+        code = process.wait()  # with a timeout of its own it would look only every 50 ms, and each figure be too large
+    finally:
+        timer.cancel()
+    return f"a timeout of {timeout:,.0f} s" if expired.is_set() else code
 
 
 class _Output(threading.Thread):

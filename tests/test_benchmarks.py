@@ -35,22 +35,27 @@ cost = meter.run([sys.executable, "-c", command], environment={}, folder=Path(fo
 try:
     meter.run([sys.executable, "-c", "import sys; sys.exit('no room')"], environment={}, folder=Path(folder))
 except CommandFailed as error:
-    print(json.dumps([cost.as_dict(), str(error)]))
+    failed = str(error)
+try:
+    meter.run(["/bin/sh", "-c", "sleep 60"], environment={}, folder=Path(folder), timeout=0.1)
+except CommandFailed as error:
+    print(json.dumps([cost.as_dict(), failed, str(error)]))
 """
 
 
 def test_a_cost_is_that_of_all_processes(database: str, tmp_path: Path) -> None:
-    """CPU of a child that outlives its parent counts, memory and WAL are there, and a command that fails is named."""
+    """CPU of a child that outlives its parent, memory and WAL count; a command that fails or is too slow is named."""
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, as_url(database), tmp_path],
         cwd=REPOSITORY, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    cost, error = json.loads(done.stdout)
+    cost, error, late = json.loads(done.stdout)
     assert cost["cpu"] >= 0.3
     assert cost["wal"] > 0
     assert cost["memory"] > 1 << 20
     assert cost["postgres_memory"] > 1 << 20
     assert "ended with 1: no room" in error
+    assert "sh ended with a timeout of 0 s" in late
 
 
 def test_a_line_of_proc_is_read_whatever_the_name_holds() -> None:
