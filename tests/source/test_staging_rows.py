@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,3 +225,15 @@ def test_hashes_that_are_gone_have_a_name(tmp_path: Path) -> None:
     """A run's folder that lost its hashes is said to be what it is."""
     with pytest.raises(InternalError, match="the row hashes cannot be read"):
         staging.table_hash(tmp_path / "nothing.parquet")
+
+
+def test_a_forked_process_ends_by_itself(tmp_path: Path) -> None:
+    """DuckDB would wait in it for threads that only the process before it has, and be aborted."""
+    duckdb.execute(f"COPY (SELECT 'a' AS hash WHERE false) TO '{tmp_path / 'hashes'}' (FORMAT parquet)")
+    program = (
+        "import os, pathlib, sys; from mock2pg.source import staging; file = pathlib.Path(sys.argv[1])\n"
+        "staging.table_hash(file); forked = os.fork(); staging.table_hash(file)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) if forked else 7)"
+    )
+    command = [sys.executable, "-c", program, tmp_path / "hashes"]
+    assert subprocess.run(command, check=False, timeout=60).returncode == 7

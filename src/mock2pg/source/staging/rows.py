@@ -178,14 +178,18 @@ def _path(file: Path) -> str:
 
 
 @cache
-def _memory(process: int) -> Connection:  # to open one takes longer than to read a small table
+def _memory() -> Connection:  # to open one takes longer than to read a small table
     return duckdb.connect()
+
+
+# A forked process would have it without its threads, and be ended by SIGABRT when it waits for them at its end.
+os.register_at_fork(before=_memory.cache_clear)
 
 
 def _row(query: str, parameters: list[str] | None = None) -> Any:
     """The single row that a query over files gives."""
     try:
-        with _memory(os.getpid()).cursor() as cursor:  # a forked process has a connection of its own
+        with _memory().cursor() as cursor:
             return cursor.execute(query, parameters or []).fetchone()
     except duckdb.Error as error:
         raise InternalError(f"the row hashes cannot be read: {type(error).__name__}") from error
