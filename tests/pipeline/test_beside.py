@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from mock2pg import MigrationService, workers
+from mock2pg import MigrationService, signals, workers
+from mock2pg.errors import InternalError
 from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.beside import Beside
 from mock2pg.results import MigrationResult
 from mock2pg.runs import Run
 from mock2pg.settings import Settings
-from mock2pg.step_results import BackedUp, Loaded
+from mock2pg.step_results import BackedUp, Loaded, StepResult
 from tests.fix_published import small_rows
 
 pytestmark = pytest.mark.usefixtures("executed_notebooks")
@@ -145,3 +146,17 @@ def test_a_backup_that_does_not_listen_is_ended(tmp_path: Path, monkeypatch: pyt
     beside.give_up()
     assert not workers._lent[workers.CELLS]
     assert beside.has_failed
+
+
+def test_an_interrupt_that_became_another_error_is_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python itself makes a RuntimeError of a Ctrl-C that comes while a class is made, as in a late import."""
+
+    def pressed(name: str, run: Run, _: object) -> None:
+        run.save(StepResult(name, status="failed", error=InternalError("verify failed: RuntimeError").as_dict()))
+        raise signals.Signalled("Ctrl-C")
+
+    monkeypatch.setattr(steps, "run_in_notebook", pressed)
+    with pytest.raises(signals.Signalled):
+        steps.run_recorded(steps.VERIFY, Run("a-run", Settings(project=tmp_path)), warn=lambda *_: None)

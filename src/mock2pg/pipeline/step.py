@@ -156,7 +156,8 @@ def run_recorded(step: Step[Any], run: Run, *, warn: verdict.Warn, **parameters:
     failed = verdict.written(step.name, run)
     if step.notebook and failed and failed.error:
         known = from_dict(failed.error)
-        if not (isinstance(known, Interrupted) and isinstance(failure, KeyboardInterrupt)):  # which names the signal
+        # The interrupt names the signal; the step may have made another error of it, as Python does in a class's body
+        if not (isinstance(known, Interrupted | InternalError) and isinstance(failure, KeyboardInterrupt)):
             raise known from failure
     raise failure or InternalError(f"the {step.name} notebook left no result")
 
