@@ -235,3 +235,13 @@ def test_a_project_that_changes_while_it_is_parsed_is_not_kept(tmp_path: Path, m
 
     monkeypatch.setattr(DbtProject, "_invoke", parse)
     assert dbt._read() is not None
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None:
+    """A full disk under it, or a folder of somebody else's: the project is parsed all the same, at each run."""
+    project, cache = small_project(tmp_path), tmp_path / "no folder"
+    cache.write_text("")
+    connection = profile({"PGHOST": "h", "PGPORT": "5432", "PGDATABASE": "d", "PGUSER": "u"}, "public")
+    tables = DbtProject(project / "dbt_project", tmp_path / "target", connection, cache).tables()
+    assert [table.name for table in tables] == ["owners", "pets"]
+    assert cache.read_text() == ""

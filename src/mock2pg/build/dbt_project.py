@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -124,10 +124,14 @@ class DbtProject:
         fresh = self.target / "partial_parse.msgpack"
         if not fresh.exists():  # dbt found nothing that changed
             return
-        self.parsed.parent.mkdir(parents=True, exist_ok=True)
         aside = self.parsed.with_name(f"{self.parsed.name}.{os.getpid()}")
-        shutil.move(fresh, aside)
-        aside.replace(self.parsed)
+        try:
+            self.parsed.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(fresh, aside)
+            aside.replace(self.parsed)
+        except OSError:  # a full disk or a folder of somebody else's: the next run parses again
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
 
     def _invoke(self, command: str, *arguments: str) -> Any:
         from mock2pg.build.patched_dbt import DbtBaseException, dbtRunner
