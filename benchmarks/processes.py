@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,11 +46,10 @@ def read(pid: int) -> Process | None:
 def children(pid: int) -> list[int]:
     """The pids of the living children of a process, whichever of its threads started them."""
     found = []
-    for file in (_PROC / str(pid) / "task").glob("*/children"):
-        try:
-            found += [int(child) for child in file.read_text().split()]
-        except OSError:
-            continue
+    with suppress(OSError):  # it has ended
+        for file in (_PROC / str(pid) / "task").glob("*/children"):
+            with suppress(OSError):  # one of its threads has
+                found += [int(child) for child in file.read_text().split()]
     return found
 
 

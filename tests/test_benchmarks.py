@@ -163,3 +163,13 @@ def test_blocks_take_turns_while_there_is_time(tmp_path: Path, monkeypatch: pyte
     again = [bench.Block("long", lambda: ran.append("long"), 3, 1.0)]
     bench._run(again, Results(), began=time.monotonic() - 3600, limit=3600)
     assert ran == ["long"]
+
+
+def test_a_process_that_ends_while_it_is_looked_at_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder in /proc is there at first, and then it is not."""
+
+    def gone(*_: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "glob", gone)
+    assert processes.children(1) == []
