@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,6 +15,8 @@ from mock2pg.backups import dump, restore
 from mock2pg.errors import BackupFailed, BackupRefused, RollbackFailed
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.server import binary
+from mock2pg.publishing import merge
+from mock2pg.step_results import Difference
 from tests.fix_postgres import new_database
 from tests.fix_restore import CHANGED, EVERYTHING, Trial, back_up, dumped, execute, go_back, state_of
 
@@ -256,3 +259,18 @@ def test_a_backup_that_changes_while_it_is_restored_changes_nothing(change: str,
             staged = restore.Staged(connection, state)
             restore.restore(connection, "public", staged, current)
     assert dumped(database) == before
+
+
+def test_what_is_compared_with_the_target_has_been_analysed(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else analyses a temporary table, and of one that is taken for small each row is looked for in all rows."""
+    publish, found = merge.publish, dict[str, float]()
+
+    def looked(connection: postgres.Connection, *given: Any) -> dict[str, Difference]:
+        query = "SELECT relname, reltuples FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'"
+        found.update(connection.execute(query).fetchall())
+        return publish(connection, *given)
+
+    monkeypatch.setattr(merge, "publish", looked)
+    setup = "CREATE TABLE public.kept (id int PRIMARY KEY); INSERT INTO public.kept SELECT generate_series(1, 1000)"
+    trial(setup, "TRUNCATE public.kept", "merge")
+    assert found["kept"] == 1000

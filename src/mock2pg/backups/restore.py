@@ -181,6 +181,7 @@ def _merged(connection: Connection, schema: str, staged: Staged, code: OwnersCod
         query = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {} WITH NO DATA")
         connection.execute(query.format(home, json_rows.shape(schema, name, fields)))
         json_rows.insert(code, staged.homes[name], home, fields, staged.state.tables[name])
+        connection.execute(sql.SQL("ANALYZE {}").format(home))  # nobody else ever does for a temporary table
         columns = tuple(Column(field.name, field.type, False, None, None) for field in fields)
         tables.append(Table(name, columns, keys))
     found = merge.publish(connection, "pg_temp", schema, tables)
