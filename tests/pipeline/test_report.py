@@ -170,7 +170,7 @@ def test_the_report_of_a_migration_says_everything_that_an_auditor_asks(build: B
         "PostgreSQL 18.6",
         "Started 2026-11-22 10:30:00 UTC",
         "Ended 2026-11-22 10:30:17 UTC",
-        "Peak memory 388.0 MB",
+        "Memory, at most 388.0 MB",
         "Version mock2pg 1.2.3",
         "4,200 rows read = 4,200 loaded + 0 refused.",
         "parents[].kids[] children 3,000 3,000 0",
