@@ -28,6 +28,8 @@ class SourceColumn:
     unique     no two rows have the same value
     references the staged table and column that hold the value, too
     uuid5      the columns whose values a derived UUIDv5 is made of; such a column has no path
+    format     how the JSON spells the value, where the type has several spellings
+    rest       a jsonb object of what no column, no other table and no `left_out` takes of the row
     """
 
     name: str
@@ -38,6 +40,8 @@ class SourceColumn:
     unique: bool = False
     references: tuple[str, str] | None = None
     uuid5: tuple[str, ...] = ()
+    format: str = ""
+    rest: bool = False
 
     @property
     def is_key(self) -> bool:
@@ -61,6 +65,10 @@ class SourceTable:
 
     path       in the document: `orders`, or `orders[].items[]` for an array inside each row
     not_empty  it has at least one row
+    single     what is at the path is one row, an object; otherwise a path without a mark at its end has `[]` there
+    optional   the array, map or object may be absent or null
+    unique     columns, each of several, whose values together no two rows share
+    left_out   paths, from the row, of what is knowingly not migrated
     """
 
     name: str
@@ -68,6 +76,10 @@ class SourceTable:
     columns: tuple[SourceColumn, ...]
     description: str = ""
     not_empty: bool = False
+    single: bool = False
+    optional: bool = False
+    unique: tuple[tuple[str, ...], ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def entity(self) -> str:

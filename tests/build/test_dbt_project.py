@@ -101,7 +101,7 @@ def spoiled(**changes: object) -> Any:
             spoiled(column=True, config={"meta": {"requird": True}}),
             "parts.own: config.meta.requird is not one of",
         ),
-        (spoiled(column=True, config={"meta": {"place": "own"}}), "uuid5: the JSON key is its path"),
+        (spoiled(column=True, config={"meta": {"place": "own"}}), "rest: the JSON key is its path"),
         (
             spoiled(column=True, config={"meta": {"references": "a.b"}}),
             "parts.own: references a.b, which is no column",

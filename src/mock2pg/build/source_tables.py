@@ -17,8 +17,8 @@ from mock2pg.errors import ProjectError
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast; a PyYAML may be built without it
 _PATH = re.compile(r"((?!\[\]).)+(\[\]\.((?!\[\]).)+\[\])?")
-_OF_TABLE = ("path", "not_empty")
-_OF_COLUMN = ("path", "required", "blank", "unique", "references", "uuid5")
+_OF_TABLE = ("path", "not_empty", "single", "optional", "unique", "left_out")
+_OF_COLUMN = ("path", "required", "blank", "unique", "references", "uuid5", "format", "rest")
 
 
 def sources(project: Path) -> tuple[SourceTable, ...]:
@@ -61,7 +61,17 @@ def _source(table: Mapping[str, Any]) -> SourceTable:
         raise ProjectError(f"_sources.yml: {named}: cannot be read: {type(error).__name__}: {error}") from error
     if not _PATH.fullmatch(path):
         raise ProjectError(f"_sources.yml: {name}: path {path} is neither `rows` nor `rows[].elements[]`")
-    found = SourceTable(name, path, columns, table.get("description", ""), bool(meta.get("not_empty", False)))
+    found = SourceTable(
+        name=name,
+        path=path,
+        columns=columns,
+        description=table.get("description", ""),
+        not_empty=bool(meta.get("not_empty", False)),
+        single=bool(meta.get("single", False)),
+        optional=bool(meta.get("optional", False)),
+        unique=tuple(tuple(columns) for columns in meta.get("unique", ())),
+        left_out=tuple(meta.get("left_out", ())),
+    )
     _refuse_columns(found)
     return found
 
@@ -108,6 +118,8 @@ def _source_column(table: str, column: Mapping[str, Any]) -> SourceColumn:
         unique=bool(meta.get("unique", False)),
         references=(parent, of_parent) if "references" in meta else None,
         uuid5=tuple(meta.get("uuid5", ())),
+        format=str(meta.get("format", "")),
+        rest=bool(meta.get("rest", False)),
     )
 
 

@@ -1,0 +1,1 @@
+"""A project from a document: what its values show, and the files that declare it."""
