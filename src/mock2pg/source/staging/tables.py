@@ -17,52 +17,13 @@ from duckdb.func import SPECIAL
 from mock2pg.contracts import HIDDEN, SourceColumn, SourceTable
 from mock2pg.errors import InternalError
 from mock2pg.foreign_errors import scrubbed
+from mock2pg.source.staging.casts import cast
 from mock2pg.source.staging.json_values import exact_double, jsonb_text, strict_json
 from mock2pg.text import LIMIT
 
 Connection = duckdb.DuckDBPyConnection
 
 _AT_ONCE = 2  # tables; more would take more memory
-
-_TYPES = {
-    "text": "VARCHAR", "integer": "INTEGER", "double precision": "DOUBLE", "boolean": "BOOLEAN",
-    "date": "DATE", "time": "TIME", "text[]": "VARCHAR[]", "jsonb": "VARCHAR",
-}  # fmt: skip
-
-# SQL that turns a JSON value `v` into each type; NULL when it does not fit. A string with U+0000 does not: PostgreSQL's
-# text cannot hold it. Nothing is rounded: an integer in a double precision column must survive the way back.
-_CASTS = {
-    "text": "CASE WHEN {k} = 'VARCHAR' AND NOT contains({v}->>'$', chr(0)) THEN {v}->>'$' END",
-    "integer": "CASE WHEN {k} IN ('BIGINT', 'UBIGINT') THEN TRY_CAST({v}::VARCHAR AS INTEGER) END",
-    "double precision": (
-        "CASE WHEN {k} IN ('BIGINT', 'UBIGINT') AND len({v}::VARCHAR) < 16 AND {v}::VARCHAR <> '0'"
-        " THEN TRY_CAST({v}::VARCHAR AS DOUBLE) WHEN {k} IN ('BIGINT', 'UBIGINT', 'DOUBLE')"
-        # a decimal of up to 15 digits has a double of its own; a longer one, and -0, is read again from the row's text
-        " THEN CASE WHEN regexp_matches(root::VARCHAR,"
-        " '[0-9.]{{16}}|[eE][+-]?[0-9]{{3}}|-0[ \\t\\r\\n]*([],}}]|$)')"
-        " THEN exact_double(root::VARCHAR, {p}) ELSE TRY_CAST({v}::VARCHAR AS DOUBLE) END END"
-    ),
-    "boolean": "CASE WHEN {k} = 'BOOLEAN' THEN TRY_CAST({v}::VARCHAR AS BOOLEAN) END",
-    "date": (
-        "CASE WHEN {k} = 'VARCHAR' AND regexp_full_match({v}->>'$', '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')"
-        " AND ({v}->>'$') >= '0001' THEN TRY_CAST({v}->>'$' AS DATE) END"
-    ),
-    "time": (
-        "CASE WHEN {k} = 'VARCHAR' AND regexp_full_match({v}->>'$', '([01][0-9]|2[0-3]):[0-5][0-9]')"
-        " THEN TRY_CAST({v}->>'$' AS TIME) END"
-    ),
-    "text[]": (
-        "CASE WHEN {k} = 'ARRAY' AND len(list_filter(TRY_CAST({v} AS JSON[]), lambda e: json_type(e) IS DISTINCT FROM"
-        " 'VARCHAR' OR contains(e->>'$', chr(0)))) = 0"
-        " THEN list_transform(TRY_CAST({v} AS JSON[]), lambda e: e->>'$') END"
-    ),
-    # a whole number of up to 15 digits is what it was; where any other may be, the row's text is read again
-    "jsonb": (
-        "CASE WHEN {k} = 'NULL' THEN NULL"
-        " WHEN regexp_matches({v}::VARCHAR, '[0-9][.][0-9]|[0-9][eE][-+0-9]|[0-9]{{16}}|-0')"
-        " THEN jsonb_text(root::VARCHAR, {p}) ELSE jsonb_text({v}::VARCHAR, []) END"
-    ),
-}
 
 
 @contextmanager
@@ -153,7 +114,9 @@ def _create(table: SourceTable, nested: Sequence[str], largest: int) -> str:
     keys = {column.path: "JSON" for column in table.columns if column.is_key}
     declared = [*keys, *(nested if not table.nested else ())]
     transform = f"json_transform(element, {_text(json.dumps(keys))})" if keys else "NULL"
-    columns = {column.name: _value(table, column) for column in table.columns if not column.uuid5}
+    columns = {
+        column.name: cast(column, _json(column), _steps(table, column)) for column in table.columns if not column.uuid5
+    }
     select = [f"{value} AS {quoted(name)}" for name, value in columns.items()]
     unfit = [
         f"CASE WHEN {columns[column.name]} IS NULL AND {_json(column)} IS NOT NULL"
@@ -224,12 +187,6 @@ def _json(column: SourceColumn) -> str:
     if column.of_root:
         return f"(root->{_path(column.path.split('[].', 1)[1])})"
     return f"f.{quoted(column.path)}"
-
-
-def _value(table: SourceTable, column: SourceColumn) -> str:
-    value = _json(column)
-    cast = _CASTS[column.data_type].format(v=value, k=f"json_type({value})", p=_steps(table, column))
-    return f"({cast})::{_TYPES[column.data_type]}"
 
 
 def _steps(table: SourceTable, column: SourceColumn) -> str:
