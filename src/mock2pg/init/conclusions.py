@@ -52,6 +52,7 @@ class ConcludedColumn:
     allowed    the closed set of its texts, for a CHECK; empty where there is none
     data_type  of the target column, where it is not that of the staged one
     constant   SQL that fills a target column which no field of the source fills; `declared` has no path then
+    expression SQL over the staged columns that the model has in place of the column alone; with `derived`
     derived    why the model changes the value on purpose
     """
 
@@ -62,6 +63,7 @@ class ConcludedColumn:
     allowed: tuple[str, ...] = ()
     data_type: str = ""
     constant: str = ""
+    expression: str = ""
     derived: str = ""
 
     @property
@@ -103,10 +105,12 @@ class Conclusions:
     entities  parents before children
     doubts    what a person should look at
     left_out  what no column takes, each with its path
+    database  what is left to an existing database: its columns and tables that no field fills, each with what it gets
     source    the name of the document or folder, as the project's files call it
     """
 
     entities: tuple[Entity, ...]
     doubts: tuple[Doubt, ...] = ()
     left_out: tuple[Doubt, ...] = ()
+    database: tuple[Doubt, ...] = ()
     source: str = ""
