@@ -32,15 +32,11 @@ _CONSTRAINTS = {
 
 
 def small_project(folder: Path) -> Path:
-    """The project's own macros and notebooks with two entities of a test's own."""
-    shutil.copytree(
-        REPOSITORY / "dbt_project",
-        folder / "dbt_project",
-        ignore=shutil.ignore_patterns("models", "target", "logs"),
-    )
+    """Two entities of a test's own, with the package's macros, profile and notebooks."""
+    (folder / "dbt_project").mkdir()
+    shutil.copy(REPOSITORY / "dbt_project" / "dbt_project.yml", folder / "dbt_project")
     if base := next(filter(_of_process, folder.parents), None):
         (folder / ".cache").symlink_to(shared_cache(base, "small"), target_is_directory=True)
-    (folder / "notebooks").symlink_to(REPOSITORY / "notebooks", target_is_directory=True)
     _write(folder / "expectations" / "README.md", "What is declared is enough here.")
     models = folder / "dbt_project" / "models"
     sources = []

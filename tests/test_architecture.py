@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from mock2pg import MigrationService, postgres
+from mock2pg import MigrationService, postgres, resources
 from mock2pg import settings as settings_module
 from mock2pg.settings import REPOSITORY
 from tests.fix_small import small_document, small_project
@@ -59,7 +59,7 @@ def test_each_outside_library_is_used_in_one_place() -> None:
 
 
 def test_python_knows_tables_and_no_entity() -> None:
-    """No entity, table or column of the sample is named in src/, the notebooks or the macros."""
+    """No entity, table or column of the sample is named in src/, which holds the notebooks and the macros, too."""
     declared = yaml.safe_load((REPOSITORY / "dbt_project" / "models" / "_sources.yml").read_text())
     names = set()
     for table in declared["sources"][0]["tables"]:
@@ -71,8 +71,7 @@ def test_python_knows_tables_and_no_entity() -> None:
     words = re.compile(r"\b(" + "|".join(sorted(names)) + r"|(?i:student|teacher|classroom|school)s?)\b")
     found = [
         f"{file.relative_to(REPOSITORY)}: {match[0]}"
-        for folder in ("src", "notebooks", "dbt_project/macros")
-        for file in (REPOSITORY / folder).rglob("*")
+        for file in SOURCE.rglob("*")
         if file.suffix in (".py", ".sql", ".ipynb", ".html", ".j2", ".md") and file.is_file()
         for match in words.finditer(file.read_text(encoding="utf-8"))
     ]
@@ -138,3 +137,15 @@ def test_a_made_up_entity_migrates_without_a_change_in_python(tmp_path: Path, da
         ).fetchall()
     assert rows == [("a", 7, "08:15:00"), ("b", 8, None)]
     assert result.summary["verify"]["tables"]["lockers"]["staged"] == 2
+
+
+def test_the_repository_shows_what_the_package_brings() -> None:
+    """Its notebooks, macros and profile are relative links to the files of the package: there is one of each."""
+    shown = {
+        **{f"notebooks/{file.name}": file for file in resources.NOTEBOOKS.glob("*.ipynb")},
+        "dbt_project/macros": resources.MACROS,
+        "dbt_project/profiles.yml": resources.PROFILES,
+    }
+    assert len(shown) == 5
+    assert {name: (REPOSITORY / name).resolve() for name in shown} == shown
+    assert not any((REPOSITORY / name).readlink().is_absolute() for name in shown)

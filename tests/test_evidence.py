@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from psycopg import sql
 from pydantic import SecretStr
 
-from mock2pg import MigrationService, cli, evidence, postgres
+from mock2pg import MigrationService, cli, evidence, postgres, resources
 from mock2pg import settings as settings_module
 from mock2pg.errors import EvidenceBroken, UsageError
 from mock2pg.evidence import manifest
@@ -230,7 +230,7 @@ def test_a_manifest_says_what_went_in(stage: Stage) -> None:
     }
     assert content["input"]["sha256"] == manifest.read(stage.folder(stage.check)).content["input"]["sha256"]
     code = content["code"]
-    assert code["notebooks"]["verify.ipynb"] == manifest.digest(REPOSITORY / "notebooks" / "verify.ipynb")["sha256"]
+    assert code["notebooks"]["verify.ipynb"] == manifest.digest(resources.NOTEBOOKS / "verify.ipynb")["sha256"]
     suites = stage.settings.expectations_dir
     shell = "find . -type f | sed 's,^./,,' | LC_ALL=C sort | xargs -r -d '\\n' sha256sum | sha256sum"
 

@@ -700,13 +700,10 @@ def model(table: SourceTable) -> dict[str, Any]:
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of these two tables alone."""
     folder = tmp_path_factory.mktemp("project")
-    real, dbt = REPOSITORY / "dbt_project", folder / "dbt_project"
-    shutil.copytree(real / "macros", dbt / "macros")
-    for name in ("dbt_project.yml", "profiles.yml"):
-        shutil.copy(real / name, dbt)
-    (folder / "notebooks").symlink_to(REPOSITORY / "notebooks", target_is_directory=True)
+    dbt = folder / "dbt_project"
     core = dbt / "models" / "core"
     core.mkdir(parents=True)
+    shutil.copy(REPOSITORY / "dbt_project" / "dbt_project.yml", dbt)
     source = {"name": "landing", "schema": "mock2pg_landing", "tables": [declared(table) for table in TABLES]}
     (dbt / "models" / "_sources.yml").write_text(yaml.safe_dump({"sources": [source]}))
     (core / "models.yml").write_text(yaml.safe_dump({"models": [model(table) for table in TABLES]}))

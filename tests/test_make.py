@@ -51,9 +51,9 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
     copy = home / "a new folder"
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True).stdout
     for name in tracked.decode().rstrip("\0").split("\0"):
-        if (REPOSITORY / name).is_file():
+        if (REPOSITORY / name).is_file() or (REPOSITORY / name).is_symlink():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, copy / name)
+            shutil.copy2(REPOSITORY / name, copy / name, follow_symlinks=False)
     installed(copy)
 
     programs = without_postgres(home / "programs")

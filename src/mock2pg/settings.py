@@ -14,6 +14,7 @@ from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mock2pg import resources
 from mock2pg.connection_string import ConnectionString, parse, schema_of
 from mock2pg.errors import UsageError
 
@@ -172,7 +173,9 @@ class Settings(BaseSettings):
 
     @property
     def notebooks_dir(self) -> Path:
-        return self.project / "notebooks"
+        """The project's own notebooks, or else those of the package."""
+        own = self.project / "notebooks"
+        return own if own.is_dir() else resources.NOTEBOOKS
 
     @property
     def cache_dir(self) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mock2pg import postgres
+from mock2pg import postgres, resources
 from mock2pg.build import Built, DbtProject, dbt_project, sources, target_tables
 from mock2pg.contracts import Column, ForeignKey, SourceColumn, SourceTable, Table, tables_from
 from mock2pg.encoding import KINDS
@@ -335,8 +335,7 @@ def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) ->
 def test_a_session_serves_the_next_model_as_a_new_one(database: str, tmp_path: Path) -> None:
     """A model sees no setting, role or temporary table of the one before; a session that is lost is opened again."""
     folder = small_project(tmp_path) / "dbt_project"
-    profiles = folder / "profiles.yml"
-    profiles.write_text(profiles.read_text().replace("threads: 2", "threads: 1"))
+    (folder / "profiles.yml").write_text(resources.PROFILES.read_text().replace("threads: 2", "threads: 1"))
     state = (
         "select pg_backend_pid(), current_setting('work_mem'), current_user::text, to_regclass('pg_temp.mine')::text"
     )
@@ -625,7 +624,7 @@ def test_a_project_that_dbt_cannot_read_is_a_mistake_in_it(tmp_path: Path) -> No
         project.tables()
     assert "(models/core/pets.sql) depends on a node named 'nowhere' which was not found" in failed.value.message
     profiles = models.parent / "profiles.yml"
-    profiles.write_text(f"{profiles.read_text()}\npassword: secret7291\nx: [")
+    profiles.write_text(f"{resources.PROFILES.read_text()}\npassword: secret7291\nx: [")
     with pytest.raises(ProjectError) as failed:
         project.tables()
     assert "trying to read your profiles.yml file" in failed.value.message

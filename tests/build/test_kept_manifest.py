@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mock2pg import postgres
+from mock2pg import postgres, resources
 from mock2pg.build import DbtProject, kept_manifest, profile, sources
 from mock2pg.build.kept_manifest import Kept, file_of, keep, load
 from tests.fix_small import small_project
@@ -60,7 +61,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 def test_any_change_of_a_project_is_seen(tmp_path: Path) -> None:
-    """Files by content and name, the variables that they ask for, mode, and dbt's version; but no secret."""
+    """Files by content and name, the package's too, the variables they ask for, mode, dbt's version; no secret."""
     project = project_of(tmp_path)
 
     def name(facts: str = "replace", **variables: str) -> str:
@@ -77,12 +78,22 @@ def test_any_change_of_a_project_is_seen(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kept_manifest, "version", lambda name: metadata.version(name) + "1")
         seen.append(name())
+    shutil.copytree(resources.MACROS, tmp_path / "macros")
+    with pytest.MonkeyPatch.context() as patch:  # another mock2pg, as an upgrade brings it
+        patch.setattr(resources, "MACROS", tmp_path / "macros")
+        assert name() == first
+        (tmp_path / "macros" / "table.sql").write_text("other")
+        seen.append(name())
+        patch.undo()
+        (tmp_path / "profiles.yml").write_text("other")
+        patch.setattr(resources, "PROFILES", tmp_path / "profiles.yml")
+        seen.append(name())
     for number, (what, change) in enumerate(CHANGES.items()):
         project = project_of(tmp_path / f"{number}")
         assert name() == first, what
         change(project)
         seen.append(name())
-    assert len(set(seen)) == len(seen) == 5 + len(CHANGES)
+    assert len(set(seen)) == len(seen) == 7 + len(CHANGES)
 
 
 def test_what_nobody_can_tell_is_not_kept(tmp_path: Path) -> None:

@@ -122,7 +122,10 @@ def test_the_hook_takes_outputs_out_of_a_notebook_and_nothing_else(tmp_path: Pat
     """The pre-commit hook empties an executed notebook, and leaves every byte of a source notebook."""
     (hook,) = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     copies = [shutil.copy(REPOSITORY / "notebooks" / f"{name}.ipynb", tmp_path) for name in OURS]
-    assert all(re.search(hook["files"], f"notebooks/{name}.ipynb") for name in OURS)
+    assert all(
+        re.search(hook["files"], str((REPOSITORY / f"notebooks/{name}.ipynb").resolve().relative_to(REPOSITORY)))
+        for name in OURS
+    )
     left = json.loads(Path(copies[0]).read_text())
     for code in (cell for cell in left["cells"] if cell["cell_type"] == "code"):
         code |= {"execution_count": 7, "outputs": [{"output_type": "stream", "name": "stdout", "text": ["a value"]}]}

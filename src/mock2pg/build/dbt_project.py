@@ -15,6 +15,7 @@ from typing import Any
 
 from mock2pg import environment, patches
 from mock2pg.build import kept_manifest, target_tables
+from mock2pg.build.profile import PROVIDED, profiles_dir
 from mock2pg.build.source_tables import sources
 from mock2pg.contracts import Table
 from mock2pg.errors import InternalError, LoadFailed, ProjectError
@@ -53,7 +54,7 @@ class DbtProject:
     def __init__(
         self, project: Path, target: Path, connection: Mapping[str, str], cache: Path, *, mode: str = "replace"
     ) -> None:
-        self.project, self.target, self.connection, self.mode = project, target, connection, mode
+        self.project, self.target, self.connection, self.mode = project, target, {**PROVIDED, **connection}, mode
         self.cache = cache
         self.parsed = cache / f"dbt_partial_parse_{mode}.msgpack"  # what of a changed project is not parsed again
         self._manifest: Any = None
@@ -136,9 +137,9 @@ class DbtProject:
     def _invoke(self, command: str, *arguments: str) -> Any:
         from mock2pg.build.patched_dbt import DbtBaseException, dbtRunner
 
-        options = ["--project-dir", self.project, "--profiles-dir", self.project, "--target-path", self.target,
-                   "--log-path", self.target, "--log-level", "none", "--log-level-file", "none", "--no-use-colors",
-                   "--no-version-check", "--vars", json.dumps({"mode": self.mode})]  # fmt: skip
+        options = ["--project-dir", self.project, "--profiles-dir", profiles_dir(self.project), "--target-path",
+                   self.target, "--log-path", self.target, "--log-level", "none", "--log-level-file", "none",
+                   "--no-use-colors", "--no-version-check", "--vars", json.dumps({"mode": self.mode})]  # fmt: skip
         patches.known_to_be_valid = self._kept
         with environment.ours(**self.connection), redirect_stdout(StringIO()):
             outcome = dbtRunner(manifest=self._manifest).invoke([command, *map(str, options), *arguments])

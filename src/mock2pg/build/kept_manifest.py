@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mock2pg import environment
+from mock2pg import environment, resources
 
 _DBT = ("dbt-core", "dbt-adapters", "dbt-common", "dbt-postgres")
 _DATA = ("dbt.", "dbt_common.", "dbt_semantic_interfaces.")
@@ -42,17 +42,19 @@ class Kept:
 
 
 def file_of(cache: Path, project: Path, connection: Mapping[str, str], facts: str) -> Path | None:
-    """Return the file of a project as it is now: its name is a hash of every file and of every variable it asks for.
+    """Return the file of a project as it is now: its name is a hash of every file, the package's included, and of
+    every variable they ask for.
 
     facts  what else the parsed project depends on
     Returns None where a variable's name is computed, or a file cannot be read: nobody can tell what has changed.
     """
+    places = (project, resources.MACROS, resources.PROFILES)
     known, variables = hashlib.sha256(f"{sys.version}\0{[version(name) for name in _DBT]}\0{facts}".encode()), set()
     try:
-        for file in sorted(_files(project)):
+        for place, file in ((root, file) for root in places for file in sorted(_files(root))):
             content = file.read_bytes()
             variables.update(_VARIABLE.findall(content))
-            name = str(file.relative_to(project)).encode(errors="surrogateescape")
+            name = str(file.relative_to(place)).encode(errors="surrogateescape")
             known.update(b"\0%b\0%d\0%b" % (name, len(content), content))
     except OSError:
         return None
@@ -83,7 +85,7 @@ def keep(file: Path, kept: Kept) -> None:
     """Keep it, unless dbt read files outside of the project, whose changes nobody would notice."""
     manifest = kept.manifest
     sources = manifest.files.values()
-    if any(Path(source.original_file_path).is_absolute() or ".." in source.original_file_path for source in sources):
+    if any(_unwatched(source.original_file_path) for source in sources):
         return
     # Not the Manifest itself: its __reduce_ex__ leaves out `fixtures`. What begins with _ is made when it is asked for.
     given = {each.name: getattr(manifest, each.name) for each in fields(manifest) if not each.name.startswith("_")}
@@ -101,8 +103,14 @@ def keep(file: Path, kept: Kept) -> None:
             old.unlink(missing_ok=True)
 
 
+def _unwatched(path: str) -> bool:
+    return ".." in path or (Path(path).is_absolute() and not Path(path).is_relative_to(resources.MACROS))
+
+
 def _files(project: Path) -> Iterator[Path]:
-    """Every file of the project, through links to folders, too, as dbt looks for them."""
+    """Every file of the project, through links to folders, too, as dbt looks for them; or the one file that it is."""
+    if project.is_file():
+        yield project
     for folder, folders, names in os.walk(project, followlinks=True):
         if Path(folder) == project:
             folders[:] = [name for name in folders if name not in _OUTPUTS]

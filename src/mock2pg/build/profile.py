@@ -1,11 +1,21 @@
-"""The environment that dbt_project/profiles.yml reads."""
+"""The environment that the dbt project and its profile read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+
+from mock2pg import resources
 
 # The longest that one model waits for another: two references to one table are made in turn, and many rows take time.
 _MODELS_WAIT = "10min"
+
+PROVIDED = {"MOCK2PG_MACROS": str(resources.MACROS)}
+
+
+def profiles_dir(project: Path) -> Path:
+    """Return the folder of profiles.yml: the dbt project's own, or else the package's."""
+    return project if (project / "profiles.yml").is_file() else resources.PROFILES.parent
 
 
 def profile(session: Mapping[str, str], schema: str) -> dict[str, str]:
@@ -15,6 +25,7 @@ def profile(session: Mapping[str, str], schema: str) -> dict[str, str]:
     schema   where the published tables are
     """
     return {
+        **PROVIDED,
         **session,  # what the profile does not name, certificates for one, libpq reads itself
         # Nothing is looked up where others may create: an operator of theirs in public would run with our rights.
         "PGOPTIONS": (

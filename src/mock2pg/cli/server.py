@@ -47,9 +47,10 @@ def dbt(arguments: tuple[str, ...]) -> None:
         session = postgres.environment(target.url(), settings=True)
     except Mock2pgError as error:
         end(error, as_json=False, debug=False)
-    variables = build.profile(session, target.settings.target_schema)
-    program = [str(Path(sys.executable).with_name("dbt")), *arguments]
     folder = target.settings.dbt_dir
+    variables = build.profile(session, target.settings.target_schema)
+    variables["DBT_PROFILES_DIR"] = str(build.profiles_dir(folder))
+    program = [str(Path(sys.executable).with_name("dbt")), *arguments]
     sys.exit(subprocess.call(program, cwd=folder, env=environment.inherited("dbt") | variables))  # noqa: S603
 
 

@@ -100,10 +100,16 @@ def tree(folder: Path) -> str:
     Hidden files, and files that running the code leaves there, do not count.
     """
     lines = []
-    for name in files(folder):
+    for name in _through_links(folder):
         if not any(part.startswith(".") or part in _OURS for part in name.split("/")):
             lines.append(f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n")
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _through_links(folder: Path) -> Iterator[str]:
+    """Yield the paths of all files, through links to folders, too, as dbt reads a project."""
+    found = [Path(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names]
+    yield from sorted(file.relative_to(folder).as_posix() for file in found)
 
 
 def _text(content: Mapping[str, Any]) -> bytes:
