@@ -14,7 +14,7 @@ from mock2pg.text import counted
 def sql(entity: Entity) -> str:
     """Return the model's SQL."""
     source = f"{{{{ source('landing', {_jinja(entity.table.name)}) }}}}"
-    if not any(column.constant or _cast(column) for column in entity.columns):
+    if not any(column.constant or column.expression or _cast(column) for column in entity.columns):
         return f"select * from {source}\n"
     columns = ",\n".join(f"        {_selected(column)}" for column in entity.columns)
     return (
@@ -90,8 +90,8 @@ def _description(entity: Entity, source: str) -> str:
 
 def _selected(column: ConcludedColumn) -> str:
     name = _identifier(column.name)
-    if column.constant:
-        return f"{column.constant} as {name}"
+    if made := column.constant or column.expression:
+        return f"{made} as {name}"
     return f"cast({name} as {column.target_type}) as {name}" if _cast(column) else name
 
 
