@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-MOCK2PG := "$(BIN)/python" -I -m mock2pg  # -I: no variable of Python, no module of the current directory
+# The project is named, so that it is this one, whoever owns it.
+PROJECT := MIGRATION_PROJECT="$${MIGRATION_PROJECT:-$$PWD}"
+MOCK2PG := $(PROJECT) "$(BIN)/python" -I -m mock2pg  # -I: no variable of Python, no module of the current directory
 READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 LAB := .venv-lab
@@ -133,7 +135,7 @@ report: $(READY) ## print where the report of the newest run is; build it if the
 	@$(MOCK2PG) report $(RUN) $(ARGS)
 
 lab: $(LAB)/.ready ## open the notebooks of the newest run (or RUN=...) in JupyterLab, as copies
-	@"$(LAB)/bin/python" -I -m mock2pg lab $(RUN) $(ARGS)
+	@$(PROJECT) "$(LAB)/bin/python" -I -m mock2pg lab $(RUN) $(ARGS)
 
 sample: $(READY) ## make mock data of any size: make sample ARGS="--rows 10000 --out big"
 	@$(MOCK2PG) sample $(ARGS)

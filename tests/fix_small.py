@@ -33,7 +33,7 @@ _CONSTRAINTS = {
 
 def small_project(folder: Path) -> Path:
     """Two entities of a test's own, with the package's macros, profile and notebooks."""
-    (folder / "dbt_project").mkdir()
+    (folder / "dbt_project").mkdir(parents=True)
     shutil.copy(REPOSITORY / "dbt_project" / "dbt_project.yml", folder / "dbt_project")
     if base := next(filter(_of_process, folder.parents), None):
         (folder / ".cache").symlink_to(shared_cache(base, "small"), target_is_directory=True)

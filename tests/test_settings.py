@@ -10,7 +10,7 @@ import pytest
 
 from mock2pg import settings as settings_module
 from mock2pg.errors import UsageError
-from mock2pg.settings import REPOSITORY, Settings, load
+from mock2pg.settings import Settings, load
 
 CANARY = "Canary7291"
 
@@ -69,7 +69,6 @@ def test_without_any_variable_the_defaults_hold(tmp_path: Path) -> None:
     assert not settings.verbose
     with pytest.raises(UsageError, match="DATABASE_URL is not set"):
         settings.url  # noqa: B018
-    assert Settings.model_fields["project"].default == REPOSITORY
 
 
 def test_the_project_has_an_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from mock2pg import resources
 from mock2pg.connection_string import ConnectionString, parse, schema_of
 from mock2pg.errors import UsageError
+from mock2pg.project_folder import REPOSITORY, discovered
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+__all__ = ["LOCK_TIMEOUT", "REPOSITORY", "Settings", "listed", "load", "share", "unpacked"]
 
 _RECIPIENTS = r"^(\s*age1[0-9a-z]{58}\s*(,|$))*$"
 LOCK_TIMEOUT = "2s"  # the default, also of sessions that know no settings
@@ -53,7 +54,7 @@ class Settings(BaseSettings):
     )
     target_schema: str = Field("public", validation_alias="MIGRATION_SCHEMA", description="The target schema.")
     project: Path = Field(
-        REPOSITORY, description="The folder of dbt_project, expectations, notebooks, backups and runs."
+        default_factory=discovered, description="The folder of dbt_project, expectations, backups and runs."
     )
     source: Path = Field(Path("mock_data"), description="What `migrate` takes when no source is named.")
     postgres: Path = Field(Path(".postgres"), description="Where the embedded server keeps its data.")
@@ -257,7 +258,7 @@ def load(**overrides: object) -> Settings:
 
     Raises UsageError naming every variable whose value is not valid, and every one that mock2pg does not have.
     """
-    project = Path(str(overrides.get("project") or os.environ.get("MIGRATION_PROJECT") or REPOSITORY))
+    project = Path(str(overrides.get("project") or os.environ.get("MIGRATION_PROJECT") or discovered()))
     file = project / ".env"
     problems, invalid = [], []
     try:

@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
-from mock2pg import settings
 from mock2pg.cli import options
-from mock2pg.cli.verb import service, verb
+from mock2pg.cli.verb import current, service, verb
 from mock2pg.errors import NotReady, ScenarioFailed, UsageError
 from mock2pg.report.output import say, say_json, say_lines
 from mock2pg.report.terminal import (
@@ -242,7 +241,7 @@ def sample(rows: int, seed: int, out: Path, as_json: bool) -> None:
     """
     from mock2pg.source.sample import generate
 
-    made = generate(settings.load().project / "mock_data" / "sample", out, rows=rows, seed=seed)
+    made = generate(current().project / "mock_data" / "sample", out, rows=rows, seed=seed)
     if as_json:
         say_json({"success": True, "entities": made})
     else:

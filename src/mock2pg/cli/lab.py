@@ -7,9 +7,9 @@ import sys
 
 import click
 
-from mock2pg import environment, settings
+from mock2pg import environment
 from mock2pg.cli.commands import command
-from mock2pg.cli.verb import verb
+from mock2pg.cli.verb import current, verb
 from mock2pg.report.output import say, say_json
 
 
@@ -24,8 +24,8 @@ def lab(run_id: str | None, no_browser: bool, as_json: bool) -> None:
     """
     from mock2pg.report import lab
 
-    current = settings.load()
-    folder = lab.prepared(current, run_id)
+    settings = current()
+    folder = lab.prepared(settings, run_id)
     program, places = lab.command(folder, browser=not no_browser)
     if as_json:
         say_json({"success": True, "folder": str(folder)})

@@ -65,6 +65,14 @@ _SOURCE = (
     ),
     click.argument("source", required=False, type=_Source(path_type=Path, allow_dash=True)),
 )
+PROJECT = click.option(
+    "--project",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    expose_value=False,
+    callback=lambda context, _, folder: context.meta.update({"project": folder} if folder else {}),
+    help="The project. Else the current directory, or the nearest one above it that is a project.",
+)
 CONFIRM = click.option("--confirm", metavar="DATABASE", help="The database to change, when it is on another machine.")
 _LIMITS = (
     click.option(

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import click
 
-from mock2pg import environment, settings
+from mock2pg import environment
+from mock2pg.cli import options
 from mock2pg.cli.commands import command
-from mock2pg.cli.verb import end, service, verb
+from mock2pg.cli.verb import current, end, service, verb
 from mock2pg.errors import Mock2pgError
 from mock2pg.report.output import say, say_json, say_lines
 
 
 @command.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@options.PROJECT
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(arguments: tuple[str, ...]) -> None:
     r"""Open the bundled psql on the target database; ARGUMENTS are psql's own.
@@ -34,6 +36,7 @@ def psql(arguments: tuple[str, ...]) -> None:
 
 
 @command.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@options.PROJECT
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def dbt(arguments: tuple[str, ...]) -> None:
     """Run dbt in dbt_project/ on the target database; ARGUMENTS are dbt's own.
@@ -71,7 +74,7 @@ def start(as_json: bool) -> None:
     """
     from mock2pg.pipeline.target import start_embedded
 
-    url = start_embedded(settings.load())
+    url = start_embedded(current())
     if as_json:
         say_json({"success": True, "url": url})
     else:
@@ -87,7 +90,7 @@ def stop(as_json: bool) -> None:
     """
     from mock2pg.postgres.server import Server
 
-    stopped = Server(settings.load().postgres_dir).stop()
+    stopped = Server(current().postgres_dir).stop()
     text = "stopped" if stopped else "was not running"
     if as_json:
         say_json({"success": True, "stopped": stopped})
@@ -105,7 +108,7 @@ def status(as_json: bool) -> None:
     from mock2pg.pipeline.target import EMBEDDED_DATABASE
     from mock2pg.postgres.server import Server
 
-    embedded = Server(settings.load().postgres_dir)
+    embedded = Server(current().postgres_dir)
     found = embedded.status()
     found = replace(found, url=found.url and embedded.url(EMBEDDED_DATABASE))
     if as_json:

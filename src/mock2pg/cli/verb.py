@@ -9,30 +9,43 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mock2pg import signals, streams
+from mock2pg import settings, signals, streams
+from mock2pg.cli import options
 from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError
 from mock2pg.foreign_errors import limited, traced, unusable
 from mock2pg.report.output import say, say_error, say_json, say_lines
 
 if TYPE_CHECKING:
     from mock2pg.service import MigrationService
+    from mock2pg.settings import Settings
 
 
 # The work of these is done and recorded, whoever reads of it.
 _ACT = ("migrate", "load", "plan", "check", "verify", "backup", "rollback", "prune", "test_migration", "start", "stop")
+_MAKES_ONE = ("init",)  # the project is what comes of it
+
+
+def current() -> Settings:
+    """Return the settings of the command."""
+    return settings.load(**_project())
 
 
 def service(**overrides: Any) -> MigrationService:
     from mock2pg.service import MigrationService
 
     lists = {name: ",".join(value) or None for name, value in overrides.items() if isinstance(value, tuple)}
-    given = {name: value for name, value in {**overrides, **lists}.items() if value is not None}
+    given = {name: value for name, value in {**_project(), **overrides, **lists}.items() if value is not None}
     ask = (lambda question: str(click.prompt(question, err=True))) if sys.stdin and sys.stdin.isatty() else None
     return MigrationService(console=True, ask=ask, **given)
 
 
+def _project() -> dict[str, Any]:
+    """Return the project that --project names, as a setting."""
+    return {name: folder for name, folder in click.get_current_context().meta.items() if name == "project"}
+
+
 def verb(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the parts of every command: --json, --debug, and an end with a name and a code instead of a traceback."""
+    """Add the parts of every command: --project, --json, --debug, and an end with a name and a code, no traceback."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; the log stays on standard error.")
     @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -52,7 +65,7 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
             known = limited(error, function.__name__) or InternalError(f"unexpected: {type(error).__name__}")
             end(known, as_json=as_json, debug=debug, cause=error)
 
-    return wrapped
+    return wrapped if function.__name__ in _MAKES_ONE else options.PROJECT(wrapped)
 
 
 def _refuse_lost(command: str) -> None:
