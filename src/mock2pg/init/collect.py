@@ -1,0 +1,117 @@
+"""The second reading: each value of the document into the profile of its column."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mock2pg.init.layout import Draft, Path
+from mock2pg.init.profile import Json, Values, getter
+from mock2pg.init.reading import LargeArray, LargeObject
+from mock2pg.json_paths import Mark, written
+
+Chain = tuple[tuple[int, str | None], ...]
+
+_OBJECTS, _ARRAYS = (dict, LargeObject), (list, LargeArray)
+
+
+class Rows:
+    """The rows of a table: where each is, and the profiles of its columns.
+
+    parents   the row of the parent table that each row is in
+    ordinals  for each mark in the path from there: the position of the element or member
+    keys      for each mark of a map: its keys
+    odd       rows that are no objects though the table's are
+    """
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.parents = array("q")
+        marks = [step for step in draft.steps if isinstance(step, Mark)]
+        self.ordinals = [array("q") for _ in marks]
+        self.keys = [Values() if mark is Mark.MEMBER else None for mark in marks]
+        self.odd: list[int] = []
+        lists = [field.lists for field in draft.fields if field.lists]
+        self.children = [Rows(child) for child in (*draft.children, *lists)]
+        self._adds = [(getter(_keys(field.path)), field.values.add) for field in draft.fields if field.path]
+        self._whole = [field.values.add for field in draft.fields if not field.path]
+
+    def __len__(self) -> int:
+        return len(self.parents)
+
+    def take(self, value: Any, chain: Chain, parent: int) -> None:
+        """Take the next row."""
+        row = len(self.parents)
+        self.parents.append(parent)
+        for (ordinal, key), ordinals, keys in zip(chain, self.ordinals, self.keys, strict=True):
+            ordinals.append(ordinal)
+            if keys is not None:
+                keys.add(key)
+        for add in self._whole:
+            add(value)
+        if not self._adds and not self.children:
+            return
+        if not isinstance(value, _OBJECTS):
+            self.odd.append(row)
+            value = {}
+        for get, add in self._adds:
+            add(get(value))
+        for child in self.children:
+            _descend(value, child.draft.steps, (), row, child.take)
+
+    def all(self) -> list[Rows]:
+        """Return these and the rows of the tables within, parents first."""
+        return [self, *(rows for child in self.children for rows in child.all())]
+
+
+def collect(drafts: list[Draft], roots: Mapping[str, Any]) -> list[Rows]:
+    """Read all values of the roots into the profiles of the drafts; returns the rows of each outermost table."""
+    found = []
+    for draft in drafts:
+        rows = Rows(draft)
+        root = draft.path[0]
+        _descend(roots[str(root)], draft.steps, (), 0, rows.take)
+        found.append(rows)
+    return found
+
+
+def _descend(value: Any, steps: Path, chain: Chain, parent: int, take: Callable[[Any, Chain, int], None]) -> None:
+    for number, step in enumerate(steps, start=1):
+        if step is Mark.ELEMENT:
+            if isinstance(value, _ARRAYS):
+                for position, element in enumerate(value):
+                    _descend(element, steps[number:], (*chain, (position, None)), parent, take)
+            return
+        if step is Mark.MEMBER:
+            if isinstance(value, _OBJECTS):
+                for position, (key, member) in enumerate(value.items()):
+                    _descend(member, steps[number:], (*chain, (position, key)), parent, take)
+            return
+        value = value.get(str(step)) if isinstance(value, _OBJECTS) else None
+        if value is None:
+            return
+    if value is not None or (steps and isinstance(steps[-1], Mark)):
+        take(value, chain, parent)
+
+
+def _keys(path: Path) -> list[str]:
+    return [step for step in path if isinstance(step, str) and not isinstance(step, Mark)]
+
+
+def place(rows: Rows, row: int, ancestors: Mapping[int, Rows], path: Path = ()) -> str:
+    """Return where a value is: `orders[17].items[2].sku`. Of a map the position is shown, not the key: it is data."""
+    own = rows.draft.steps
+    ordinals = iter(ordinal[row] for ordinal in rows.ordinals)
+    text = ""
+    for step in own:
+        if isinstance(step, Mark):
+            text += f"{step.value[0]}{next(ordinals)}{step.value[1]}"
+        else:
+            text += ("." if text or rows.draft.parent else "") + written((step,))
+    parent = ancestors.get(id(rows))
+    before = place(parent, rows.parents[row], ancestors) if parent else written(rows.draft.path[:1])
+    return before + text + ("." + written(path) if path else "")
+
+
+__all__ = ["Json", "Rows", "collect", "place"]

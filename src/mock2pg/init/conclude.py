@@ -1,0 +1,208 @@
+"""What a document shows: tables, columns, types, keys and references, each with its evidence, from every value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mock2pg import private
+from mock2pg.contracts import SourceColumn, SourceTable
+from mock2pg.init.closed_sets import allowed
+from mock2pg.init.collect import Rows, collect
+from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
+from mock2pg.init.keys import conclude_key
+from mock2pg.init.layout import lay_out
+from mock2pg.init.naming import free, snake
+from mock2pg.init.reading import Root, read
+from mock2pg.init.references import conclude_references, ordered, refers_to
+from mock2pg.init.shapes import Shape
+from mock2pg.init.tables import (
+    Column,
+    Link,
+    TableDraft,
+    child_name,
+    inherited,
+    list_table,
+    lists_as_array,
+    marks,
+    own_columns,
+)
+from mock2pg.json_paths import Mark, written
+from mock2pg.source.documents import Unpacking, spool
+
+
+def conclude(source: Path, *, unpacking: Unpacking = spool.UNPACKING, name: str = "") -> Conclusions:
+    """Read every value of a source and say what its tables are.
+
+    source  a folder of JSON and NDJSON files, one JSON document of any shape, `-` or a named pipe
+    name    what the project's files call it; by default its file name
+
+    Raises UsageError when there is no such source, SourceError when it is not JSON or holds nothing.
+    """
+    with private.folder() as folder:
+        roots = read(source, folder, unpacking)
+        return concluded(roots, name or (source.name if source.name != "-" else "standard input"))
+
+
+def concluded(roots: list[Root], name: str = "") -> Conclusions:
+    """Return what the roots of a source show."""
+    shapes: dict[str, Shape] = {}
+    for root in roots:
+        shapes[root.key] = Shape()
+        shapes[root.key].see(root.value)
+    found = collect(lay_out(shapes), {root.key: root.value for root in roots})
+    tables: list[TableDraft] = []
+    for rows in found:
+        _table(rows, None, {}, tables)
+    for table in list(tables):
+        _lists(table, tables)
+    for table in tables:
+        conclude_references(table, tables)
+    _widen(tables)
+    in_order, circles = ordered(tables)
+    return Conclusions(
+        tuple(_entity(table, circles) for table in in_order),
+        tuple(Doubt(*doubt) for table in in_order for doubt in (*table.doubts, *_column_doubts(table))),
+        source=name,
+    )
+
+
+def _table(rows: Rows, parent: TableDraft | None, ancestors: dict[int, Rows], tables: list[TableDraft]) -> None:
+    """Make the table of these rows, and then those within."""
+    draft = rows.draft
+    if parent is None:
+        keys = [snake(step) for step in draft.path if isinstance(step, str) and not isinstance(step, Mark)]
+        own = [key for key in keys if key] or ["rows"]
+        taken = {table.name.casefold() for table in tables}
+        name = own[-1] if own[-1] not in taken else "_".join(own)
+    else:
+        taken = {table.name.casefold() for table in tables}
+        name = child_name(parent, draft.steps)
+    table = TableDraft(free(name, taken, "rows"), rows, parent, ancestors)
+    own_columns(table)
+    conclude_key(table, inherited(table), list(marks(table)))
+    _structural(table)
+    if rows.odd:
+        places = ", ".join(table.where(row) for row in rows.odd[:3]) + (", ..." if len(rows.odd) > 3 else "")
+        table.doubt(f"{len(rows.odd):,} of {len(rows):,} rows are no objects: the migration refuses them ({places})")
+    tables.append(table)
+    lists = {id(field.lists) for field in draft.fields if field.lists}
+    for child in rows.children:
+        if id(child.draft) not in lists:
+            _table(child, table, {**ancestors, id(child): rows}, tables)
+
+
+def _structural(table: TableDraft) -> None:
+    """Add the reference of a row to the row around it."""
+    columns = [column for column in table.columns if column.kind == "parent"]
+    if columns and table.parent:
+        total = len(table.rows)
+        names = tuple(column.name for column in columns)
+        table.links.append(Link(names, table.parent, table.parent.key, total, total, structural=True))
+
+
+def _lists(table: TableDraft, tables: list[TableDraft]) -> None:
+    """Make a table of each array of scalars that refer to another table, and an array column of any other."""
+    for column in list(table.columns):
+        if column.field is None or column.field.lists is None:
+            continue
+        elements = list_table(table, column)
+        value = elements.columns[0]
+        link = refers_to(elements, value, tables) if value.values else None
+        if link is None or not link.enforced:
+            lists_as_array(table, column, elements)
+            table.doubts += [(f"{table.name}.{column.name}", message) for message in value.typed.doubts]
+            continue
+        table.columns.remove(column)
+        elements.name = free(elements.name, {other.name.casefold() for other in tables})
+        value.name = _element_name(link)
+        elements.links = [Link((value.name,), link.parent, link.parent_columns, link.held, link.of)]
+        conclude_key(elements, inherited(elements), list(marks(elements)))
+        _structural(elements)
+        tables.append(elements)
+
+
+def _element_name(link: Link) -> str:
+    column = link.parent_columns[0]
+    return column if column.startswith(link.parent.word) else f"{link.parent.word}_{column}"
+
+
+def _widen(tables: list[TableDraft]) -> None:
+    """Give both ends of a reference one type: integer and bigint are compared, and declared, as bigint."""
+    changed = True
+    while changed:
+        changed = False
+        for table in tables:
+            for link in table.links:
+                ends = [table.column(name) for name in link.columns]
+                theirs = [link.parent.column(name) for name in link.parent_columns]
+                for own, other in zip(ends, theirs, strict=True):
+                    if {own.typed.data_type, other.typed.data_type} == {"integer", "bigint"}:
+                        for end in (own, other):
+                            end.typed = type(end.typed)("bigint", end.typed.evidence, end.typed.format)
+                        changed = True
+
+
+def _column_doubts(table: TableDraft) -> list[tuple[str, str]]:
+    """What is doubtful in the types; that a key or a reference looks like a number is as it should be."""
+    referring = {name for link in table.links for name in link.columns} | set(table.key)
+    return [
+        (f"{table.name}.{column.name}", doubt)
+        for column in table.columns
+        for doubt in column.typed.doubts
+        if not (column.name in referring and "look like numbers" in doubt)
+    ]
+
+
+def _entity(table: TableDraft, circles: list[set[str]]) -> Entity:
+    draft = table.rows.draft
+    columns = tuple(_column(table, column) for column in table.columns)
+    declared = SourceTable(
+        name=table.name,
+        path=_table_path(table),
+        columns=tuple(column.declared for column in columns),
+        not_empty=draft.parent is None and not draft.single and len(table.rows) > 0,
+        single=draft.single,
+        optional=draft.optional,
+        unique=(table.key,) if len(table.key) > 1 else (),
+    )
+    references = tuple(_reference(table, link, circles) for link in table.links)
+    return Entity(declared, len(table.rows), columns, table.key, table.key_evidence, tuple(table.uniques), references)
+
+
+def _table_path(table: TableDraft) -> str:
+    path = table.path
+    if path[-1] is Mark.ELEMENT and len(path) == 2:
+        path = path[:-1]
+    return written(path)
+
+
+def _reference(table: TableDraft, link: Link, circles: list[set[str]]) -> Reference:
+    cyclic = link.parent is table or any({table.name, link.parent.name} <= circle for circle in circles)
+    return Reference(
+        link.columns,
+        link.parent.name,
+        link.parent_columns,
+        link.held,
+        link.of,
+        link.enforced,
+        cyclic and link.enforced,
+        "cascade" if link.structural else "",
+    )
+
+
+def _column(table: TableDraft, column: Column) -> ConcludedColumn:
+    typed = column.typed
+    required = column.kind != "rest" and (column.required or column.name in table.key or column.kind == "parent")
+    link = next((link for link in table.links if link.columns == (column.name,) and link.enforced), None)
+    declared = SourceColumn(
+        name=column.name,
+        data_type=typed.data_type,
+        path=column.path,
+        required=required,
+        blank=required and typed.data_type == "text" and bool(column.profile and column.profile.blank),
+        unique=table.key == (column.name,) or (column.name,) in table.uniques,
+        references=(link.parent.name, link.parent_columns[0]) if link and not link.structural else None,
+        format=typed.format,
+        rest=column.kind == "rest",
+    )
+    return ConcludedColumn(declared, typed.evidence, column.rows, column.values, allowed(table, column))

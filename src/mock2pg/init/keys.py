@@ -1,0 +1,175 @@
+"""Primary keys: by name where the values allow it, else the smallest that is unique in all rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+
+from mock2pg.init.profile import NONE
+from mock2pg.init.tables import KEYABLE, POSITION, Column, TableDraft
+from mock2pg.text import counted
+
+_FEW = 20  # rows below which a column is unique by accident
+_SHORT = 64  # characters of a text that may be a key
+_CODES = ("code", "sku", "slug", "isbn", "iso", "key", "number", "no", "username", "email", "symbol", "abbreviation")
+_REFERENCE = re.compile(r".*_(id|code|no|number|uuid|key)")
+_SHOWN = 3
+
+
+def conclude_key(table: TableDraft, parent: list[Column], marks: list[Column]) -> None:
+    """Add the columns that a key needs, and say which it is.
+
+    parent  the key of the row around each row
+    marks   its position or key in each array or map on the way, the own one last
+    """
+    for number, column in enumerate(parent):
+        table.add(column, at=number)
+    around = [table.add(column, at=len(parent) + number) for number, column in enumerate(marks[:-1])]
+    own = marks[-1] if marks else None
+    front = len(parent) + len(around)
+    outer = [*parent, *around]
+    if own is not None and own.kind == "key":
+        table.add(own, at=front)
+        _take(table, [*outer, own] if outer else [own], "the key in the map")
+        return
+    for column in _named(table):
+        if _is_unique(table, column):
+            _take(table, [column], f"unique in {counted(column.rows, 'row')}")
+            return
+    if outer:
+        _of_child(table, outer, own, front)
+        return
+    for columns in (*_by_values(table), *_pairs(table)):
+        _take(table, columns, f"the smallest that is unique in {counted(len(table.rows), 'row')}")
+        return
+    column = own or _single(table)
+    table.add(column, at=front)
+    _take(table, [column], "the position: no column is unique" if own else "one row")
+    if own and len(table.rows):
+        table.doubt("has no key of its own: the position in the array is its primary key")
+
+
+def _single(table: TableDraft) -> Column:
+    rows = len(table.rows)
+    return Column("position", "[]", POSITION, rows, rows, table.rows.parents, "position")
+
+
+def _of_child(table: TableDraft, outer: list[Column], own: Column | None, front: int) -> None:
+    if own is not None:
+        own = table.add(own, at=front)
+    candidates = [column for column in _named(table) if column.keyable]
+    candidates += [column for column in table.columns if _refers(column) and column not in candidates]
+    if table.rows.draft.scalar:
+        candidates = [column for column in table.columns if column.kind == "own" and column.keyable]
+    for column in candidates:
+        if is_key([*outer, column]):
+            _take(table, [*outer, column], f"unique in {counted(len(table.rows), 'row')}")
+            return
+    if own is not None:
+        _take(table, [*outer, own], "the key of the row around it, and the position")
+    else:
+        _take(table, outer, "the key of the row around it")
+
+
+def _take(table: TableDraft, columns: list[Column], evidence: str) -> None:
+    table.key = tuple(column.name for column in columns)
+    table.key_evidence = evidence
+
+
+def _refers(column: Column) -> bool:
+    return column.kind == "own" and column.keyable and bool(_REFERENCE.fullmatch(column.name))
+
+
+def _named(table: TableDraft) -> Iterator[Column]:
+    """Yield the columns that are keys by their names, best first."""
+    word = table.word
+    last = word.rpartition("_")[2]
+    names = ["id", f"{word}_id", f"{last}_id", f"{word}id", f"{last}id", "uuid", "guid", f"{word}_uuid"]
+    names += [name for code in _CODES for name in (code, f"{word}_{code}", f"{last}_{code}")]
+    by_name = {column.name: column for column in table.columns if column.kind == "own"}
+    for name in dict.fromkeys(names):
+        if name in by_name:
+            yield by_name[name]
+
+
+def _is_unique(table: TableDraft, column: Column) -> bool:
+    """Return whether a column that is named as a key is one; where it is not, a person should know."""
+    is_id = column.name.endswith(("id", "guid"))
+    if not column.rows or column.hashes is None or column.typed.data_type not in KEYABLE:
+        return False
+    missing = column.rows - column.values
+    if missing and is_id:
+        first = [row for row, value in enumerate(column.hashes) if value == NONE][:_SHOWN]
+        table.doubt(
+            f"is no key: {counted(missing, 'row')} of {column.rows:,} without a value"
+            f" ({_places(table, first, missing)})",
+            column.name,
+        )
+    if missing:
+        return False
+    if column.distinct() == column.rows:
+        return _is_short(column)
+    if is_id and not table.rows.draft.parent:
+        repeated, first = _repeated(column)
+        table.doubt(
+            f"is no key: {counted(repeated, 'row')} of {column.rows:,} with the value of an earlier row"
+            f" ({_places(table, first, repeated)})",
+            column.name,
+        )
+    return False
+
+
+def _places(table: TableDraft, rows: list[int], number: int) -> str:
+    return ", ".join(table.where(row) for row in rows) + (", ..." if number > len(rows) else "")
+
+
+def _repeated(column: Column) -> tuple[int, list[int]]:
+    seen: set[int] = set()
+    rows = []
+    for row, value in enumerate(column.hashes or ()):
+        if value in seen:
+            rows.append(row)
+        seen.add(value)
+    return len(rows), rows[:_SHOWN]
+
+
+def _is_short(column: Column) -> bool:
+    return column.profile is None or column.profile.longest <= _SHORT
+
+
+def _by_values(table: TableDraft) -> Iterator[list[Column]]:
+    """Yield each column that is unique though its name does not say so."""
+    if len(table.rows) < _FEW:
+        return
+    rank = {"uuid": 0, "integer": 1, "bigint": 1, "text": 2}
+    found = [c for c in table.columns if c.kind == "own" and c.keyable and c.typed.data_type in rank and _is_short(c)]
+    for column in sorted(found, key=lambda column: rank[column.typed.data_type]):
+        if column.distinct() == column.rows and not (column.profile and column.profile.blank):
+            yield [column]
+
+
+def _pairs(table: TableDraft) -> Iterator[list[Column]]:
+    """Yield each pair that is unique, of columns that look like references first."""
+    if len(table.rows) < 2:
+        return
+    refers = [column for column in table.columns if _refers(column)]
+    for pair in combinations(refers, 2):
+        if is_key(list(pair)):
+            yield list(pair)
+    if len(table.rows) < _FEW:
+        return
+    others = [c for c in table.columns if c.kind == "own" and c.keyable and _is_short(c) and c not in refers]
+    for first in refers:
+        for second in others:
+            if is_key([first, second]):
+                yield [first, second]
+
+
+def is_key(columns: list[Column]) -> bool:
+    """Return whether no two rows have the same values in these columns, and each has them."""
+    if not all(column.required and column.hashes is not None for column in columns):
+        return False
+    if len(columns) == 1:
+        return columns[0].distinct() == columns[0].rows
+    return len(set(zip(*(column.hashes or () for column in columns), strict=True))) == columns[0].rows

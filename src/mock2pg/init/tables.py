@@ -1,0 +1,246 @@
+"""Tables on their way to be concluded: columns with their names, types and values."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mock2pg.init.collect import Rows, place
+from mock2pg.init.layout import Field
+from mock2pg.init.naming import free, singular, snake
+from mock2pg.init.profile import NONE, Json, Values
+from mock2pg.init.types import Typed, concluded
+from mock2pg.json_paths import Mark, Step, written
+
+KEYABLE = ("text", "uuid", "integer", "bigint", "date")
+POSITION = Typed("integer", "the position in the array")
+
+
+@dataclass
+class Column:
+    """A column to be.
+
+    path    as it is declared
+    hashes  of each row's value; None of a column whose values are not compared
+    kind    "own" of the row, "parent" of the table around it, "position", "key" of a map, or "rest"
+    unique  no two rows have the same value, and each has one
+    """
+
+    name: str
+    path: str
+    typed: Typed
+    rows: int
+    values: int
+    hashes: array[int] | None = None
+    kind: str = "own"
+    profile: Values | None = None
+    field: Field | None = None
+    unique: bool = False
+
+    @property
+    def required(self) -> bool:
+        return self.values == self.rows and self.rows > 0
+
+    @property
+    def keyable(self) -> bool:
+        return self.hashes is not None and self.required and self.typed.data_type in KEYABLE
+
+    def distinct(self) -> int:
+        """Return the number of values, apart from none."""
+        found = set(self.hashes or ())
+        found.discard(NONE)
+        return len(found)
+
+
+@dataclass
+class Link:
+    """A reference to be: columns of a table, the columns of another one, and how many rows have it."""
+
+    columns: tuple[str, ...]
+    parent: TableDraft
+    parent_columns: tuple[str, ...]
+    held: int
+    of: int
+    structural: bool = False
+
+    @property
+    def enforced(self) -> bool:
+        return self.held == self.of
+
+
+@dataclass
+class TableDraft:
+    """A table to be, with its rows as they were read."""
+
+    name: str
+    rows: Rows
+    parent: TableDraft | None
+    ancestors: dict[int, Rows]
+    columns: list[Column] = field(default_factory=list)
+    key: tuple[str, ...] = ()
+    key_evidence: str = ""
+    uniques: list[tuple[str, ...]] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    doubts: list[tuple[str, str]] = field(default_factory=list)
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    @property
+    def path(self) -> tuple[Step, ...]:
+        return self.rows.draft.path
+
+    @property
+    def word(self) -> str:
+        """One of its rows, in a name: `order_item`."""
+        return singular(self.name)
+
+    def taken(self) -> set[str]:
+        return {column.name.casefold() for column in self.columns}
+
+    def add(self, column: Column, *, at: int | None = None) -> Column:
+        """Add a column, under a name that is free."""
+        column.name = free(column.name, self.taken())
+        self.columns.insert(len(self.columns) if at is None else at, column)
+        return column
+
+    def doubt(self, message: str, column: str = "") -> None:
+        self.doubts.append((f"{self.name}.{column}" if column else self.name, message))
+
+    def where(self, row: int, column: Column | None = None) -> str:
+        """Return the place of a row, or of its value in a column, in the source."""
+        steps = column.field.path if column and column.field else ()
+        return place(self.rows, row, self.ancestors, steps)
+
+
+def name_of(path: tuple[Step, ...]) -> str:
+    """Return the name of a column from its path in the row, without the wrappers of extended JSON."""
+    keys = [step for step in path if isinstance(step, str) and not isinstance(step, Mark)]
+    plain = [key for key in keys if not key.startswith("$")] or keys
+    return snake("_".join(snake(key) for key in plain))
+
+
+def own_columns(table: TableDraft) -> None:
+    """Add the columns of the row's own values."""
+    for found in table.rows.draft.fields:
+        table.add(own_column(table, found))
+
+
+def own_column(table: TableDraft, found: Field) -> Column:
+    name = "rest" if found.rest else name_of(found.path) or "value"
+    path = written(found.path)
+    rows = len(table.rows)
+    if found.rest:
+        typed = Typed("jsonb", "what no other column takes of the row")
+        return Column(name, path, typed, rows, rows, kind="rest", field=found)
+    if isinstance(found.values, Json):
+        column = Column(name, path, _json(found), rows, found.values.values, field=found)
+    else:
+        values = found.values
+        column = Column(name, path, POSITION, rows, values.values, values.hashes, profile=values, field=found)
+        last = found.path[-1] if found.path else ""
+        column.typed = concluded(values, lambda row: table.where(row, column), str(last))
+    return column
+
+
+def _json(found: Field) -> Typed:
+    shape = found.shape
+    if found.lists:
+        return Typed("jsonb", "arrays")
+    kinds = shape.found
+    if not kinds:
+        return Typed("jsonb", "no value")
+    if len(kinds) > 1:
+        named = {dict: "objects", list: "arrays", str: "texts", int: "whole numbers", bool: "booleans"}
+        several = ", ".join(sorted(f"{shape.kinds[kind]:,} {named.get(kind, 'decimal numbers')}" for kind in kinds))
+        return Typed("jsonb", several, doubts=(f"values of several kinds: {several}: kept as jsonb",))
+    if shape.empty == shape.values:
+        what = "arrays" if list in kinds else "objects"
+        return Typed("jsonb", f"empty {what}", doubts=(f"all {what} are empty: kept as jsonb",))
+    if list in kinds:
+        return Typed("jsonb", "arrays whose elements are not of one kind, or arrays themselves")
+    return Typed("jsonb", "objects whose keys vary")
+
+
+def inherited(table: TableDraft) -> list[Column]:
+    """Return the columns that hold the key of the row around each row, where that has one."""
+    parent = table.parent
+    if parent is None or (parent.rows.draft.single and parent.column(parent.key[0]).kind == "position"):
+        return []
+    columns = []
+    for name in parent.key:
+        theirs = parent.column(name)
+        hashes = array("q", [theirs.hashes[row] for row in table.rows.parents]) if theirs.hashes is not None else None
+        rows = len(table.rows)
+        typed = Typed(theirs.typed.data_type, "the key of the row around it", theirs.typed.format)
+        path = _from_source(parent, theirs)
+        columns.append(Column(_of_parent(parent, theirs), path, typed, rows, rows, hashes, "parent"))
+    return columns
+
+
+def _of_parent(parent: TableDraft, column: Column) -> str:
+    if column.kind == "parent" or column.name == parent.word or column.name.startswith(parent.word + "_"):
+        return column.name
+    return f"{parent.word}_{column.name}"
+
+
+def _from_source(parent: TableDraft, column: Column) -> str:
+    """The path of a column of an enclosing row."""
+    around = written(parent.path)
+    if column.kind == "parent":
+        return column.path
+    if column.path in ("[]", "{}"):
+        return around
+    return f"$.{around}.{column.path}" if parent.rows.draft.single else f"{around}.{column.path}"
+
+
+def marks(table: TableDraft) -> Iterator[Column]:
+    """Yield a column for each mark in the path from the parent's row: the enclosing ones first, its own last."""
+    draft, rows = table.rows.draft, table.rows
+    base = draft.path[: len(draft.path) - len(draft.steps)]
+    number = -1
+    for at, step in enumerate(draft.steps):
+        if not isinstance(step, Mark):
+            continue
+        number += 1
+        last = at == len(draft.steps) - 1
+        path = step.value if last else written((*base, *draft.steps[: at + 1]))
+        around = [one for one in (*base, *draft.steps[:at]) if isinstance(one, str) and not isinstance(one, Mark)]
+        word = "" if last else singular(snake(around[-1])) + "_"
+        total = len(rows)
+        keys = rows.keys[number]
+        if keys is None:
+            yield Column(f"{word}position", path, POSITION, total, total, rows.ordinals[number], "position")
+        else:
+            typed = Typed("text", "the key in the map")
+            yield Column(f"{word}key", path, typed, total, total, keys.hashes, "key", profile=keys)
+
+
+def lists_as_array(table: TableDraft, column: Column, elements: TableDraft) -> None:
+    """Make an array column of a list whose elements refer to nothing."""
+    typed = elements.columns[-1].typed
+    if typed.data_type in ("jsonb",):
+        return
+    column.typed = Typed(
+        f"{typed.data_type}[]", f"arrays of {len(elements.rows):,} values in all: {typed.evidence}", typed.format
+    )
+
+
+def list_table(table: TableDraft, column: Column) -> TableDraft:
+    """Return the table that a list would become: the elements, each a row."""
+    assert column.field is not None  # noqa: S101
+    draft = column.field.lists
+    rows = next(child for child in table.rows.children if child.draft is draft)
+    found = TableDraft(child_name(table, column.field.path), rows, table, {**table.ancestors, id(rows): table.rows})
+    value = own_column(found, rows.draft.fields[0])
+    value.name = snake("_".join(str(step) for step in column.field.path[-1:])) or "value"
+    found.columns.append(value)
+    return found
+
+
+def child_name(parent: TableDraft, path: tuple[Step, ...]) -> str:
+    """Return the name of a table inside the rows of another: `order_items`."""
+    keys = [step for step in path if isinstance(step, str) and not isinstance(step, Mark)]
+    own = snake("_".join(snake(key) for key in keys[-1:])) or "items"
+    return own if own.startswith(parent.word + "_") else f"{parent.word}_{own}"
