@@ -67,5 +67,10 @@ def written(steps: Sequence[Step]) -> str:
             path += step.value
         else:
             plain = _PLAIN.fullmatch(step) and step != Mark.SOURCE.value
-            path += ("." if path else "") + (step if plain else json.dumps(step, ensure_ascii=False))
+            path += ("." if path else "") + (step if plain else _quoted(step))
     return path or "."
+
+
+def _quoted(key: str) -> str:
+    """The key as a JSON string in which nothing begins Jinja: dbt renders the declarations."""
+    return re.sub(r"\{(?=[{%#])", r"\\u007b", json.dumps(key, ensure_ascii=False))

@@ -1,1 +1,151 @@
 """A project from a document: what its values show, and the files that declare it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mock2pg import private
+from mock2pg.errors import SourceError, UsageError
+from mock2pg.init import data, project, update
+from mock2pg.init.conclusions import Conclusions
+from mock2pg.source.documents import spool
+
+_ENDING = re.compile(r"\.(json|ndjson|jsonl)(\.gz|\.zst)?$")
+
+
+@dataclass(frozen=True)
+class Initialised:
+    """A project that was written or updated.
+
+    project      its folder
+    conclusions  what it was written from
+    changes      of an update: each file that init would write differently
+    notes        what was accepted and should be known, one sentence each
+    """
+
+    project: Path
+    conclusions: Conclusions
+    changes: tuple[update.Changed, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of it: what was concluded of each table, and what a person should look at."""
+        return {
+            "success": True,
+            "project": str(self.project),
+            "source": self.conclusions.source,
+            "tables": [
+                {
+                    "name": entity.name,
+                    "path": entity.table.path,
+                    "rows": entity.rows,
+                    "columns": {column.name: column.target_type for column in entity.columns},
+                    "primary_key": list(entity.primary_key),
+                    "references": [asdict(key) for key in entity.references],
+                }
+                for entity in self.conclusions.entities
+            ],
+            "doubts": [asdict(doubt) for doubt in self.conclusions.doubts],
+            "left_out": [asdict(doubt) for doubt in self.conclusions.left_out],
+            "database": [asdict(doubt) for doubt in self.conclusions.database],
+            "notes": list(self.notes),
+            "changes": [asdict(change) for change in self.changes],
+        }
+
+
+def init(
+    source: Path | str,
+    into: Path | str,
+    *,
+    name: str = "",
+    updating: bool = False,
+    completed: Callable[[Conclusions], Conclusions] = lambda found: found,
+) -> Initialised:
+    """Write a project that migrates a source, or update the one that is there.
+
+    source     a folder of JSON or NDJSON files, one document, a module that exports plain data, or "-"
+    into       a folder that is empty or not there yet; with `updating`, a project that init made
+    name       of the project; that of its folder if empty
+    completed  what more is known of the tables: what an existing database has
+
+    Raises UsageError, or SourceError when the source cannot be read. A failure leaves no file.
+    """
+    source, into = Path(source), Path(into).resolve()
+    if updating:
+        name = name or update.read(into).name
+    else:
+        _refuse_full(into)
+    with private.folder() as work:
+        read, notes = _readable(source, work)
+        found = completed(_conclude(read))
+        if not found.entities:
+            raise SourceError(
+                f"{source} holds nothing that could be a table", hint="It needs an array of objects, or an object."
+            )
+        found = replace(found, source=source.name if source != spool.STANDARD_INPUT else "standard input")
+        aside = into.parent / f".{into.name}.mock2pg-init-{os.getpid()}"
+        into.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(aside, read, found, name or into.name)
+            if updating:
+                return Initialised(into, found, tuple(update.update(into, aside)), notes)
+            (aside / update.LOCAL).write_text(project.made_by(), encoding="utf-8")
+            update.written(name or into.name, aside).write(aside)
+            _move(aside, into)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    return Initialised(into, found, notes=notes)
+
+
+def _conclude(source: Path) -> Conclusions:
+    found: Conclusions = import_module("mock2pg.init.conclude").conclude(source)  # reading is what takes time
+    return found
+
+
+def _readable(source: Path, work: Path) -> tuple[Path, tuple[str, ...]]:
+    """Return the source as JSON: itself, or what it was made into."""
+    if spool.is_stream(source):
+        spool.copy(source, copied := work / "standard_input.json", spool.UNPACKING, stream=True)
+        return copied, ()
+    if not source.exists():
+        raise UsageError(f"there is no source at {source}", hint="Name a folder of JSON files, or one document.")
+    return source, ()
+
+
+def _write(folder: Path, source: Path, found: Conclusions, name: str) -> None:
+    folder.mkdir()
+    where = data.copy(source, folder)
+    for file, text in project.files(found, name, where).items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(text, encoding="utf-8")
+
+
+def _refuse_full(into: Path) -> None:
+    if into.exists() and not into.is_dir():
+        raise UsageError(f"{into} is a file", hint="Name a folder that is empty or not there yet.")
+    if into.is_dir() and any(into.iterdir()):
+        raise UsageError(
+            f"{into} is not empty", hint="Name another folder, or --update a project that init made before."
+        )
+
+
+def _move(aside: Path, into: Path) -> None:
+    """Give the project its name; into a folder that is there, one by one: somebody may be in it."""
+    if not into.exists():
+        aside.rename(into)
+        return
+    moved: list[Path] = []
+    try:
+        for part in sorted(aside.iterdir()):
+            moved.append(part.rename(into / part.name))
+    except BaseException:
+        for part in moved:
+            part.rename(aside / part.name)
+        raise

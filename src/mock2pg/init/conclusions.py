@@ -49,7 +49,7 @@ class ConcludedColumn:
     declared   the staged column; `required` is also the contract's not null
     evidence   why it has this type, in a few words: "830 of 830 are dates"
     rows, values  rows of the table, and those that hold a value
-    allowed    the closed set of its texts, for a CHECK; empty where there is none
+    allowed    the closed set of its texts, for a rule; empty where there is none
     data_type  of the target column, where it is not that of the staged one
     constant   SQL that fills a target column which no field of the source fills; `declared` has no path then
     expression SQL over the staged columns that the model has in place of the column alone; with `derived`

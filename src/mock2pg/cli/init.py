@@ -1,0 +1,76 @@
+"""The command that makes a project from a document."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mock2pg.cli.commands import command
+from mock2pg.cli.verb import verb
+from mock2pg.report.output import say, say_json, say_lines
+
+if TYPE_CHECKING:
+    from mock2pg.init import Initialised
+
+_TELL = {
+    "new": "new",
+    "written": "written: it was as init left it",
+    "removed": "removed: nothing of the source is in it any more",
+    "edited": "left as it is: you edited it",
+    "deleted": "left out: you deleted it",
+}
+
+
+@command.command()
+@click.argument("source", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--into", required=True, type=click.Path(path_type=Path), help="The project's folder: empty, or not there."
+)
+@click.option("--update", is_flag=True, help="Show what differs now, and write the files that you did not edit.")
+@click.option("--name", default="", help="The project's name; that of its folder unless you say otherwise.")
+@verb
+def init(source: Path, into: Path, update: bool, name: str, as_json: bool) -> None:
+    """Make a project that migrates SOURCE: read every value, and write declarations, models and rules.
+
+    A folder of JSON or NDJSON files, one document, or a .ts, .js or .mjs module that exports plain data (with node).
+
+    Example: mock2pg init db.json --into shop
+    """
+    from mock2pg import init as room
+
+    done = room.init(source, into, name=name, updating=update)
+    if as_json:
+        say_json(done.as_dict())
+    elif update:
+        _show_update(done)
+    else:
+        _show(done, into)
+
+
+def _show(done: Initialised, into: Path) -> None:
+    from mock2pg.init import review
+
+    for note in done.notes:
+        say(note, fg="yellow")
+    for line in review.summary(done.conclusions):
+        say(line)
+    folder = shlex.quote(str(into))
+    say(f"Wrote {into}. INIT.md there says what was concluded, and why.")
+    say_lines(f"Next:\n    cd {folder}\n    make migrate")
+
+
+def _show_update(done: Initialised) -> None:
+    for change in done.changes:
+        if change.diff:
+            say_lines(change.diff)
+    for change in done.changes:
+        say(f"{change.file}: {_TELL[change.act]}", fg="yellow" if change.act in ("edited", "deleted") else None)
+    if not done.changes:
+        say("Nothing to update: init would write the same files.")
+    elif any(change.act == "edited" for change in done.changes):
+        say("Bring what you want of the diffs above into the files that you edited, then: make check-data")
+    else:
+        say("Next: make check-data, then make plan")

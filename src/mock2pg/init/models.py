@@ -1,0 +1,110 @@
+"""The models and their contracts: one line of SQL where nothing changes, and named constraints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mock2pg.init import names
+from mock2pg.init.conclusions import ConcludedColumn, Entity, Reference
+from mock2pg.init.declarations import described
+from mock2pg.init.yaml_text import flow, item
+from mock2pg.text import counted
+
+
+def sql(entity: Entity) -> str:
+    """Return the model's SQL."""
+    source = f"{{{{ source('landing', {_jinja(entity.table.name)}) }}}}"
+    if not any(column.constant or column.expression or _cast(column) for column in entity.columns):
+        return f"select * from {source}\n"
+    columns = ",\n".join(f"        {_selected(column)}" for column in entity.columns)
+    return (
+        f"with\n\nstaged as (\n\n    select * from {source}\n\n),\n\n"
+        f"filled as (\n\n    select\n{columns}\n\n    from staged\n\n)\n\nselect * from filled\n"
+    )
+
+
+def contract(entity: Entity, source: str) -> str:
+    """Return the model's YAML: what the target table is, with the evidence that init had."""
+    text = f"models:\n  - name: {flow(entity.name)}\n    description: {flow(_description(entity, source))}\n"
+    meta: dict[str, Any] = {"source": entity.table.name} if entity.name != entity.table.name else {}
+    if circular := [_foreign_key(entity, key) for key in entity.references if key.enforced and key.cyclic]:
+        meta["foreign_keys"] = circular
+    if meta:
+        text += "    config:\n      meta:\n"
+        text += f"        source: {flow(meta['source'])}\n" if "source" in meta else ""
+        if circular:
+            text += "        foreign_keys:\n" + "".join(item(key, 10) for key in circular)
+    text += "    constraints:\n" + "".join(item(constraint, 6) for constraint in _constraints(entity))
+    return text + "    columns:\n" + "".join(item(_column(entity, column), 6) for column in entity.columns)
+
+
+def _constraints(entity: Entity) -> list[dict[str, Any]]:
+    key = {"name": names.constraint(entity.name, (), "pkey"), "type": "primary_key", "columns": entity.primary_key}
+    uniques = [
+        {"name": names.constraint(entity.name, columns, "key"), "type": "unique", "columns": columns}
+        for columns in entity.uniques
+    ]
+    return [key, *uniques, *(_reference(entity, key) for key in entity.references if key.enforced and not key.cyclic)]
+
+
+def _reference(entity: Entity, key: Reference) -> dict[str, Any]:
+    action = {"expression": f"on delete {key.on_delete}"} if key.on_delete else {}
+    return {
+        "name": names.constraint(entity.name, key.columns, "fkey"),
+        "type": "foreign_key",
+        "columns": key.columns,
+        "to": f"ref({_jinja(key.parent)})",
+        "to_columns": key.parent_columns,
+        **action,
+    }
+
+
+def _foreign_key(entity: Entity, key: Reference) -> dict[str, Any]:
+    """A reference in a circle, which dbt must not see as one between models."""
+    return {
+        "name": names.constraint(entity.name, key.columns, "fkey"),
+        "columns": key.columns,
+        "to": key.parent,
+        "to_columns": key.parent_columns,
+        **({"on_delete": key.on_delete} if key.on_delete else {}),
+    }
+
+
+def _column(entity: Entity, column: ConcludedColumn) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": column.name, "data_type": column.target_type}
+    if column.evidence:
+        found["description"] = names.jinja_safe(column.evidence)
+    if column.declared.required or column.name in entity.primary_key:
+        found["constraints"] = [{"type": "not_null"}]
+    reason = column.derived or ("no field of the source fills it" if column.constant else "")
+    if reason:
+        found["config"] = {"meta": {"derived": reason}}
+    return found
+
+
+def _description(entity: Entity, source: str) -> str:
+    seen = f"{counted(entity.rows, 'row')} in {source or 'the source'}"
+    evidence = f"; {entity.key_evidence}" if entity.key_evidence else ""
+    return names.jinja_safe(f"{seen}{evidence}. {described(entity.table)}")
+
+
+def _selected(column: ConcludedColumn) -> str:
+    name = _identifier(column.name)
+    if made := column.constant or column.expression:
+        return f"{made} as {name}"
+    return f"cast({name} as {column.target_type}) as {name}" if _cast(column) else name
+
+
+def _cast(column: ConcludedColumn) -> bool:
+    return bool(column.data_type) and column.data_type != column.declared.data_type
+
+
+def _identifier(name: str) -> str:
+    """The name quoted for SQL that dbt renders."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    return f"{{{{ {_jinja(quoted)} }}}}" if "{" in name else quoted
+
+
+def _jinja(text: str) -> str:
+    """The text as a string of Jinja."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"

@@ -1,0 +1,35 @@
+"""Names that init makes: of constraints, of the project; and texts that dbt renders as Jinja."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+_LONGEST = 63  # bytes that PostgreSQL keeps of a name
+_TAKEN = ("dbt", "dbt_postgres")  # packages of dbt's own
+
+
+def constraint(table: str, columns: Sequence[str], kind: str) -> str:
+    """Return the name that PostgreSQL would give the constraint; a longer one is cut, and told apart by a hash."""
+    name = "_".join((table, *columns, kind))
+    if len(name.encode()) <= _LONGEST:
+        return name
+    end = f"_{hashlib.sha256(name.encode()).hexdigest()[:8]}_{kind}"
+    return name.encode()[: _LONGEST - len(end)].decode(errors="ignore") + end
+
+
+def dbt_name(name: str) -> str:
+    """Return a name that dbt takes for a project."""
+    plain = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower()
+    return f"project_{plain}".rstrip("_") if not plain or plain[0].isdigit() or plain in _TAKEN else plain
+
+
+def package_name(name: str) -> str:
+    """Return a name that pip takes for a project."""
+    return dbt_name(name).replace("_", "-")
+
+
+def jinja_safe(text: str) -> str:
+    """Return a description that dbt can render: nothing in it begins Jinja."""
+    return re.sub(r"\{(?=[{%#])", "{ ", text)

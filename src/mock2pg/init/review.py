@@ -1,0 +1,176 @@
+"""The review: INIT.md and what the terminal shows. A person confirms, edits or deletes what was concluded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity
+from mock2pg.init.declarations import described
+from mock2pg.text import counted, printable
+
+_SHOWN = 3  # doubts in the terminal
+_WIDTH = 80
+
+_HEAD = """\
+# What init concluded
+
+From {source}: {rows} in {tables}. Every value was read, none is quoted here. Each conclusion is in a file that is
+yours to edit; `make check-data` and `make plan` show what an edit does, and nothing else reads this page.
+"""
+
+
+def page(conclusions: Conclusions) -> str:
+    """Return INIT.md."""
+    entities = conclusions.entities
+    rows = counted(sum(entity.rows for entity in entities), "row")
+    head = _HEAD.format(source=_cell(conclusions.source or "the source"), rows=rows,
+                        tables=counted(len(entities), "table"))  # fmt: skip
+    parts = [head, _listed("Doubtful", "Nothing is doubtful.", conclusions.doubts)]
+    parts.append(_listed("Left out", "Nothing is left out: every value has a column.", conclusions.left_out))
+    if conclusions.database:
+        parts.append(_listed("Left to the database", "", conclusions.database))
+    parts += ["## Tables\n", _overview(entities), "## Diagram\n", diagram(entities)]
+    return "\n".join([*parts, *map(_entity, entities)])
+
+
+def diagram(entities: Sequence[Entity]) -> str:
+    """Return the entity-relationship diagram, whatever the names are."""
+    nodes = {entity.name: f"t{number}" for number, entity in enumerate(entities, start=1)}
+    lines = ["```mermaid", "erDiagram"]
+    for entity in entities:
+        lines.append(f'    {nodes[entity.name]}["{_mermaid(entity.name)}"] {{')
+        lines += [f"        {_attribute(entity, column)}" for column in entity.columns]
+        lines.append("    }")
+    for entity in entities:
+        for key in entity.references:
+            if key.parent in nodes:
+                line = "--" if key.enforced else ".."
+                label = _mermaid(", ".join(key.columns))
+                lines.append(f'    {nodes[key.parent]} ||{line}o{{ {nodes[entity.name]} : "{label}"')
+    return "\n".join([*lines, "```", ""])
+
+
+def summary(conclusions: Conclusions) -> list[str]:
+    """Return what the terminal shows: lines of at most 80 columns."""
+    entities = conclusions.entities
+    lines = [f"{'table':<32}{'rows':>10}{'columns':>9}  {'key':<27}".rstrip()]
+    for entity in entities:
+        key = ", ".join(entity.primary_key)
+        lines.append(f"{_cut(entity.name, 31):<32}{entity.rows:>10,}{len(entity.columns):>9}  {_cut(key, 27)}")
+    references = [key for entity in entities for key in entity.references]
+    enforced = sum(key.enforced for key in references)
+    closed = sum(bool(column.allowed) for entity in entities for column in entity.columns)
+    lines.append(
+        f"{counted(len(entities), 'table')}, {counted(sum(e.rows for e in entities), 'row')},"
+        f" {counted(sum(len(e.columns) for e in entities), 'column')}, {counted(enforced, 'foreign key')},"
+        f" {counted(len(references) - enforced + closed, 'rule')}"
+    )
+    for title, found in (("doubt", conclusions.doubts), ("value left out", conclusions.left_out)):
+        if found:
+            word = counted(len(found), title).replace("value left outs", "values left out")
+            lines.append(f"{word}:")
+            lines += [_cut(f"  {doubt.place}: {doubt.message}", _WIDTH) for doubt in found[:_SHOWN]]
+            if more := len(found) - _SHOWN:
+                lines += [f"  and {more:,} more in INIT.md"] if more > 0 else []
+    return lines
+
+
+def _overview(entities: Iterable[Entity]) -> str:
+    rows = [
+        [_codes([e.name]), _codes([e.table.path]), f"{e.rows:,}", _codes(e.primary_key), _cell(e.key_evidence)]
+        for e in entities
+    ]
+    return _table(["table", "from", "rows", "primary key", "why"], rows)
+
+
+def _entity(entity: Entity) -> str:
+    parts = [f"## {_cell(entity.name)}\n", f"{_cell(described(entity.table))} {counted(entity.rows, 'row')}.\n"]
+    parts.append(
+        _table(["column", "type", "from", "values", "rules", "why"], [_row(entity, c) for c in entity.columns])
+    )
+    if entity.references:
+        rows = [
+            [
+                _codes(key.columns),
+                f"{_codes([key.parent])} ({_codes(key.parent_columns)})",
+                key.evidence,
+                _reference(key.enforced, key.cyclic, key.on_delete),
+            ]
+            for key in entity.references
+        ]
+        parts.append(_table(["reference", "to", "found", "becomes"], rows))
+    return "\n".join(parts)
+
+
+def _reference(enforced: bool, cyclic: bool, on_delete: str) -> str:
+    if not enforced:
+        return "a rule that warns: it does not hold for all"
+    action = f", on delete {on_delete}" if on_delete else ""
+    return f"a foreign key{action}{', in a circle: `foreign_keys` of the model' if cyclic else ''}"
+
+
+def _row(entity: Entity, column: ConcludedColumn) -> list[str]:
+    declared = column.declared
+    rules = [
+        "primary key" if column.name in entity.primary_key else "",
+        "required" if declared.required else "",
+        "may be blank" if declared.blank else "",
+        "unique" if declared.unique or (column.name,) in entity.uniques else "",
+        f"one of {counted(len(column.allowed), 'value')}" if column.allowed else "",
+        f"written {declared.format}" if declared.format else "",
+        f"changed: {_cell(column.derived)}" if column.derived else "",
+    ]
+    origin = "the rest" if declared.rest else "UUIDv5" if declared.uuid5 else "" if column.constant else declared.path
+    return [
+        f"`{_code(column.name)}`",
+        column.target_type,
+        f"`{_code(origin)}`" if origin else "no field",
+        f"{column.values:,} of {column.rows:,}",
+        ", ".join(filter(None, rules)),
+        _cell(column.evidence),
+    ]
+
+
+def _listed(title: str, none: str, found: Sequence[Doubt]) -> str:
+    lines = [f"- `{_code(doubt.place)}`: {_cell(doubt.message)}" for doubt in found] or [none]
+    return "\n".join([f"## {title}\n", *lines, ""])
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """The text in a cell of a Markdown table."""
+    return re.sub(r"([|\\`*_<\[])", r"\\\1", printable(text))
+
+
+def _code(text: str) -> str:
+    """The text between backticks in such a cell."""
+    return printable(text).replace("`", "'").replace("|", "\\|")
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{_code(name)}`" for name in names)
+
+
+def _attribute(entity: Entity, column: ConcludedColumn) -> str:
+    """A line of a table in the diagram, whose names take letters, digits and underscores only."""
+    name = re.sub(r"\W+", "_", column.name, flags=re.ASCII)
+    name = name if re.match("[A-Za-z]", name) else f"c{name}"
+    kind = re.sub(r"\(.*\)", "", column.target_type).replace(" ", "_").replace("[]", "_list")
+    foreign = any(column.name in key.columns and key.enforced for key in entity.references)
+    marks = ", ".join(filter(None, ["PK" if column.name in entity.primary_key else "", "FK" if foreign else ""]))
+    said = f' "{_mermaid(column.name)}"' if name != column.name else ""
+    return f"{kind} {name}{f' {marks}' if marks else ''}{said}"
+
+
+def _mermaid(text: str) -> str:
+    return printable(text).replace('"', "'").replace("{", "(").replace("}", ")").replace("%%", "% %").replace("\\", "/")
+
+
+def _cut(text: str, width: int) -> str:
+    shown = printable(text)
+    return shown if len(shown) <= width else f"{shown[: width - 1]}…"

@@ -1,0 +1,263 @@
+"""Whether a column of an existing database takes the values of a field, and how."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mock2pg.build.target_columns import is_proven
+from mock2pg.postgres.existing_tables import ExistingColumn
+
+_SHORT = {
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "timestamptz",
+    "time without time zone": "time",
+    "real": "double precision",
+    "smallint": "integer",
+    "json": "jsonb",
+}
+_NUMBERS = ("integer", "bigint", "numeric", "double precision")
+_TIMES = ("date", "time", "timestamp", "timestamptz")
+_DOUBLE_DIGITS = 15  # that a double precision gives back whatever they are
+_MICROSECONDS = 6
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a field's value gets into a column.
+
+    data_type   that `_sources.yml` declares
+    format      how the JSON spells it
+    contract    the type that the contract says, where it is another
+    expression  SQL of the model with {x} for the staged column, and `derived` why the value changes
+    doubt       what a person should look at
+    """
+
+    data_type: str
+    format: str = ""
+    contract: str = ""
+    expression: str = ""
+    derived: str = ""
+    doubt: str = ""
+
+
+def fit(staged: str, spelled: str, column: ExistingColumn, allowed: tuple[str, ...] = ()) -> Fit:
+    """Return how a field of the type `staged`, spelled in the format `spelled`, gets into the column.
+
+    What has no exact way keeps its type, so that the plan reports it, with a doubt that says what the model may do.
+    """
+    base = _SHORT.get(column.base, column.base)
+    if base == "jsonb":
+        if not column.is_array:
+            return Fit("jsonb")
+        return _unfit(staged, spelled, column)
+    if staged.endswith("[]") or column.is_array:
+        return _of_array(staged, spelled, column, allowed)
+    if column.is_enum:
+        return _of_enum(staged, spelled, column, allowed)
+    if column.is_text:
+        return _of_text(staged, spelled, column)
+    kind, given = _plain(staged)
+    if kind == base or (base in _NUMBERS and kind in _NUMBERS):
+        return _same_kind(staged, kind, given, spelled, base, column)
+    if kind == "text":
+        return _from_text(base, column)
+    if convert := _CONVERSIONS.get((kind, base)):
+        return convert(Fit(staged, spelled, base), column)
+    return _unfit(staged, spelled, column)
+
+
+def _plain(data_type: str) -> tuple[str, tuple[int, ...]]:
+    """The type without its modifier, and that."""
+    kind, _, inside = data_type.partition("(")
+    return kind, tuple(int(number) for number in re.findall(r"\d+", inside))
+
+
+def _of_array(staged: str, spelled: str, column: ExistingColumn, allowed: tuple[str, ...]) -> Fit:
+    if not (staged.endswith("[]") and column.is_array):
+        if staged.endswith("[]") and column.is_text:
+            return Fit(staged, spelled, "text", "to_jsonb({x})::text", "the list is one text in the database")
+        return _unfit(staged, spelled, column)
+    plain = ExistingColumn(**{**vars(column), "is_array": False, "data_type": column.data_type.removesuffix("[]")})
+    found = fit(staged.removesuffix("[]"), spelled, plain, allowed)
+    if found.expression:
+        return _unfit(staged, spelled, column)
+    contract = f"{found.contract}[]" if found.contract else ""
+    return Fit(f"{found.data_type}[]", found.format, contract, doubt=found.doubt)
+
+
+def _of_enum(staged: str, spelled: str, column: ExistingColumn, allowed: tuple[str, ...]) -> Fit:
+    """Text, whose values are the labels or are spelled like one each."""
+    if staged != "text":
+        return _unfit(staged, spelled, column)
+    if set(allowed) <= set(column.labels):
+        return Fit("text")
+    alike = {_letters(label): label for label in column.labels}
+    pairs = {value: alike.get(_letters(value), "") for value in allowed}
+    if len(alike) == len(column.labels) and all(pairs.values()) and len(set(pairs.values())) == len(pairs):
+        cases = " ".join(f"when {_quoted(value)} then {_quoted(label)}" for value, label in pairs.items())
+        return Fit(
+            "text", expression=f"case {{x}} {cases} end", derived=f"spelled as the labels of {column.data_type} are"
+        )
+    number = sum(not label for label in pairs.values())
+    return Fit(
+        "text",
+        doubt=f"{number} of {len(allowed)} different values are no label of the enum {column.data_type}"
+        f" ({', '.join(column.labels)}): write a `case` in the model and say why in `derived`, or add the labels",
+    )
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text).casefold()
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _of_text(staged: str, spelled: str, column: ExistingColumn) -> Fit:
+    """Text stays text: what the JSON has as a string arrives as that string."""
+    kind, _ = _plain(staged)
+    if kind in ("text", *_TIMES, "uuid") or spelled == "text":
+        return Fit("text")
+    if is_proven(staged, "text") or is_proven(kind, "text"):
+        return Fit(staged, spelled, "text")
+    return Fit(staged, spelled, "text", "{x}::text", f"the column is {column.data_type} in the database")
+
+
+def _same_kind(staged: str, kind: str, given: tuple[int, ...], spelled: str, base: str, column: ExistingColumn) -> Fit:
+    """The types are one, or both are numbers: the target's is declared if it holds what was concluded."""
+    if base not in _NUMBERS:
+        lost = base in _TIMES and column.modifier and _fraction(spelled, base) > column.modifier[0]
+        told = f"the column keeps {column.modifier[0]} digits of a second, the source has more" if lost else ""
+        return Fit(staged, spelled, doubt=told)
+    if base == "numeric" and kind != "double precision":
+        precision, scale = column.modifier if column.modifier else (None, None)
+        digits, decimals = _digits(kind, given)
+        if precision is None or scale is None:
+            return Fit("numeric", spelled)
+        if spelled == "text" and decimals != scale and kind == "numeric":
+            return Fit("text", contract="text", doubt=f"spelled with other decimals than {column.data_type} has")
+        if (
+            decimals is None
+            or digits is None
+            or (decimals <= scale and (kind != "numeric" or digits <= precision - scale))
+        ):
+            return Fit(f"numeric({precision},{scale})", spelled)
+        return Fit(staged, spelled, doubt=_narrow(staged, column))
+    wider = _NUMBERS.index(base) >= _NUMBERS.index(kind)
+    exact = kind != "numeric" or (given and given[0] <= _DOUBLE_DIGITS)
+    if base == "numeric":
+        declared = f"numeric({','.join(map(str, column.modifier))})" if column.modifier else "numeric"
+        return Fit(declared, spelled)
+    if wider and (exact or base != "double precision"):
+        narrow = column.base in ("smallint", "real") and kind != base
+        return Fit(base, spelled, doubt=_narrow(staged, column) if narrow and kind != "integer" else "")
+    return Fit(staged, spelled, doubt=_narrow(staged, column))
+
+
+def _digits(kind: str, given: tuple[int, ...]) -> tuple[int | None, int | None]:
+    """How many digits there may be before and after the decimal point; None if nobody knows."""
+    if kind == "numeric":
+        return (given[0] - given[1], given[1]) if len(given) == 2 else (None, None)
+    return (None, 0)
+
+
+def _fraction(spelled: str, base: str) -> int:
+    """The digits of a second that the format has."""
+    if not spelled and base == "timestamptz":
+        return 3
+    found = re.search(r"\.(s+)", spelled)
+    return len(found[1]) if found else 0
+
+
+def _narrow(staged: str, column: ExistingColumn) -> str:
+    return (
+        f"{staged} in the source, {column.data_type} in the database: the plan refuses values that the column would"
+        " change. Round them in the model and say why in `derived`, or alter the column"
+    )
+
+
+def _from_text(base: str, column: ExistingColumn) -> Fit:
+    if base in (*_NUMBERS, "boolean"):
+        declared = f"numeric({','.join(map(str, column.modifier))})" if base == "numeric" and column.modifier else base
+        return Fit(
+            declared,
+            "text",
+            doubt=f"text in the source, {column.data_type} in the database: a value that is not spelled as PostgreSQL"
+            " spells it (007, 1e3, an empty text) is refused with its position",
+        )
+    doubt = ""
+    if base in (*_TIMES, "uuid"):
+        doubt = (
+            f"text in the source, since not every value is spelled as {column.data_type}: the plan refuses those that"
+            f" the column would change. Convert them in the model (nullif(..., '')::{base}) and say why in `derived`"
+        )
+    return Fit("text", doubt=doubt)
+
+
+def _unfit(staged: str, spelled: str, column: ExistingColumn) -> Fit:
+    return Fit(
+        staged,
+        spelled,
+        doubt=f"{staged} in the source, {column.data_type} in the database, which does not take it as it is: convert it"
+        " in the model and say why in `derived`",
+    )
+
+
+def _in_utc(found: Fit, column: ExistingColumn) -> Fit:
+    """An instant as its clock time in UTC, or the reverse."""
+    both = "{x} at time zone 'UTC'"
+    if found.data_type == "date":
+        both = "{x}::timestamp at time zone 'UTC'"
+    digits = column.modifier[0] if column.modifier else _MICROSECONDS
+    lost = found.data_type == "timestamptz" and _fraction(found.format, "timestamptz") > digits
+    told = f"the column keeps {digits} digits of a second, the source has more" if lost else ""
+    return Fit(found.data_type, found.format, found.contract, both, "the column holds the time in UTC", told)
+
+
+def _midnight(found: Fit, column: ExistingColumn) -> Fit:
+    why = f"the day's first moment: the column is {column.data_type}"
+    return Fit(found.data_type, found.format, found.contract, "{x}::timestamp", why)
+
+
+def _day(found: Fit, column: ExistingColumn) -> Fit:
+    day = "({x} at time zone 'UTC')::date" if found.data_type == "timestamptz" else "{x}::date"
+    doubt = "the column is a date: the time of day is left out"
+    return Fit(found.data_type, found.format, found.contract, day, "the column holds the day, in UTC", doubt)
+
+
+def _one_or_zero(found: Fit, column: ExistingColumn) -> Fit:
+    why = f"the column is {column.data_type} in the database"
+    return Fit(found.data_type, found.format, found.contract, "{x}::integer", why)
+
+
+def _not_zero(found: Fit, column: ExistingColumn) -> Fit:
+    doubt = "a number in the source, boolean in the database: 0 is false, any other number true"
+    why = "the column is boolean in the database"
+    return Fit(found.data_type, found.format, found.contract, "{x} <> 0", why, doubt)
+
+
+_CONVERSIONS: dict[tuple[str, str], Callable[[Fit, ExistingColumn], Fit]] = {
+    ("timestamptz", "timestamp"): _in_utc,
+    ("timestamp", "timestamptz"): _in_utc,
+    ("date", "timestamptz"): _in_utc,
+    ("date", "timestamp"): _midnight,
+    ("timestamptz", "date"): _day,
+    ("timestamp", "date"): _day,
+    ("boolean", "integer"): _one_or_zero,
+    ("integer", "boolean"): _not_zero,
+}
+
+
+def contract_type(column: ExistingColumn) -> str:
+    """The type of a contract for the column's values; empty where none is the column's own."""
+    base = _SHORT.get(column.base, column.base)
+    if column.is_text or column.is_enum:
+        base = "text"
+    elif base == "numeric" and column.modifier:
+        base = f"numeric({','.join(map(str, column.modifier))})"
+    elif base not in (*_NUMBERS, *_TIMES, "boolean", "uuid", "jsonb"):
+        return ""
+    return f"{base}[]" if column.is_array else base

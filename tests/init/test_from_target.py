@@ -1,0 +1,219 @@
+"""init --from-target: what an existing database says wins over what the values show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from mock2pg import postgres
+from mock2pg.contracts import SourceColumn, SourceTable
+from mock2pg.init import from_target
+from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
+from mock2pg.postgres.server import Server
+from mock2pg.settings import REPOSITORY
+from tests.fix_postgres import new_database
+
+_ROWS = 10
+
+
+@pytest.fixture(scope="module")
+def existing(server: Server) -> Iterator[postgres.Connection]:
+    """A database with tables as Prisma, Django, Supabase and Alembic make them, which no test changes."""
+    with new_database(server, "mock2pg_existing") as url, postgres.connect(url, name="test") as connection:
+        connection.execute((REPOSITORY / "tests" / "data" / "existing_tables.sql").read_text())  # type: ignore[arg-type]
+        yield connection
+
+
+def entity(
+    name: str, path: str, columns: str, *, key: str = "id", references: Sequence[Reference] = (), **given: str
+) -> Entity:
+    """An entity; a column is `name:type`, `name:type=path`, with `?` behind it where two of ten rows lack it.
+
+    given  format or closed set of a column: `format_price="text"`, `allowed_role="a b"`
+    """
+    concluded = []
+    for word in columns.split(", "):
+        spelled, _, at = word.removesuffix("?").partition("=")
+        column, _, kind = spelled.partition(":")
+        full = not word.endswith("?")
+        declared = SourceColumn(column, kind, at or column, required=full, format=given.get(f"format_{column}", ""))
+        allowed = tuple(given.get(f"allowed_{column}", "").split())
+        concluded.append(ConcludedColumn(declared, "", _ROWS, _ROWS if full else _ROWS - 2, allowed))
+    table = SourceTable(name, path, tuple(column.declared for column in concluded))
+    return Entity(table, _ROWS, tuple(concluded), tuple(key.split(", ")), "unique in 10 rows", (), tuple(references))
+
+
+def refers(column: str, parent: str, to: str = "id", held: int = _ROWS, *, cyclic: bool = False) -> Reference:
+    return Reference((column,), parent, (to,), held, _ROWS, enforced=held == _ROWS, cyclic=cyclic)
+
+
+def described(column: ConcludedColumn) -> str:
+    """What a model and its declarations get, in one line."""
+    declared = column.declared
+    text = f"{column.name} {declared.data_type}"
+    text += f" ({declared.format})" if declared.format else ""
+    text += f" as {column.target_type}" if column.data_type else ""
+    text += " not null" if declared.required else ""
+    text += f" in {'|'.join(column.allowed)}" if column.allowed else ""
+    return text + (f": {column.expression or column.constant}" if column.expression or column.constant else "")
+
+
+def applied(
+    connection: postgres.Connection, schema: str, *entities: Entity
+) -> tuple[Conclusions, dict[str, list[str]]]:
+    """What `apply` makes of the entities, and their columns in words."""
+    found = from_target.apply(Conclusions(entities, source="db.json"), connection, schema)
+    for each in found.entities:
+        assert each.table.columns == tuple(c.declared for c in each.columns if not c.constant)
+    return found, {each.name: [described(column) for column in each.columns] for each in found.entities}
+
+
+def said(doubts: Sequence[Doubt]) -> dict[str, str]:
+    return {doubt.place: doubt.message for doubt in doubts}
+
+
+USERS = entity(
+    "users", "users[]", "id:integer, email:text, name:text?, role:text, created_at:timestamptz=createdAt,"
+    " settings_theme:text=settings.theme, settings_size:integer=settings.size", allowed_role="admin in-review user",
+)  # fmt: skip
+POSTS = entity(
+    "posts", "posts[]", "id:integer, title:text, order:integer, price:numeric(4,2), user_id:integer=userId,"
+    " starts:time, mood:text, published:boolean?", references=[refers("user_id", "users")],
+)  # fmt: skip
+TAGS = entity("post_tags", "posts[].tags[]", "post_id:integer=posts[].id, position:integer=[], value:text=.",
+              key="post_id, position", references=[refers("post_id", "posts")])  # fmt: skip
+CATEGORIES = entity("categories", "categories[]", "id:integer, name:text")
+OF_POSTS = entity("post_categories", "posts[].categoryIds[]",
+                  "post_id:integer=posts[].id, position:integer=[], category_id:integer=.", key="post_id, position",
+                  references=[refers("post_id", "posts"), refers("category_id", "categories")])  # fmt: skip
+
+
+def test_tables_of_prisma_are_found_and_win(existing: postgres.Connection) -> None:
+    """Names, enums, arrays, jsonb, times in UTC and implicit join tables come from the database; text stays text."""
+    found, columns = applied(existing, "prisma", USERS, CATEGORIES, POSTS, TAGS, OF_POSTS)
+    in_utc = "\"createdAt\" at time zone 'UTC'"
+    labels = "case \"role\" when 'admin' then 'ADMIN' when 'in-review' then 'IN_REVIEW' when 'user' then 'USER' end"
+    assert columns == {
+        "User": [
+            "id integer not null", "email text not null", "name text", f"role text not null: {labels}",
+            f"createdAt timestamptz as timestamp not null: {in_utc}", "settings jsonb",
+            f"updatedAt timestamp not null: {in_utc}",
+        ],
+        "Category": ["id integer not null", "name text not null"],
+        "Post": [
+            "id integer not null", "title text not null", "order bigint not null", "price numeric(10,2) not null",
+            "authorId integer not null", "starts text not null",
+            'published boolean: coalesce("published", false)', "tags text[]",
+        ],
+        "_CategoryToPost": ["B integer not null", "A integer not null"],
+    }  # fmt: skip
+    join = found.entities[3]
+    assert join.primary_key == ("A", "B")
+    assert [(r.columns, r.parent, r.on_delete) for r in join.references] == [
+        (("B",), "Post", "cascade"),
+        (("A",), "Category", "cascade"),
+    ]
+    assert found.entities[2].table.left_out == ("mood",)
+    assert said(found.left_out) == {
+        "posts[]: mood": "no column of Post takes it",
+        "posts[].categoryIds[]: []": "no column of _CategoryToPost takes it",
+    }
+    assert said(found.database) == {"_prisma_migrations": "no entity fills it: it is left alone"}
+    doubts = said(found.doubts)
+    assert set(doubts) == {"User.updatedAt", "Post.authorId"}
+    assert doubts["Post.authorId"].startswith("taken from user_id, the only reference to the same table")
+
+
+def test_tables_of_django_are_found_by_the_end_of_their_names(existing: postgres.Connection) -> None:
+    """The label of the app is no part of an entity's name; a join table that numbers its rows has another key."""
+    users = entity("users", "users[]", "id:integer, username:text, active:boolean=isActive, date_joined:timestamptz")
+    products = entity(
+        "products", "products[]", "id:text, name:text, price:text, seller:integer, stock:integer?",
+        references=[refers("seller", "users", held=7)],
+    )  # fmt: skip
+    tags = entity("tags", "tags[]", "id:integer, slug:text")
+    joins = entity(
+        "product_tags", "products[].tags[]", "product_id:text=products[].id, position:integer=[], tag_id:integer=.",
+        key="product_id, position", references=[refers("product_id", "products"), refers("tag_id", "tags")],
+    )  # fmt: skip
+    found, columns = applied(existing, "django", users, tags, products, joins)
+    assert columns == {
+        "auth_user": [
+            "id integer not null", "username text not null", "is_active boolean not null",
+            "date_joined timestamptz not null", "password text not null: cast('' as text)",
+        ],
+        "shop_tag": ["id bigint not null", "slug text not null"],
+        "shop_product": [
+            "id bigint (text) not null", "name text not null", "price numeric(10,4) (text) not null",
+            "seller_id integer not null", "stock integer",
+        ],
+        "shop_product_tags": ["product_id bigint (text) not null", "tag_id bigint not null"],
+    }  # fmt: skip
+    assert found.entities[3].primary_key == ("product_id", "tag_id")
+    assert [r.enforced for each in found.entities for r in each.references] == [False, True, True]
+    doubts = said(found.doubts)
+    assert doubts["shop_product.seller_id"].startswith("3 rows of 10 refer to no row of auth_user")
+    assert doubts["shop_product.stock"].startswith("it is NOT NULL, and 2 rows of 10 have no value")
+    assert "is refused with its position" in doubts["shop_product.price"]
+    assert said(found.database) == {
+        "shop_product_tags.id": "no field fills it: the database numbers new rows",
+        "django_migrations": "no entity fills it: it is left alone",
+    }
+
+
+def test_tables_of_supabase_keep_their_uuids_and_defaults(existing: postgres.Connection) -> None:
+    """A default is left to the database, a reference to the own table stays one, and an unknown entity is created."""
+    profiles = entity("profiles", "profiles[]", "id:uuid, username:text, bio:text")
+    todos = entity(
+        "todos", "todos[]", "id:integer, user_id:uuid=userId, task:text, is_complete:boolean?, parent_id:integer?,"
+        " due:timestamptz", references=[refers("user_id", "profiles"), refers("parent_id", "todos", cyclic=True)],
+    )  # fmt: skip
+    notes = entity("notes", "notes[]", "id:integer, todo_id:integer", references=[refers("todo_id", "todos")])
+    found, columns = applied(existing, "supabase", profiles, todos, notes)
+    assert columns == {
+        "profiles": ["id uuid not null", "username text"],
+        "todos": [
+            "id bigint not null", "user_id uuid not null", "task text", "is_complete boolean", "parent_id bigint",
+            "due timestamptz as date: (\"due\" at time zone 'UTC')::date",
+        ],
+        "notes": ["id integer not null", "todo_id bigint not null"],
+    }  # fmt: skip
+    assert [(r.parent, r.cyclic, r.enforced) for r in found.entities[1].references] == [
+        ("profiles", False, True),
+        ("todos", True, True),
+    ]
+    assert said(found.database) == {
+        "profiles.created_at": "no field fills it: new rows get now()",
+        "todos.inserted_at": "no field fills it: new rows get timezone('utc'::text, now())",
+        "notes": "no table of the schema supabase has its name: it is created",
+    }
+
+
+def test_tables_of_alembic_keep_their_domains_and_circles(existing: postgres.Connection) -> None:
+    """Domains are read as what they are over, names of the table in front of a column's do not count, and a column that
+    nobody can fill is a doubt."""
+    departments = entity(
+        "departments", "departments[]", "code:text, title:integer, head:integer?", key="code",
+        references=[refers("head", "employees", "id", cyclic=True)],
+    )  # fmt: skip
+    employees = entity(
+        "employees", "employees[]", "id:integer, full_name:text=FullName, reports_to:integer=ReportsTo?,"
+        " department_code:text=department, salary:numeric(8,2), hired:timestamptz",
+        references=[refers("reports_to", "employees", cyclic=True), refers("department_code", "departments", "code")],
+    )  # fmt: skip
+    found, columns = applied(existing, "alembic", departments, employees)
+    assert columns == {
+        "departments": ["code text not null", "title integer as text not null", "head integer"],
+        "employees": [
+            "employee_id integer not null", "full_name text not null", "reports_to integer", "department text not null",
+            "salary double precision", "hired timestamptz as timestamp not null: \"hired\" at time zone 'UTC'",
+        ],
+    }  # fmt: skip
+    assert [(r.columns, r.parent_columns, r.on_delete) for each in found.entities for r in each.references] == [
+        (("head",), ("employee_id",), "set null"),
+        (("reports_to",), ("employee_id",), ""),
+        (("department",), ("code",), ""),
+    ]
+    assert "no constant would do" in said(found.doubts)["employees.secret"]
+    assert said(found.database)["employees.initials"] == "no field fills it: the database computes it"
