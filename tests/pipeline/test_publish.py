@@ -205,20 +205,27 @@ def test_what_was_written_since_the_backup_is_not_lost(
 
 
 def test_what_the_catalogue_shows_stops_the_run_before_dbt_builds(database: str, tmp_path: Path) -> None:
-    """All conflicts of all tables come back in one run, which built nothing and took no backup."""
+    """All conflicts of all tables come back in one run, which built nothing and took no backup. A plan builds, so that
+    what the rows show is in the one list, too."""
     settings = settings_module.load(project=small_project(tmp_path), database_url=database)
     with postgres.connect(database, name="test") as connection:
         connection.execute(
-            "CREATE TABLE public.owners (id text PRIMARY KEY, name text, mail text NOT NULL);"
+            "CREATE TABLE public.owners (id text PRIMARY KEY, name text CHECK (name <> 'Bob'), mail text NOT NULL);"
             "CREATE TABLE public.pets (id text PRIMARY KEY, owner_id text, kind text NOT NULL)"
         )
-    result = MigrationService(settings).migrate_all_data(small_document("Rex"))
+    service = MigrationService(settings)
+    result = service.migrate_all_data(small_document("Rex"))
     assert isinstance(result.error, PreflightFailed)
     assert [(finding["table"], finding["what"].split(" is ")[0]) for finding in result.summary["load"]["findings"]] == [
         ("pets", "column name"), ("pets", "column legs"), ("owners", "column mail"), ("pets", "column kind"),
     ]  # fmt: skip
     assert not {"preflight", "backup"} & set(result.summary)
     assert not any((settings.runs_dir / result.run_id).glob("hashes/*"))
+    planned = service.plan(small_document("Rex"))
+    assert [finding["what"].split(" is ")[0] for finding in planned.summary["preflight"]["findings"]] == [
+        "column name", "column legs", "column mail", "column kind",
+        "check owners_name_check would be broken by 1 row (Bob)",
+    ]  # fmt: skip
 
 
 def test_where_nothing_is_written_a_later_write_of_others_is_not_taken_for_ours(

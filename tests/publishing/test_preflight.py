@@ -178,11 +178,32 @@ def test_the_preflight_says_yes_exactly_when_publishing_goes(
 
 
 def test_everything_is_named_at_once(connection: postgres.Connection) -> None:
-    """A table that lacks a column does not hide what is wrong with another one."""
+    """Neither a table nor a column that does not take the rows hides what is wrong with another one."""
     connection.execute("CREATE TABLE public.parent (id text PRIMARY KEY); CREATE VIEW public.child AS SELECT 1 AS x")
-    connection.execute("CREATE TABLE public.t (id text PRIMARY KEY, a varchar(1), n boolean)")
-    found = said(connection, [(PARENT, PARENTS), (CHILD, CHILDREN), (T, ROWS)])
-    assert [line.split(":")[0] for line in found] == ["parent", "child", "t"]
+    connection.execute("""
+        CREATE TABLE public.u (id uuid PRIMARY KEY, n int, own text NOT NULL);
+        CREATE TABLE public.t (id text PRIMARY KEY, a varchar(1) UNIQUE CHECK (a <> 'y'), b boolean CHECK (b) UNIQUE,
+            d text REFERENCES public.parent, e text NOT NULL, own text NOT NULL DEFAULT '', more int NOT NULL,
+            CHECK (a <> '' OR b))""")
+    t = table("t", "id text!", "a text", "b text", "c text", "d text", "e text", key=("id",))
+    rows = [("1", "y", "odd", "", "9", "e"), ("2", "y", "odd", "", None, None)]
+    u = table("u", "id text!", "n integer", key=("id",))
+    found = said(connection, [(PARENT, PARENTS), (CHILD, CHILDREN), (t, rows), (u, [("no uuid", 1)])])
+    assert found == [
+        "parent: column name is missing",
+        "child: public.child is a view, and rows are published into tables",
+        "t: column c is missing",
+        "t: column b is boolean, which does not take what is built: invalid input syntax for type boolean: (a value)"
+        " (SQLSTATE 22P02)",
+        "u: column id is uuid, which does not take what is built: invalid input syntax for type uuid: (a value)"
+        " (SQLSTATE 22P02)",
+        "u: column own is NOT NULL without a default, and no model fills it",
+        "t: column more is NOT NULL without a default, and no model fills it",
+        "t: column e is NOT NULL, and 1 row would have no value in it",
+        "t: check t_a_check would be broken by 2 rows (1, 2)",
+        "t: unique constraint t_a_key would be broken: two rows would be alike",
+        "t: t_d_fkey: 1 row would refer to no row of parent (1)",
+    ]
 
 
 BEFORE_BUILD = [

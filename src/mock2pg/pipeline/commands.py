@@ -33,7 +33,7 @@ def plan(work: Work) -> None:
         load_ahead()
         work.step(CHECK)
         with work.scratch():
-            work.step(LOAD)
+            work.step(LOAD, purpose="plan")
             work.step(PREFLIGHT, purpose="plan")
             work.step(PLAN, last=True)
 

@@ -58,7 +58,7 @@ class Merge:
             )
             for table in tables
         }
-        misfits = [f"table {name}: {misfit}" for name, merge in merges.items() for misfit in merge.misfits()]
+        misfits = [f"table {name}: {misfit}" for name, merge in merges.items() for misfit in merge.misfits().values()]
         if misfits:
             raise PublishFailed("; ".join(misfits))
         self._groups = [[merges[name] for name in group] for group in self._key_groups(list(merges))]

@@ -64,11 +64,11 @@ class TableMerge(Comparison):
             raise PublishFailed(f"table {table.name} is there but has no column {', '.join(missing)}")
         super().__init__(table, there)
 
-    def misfits(self) -> list[str]:
+    def misfits(self) -> dict[str, str]:
         """Return the columns whose type in the target table would not keep every built value, there and back."""
         if self.created or self.altered:
-            return []
-        found = []
+            return {}
+        found = {}
         for column in catalogue.columns(self.connection, self.built_schema, self.table.name):
             if column.name not in self.types or column.data_type == self.types[column.name]:
                 continue
@@ -82,10 +82,10 @@ class TableMerge(Comparison):
                 with self.connection.transaction():
                     changed = self._reading.number(query)
             except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.CannotCoerce) as error:
-                found.append(f"{home}, which does not take what is built: {described(error)}")
+                found[column.name] = f"{home}, which does not take what is built: {described(error)}"
                 continue
             if changed:
-                found.append(f"{home}, which would change {counted(changed, 'value')} of those built")
+                found[column.name] = f"{home}, which would change {counted(changed, 'value')} of those built"
         return found
 
     def difference(self) -> Difference:

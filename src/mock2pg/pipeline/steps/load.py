@@ -25,8 +25,10 @@ _PUBLISH = {
 }
 
 
-def run(run: Run) -> Loaded:
+def run(run: Run, purpose: str = "migrate") -> Loaded:
     """Build what is to be published; the target tables are not touched.
+
+    purpose  "plan": what the target tables do not take is left to the preflight, which lists all conflicts at once
 
     Raises PreflightFailed before anything is built when the target tables cannot take it, and LoadFailed naming the
     model, contract, test or rule that fails.
@@ -45,7 +47,7 @@ def run(run: Run) -> Loaded:
     sources = build.sources(settings.dbt_dir)
     database = run.folder / "staging.duckdb"
     with postgres.connect(settings.url, name=f"load {run.id}", lock_timeout=settings.lock_timeout) as connection:
-        there = _preflight(run, connection, tables)
+        there = _preflight(run, connection, tables, all_at_once=purpose == "plan")
         postgres.scratch.recreate(connection)
         with staging.opened(database, read_only=True, threads=1) as staged:
             landed = {table.name: _land(run, connection, staged, table) for table in sources}
@@ -89,7 +91,7 @@ def _passed(tests: int, rules: int) -> str:
     return f", {' and '.join(counts)} passed" if counts else ""
 
 
-def _preflight(run: Run, connection: postgres.Connection, tables: Sequence[Table]) -> list[int]:
+def _preflight(run: Run, connection: postgres.Connection, tables: Sequence[Table], *, all_at_once: bool) -> list[int]:
     """Stop before anything is built when contracts and catalogue already show that it could not be published.
 
     Returns the oids of the tables that are in the target schema.
@@ -97,7 +99,9 @@ def _preflight(run: Run, connection: postgres.Connection, tables: Sequence[Table
     settings = run.settings
     rows = {name: table.rows for name, table in run.require(Staged).tables.items()}
     with postgres.named(PreflightFailed, "cannot look at the target tables"), connection.transaction():
-        found = preflight.before_build(connection, settings.target_schema, tables, rows, alter=settings.alter)
+        found = preflight.before_build(
+            connection, settings.target_schema, tables, rows, alter=settings.alter, all_at_once=all_at_once
+        )
         there = postgres.catalogue.oids(connection, settings.target_schema)
     preflight.refuse(found, settings.target_schema)
     return there

@@ -5,7 +5,8 @@ Where there are any, the rows that the table would hold are put into a scratch t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import psycopg
 from psycopg import sql
@@ -20,10 +21,15 @@ from mock2pg.step_results import Finding
 from mock2pg.text import counted
 
 
-def findings(merges: Sequence[TableMerge], unknown: Collection[str] = ()) -> list[Finding]:
+def findings(
+    merges: Sequence[TableMerge],
+    unknown: Collection[str] = (),
+    unfit: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> list[Finding]:
     """Find constraints of the target tables beyond their contracts that the rows do not satisfy.
 
     unknown  tables that are migrated as well, and whose rows cannot be told: references to them are left out
+    unfit    columns, by table, whose values cannot be told: constraints that look at them are left out
     """
     found: list[Finding] = []
     for merge in merges:
@@ -31,9 +37,14 @@ def findings(merges: Sequence[TableMerge], unknown: Collection[str] = ()) -> lis
         if merge.created or merge.altered:  # what is altered is seen when it is published
             continue
         found += _fixed(merge)
-        checks, indexes = _checks(merge), _indexes(merge)
-        keys = [key for key in references.beyond_contract(merge) if key.parent not in unknown]
-        computed = [name for name in merge.types if merge.there[name].generated]
+        untold = set(unfit.get(merge.table.name, ()))
+        checks, indexes = _checks(merge, untold), _indexes(merge, untold)
+        keys = [
+            key
+            for key in references.beyond_contract(merge)
+            if key.parent not in unknown and not untold & set(key.columns)
+        ]
+        computed = [name for name in merge.types if merge.there[name].generated and not untold]
         nullable = [column.name for column in merge.table.columns if not column.not_null]
         required = [name for name in nullable if merge.there[name].not_null]
         if not (checks or indexes or keys or computed or required):
@@ -69,22 +80,28 @@ def _fixed(merge: TableMerge) -> Iterator[Finding]:
             yield Finding(merge.table.name, what, "Leave the column out of the contract, or make it BY DEFAULT")
 
 
-def _checks(merge: TableMerge) -> list[tuple[str, str]]:
-    """name and expression of each check that the built table does not have."""
+def _checks(merge: TableMerge, untold: Collection[str]) -> list[tuple[str, str]]:
+    """name and expression of each check that the built table does not have, and that looks at no `untold` column."""
     query = """
-        SELECT conname, pg_get_expr(conbin, conrelid) FROM pg_constraint AS c
+        SELECT conname, pg_get_expr(conbin, conrelid), ARRAY (SELECT attname::text FROM pg_attribute
+            WHERE attrelid = conrelid AND attnum = ANY (conkey)) FROM pg_constraint AS c
         WHERE conrelid = %s::regclass AND contype = 'c' AND to_jsonb(c) ->> 'conenforced' IS DISTINCT FROM 'false'
         ORDER BY conname"""
     target, built = (
         merge.connection.execute(query, [home.as_string()]).fetchall() for home in (merge.home, merge.built)
     )
-    known = {expression for _, expression in built}
-    return [(name, expression) for name, expression in target if expression not in known]
+    known = {expression for _, expression, _ in built}
+    return [
+        (name, expression)
+        for name, expression, columns in target
+        if expression not in known and not set(untold) & set(columns)
+    ]
 
 
-def _indexes(merge: TableMerge) -> list[tuple[str, str, str]]:
+def _indexes(merge: TableMerge, untold: Collection[str]) -> list[tuple[str, str, str]]:
     """name, "constraint" or "index", and definition of whatever keeps rows from being alike and is not built.
 
+    untold  columns: what looks at one of them is left out
     A constraint's definition is what follows ADD, an index's what follows USING.
     """
     rows = merge.connection.execute(
@@ -94,7 +111,10 @@ def _indexes(merge: TableMerge) -> list[tuple[str, str, str]]:
                     format(' %%s USING ', i.indrelid::regclass) AS u)), x.oid IS NOT NULL,
             (SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_attribute AS a
                 WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[:i.indnkeyatts - 1])),
-            i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
+            i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL,
+            ARRAY (SELECT a.attname::text FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum > 0
+                AND (a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = i.indexrelid
+                    AND d.classid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum)))
         FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
             LEFT JOIN pg_constraint AS x ON x.conindid = i.indexrelid AND x.contype IN ('u', 'x', 'p')
         WHERE i.indrelid = %s::regclass AND (i.indisunique OR i.indisexclusion)
@@ -110,8 +130,8 @@ def _indexes(merge: TableMerge) -> list[tuple[str, str, str]]:
     }
     return [
         (name, "constraint" if is_constraint else "index", definition)
-        for name, definition, is_constraint, columns, plain in rows
-        if not (plain and tuple(columns) in known and alike.issuperset(columns))
+        for name, definition, is_constraint, columns, plain, watched in rows
+        if not (plain and tuple(columns) in known and alike.issuperset(columns)) and not set(untold) & set(watched)
     ]
 
 

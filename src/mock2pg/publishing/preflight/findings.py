@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from psycopg import sql
@@ -13,6 +13,7 @@ from mock2pg.contracts import Table
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
 from mock2pg.publishing import alteration, kept_keys, others_code
+from mock2pg.publishing.alteration import Alteration
 from mock2pg.publishing.deletion_limits import DeletionLimits
 from mock2pg.publishing.merge import Merge
 from mock2pg.publishing.preflight import cautions, constraints, disk_space, privileges, structure, undoing
@@ -38,22 +39,32 @@ class Preflight:
 
 
 def before_build(
-    connection: Connection, target: str, tables: Sequence[Table], rows: Mapping[str, int], *, alter: bool = False
+    connection: Connection,
+    target: str,
+    tables: Sequence[Table],
+    rows: Mapping[str, int],
+    *,
+    alter: bool = False,
+    all_at_once: bool = False,
 ) -> tuple[Finding, ...]:
     """Find the conflicts that contracts and catalogue alone show, before anything is built.
 
     rows   staged table -> number of rows that will be landed
     alter  whether tables that a migration created are altered first, where their contract changed
+    all_at_once  leave those of tables to `look`, which finds them among all others, unless there is another conflict
 
     A column that nothing fills matters to new rows only. Into an empty table all rows are new; of other tables it is
     listed when something else prevents publishing anyway, so that one correction covers both.
     """
     pending = alteration.pending(connection, target, tables, history.owned(connection, target))
-    found = structure.findings(connection, target, tables, pending, alter=alter)
-    found += privileges.of_reading(connection, target)
+    of_tables = structure.findings(connection, target, tables, pending, alter=alter)
+    found = privileges.of_reading(connection, target)
     if alter and pending:
         found += undoing.findings(connection, target, writes=False)
     found += [Finding(*each) for each in others_code.found(connection, target, [table.name for table in tables])]
+    if all_at_once and not found:
+        return ()
+    found = of_tables + found
     present = set(catalogue.tables(connection, target)) - (set(pending) if alter else set())
     filled = [t for t in tables if t.name in present and (t.source is None or rows[t.source])]
     unfilled = structure.unfilled(connection, target, filled)
@@ -88,22 +99,22 @@ def look(
     if {finding.table for finding in found} - {table.name for table in tables}:
         return Preflight(tuple(found), None)  # what may not be read cannot be compared
     present = set(catalogue.tables(connection, target))
-    sound = []
-    lame = {finding.table for finding in found}
-    for table in (table for table in tables if table.name not in lame):
-        created, altered = table.name not in present, alterations.get(table.name)
-        merge = TableMerge(connection, built, target, table, created=created, altered=altered)
-        misfits = [Finding(table.name, misfit, _MISFIT) for misfit in merge.misfits()]
-        sound += [] if misfits else [merge]
+    judged, unfit = [], set()
+    for table in tables:
+        each, misfits = _judged(connection, built, target, table, present, alterations, found)
         found += misfits
-    if found:  # no difference can be told of a table that does not take the rows: the others are looked at alone
-        kept_keys.keep(connection, built, target, [merge.table for merge in sound], alterations)
-        differences = {merge.table.name: merge.difference() for merge in sound}
-        found += _of_tables(sound, differences, limits, {finding.table for finding in found})
+        judged += [each] if each else []
+        unfit |= set() if each else {table.name}
+    if found:  # what publishing would do as a whole cannot be told; each table is looked at, but for its unfit columns
+        kept_keys.keep(connection, built, target, [merge.table for merge in judged], alterations)
+        differences = {merge.table.name: merge.difference() for merge in judged}
+        filled = [t for t in tables if t.name in unfit & present and not _is_empty(connection, built, t.name)]
+        found += structure.unfilled(connection, target, filled)
+        found += _of_tables(judged, tables, differences, limits, unfit)
         return Preflight(tuple(found), None)
     kept = kept_keys.keep(connection, built, target, tables, alterations)
     together = Merge(connection, built, target, tables, alterations)
-    found += _of_tables(together.merges, together.differences, limits)
+    found += _of_tables(together.merges, tables, together.differences, limits)
     found += [Finding("", rows, _REFERENCING) for rows in together.refused_references(limits.allow_cascade)]
     if writes:
         found += privileges.of_writing(connection, target, tables, together.differences)
@@ -112,17 +123,61 @@ def look(
     return Preflight(tuple(found), together.differences, kept, tuple(cautions.all_of(together.merges)))
 
 
+def _judged(
+    connection: Connection,
+    built: str,
+    target: str,
+    table: Table,
+    present: Collection[str],
+    alterations: Mapping[str, Alteration],
+    found: Sequence[Finding],
+) -> tuple[TableMerge | None, list[Finding]]:
+    """Return the table as far as the target table takes it, None if not even its key; and the columns it does not."""
+    created, altered = table.name not in present, alterations.get(table.name)
+    if any(finding.table == table.name for finding in found):
+        there = {column.name for column in catalogue.columns(connection, target, table.name)} if not created else set()
+        missing = {column.name for column in table.columns} - there
+        if altered or not missing or missing & set(table.key + table.primary_key):
+            return None, []
+        table = _without(table, missing)
+    merge = TableMerge(connection, built, target, table, created=created, altered=altered)
+    misfits = merge.misfits()
+    findings = [Finding(table.name, misfit, _MISFIT) for misfit in misfits.values()]
+    if set(misfits) & set(table.key + table.primary_key):
+        return None, findings
+    if misfits:
+        merge = TableMerge(connection, built, target, _without(table, misfits), created=created, altered=altered)
+    return merge, findings
+
+
+def _without(table: Table, names: Collection[str]) -> Table:
+    """The table without some columns, and without what its contract says of them."""
+    gone = set(names)
+    return replace(
+        table,
+        columns=tuple(column for column in table.columns if column.name not in gone),
+        uniques=tuple(unique for unique in table.uniques if not gone & set(unique)),
+        foreign_keys=tuple(key for key in table.foreign_keys if not gone & set(key.columns)),
+    )
+
+
 def _of_tables(
     merges: Sequence[TableMerge],
+    tables: Sequence[Table],
     differences: Mapping[str, Difference],
     limits: DeletionLimits,
     unknown: Collection[str] = (),
 ) -> Iterator[Finding]:
     """Check each table; the rows of `unknown` tables after publishing are not known."""
+    by_name = {table.name: table for table in tables}
+    unfit = {
+        merge.table.name: {column.name for column in by_name[merge.table.name].columns} - set(merge.types)
+        for merge in merges
+    }
     for merge in merges:
         if merge.altered is None and not merge.created and differences[merge.table.name].inserted:
-            yield from structure.unfilled(merge.connection, merge.target_schema, [merge.table])
-    yield from constraints.findings(merges, unknown)
+            yield from structure.unfilled(merge.connection, merge.target_schema, [by_name[merge.table.name]])
+    yield from constraints.findings(merges, unknown, unfit)
     yield from (Finding(*refusal) for refusal in limits.refusals([merge.table for merge in merges], differences))
 
 

@@ -71,6 +71,8 @@ def of_part(merges: Sequence[TableMerge], merge: TableMerge, unknown: Collection
         if key.parent in unknown:
             continue
         parent = by_name[key.parent]
+        if not set(key.parent_columns) <= set(parent.types):
+            continue  # of a column that its table does not take nothing can be told
         pairs = [
             sql.SQL("p.{theirs} = c.{ours}::{type}").format(
                 theirs=sql.Identifier(theirs), ours=sql.Identifier(ours), type=sql.SQL(parent.types[theirs])
