@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from psycopg import sql
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
 from mock2pg.postgres.server import Server
+from tests.fix_declared import Entity, declared_project
 from tests.fix_postgres import new_database
 from tests.fix_small import small_document, small_project
 
@@ -53,3 +55,84 @@ def test_a_database_name_that_dbt_cannot_quote_is_refused_first(mark: str, serve
         assert not result.success
         assert f"the name of the database a{mark}b holds a quotation mark" in result.message + str(result.error)
         assert "stage" not in result.summary
+
+
+COLUMNS = (
+    "createdAt", "ORDER", "select", "user.Id", "a b", "100%", "%s", "x:y", "a*b", "Ünï名", "a-b", "{x}", "{0}", "a}}b",
+    "back\\slash", "$1", "?", "<b>", "a,b", "(x)", "it's", "_x", "1st", 'q"uote',
+)  # fmt: skip
+USER = Entity(
+    "User",
+    {"id": "text!", **dict.fromkeys(COLUMNS, "text")},
+    paths={name: f"k{number}" for number, name in enumerate(COLUMNS)},
+    meta={'q"uote': {"unique": True}},
+    constraints=[
+        {"type": "unique", "columns": list(COLUMNS[:4])},
+        {"type": "check", "name": "a Check", "expression": '"select" <> $$%s$$'},
+    ],
+)
+ORDER = Entity(
+    "order",
+    {"ID": "text!", "userId": "text!"},
+    key=["ID"],
+    meta={"userId": {"references": "User.id"}},
+    constraints=[{"type": "foreign_key", "columns": ["userId"], "to": "ref('User')", "to_columns": ["id"]}],
+)
+GROUP = Entity(
+    'Gruppe/名 100% of:x "{0}".',
+    {"Ab": "text!", "user.Id": "text!"},
+    key=["Ab", "user.Id"],
+    path="groups",
+    paths={"user.Id": "uid"},
+    file="group",
+    constraints=[{"type": "foreign_key", "columns": ["user.Id"], "to": "ref('User')", "to_columns": ["id"]}],
+)
+
+
+def odd_document(rows: int, value: str = "") -> dict[str, list[dict[str, str]]]:
+    users = [{"id": str(n), **{f"k{key}": f"{value}{n}{key}" for key in range(len(COLUMNS))}} for n in range(rows)]
+    return {"User": users, "order": [{"ID": "1", "userId": "0"}], "groups": [{"Ab": "x", "uid": "1"}]}
+
+
+def test_odd_names_of_tables_and_columns_are_taken(database: str, tmp_path: Path) -> None:
+    """By staging, rules, dbt's contracts, the merge, the proof, the backup and its restore: nothing needs quoting.
+
+    A model's file need not be called as its table. A rule of Great Expectations' own takes such columns of a staged
+    and of a built table, but for one with a quotation mark.
+    """
+    project = declared_project(tmp_path, [USER, ORDER, GROUP])
+    rules = [
+        {"type": "expect_column_value_lengths_to_be_between", "kwargs": {"column": name, "max_value": 9}}
+        for name in COLUMNS
+        if '"' not in name
+    ]
+    (project / "expectations" / "tables").mkdir()
+    for folder in ("", "tables"):
+        (project / "expectations" / folder / "User.json").write_text(json.dumps({"expectations": rules}))
+    service = MigrationService(settings_module.load(project=project, database_url=database))
+    first = service.migrate_all_data(odd_document(3))
+    assert first.success, (first.message, first.error)
+    with postgres.connect(database, name="test") as connection:
+        assert {*postgres.catalogue.tables(connection, "public")} == {USER.name, ORDER.name, GROUP.name}
+        names = [column.name for column in postgres.catalogue.columns(connection, "public", "User")]
+        assert names == ["id", *COLUMNS, "created_at"]
+        before = contents(connection)
+        second = service.migrate_all_data(odd_document(4, "v"))
+        assert second.success, (second.message, second.error)
+        assert (
+            second.summary["publish"]["tables"]["User"] | {"before": 3, "inserted": 1, "updated": 3}
+            == (second.summary["publish"]["tables"]["User"])
+        )
+        assert contents(connection) != before
+        assert service.validate_migration()
+        rolled_back = service.rollback(second.summary["backup"]["backup_id"])
+        assert rolled_back.success, rolled_back.message
+        assert contents(connection) == before
+    refused = service.check(odd_document(1) | {"User": [odd_document(1)["User"][0], odd_document(1)["User"][0]]})
+    assert refused.message == "2 errors by 1 rule"
+
+
+def contents(connection: postgres.Connection) -> list[object]:
+    """The rows of the target tables."""
+    each = [sql.Identifier("public", entity.name) for entity in (USER, ORDER, GROUP)]
+    return [connection.execute(sql.SQL("SELECT * FROM {} ORDER BY 1").format(home)).fetchall() for home in each]

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+
+
+def named(table: str) -> str:
+    """The table's name as one of a file or of a part of a link: what is no letter, digit, - or _ as `=` and its hex."""
+    return re.sub(r"[^\w-]", lambda found: "".join(f"={byte:02x}" for byte in found[0].encode()), table)
 
 
 def write(file: Path, content: bytes) -> None:

@@ -144,8 +144,8 @@ def spoiled(**changes: object) -> Any:
         (spoiled(column=True, config={"meta": {"uuid5": "id"}}), "parts.own: uuid5 takes a list of other columns"),
         (spoiled(column=True, config={"meta": {"path": "b[].id"}}), "parts.own: path b[].id is in another array"),
         (spoiled(column=True, name=False), "_sources.yml: parts: cannot be read: TypeError: the name False is not a "),
-        (spoiled(column=True, name="itsOwn"), "_sources.yml: parts: the name itsOwn has capitals: it is to be the SQL"),
-        (spoiled(name="itsParts"), "_sources.yml: itsParts: the name itsParts has capitals: it is to be the SQL name"),
+        (spoiled(column=True, name="a\nb"), r'_sources.yml: parts: the name "a\nb" is empty or has characters that'),
+        (spoiled(name=""), '_sources.yml: : the name "" is empty or has characters that cannot be printed'),
         (spoiled(column=True, name="_ID"), "_sources.yml: parts._ID: the staged table has a column _id of its own"),
         ({"sources": DECLARED["sources"] * 2}, "_sources.yml: tables of one name, but perhaps for case: parts"),
     ],
@@ -371,6 +371,12 @@ def told(**meta: Any) -> dict[str, Any]:
     return {**node(), "config": {"meta": meta}}
 
 
+def referring(**key: Any) -> dict[str, Any]:
+    """A model that refers to itself by config.meta."""
+    key = {"columns": ["id"], "to": "parts", "to_columns": ["id"], **key}
+    return {**node(whole_id={}), "config": {"meta": {"foreign_keys": [key]}}}
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [
@@ -381,6 +387,16 @@ def told(**meta: Any) -> dict[str, Any]:
         (keyed(type="unique", columns=["gone"]), "parts: its unique constraint names gone: it needs columns of the "),
         (keyed(type="foreign_key", columns=["id"], to=None), "parts: its contract cannot be read: TypeError"),
         (told(source="wholes"), "parts: config.meta.source names wholes, which is no table of _sources.yml"),
+        (
+            told(foreign_keys=[{"column": "id"}]),
+            "parts: config.meta.foreign_keys: column is not one of name, columns, ",
+        ),
+        (told(foreign_keys=[{"columns": ["id"]}]), "parts: its contract cannot be read: KeyError: 'to_columns'"),
+        (referring(on_delete="vanish"), "parts: config.meta.foreign_keys: on_delete is vanish, which is not one of no"),
+        (referring(columns=["gone"]), "parts: config.meta.foreign_keys: columns (gone) refer to to_columns (id): it"),
+        (referring(to_columns=["id", "id"]), "parts: config.meta.foreign_keys: columns (id) refer to to_columns (id, "),
+        (referring(to="gone"), "parts: config.meta.foreign_keys: gone is no target table"),
+        (referring(to_columns=["whole_id"]), "parts: config.meta.foreign_keys: (whole_id) is no primary or unique key"),
         (told(publish="merg"), "parts: config.meta.publish is merg, which is not one of merge, ensure"),
         (told(database_columns=["a"]), "parts: its contract cannot be read: ValueError"),
         (
@@ -391,8 +407,9 @@ def told(**meta: Any) -> dict[str, Any]:
 )
 def test_a_fault_in_a_contract_is_named(model: dict[str, Any], said: str) -> None:
     """The table, and the column where there is one."""
+    model["config"] |= {"contract": {"enforced": True}, "materialized": "table"}
     with pytest.raises(ProjectError) as failed:
-        target_tables.table(model, {"parts": PARTS})
+        target_tables.contracts([model], [PARTS])
     assert failed.value.message.startswith(said)
 
 
@@ -548,9 +565,9 @@ def test_a_test_that_did_not_run_is_no_test_that_holds(tmp_path: Path, monkeypat
     (tmp_path / "manifest.json").write_text(json.dumps({"nodes": nodes}))
 
     def built(**statuses: str) -> SimpleNamespace:
-        keys = {"a": "model.p.a", "b": "test.p.b.1", "c": "test.p.c.2"}
+        keys, query = {"a": "model.p.a", "b": "test.p.b.1", "c": "test.p.c.2"}, {"compiled_code": "select 1"}
         nodes = {
-            name: SimpleNamespace(unique_id=key, resource_type=kinds[key], name=name, compiled_code="select 1")
+            name: SimpleNamespace(unique_id=key, resource_type=kinds[key], name=name, alias=name, **query)
             for name, key in keys.items()
         }
         ran = [SimpleNamespace(status=status, node=nodes[name]) for name, status in statuses.items()]
@@ -595,6 +612,34 @@ def test_tables_stand_after_those_they_refer_to() -> None:
     ordered = [table.name for table in target_tables.ordered(tables)]
     assert ordered[:3] == ["b", "a", "c"]
     assert sorted(ordered[3:]) == ["x", "y"]
+
+
+def test_a_circle_of_references_is_declared_beside_the_constraints() -> None:
+    """By the name of a model or of a table; it is a foreign key like the others."""
+    models = []
+    for name, to in (("employees", "shops"), ("shops", "Employee")):
+        key = {"name": "any", "columns": ["to_id"], "to": to, "to_columns": ["id"], "on_delete": "SET NULL"}
+        model = {**node(to_id={}), "name": name, "alias": {"employees": "Employee"}.get(name, name)}
+        model["config"] = {"meta": {"foreign_keys": [key]}, "contract": {"enforced": True}, "materialized": "table"}
+        models.append(model)
+    found = target_tables.contracts(models, [])
+    assert {(table.name, *table.foreign_keys) for table in found} == {
+        ("Employee", ForeignKey(("to_id",), "shops", ("id",), "on delete set null")),
+        ("shops", ForeignKey(("to_id",), "Employee", ("id",), "on delete set null")),
+    }
+    with pytest.raises(ProjectError, match="target tables of one name, but perhaps for case: Employee, employee"):
+        target_tables.contracts([models[0], {**models[1], "alias": "employee"}], [])
+
+
+def test_models_that_dbt_could_build_in_no_order_are_named() -> None:
+    """Before anything is built, with the declaration that takes such a reference."""
+    nodes = {"model.p.a": ["model.p.b"], "model.p.b": ["model.p.a"], "model.p.c": ["model.p.a"], "model.p.d": []}
+    with pytest.raises(ProjectError, match="dbt cannot build a, b: each is built after what it refers to") as failed:
+        dbt_project._refuse_circles({"parent_map": nodes})
+    assert "config.meta.foreign_keys" in failed.value.hint
+    with pytest.raises(ProjectError, match="dbt cannot build d: each"):
+        dbt_project._refuse_circles({"parent_map": {"model.p.d": ["model.p.d"]}})
+    dbt_project._refuse_circles({"parent_map": {"model.p.d": [], "test.p.d": ["model.p.d"]}})
 
 
 @pytest.mark.usefixtures("unchanged_environment")

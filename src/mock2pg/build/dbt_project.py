@@ -17,7 +17,7 @@ from mock2pg import environment, patches
 from mock2pg.build import kept_manifest, target_tables
 from mock2pg.build.profile import PROVIDED, profiles_dir
 from mock2pg.build.source_tables import sources
-from mock2pg.contracts import Table
+from mock2pg.contracts import Table, key_groups
 from mock2pg.errors import InternalError, LoadFailed, ProjectError
 from mock2pg.foreign_errors import scrubbed
 from mock2pg.text import counted
@@ -37,7 +37,7 @@ class Built:
 
     models   how many were built
     tests    how many ran and hold
-    queries  the compiled SQL of each model, by name
+    queries  the compiled SQL of each model, by the name of its table
     """
 
     models: int
@@ -66,6 +66,7 @@ class DbtProject:
             self._manifest = self._read()
         manifest = json.loads((self.target / "manifest.json").read_text(encoding="utf-8"))
         _refuse_unread(manifest)
+        _refuse_circles(manifest)
         models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
         return target_tables.contracts(models, sources(self.project))
 
@@ -90,7 +91,7 @@ class DbtProject:
             raise LoadFailed("\n".join(["dbt did not build or test all that the project declares:", *lines]))
         models = [result.node for result in ran.values() if str(result.node.resource_type).endswith("model")]
         passed = sum(str(result.status) == "pass" for result in ran.values())
-        return Built(len(models), passed, {str(node.name): str(node.compiled_code) for node in models})
+        return Built(len(models), passed, {str(node.alias): str(node.compiled_code) for node in models})
 
     def _read(self) -> Any:
         """Return dbt's Manifest, kept or parsed, and write manifest.json."""
@@ -166,6 +167,20 @@ def _refuse_unread(manifest: Mapping[str, Any]) -> None:
             f"no model reads {', '.join(sorted(unread))} of _sources.yml, so the rows would go nowhere",
             hint="Write a model for each, or take them out of _sources.yml. The target tables were not changed.",
         )
+
+
+def _refuse_circles(manifest: Mapping[str, Any]) -> None:
+    """Raise ProjectError for models of which dbt could build none first."""
+    above = {key: set(parents) for key, parents in manifest["parent_map"].items()}
+    for group in key_groups(list(above), above):
+        if len(group) > 1 or group[0] in above[group[0]]:
+            names = ", ".join(sorted(key.split(".", 2)[2] for key in group))
+            raise ProjectError(
+                f"dbt cannot build {names}: each is built after what it refers to, and here that is a circle",
+                hint="A foreign key to the own table or in a circle is no constraint with ref(): declare it in the"
+                " model's YAML as config.meta.foreign_keys, see docs/adding-an-entity.md."
+                " The target tables were not changed.",
+            )
 
 
 def _reason(result: Any) -> str:

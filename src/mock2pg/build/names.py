@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from mock2pg.errors import ProjectError
+from mock2pg.text import printable
 
 _LONGEST = 63  # bytes; PostgreSQL cuts a longer name without an error, so that two may become the same
 
 
-def refuse_long(where: str, names: Iterable[str]) -> None:
-    """Raise ProjectError for a name that PostgreSQL would cut."""
+def refuse_unfit(where: str, names: Iterable[str]) -> None:
+    """Raise ProjectError for a name that PostgreSQL would cut or not take, or that a terminal cannot show."""
     for name in names:
+        if not name or not name.isprintable():
+            raise ProjectError(
+                f"{printable(where)}: the name {json.dumps(name)} is empty or has characters that cannot be printed",
+                hint="Give it a name of printable characters. The target tables were not changed.",
+            )
         if (length := len(name.encode())) > _LONGEST:
             raise ProjectError(
                 f"{where}: the name {name} has {length} bytes, and PostgreSQL keeps {_LONGEST}",
                 hint="Give it a shorter name. The target tables were not changed.",
             )
+
+
+def refuse_alike(what: str, names: Iterable[str]) -> None:
+    """Raise ProjectError for names that are the same but perhaps for case: the staging database and files of some
+    systems do not tell them apart.
+    """
+    by_folded: dict[str, list[str]] = {}
+    for name in names:
+        by_folded.setdefault(name.casefold(), []).append(name)
+    if alike := sorted(name for same in by_folded.values() if len(same) > 1 for name in set(same)):
+        raise ProjectError(f"{what} of one name, but perhaps for case: {', '.join(alike)}")

@@ -1,4 +1,5 @@
-"""dbt, imported with the changes of patches.py, with all that a build needs, and with our way of using sessions."""
+"""dbt, imported with the changes of patches.py, with all that a build needs, and with our way of using sessions and of
+quoting names: dbt's own leaves a quotation mark inside a name as it is."""
 
 from mock2pg import patches
 
@@ -6,6 +7,7 @@ patches.before_dbt_is_imported()
 
 import dbt.task.build  # noqa: E402, F401
 from dbt.adapters.postgres import PostgresAdapter  # noqa: E402
+from dbt.adapters.postgres.relation import PostgresRelation  # noqa: E402
 from dbt.cli.main import dbtRunner  # noqa: E402
 from dbt.contracts.graph.manifest import Manifest  # noqa: E402
 from dbt_common.exceptions import DbtBaseException  # noqa: E402
@@ -14,5 +16,13 @@ from mock2pg.build.sessions import Sessions  # noqa: E402
 
 patches.after_dbt_is_imported()
 PostgresAdapter.ConnectionManager = Sessions
+
+
+def _quoted(_: object, name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+PostgresAdapter.quote = classmethod(_quoted)
+PostgresRelation.quoted = _quoted
 
 __all__ = ["DbtBaseException", "Manifest", "dbtRunner"]

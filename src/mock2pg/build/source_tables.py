@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from mock2pg.build.names import refuse_long
+from mock2pg.build.names import refuse_alike, refuse_unfit
 from mock2pg.contracts import HIDDEN, SourceColumn, SourceTable
 from mock2pg.encoding import KINDS
 from mock2pg.errors import ProjectError
@@ -35,7 +35,7 @@ def sources(project: Path) -> tuple[SourceTable, ...]:
 def _sources(text: str) -> tuple[SourceTable, ...]:
     declared = yaml.load(text, _Loader)["sources"]  # noqa: S506  both are safe
     found = tuple(_source(table) for table in [table for source in declared for table in source["tables"]])
-    _refuse_twice("tables", [table.name for table in found])
+    refuse_alike("_sources.yml: tables", [table.name for table in found])
     _refuse_dangling(found)
     return found
 
@@ -78,23 +78,15 @@ def _source(table: Mapping[str, Any]) -> SourceTable:
 
 def _refuse_columns(table: SourceTable) -> None:
     name, names = table.name, [column.name for column in table.columns]
-    refuse_long(f"_sources.yml: {name}", (name, *names))
-    _refuse_twice(f"{name}: columns", names)
-    _refuse_twice(f"{name}: keys", [column.path for column in table.columns if column.is_key])
+    refuse_unfit(f"_sources.yml: {name}", (name, *names))
+    refuse_alike(f"_sources.yml: {name}: columns", names)
+    refuse_alike(f"_sources.yml: {name}: keys", [column.path for column in table.columns if column.is_key])
     if hidden := [own for own in names if own.casefold() in HIDDEN]:
         raise ProjectError(
             f"_sources.yml: {name}.{hidden[0]}: the staged table has a column {hidden[0].casefold()} of its own",
             hint="Give the column another name, and its key in the JSON as its path: config.meta.path."
             " The target tables were not changed.",
         )
-    for own in (name, *names):
-        if re.search("[A-Z]", own):  # which PostgreSQL folds wherever it is not quoted
-            snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", own).lower()
-            raise ProjectError(
-                f"_sources.yml: {name}: the name {own} has capitals: it is to be the SQL name",
-                hint=f"Write {snake}, and the key in the JSON as its path: config.meta.path: {own}."
-                " The target tables were not changed.",
-            )
     for column in table.columns:
         if column.data_type not in KINDS:
             raise ProjectError(
@@ -139,14 +131,6 @@ def _name(declared: Mapping[str, Any]) -> str:
     if not isinstance(name := declared["name"], str):
         raise TypeError(f"the name {name} is not a string: quote it")
     return name
-
-
-def _refuse_twice(what: str, names: Sequence[str]) -> None:
-    """The staging database does not tell names apart by case."""
-    folded = [name.casefold() for name in names]
-    twice = sorted({name for name in names if folded.count(name.casefold()) > 1})
-    if twice:
-        raise ProjectError(f"_sources.yml: {what} of one name, but perhaps for case: {', '.join(twice)}")
 
 
 def _refuse_dangling(tables: Sequence[SourceTable]) -> None:

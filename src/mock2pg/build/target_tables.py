@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from mock2pg.build import target_columns
-from mock2pg.build.names import refuse_long
-from mock2pg.contracts import ForeignKey, SourceTable, Table, key_groups
+from mock2pg.build.foreign_keys import foreign_keys, refuse_dangling
+from mock2pg.build.names import refuse_alike, refuse_unfit
+from mock2pg.contracts import SourceTable, Table, key_groups
 from mock2pg.errors import ProjectError
 
 _PUBLISH = ("merge", "ensure")
@@ -25,21 +26,30 @@ def contracts(models: Iterable[Mapping[str, Any]], staged: Iterable[SourceTable]
     enforced = [node for node in models if node["config"].get("contract", {}).get("enforced")]
     if other := [node["name"] for node in enforced if node["config"]["materialized"] != "table"]:
         raise ProjectError(f"{', '.join(other)}: a model with an enforced contract is materialized as a table")
-    found = [table(node, sources) for node in enforced]
+    names = {node["name"]: node.get("alias") or node["name"] for node in enforced}
+    found = [table(node, sources, names) for node in enforced]
+    refuse_alike("target tables", names.values())
+    refuse_dangling(found, enforced)
     target_columns.refuse_unproven(found)
     return ordered(found)
 
 
-def table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
+def table(
+    node: Mapping[str, Any], staged: Mapping[str, SourceTable], names: Mapping[str, str] = MappingProxyType({})
+) -> Table:
+    """The target table of a model, a node of dbt's manifest.
+
+    names  model -> the name of its table, where that is another one
+    """
     try:
-        return _table(node, staged)
+        return _table(node, staged, names)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProjectError(f"{node['name']}: its contract cannot be read: {type(error).__name__}: {error}") from error
 
 
-def _table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
-    name, meta = node["name"], node["config"].get("meta", {})
-    refuse_long(name, (name, *node["columns"]))
+def _table(node: Mapping[str, Any], staged: Mapping[str, SourceTable], names: Mapping[str, str]) -> Table:
+    name, meta = names.get(node["name"], node["name"]), node["config"].get("meta", {})
+    refuse_unfit(name, (name, *node["columns"]))
     source = staged.get(meta.get("source", name))
     if source is None and "source" in meta:
         raise ProjectError(f"{name}: config.meta.source names {meta['source']}, which is no table of _sources.yml")
@@ -62,6 +72,7 @@ def _table(node: Mapping[str, Any], staged: Mapping[str, SourceTable]) -> Table:
             database_columns=tuple(filled.items()),
         ),
         node,
+        names,
     )
     return replace(made, natural_key=_natural_key(made, source)) if source else made
 
@@ -77,7 +88,7 @@ def _natural_key(table: Table, source: SourceTable) -> tuple[str, ...]:
     return ()
 
 
-def _constrained(table: Table, node: Mapping[str, Any]) -> Table:
+def _constrained(table: Table, node: Mapping[str, Any], names: Mapping[str, str]) -> Table:
     constraints = list(node["constraints"]) + [
         {**constraint, "columns": [column["name"]]}
         for column in node["columns"].values()
@@ -101,22 +112,8 @@ def _constrained(table: Table, node: Mapping[str, Any]) -> Table:
             (check.get("name") or f"{table.name}_check{n}", check["expression"])
             for n, check in enumerate(by_kind.get("check", ()), 1)
         ),
-        foreign_keys=tuple(
-            ForeignKey(
-                tuple(key["columns"]),
-                _referred(key["to"]),
-                tuple(key["to_columns"]),
-                key.get("expression") or node["config"].get("meta", {}).get("on_delete", ""),
-            )
-            for key in by_kind.get("foreign_key", ())
-        ),
+        foreign_keys=foreign_keys(node, by_kind.get("foreign_key", ()), names),
     )
-
-
-def _referred(to: str) -> str:
-    """The table that a reference names: `ref('a_table')` when parsed, `"db"."schema"."a_table"` when compiled."""
-    found = re.search(r"""ref\(\s*['"]([^'"]+)['"]\s*\)""", to)
-    return found[1] if found else to.rpartition(".")[2].strip('"')
 
 
 def ordered(tables: Sequence[Table]) -> tuple[Table, ...]:

@@ -11,6 +11,8 @@ Entry = dict[str, Any]
 
 _NOT_EMPTY, _UNIQUE = IMPORTED = ("expect_table_row_count_to_be_between", "expect_column_values_to_be_unique")
 
+_UNIQUE_ON = "expect_rows_to_be_unique_on"
+
 _IN_JSON = {
     "text": "text: a JSON string",
     "integer": "a whole JSON number (32 bits)",
@@ -46,7 +48,10 @@ def entries(table: SourceTable, tables: Mapping[str, SourceTable]) -> list[Entry
     for column in table.columns:
         if column.unique:
             said = f"No two rows have the same {column.label}."
-            rules.append(_entry(_UNIQUE, said, "must be unique", column=column.name))
+            if '"' in column.name:  # which the parser of Great Expectations' own conditions does not take
+                rules.append(_entry(_UNIQUE_ON, said, "must be unique", columns=[column.name]))
+            else:
+                rules.append(_entry(_UNIQUE, said, "must be unique", column=column.name))
     for column in table.columns:
         if column.references:
             parent, of_parent = column.references

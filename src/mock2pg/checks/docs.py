@@ -22,6 +22,7 @@ from great_expectations.expectations.expectation_configuration import Expectatio
 from great_expectations.render.renderer.renderer import Renderer
 from jinja2 import Environment, PackageLoader
 
+from mock2pg import files
 from mock2pg.checks.validation_results import BROKEN, FAILED, PASSED, SKIPPED, WARNED, RuleResult
 from mock2pg.errors import InternalError
 
@@ -36,7 +37,7 @@ def build(context: Any, folder: Path, title: str, results: Mapping[str, Sequence
     """
     run = RunIdentifier(run_name="run", run_time=datetime.now(UTC))
     for table, of_table in results.items():
-        key = ValidationResultIdentifier(ExpectationSuiteIdentifier(table), run, batch_identifier="rules")
+        key = ValidationResultIdentifier(ExpectationSuiteIdentifier(files.named(table)), run, batch_identifier="rules")
         context.validation_results_store.set(key, _stored(table, run, of_table))
     context.add_data_docs_site("docs", _site(_plain(str(folder.resolve())), _plain(title)))
     context.build_data_docs(site_names=["docs"])
@@ -65,8 +66,8 @@ def _stored(table: str, run: Any, of_table: Sequence[RuleResult]) -> Any:
     return ExpectationSuiteValidationResult(
         success=all(result.success for result in results),
         results=results,
-        suite_name=table,
-        meta={"run_id": run, "validated": f"{run.run_time:%Y-%m-%d %H:%M:%S UTC}"},
+        suite_name=files.named(table),
+        meta={"table": table, "run_id": run, "validated": f"{run.run_time:%Y-%m-%d %H:%M:%S UTC}"},
     )
 
 
@@ -120,12 +121,11 @@ class TableRenderer(Renderer):  # type: ignore[misc]
     def render(self, run: Any) -> dict[str, Any]:
         rules = [result.result for result in run.results]
         return {
-            "table": run.suite_name,
+            "table": run.meta["table"],
             "validated": run.meta["validated"],
             "rules": sorted(rules, key=lambda rule: [rule["status"] != status for status in _ORDER]),
             "counts": _counts(run),
-            # validations/<suite, a folder for each dot>/<run name>/<run time>/<page>
-            "home": "../" * (run.suite_name.count(".") + 4) + "index.html",
+            "home": "../../../../index.html",  # validations/<suite>/<run name>/<run time>/<page>
         }
 
 
@@ -140,7 +140,7 @@ class IndexRenderer(Renderer):  # type: ignore[misc]
         runs = {run.suite_name: run for run in map(self._store.get, self._store.list_keys())}
         tables = [
             {
-                "table": link["expectation_suite_name"],
+                "table": runs[link["expectation_suite_name"]].meta["table"],
                 "link": link["filepath"],
                 "counts": _counts(runs[link["expectation_suite_name"]]),
             }

@@ -124,7 +124,8 @@ def _source(context: Any, engine: sa.Engine) -> Iterator[Any]:
 
 def _results(source: Any, reader: ResultReader, table: str, suite: Any) -> list[RuleResult]:
     """The result of each rule of a suite, in its order."""
-    batch = source.add_table_asset(table, table_name=table).add_batch_definition_whole_table("all").get_batch()
+    named = sa.sql.quoted_name(table, quote=True)
+    batch = source.add_table_asset(table, table_name=named).add_batch_definition_whole_table("all").get_batch()
     judged = [rule for rule in suite.expectations if not reader.skips(table, rule)]
     passed = {
         result.expectation_config.id

@@ -12,7 +12,7 @@ from great_expectations.expectations.core import UnexpectedRowsExpectation
 
 from mock2pg.checks.records import Failure
 from mock2pg.checks.rules import ExpectNoRows
-from mock2pg.checks.sql import identifier, string
+from mock2pg.checks.sql import identifier, quoted, string
 from mock2pg.foreign_errors import scrubbed
 from mock2pg.step_results import RuleOutcome
 
@@ -52,7 +52,7 @@ class ResultReader:
     def skips(self, table: str, rule: Any) -> str:
         """Return why a rule cannot be judged: it needs rows that are not known. Empty when it can."""
         query = getattr(rule, "unexpected_rows_query", "")
-        others = {name for name in (*self.unread, *self.partial) if re.search(rf"\b{re.escape(name)}\b", query)}
+        others = {name for name in (*self.unread, *self.partial) if _names(query, name)}
         for name, why in self.unread.items():
             if name == table or name in others:
                 return f"not judged, because {name} {why}"
@@ -129,6 +129,12 @@ class ResultReader:
             listed.append(dict(zip(self.index_columns, row, strict=False)))
         for column, (total, listed) in found.items():
             yield column, total, listed
+
+
+def _names(query: str, table: str) -> bool:
+    """Return whether a query names a table, quoted or not."""
+    each = "|".join(map(re.escape, {table, quoted(table)[1:-1]}))
+    return re.search(rf"(?<!\w)({each})(?!\w)", query) is not None
 
 
 def _field(rule: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from mock2pg import build, checks, postgres, workers
+from mock2pg import build, checks, files, postgres, workers
 from mock2pg.contracts import SourceTable, Table, contracts_sha256, derived_columns
 from mock2pg.errors import LoadFailed, PreflightFailed
 from mock2pg.publishing import preflight
@@ -61,9 +61,9 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
             staging.opened(database, read_only=True) as staged,
         ):
             for table in tables:
-                rows = run.path("hashes", f"{table.name}.csv")
+                rows = run.path("hashes", f"{files.named(table.name)}.csv")
                 postgres.scratch.write_hashes(connection, postgres.scratch.NEXT, table, rows, built_only=True)
-                staging.write_hashes(staged, table, rows, run.path("hashes", f"{table.name}.parquet"))
+                staging.write_hashes(staged, table, rows, run.path("hashes", f"{files.named(table.name)}.parquet"))
                 rows.unlink()
             unproven = [table.name for table in tables if not _as_its_model_says(run, connection, table, built)]
             counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [table.name for table in tables])
@@ -121,7 +121,7 @@ def _as_its_model_says(run: Run, connection: postgres.Connection, table: Table, 
     """
     if table.source is not None or table.name not in built.queries:
         return True
-    recorded = staging.table_hash(run.folder / "hashes" / f"{table.name}.parquet", "built")
+    recorded = staging.table_hash(run.folder / "hashes" / f"{files.named(table.name)}.parquet", "built")
     hashes = []
     for _ in range(2):
         with connection.transaction():

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import history, postgres
+from mock2pg import files, history, postgres
 from mock2pg.backups import dump
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed, UsageError
@@ -160,7 +160,7 @@ def _refuse_unlike_built(run: Run, connection: postgres.Connection, tables: Sequ
     """The built tables must hold what was built and nothing else: what no staged row vouches for is compared here."""
     postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
     for table in (table for table in tables if table.derived):
-        recorded = staging.table_hash(run.folder / "hashes" / f"{table.name}.parquet", "built")
+        recorded = staging.table_hash(run.folder / "hashes" / f"{files.named(table.name)}.parquet", "built")
         if postgres.scratch.built_hash(connection, postgres.scratch.NEXT, table) != recorded:
             raise PublishFailed(f"table {table.name}: the built rows are no longer those that the load step built")
 
@@ -193,7 +193,7 @@ def _hash(run: Run, connection: postgres.Connection, merge: TableMerge) -> str:
     table = merge.table
     rows = merge.of_built if table.publish == "upsert" else merge.target
     found = postgres.scratch.table_hash(connection, rows, table)
-    if table.source and found != staging.table_hash(run.folder / "hashes" / f"{table.name}.parquet"):
+    if table.source and found != staging.table_hash(run.folder / "hashes" / f"{files.named(table.name)}.parquet"):
         raise PublishFailed(f"table {table.name}: the rows to publish are not those that were staged")
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
-from mock2pg import history, postgres
+from mock2pg import files, history, postgres
 from mock2pg.backups import dump
 from mock2pg.contracts import Table, derived_columns
 from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed
@@ -143,12 +143,14 @@ def _gone(published: Run) -> VerifyFailed:
 
 
 def _compare(run: Run, published: Run, connection: postgres.Connection, table: Table, times: Times) -> Compared:
-    rows = run.path("target_rows", f"{table.name}.csv")
+    rows = run.path("target_rows", f"{files.named(table.name)}.csv")
     try:
         with times.of("hash the target tables"):
             postgres.scratch.write_hashes(connection, run.settings.target_schema, table, rows)
         with times.of("compare"):
-            return staging.compare(published.folder / "hashes" / f"{table.name}.parquet", rows, publish=table.publish)
+            return staging.compare(
+                published.folder / "hashes" / f"{files.named(table.name)}.parquet", rows, publish=table.publish
+            )
     finally:
         rows.unlink(missing_ok=True)
 

@@ -5,10 +5,7 @@
     {%- set references = keys | selectattr('to') | sort(attribute='to') if var('mode') == 'replace' else [] -%}
     {%- set keys = keys | rejectattr('to') | list + references -%}
 
-    {%- set quoted = [] -%}
-    {%- for key in keys -%}
-        {%- do quoted.append(dict(key, columns=quote_all(key['columns']), to_columns=quote_all(key['to_columns']))) -%}
-    {%- endfor -%}
+    {%- set quoted = quoted_constraints(keys) -%}
 
     {%- if quoted %}
         alter table {{ this }}
@@ -18,12 +15,25 @@
 {%- endmacro %}
 
 
+{% macro quoted_constraints(constraints) -%}
+
+    {%- set quoted = [] -%}
+    {%- for one in constraints -%}
+        {%- set names = {'columns': quote_all(one['columns']), 'to_columns': quote_all(one['to_columns'])} -%}
+        {%- do names.update({'name': adapter.quote(one['name'])} if one['name'] else {}) -%}
+        {%- do quoted.append(dict(one, **names)) -%}
+    {%- endfor -%}
+
+    {{ return(quoted) }}
+
+{%- endmacro %}
+
+
 {% macro quote_all(names) -%}
 
-    {#- but for names with capitals, which PostgreSQL folds in the table, too -#}
     {%- set quoted = [] -%}
     {%- for name in names or [] -%}
-        {%- do quoted.append(adapter.quote(name) if name == name | lower else name) -%}
+        {%- do quoted.append(adapter.quote(name)) -%}
     {%- endfor -%}
 
     {{ return(quoted) }}

@@ -1,8 +1,8 @@
 {% macro postgres__get_assert_columns_equivalent(sql) %}
 
-    {#- The first that dbt asks for when it makes a table of a contract. A column may be called `group`: all that
-        follows quotes it. A name with capitals is left to PostgreSQL, as dbt leaves it. -#}
-    {%- for column in model['columns'].values() if column['name'] == column['name'] | lower -%}
+    {#- The first that dbt asks for when it makes a table of a contract. A column may be called `group` or `createdAt`:
+        all that follows quotes it. -#}
+    {%- for column in model['columns'].values() -%}
         {%- do column.update({'quote': true}) -%}
     {%- endfor -%}
 
@@ -31,7 +31,7 @@
     ) as of_query, (
         select
         {% for column in model['columns'].values() -%}
-            cast(null as {{ column['data_type'] }}) as {{ adapter.quote(column['name']) if column.get('quote') else column['name'] }}
+            cast(null as {{ column['data_type'] }}) as {{ adapter.quote(column['name']) }}
             {{- ',' if not loop.last }}
         {% endfor -%}
     ) as of_contract

@@ -1,6 +1,6 @@
 {% macro postgres__get_table_columns_and_constraints() -%}
 
-    {%- set checks = model['constraints'] | selectattr('type', 'equalto', 'check') | list -%}
+    {%- set checks = quoted_constraints(model['constraints'] | selectattr('type', 'equalto', 'check')) -%}
     {%- set columns = adapter.render_raw_columns_constraints(raw_columns=model['columns']) -%}
 
     (

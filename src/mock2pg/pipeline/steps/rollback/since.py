@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mock2pg import backups, history, postgres
+from mock2pg import backups, files, history, postgres
 from mock2pg.backups import dump
 from mock2pg.backups.added_objects import Added
 from mock2pg.backups.diff import Change
@@ -126,7 +126,7 @@ def _left(look: Look, row: HistoryRow, known: str | None) -> str | None:
 def _numbers(look: Look, row: HistoryRow, name: str) -> Change | None:
     """Return the change since the run published; None when its folder is gone, or the columns are others."""
     published, schema = Run(row.run_id, look.run.settings), look.run.settings.target_schema
-    hashes = published.folder / "hashes" / f"{name}.parquet"
+    hashes = published.folder / "hashes" / f"{files.named(name)}.parquet"
     try:
         contracts = row.findings.contracts if row.findings else published.tables()
         tables = {table.name: table for table in contracts}
@@ -134,7 +134,7 @@ def _numbers(look: Look, row: HistoryRow, name: str) -> Change | None:
         return None
     if name not in tables or not hashes.exists():
         return None
-    rows = look.run.path("target_rows", f"{name}.csv")
+    rows = look.run.path("target_rows", f"{files.named(name)}.csv")
     try:
         with look.connection.transaction():  # a savepoint
             postgres.scratch.write_hashes(look.connection, schema, tables[name], rows)
