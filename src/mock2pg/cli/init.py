@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mock2pg.cli.commands import command
-from mock2pg.cli.verb import verb
+from mock2pg.cli.verb import current, verb
 from mock2pg.report.output import say, say_json, say_lines
 
 if TYPE_CHECKING:
     from mock2pg.init import Initialised
+    from mock2pg.init.conclusions import Conclusions
 
 _TELL = {
     "new": "new",
@@ -30,9 +33,10 @@ _TELL = {
     "--into", required=True, type=click.Path(path_type=Path), help="The project's folder: empty, or not there."
 )
 @click.option("--update", is_flag=True, help="Show what differs now, and write the files that you did not edit.")
+@click.option("--from-target", is_flag=True, help="Take names, types and keys from the tables of DATABASE_URL.")
 @click.option("--name", default="", help="The project's name; that of its folder unless you say otherwise.")
 @verb
-def init(source: Path, into: Path, update: bool, name: str, as_json: bool) -> None:
+def init(source: Path, into: Path, update: bool, from_target: bool, name: str, as_json: bool) -> None:
     """Make a project that migrates SOURCE: read every value, and write declarations, models and rules.
 
     A folder of JSON or NDJSON files, one document, or a .ts, .js or .mjs module that exports plain data (with node).
@@ -41,16 +45,28 @@ def init(source: Path, into: Path, update: bool, name: str, as_json: bool) -> No
     """
     from mock2pg import init as room
 
-    done = room.init(source, into, name=name, updating=update)
+    with _completing(from_target) as completed:
+        done = room.init(source, into, name=name, updating=update, completed=completed)
     if as_json:
         say_json(done.as_dict())
     elif update:
         _show_update(done)
     else:
-        _show(done, into)
+        _show(done, into, from_target=from_target)
 
 
-def _show(done: Initialised, into: Path) -> None:
+@contextmanager
+def _completing(from_target: bool) -> Iterator[Callable[[Conclusions], Conclusions]]:
+    if not from_target:
+        yield lambda found: found
+        return
+    from mock2pg.init import from_target as room
+
+    with room.reading(current()) as completed:
+        yield completed
+
+
+def _show(done: Initialised, into: Path, *, from_target: bool) -> None:
     from mock2pg.init import review
 
     for note in done.notes:
@@ -59,7 +75,9 @@ def _show(done: Initialised, into: Path) -> None:
         say(line)
     folder = shlex.quote(str(into))
     say(f"Wrote {into}. INIT.md there says what was concluded, and why.")
-    say_lines(f"Next:\n    cd {folder}\n    make migrate")
+    if from_target:
+        say("Set DATABASE_URL there, too: in .env, as .env.example shows.")
+    say_lines(f"Next:\n    cd {folder}\n    make {'plan' if from_target else 'migrate'}")
 
 
 def _show_update(done: Initialised) -> None:

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
+from mock2pg import postgres
 from mock2pg.contracts import SourceColumn
+from mock2pg.errors import UsageError
 from mock2pg.init import matching, nested_in_target, reference_types, unfilled
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
 from mock2pg.init.target_types import Fit, fit
 from mock2pg.postgres import existing_tables
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.existing_tables import ExistingTable
+from mock2pg.settings import Settings
 from mock2pg.text import counted
 
 _LITERAL = re.compile(r"('([^']|'')*'|-?\d+(\.\d+)?|true|false)(?=::|$)")  # a default that is the same for each row
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[Callable[[Conclusions], Conclusions]]:
+    """Connect to the target database, which is only read; what it gives makes conclusions into those of its tables.
+
+    Raises UsageError when the settings name no database, DatabaseError when it cannot be read.
+    """
+    if settings.database_url is None:
+        raise UsageError(
+            "--from-target reads the tables of your database, and DATABASE_URL is not set",
+            hint="Set it in the environment or in .env, and MIGRATION_SCHEMA if the tables are not in public.",
+        )
+    name, timeout = "init", settings.lock_timeout
+    with postgres.connect(settings.url, name=name, read_only=True, lock_timeout=timeout) as connection:
+        yield partial(apply, connection=connection, schema=settings.target_schema)
 
 
 def apply(conclusions: Conclusions, connection: Connection, schema: str) -> Conclusions:
