@@ -167,9 +167,9 @@ lint: $(DEV) ## lint, format check, types and layers
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header
 
 lock: ## write the four locks anew from pyproject.toml (needs uv)
-	$(COMPILE) --group setup --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra sample --group setup --output-file requirements.lock pyproject.toml
 	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
-	$(COMPILE) --extra lab --constraint requirements.lock --output-file requirements-lab.lock pyproject.toml
+	$(COMPILE) --extra lab --group build --constraint requirements.lock --output-file requirements-lab.lock pyproject.toml
 	$(COMPILE) --group bench --output-file requirements-bench.lock
 
 clean: ## stop the embedded server and remove what runs made; backups stay

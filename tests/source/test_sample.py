@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, time
@@ -409,3 +410,15 @@ def test_a_recipe_may_have_no_rows(tmp_path: Path) -> None:
     (tmp_path / "boats.sql").write_text("select n as id from range(getvariable('rows')) as t(n) where n < 0")
     assert sample.generate(tmp_path, tmp_path / "out", rows=50, seed=1) == {"boats": 0}
     assert json.loads((tmp_path / "out" / "boats.json").read_text()) == []
+
+
+def test_without_mimesis_there_is_no_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """mock2pg is installed without it, and says what to install; nothing stays behind."""
+    (tmp_path / "boats.sql").write_text("select 1 as id")
+    monkeypatch.delitem(sys.modules, "mock2pg.source.people", raising=False)
+    monkeypatch.delattr("mock2pg.source.people", raising=False)
+    monkeypatch.setitem(sys.modules, "mimesis", None)
+    with pytest.raises(UsageError, match="a sample needs mimesis, which is not installed") as failed:
+        sample.generate(tmp_path, tmp_path / "out", rows=50, seed=1)
+    assert failed.value.hint == "Install it with: pip install 'mock2pg[sample]'"
+    assert not (tmp_path / "out").exists()

@@ -70,7 +70,7 @@ def run(settings: Settings, url: str, migrate: Migrate, tell: Callable[[str], No
             "PublishFailed, the target as before",
             lambda: _obstructed(stage, migrate, document),
         )
-        from mock2pg.source import sample  # whose names of people take a tenth of a second to load
+        from mock2pg.source import sample  # and DuckDB with it
 
         recipes, large = settings.project / "mock_data" / "sample", stage.project / "large"
         if recipes.is_dir():

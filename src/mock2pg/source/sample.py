@@ -7,40 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-from mimesis import Gender, Locale, Person
 
 from mock2pg.errors import InternalError, UsageError
 
 SMALLEST = 50
-PEOPLE = 2_000
 CHUNK = 10_000  # rows held in memory at once
-FAMILY_NAME_FIRST = (Locale.HU, Locale.JA, Locale.KO, Locale.ZH)
-LOCALES = (
-    *(
-        Locale.EN,
-        Locale.EL,
-        Locale.PL,
-        Locale.ZH,
-        Locale.ES,
-        Locale.AR_EG,
-        Locale.UK,
-        Locale.SV,
-        Locale.JA,
-        Locale.TR,
-    ),
-    *(
-        Locale.EN_GB,
-        Locale.KO,
-        Locale.CS,
-        Locale.FA,
-        Locale.IS,
-        Locale.KK,
-        Locale.DE,
-        Locale.RU,
-        Locale.HU,
-        Locale.PT,
-    ),
-)
 
 
 def generate(recipes: Path, out: Path, *, rows: int, seed: int) -> dict[str, int]:
@@ -50,13 +21,16 @@ def generate(recipes: Path, out: Path, *, rows: int, seed: int) -> dict[str, int
     order of their names; they define the macro `sparse(object, n)`, which turns a row into JSON.
     `rows` and `seed` reach the recipes as variables: it is the recipes that decide on the number of rows.
     The same recipes, rows and seed give the same bytes.
-    Raises UsageError for too few rows or an unfit folder, InternalError for a recipe that does not run.
+    Raises UsageError for too few rows, an unfit folder or no mimesis, InternalError for a recipe that does not run.
     """
     if rows < SMALLEST:
         raise UsageError(f"a sample of {rows} rows is too small: {SMALLEST} is the least")
     entities = sorted(path for path in recipes.glob("*.sql") if not path.name.startswith("_"))
     if not entities:
-        raise UsageError(f"there are no recipes in {recipes}", hint="One file <entity>.sql for each entity.")
+        raise UsageError(
+            f"there are no recipes in {recipes}",
+            hint="A recipe is <entity>.sql: one SELECT for DuckDB, whose columns are the JSON keys.",
+        )
     try:
         return _write(recipes, entities, out, rows, seed)
     except OSError as error:
@@ -99,16 +73,12 @@ def _prepare(database: duckdb.DuckDBPyConnection, recipes: Path, rows: int, seed
 
 
 def _people(seed: int) -> list[dict[str, object]]:
-    """Invented people: number, name and a relative's name."""
-    voices = [(Person(locale, seed=f"{seed}/{locale.value}"), locale in FAMILY_NAME_FIRST) for locale in LOCALES]
-    people: list[dict[str, object]] = []
-    for number in range(PEOPLE):
-        voice, reverse = voices[number % len(voices)]
-        name, relative = (
-            voice.full_name(gender=voice.random.choice([Gender.FEMALE, Gender.MALE]), reverse=reverse) for _ in range(2)
-        )
-        people.append({"number": number, "name": name, "relative": relative})
-    return people
+    try:
+        from mock2pg.source import people  # the names take a tenth of a second to load
+    except ModuleNotFoundError as missing:
+        hint = "Install it with: pip install 'mock2pg[sample]'"
+        raise UsageError(f"a sample needs {missing.name}, which is not installed", hint=hint) from None
+    return people.invented(seed)
 
 
 def _stream(database: duckdb.DuckDBPyConnection, recipe: Path, path: Path) -> int:
