@@ -34,7 +34,7 @@ def entity(
     references: tuple[Reference, ...] = (),
 ) -> Entity:
     table = SourceTable(name, path or name, tuple(each.declared for each in columns))
-    return Entity(table, 2, columns, key, f"{', '.join(key)} is unique in 2 rows", references=references)
+    return Entity(table, 2, columns, key, "unique in 2 rows", references=references)
 
 
 def shop() -> Conclusions:

@@ -19,7 +19,7 @@ from tests.init.fix_conclusions import DOCUMENT, column, entity, shop
 def concluded(monkeypatch: pytest.MonkeyPatch) -> list[Conclusions]:
     """Conclusions by hand in place of those from reading the source; a test replaces them."""
     found = [shop()]
-    monkeypatch.setattr(init, "_conclude", lambda _: found[-1])
+    monkeypatch.setattr(init, "_conclude", lambda *_: found[-1])
     return found
 
 

@@ -24,7 +24,7 @@ from tests.init.fix_conclusions import DOCUMENT, column, entity, shop
 @pytest.fixture
 def concluded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Conclusions by hand in place of those from reading the source."""
-    monkeypatch.setattr(init, "_conclude", lambda _: shop())
+    monkeypatch.setattr(init, "_conclude", lambda *_: shop())
 
 
 def texts(folder: Path) -> dict[str, bytes]:
@@ -191,7 +191,7 @@ def test_a_failure_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
 def test_a_source_of_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A document in which nothing could be a table makes no project."""
     (tmp_path / "x.json").write_text("{}")
-    monkeypatch.setattr(init, "_conclude", lambda _: Conclusions(()))
+    monkeypatch.setattr(init, "_conclude", lambda *_: Conclusions(()))
     with pytest.raises(SourceError, match="nothing that could be a table"):
         init.init(tmp_path / "x.json", tmp_path / "x")
     assert not (tmp_path / "x").exists()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mock2pg import settings
 from mock2pg.cli.commands import command
-from mock2pg.cli.verb import current, verb
+from mock2pg.cli.verb import verb
 from mock2pg.report.output import say, say_json, say_lines
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def init(source: Path, into: Path, update: bool, from_target: bool, name: str, a
     """
     from mock2pg import init as room
 
-    with _completing(from_target) as completed:
+    with _completing(into if from_target else None) as completed:
         done = room.init(source, into, name=name, updating=update, completed=completed)
     if as_json:
         say_json(done.as_dict())
@@ -56,13 +57,13 @@ def init(source: Path, into: Path, update: bool, from_target: bool, name: str, a
 
 
 @contextmanager
-def _completing(from_target: bool) -> Iterator[Callable[[Conclusions], Conclusions]]:
-    if not from_target:
+def _completing(into: Path | None) -> Iterator[Callable[[Conclusions], Conclusions]]:
+    if into is None:
         yield lambda found: found
         return
     from mock2pg.init import from_target as room
 
-    with room.reading(current()) as completed:
+    with room.reading(settings.load(project=into.resolve())) as completed:
         yield completed
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from importlib import import_module
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ from mock2pg import private
 from mock2pg.errors import SourceError, UsageError
 from mock2pg.init import data, project, update
 from mock2pg.init.conclusions import Conclusions
+from mock2pg.source import modules
 from mock2pg.source.documents import spool
-
-_ENDING = re.compile(r"\.(json|ndjson|jsonl)(\.gz|\.zst)?$")
 
 
 @dataclass(frozen=True)
@@ -78,18 +76,18 @@ def init(
     Raises UsageError, or SourceError when the source cannot be read. A failure leaves no file.
     """
     source, into = Path(source), Path(into).resolve()
+    label = "standard input" if source == spool.STANDARD_INPUT else source.resolve().name
     if updating:
         name = name or update.read(into).name
     else:
         _refuse_full(into)
     with private.folder() as work:
         read, notes = _readable(source, work)
-        found = completed(_conclude(read))
+        found = completed(_conclude(read, label))
         if not found.entities:
             raise SourceError(
                 f"{source} holds nothing that could be a table", hint="It needs an array of objects, or an object."
             )
-        found = replace(found, source=source.name if source != spool.STANDARD_INPUT else "standard input")
         aside = into.parent / f".{into.name}.mock2pg-init-{os.getpid()}"
         into.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -104,9 +102,10 @@ def init(
     return Initialised(into, found, notes=notes)
 
 
-def _conclude(source: Path) -> Conclusions:
-    found: Conclusions = import_module("mock2pg.init.conclude").conclude(source)  # reading is what takes time
-    return found
+def _conclude(source: Path, label: str) -> Conclusions:
+    from mock2pg.init.conclude import conclude  # only here is it needed, and takes time to load
+
+    return conclude(source, name=label)
 
 
 def _readable(source: Path, work: Path) -> tuple[Path, tuple[str, ...]]:
@@ -114,6 +113,11 @@ def _readable(source: Path, work: Path) -> tuple[Path, tuple[str, ...]]:
     if spool.is_stream(source):
         spool.copy(source, copied := work / "standard_input.json", spool.UNPACKING, stream=True)
         return copied, ()
+    if modules.is_module(source):
+        made = modules.exported(source)
+        document = work / f"{source.resolve().name.partition('.')[0]}.json"
+        document.write_text(json.dumps(made.data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        return document, made.notes
     if not source.exists():
         raise UsageError(f"there is no source at {source}", hint="Name a folder of JSON files, or one document.")
     return source, ()

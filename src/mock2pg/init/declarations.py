@@ -32,9 +32,10 @@ def sources(conclusions: Conclusions) -> str:
 
 
 def _table(table: SourceTable) -> str:
+    every = table.name if table.single else f"{table.name}[]"
     meta = _without_defaults(
         {
-            "path": "" if table.path in (table.name, f"{table.name}[]") and not table.single else _path(table.path),
+            "path": "" if table.path in (table.name, every) else _path(table.path),
             "single": table.single,
             "optional": table.optional,
             "not_empty": table.not_empty,

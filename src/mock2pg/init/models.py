@@ -84,7 +84,8 @@ def _column(entity: Entity, column: ConcludedColumn) -> dict[str, Any]:
 
 def _description(entity: Entity, source: str) -> str:
     seen = f"{counted(entity.rows, 'row')} in {source or 'the source'}"
-    evidence = f"; {entity.key_evidence}" if entity.key_evidence else ""
+    key = ", ".join(entity.primary_key)
+    evidence = f"; key {key}: {entity.key_evidence}" if entity.key_evidence else ""
     return names.jinja_safe(f"{seen}{evidence}. {described(entity.table)}")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg.errors import UsageError, ValidationError
+from mock2pg.source import modules
 from mock2pg.source.documents import spool
 from mock2pg.source.documents.arrays import Arrays
 from mock2pg.source.documents.faults import DECLARED_ARRAYS, STRICT_JSON, Faults
@@ -60,7 +61,7 @@ def read(
     """Cut a source into one file per entity, in the folder `into`, with a note of where each array was.
 
     source      a folder of `<entity>.json` or `<entity>.ndjson`, one JSON document, each also `.gz` or `.zst`; `-` or a
-                named pipe, for one document; or a Python dict
+                named pipe, for one document; a module that exports plain data, or a folder of such; or a Python dict
     label       what the errors call it; its path if empty
     undeclared  "refuse" makes an array that is not declared a fault, "warn" a warning
     missing     "refuse" makes an array that is declared and not there a fault, "leave" takes it as absent
@@ -71,6 +72,10 @@ def read(
     """
     arrays, faults = Arrays(into, entities), Faults(entities, undeclared, limit, missing)
     reader: Folder | Single | None = None
+    notes: tuple[str, ...] = ()
+    if isinstance(source, Path) and modules.is_module(source):
+        made = modules.exported(source)
+        source, notes = made.data, made.notes
     if isinstance(source, Mapping):
         _read_mapping(source, arrays, faults)
         faults.missing(lambda _: None)
@@ -96,7 +101,7 @@ def read(
         tuple(faults.absent),
         tuple(faults.found),
         dict(faults.totals),
-        tuple(reader.notes) if reader else (),
+        (*notes, *(reader.notes if reader else ())),
         dict(reader.files) if reader else {},
     )
 
