@@ -72,7 +72,7 @@ def exported(source: Path) -> Exported:
                     [f"{source.name} exports more than plain data: {counted(len(faults), 'fault')}", *told, *more]
                 )
             ),
-            hint=f"Move functions and classes into a module of their own, or make JSON yourself. {by_hand(source)}",
+            hint=f"Move what is no data into a module of their own, or make JSON yourself. {by_hand(source)}",
         )
     return Exported(answer["data"], (*notes, *map(printable, answer["notes"])))
 
