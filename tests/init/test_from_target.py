@@ -30,7 +30,7 @@ def entity(
 ) -> Entity:
     """An entity; a column is `name:type`, `name:type=path`, with `?` behind it where two of ten rows lack it.
 
-    given  format or closed set of a column: `format_price="text"`, `allowed_role="a b"`
+    given  format, texts or what they spell of a column: `format_price="text"`, `texts_role="a b"`
     """
     concluded = []
     for word in columns.split(", "):
@@ -38,8 +38,13 @@ def entity(
         column, _, kind = spelled.partition(":")
         full = not word.endswith("?")
         declared = SourceColumn(column, kind, at or column, required=full, format=given.get(f"format_{column}", ""))
-        allowed = tuple(given.get(f"allowed_{column}", "").split())
-        concluded.append(ConcludedColumn(declared, "", _ROWS, _ROWS if full else _ROWS - 2, allowed))
+        texts = tuple(given.get(f"texts_{column}", "").split())
+        values, quoted = _ROWS if full else _ROWS - 2, given.get(f"quoted_{column}", "")
+        concluded.append(
+            ConcludedColumn(
+                declared, "", _ROWS, values, texts=texts, quoted=quoted, longest=max(map(len, texts), default=0)
+            )
+        )
     table = SourceTable(name, path, tuple(column.declared for column in concluded))
     return Entity(table, _ROWS, tuple(concluded), tuple(key.split(", ")), "unique in 10 rows", (), tuple(references))
 
@@ -75,7 +80,7 @@ def said(doubts: Sequence[Doubt]) -> dict[str, str]:
 
 USERS = entity(
     "users", "users[]", "id:integer, email:text, name:text?, role:text, created_at:timestamptz=createdAt,"
-    " settings_theme:text=settings.theme, settings_size:integer=settings.size", allowed_role="admin in-review user",
+    " settings_theme:text=settings.theme, settings_size:integer=settings.size", texts_role="admin in-review user",
 )  # fmt: skip
 POSTS = entity(
     "posts", "posts[]", "id:integer, title:text, order:integer, price:numeric(4,2), user_id:integer=userId,"
@@ -130,7 +135,7 @@ def test_tables_of_django_are_found_by_the_end_of_their_names(existing: postgres
     users = entity("users", "users[]", "id:integer, username:text, active:boolean=isActive, date_joined:timestamptz")
     products = entity(
         "products", "products[]", "id:text, name:text, price:text, seller:integer, stock:integer?",
-        references=[refers("seller", "users", held=7)],
+        references=[refers("seller", "users", held=7)], quoted_id="integer", quoted_price="numeric",
     )  # fmt: skip
     tags = entity("tags", "tags[]", "id:integer, slug:text")
     joins = entity(
@@ -155,7 +160,7 @@ def test_tables_of_django_are_found_by_the_end_of_their_names(existing: postgres
     doubts = said(found.doubts)
     assert doubts["shop_product.seller_id"].startswith("3 rows of 10 refer to no row of auth_user")
     assert doubts["shop_product.stock"].startswith("it is NOT NULL, and 2 rows of 10 have no value")
-    assert "is refused with its position" in doubts["shop_product.price"]
+    assert doubts["shop_product.price"].endswith("more or fewer than 4 decimals is refused")
     assert said(found.database) == {
         "shop_product_tags.id": "no field fills it: the database numbers new rows",
         "django_migrations": "no entity fills it: it is left alone",

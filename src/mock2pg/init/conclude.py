@@ -26,6 +26,7 @@ from mock2pg.init.tables import (
     marks,
     own_columns,
 )
+from mock2pg.init.types import quoted
 from mock2pg.json_paths import Mark, written
 from mock2pg.source.documents import Unpacking, spool
 
@@ -205,4 +206,14 @@ def _column(table: TableDraft, column: Column) -> ConcludedColumn:
         format=typed.format,
         rest=column.kind == "rest",
     )
-    return ConcludedColumn(declared, typed.evidence, column.rows, column.values, allowed(table, column))
+    profile = column.profile
+    return ConcludedColumn(
+        declared,
+        typed.evidence,
+        column.rows,
+        column.values,
+        allowed(table, column),
+        tuple(sorted(profile.counts)) if profile and profile.counts and typed.data_type == "text" else (),
+        profile.longest if profile else 0,
+        quoted(profile) if profile else "",
+    )

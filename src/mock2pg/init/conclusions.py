@@ -50,6 +50,9 @@ class ConcludedColumn:
     evidence   why it has this type, in a few words: "830 of 830 are dates"
     rows, values  rows of the table, and those that hold a value
     allowed    the closed set of its texts, for a rule; empty where there is none
+    texts      all its different texts, where they are few; to be compared with the labels of an enum, never shown
+    longest    characters of its longest text
+    quoted     what all its texts spell: integer, numeric or boolean; empty for any other text
     data_type  of the target column, where it is not that of the staged one
     constant   SQL that fills a target column which no field of the source fills; `declared` has no path then
     expression SQL over the staged columns that the model has in place of the column alone; with `derived`
@@ -61,6 +64,9 @@ class ConcludedColumn:
     rows: int
     values: int
     allowed: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    longest: int = 0
+    quoted: str = ""
     data_type: str = ""
     constant: str = ""
     expression: str = ""

@@ -13,7 +13,7 @@ from mock2pg.contracts import SourceColumn
 from mock2pg.errors import UsageError
 from mock2pg.init import matching, nested_in_target, reference_types, unfilled
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
-from mock2pg.init.target_types import Fit, fit
+from mock2pg.init.target_types import Field, Fit, contract_type, fit
 from mock2pg.postgres import existing_tables
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.existing_tables import ExistingTable
@@ -46,7 +46,7 @@ def apply(conclusions: Conclusions, connection: Connection, schema: str) -> Conc
     """
     tables = existing_tables.read(connection, schema)
     matched = matching.match_tables(conclusions.entities, tables)
-    entities = nested_in_target.absorbed(conclusions.entities, matched.tables)
+    entities = reference_types.quoted(nested_in_target.absorbed(conclusions.entities, matched.tables))
     apart = {entity.table.name: _Fitting(entity, matched.tables) for entity in entities}
     fitted = [apart[entity.table.name].entity(apart) for entity in entities]
     agreed, doubts = reference_types.agreed(fitted)
@@ -193,11 +193,14 @@ class _Fitting:
         except StopIteration:  # kept for the key
             return replace(column, declared=replace(column.declared, required=True))
         declared, place = column.declared, f"{self.table.name}.{name}"
-        found = fit(declared.data_type, declared.format, there, column.allowed)
+        field = Field(
+            declared.data_type, declared.format, column.texts or column.allowed, column.quoted, column.longest
+        )
+        found = fit(field, there) if column.values or declared.path == "." else Fit(contract_type(there) or "text")
         if declared.uuid5 or declared.rest:
             found = Fit(declared.data_type, declared.format, "" if declared.rest else found.contract)
         if found.doubt:
-            self.doubts.append(Doubt(place, found.doubt))
+            self.doubts.append(Doubt(place, found.doubt.replace("{x}", _identifier(name))))
         full, identifier = column.values == column.rows, _identifier(name)
         expression, derived = found.expression.format(x=identifier) if found.expression else "", found.derived
         if there.not_null and not full:
@@ -224,7 +227,7 @@ class _Fitting:
             data_type=found.contract if found.contract != found.data_type else "",
             expression=expression,
             derived=derived,
-            evidence=f"{column.evidence}; {there.data_type} in the database".lstrip("; "),
+            evidence=f"{column.evidence}; {there.data_type} in the database".removeprefix("; "),
         )
 
     def _renamed(self, column: ConcludedColumn, apart: Mapping[str, _Fitting]) -> ConcludedColumn:
@@ -279,6 +282,8 @@ def _still(doubts: Sequence[Doubt], apart: Mapping[str, _Fitting]) -> list[Doubt
     for doubt in doubts:
         table, _, column = doubt.place.partition(".")
         each = apart.get(table)
+        if each and each.table and column and "kept as text" in doubt.message:
+            continue  # the table says what it is
         if each and each.table and column in each.names:
             found.append(replace(doubt, place=f"{each.name}.{each.names[column]}"))
         elif each and each.table and not column:

@@ -81,4 +81,4 @@ def _column(
     declared = SourceColumn(
         column.name, kind, written((key,)), required=column.not_null and not optional, format=spelled
     )
-    return ConcludedColumn(declared, f"one column of {column.data_type} in the database", parent.rows, parent.rows)
+    return ConcludedColumn(declared, "", parent.rows, parent.rows)

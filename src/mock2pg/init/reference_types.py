@@ -11,6 +11,30 @@ _NUMBERS = ("integer", "bigint", "numeric")
 _STRINGS = ("text", "uuid", "date", "time", "timestamp", "timestamptz")
 
 
+def quoted(entities: Sequence[Entity]) -> list[Entity]:
+    """Return the entities with what is known of the texts that a column refers to, where it refers to nothing else."""
+    known = {(entity.table.name, column.name): column for entity in entities for column in entity.columns}
+    leads = {
+        (entity.table.name, ours): (reference.parent, theirs)
+        for entity in entities
+        for reference in entity.references
+        if reference.held == reference.of
+        for ours, theirs in zip(reference.columns, reference.parent_columns, strict=True)
+    }
+
+    def told(name: tuple[str, str]) -> ConcludedColumn:
+        column, seen = known[name], set[tuple[str, str]]()
+        while name in known and name not in seen and not known[name].quoted:
+            seen.add(name)
+            name = leads.get(name, name)
+        return replace(column, quoted=known[name].quoted) if name in known else column
+
+    return [
+        replace(entity, columns=tuple(told((entity.table.name, column.name)) for column in entity.columns))
+        for entity in entities
+    ]
+
+
 def agreed(entities: Sequence[Entity]) -> tuple[list[Entity], list[Doubt]]:
     """Return the entities with such types; where two cannot agree, the reference is no foreign key, and a doubt."""
     columns = {(entity.table.name, column.name): column for entity in entities for column in entity.columns}

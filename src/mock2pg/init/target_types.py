@@ -42,27 +42,42 @@ class Fit:
     doubt: str = ""
 
 
-def fit(staged: str, spelled: str, column: ExistingColumn, allowed: tuple[str, ...] = ()) -> Fit:
-    """Return how a field of the type `staged`, spelled in the format `spelled`, gets into the column.
+@dataclass(frozen=True)
+class Field:
+    """What a field of the source holds: its type, how that is spelled, and what is known of its texts.
+
+    texts   all that differ, where they are few
+    quoted  integer, numeric or boolean, where each text spells one
+    """
+
+    data_type: str
+    format: str = ""
+    texts: tuple[str, ...] = ()
+    quoted: str = ""
+    longest: int = 0
+
+
+def fit(field: Field, column: ExistingColumn) -> Fit:
+    """Return how the values of a field get into the column.
 
     What has no exact way keeps its type, so that the plan reports it, with a doubt that says what the model may do.
     """
-    base = _SHORT.get(column.base, column.base)
+    staged, spelled, base = field.data_type, field.format, _SHORT.get(column.base, column.base)
     if base == "jsonb":
         if not column.is_array:
             return Fit("jsonb")
         return _unfit(staged, spelled, column)
     if staged.endswith("[]") or column.is_array:
-        return _of_array(staged, spelled, column, allowed)
+        return _of_array(field, column)
     if column.is_enum:
-        return _of_enum(staged, spelled, column, allowed)
+        return _of_enum(field, column)
     if column.is_text:
-        return _of_text(staged, spelled, column)
+        return _of_text(field, column)
     kind, given = _plain(staged)
     if kind == base or (base in _NUMBERS and kind in _NUMBERS):
         return _same_kind(staged, kind, given, spelled, base, column)
     if kind == "text":
-        return _from_text(base, column)
+        return _from_text(field, base, column)
     if convert := _CONVERSIONS.get((kind, base)):
         return convert(Fit(staged, spelled, base), column)
     return _unfit(staged, spelled, column)
@@ -74,23 +89,25 @@ def _plain(data_type: str) -> tuple[str, tuple[int, ...]]:
     return kind, tuple(int(number) for number in re.findall(r"\d+", inside))
 
 
-def _of_array(staged: str, spelled: str, column: ExistingColumn, allowed: tuple[str, ...]) -> Fit:
+def _of_array(field: Field, column: ExistingColumn) -> Fit:
+    staged, spelled = field.data_type, field.format
     if not (staged.endswith("[]") and column.is_array):
         if staged.endswith("[]") and column.is_text:
             return Fit(staged, spelled, "text", "to_jsonb({x})::text", "the list is one text in the database")
         return _unfit(staged, spelled, column)
     plain = ExistingColumn(**{**vars(column), "is_array": False, "data_type": column.data_type.removesuffix("[]")})
-    found = fit(staged.removesuffix("[]"), spelled, plain, allowed)
+    found = fit(Field(staged.removesuffix("[]"), spelled, field.texts), plain)
     if found.expression:
         return _unfit(staged, spelled, column)
     contract = f"{found.contract}[]" if found.contract else ""
     return Fit(f"{found.data_type}[]", found.format, contract, doubt=found.doubt)
 
 
-def _of_enum(staged: str, spelled: str, column: ExistingColumn, allowed: tuple[str, ...]) -> Fit:
+def _of_enum(field: Field, column: ExistingColumn) -> Fit:
     """Text, whose values are the labels or are spelled like one each."""
-    if staged != "text":
-        return _unfit(staged, spelled, column)
+    if field.data_type != "text":
+        return _unfit(field.data_type, field.format, column)
+    allowed = field.texts
     if set(allowed) <= set(column.labels):
         return Fit("text")
     alike = {_letters(label): label for label in column.labels}
@@ -116,10 +133,16 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _of_text(staged: str, spelled: str, column: ExistingColumn) -> Fit:
+def _of_text(field: Field, column: ExistingColumn) -> Fit:
     """Text stays text: what the JSON has as a string arrives as that string."""
+    staged, spelled = field.data_type, field.format
     kind, _ = _plain(staged)
     if kind in ("text", *_TIMES, "uuid") or spelled == "text":
+        if column.modifier and column.modifier[0] < field.longest:
+            told = (
+                f"the column takes {column.modifier[0]:,} characters, and the longest text has {field.longest:,}: the"
+            )
+            return Fit("text", doubt=f"{told} plan refuses it. Cut it in the model and say why in `derived`")
         return Fit("text")
     if is_proven(staged, "text") or is_proven(kind, "text"):
         return Fit(staged, spelled, "text")
@@ -179,22 +202,29 @@ def _narrow(staged: str, column: ExistingColumn) -> str:
     )
 
 
-def _from_text(base: str, column: ExistingColumn) -> Fit:
-    if base in (*_NUMBERS, "boolean"):
+def _from_text(field: Field, base: str, column: ExistingColumn) -> Fit:
+    """A number or boolean that the source has in quotes is one if each is; of any other text the plan tells."""
+    if base in (*_NUMBERS, "boolean") and _holds(base, field.quoted):
         declared = f"numeric({','.join(map(str, column.modifier))})" if base == "numeric" and column.modifier else base
+        doubt = ""
+        if declared != base and field.quoted == "numeric":
+            doubt = (
+                f"{declared} in the database: a text with more or fewer than {column.modifier[-1]} decimals is refused"
+            )
+        return Fit(declared, "text", doubt=doubt)
+    if base in (*_NUMBERS, *_TIMES, "boolean", "uuid"):
         return Fit(
-            declared,
             "text",
-            doubt=f"text in the source, {column.data_type} in the database: a value that is not spelled as PostgreSQL"
-            " spells it (007, 1e3, an empty text) is refused with its position",
+            doubt=f"not every text of the source spells a value of {column.data_type}: the plan refuses those that the"
+            f" column would change. Convert them in the model (nullif({{x}}, '')::{base}) and say why in `derived`",
         )
-    doubt = ""
-    if base in (*_TIMES, "uuid"):
-        doubt = (
-            f"text in the source, since not every value is spelled as {column.data_type}: the plan refuses those that"
-            f" the column would change. Convert them in the model (nullif(..., '')::{base}) and say why in `derived`"
-        )
-    return Fit("text", doubt=doubt)
+    return Fit("text")
+
+
+def _holds(base: str, quoted: str) -> bool:
+    if "boolean" in (base, quoted):
+        return base == quoted
+    return bool(quoted) and (quoted == "integer" or base in ("numeric", "double precision"))
 
 
 def _unfit(staged: str, spelled: str, column: ExistingColumn) -> Fit:

@@ -125,3 +125,18 @@ def _positions(values: Values, what: object, place: Place) -> str:
 
 def _all(total: int, words: str) -> str:
     return f"{total:,} of {total:,} are {words}"
+
+
+def quoted(values: Values) -> str:
+    """Return the type of which each value is the canonical text, though the source has it in quotes; or nothing."""
+    if set(values.kinds) != {str}:
+        return ""
+    spellings = set(values.spellings)
+    for data_type, these in (
+        ("integer", {spelled.INTEGER}),
+        ("numeric", {spelled.INTEGER, spelled.DECIMAL}),
+        ("boolean", {spelled.WORD}),
+    ):
+        if spellings <= these:
+            return data_type
+    return ""
