@@ -32,7 +32,7 @@ def reading(settings: Settings) -> Iterator[Callable[[Conclusions], Conclusions]
     if settings.database_url is None:
         raise UsageError(
             "--from-target reads the tables of your database, and DATABASE_URL is not set",
-            hint="Set it in the environment or in .env, and MIGRATION_SCHEMA if the tables are not in public.",
+            hint="Set it in the environment, and MIGRATION_SCHEMA if the tables are not in public.",
         )
     name, timeout = "init", settings.lock_timeout
     with postgres.connect(settings.url, name=name, read_only=True, lock_timeout=timeout) as connection:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mock2pg.build.target_columns import is_proven
 from mock2pg.postgres.existing_tables import ExistingColumn
 
 _SHORT = {
@@ -19,7 +18,6 @@ _SHORT = {
 }
 _NUMBERS = ("integer", "bigint", "numeric", "double precision")
 _TIMES = ("date", "time", "timestamp", "timestamptz")
-_DOUBLE_DIGITS = 15  # that a double precision gives back whatever they are
 _MICROSECONDS = 6
 
 
@@ -30,7 +28,8 @@ class Fit:
     data_type   that `_sources.yml` declares
     format      how the JSON spells it
     contract    the type that the contract says, where it is another
-    expression  SQL of the model with {x} for the staged column, and `derived` why the value changes
+    expression  SQL of the model with {x} for the staged column
+    derived     why the value changes; empty where it is proven to arrive
     doubt       what a person should look at
     """
 
@@ -97,7 +96,7 @@ def _of_array(field: Field, column: ExistingColumn) -> Fit:
         return _unfit(staged, spelled, column)
     plain = ExistingColumn(**{**vars(column), "is_array": False, "data_type": column.data_type.removesuffix("[]")})
     found = fit(Field(staged.removesuffix("[]"), spelled, field.texts), plain)
-    if found.expression:
+    if found.expression:  # of each element
         return _unfit(staged, spelled, column)
     contract = f"{found.contract}[]" if found.contract else ""
     return Fit(f"{found.data_type}[]", found.format, contract, doubt=found.doubt)
@@ -144,7 +143,7 @@ def _of_text(field: Field, column: ExistingColumn) -> Fit:
             )
             return Fit("text", doubt=f"{told} plan refuses it. Cut it in the model and say why in `derived`")
         return Fit("text")
-    if is_proven(staged, "text") or is_proven(kind, "text"):
+    if kind in ("boolean", "integer", "bigint", "numeric"):
         return Fit(staged, spelled, "text")
     return Fit(staged, spelled, "text", "{x}::text", f"the column is {column.data_type} in the database")
 
@@ -169,15 +168,11 @@ def _same_kind(staged: str, kind: str, given: tuple[int, ...], spelled: str, bas
         ):
             return Fit(f"numeric({precision},{scale})", spelled)
         return Fit(staged, spelled, doubt=_narrow(staged, column))
+    if base == "numeric":  # of a double, whose decimals are all that it has
+        return Fit(f"numeric({','.join(map(str, column.modifier))})" if column.modifier else "numeric", spelled)
     wider = _NUMBERS.index(base) >= _NUMBERS.index(kind)
-    exact = kind != "numeric" or (given and given[0] <= _DOUBLE_DIGITS)
-    if base == "numeric":
-        declared = f"numeric({','.join(map(str, column.modifier))})" if column.modifier else "numeric"
-        return Fit(declared, spelled)
-    if wider and (exact or base != "double precision"):
-        narrow = column.base in ("smallint", "real") and kind != base
-        return Fit(base, spelled, doubt=_narrow(staged, column) if narrow and kind != "integer" else "")
-    return Fit(staged, spelled, doubt=_narrow(staged, column))
+    narrow = column.base in ("smallint", "real") and kind not in ("integer", "double precision")
+    return Fit(base if wider else staged, spelled, doubt=_narrow(staged, column) if narrow or not wider else "")
 
 
 def _digits(kind: str, given: tuple[int, ...]) -> tuple[int | None, int | None]:
@@ -244,12 +239,12 @@ def _in_utc(found: Fit, column: ExistingColumn) -> Fit:
     digits = column.modifier[0] if column.modifier else _MICROSECONDS
     lost = found.data_type == "timestamptz" and _fraction(found.format, "timestamptz") > digits
     told = f"the column keeps {digits} digits of a second, the source has more" if lost else ""
-    return Fit(found.data_type, found.format, found.contract, both, "the column holds the time in UTC", told)
+    why = "" if found.data_type == "timestamptz" else "the column holds the instant, in UTC"
+    return Fit(found.data_type, found.format, found.contract, both, why, told)
 
 
 def _midnight(found: Fit, column: ExistingColumn) -> Fit:
-    why = f"the day's first moment: the column is {column.data_type}"
-    return Fit(found.data_type, found.format, found.contract, "{x}::timestamp", why)
+    return Fit(found.data_type, found.format, found.contract, "{x}::timestamp")
 
 
 def _day(found: Fit, column: ExistingColumn) -> Fit:
@@ -288,6 +283,6 @@ def contract_type(column: ExistingColumn) -> str:
         base = "text"
     elif base == "numeric" and column.modifier:
         base = f"numeric({','.join(map(str, column.modifier))})"
-    elif base not in (*_NUMBERS, *_TIMES, "boolean", "uuid", "jsonb"):
+    elif base not in (*_NUMBERS, *_TIMES, "boolean", "uuid", "jsonb") or (base == "jsonb" and column.is_array):
         return ""
     return f"{base}[]" if column.is_array else base
