@@ -10,6 +10,8 @@ from mock2pg import postgres
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.init import from_target
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
+from mock2pg.init.target_types import Field, fit
+from mock2pg.postgres import existing_tables
 from mock2pg.postgres.server import Server
 from mock2pg.settings import REPOSITORY
 from tests.fix_postgres import new_database
@@ -222,3 +224,90 @@ def test_tables_of_alembic_keep_their_domains_and_circles(existing: postgres.Con
     ]
     assert "no constant would do" in said(found.doubts)["employees.secret"]
     assert said(found.database)["employees.initials"] == "no field fills it: the database computes it"
+
+
+FITS = [
+    # the column, the type of the field and its format; what is declared, and what the contract and the model say
+    ("text", "timestamptz", "", "text"),
+    ("varchar(9)", "uuid", "", "text"),
+    ("varchar(3)", "text", "", "text, doubtful"),
+    ("text", "integer", "text", "text"),
+    ("text", "numeric", "", "numeric as text"),
+    ("text", "double precision", "", 'double precision as text: {x}::text, derived'),
+    ("text", "text[]", "", "text[] as text: to_jsonb({x})::text, derived"),
+    ("smallint", "integer", "", "integer"),
+    ("smallint", "bigint", "", "bigint, doubtful"),
+    ("bigint", "integer", "", "bigint"),
+    ("integer", "bigint", "", "bigint, doubtful"),
+    ("integer", "numeric", "", "numeric, doubtful"),
+    ("integer", "boolean", "", "boolean as integer: {x}::integer, derived"),
+    ("boolean", "integer", "", "integer as boolean: {x} <> 0, derived, doubtful"),
+    ("numeric(6,2)", "numeric", "", "numeric(6,2)"),
+    ("numeric(6,2)", "numeric(5,3)", "", "numeric(5,3), doubtful"),
+    ("numeric(6,2)", "integer", "", "numeric(6,2)"),
+    ("numeric(6,2)", "double precision", "", "numeric(6,2)"),
+    ("numeric", "bigint", "text", "numeric text"),
+    ("double precision", "numeric", "", "double precision"),
+    ("numeric(6,2)", "text", "", "text, doubtful"),
+    ("uuid", "text", "", "text, doubtful"),
+    ("inet", "text", "", "text"),
+    ("timestamp(3)", "timestamptz", "", "timestamptz as timestamp: {x} at time zone 'UTC'"),
+    ("timestamp(0)", "timestamptz", "", "timestamptz as timestamp: {x} at time zone 'UTC', doubtful"),
+    ("timestamptz", "timestamptz", "YYYY-MM-DDTHH:MM:SSZ", "timestamptz YYYY-MM-DDTHH:MM:SSZ"),
+    ("timestamptz(0)", "timestamptz", "", "timestamptz, doubtful"),
+    ("timestamptz", "timestamp", "", "timestamp as timestamptz: {x} at time zone 'UTC', derived"),
+    ("timestamptz", "date", "", "date as timestamptz: {x}::timestamp at time zone 'UTC', derived"),
+    ("timestamp", "date", "", "date as timestamp: {x}::timestamp"),
+    ("date", "timestamptz", "", "timestamptz as date: ({x} at time zone 'UTC')::date, derived, doubtful"),
+    ("date", "integer", "", "integer, doubtful"),
+    ("jsonb", "text", "", "jsonb"),
+    ("json", "text[]", "", "jsonb"),
+    ("jsonb[]", "text[]", "", "text[], doubtful"),
+    ("varchar(9)[]", "text[]", "", "text[]"),
+    ("bigint[]", "integer[]", "", "bigint[]"),
+    ("timestamp[]", "timestamptz[]", "", "timestamptz[], doubtful"),
+    ("integer", "text[]", "", "text[], doubtful"),
+    ('prisma."Role"', "text", "", "text: case {x} when 'a-dmin' then 'ADMIN' when 'user' then 'USER' end, derived"),
+    ('prisma."Role"[]', "text[]", "", "text[], doubtful"),
+    ('prisma."Role"', "integer", "", "integer, doubtful"),
+    ("alembic.code", "text", "", "text, doubtful"),
+]  # fmt: skip
+
+
+def test_each_type_takes_what_it_holds_exactly(existing: postgres.Connection) -> None:
+    """A value keeps its type where the column holds it; what changes it is derived, and what may change it doubtful."""
+    columns = ", ".join(f"c{number} {column}" for number, (column, *_) in enumerate(FITS))
+    with existing.transaction(force_rollback=True):
+        existing.execute(f"CREATE SCHEMA fits; CREATE TABLE fits.t ({columns})")  # type: ignore[arg-type]
+        (table,) = existing_tables.read(existing, "fits")
+    found = []
+    for (kind, staged, form, _), column in zip(FITS, table.columns, strict=True):
+        each = fit(Field(staged, form, ("a-dmin", "user"), "", longest=9 if "code" not in kind else 10), column)
+        text = f"{each.data_type} {each.format}".rstrip()
+        text += f" as {each.contract}" if each.contract not in ("", each.data_type) else ""
+        text += f": {each.expression}" if each.expression else ""
+        text += ", derived" if each.derived else ""
+        found.append((kind, staged, form, text + (", doubtful" if each.doubt else "")))
+    assert found == FITS
+
+
+def test_what_is_not_certain_is_a_doubt_and_a_new_table(existing: postgres.Connection) -> None:
+    """Two tables for one entity, two entities for one table and a name that a view has: each is named, none taken."""
+    with existing.transaction(force_rollback=True):
+        existing.execute("""
+            CREATE SCHEMA odd; CREATE TABLE odd.shop_item (id int PRIMARY KEY, name text, odd_one int);
+            CREATE TABLE odd.blog_item (id int PRIMARY KEY, name text); CREATE TABLE odd."Person" (id int PRIMARY KEY);
+            CREATE TABLE odd.friends (id int, a int REFERENCES odd."Person", b int REFERENCES odd."Person");
+            CREATE VIEW odd.news AS SELECT 1 AS id""")
+        items = entity("items", "items[]", "id:integer, name:text")
+        one, other = entity("person", "a.person[]", "id:integer"), entity("people", "people[]", "id:integer")
+        news, friends = entity("news", "news[]", "id:integer"), entity("friends", "friends[]", "one:integer", key="one")
+        found, columns = applied(existing, "odd", items, one, other, news, friends)
+    assert list(columns) == ["items", "person", "people", "news", "friends"]
+    doubts = said(found.doubts)
+    assert doubts["items"].startswith("it may be the table blog_item, shop_item of the database: name the model")
+    assert doubts["person"].startswith("it may be the table Person of the database; so may people: ")
+    assert doubts["news"].startswith("a view, sequence or index of the database has this name")
+    assert doubts["friends"].startswith("no column takes one of its key (one), by which its rows are told apart")
+    assert said(found.database)["friends.a"] == "no field fills it: new rows get NULL"
+    assert columns["friends"] == ["one integer not null"]
