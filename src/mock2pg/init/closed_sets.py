@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mock2pg.init.profile import MOST_ALLOWED
+from mock2pg.init.spelled import TEXT
 from mock2pg.init.tables import Column, TableDraft
 
 _ROWS, _EACH = 20, 5  # rows at least, and rows for each text
@@ -26,5 +27,7 @@ def allowed(table: TableDraft, column: Column) -> tuple[str, ...]:
     counts = profile.counts
     enough = profile.values >= max(_ROWS, _EACH * len(counts)) and min(counts.values()) > 1
     if len(counts) > MOST_ALLOWED or len(counts) < 2 or not enough or _FREE.fullmatch(column.name):
+        return ()
+    if profile.spellings.keys() - {TEXT}:
         return ()
     return tuple(sorted(counts)) if all(_WORD.fullmatch(text) for text in counts) else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mock2pg.init.layout import Draft, Path
@@ -78,21 +78,26 @@ def collect(drafts: list[Draft], roots: Mapping[str, Any]) -> list[Rows]:
 
 def _descend(value: Any, steps: Path, chain: Chain, parent: int, take: Callable[[Any, Chain, int], None]) -> None:
     for number, step in enumerate(steps, start=1):
-        if step is Mark.ELEMENT:
-            if isinstance(value, _ARRAYS):
-                for position, element in enumerate(value):
-                    _descend(element, steps[number:], (*chain, (position, None)), parent, take)
+        if isinstance(step, Mark):
+            rest = steps[number:]
+            for position, (key, inner) in enumerate(_inside(value, step)):
+                if rest:
+                    _descend(inner, rest, (*chain, (position, key)), parent, take)
+                else:
+                    take(inner, (*chain, (position, key)), parent)
             return
-        if step is Mark.MEMBER:
-            if isinstance(value, _OBJECTS):
-                for position, (key, member) in enumerate(value.items()):
-                    _descend(member, steps[number:], (*chain, (position, key)), parent, take)
-            return
-        value = value.get(str(step)) if isinstance(value, _OBJECTS) else None
+        value = value.get(step) if isinstance(value, _OBJECTS) else None
         if value is None:
             return
-    if value is not None or (steps and isinstance(steps[-1], Mark)):
+    if value is not None:
         take(value, chain, parent)
+
+
+def _inside(value: Any, mark: Mark) -> Iterable[tuple[str | None, Any]]:
+    """The elements of an array or the members of a map; nothing of any other value."""
+    if mark is Mark.ELEMENT:
+        return ((None, element) for element in value) if isinstance(value, _ARRAYS) else ()
+    return value.items() if isinstance(value, _OBJECTS) else ()
 
 
 def _keys(path: Path) -> list[str]:

@@ -11,9 +11,9 @@ from mock2pg.init.collect import Rows, collect
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
 from mock2pg.init.keys import conclude_key
 from mock2pg.init.layout import lay_out
-from mock2pg.init.naming import free, snake
+from mock2pg.init.naming import free, singular, snake
 from mock2pg.init.reading import Root, read
-from mock2pg.init.references import conclude_references, ordered, refers_to
+from mock2pg.init.references import conclude_references, name_of_element, ordered, refers_to
 from mock2pg.init.shapes import Shape
 from mock2pg.init.tables import (
     Column,
@@ -26,9 +26,11 @@ from mock2pg.init.tables import (
     marks,
     own_columns,
 )
+from mock2pg.init.troubles import troubles
 from mock2pg.init.types import quoted
 from mock2pg.json_paths import Mark, written
 from mock2pg.source.documents import Unpacking, spool
+from mock2pg.text import counted
 
 
 def conclude(source: Path, *, unpacking: Unpacking = spool.UNPACKING, name: str = "") -> Conclusions:
@@ -50,10 +52,17 @@ def concluded(roots: list[Root], name: str = "") -> Conclusions:
     for root in roots:
         shapes[root.key] = Shape()
         shapes[root.key].see(root.value)
+    refused = [
+        Doubt(root.key, sentence)
+        for root in roots
+        if root.suspect or shapes[root.key].has_repeated
+        for sentence in troubles(root)
+    ]
     found = collect(lay_out(shapes), {root.key: root.value for root in roots})
     tables: list[TableDraft] = []
+    words = {singular(snake(root.key)) for root in roots}
     for rows in found:
-        _table(rows, None, {}, tables)
+        _table(rows, None, {}, tables, words)
     for table in list(tables):
         _lists(table, tables)
     for table in tables:
@@ -62,12 +71,18 @@ def concluded(roots: list[Root], name: str = "") -> Conclusions:
     in_order, circles = ordered(tables)
     return Conclusions(
         tuple(_entity(table, circles) for table in in_order),
-        tuple(Doubt(*doubt) for table in in_order for doubt in (*table.doubts, *_column_doubts(table))),
+        (
+            *(Doubt(*doubt) for table in in_order for doubt in (*table.doubts, *_column_doubts(table))),
+            *refused,
+        ),
+        tuple(Doubt(*left) for table in in_order for left in _left_out(table)),
         source=name,
     )
 
 
-def _table(rows: Rows, parent: TableDraft | None, ancestors: dict[int, Rows], tables: list[TableDraft]) -> None:
+def _table(
+    rows: Rows, parent: TableDraft | None, ancestors: dict[int, Rows], tables: list[TableDraft], words: set[str]
+) -> None:
     """Make the table of these rows, and then those within."""
     draft = rows.draft
     if parent is None:
@@ -80,7 +95,7 @@ def _table(rows: Rows, parent: TableDraft | None, ancestors: dict[int, Rows], ta
         name = child_name(parent, draft.steps)
     table = TableDraft(free(name, taken, "rows"), rows, parent, ancestors)
     own_columns(table)
-    conclude_key(table, inherited(table), list(marks(table)))
+    conclude_key(table, inherited(table), list(marks(table)), words - {table.word})
     _structural(table)
     if rows.odd:
         places = ", ".join(table.where(row) for row in rows.odd[:3]) + (", ..." if len(rows.odd) > 3 else "")
@@ -89,7 +104,7 @@ def _table(rows: Rows, parent: TableDraft | None, ancestors: dict[int, Rows], ta
     lists = {id(field.lists) for field in draft.fields if field.lists}
     for child in rows.children:
         if id(child.draft) not in lists:
-            _table(child, table, {**ancestors, id(child): rows}, tables)
+            _table(child, table, {**ancestors, id(child): rows}, tables, words)
 
 
 def _structural(table: TableDraft) -> None:
@@ -115,16 +130,15 @@ def _lists(table: TableDraft, tables: list[TableDraft]) -> None:
             continue
         table.columns.remove(column)
         elements.name = free(elements.name, {other.name.casefold() for other in tables})
-        value.name = _element_name(link)
-        elements.links = [Link((value.name,), link.parent, link.parent_columns, link.held, link.of)]
-        conclude_key(elements, inherited(elements), list(marks(elements)))
+        around = inherited(elements)
+        taken = {column.name for column in around}
+        value.name = name_of_element(link)
+        if value.name in taken:
+            value.name = f"{singular(snake(str(column.field.path[-1])))}_{link.parent_columns[0]}"
+        link.columns = (value.name,)
+        conclude_key(elements, around, list(marks(elements)))
         _structural(elements)
         tables.append(elements)
-
-
-def _element_name(link: Link) -> str:
-    column = link.parent_columns[0]
-    return column if column.startswith(link.parent.word) else f"{link.parent.word}_{column}"
 
 
 def _widen(tables: list[TableDraft]) -> None:
@@ -141,6 +155,15 @@ def _widen(tables: list[TableDraft]) -> None:
                         for end in (own, other):
                             end.typed = type(end.typed)("bigint", end.typed.evidence, end.typed.format)
                         changed = True
+
+
+def _left_out(table: TableDraft) -> list[tuple[str, str]]:
+    """The keys of a map that are in no row, because nothing is under them."""
+    draft = table.rows.draft
+    if not draft.keyless:
+        return []
+    around = written(draft.path[:-1])
+    return [(around, f"{counted(draft.keyless, 'member')} of the map without rows: the key is in no table")]
 
 
 def _column_doubts(table: TableDraft) -> list[tuple[str, str]]:
@@ -161,7 +184,6 @@ def _entity(table: TableDraft, circles: list[set[str]]) -> Entity:
         name=table.name,
         path=_table_path(table),
         columns=tuple(column.declared for column in columns),
-        not_empty=draft.parent is None and not draft.single and len(table.rows) > 0,
         single=draft.single,
         optional=draft.optional,
         unique=(table.key,) if len(table.key) > 1 else (),

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import combinations
 
-from mock2pg.init.profile import NONE
-from mock2pg.init.tables import KEYABLE, POSITION, Column, TableDraft
+from mock2pg.init.profile import NONE, SHOWN
+from mock2pg.init.tables import KEYABLE, Column, TableDraft
+from mock2pg.init.types import Typed
 from mock2pg.text import counted
 
 _FEW = 20  # rows below which a column is unique by accident
 _SHORT = 64  # characters of a text that may be a key
 _CODES = ("code", "sku", "slug", "isbn", "iso", "key", "number", "no", "username", "email", "symbol", "abbreviation")
 _REFERENCE = re.compile(r".*_(id|code|no|number|uuid|key)")
-_SHOWN = 3
 
 
-def conclude_key(table: TableDraft, parent: list[Column], marks: list[Column]) -> None:
+def conclude_key(table: TableDraft, parent: list[Column], marks: list[Column], words: Collection[str] = ()) -> None:
     """Add the columns that a key needs, and say which it is.
 
     parent  the key of the row around each row
     marks   its position or key in each array or map on the way, the own one last
+    words   what one row of each other table is called
     """
     for number, column in enumerate(parent):
         table.add(column, at=number)
@@ -33,12 +34,13 @@ def conclude_key(table: TableDraft, parent: list[Column], marks: list[Column]) -
         table.add(own, at=front)
         _take(table, [*outer, own] if outer else [own], "the key in the map")
         return
-    for column in _named(table):
+    only = sum(column.kind == "own" for column in table.columns) == 1  # a list: what is unique by accident is no key
+    for column in () if outer and only else _named(table, words):
         if _is_unique(table, column):
             _take(table, [column], f"unique in {counted(column.rows, 'row')}")
             return
     if outer:
-        _of_child(table, outer, own, front)
+        _of_child(table, outer, own, front, words)
         return
     for columns in (*_by_values(table), *_pairs(table)):
         _take(table, columns, f"the smallest that is unique in {counted(len(table.rows), 'row')}")
@@ -52,15 +54,15 @@ def conclude_key(table: TableDraft, parent: list[Column], marks: list[Column]) -
 
 def _single(table: TableDraft) -> Column:
     rows = len(table.rows)
-    return Column("position", "[]", POSITION, rows, rows, table.rows.parents, "position")
+    return Column("position", "[]", Typed("integer", "0: there is one row"), rows, rows, table.rows.parents, "position")
 
 
-def _of_child(table: TableDraft, outer: list[Column], own: Column | None, front: int) -> None:
+def _of_child(table: TableDraft, outer: list[Column], own: Column | None, front: int, words: Collection[str]) -> None:
     if own is not None:
         own = table.add(own, at=front)
-    candidates = [column for column in _named(table) if column.keyable]
+    candidates = [column for column in _named(table, words) if column.keyable]
     candidates += [column for column in table.columns if _refers(column) and column not in candidates]
-    if table.rows.draft.scalar:
+    if sum(column.kind == "own" for column in table.columns) == 1:
         candidates = [column for column in table.columns if column.kind == "own" and column.keyable]
     for column in candidates:
         if is_key([*outer, column]):
@@ -81,12 +83,13 @@ def _refers(column: Column) -> bool:
     return column.kind == "own" and column.keyable and bool(_REFERENCE.fullmatch(column.name))
 
 
-def _named(table: TableDraft) -> Iterator[Column]:
-    """Yield the columns that are keys by their names, best first."""
+def _named(table: TableDraft, words: Collection[str]) -> Iterator[Column]:
+    """Yield the columns that are keys by their names, best first; `words` are those of the other tables."""
     word = table.word
     last = word.rpartition("_")[2]
-    names = ["id", f"{word}_id", f"{last}_id", f"{word}id", f"{last}id", "uuid", "guid", f"{word}_uuid"]
-    names += [name for code in _CODES for name in (code, f"{word}_{code}", f"{last}_{code}")]
+    own = (word, last) if last not in words else (word,)
+    names = ["id", *(f"{one}{suffix}" for suffix in ("_id", "id") for one in own), "uuid", "guid", f"{word}_uuid"]
+    names += [name for code in _CODES for name in (code, *(f"{one}_{code}" for one in own))]
     by_name = {column.name: column for column in table.columns if column.kind == "own"}
     for name in dict.fromkeys(names):
         if name in by_name:
@@ -96,42 +99,39 @@ def _named(table: TableDraft) -> Iterator[Column]:
 def _is_unique(table: TableDraft, column: Column) -> bool:
     """Return whether a column that is named as a key is one; where it is not, a person should know."""
     is_id = column.name.endswith(("id", "guid"))
-    if not column.rows or column.hashes is None or column.typed.data_type not in KEYABLE:
+    if not column.values or column.hashes is None or column.typed.data_type not in KEYABLE:
         return False
     missing = column.rows - column.values
-    if missing and is_id:
-        first = [row for row, value in enumerate(column.hashes) if value == NONE][:_SHOWN]
-        table.doubt(
-            f"is no key: {counted(missing, 'row')} of {column.rows:,} without a value"
-            f" ({_places(table, first, missing)})",
-            column.name,
-        )
-    if missing:
-        return False
-    if column.distinct() == column.rows:
+    repeated = _repeated(column)
+    if not missing and not repeated:
         return _is_short(column)
-    if is_id and not table.rows.draft.parent:
-        repeated, first = _repeated(column)
-        table.doubt(
-            f"is no key: {counted(repeated, 'row')} of {column.rows:,} with the value of an earlier row"
-            f" ({_places(table, first, repeated)})",
-            column.name,
-        )
+    if is_id and (missing or not table.rows.draft.parent):
+        absent = [row for row, value in enumerate(column.hashes) if value == NONE]
+        why = []
+        if absent:
+            why.append(f"{counted(missing, 'row')} of {column.rows:,} without a value ({_places(table, absent)})")
+        if repeated:
+            many = counted(len(repeated), "row")
+            why.append(f"{many} of {column.rows:,} with the value of an earlier row ({_places(table, repeated)})")
+        table.doubt(f"is no key: {', '.join(why)}", column.name)
     return False
 
 
-def _places(table: TableDraft, rows: list[int], number: int) -> str:
-    return ", ".join(table.where(row) for row in rows) + (", ..." if number > len(rows) else "")
+def _places(table: TableDraft, rows: list[int]) -> str:
+    return ", ".join(table.where(row) for row in rows[:SHOWN]) + (", ..." if len(rows) > SHOWN else "")
 
 
-def _repeated(column: Column) -> tuple[int, list[int]]:
-    seen: set[int] = set()
+def _repeated(column: Column) -> list[int]:
+    """The rows whose value an earlier row has."""
+    if column.distinct() == column.values:
+        return []
+    seen: set[int] = {NONE}
     rows = []
     for row, value in enumerate(column.hashes or ()):
-        if value in seen:
+        if value in seen and value != NONE:
             rows.append(row)
         seen.add(value)
-    return len(rows), rows[:_SHOWN]
+    return rows
 
 
 def _is_short(column: Column) -> bool:

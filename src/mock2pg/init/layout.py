@@ -44,6 +44,7 @@ class Draft:
     single  what is at the path is one row
     scalar  its rows are no objects
     rows    objects among them, and `odd` of what is no object where nearly all are
+    keyless members of a map around it that are empty, so that their key is in no row
     """
 
     path: Path
@@ -53,6 +54,7 @@ class Draft:
     scalar: bool = False
     rows: int = 0
     odd: int = 0
+    keyless: int = 0
     fields: list[Field] = field(default_factory=list)
     children: list[Draft] = field(default_factory=list)
 
@@ -85,10 +87,12 @@ def _place(path: Path, shape: Shape, parent: Draft | None, found: list[Draft]) -
     """Make tables of what is at a path outside of any row, or of an array or a map in a row."""
     optional = shape.kinds[type(None)] > 0 or (parent is not None and shape.kinds.total() < parent.rows)
     if shape.arrays_only:
-        _rows((*path, Mark.ELEMENT), shape.element or Shape(), parent, found, optional)
+        keyless = shape.empty if path[-1] is Mark.MEMBER else 0
+        _rows((*path, Mark.ELEMENT), shape.element or Shape(), parent, found, optional, keyless)
     elif shape.objects_only and is_map(shape):
         of_members = [*shape.members.values(), *([shape.others] if shape.others else [])]
-        _rows((*path, Mark.MEMBER), merged(of_members), parent, found, optional)
+        keyless = shape.empty if path[-1] is Mark.MEMBER else 0
+        _rows((*path, Mark.MEMBER), merged(of_members), parent, found, optional, keyless)
     elif shape.objects_only and parent is None and _only_tables(shape):
         for key, member in shape.members.items():
             _place((*path, key), member, None, found)
@@ -106,14 +110,14 @@ def _only_tables(shape: Shape) -> bool:
     )
 
 
-def _rows(path: Path, shape: Shape, parent: Draft | None, found: list[Draft], optional: bool) -> None:
+def _rows(path: Path, shape: Shape, parent: Draft | None, found: list[Draft], optional: bool, keyless: int = 0) -> None:
     """Make a table whose rows have a shape, or those that are inside it."""
     rows = shape.kinds.total()
     objects = shape.kinds[dict]
     if path[-1] is Mark.MEMBER and rows and (shape.arrays_only or (shape.objects_only and is_map(shape))):
         _place(path, shape, parent, found)
         return
-    draft = _new(Draft(path, parent, optional=optional), objects or rows, found)
+    draft = _new(Draft(path, parent, optional=optional, keyless=keyless), objects or rows, found)
     if objects and objects >= 0.9 * rows and (shape.members or shape.others):
         draft.odd = rows - objects
         _fill(draft, (), shape)
@@ -160,7 +164,7 @@ def _array(draft: Draft, at: Path, shape: Shape, element: Shape) -> None:
     if element.objects_only and element.members:
         _place((*draft.path, *at), shape, draft, draft.children)
     elif element.plain and type(None) not in element.kinds and len(element.found) == 1:
-        lists = Draft((*draft.path, *at, Mark.ELEMENT), draft, scalar=True, optional=True)
+        lists = Draft((*draft.path, *at, Mark.ELEMENT), draft, scalar=True, optional=shape.values < draft.rows)
         lists.fields.append(Field((), element, Values()))
         draft.fields.append(Field(at, shape, Json(), lists=lists))
     else:

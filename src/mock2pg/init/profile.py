@@ -9,11 +9,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from mock2pg.init.reading import Number, Repeated
-from mock2pg.init.spelled import Spelling, spelling
+from mock2pg.init.spelled import BLANK, EMPTY, Spelling, spelling
+from mock2pg.spellings import DOUBLE_DIGITS
 
 NONE = -(1 << 63)  # the mark of no value among the hashes
 MOST_ALLOWED = 12  # values of a closed set
-_SHOWN = 3
+SHOWN = 3
 _LONG = 200  # characters; a longer text is no key and no member of a closed set
 
 _BOOL, _INT, _TEXT = bool, int, str
@@ -31,7 +32,7 @@ class Values:
     """
 
     __slots__ = (
-        "blank", "counts", "exact", "exponents", "hashes", "high", "kinds", "longest", "low", "spellings", "where",
+        "counts", "exact", "exponents", "hashes", "high", "kinds", "longest", "low", "spellings", "where",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -40,7 +41,7 @@ class Values:
         self.spellings: Counter[Spelling] = Counter()
         self.where: dict[object, list[int]] = {}
         self.counts: Counter[str] | None = Counter()
-        self.low, self.high, self.longest, self.blank, self.exponents, self.exact = 0, 0, 0, 0, 0, True
+        self.low, self.high, self.longest, self.exponents, self.exact = 0, 0, 0, 0, True
 
     @property
     def rows(self) -> int:
@@ -49,6 +50,11 @@ class Values:
     @property
     def values(self) -> int:
         return self.kinds.total()
+
+    @property
+    def blank(self) -> int:
+        """Texts that are empty or white space."""
+        return self.spellings[EMPTY] + self.spellings[BLANK]
 
     def add(self, value: Any) -> None:
         """Take the value of the next row."""
@@ -76,7 +82,7 @@ class Values:
         where = self.where.get(what)
         if where is None:
             self.where[what] = where = []
-        if len(where) < _SHOWN:
+        if len(where) < SHOWN:
             where.append(len(self.hashes))
         if isinstance(what, type):
             self.kinds[what] += 1
@@ -102,7 +108,8 @@ class Values:
         self.hashes.append(hash(text))
         if "e" in text or "E" in text:
             self.exponents += 1
-        if self.exact:
+            self.exact = self.exact and shortest(text)
+        elif len(text) > DOUBLE_DIGITS and self.exact:
             self.exact = shortest(text)
 
 

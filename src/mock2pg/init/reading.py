@@ -21,6 +21,7 @@ from mock2pg.source.documents.scanner import Lines
 from mock2pg.text import printable
 
 _FILE = re.compile(r"(?P<root>[^.].*)\.(?P<form>json|ndjson|jsonl)(\.gz|\.zst)?", re.DOTALL)
+_BEYOND = re.compile(rb"[eE][+-]?[0-9]{5}|[0-9]{16383}")
 _LARGE = 1 << 18  # bytes of a value that is decoded member by member
 
 
@@ -96,10 +97,14 @@ _LONG_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Number, 
 
 @dataclass(frozen=True)
 class Root:
-    """One key of the source, and its value."""
+    """One key of the source, and its value.
+
+    suspect  its text may hold what PostgreSQL cannot: a character, or a number beyond all measure
+    """
 
     key: str
     value: Any
+    suspect: bool = False
 
 
 def read(source: Path, into: Path, unpacking: Unpacking = spool.UNPACKING) -> list[Root]:
@@ -142,7 +147,7 @@ def _folder(folder: Path, label: str, into: Path, faults: Faults, unpacking: Unp
         text = _text(file, shown, into, faults, unpacking)
         if text is not None:
             value = _lines(text, shown, faults) if name["form"] != "json" else _whole(text, shown, faults)
-            roots[name["root"]] = Root(name["root"], value)
+            roots[name["root"]] = Root(name["root"], value, _is_suspect(text))
     return list(roots.values())
 
 
@@ -155,14 +160,14 @@ def _document(
     name = _FILE.fullmatch(source.name)
     stem = name["root"] if name else "rows" if stream else source.name.partition(".")[0]
     if name and name["form"] != "json":
-        return [Root(stem, _lines(text, label, faults))]
+        return [Root(stem, _lines(text, label, faults), _is_suspect(text))]
     value = _whole(text, label, faults)
     if isinstance(value, dict | LargeObject):
         if isinstance(value, Repeated):
             faults.add(DECLARED_ARRAYS, "a key appears twice in the document", file=label)
-        return [Root(key, member) for key, member in value.items()]
+        return [Root(key, member, _is_suspect(text)) for key, member in value.items()]
     if isinstance(value, list | LargeArray):
-        return [Root(stem, value)]
+        return [Root(stem, value, _is_suspect(text))]
     if not faults.found:
         faults.add(DECLARED_ARRAYS, "must be an object or an array", file=label, line=1, column=1)
     return []
@@ -208,6 +213,10 @@ def _whole(text: mmap.mmap, label: str, faults: Faults) -> Any:
     except strict.NotJson as fault:
         faults.not_json(fault, text, label)
     return None
+
+
+def _is_suspect(text: mmap.mmap) -> bool:
+    return text.find(b"\\u0000") >= 0 or _BEYOND.search(text) is not None
 
 
 def _lines(text: mmap.mmap, label: str, faults: Faults) -> LargeArray:

@@ -6,20 +6,23 @@ import re
 from collections.abc import Sequence
 
 from mock2pg.contracts import key_groups
-from mock2pg.init.naming import singular
+from mock2pg.init.naming import free, singular
 from mock2pg.init.profile import NONE
-from mock2pg.init.tables import Column, Link, TableDraft
+from mock2pg.init.spelled import INTEGER, ZEROS
+from mock2pg.init.tables import Column, Link, TableDraft, rename
 
 _NEARLY = 0.9  # of the rows that have a value: a reference that is worth a warning
 _SUFFIX = re.compile(r"(.+?)_(?:ids?|uuids?|keys?|codes?|refs?|no|number|fk|guid)")
 _SELF = re.compile(
     r"(.*_)?(parent|manager|reports?_to|supervisor|boss|reply_to|replied_to|in_reply_to|previous|prev|next|original"
-    r"|predecessor|successor|mother|father|spouse|lead|mentor|replaces|duplicate_of|based_on)"
+    r"|predecessor|successor|mother|father|spouse|mentor|replaces|duplicate_of|based_on|related|similar|child|children"
+    r"|sibling|prerequisite|dependency|depends_on|blocked_by|reply|replies|linked)s?"
 )
 _PERSON = re.compile(
     r"(.*_)?(author|owner|creator|created_by|updated_by|modified_by|deleted_by|assignee|assigned_to|sender|receiver"
-    r"|recipient|editor|reviewer|approver|approved_by|organizer|host|participant|attendee|follower|member|rep|agent"
-    r"|by|from|to|liked_by|likes|contact|responsible|reporter|instructor|advisor|person|user|employee|staff)"
+    r"|recipient|editor|reviewer|approver|approved_by|organizer|host|participant|attendee|follower|following|friend"
+    r"|collaborator|subscriber|member|rep|agent|by|from|to|liked_by|like|contact|responsible|reporter|instructor"
+    r"|advisor|manager|person|user|employee|staff)s?"
 )
 _PEOPLE = ("user", "person", "employee", "account", "member", "staff", "customer", "profile", "contact")
 
@@ -30,19 +33,34 @@ def conclude_references(table: TableDraft, tables: Sequence[TableDraft]) -> None
         linked = any(link.columns == (column.name,) for link in table.links)
         if column.kind == "own" and column.hashes is not None and column.values and not linked:
             refers_to(table, column, tables)
+        elif column.kind == "key" and (not table.rows.draft.parent or column.name not in table.key[-1:]):
+            key_of_map(table, column, tables)
+
+
+def key_of_map(table: TableDraft, column: Column, tables: Sequence[TableDraft]) -> None:
+    """Find the table that the keys of a map refer to, and call the column so."""
+    link = _by_inclusion(table, column, [other for other in tables if other is not table])
+    if link:
+        name = free(name_of_element(link), table.taken() - {column.name.casefold()})
+        link.columns = (name,)
+        rename(column, name, table, tables)
+
+
+def name_of_element(link: Link) -> str:
+    """Return the name of a column whose values are keys of another table: `product_id`."""
+    column = link.parent_columns[0]
+    return column if column.startswith(link.parent.word) else f"{link.parent.word}_{column}"
 
 
 def refers_to(table: TableDraft, column: Column, tables: Sequence[TableDraft]) -> Link | None:
     """Return the reference of a column by its name, and keep it with the table; None where there is none."""
     named = _named(table, column, tables)
-    for parent, of_parent in named:
-        link = _link(table, column, parent, of_parent)
+    for number, (parent, of_parent) in enumerate(named, start=1):
+        link = _link(table, column, parent, of_parent, last=number == len(named))
         if link:
             table.links.append(link)
             return link
-    if named:
-        return None
-    return _by_inclusion(table, column, tables)
+    return None if named else _by_inclusion(table, column, tables)
 
 
 def _named(table: TableDraft, column: Column, tables: Sequence[TableDraft]) -> list[tuple[TableDraft, Column]]:
@@ -68,15 +86,30 @@ def _named(table: TableDraft, column: Column, tables: Sequence[TableDraft]) -> l
                 found.append((1, parent, of_parent))
     found.sort(key=lambda one: (one[0], -len(one[1].word)))
     candidates = [(parent, of_parent) for _, parent, of_parent in found]
+    return candidates or _by_role(table, column, tables)
+
+
+def _by_role(table: TableDraft, column: Column, tables: Sequence[TableDraft]) -> list[tuple[TableDraft, Column]]:
+    """The column that a role means: another row of the same table, or the only table of people."""
     plain = _SUFFIX.fullmatch(column.name)
     base = plain[1] if plain else column.name
-    if not candidates and _SELF.fullmatch(base) and (key := _single_key(table)) and key is not column:
-        candidates.append((table, key))
-    if not candidates and (plain or _PERSON.fullmatch(base)) and _PERSON.fullmatch(base):
+    own = table.parent if table.parent and (table.rows.draft.scalar or _is_wrapper(column)) else table
+    found = []
+    if table.key == (column.name,):
+        return []
+    if _SELF.fullmatch(base) and (key := _single_key(own)) and key is not column:
+        found.append((own, key))
+    if _PERSON.fullmatch(base):
         people = [(parent, key) for parent in tables if parent.word in _PEOPLE and (key := _single_key(parent))]
-        if len(people) == 1 and people[0][1] is not column:
-            candidates += people
-    return candidates
+        others = [(parent, key) for parent, key in people if parent is not table]
+        for only in (people, others):
+            if len(only) == 1 and only[0][1] is not column and only[0] not in found:
+                found += only
+    return found
+
+
+def _is_wrapper(column: Column) -> bool:
+    return column.path.startswith("$") and not column.path.startswith("$.")
 
 
 def _bases(name: str) -> list[str]:
@@ -107,13 +140,11 @@ def _unique(column: Column) -> bool:
     return column.kind == "own" and column.keyable and column.distinct() == column.rows
 
 
-def _link(table: TableDraft, column: Column, parent: TableDraft, of_parent: Column) -> Link | None:
-    """The reference of a column to another, when it holds or nearly holds."""
-    if (column.kind, of_parent.kind) == ("own", "own") and column is of_parent:
-        return None
+def _link(table: TableDraft, column: Column, parent: TableDraft, of_parent: Column, *, last: bool) -> Link | None:
+    """The reference of a column to another, when it holds or nearly holds; `last` of those that its name may mean."""
     theirs, own = of_parent.typed.data_type, column.typed.data_type
     if not _comparable(own, theirs):
-        if _SUFFIX.fullmatch(column.name):
+        if last and _SUFFIX.fullmatch(column.name):
             table.doubt(f"is {own}, and {parent.name}.{of_parent.name} is {theirs}: no reference", column.name)
         return None
     keys = set(of_parent.hashes or ())
@@ -131,7 +162,7 @@ def _link(table: TableDraft, column: Column, parent: TableDraft, of_parent: Colu
             column.name,
         )
         return Link((column.name,), parent, (of_parent.name,), held, column.values)
-    if _SUFFIX.fullmatch(column.name):
+    if last and _SUFFIX.fullmatch(column.name):
         table.doubt(
             f"looks like a reference to {parent.name}.{of_parent.name}, but holds in {held:,} of {column.values:,} rows"
             f" only: none was concluded ({places})",
@@ -147,7 +178,8 @@ def _comparable(own: str, theirs: str) -> bool:
 
 def _by_inclusion(table: TableDraft, column: Column, tables: Sequence[TableDraft]) -> Link | None:
     """Of a column that is named as a reference, but as none of the tables: the one table that has all its values."""
-    if not _SUFFIX.fullmatch(column.name) or column.name in table.key or _is_own_name(table, column):
+    named = _SUFFIX.fullmatch(column.name) and column.name not in table.key and not _is_own_name(table, column)
+    if not (named or column.kind == "key"):
         return None
     found = []
     for parent in tables:
@@ -157,16 +189,23 @@ def _by_inclusion(table: TableDraft, column: Column, tables: Sequence[TableDraft
         keys = set(key.hashes or ())
         if all(value in keys or value == NONE for value in column.hashes or ()):
             found.append((parent, key))
-    if len(found) == 1 and column.distinct() > 1:
+    if len(found) == 1 and column.distinct() > 1 and _tells(column):
         parent, key = found[0]
         link = Link((column.name,), parent, (key.name,), column.values, column.values)
         table.links.append(link)
         table.doubt(f"refers to {parent.name}.{key.name} by its values only: no other key has them all", column.name)
         return link
-    if found:
+    if found and column.kind == "own":
         names = ", ".join(parent.name for parent, _ in found)
         table.doubt(f"is named as a reference, and its values are keys of {names}: none was concluded", column.name)
     return None
+
+
+def _tells(column: Column) -> bool:
+    """Its values are no small numbers, which are among the keys of many tables."""
+    profile = column.profile
+    numbers = {INTEGER, ZEROS}
+    return column.typed.data_type in ("text", "uuid") and profile is not None and not set(profile.spellings) <= numbers
 
 
 def _is_own_name(table: TableDraft, column: Column) -> bool:

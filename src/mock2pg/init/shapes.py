@@ -75,6 +75,12 @@ class Shape:
         return {kind for kind in self.kinds if kind is not type(None)}
 
     @property
+    def has_repeated(self) -> bool:
+        """A key appears twice in an object at this path or below."""
+        below = [*self.members.values(), self.others, self.element]
+        return self.repeated > 0 or any(shape.has_repeated for shape in below if shape)
+
+    @property
     def values(self) -> int:
         return self.kinds.total() - self.kinds[type(None)]
 

@@ -6,38 +6,44 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
+from mock2pg.checks.sql import BLANK as _BLANKS
+
 
 @dataclass(frozen=True, eq=False)  # compared and hashed as what it is: millions of times
 class Spelling:
     """A way to spell values of a type. `data_type` is empty where the values stay text.
 
-    words  of several values: "dates"
+    word  of one value, and `words` of several: "date", "dates"
     """
 
+    word: str
     words: str
     data_type: str = ""
     format: str = ""
 
 
-TEXT = Spelling("other texts")
-EMPTY = Spelling("empty texts")
-BLANK = Spelling("texts of white space")
-NUL = Spelling("texts with U+0000 or a lone surrogate")
-DATE = Spelling("dates", "date")
-IMPOSSIBLE = Spelling("impossible dates")
-LOOSE = Spelling("texts that are nearly dates")
-UUID = Spelling("UUIDs", "uuid")
-UUID_UPPER = Spelling("UUIDs in capitals")
-INTEGER = Spelling("whole numbers in quotes")
-ZEROS = Spelling("numbers with leading zeros")
-DECIMAL = Spelling("decimal numbers in quotes")
-WORD = Spelling("`true` or `false` in quotes")
+TEXT = Spelling("other text", "other texts")
+EMPTY = Spelling("empty text", "empty texts")
+BLANK = Spelling("text of white space", "texts of white space")
+NUL = Spelling("text with U+0000 or a lone surrogate", "texts with U+0000 or a lone surrogate")
+DATE = Spelling("date", "dates", "date")
+IMPOSSIBLE = Spelling("impossible date", "impossible dates")
+LOOSE = Spelling("text that is nearly a date or time", "texts that are nearly dates or times")
+UUID = Spelling("UUID", "UUIDs", "uuid")
+UUID_UPPER = Spelling("UUID in capitals", "UUIDs in capitals")
+INTEGER = Spelling("whole number in quotes", "whole numbers in quotes")
+LONG = Spelling("whole number of more than 18 digits in quotes", "whole numbers in quotes, some of more than 18 digits")
+ZEROS = Spelling("number with leading zeros", "numbers with leading zeros")
+DECIMAL = Spelling("decimal number in quotes", "decimal numbers in quotes")
+WORD = Spelling("boolean in quotes", "booleans in quotes")
 
 _TIMES = {
-    re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII): Spelling("times", "time", ""),
-    re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII): Spelling("times with seconds", "time", "HH:MM:SS"),
+    re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII): Spelling("time", "times", "time", ""),
+    re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII): Spelling(
+        "time with seconds", "times with seconds", "time", "HH:MM:SS"
+    ),
     re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}", re.ASCII): Spelling(
-        "times with milliseconds", "time", "HH:MM:SS.sss"
+        "time with milliseconds", "times with milliseconds", "time", "HH:MM:SS.sss"
     ),
 }
 _CLOCK = re.compile(r"([T ])([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{3}|\.\d{6})?(Z|\+00:00)?", re.ASCII)
@@ -59,12 +65,20 @@ def _moments() -> dict[tuple[str, str, str], Spelling]:
         for zone in ("Z", "+00:00"):
             written = f"YYYY-MM-DDTHH:MM:SS{fraction}{zone}"
             shown = "" if written == "YYYY-MM-DDTHH:MM:SS.sssZ" else written
-            found["T", digits, zone] = Spelling(f"timestamps as {written}", "timestamptz", shown)
+            found["T", digits, zone] = Spelling(
+                f"timestamp as {written}", f"timestamps as {written}", "timestamptz", shown
+            )
         for between in "T ":
             written = f"YYYY-MM-DD{between}HH:MM:SS{fraction}"
             shown = "" if written == "YYYY-MM-DDTHH:MM:SS" else written
-            found[between, digits, ""] = Spelling(f"timestamps as {written}", "timestamp", shown)
+            found[between, digits, ""] = Spelling(
+                f"timestamp as {written}", f"timestamps as {written}", "timestamp", shown
+            )
     return found
+
+
+def _moment(written: str, data_type: str, form: str) -> Spelling:
+    return Spelling(f"timestamp as {written}", f"timestamps as {written}", data_type, form)
 
 
 _MOMENTS = _moments()
@@ -75,7 +89,7 @@ def spelling(text: str) -> Spelling:
     if not text:
         return EMPTY
     if text[0] not in _FIRST:
-        if text.isspace():
+        if text[0] in _BLANKS and not text.strip(_BLANKS):
             return BLANK
         return NUL if _holds_no_character(text) else TEXT
     length = len(text)
@@ -113,7 +127,7 @@ def _numeric(text: str) -> Spelling:
     if number:
         if text in ("-0",) or (text[0] == "-" and not text.strip("-0.")):
             return TEXT
-        return DECIMAL if number[2] else INTEGER
+        return DECIMAL if number[2] else INTEGER if len(number[1]) <= 18 else LONG
     if _ZEROS.fullmatch(text):
         return ZEROS
     for pattern, found in _TIMES.items():

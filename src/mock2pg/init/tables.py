@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mock2pg.init.collect import Rows, place
 from mock2pg.init.layout import Field
 from mock2pg.init.naming import free, singular, snake
 from mock2pg.init.profile import NONE, Json, Values
-from mock2pg.init.types import Typed, concluded
+from mock2pg.init.types import Typed, concluded, several
 from mock2pg.json_paths import Mark, Step, written
 
 KEYABLE = ("text", "uuid", "integer", "bigint", "date")
@@ -114,6 +114,24 @@ class TableDraft:
         return place(self.rows, row, self.ancestors, steps)
 
 
+def rename(column: Column, name: str, table: TableDraft, tables: Sequence[TableDraft]) -> None:
+    """Give a column another name, wherever it is named."""
+    old, column.name = column.name, name
+
+    def renamed(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name if one == old else one for one in names)
+
+    table.key = renamed(table.key)
+    places = {f"{table.name}.{old}": f"{table.name}.{name}"}
+    table.doubts = [(places.get(place, place), message) for place, message in table.doubts]
+    for other in tables:
+        for link in other.links:
+            if other is table:
+                link.columns = renamed(link.columns)
+            if link.parent is table:
+                link.parent_columns = renamed(link.parent_columns)
+
+
 def name_of(path: tuple[Step, ...]) -> str:
     """Return the name of a column from its path in the row, without the wrappers of extended JSON."""
     keys = [step for step in path if isinstance(step, str) and not isinstance(step, Mark)]
@@ -129,6 +147,9 @@ def own_columns(table: TableDraft) -> None:
 
 def own_column(table: TableDraft, found: Field) -> Column:
     name = "rest" if found.rest else name_of(found.path) or "value"
+    if found.path and all(str(step).startswith("$") for step in found.path):  # an array of wrappers, as $oid
+        keys = [step for step in table.path if isinstance(step, str) and not isinstance(step, Mark)]
+        name = singular(snake(keys[-1])) or name
     path = written(found.path)
     rows = len(table.rows)
     if found.rest:
@@ -152,9 +173,7 @@ def _json(found: Field) -> Typed:
     if not kinds:
         return Typed("jsonb", "no value")
     if len(kinds) > 1:
-        named = {dict: "objects", list: "arrays", str: "texts", int: "whole numbers", bool: "booleans"}
-        several = ", ".join(sorted(f"{shape.kinds[kind]:,} {named.get(kind, 'decimal numbers')}" for kind in kinds))
-        return Typed("jsonb", several, doubts=(f"values of several kinds: {several}: kept as jsonb",))
+        return several(shape.kinds)
     if shape.empty == shape.values:
         what = "arrays" if list in kinds else "objects"
         return Typed("jsonb", f"empty {what}", doubts=(f"all {what} are empty: kept as jsonb",))
@@ -175,7 +194,8 @@ def inherited(table: TableDraft) -> list[Column]:
         rows = len(table.rows)
         typed = Typed(theirs.typed.data_type, "the key of the row around it", theirs.typed.format)
         path = _from_source(parent, theirs)
-        columns.append(Column(_of_parent(parent, theirs), path, typed, rows, rows, hashes, "parent"))
+        name = _of_parent(parent, theirs)
+        columns.append(Column(name, path, typed, rows, rows, hashes, "parent", theirs.profile))
     return columns
 
 
@@ -214,7 +234,9 @@ def marks(table: TableDraft) -> Iterator[Column]:
             yield Column(f"{word}position", path, POSITION, total, total, rows.ordinals[number], "position")
         else:
             typed = Typed("text", "the key in the map")
-            yield Column(f"{word}key", path, typed, total, total, keys.hashes, "key", profile=keys)
+            is_id = last and draft.fields and not any(found.path == ("id",) for found in draft.fields)
+            name = "id" if is_id and not draft.scalar else f"{word}key"
+            yield Column(name, path, typed, total, total, keys.hashes, "key", profile=keys)
 
 
 def lists_as_array(table: TableDraft, column: Column, elements: TableDraft) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mock2pg.init import spelled
-from mock2pg.init.profile import Values
+from mock2pg.init.profile import SHOWN, Values
 from mock2pg.init.reading import Number
 from mock2pg.init.spelled import Spelling
 from mock2pg.text import counted
@@ -14,11 +15,9 @@ from mock2pg.text import counted
 Place = Callable[[int], str]
 
 _KINDS = {
-    str: "texts", int: "whole numbers", bool: "booleans", Number: "decimal numbers", dict: "objects", list: "arrays",
+    str: "text", int: "whole number", bool: "boolean", Number: "decimal number", dict: "object", list: "array",
 }  # fmt: skip
-_WRAPPERS = {
-    "$numberInt": "integer", "$numberLong": "bigint", "$numberDecimal": "numeric", "$numberDouble": "double precision",
-}  # fmt: skip
+_WRAPPERS = {"$numberInt": "integer", "$numberLong": "bigint", "$numberDecimal": "numeric", "$numberDouble": "numeric"}
 _INTEGER, _BIGINT = 1 << 31, 1 << 63
 _NEARLY = 0.5  # of the texts are of one spelling: the others are exceptions
 
@@ -45,10 +44,22 @@ def concluded(values: Values, place: Place, wrapper: str = "") -> Typed:
         return _number(values, place)
     if kinds == {str}:
         return _text(values, place, wrapper)
-    rare = min(kinds, key=lambda kind: (values.kinds[kind], _KINDS[kind]))
-    mixed = ", ".join(f"{values.kinds[kind]:,} {_KINDS[kind]}" for kind in sorted(kinds, key=lambda kind: _KINDS[kind]))
-    doubt = f"values of several kinds: {mixed}: kept as jsonb ({_KINDS[rare]}: {_positions(values, rare, place)})"
-    return Typed("jsonb", f"values of several kinds: {mixed}", doubts=(doubt,))
+    return several(values.kinds, f" ({_exceptions(values, place)})")
+
+
+def several(kinds: Counter[type], where: str = "") -> Typed:
+    """The type of a column with values of several kinds."""
+    listed = ", ".join(sorted(counted(number, _KINDS[kind]) for kind, number in kinds.items() if kind in _KINDS))
+    return Typed("jsonb", listed, doubts=(f"holds values of several kinds: {listed}: kept as jsonb{where}",))
+
+
+def _exceptions(values: Values, place: Place) -> str:
+    """Where the values of the rarest kind are."""
+    rare = min(values.kinds, key=lambda kind: (values.kinds[kind], _KINDS[kind]))
+    number = values.kinds[rare]
+    of_kind: list[object] = [rare] if rare is not str else list(values.spellings)
+    rows = sorted(row for what in of_kind for row in values.where.get(what, ()))[:SHOWN]
+    return f"{counted(number, _KINDS[rare])}: {_listed(rows, number, place)}"
 
 
 def _number(values: Values, place: Place) -> Typed:
@@ -68,58 +79,48 @@ def _number(values: Values, place: Place) -> Typed:
 
 
 def _text(values: Values, place: Place, wrapper: str) -> Typed:
-    total = values.values
-    most, number = max(values.spellings.items(), key=lambda item: (item[1], item[0].words))
-    if number == total:
-        if most.data_type:
-            return Typed(most.data_type, _all(total, most.words), most.format)
-        return _plain(values, most, wrapper)
-    doubts = []
-    if nul := values.spellings[spelled.NUL]:
-        doubts.append(_refused(values, nul, place))
-    if most.data_type and number >= _NEARLY * total:
-        others = sorted(
-            (found for found in values.spellings if found is not most),
-            key=lambda found: (-values.spellings[found], found.words),
-        )
-        listed = "; ".join(
-            f"{values.spellings[found]:,} {found.words}: {_positions(values, found, place)}" for found in others
-        )
-        doubts.append(f"{number:,} of {total:,} are {most.words}, but not all: kept as text ({listed})")
-    elif not doubts and set(values.spellings) <= _NUMERIC:
-        doubts.append(f"all {counted(total, 'value')} look like numbers: kept as text")
-    return Typed("text", _all(total, "texts"), doubts=tuple(doubts))
+    total, found = values.values, values.spellings
+    if wrapper in _WRAPPERS and set(found) <= {spelled.INTEGER, spelled.DECIMAL, spelled.LONG}:
+        whole = set(found) == {spelled.INTEGER}
+        return Typed(_WRAPPERS[wrapper] if whole else "numeric", f"{total:,} of {total:,} are in {wrapper}", "text")
+    most = max(found, key=lambda spelling: (found[spelling], spelling.words))
+    if found[most] == total and most.data_type:
+        return Typed(most.data_type, _all(total, most.words), most.format)
+    same = found[most] == total and most is not spelled.TEXT
+    return Typed("text", _all(total, most.words if same else "texts"), doubts=_why_text(values, place))
 
 
-_NUMERIC = {spelled.INTEGER, spelled.DECIMAL, spelled.ZEROS}
+def _why_text(values: Values, place: Place) -> tuple[str, ...]:
+    """Say why values are kept as text where a person might expect another type."""
+    total, found = values.values, values.spellings
+    all_of_them = "the only value looks" if total == 1 else f"all {total:,} values look"
+    if set(found) <= {spelled.INTEGER, spelled.DECIMAL, spelled.ZEROS, spelled.LONG}:
+        zeros = f", {found[spelled.ZEROS]:,} with leading zeros" if found[spelled.ZEROS] else ""
+        return (f"{all_of_them} like {'a number' if total == 1 else 'numbers'}{zeros}: kept as text",)
+    if set(found) == {spelled.WORD}:
+        return (f"{all_of_them} like {'a boolean' if total == 1 else 'booleans'}: kept as text",)
+    most = max(found, key=lambda spelling: (found[spelling], spelling.words))
+    if most in _STAYS and found[most] >= _NEARLY * total:
+        return (f"{counted_as(found[most], most)} of {total:,}: kept as text ({_positions(values, most, place)})",)
+    if not most.data_type or found[most] < _NEARLY * total:
+        return ()
+    others = sorted((one for one in found if one is not most), key=lambda one: (-found[one], one.words))
+    listed = "; ".join(f"{counted_as(found[one], one)}: {_positions(values, one, place)}" for one in others)
+    return (f"{found[most]:,} of {total:,} are {most.words}, but not all: kept as text ({listed})",)
 
 
-def _plain(values: Values, most: Spelling, wrapper: str) -> Typed:
-    total = values.values
-    if wrapper in _WRAPPERS and most in (spelled.INTEGER, spelled.DECIMAL):
-        return Typed(_WRAPPERS[wrapper], f"{total:,} of {total:,} are in {wrapper}", "text")
-    if most is spelled.NUL:
-        return Typed("text", _all(total, "texts"), doubts=(_refused(values, total, lambda row: ""),))
-    if most in _NUMERIC or most is spelled.WORD:
-        what = "booleans" if most is spelled.WORD else "numbers"
-        doubt = f"all {counted(total, 'value')} look like {what}: kept as text"
-        return Typed("text", _all(total, most.words), doubts=(doubt,))
-    if most in (spelled.IMPOSSIBLE, spelled.LOOSE):
-        doubt = f"all {counted(total, 'value')} are {most.words}: kept as text"
-        return Typed("text", _all(total, most.words), doubts=(doubt,))
-    return Typed("text", _all(total, "texts"))
+_STAYS = (spelled.IMPOSSIBLE, spelled.LOOSE, spelled.UUID_UPPER)
 
 
-def _refused(values: Values, number: int, place: Place) -> str:
-    return (
-        f"{counted(number, 'text')} with U+0000 or a lone surrogate, which PostgreSQL cannot hold: the migration"
-        f" refuses the row ({_positions(values, spelled.NUL, place)})"
-    )
+def counted_as(number: int, spelling: Spelling) -> str:
+    return f"{number:,} {spelling.word if number == 1 else spelling.words}"
 
 
-def _positions(values: Values, what: object, place: Place) -> str:
-    rows = values.where.get(what, [])
-    number = values.spellings[what] if isinstance(what, Spelling) else values.kinds[what]  # type: ignore[index]
+def _positions(values: Values, spelling: Spelling, place: Place) -> str:
+    return _listed(values.where.get(spelling, ()), values.spellings[spelling], place)
+
+
+def _listed(rows: Sequence[int], number: int, place: Place) -> str:
     return ", ".join(map(place, rows)) + (", ..." if number > len(rows) else "")
 
 
