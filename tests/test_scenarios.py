@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from mock2pg import MigrationResult, MigrationService, build, postgres
 from mock2pg import settings as settings_module
-from mock2pg.pipeline import scenarios
+from mock2pg.contracts import SourceColumn, SourceTable
+from mock2pg.pipeline import faults, scenarios
 from mock2pg.settings import REPOSITORY, Settings
 from tests.fix_project import sample
 from tests.fix_results import result_of
@@ -67,7 +69,7 @@ def test_every_scenario_passes_and_the_target_is_not_touched(tmp_path: Path, dat
     names = [scenario.name for scenario in report.results]
     assert len(told) == len(names) >= 12
     for kind in ("valid", "again", "missing", "unknown", "no array", "a string", "does not exist", "duplicate", "refer",
-                 "not JSON", "empty", "large", "publishing"):  # fmt: skip
+                 "not JSON", "empty", "large", "publishing", "verify", "rollback", "others deleted"):  # fmt: skip
         assert any(kind in name for name in names), kind
     with postgres.connect(settings.url, name="test") as connection:
         assert postgres.catalogue.tables(connection, "public") == []
@@ -78,33 +80,95 @@ def test_every_scenario_passes_and_the_target_is_not_touched(tmp_path: Path, dat
 
 def test_the_sample_has_every_scenario() -> None:
     """Each fault is one of its document, and leaves the rest as it was."""
-    bad = scenarios._bad_ones(build.sources(REPOSITORY / "dbt_project"))
+    document = sample()
+    bad = faults.bad_ones(build.sources(REPOSITORY / "dbt_project"), document)
     assert len(bad) == 10
     for each in bad:
-        spoiled = sample()
-        each.spoil(spoiled)
+        spoiled = each.document()
         changed = [name for name in spoiled.keys() | sample().keys() if spoiled.get(name) != sample().get(name)]
         assert len(changed) == (len(sample()) if "everything" in each.name else 1), each.name
+    assert document == sample()
 
 
 def test_a_project_of_few_types_has_fewer_scenarios(tmp_path: Path) -> None:
     """Without a required date, a reference, or an array that must have a row, those are left out."""
     project = small_project(tmp_path)
-    bad = scenarios._bad_ones(build.sources(project / "dbt_project"))
+    bad = faults.bad_ones(build.sources(project / "dbt_project"), small_document("Rex"))
     names = [each.name for each in bad]
     assert "a number is a string" in names
     assert "a value is missing" in names
     assert not {"a date does not exist", "a row that others refer to is gone", "everything is empty"} & set(names)
 
 
+def column(name: str, data_type: str = "text", path: str = "", **words: Any) -> SourceColumn:
+    return SourceColumn(name, data_type, path or name, **words)
+
+
+@pytest.mark.parametrize(
+    ("table", "document", "expected"),
+    [
+        (
+            SourceTable("users", "users{}", (column("id", path="{}", unique=True), column("at", "timestamptz", "a.at"))),
+            {"users": {"u1": {"a": {"at": "2026-01-01T00:00:00.000Z"}}}},
+            {"a date does not exist": {"users": {"u1": {"a": {"at": "2026-02-30T00:00:00.000Z"}}}},
+             "an entity is no array": {"users": []},
+             "a key is unknown": {"users": {"u1": {"a": {"at": "2026-01-01T00:00:00.000Z"}, "notDeclared": 1}}}},
+        ),
+        (
+            SourceTable("settings", "settings", (column("size", "integer", required=True),), single=True),
+            {"settings": {"size": 1}},
+            {"a number is a string": {"settings": {"size": "1"}}, "a value is missing": {"settings": {}}},
+        ),
+        (
+            SourceTable("cells", "m[][]", (column("value", "integer", "."),)),
+            {"m": [[1], []]},
+            {"an entity is missing": {}},
+        ),
+        (
+            SourceTable(
+                "people",
+                "people",
+                (column("id", unique=True, required=True), column("boss", references=("people", "id"))),
+            ),
+            {"people": [{"id": "a", "boss": "a"}, {"id": "b", "boss": None}, {"id": "c", "boss": "b"}]},
+            {"a row that others refer to is gone": {"people": [{"id": "a", "boss": "a"}, {"id": "c", "boss": "b"}]}},
+        ),
+        (SourceTable("none", "none", (column("id", required=True),)), {"none": []}, {"an entity is unknown": None}),
+        (SourceTable("any", "any", (column("id"), column("more", "jsonb", rest=True))), {"any": [{"id": "1"}]}, {}),
+    ],
+)  # fmt: skip
+def test_faults_fit_the_shape_of_the_source(
+    table: SourceTable, document: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """Maps, single objects, nested values, self-references and tables without rows have the faults that fit."""
+    found = {bad.name: bad.document() for bad in faults.bad_ones([table], document)}
+    for name, spoiled in expected.items():
+        assert name in found
+        assert spoiled is None or found[name] == spoiled
+    assert ("a key is unknown" in found) == (table.name in ("users", "settings", "people"))
+    assert ("a duplicate id" in found) == (table.name == "people")
+
+
+class Careless:
+    """A service whose commands all succeed, and do nothing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def migrate_all_data(self, _: object) -> MigrationResult:
+        return MigrationResult(True, "", (result_of("publish"),), (), "", self.settings.project)
+
+    def verify(self) -> MigrationResult:
+        return self.migrate_all_data(None)
+
+    def rollback(self, _: str) -> MigrationResult:
+        return self.migrate_all_data(None)
+
+
 def test_a_migration_that_lets_everything_through_fails_the_scenarios(settings: Settings) -> None:
     """The scenarios can fail: one that takes whatever it is given passes none that must be refused."""
-
-    def careless(stage: Settings, source: object) -> MigrationResult:
-        return MigrationResult(True, "", (result_of("publish"),), (), "", stage.project)
-
-    report = scenarios.run(settings, settings.url, careless, lambda _: None)
+    report = scenarios.run(settings, settings.url, Careless, lambda _: None)
     assert not report.success
-    passed = [scenario.name for scenario in report.results if scenario.passed]
-    assert len(passed) == 3
-    assert all("success" in scenario.expected for scenario in report.results if scenario.passed)
+    passed = [scenario for scenario in report.results if scenario.passed]
+    assert len(passed) == 5
+    assert all("success" in scenario.expected for scenario in passed)

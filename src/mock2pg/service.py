@@ -193,11 +193,8 @@ class MigrationService:
         tell  is given one line per scenario when it has been run
         """
 
-        def migrated(settings: Settings, source: Mapping[str, Any] | Path) -> MigrationResult:
-            return MigrationService(settings).migrate_all_data(source)
-
         try:
-            return scenarios.run(self._settings, self.url(), migrated, tell)
+            return scenarios.run(self._settings, self.url(), MigrationService, tell)
         finally:
             log.start(self._settings, console=self._console)  # the scratch project had the log meanwhile
 

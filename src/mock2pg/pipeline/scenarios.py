@@ -3,132 +3,99 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
+import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
-from mock2pg import build, postgres, private
+from mock2pg import backups, build, postgres, private
 from mock2pg.backups import dump
-from mock2pg.contracts import SourceTable
-from mock2pg.encoding import KINDS
-from mock2pg.errors import CheckFailed, Mock2pgError, PublishFailed, SourceError, UsageError
+from mock2pg.errors import Mock2pgError, PublishFailed, SourceError, UsageError, VerifyFailed
+from mock2pg.pipeline import faults
+from mock2pg.pipeline.faults import Document
 from mock2pg.results import MigrationResult, Scenario, TestReport
 from mock2pg.settings import Settings
+from mock2pg.source import modules
+from mock2pg.source.documents import spool
 from mock2pg.step_results import Published, find
 from mock2pg.text import duration
 
-Document = dict[str, Any]
-Migrate = Callable[[Settings, Mapping[str, Any] | Path], MigrationResult]
 _LARGE = 5_000
+_DATA = re.compile(r"(?P<entity>[^.].*)\.(?P<form>json|ndjson|jsonl)(\.gz|\.zst)?", re.DOTALL)
+
+
+class Service(Protocol):
+    """The commands that a scenario runs: those of a MigrationService."""
+
+    def migrate_all_data(self, mock_data: Mapping[str, Any] | Path | str | None) -> MigrationResult: ...
+
+    def verify(self) -> MigrationResult: ...
+
+    def rollback(self, backup_id: str) -> MigrationResult: ...
 
 
 @dataclass(frozen=True)
-class _Bad:
-    """A document with one fault, and the error that must come of it."""
+class _Stage:
+    """The scratch database and project, and what runs there."""
 
-    name: str
-    error: type[Mock2pgError]
-    spoil: Callable[[Document], object]
+    settings: Settings
+    service: Service
+    source: Path
+
+    def migrate(self, source: Mapping[str, Any] | Path | None = None) -> MigrationResult:
+        return self.service.migrate_all_data(self.source if source is None else source)
 
 
-def run(settings: Settings, url: str, migrate: Migrate, tell: Callable[[str], None]) -> TestReport:
+def run(
+    settings: Settings, url: str, service: Callable[[Settings], Service], tell: Callable[[str], None]
+) -> TestReport:
     """Run every scenario in a scratch database on the server at `url`; remove it and all files afterwards."""
     document = _document(settings.source_path)
-    tables = build.sources(settings.dbt_dir)
     results: list[Scenario] = []
-    with _scratch(settings, url) as stage:
+    with _scratch(settings, url) as scratch:
+        stage = _Stage(scratch, service(scratch), settings.source_path)
 
-        def add(name: str, expected: str, happens: Callable[[], tuple[bool, str]]) -> None:
+        def add(name: str, expected: str, happens: Callable[[], tuple[bool, str] | None]) -> None:
             began = time.perf_counter()
-            passed, happened = happens()
+            outcome = happens()
+            if outcome is None:
+                tell(f"- {name}: left out, no row of a target table can be deleted")
+                return
+            passed, happened = outcome
             results.append(Scenario(name, passed, expected, happened, round(time.perf_counter() - began, 1)))
             tell(f"{'✔' if passed else '✘'} {name}: {happened} ({duration(results[-1].seconds)})")
 
-        add("a valid document", "success", lambda: _good(migrate(stage, document)))
-        add("the same again", "success, 0 changed", lambda: _unchanged(migrate(stage, document)))
-        for bad in _bad_ones(tables):
-            spoiled: Document = json.loads(json.dumps(document))
-            bad.spoil(spoiled)
+        add("a valid document", "success", lambda: _good(stage.migrate()))
+        add("rollback", "success, the target as before the document", lambda: _rolled_back(stage))
+        add("the document after a rollback", "success", lambda: _good(stage.migrate()))
+        add("the same again", "success, 0 changed", lambda: _unchanged(stage.migrate()))
+        add("verify", "success", lambda: _good(stage.service.verify()))
+        for bad in faults.bad_ones(build.sources(settings.dbt_dir), document):
             add(
                 bad.name,
-                f"{bad.error.__name__}, the target as before",
-                partial(_refused, stage, bad.error, partial(migrate, stage, spoiled)),
+                f"{' or '.join(error.__name__ for error in bad.errors)}, the target as before",
+                partial(_refused, stage, bad.errors, bad.document),
             )
-        add("text that is not JSON", "SourceError, the target as before", lambda: _not_json(stage, migrate))
-        add(
-            "a failure while publishing",
-            "PublishFailed, the target as before",
-            lambda: _obstructed(stage, migrate, document),
-        )
-        from mock2pg.source import sample  # and DuckDB with it
+        add("text that is not JSON", "SourceError, the target as before", lambda: _not_json(stage))
+        add("a failure while publishing", "PublishFailed, the target as before", lambda: _obstructed(stage))
+        add("a row that others deleted", "VerifyFailed", lambda: _deleted(stage))
+        from mock2pg.source import sample  # whose names of people take a tenth of a second to load
 
-        recipes, large = settings.project / "mock_data" / "sample", stage.project / "large"
+        recipes, large = settings.project / "mock_data" / "sample", scratch.project / "large"
         if recipes.is_dir():
             sample.generate(recipes, large, rows=_LARGE, seed=1)
-            add(f"a large one of {_LARGE:,} rows", "success", lambda: _good(migrate(stage, large)))
-        else:
-            tell("- a large one: left out, mock_data/sample/ holds no recipes")
+            add(f"a large one of {_LARGE:,} rows", "success", lambda: _good(stage.migrate(large)))
     return TestReport(all(result.passed for result in results), tuple(results))
-
-
-def _bad_ones(tables: tuple[SourceTable, ...]) -> list[_Bad]:
-    """One fault of each kind, found from what is declared: no entity is known by name."""
-    roots = [table for table in tables if not table.nested]
-    first = roots[0]
-
-    def required(*data_types: str) -> Iterator[tuple[SourceTable, str]]:
-        """The first column of these types that must be given, with its table; nothing when there is none."""
-        every = ((table, column) for table in roots for column in table.columns)
-        wanted = ((t, c.path) for t, c in every if c.required and c.path != "id" and c.data_type in data_types)
-        return itertools.islice(wanted, 1)
-
-    def set_first(table: SourceTable, key: str, value: object) -> Callable[[Document], object]:
-        return lambda document: document[table.entity][0].update({key: value})
-
-    def drop_first(table: SourceTable) -> Callable[[Document], object]:
-        return lambda document: document[table.entity].pop(0)
-
-    def take_first(table: SourceTable, key: str) -> Callable[[Document], object]:
-        return lambda document: document[table.entity][0].pop(key)
-
-    return [
-        _Bad("an entity is missing", SourceError, lambda document: document.pop(first.entity)),
-        _Bad("an entity is unknown", SourceError, lambda document: document.update(notDeclared=[])),
-        _Bad("an entity is no array", SourceError, lambda document: document.update({first.entity: {}})),
-        *(_Bad("a value is missing", CheckFailed, take_first(*found)) for found in required(*KINDS)),
-        _Bad("a key is unknown", CheckFailed, set_first(first, "notDeclared", 1)),
-        *(_Bad("a number is a string", CheckFailed, set_first(*found, "1")) for found in required("integer")),
-        *(_Bad("a date does not exist", CheckFailed, set_first(*found, "2026-02-30")) for found in required("date")),
-        _Bad(
-            "a duplicate id",
-            CheckFailed,
-            lambda document: document[first.entity].append(document[first.entity][0]),
-        ),
-        *(
-            _Bad("a row that others refer to is gone", CheckFailed, drop_first(parent))
-            for parent in _referred_to(tables)
-        ),
-        *(
-            _Bad("everything is empty", CheckFailed, lambda document: document.update({key: [] for key in document}))
-            for _ in itertools.islice((table for table in roots if table.not_empty), 1)
-        ),
-    ]
-
-
-def _referred_to(tables: Sequence[SourceTable]) -> list[SourceTable]:
-    """A source table whose rows others refer to; none where none does."""
-    parents = {column.references[0] for table in tables for column in table.columns if column.references}
-    return [table for table in tables if table.name in parents and not table.nested][:1]
 
 
 def _good(result: MigrationResult) -> tuple[bool, str]:
@@ -143,31 +110,40 @@ def _unchanged(result: MigrationResult) -> tuple[bool, str]:
     return changed == 0, f"{changed} rows changed"
 
 
-def _refused(stage: Settings, kind: type[Mock2pgError], migrate: Callable[[], MigrationResult]) -> tuple[bool, str]:
-    before = _target_rows(stage)
-    result = migrate()
-    same = _target_rows(stage) == before
-    passed = isinstance(result.error, kind) and same
+def _rolled_back(stage: _Stage) -> tuple[bool, str]:
+    """Go back to the backup that the first migration took, of a target without its tables."""
+    kept = backups.list_backups(stage.settings.backups_dir, stage.settings.identity)
+    if not kept:
+        return False, "there is no backup"
+    result = stage.service.rollback(kept[-1].id)
+    left = _target_rows(stage.settings)
+    return result.success and not left, _happened(result) + (f", and {len(left)} tables are left" if left else "")
+
+
+def _refused(
+    stage: _Stage, kinds: tuple[type[Mock2pgError], ...], source: Callable[[], Mapping[str, Any] | Path]
+) -> tuple[bool, str]:
+    before = _target_rows(stage.settings)
+    result = stage.migrate(source())
+    same = _target_rows(stage.settings) == before
+    passed = isinstance(result.error, kinds) and same
     return passed, _happened(result) + ("" if same else ", and the target is not as before")
 
 
-def _not_json(stage: Settings, migrate: Migrate) -> tuple[bool, str]:
-    file = stage.project / "not.json"
+def _not_json(stage: _Stage) -> tuple[bool, str]:
+    file = stage.settings.project / "not.json"
     file.write_text('{"an unfinished": [')
-    return _refused(stage, SourceError, lambda: migrate(stage, file))
+    return _refused(stage, (SourceError,), lambda: file)
 
 
-def _obstructed(stage: Settings, migrate: Migrate, document: Document) -> tuple[bool, str]:
+def _obstructed(stage: _Stage) -> tuple[bool, str] | None:
     """Delete a row of a target table, and migrate while a trigger prevents inserting it again."""
-    schema = stage.target_schema
-    with postgres.connect(stage.url, name="scenario") as connection:
-        parents = {key.parent for key in postgres.catalogue.foreign_keys(connection, schema)}
-        leaves = [name for name in postgres.catalogue.tables(connection, schema) if name not in parents]
-        table = next((name for name in leaves if postgres.catalogue.rows(connection, schema, name)), None)
+    schema = stage.settings.target_schema
+    with postgres.connect(stage.settings.url, name="scenario") as connection:
+        table = _with_deleted_row(connection, schema)
         if table is None:
-            return False, "no target table holds a row that could be obstructed"
+            return None
         names = {"table": sql.Identifier(schema, table), "function": sql.Identifier(schema, "mock2pg_obstruct")}
-        connection.execute(sql.SQL("DELETE FROM {table} WHERE ctid = (SELECT min(ctid) FROM {table})").format(**names))
         connection.execute(
             sql.SQL(
                 "CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS"
@@ -176,9 +152,31 @@ def _obstructed(stage: Settings, migrate: Migrate, document: Document) -> tuple[
             ).format(**names)
         )
         try:
-            return _refused(stage, PublishFailed, lambda: migrate(stage, document))
+            return _refused(stage, (PublishFailed,), lambda: stage.source)
         finally:
             connection.execute(sql.SQL("DROP FUNCTION {function}() CASCADE").format(**names))
+
+
+def _deleted(stage: _Stage) -> tuple[bool, str] | None:
+    """Verify a target in which others deleted a row since."""
+    stage.migrate()
+    with postgres.connect(stage.settings.url, name="scenario") as connection:
+        if _with_deleted_row(connection, stage.settings.target_schema) is None:
+            return None
+    result = stage.service.verify()
+    return isinstance(result.error, VerifyFailed), _happened(result)
+
+
+def _with_deleted_row(connection: postgres.Connection, schema: str) -> str | None:
+    """Delete a row that no constraint keeps, of a table that no other refers to if there is one; return its table."""
+    parents = {key.parent for key in postgres.catalogue.foreign_keys(connection, schema)}
+    tables = sorted(postgres.catalogue.tables(connection, schema), key=lambda name: name in parents)
+    for table in (name for name in tables if postgres.catalogue.rows(connection, schema, name)):
+        target = sql.Identifier(schema, table)
+        with suppress(psycopg.errors.IntegrityError):
+            connection.execute(sql.SQL("DELETE FROM {0} WHERE ctid = (SELECT min(ctid) FROM {0})").format(target))
+            return table
+    return None
 
 
 def _happened(result: MigrationResult) -> str:
@@ -198,12 +196,26 @@ def _target_rows(stage: Settings) -> dict[str, str]:
 
 
 def _document(source: Path) -> Document:
+    """The source as one object, for a fault in it: what numbers lose here does not matter."""
+    if modules.is_module(source):
+        return modules.exported(source).data
+    if not source.exists():
+        raise UsageError(f"there is no source at {source} to test with", hint="Set MIGRATION_SOURCE to a valid one.")
     if source.is_dir():
-        return {file.stem: json.loads(file.read_bytes()) for file in sorted(source.glob("*.json"))}
-    if source.is_file():
-        document: Document = json.loads(source.read_bytes())
-        return document
-    raise UsageError(f"there is no source at {source} to test with", hint="Set MIGRATION_SOURCE to a valid one.")
+        files = ((file, _DATA.fullmatch(file.name)) for file in sorted(source.iterdir()))
+        return {found["entity"]: _read(file) for file, found in files if found}
+    read = _read(source)
+    return read if isinstance(read, dict) else {source.name.partition(".")[0]: read}
+
+
+def _read(file: Path) -> Any:
+    with private.folder() as folder:
+        spool.copy(file, copied := folder / "copied", spool.UNPACKING, stream=False)
+        text = copied.read_text(encoding="utf-8")
+    found = _DATA.fullmatch(file.name)
+    if found and found["form"] != "json":
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    return json.loads(text)
 
 
 @contextmanager
@@ -222,6 +234,11 @@ def _scratch(settings: Settings, url: str) -> Iterator[Settings]:
                     "database_url": SecretStr(postgres.database_url(url, database)),
                     "confirm": database,  # it is ours, wherever the server is
                     "max_deleted": "100%",  # the large one replaces the rows of the first
+                    # as a project is made, whatever is set for its own target
+                    "on_error": "refuse",
+                    "unknown_fields": "refuse",
+                    "mode": "replace",
+                    "backup_keep": None,
                 }
             )
     finally:
