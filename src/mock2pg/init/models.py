@@ -72,8 +72,9 @@ def _foreign_key(entity: Entity, key: Reference) -> dict[str, Any]:
 
 def _column(entity: Entity, column: ConcludedColumn) -> dict[str, Any]:
     found: dict[str, Any] = {"name": column.name, "data_type": column.target_type}
-    if column.evidence:
-        found["description"] = names.jinja_safe(column.evidence)
+    held = [f"{key.evidence} in {key.parent}" for key in entity.references if key.columns[-1] == column.name]
+    if evidence := "; ".join(filter(None, [column.evidence, *held])):
+        found["description"] = names.jinja_safe(evidence)
     if column.declared.required or column.name in entity.primary_key:
         found["constraints"] = [{"type": "not_null"}]
     reason = column.derived or ("no field of the source fills it" if column.constant else "")
