@@ -20,7 +20,7 @@ class SourceColumn:
     """One column of a staged table, as `_sources.yml` declares it.
 
     name       in SQL: of the staged, the landing and, unless its contract says otherwise, the target column
-    data_type  one of text, integer, double precision, boolean, date, time, text[], jsonb
+    data_type  one of spellings.NAMES
     path       from the staged element: a key, or "." for the element itself;
                `<root>[].<key>` names a key of the row that a nested element belongs to
     required   the key must be there and hold a value
@@ -108,7 +108,7 @@ class Column:
 
     source   the staged column that it is to equal, or None
     derived  why the model changes the value on purpose, or None
-    staged_type  the type of the staged column
+    staged_type, staged_format  the type of the staged column, and how the JSON spells its values
     """
 
     name: str
@@ -117,6 +117,7 @@ class Column:
     source: str | None
     derived: str | None
     staged_type: str = ""
+    staged_format: str = ""
 
     @property
     def staged_as(self) -> str:

@@ -56,6 +56,15 @@ WHOLE, FRACTION = 131072, 16383  # the digits that PostgreSQL's numeric holds be
 PRECISION = 1000  # and the most that may be declared
 BOUNDS = {"integer": 2**31, "bigint": 2**63}
 
+_ALIASES = {
+    "int": "integer", "int4": "integer", "int8": "bigint", "decimal": "numeric", "float8": "double precision",
+    "bool": "boolean", "character varying": "text", "varchar": "text", "time without time zone": "time",
+    "timestamp without time zone": "timestamp", "timestamp with time zone": "timestamptz",
+}  # fmt: skip
+_IN_CATALOGUE = {
+    "time": "time without time zone", "timestamp": "timestamp without time zone",
+    "timestamptz": "timestamp with time zone",
+}  # fmt: skip
 _NUMERIC = re.compile(r"numeric\(([1-9][0-9]{0,3})(?:,(0|[1-9][0-9]{0,3}))?\)")
 _NAMES = ("text", "boolean", "integer", "bigint", "numeric", "numeric(p,s)", "double precision", "date", "time",
           "timestamp", "timestamptz", "uuid", "jsonb")  # fmt: skip
@@ -79,6 +88,11 @@ class DataType:
     def element(self) -> str:
         """The name of the scalar type."""
         return f"{self.scalar}({self.precision[0]},{self.precision[1]})" if self.precision else self.scalar
+
+    @property
+    def in_catalogue(self) -> str:
+        """Its name as PostgreSQL's format_type gives it."""
+        return _IN_CATALOGUE.get(self.scalar, self.element) + ("[]" if self.array else "")
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -109,6 +123,24 @@ def data_type(name: str) -> DataType:
     elif element in FORMATS and not (array and element == "jsonb"):
         return DataType(element, array)
     raise ValueError(f"{name} is not one of {NAMES}")
+
+
+def contract_type(name: str) -> str:
+    """Return a type by the name that it has here, of one that PostgreSQL knows it by. Raises ValueError for another."""
+    element = name.lower().removesuffix("[]")
+    word, bracket, rest = element.partition("(")
+    known = _ALIASES.get(word.strip(), word.strip()) + bracket + rest.replace(" ", "")
+    known += "[]" if name.endswith("[]") else ""
+    data_type(known)
+    return known
+
+
+def is_alike(name: str, in_catalogue: str) -> bool:
+    """Return True when a column of the catalogue's type shows its values as the type does, whatever digits it keeps."""
+    own = data_type(name)
+    if own.scalar != "numeric":
+        return in_catalogue == own.in_catalogue
+    return re.fullmatch(r"numeric([(].*[)])?" + (r"\[\]" if own.array else ""), in_catalogue) is not None
 
 
 def fits(text: str, type_name: str, form: str = "") -> bool:

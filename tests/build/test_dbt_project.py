@@ -17,9 +17,9 @@ import yaml
 from mock2pg import postgres, resources
 from mock2pg.build import Built, DbtProject, dbt_project, sources, target_tables
 from mock2pg.contracts import Column, ForeignKey, SourceColumn, SourceTable, Table, tables_from
-from mock2pg.encoding import KINDS
 from mock2pg.errors import InternalError, LoadFailed, ProjectError
 from mock2pg.settings import REPOSITORY
+from mock2pg.spellings import FORMATS
 from tests.fix_project import shared_cache
 from tests.fix_small import small_project
 
@@ -137,6 +137,14 @@ def spoiled(**changes: object) -> Any:
         (spoiled(config={"meta": {"path": "wholes[].parts"}}), "path wholes[].parts is neither"),
         (spoiled(column=True, data_type=None), "_sources.yml: parts: cannot be read: KeyError: 'data_type'"),
         (spoiled(column=True, data_type="varchar"), "_sources.yml: parts.own: data_type varchar is not one of text, "),
+        (
+            spoiled(column=True, data_type="time", config={"meta": {"format": "H:MM"}}),
+            "_sources.yml: parts.own: format H:MM is not one of HH:MM, HH:MM:SS, HH:MM:SS.sss",
+        ),
+        (
+            spoiled(column=True, data_type="jsonb", config={"meta": {"format": "text"}}),
+            "_sources.yml: parts.own: format text is not known: jsonb has none",
+        ),
         (spoiled(column=True, name="ID"), "_sources.yml: parts: columns of one name, but perhaps for case: ID, id"),
         (spoiled(column=True, name="é" * 32), "_sources.yml: parts: the name " + "é" * 32 + " has 64 bytes, and"),
         (spoiled(name="x" * 64), "has 64 bytes, and PostgreSQL keeps 63"),
@@ -171,8 +179,13 @@ def test_declarations_in_the_old_place_are_not_overlooked(tmp_path: Path) -> Non
         sources(tmp_path)
 
 
+TYPES = [*FORMATS, "numeric(10,2)", "text[]", "integer[]", "bigint[]"]
 PROVEN = {  # each is proven in tests/test_encoding.py
-    ("integer", "double precision"), ("integer", "text"), ("boolean", "text"), ("date", "text"), ("time", "text"),
+    ("integer", "double precision"), ("integer", "bigint"), ("integer", "numeric"), ("bigint", "numeric"),
+    ("numeric(10,2)", "numeric"), ("date", "timestamp"), ("timestamptz", "timestamp"), ("integer[]", "bigint[]"),
+    ("integer[]", "text[]"), ("bigint[]", "text[]"),
+    *((own, "text") for own in ("integer", "bigint", "boolean", "numeric", "numeric(10,2)", "date", "time")),
+    ("timestamp", "text"), ("timestamptz", "text"), ("uuid", "text"),
 }  # fmt: skip
 PARTS = SourceTable(
     "parts",
@@ -422,9 +435,9 @@ def test_a_contract_takes_other_spellings_of_a_type() -> None:
 
 def test_values_that_change_their_type_are_proven_or_refused() -> None:
     """Before anything is built: each column with both types, unless its YAML says why the value changes."""
-    staged = SourceTable("parts", "parts", tuple(SourceColumn(name, name, name) for name in KINDS))
+    staged = SourceTable("parts", "parts", tuple(SourceColumn(name, name, name) for name in TYPES))
     derived = {"time_made": {"data_type": "time", "meta": {"source": "text", "derived": "a reason"}}}
-    pairs = {f"{own} {to}": {"data_type": to, "meta": {"source": own}} for own in KINDS for to in KINDS}
+    pairs = {f"{own} {to}": {"data_type": to, "meta": {"source": own}} for own in TYPES for to in TYPES}
     model = node(**pairs, **derived)
     model["columns"]["id"]["meta"] = {"derived": "made up"}
     model["config"] |= {"contract": {"enforced": True}, "materialized": "table"}
@@ -434,8 +447,8 @@ def test_values_that_change_their_type_are_proven_or_refused() -> None:
     assert head == "values that change their type cannot be proven to arrive unchanged:"
     assert lines == [
         f"  parts.{own} {to}: {own} in _sources.yml (parts.{own}), {to} in the contract"
-        for own in KINDS
-        for to in KINDS
+        for own in TYPES
+        for to in TYPES
         if own != to and (own, to) not in PROVEN
     ]
     assert "Declare the contract's type in _sources.yml" in failed.value.hint

@@ -12,8 +12,8 @@ import yaml
 
 from mock2pg.build.names import refuse_alike, refuse_unfit
 from mock2pg.contracts import HIDDEN, SourceColumn, SourceTable
-from mock2pg.encoding import KINDS
 from mock2pg.errors import ProjectError
+from mock2pg.spellings import data_type
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast; a PyYAML may be built without it
 _PATH = re.compile(r"((?!\[\]).)+(\[\]\.((?!\[\]).)+\[\])?")
@@ -88,14 +88,21 @@ def _refuse_columns(table: SourceTable) -> None:
             " The target tables were not changed.",
         )
     for column in table.columns:
-        if column.data_type not in KINDS:
-            raise ProjectError(
-                f"_sources.yml: {name}.{column.name}: data_type {column.data_type} is not one of {', '.join(KINDS)}"
-            )
+        _refuse_type(f"_sources.yml: {name}.{column.name}", column)
         if not set(column.uuid5) <= set(names) - {column.name}:
             raise ProjectError(f"_sources.yml: {name}.{column.name}: uuid5 takes a list of other columns of the table")
         if column.of_root and not column.path.startswith(table.entity + "[]."):
             raise ProjectError(f"_sources.yml: {name}.{column.name}: path {column.path} is in another array")
+
+
+def _refuse_type(where: str, column: SourceColumn) -> None:
+    try:
+        formats = data_type(column.data_type).formats
+    except ValueError as error:
+        raise ProjectError(f"{where}: data_type {error}") from None
+    if column.format and column.format not in formats:
+        known = f"is not one of {', '.join(formats)}" if formats else f"is not known: {column.data_type} has none"
+        raise ProjectError(f"{where}: format {column.format} {known}")
 
 
 def _source_column(table: str, column: Mapping[str, Any]) -> SourceColumn:
@@ -103,7 +110,7 @@ def _source_column(table: str, column: Mapping[str, Any]) -> SourceColumn:
     parent, _, of_parent = str(meta.get("references", "")).rpartition(".")
     return SourceColumn(
         name=_name(column),
-        data_type=column["data_type"],
+        data_type=str(column["data_type"]),
         path=str(meta.get("path", column["name"])),
         required=bool(meta.get("required", False)),
         blank=bool(meta.get("blank", False)),

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mock2pg.contracts import Column, SourceTable, Table
-from mock2pg.encoding import CONVERSIONS_DUCKDB, KINDS
+from mock2pg.conversions import converted
 from mock2pg.errors import ProjectError
+from mock2pg.spellings import contract_type
 
-_SPELLINGS = {"time without time zone": "time", "int": "integer", "int4": "integer", "float8": "double precision",
-              "bool": "boolean", "character varying": "text", "varchar": "text"}  # fmt: skip
 _UNTOUCHED = "The target tables were not changed."
 
 
@@ -26,7 +25,9 @@ def refuse_unproven(tables: Iterable[Table]) -> None:
         f" {column.data_type} in the contract"
         for table in tables
         for column in table.columns
-        if column.source and not column.derived and not is_proven(column.staged_as, column.data_type)
+        if column.source
+        and not column.derived
+        and converted(column.staged_as, column.staged_format, column.data_type) is None
     ]
     if unproven:
         raise ProjectError(
@@ -36,22 +37,17 @@ def refuse_unproven(tables: Iterable[Table]) -> None:
         )
 
 
-def is_proven(staged: str, contract: str) -> bool:
-    """Return whether a value of the one type can be compared with what it became as the other."""
-    return staged == contract or (staged, contract) in CONVERSIONS_DUCKDB
-
-
 def _column(table: str, column: Mapping[str, Any], source: SourceTable | None) -> Column:
     name = column["name"]
     own = {**column.get("meta", {}), **column.get("config", {}).get("meta", {})}
-    declared = column["data_type"] or "none"
-    data_type = _SPELLINGS.get(declared.lower(), declared.lower())
-    if data_type not in KINDS:
-        raise ProjectError(f"{table}.{name}: data_type {data_type} is not one of {', '.join(KINDS)}")
+    try:
+        data_type = contract_type(column["data_type"] or "none")
+    except ValueError as error:
+        raise ProjectError(f"{table}.{name}: data_type {error}") from None
     kinds = {constraint["type"] for constraint in column["constraints"]}
-    types = {staged.name: staged.data_type for staged in source.columns} if source else {}
-    origin = own.get("source") or (name if name in types else None)
-    if own.get("source") and origin not in types:
+    staged = {one.name: one for one in source.columns} if source else {}
+    origin = own.get("source") or (name if name in staged else None)
+    if own.get("source") and origin not in staged:
         where = f"the staged table {source.name}" if source else "a staged table: the model has none"
         raise ProjectError(f"{table}.{name}: config.meta.source names {origin}, which is no column of {where}")
     if source and origin is None and not own.get("derived"):
@@ -61,4 +57,6 @@ def _column(table: str, column: Mapping[str, Any], source: SourceTable | None) -
             f" {_UNTOUCHED}",
         )
     not_null = bool(kinds & {"not_null", "primary_key"})
-    return Column(name, data_type, not_null, origin, own.get("derived"), types.get(str(origin), ""))
+    of = staged.get(str(origin))
+    derived = own.get("derived")
+    return Column(name, data_type, not_null, origin, derived, of.data_type if of else "", of.format if of else "")

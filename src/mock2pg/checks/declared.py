@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mock2pg.contracts import SourceColumn, SourceTable
+from mock2pg.spellings import DOUBLE_DIGITS, TEXT, DataType, data_type
+from mock2pg.text import counted
 
 Entry = dict[str, Any]
 
@@ -13,16 +15,11 @@ _NOT_EMPTY, _UNIQUE = IMPORTED = ("expect_table_row_count_to_be_between", "expec
 
 _UNIQUE_ON = "expect_rows_to_be_unique_on"
 
-_IN_JSON = {
-    "text": "text: a JSON string",
-    "integer": "a whole JSON number (32 bits)",
-    "double precision": "a JSON number",
-    "boolean": "true or false",
-    "date": "a date: a JSON string YYYY-MM-DD",
-    "time": "a time of day: a JSON string HH:MM",
-    "text[]": "a list of texts: a JSON array of strings",
-    "jsonb": "a JSON value",
-}
+_VALUES = {
+    "text": "text: a JSON string", "uuid": "a UUID: a JSON string in lower case with hyphens", "jsonb": "a JSON value",
+}  # fmt: skip
+_BITS = {"integer": "32 bits", "bigint": "64 bits"}
+_MOMENTS = {"date": "a date", "time": "a time of day", "timestamp": "a timestamp", "timestamptz": "a timestamp"}
 
 
 def entries(table: SourceTable, tables: Mapping[str, SourceTable]) -> list[Entry]:
@@ -78,8 +75,42 @@ def _entry(kind: str, description: str | None = None, message: str | None = None
 
 def _types(table: SourceTable, columns: list[SourceColumn]) -> dict[str, str]:
     """The words for each column's type, by the column's label; "." is the row itself, "" the array around it."""
-    types = {column.label: _IN_JSON[column.data_type] for column in columns}
+    types = {column.label: in_json(column.data_type, column.format) for column in columns}
     return types | ({} if table.scalar else {".": "a JSON object"}) | ({"": "a JSON array"} if table.nested else {})
+
+
+def in_json(type_name: str, form: str = "") -> str:
+    """The words for the JSON values that a column of the type and format takes."""
+    own = data_type(type_name)
+    if own.array and own.scalar == "text":
+        return "a list of texts: a JSON array of strings"
+    value = _scalar_in_json(own, form)
+    return f"a JSON array in which each element is {value}" if own.array else value
+
+
+def _scalar_in_json(own: DataType, form: str) -> str:
+    if own.scalar in _MOMENTS:
+        return f"{_MOMENTS[own.scalar]}: a JSON string {own.spelling(form)}"
+    fixed = {
+        "text": "text: a JSON string",
+        "uuid": "a UUID: a JSON string in lower case with hyphens",
+        "jsonb": "a JSON value",
+    }
+    if own.scalar in fixed:
+        return fixed[own.scalar]
+    quoted = form == TEXT
+    if own.scalar == "boolean":
+        return "true or false" + (" in a JSON string" if quoted else "")
+    whole, json, bits = "whole " if own.scalar in _BITS else "", "" if quoted else "JSON ", _BITS.get(own.scalar)
+    number = f"a {whole}{json}number" + (f" ({bits})" if bits else "")
+    if own.precision:
+        before, after = own.precision[0] - own.precision[1], own.precision[1]
+        number += (
+            f" of up to {counted(before, 'digit')} before the point and {'exactly ' if quoted else ''}{after} after it"
+        )
+    elif own.scalar == "double precision" and quoted:
+        number += f" of up to {DOUBLE_DIGITS} digits"
+    return number + (" in a JSON string" if quoted else "")
 
 
 def _is_never_blank(column: SourceColumn) -> bool:

@@ -6,19 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import LiteralString
 
 import psycopg
 from psycopg import sql
 
 from mock2pg.contracts import Column, SourceTable, Table
-from mock2pg.encoding import KINDS, OWN_TYPE_POSTGRES, TABLE_HASH_POSTGRES, postgres_value
+from mock2pg.conversions import of_json_text
+from mock2pg.encoding import OWN_TYPE_POSTGRES, TABLE_HASH_POSTGRES, kind, postgres_value
 from mock2pg.errors import BuiltRowsLost, LoadFailed
 from mock2pg.postgres import copying, drop_objects
 from mock2pg.postgres.catalogue import TargetColumn, columns, own_rows, schema_exists
 from mock2pg.postgres.connection import Connection, named
 from mock2pg.postgres.describing import described
 from mock2pg.postgres.schemas import close_to_others, refuse_foreign
+from mock2pg.spellings import is_alike
 from mock2pg.text import counted
 
 SCHEMAS = LANDING, NEXT = "mock2pg_landing", "mock2pg_next"
@@ -207,7 +208,7 @@ def _hash(columns: Sequence[Column], own: Mapping[str, TargetColumn]) -> sql.Com
 def _key(table: Table) -> sql.Composable:
     keys = [column for column in table.columns if column.name in table.key]
     if len(keys) == 1:
-        return _spelled(KINDS[keys[0].data_type].postgres, keys[0])
+        return _spelled(kind(keys[0].data_type).postgres, keys[0])
     return sql.SQL(" || ").join(_value(column) for column in keys)
 
 
@@ -218,15 +219,17 @@ def _value(column: Column) -> sql.Composable:
 def _of_own(column: Column, own: TargetColumn) -> sql.Composable:
     """A value of a column whose own type may be another than the contract's."""
     value = _value(column)
-    if own.data_type in (column.data_type, f"{column.data_type} without time zone"):  # the catalogue's name of a time
+    if is_alike(column.data_type, own.data_type):
         return value
-    if own.is_text and column.source and not column.derived and KINDS[column.data_type].of_text:
-        return _spelled(postgres_value(column.data_type, of_text=True), column)
+    if own.is_text and column.source and not column.derived:
+        text = of_json_text(column.staged_as, column.staged_format, column.data_type)
+        if text:
+            return _spelled(postgres_value(column.data_type, text), column)
     x = sql.SQL("t.{}").format(sql.Identifier(column.name))
     return sql.SQL(OWN_TYPE_POSTGRES).format(x=x, value=value, kind=_type(column.data_type), own=_type(own.data_type))
 
 
-def _spelled(expression: LiteralString, column: Column) -> sql.Composable:
+def _spelled(expression: str, column: Column) -> sql.Composable:
     return sql.SQL(expression).format(x=sql.SQL("t.{}").format(sql.Identifier(column.name)))
 
 

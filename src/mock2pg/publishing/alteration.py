@@ -17,6 +17,7 @@ from mock2pg.postgres import catalogue
 from mock2pg.postgres.catalogue import TargetColumn
 from mock2pg.postgres.connection import Connection
 from mock2pg.publishing import creation
+from mock2pg.spellings import data_type
 
 Owned = Mapping[str, Mapping[str, Any]]  # table -> oid, and contract as `Table.as_dict` gave it
 
@@ -49,9 +50,9 @@ class Alteration:
         values = [_sql(f"l.{{0}}::{new[name]} AS {{0}}" if name in new else "l.{}", name) for name in there]
         values += [_sql(f"NULL::{column.data_type} AS {{}}", column.name) for column in self.added]
         columns = dict(there)
-        for name, data_type in new.items():
-            known = there.get(name, TargetColumn(name, data_type, "", generated=False, identity_always=False))
-            columns[name] = replace(known, data_type=data_type)
+        for name, kind in new.items():
+            known = there.get(name, TargetColumn(name, kind, "", generated=False, identity_always=False))
+            columns[name] = replace(known, data_type=kind)
         return sql.SQL("(SELECT {} FROM {} AS l)").format(sql.SQL(", ").join(values), target), columns
 
 
@@ -104,9 +105,7 @@ def _alteration(connection: Connection, schema: str, old: Table, new: Table) -> 
     retyped = tuple(
         column
         for column in new.columns
-        if column.name in columns
-        and column.name in target
-        and _retyped(connection, columns[column.name], column, target)
+        if column.name in columns and column.name in target and _retyped(columns[column.name], column, target)
     )
     home = sql.Identifier(schema, new.name)
     first = [*_dropped_constraints(old, new, names), *(_sql("DROP COLUMN {}", name) for name in gone)]
@@ -140,11 +139,10 @@ def _alteration(connection: Connection, schema: str, old: Table, new: Table) -> 
     )
 
 
-def _retyped(connection: Connection, old: Column, new: Column, target: Mapping[str, TargetColumn]) -> bool:
-    if old.data_type == new.data_type:
-        return False
-    row = connection.execute("SELECT format_type(to_regtype(%s), NULL)", [old.data_type]).fetchone()
-    return row == (target[new.name].data_type,)
+def _retyped(old: Column, new: Column, target: Mapping[str, TargetColumn]) -> bool:
+    """Return True when the contract has another type, and the column still the one that it had."""
+    wanted, was = data_type(new.data_type).in_catalogue, data_type(old.data_type).in_catalogue
+    return wanted != was == target[new.name].data_type
 
 
 def _dropped_constraints(

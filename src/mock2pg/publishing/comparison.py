@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from psycopg import sql
 
 from mock2pg.contracts import Table
-from mock2pg.encoding import JSON_TEXT_POSTGRES
+from mock2pg.conversions import json_text
 from mock2pg.postgres.catalogue import TargetColumn
 
 # Types whose equal values are the same value, and how they are compared. Any other type is compared by its text:
 # 1.0 equals 1 in a jsonb, 0 equals -0 in a float and 1 month equals 30 days, but a hash tells them apart.
 _EXACT = {
-    **dict.fromkeys(("smallint", "integer", "bigint", "boolean", "date", "uuid", "time without time zone"), ""),
-    "text": ' COLLATE "C"',
+    *("smallint", "integer", "bigint", "numeric", "boolean", "date", "uuid"),
+    *("time without time zone", "timestamp without time zone", "timestamp with time zone"),
 }
 _BYTES = '::text COLLATE "C"'
 
@@ -52,9 +53,9 @@ class Comparison:
         """A built value; for a text column that of the JSON, spelled as it is there."""
         built = sql.SQL("b.{}").format(sql.Identifier(name))
         for column in self.table.compared:
-            spelling = JSON_TEXT_POSTGRES.get((column.staged_as, column.data_type))
-            if column.name == name and spelling and self._is_text(name):
-                return sql.SQL(spelling).format(x=built)
+            if column.name == name and self._is_text(name):
+                spelling = json_text(column.staged_as, column.staged_format, column.data_type)
+                return as_type(spelling).format(x=built) if spelling else built
         return built
 
     def cast(self, name: str) -> sql.Composable:
@@ -68,7 +69,7 @@ class Comparison:
         """That a target row and a built row hold anything else in the columns."""
         each = [
             sql.SQL("l.{0}{2} IS DISTINCT FROM {1}{2}").format(
-                sql.Identifier(name), self.cast(name), as_type(_EXACT.get(self.types[name], _BYTES))
+                sql.Identifier(name), self.cast(name), as_type(compared_as(self.types[name]))
             )
             for name in names
         ]
@@ -87,10 +88,18 @@ class Comparison:
 
     def _has_spellings(self, name: str) -> bool:
         """Return True when equal values of the column may differ in their bytes."""
-        return self.types[name] not in _EXACT or (name in self.there and not self.there[name].deterministic)
+        return compared_as(self.types[name]) == _BYTES or (name in self.there and not self.there[name].deterministic)
 
     def _is_text(self, name: str) -> bool:
         return self.types[name] == "text" or (name in self.there and self.there[name].is_text)
+
+
+def compared_as(data_type: str) -> str:
+    """What is written behind two values of a type to compare them; of a numeric, 1.0 and 1 are one value."""
+    if data_type == "text":
+        return ' COLLATE "C"'
+    element = re.sub(r"[(].*?[)]", "", data_type).removesuffix("[]")
+    return "" if element in _EXACT else _BYTES
 
 
 def as_type(text: str) -> sql.SQL:

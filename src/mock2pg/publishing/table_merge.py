@@ -21,7 +21,7 @@ from mock2pg.postgres.describing import described
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.publishing import sequences, unique_conflicts
 from mock2pg.publishing.alteration import Alteration
-from mock2pg.publishing.comparison import Comparison, as_type
+from mock2pg.publishing.comparison import Comparison, as_type, compared_as
 from mock2pg.publishing.next_values import NextValue, next_values
 from mock2pg.step_results import Difference
 from mock2pg.text import counted, identity
@@ -76,7 +76,11 @@ class TableMerge(Comparison):
             text = column.data_type == "text"
             given = self.value(column.name) if text else sql.SQL("b.{}").format(sql.Identifier(column.name))
             query = sql.SQL("SELECT count(*) FROM {0} AS b WHERE {1}::{2}{4} IS DISTINCT FROM {3}{4}").format(
-                self.built, self.cast(column.name), as_type(column.data_type), given, as_type('::text COLLATE "C"')
+                self.built,
+                self.cast(column.name),
+                as_type(column.data_type),
+                given,
+                as_type(compared_as(column.data_type)),
             )
             try:
                 with self.connection.transaction():

@@ -3,46 +3,25 @@
 from __future__ import annotations
 
 from mock2pg.contracts import SourceColumn
+from mock2pg.spellings import DOUBLE_DIGITS, FRACTION, WHOLE, DataType, data_type
 
+# As what each type is staged. A timestamp with time zone is that of UTC, and a numeric a decimal where DuckDB has one
+# that is as long, else its digits.
 _TYPES = {
-    "text": "VARCHAR", "integer": "INTEGER", "double precision": "DOUBLE", "boolean": "BOOLEAN",
-    "date": "DATE", "time": "TIME", "text[]": "VARCHAR[]", "jsonb": "VARCHAR",
+    "text": "VARCHAR", "integer": "INTEGER", "bigint": "BIGINT", "numeric": "VARCHAR", "double precision": "DOUBLE",
+    "boolean": "BOOLEAN", "date": "DATE", "time": "TIME", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP",
+    "uuid": "VARCHAR", "jsonb": "VARCHAR",
 }  # fmt: skip
+_LONGEST_DECIMAL = 38
 
-# SQL that turns a JSON value `v` into each type; NULL when it does not fit. A string with U+0000 does not: PostgreSQL's
-# text cannot hold it. Nothing is rounded: an integer in a double precision column must survive the way back.
-_CASTS = {
-    "text": "CASE WHEN {k} = 'VARCHAR' AND NOT contains({v}->>'$', chr(0)) THEN {v}->>'$' END",
-    "integer": "CASE WHEN {k} IN ('BIGINT', 'UBIGINT') THEN TRY_CAST({v}::VARCHAR AS INTEGER) END",
-    "double precision": (
-        "CASE WHEN {k} IN ('BIGINT', 'UBIGINT') AND len({v}::VARCHAR) < 16 AND {v}::VARCHAR <> '0'"
-        " THEN TRY_CAST({v}::VARCHAR AS DOUBLE) WHEN {k} IN ('BIGINT', 'UBIGINT', 'DOUBLE')"
-        # a decimal of up to 15 digits has a double of its own; a longer one, and -0, is read again from the row's text
-        " THEN CASE WHEN regexp_matches(root::VARCHAR,"
-        " '[0-9.]{{16}}|[eE][+-]?[0-9]{{3}}|-0[ \\t\\r\\n]*([],}}]|$)')"
-        " THEN exact_double(root::VARCHAR, {p}) ELSE TRY_CAST({v}::VARCHAR AS DOUBLE) END END"
-    ),
-    "boolean": "CASE WHEN {k} = 'BOOLEAN' THEN TRY_CAST({v}::VARCHAR AS BOOLEAN) END",
-    "date": (
-        "CASE WHEN {k} = 'VARCHAR' AND regexp_full_match({v}->>'$', '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')"
-        " AND ({v}->>'$') >= '0001' THEN TRY_CAST({v}->>'$' AS DATE) END"
-    ),
-    "time": (
-        "CASE WHEN {k} = 'VARCHAR' AND regexp_full_match({v}->>'$', '([01][0-9]|2[0-3]):[0-5][0-9]')"
-        " THEN TRY_CAST({v}->>'$' AS TIME) END"
-    ),
-    "text[]": (
-        "CASE WHEN {k} = 'ARRAY' AND len(list_filter(TRY_CAST({v} AS JSON[]), lambda e: json_type(e) IS DISTINCT FROM"
-        " 'VARCHAR' OR contains(e->>'$', chr(0)))) = 0"
-        " THEN list_transform(TRY_CAST({v} AS JSON[]), lambda e: e->>'$') END"
-    ),
-    # a whole number of up to 15 digits is what it was; where any other may be, the row's text is read again
-    "jsonb": (
-        "CASE WHEN {k} = 'NULL' THEN NULL"
-        " WHEN regexp_matches({v}::VARCHAR, '[0-9][.][0-9]|[0-9][eE][-+0-9]|[0-9]{{16}}|-0')"
-        " THEN jsonb_text(root::VARCHAR, {p}) ELSE jsonb_text({v}::VARCHAR, []) END"
-    ),
+# A row with a JSON number that DuckDB does not keep as it is: numbers are read again from the row's text. A decimal of
+# up to 15 digits has a double of its own; a longer one may have none, and -0 is read as a whole number.
+_END = r"[ \t\r\n]*([],}]|$)"
+_ODD = {
+    "double precision": f"[0-9.]{{16}}|[eE][+-]?[0-9]{{3}}|-0{_END}",
+    "numeric": f"[0-9.]{{16}}|[0-9][eE][+-]?[0-9]+{_END}|-0[.0]*{_END}",
 }
+_AGAIN = {"double precision": "exact_double", "numeric": "exact_numeric"}
 
 
 def cast(column: SourceColumn, value: str, steps: str) -> str:
@@ -51,5 +30,116 @@ def cast(column: SourceColumn, value: str, steps: str) -> str:
     value  SQL for the JSON value
     steps  SQL for the keys and indexes that lead to it from the row's own text, `root`
     """
-    typed = _CASTS[column.data_type].format(v=value, k=f"json_type({value})", p=steps)
-    return f"({typed})::{_TYPES[column.data_type]}"
+    own = data_type(column.data_type)
+    typed = (_list if own.array else _scalar)(own, column.format, value, steps)
+    return f"({typed})::{_staged_type(own)}"
+
+
+def _scalar(own: DataType, form: str, value: str, steps: str) -> str:
+    kind = f"json_type({value})"
+    if pattern := own.pattern(form):
+        return _of_string(own, form, value, pattern)
+    if own.scalar == "text":
+        return f"CASE WHEN {kind} = 'VARCHAR' AND NOT contains({value}->>'$', chr(0)) THEN {value}->>'$' END"
+    if own.scalar == "jsonb":
+        # a whole number of up to 15 digits is what it was; where any other may be, the row's text is read again
+        return (
+            f"CASE WHEN {kind} = 'NULL' THEN NULL"
+            f" WHEN regexp_matches({value}::VARCHAR, '[0-9][.][0-9]|[0-9][eE][-+0-9]|[0-9]{{16}}|-0')"
+            f" THEN jsonb_text(root::VARCHAR, {steps}) ELSE jsonb_text({value}::VARCHAR, []) END"
+        )
+    number = _of_number(own, value)
+    if own.scalar not in _ODD:
+        return number
+    return (  # the text of the row is looked at only where a value is no short whole number
+        f"CASE WHEN {kind} IN ('BIGINT', 'UBIGINT') AND len({value}::VARCHAR) < 16 AND {value}::VARCHAR <> '0'"
+        f" THEN {number} WHEN {kind} IN ('BIGINT', 'UBIGINT', 'DOUBLE') THEN CASE WHEN {_is_odd(own, value)}"
+        f" THEN {_again(own, steps)} ELSE {number} END END"
+    )
+
+
+def _list(own: DataType, form: str, value: str, steps: str) -> str:
+    """SQL for an array; one that holds a null, or anything else that does not fit, does not fit itself."""
+    pattern = own.pattern(form)
+    if pattern:
+        element = _of_string(own, form, "e", pattern)
+    elif own.scalar == "text":
+        element = "CASE WHEN json_type(e) = 'VARCHAR' AND NOT contains(e->>'$', chr(0)) THEN e->>'$' END"
+    elif own.scalar in _ODD:
+        element = f"CASE WHEN json_type(e) IN ('BIGINT', 'UBIGINT', 'DOUBLE') THEN {_of_number(own, 'e')} END"
+    else:
+        element = _of_number(own, "e")
+    elements, is_array = f"TRY_CAST({value} AS JSON[])", f"json_type({value}) = 'ARRAY'"
+    found = (
+        f"CASE WHEN {is_array} AND len(list_filter({elements}, lambda e: ({element}) IS NULL)) = 0"
+        f" THEN list_transform({elements}, lambda e: {element}) END"
+    )
+    if pattern or own.scalar not in _ODD:
+        return found
+    return f"CASE WHEN {is_array} AND ({_is_odd(own, value)}) THEN {_again(own, steps)} ELSE {found} END"
+
+
+def _of_string(own: DataType, form: str, value: str, pattern: str) -> str:
+    """SQL for a value that is spelled in a JSON string."""
+    text = f"({value}->>'$')"
+    conditions = [f"json_type({value}) = 'VARCHAR'", f"regexp_full_match({text}, '{pattern}')"]
+    if own.scalar in ("date", "timestamp", "timestamptz"):
+        conditions.append(f"{text} >= '0001'")
+    if own.scalar == "double precision":
+        conditions.append(f"len(translate({text}, '-.', '')) <= {DOUBLE_DIGITS}")
+    if own.scalar == "numeric":
+        conditions.append(f"NOT regexp_full_match({text}, '-0([.]0*)?')")
+        whole, fraction = WHOLE, FRACTION
+        if own.precision:
+            whole, fraction = own.precision[0] - own.precision[1], own.precision[1]
+            conditions.append(f"len(split_part({text}, '.', 2)) = {fraction}")
+        conditions.append(f"len(split_part({text}, '.', 2)) <= {fraction}")
+        conditions.append(f"len(ltrim(split_part({text}, '.', 1), '-0')) <= {whole}")
+    return f"CASE WHEN {' AND '.join(conditions)} THEN TRY_CAST({text} AS {_scalar_type(own)}) END"
+
+
+def _of_number(own: DataType, value: str) -> str:
+    """SQL for a JSON number, or a boolean, that DuckDB keeps as it is."""
+    kind, text = f"json_type({value})", f"{value}::VARCHAR"
+    if own.scalar == "boolean":
+        return f"CASE WHEN {kind} = 'BOOLEAN' THEN TRY_CAST({text} AS BOOLEAN) END"
+    if own.scalar in ("integer", "bigint"):
+        return f"CASE WHEN {kind} IN ('BIGINT', 'UBIGINT') THEN TRY_CAST({text} AS {own.scalar.upper()}) END"
+    if own.scalar == "double precision":
+        return f"TRY_CAST({text} AS DOUBLE)"
+    digits = f"CASE WHEN {kind} = 'DOUBLE' THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"
+    number = f"TRY_CAST({digits} AS {_scalar_type(own)})"
+    return (
+        f"CASE WHEN regexp_full_match({digits}, '{_short(*own.precision)}') THEN {number} END"
+        if own.precision
+        else number
+    )
+
+
+def _short(precision: int, scale: int) -> str:
+    """The regular expression of a number of so many digits; one that is not odd has no more than 16."""
+    whole, fraction = min(precision - scale, 16), min(scale, 16)
+    return (f"-?[0-9]{{1,{whole}}}" if whole else "-?0") + (f"([.][0-9]{{1,{fraction}}})?" if fraction else "")
+
+
+def _is_odd(own: DataType, value: str) -> str:
+    odd = f"regexp_matches(root::VARCHAR, '{_ODD[own.scalar]}')"
+    return f"{odd} OR contains({value}::VARCHAR, 'e')" if own.scalar == "numeric" else odd
+
+
+def _again(own: DataType, steps: str) -> str:
+    """SQL that reads the number, or each of an array, from the row's text."""
+    function = _AGAIN[own.scalar] + ("s" if own.array else "")
+    if own.scalar == "numeric":
+        return f"TRY_CAST({function}(root::VARCHAR, {steps}, '{own.element}') AS {_staged_type(own)})"
+    return f"{function}(root::VARCHAR, {steps})"
+
+
+def _staged_type(own: DataType) -> str:
+    return _scalar_type(own) + ("[]" if own.array else "")
+
+
+def _scalar_type(own: DataType) -> str:
+    if own.precision and (digits := own.precision[0] + (own.precision[0] == own.precision[1])) <= _LONGEST_DECIMAL:
+        return f"DECIMAL({digits},{own.precision[1]})"  # with a digit before the point, without which DuckDB prints .50
+    return _TYPES[own.scalar]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import lru_cache
 from json.encoder import encode_basestring
-from math import isfinite
 from typing import Any
 
+from mock2pg import spellings
 from mock2pg.contracts import NESTING_LIMIT
-
-_WHOLE, _FRACTION = 131072, 16383  # the digits that PostgreSQL's numeric holds before and after the point
 
 # Deep nesting, and steps that end elsewhere because a key is a duplicate and DuckDB had taken the first of its values:
 # in both cases the row is refused by name.
@@ -29,13 +27,37 @@ def jsonb_text(row: str, steps: Sequence[str]) -> str | None:
 
 
 def exact_double(row: str, steps: Sequence[str]) -> float | None:
-    """The double that keeps the number at `steps`, which is it or the shortest decimal that names it; else None."""
+    """The double that keeps the number at `steps`; None when there is none."""
     try:
-        number = _at(row, steps)
-        double = float(number)
+        return _double(_at(row, steps))
     except _ELSEWHERE:
         return None
-    return double if isfinite(double) and number in (Decimal(repr(double)), Decimal(double)) else None
+
+
+def exact_doubles(row: str, steps: Sequence[str]) -> list[float] | None:
+    """The doubles that keep the numbers of the array at `steps`; None when one has none."""
+    try:
+        found = [_double(number) for number in _at(row, steps)]
+        return None if None in found else found  # type: ignore[return-value]
+    except _ELSEWHERE:
+        return None
+
+
+def exact_numeric(row: str, steps: Sequence[str], data_type: str) -> str | None:
+    """The digits of the number at `steps`, as short as they can be; None when the numeric type cannot keep them."""
+    try:
+        return _digits(_at(row, steps), data_type)
+    except _ELSEWHERE:
+        return None
+
+
+def exact_numerics(row: str, steps: Sequence[str], data_type: str) -> list[str] | None:
+    """The digits of the numbers of the array at `steps`; None when the type cannot keep one of them."""
+    try:
+        found = [_digits(number, data_type) for number in _at(row, steps)]
+        return None if None in found else found  # type: ignore[return-value]
+    except _ELSEWHERE:
+        return None
 
 
 def strict_json(row: str, declared: Sequence[str]) -> bool:
@@ -71,14 +93,18 @@ def _at(row: str, steps: Sequence[str]) -> Any:
 
 @lru_cache(maxsize=8)  # the elements of one array come from one row
 def _parsed(row: str) -> Any:
-    return json.loads(row, parse_float=_number, parse_int=_number, object_pairs_hook=_object)
+    return json.loads(row, parse_float=spellings.decimal, parse_int=spellings.decimal, object_pairs_hook=_object)
 
 
-def _number(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:  # an exponent beyond all measure
-        return Decimal("NaN")
+def _double(number: Any) -> float | None:
+    return spellings.exact_double(number) if isinstance(number, Decimal) else None
+
+
+def _digits(number: Any, data_type: str) -> str | None:
+    if not isinstance(number, Decimal):
+        return None
+    text = spellings.plain(number, spellings.data_type(data_type).precision)
+    return text.rstrip("0").rstrip(".") if text and "." in text else text
 
 
 class _Repeated(dict[str, Any]):
@@ -111,10 +137,9 @@ def _jsonb(value: Any, levels: int) -> str:
     if isinstance(value, list):
         return "[" + ", ".join([_jsonb(item, levels - 1) for item in value]) + "]"
     if isinstance(value, Decimal):
-        exponent = value.as_tuple().exponent
-        if not isinstance(exponent, int) or exponent < -_FRACTION or (value and value.adjusted() >= _WHOLE):
+        if (number := spellings.plain(value)) is None:
             raise ValueError("jsonb holds no such number")
-        return format(value or abs(value), "f")
+        return number
     return {True: "true", False: "false", None: "null"}[value]
 
 
@@ -122,3 +147,15 @@ def _key_order(key: str) -> tuple[int, bytes]:
     """Shorter keys first, as PostgreSQL keeps them."""
     text = key.encode()
     return len(text), text
+
+
+_STEPS = ["VARCHAR", "VARCHAR[]"]
+# What the staging database calls: function, types of its parameters, and of its result.
+FUNCTIONS: tuple[tuple[Callable[..., Any], list[Any], str], ...] = (
+    (jsonb_text, _STEPS, "VARCHAR"),
+    (exact_double, _STEPS, "DOUBLE"),
+    (exact_doubles, _STEPS, "DOUBLE[]"),
+    (exact_numeric, [*_STEPS, "VARCHAR"], "VARCHAR"),
+    (exact_numerics, [*_STEPS, "VARCHAR"], "VARCHAR[]"),
+    (strict_json, _STEPS, "BOOLEAN"),
+)

@@ -14,9 +14,11 @@ import duckdb
 
 from mock2pg import private
 from mock2pg.contracts import Column, SourceTable, Table
-from mock2pg.encoding import CONVERSIONS_DUCKDB, KINDS, TABLE_HASH_DUCKDB, duckdb_value
+from mock2pg.conversions import converted
+from mock2pg.encoding import TABLE_HASH_DUCKDB, duckdb_value, kind
 from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.source.staging.tables import Connection, quoted
+from mock2pg.spellings import data_type
 from mock2pg.step_results import Compared
 from mock2pg.text import identity
 
@@ -153,20 +155,24 @@ def _hash(columns: tuple[Column, ...]) -> str:
 def _key(columns: list[Column]) -> str:
     """A single column's canonical text; several are encoded, so that no two keys look alike."""
     if len(columns) == 1:
-        return KINDS[columns[0].data_type].duckdb.format(x=_staged(columns[0]))
+        return kind(columns[0].data_type).duckdb.format(x=_staged(columns[0]))
     return " || ".join(duckdb_value(column.data_type).format(x=_staged(column)) for column in columns)
 
 
 def _staged(column: Column) -> str:
     """The staged column as the contract's type; of one that became text, as the JSON spells it."""
-    return CONVERSIONS_DUCKDB.get((column.staged_as, column.data_type), "{x}").format(x=quoted(str(column.source)))
+    value = converted(column.staged_as, column.staged_format, column.data_type) or "{x}"
+    return value.format(x=quoted(str(column.source)))
 
 
-def _csv_value(name: str, data_type: str) -> str:
-    column = quoted(name)
-    if data_type != "text[]":
-        return column
-    element = """'"' || replace(replace(e, '\\', '\\\\'), '"', '\\"') || '"'"""
+def _csv_value(name: str, type_name: str) -> str:
+    """SQL for a value as PostgreSQL reads it."""
+    column, own = quoted(name), data_type(type_name)
+    zone = " || '+00'" if own.scalar == "timestamptz" else ""  # it was staged as that of UTC
+    if not own.array:
+        return f"{column}::VARCHAR{zone}" if zone else column
+    text = """replace(replace(e, '\\', '\\\\'), '"', '\\"')""" if own.scalar == "text" else f"e::VARCHAR{zone}"
+    element = f"""'"' || {text} || '"'"""
     return (
         f"CASE WHEN {column} IS NOT NULL THEN '{{' || coalesce(array_to_string("
         f"list_transform({column}, lambda e: {element}), ','), '') || '}}' END"

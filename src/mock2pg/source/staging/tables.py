@@ -18,7 +18,7 @@ from mock2pg.contracts import HIDDEN, SourceColumn, SourceTable
 from mock2pg.errors import InternalError
 from mock2pg.foreign_errors import scrubbed
 from mock2pg.source.staging.casts import cast
-from mock2pg.source.staging.json_values import exact_double, jsonb_text, strict_json
+from mock2pg.source.staging.json_values import FUNCTIONS
 from mock2pg.text import LIMIT
 
 Connection = duckdb.DuckDBPyConnection
@@ -34,11 +34,8 @@ def opened(database: Path, *, read_only: bool = False, threads: int | None = Non
         with duckdb.connect(str(database), read_only=read_only, config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             if not read_only:
-                functions = ((jsonb_text, "VARCHAR"), (exact_double, "DOUBLE"), (strict_json, "BOOLEAN"))
-                for function, result in functions:
-                    connection.create_function(
-                        function.__name__, function, ["VARCHAR", "VARCHAR[]"], result, null_handling=SPECIAL
-                    )
+                for function, parameters, result in FUNCTIONS:
+                    connection.create_function(function.__name__, function, parameters, result, null_handling=SPECIAL)
             yield connection
     except duckdb.Error as error:
         raise InternalError(f"the staging database: {type(error).__name__}: {scrubbed(str(error))}") from error

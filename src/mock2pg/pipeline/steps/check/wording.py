@@ -12,13 +12,14 @@ from mock2pg import checks
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import ValidationError
 from mock2pg.source import documents
+from mock2pg.spellings import data_type
 
 FITS, GIVEN, DECLARED = (
     "expect_values_to_fit_their_types",
     "expect_values_to_be_given",
     "expect_only_declared_keys",
 )
-_NUMBERS = ("integer", "double precision")
+_BEYOND = {"integer": "a number beyond 32 bits", "bigint": "a number beyond 64 bits"}
 
 
 def errors(
@@ -114,24 +115,24 @@ def _message(
     if location.trouble:
         return f"{location.trouble}, so it cannot be kept"
     column = _column(table, failure.field)
-    return f"{failure.message}; found {_found(location.kind, column.data_type if column else '')}"
+    return f"{failure.message}; found {_found(location.kind, column) if column else location.kind}"
 
 
-def _found(kind: str, data_type: str) -> str:
+def _found(kind: str, column: SourceColumn) -> str:
     """Return the kind of the value found, with the reason where the kind alone does not explain the failure."""
+    own = data_type(column.data_type)
+    if own.array:
+        return "an array that holds something else" if kind == "an array" else kind
     if kind == "a string":
-        if data_type in ("date", "time"):
+        if own.pattern(column.format):
             return "a string that is none"
-        return "a string: write it without quotes" if data_type in (*_NUMBERS, "boolean") else kind
-    if data_type == "double precision" and "number" in kind:
-        return "a number that double precision cannot keep exactly"
-    if data_type == "integer" and kind == "a whole number":
-        return "a number beyond 32 bits"
-    if data_type == "text[]" and kind == "an array":
-        return "an array that holds something else"
-    if data_type == "jsonb":
-        return "a value that jsonb cannot keep exactly"
-    return kind
+        return kind if own.scalar in ("text", "jsonb") else "a string: write it without quotes"
+    if own.pattern(column.format) is None and "number" in kind:
+        if own.scalar in ("double precision", "numeric"):
+            return f"a number that {own.element} cannot keep exactly"
+        if kind == "a whole number":
+            return _BEYOND.get(own.scalar, kind)
+    return "a value that jsonb cannot keep exactly" if own.scalar == "jsonb" else kind
 
 
 def _column(table: SourceTable, field: str) -> SourceColumn | None:
