@@ -14,7 +14,7 @@ from psycopg import sql
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.describing import described
 from mock2pg.publishing.preflight import references
-from mock2pg.publishing.preflight.merged_rows import keys_of, merged_rows
+from mock2pg.publishing.preflight.merged_rows import drawn, keys_of, merged_rows
 from mock2pg.publishing.preflight.references import FIX_ROWS
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Finding
@@ -123,6 +123,7 @@ def _indexes(merge: TableMerge, untold: Collection[str]) -> list[tuple[str, str,
         [merge.home.as_string()],
     ).fetchall()
     known = {tuple(sorted(columns)) for columns in (merge.table.primary_key, *merge.table.uniques)}
+    untold = {*untold, *(name for name in drawn(merge) if name not in merge.types)}  # which no two new rows share
     alike = {
         column.name
         for column in catalogue.columns(merge.connection, merge.built_schema, merge.table.name)

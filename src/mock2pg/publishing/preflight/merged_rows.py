@@ -25,8 +25,8 @@ def merged_rows(merge: TableMerge) -> Iterator[sql.Identifier]:
         name = sql.Identifier(column.name)
         if column.not_null:
             connection.execute(sql.SQL("ALTER TABLE {} ALTER {} DROP NOT NULL").format(home, name))
-        if column.draws and column.has_default:  # which a look must not advance
-            connection.execute(sql.SQL("ALTER TABLE {} ALTER {} DROP DEFAULT").format(home, name))
+    for drawing in drawn(merge):  # which a look must not advance
+        connection.execute(sql.SQL("ALTER TABLE {} ALTER {} DROP DEFAULT").format(home, sql.Identifier(drawing)))
     stored = [column.name for column in merge.there.values() if not column.generated]
     ensures = merge.table.publish == "ensure"
     written = [] if ensures else merge.inserted
@@ -48,6 +48,11 @@ def merged_rows(merge: TableMerge) -> Iterator[sql.Identifier]:
         yield home
     finally:
         connection.execute(sql.SQL("DROP TABLE {}").format(home))
+
+
+def drawn(merge: TableMerge) -> list[str]:
+    """Return the columns whose default may draw from a sequence: in these rows a new one has none."""
+    return [column.name for column in merge.there.values() if column.draws and column.has_default]
 
 
 def _target_value(name: str) -> sql.Composed:
