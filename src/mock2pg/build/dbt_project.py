@@ -17,7 +17,7 @@ from mock2pg import environment, patches
 from mock2pg.build import kept_manifest, target_tables
 from mock2pg.build.profile import PROVIDED, profiles_dir
 from mock2pg.build.source_tables import sources
-from mock2pg.contracts import Table, key_groups
+from mock2pg.contracts import ForeignKey, Table, key_groups
 from mock2pg.errors import InternalError, LoadFailed, ProjectError
 from mock2pg.foreign_errors import scrubbed
 from mock2pg.text import counted
@@ -38,11 +38,13 @@ class Built:
     models   how many were built
     tests    how many ran and hold
     queries  the compiled SQL of each model, by the name of its table
+    circular by the name of a table: its foreign keys that are not built, because dbt knows no circles
     """
 
     models: int
     tests: int
     queries: Mapping[str, str] = field(default_factory=dict, compare=False)
+    circular: Mapping[str, tuple[ForeignKey, ...]] = field(default_factory=dict)
 
 
 class DbtProject:
@@ -59,6 +61,7 @@ class DbtProject:
         self.parsed = cache / f"dbt_partial_parse_{mode}.msgpack"  # what of a changed project is not parsed again
         self._manifest: Any = None
         self._kept = False
+        self._circular: Mapping[str, tuple[ForeignKey, ...]] = {}
 
     def tables(self) -> tuple[Table, ...]:
         """The target tables by their contracts, parents before children. Raises ProjectError."""
@@ -68,7 +71,9 @@ class DbtProject:
         _refuse_unread(manifest)
         _refuse_circles(manifest)
         models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
-        return target_tables.contracts(models, sources(self.project))
+        tables = target_tables.contracts(models, sources(self.project))
+        self._circular = target_tables.circular(models)
+        return tables
 
     def build(self) -> Built:
         """Build every model and run every data test. Raises LoadFailed naming what failed, or did not run."""
@@ -91,7 +96,8 @@ class DbtProject:
             raise LoadFailed("\n".join(["dbt did not build or test all that the project declares:", *lines]))
         models = [result.node for result in ran.values() if str(result.node.resource_type).endswith("model")]
         passed = sum(str(result.status) == "pass" for result in ran.values())
-        return Built(len(models), passed, {str(node.alias): str(node.compiled_code) for node in models})
+        queries = {str(node.alias): str(node.compiled_code) for node in models}
+        return Built(len(models), passed, queries, self._circular)
 
     def _read(self) -> Any:
         """Return dbt's Manifest, kept or parsed, and write manifest.json."""

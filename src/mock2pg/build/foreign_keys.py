@@ -35,7 +35,12 @@ def foreign_keys(
         )
         for key in constraints
     ]
-    return (*built, *(_declared(node, key, names) for key in meta.get("foreign_keys", ())))
+    return (*built, *declared(node, names))
+
+
+def declared(node: Mapping[str, Any], names: Mapping[str, str]) -> tuple[ForeignKey, ...]:
+    """Those of config.meta, which dbt does not build. Raises as `foreign_keys` does."""
+    return tuple(_declared(node, key, names) for key in node["config"].get("meta", {}).get("foreign_keys", ()))
 
 
 def _referred(to: str, names: Mapping[str, str]) -> str:
@@ -63,22 +68,19 @@ def _declared(node: Mapping[str, Any], key: Mapping[str, Any], names: Mapping[st
     )
 
 
-def refuse_dangling(tables: Sequence[Table], models: Iterable[Mapping[str, Any]]) -> None:
+def refuse_dangling(of_tables: Mapping[str, Iterable[ForeignKey]], tables: Sequence[Table]) -> None:
     """Raise ProjectError for a key of config.meta that leads to no primary or unique key of a target table.
 
-    Of dbt's own constraints PostgreSQL says so, when they are built.
+    of_tables  the keys of config.meta of each table. Of dbt's own PostgreSQL says so, when they are built
     """
     by_name = {table.name: table for table in tables}
-    declared = {
-        node.get("alias") or node["name"] for node in models if node["config"].get("meta", {}).get("foreign_keys")
-    }
-    for table in (table for table in tables if table.name in declared):
-        for key in table.foreign_keys:
+    for name, keys in of_tables.items():
+        for key in keys:
             parent = by_name.get(key.parent)
             if parent is None:
-                raise ProjectError(f"{table.name}: config.meta.foreign_keys: {key.parent} is no target table")
+                raise ProjectError(f"{name}: config.meta.foreign_keys: {key.parent} is no target table")
             if set(key.parent_columns) not in map(set, (parent.primary_key, *parent.uniques)):
                 raise ProjectError(
-                    f"{table.name}: config.meta.foreign_keys: ({', '.join(key.parent_columns)}) is no primary or unique"
+                    f"{name}: config.meta.foreign_keys: ({', '.join(key.parent_columns)}) is no primary or unique"
                     f" key of {key.parent}"
                 )

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from mock2pg.build import target_columns
-from mock2pg.build.foreign_keys import foreign_keys, refuse_dangling
+from mock2pg.build.foreign_keys import declared, foreign_keys, refuse_dangling
 from mock2pg.build.names import refuse_alike, refuse_unfit
-from mock2pg.contracts import SourceTable, Table, key_groups
+from mock2pg.contracts import ForeignKey, SourceTable, Table, key_groups
 from mock2pg.errors import ProjectError
 
 _PUBLISH = ("merge", "ensure")
@@ -23,15 +23,26 @@ def contracts(models: Iterable[Mapping[str, Any]], staged: Iterable[SourceTable]
     Raises ProjectError naming what is wrong in a contract, or every column that cannot be proven to arrive unchanged.
     """
     sources = {table.name: table for table in staged}
-    enforced = [node for node in models if node["config"].get("contract", {}).get("enforced")]
+    enforced, names = _enforced(models)
     if other := [node["name"] for node in enforced if node["config"]["materialized"] != "table"]:
         raise ProjectError(f"{', '.join(other)}: a model with an enforced contract is materialized as a table")
-    names = {node["name"]: node.get("alias") or node["name"] for node in enforced}
     found = [table(node, sources, names) for node in enforced]
     refuse_alike("target tables", names.values())
-    refuse_dangling(found, enforced)
+    refuse_dangling(circular(enforced), found)
     target_columns.refuse_unproven(found)
     return ordered(found)
+
+
+def circular(models: Iterable[Mapping[str, Any]]) -> dict[str, tuple[ForeignKey, ...]]:
+    """The foreign keys of each table that has any which dbt does not build. Raises as `contracts` does."""
+    enforced, names = _enforced(models)
+    return {names[node["name"]]: keys for node in enforced if (keys := declared(node, names))}
+
+
+def _enforced(models: Iterable[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], dict[str, str]]:
+    """The models of target tables, and the name of the table of each."""
+    enforced = [node for node in models if node["config"].get("contract", {}).get("enforced")]
+    return enforced, {node["name"]: node.get("alias") or node["name"] for node in enforced}
 
 
 def table(

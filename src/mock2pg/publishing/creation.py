@@ -5,11 +5,13 @@ Names are left to PostgreSQL, which shortens long ones so that they stay apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
+import psycopg
 from psycopg import sql
 
 from mock2pg.contracts import ForeignKey, Table
+from mock2pg.errors import LoadFailed
 from mock2pg.postgres.connection import Connection
 
 
@@ -33,7 +35,7 @@ def create(connection: Connection, schema: str, table: Table) -> None:
 
 def constrain(connection: Connection, schema: str, table: Table) -> None:
     """Primary key, unique and check constraints."""
-    connection.execute(_add(schema, table, sql.SQL("PRIMARY KEY ({})").format(_names(table.primary_key))))
+    connection.execute(_add(schema, table.name, sql.SQL("PRIMARY KEY ({})").format(_names(table.primary_key))))
     for columns in table.uniques:
         connection.execute(unique(schema, table, columns))
     for name, expression in table.checks:
@@ -47,32 +49,46 @@ def refer(connection: Connection, schema: str, table: Table) -> None:
             connection.execute(statement)
 
 
+def prove(connection: Connection, built: str, foreign_keys: Mapping[str, Iterable[ForeignKey]]) -> None:
+    """Add foreign keys to the built tables, by table. Raises LoadFailed naming each that rows break."""
+    broken = []
+    for name, keys in foreign_keys.items():
+        for key in keys:
+            try:
+                with connection.transaction():
+                    connection.execute(_foreign_key(built, name, key))
+            except psycopg.errors.ForeignKeyViolation as error:
+                broken.append(f'  {name}: violates foreign key constraint "{error.diag.constraint_name}"')
+    if broken:
+        raise LoadFailed("\n".join(["the built tables break references of their contracts:", *broken]))
+
+
 def unique(schema: str, table: Table, columns: tuple[str, ...]) -> sql.Composed:
-    return _add(schema, table, sql.SQL("UNIQUE ({})").format(_names(columns)))
+    return _add(schema, table.name, sql.SQL("UNIQUE ({})").format(_names(columns)))
 
 
 def check(schema: str, table: Table, name: str, expression: str) -> sql.Composed:
-    return _add(schema, table, sql.SQL("CONSTRAINT {} CHECK ({})").format(sql.Identifier(name), sql.SQL(expression)))
+    return _add(
+        schema, table.name, sql.SQL("CONSTRAINT {} CHECK ({})").format(sql.Identifier(name), sql.SQL(expression))
+    )
 
 
 def reference(schema: str, table: Table, key: ForeignKey) -> Iterator[sql.Composed]:
     """A foreign key, and an index on the referring columns unless a key already begins with them."""
-    yield _add(
-        schema,
-        table,
-        sql.SQL("FOREIGN KEY ({}) REFERENCES {} ({}) {}").format(
-            _names(key.columns),
-            sql.Identifier(schema, key.parent),
-            _names(key.parent_columns),
-            sql.SQL(key.on_delete),
-        ),
-    )
+    yield _foreign_key(schema, table.name, key)
     if not any(unique[: len(key.columns)] == key.columns for unique in (table.primary_key, *table.uniques)):
         yield sql.SQL("CREATE INDEX ON {} ({})").format(sql.Identifier(schema, table.name), _names(key.columns))
 
 
-def _add(schema: str, table: Table, constraint: sql.Composed) -> sql.Composed:
-    return sql.SQL("ALTER TABLE {} ADD {}").format(sql.Identifier(schema, table.name), constraint)
+def _foreign_key(schema: str, table: str, key: ForeignKey) -> sql.Composed:
+    refers = sql.SQL("FOREIGN KEY ({}) REFERENCES {} ({}) {}").format(
+        _names(key.columns), sql.Identifier(schema, key.parent), _names(key.parent_columns), sql.SQL(key.on_delete)
+    )
+    return _add(schema, table, refers)
+
+
+def _add(schema: str, table: str, constraint: sql.Composed) -> sql.Composed:
+    return sql.SQL("ALTER TABLE {} ADD {}").format(sql.Identifier(schema, table), constraint)
 
 
 def _names(names: tuple[str, ...]) -> sql.Composed:

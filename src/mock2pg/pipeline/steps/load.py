@@ -9,7 +9,7 @@ from dataclasses import replace
 from mock2pg import build, checks, files, postgres, workers
 from mock2pg.contracts import SourceTable, Table, contracts_sha256, derived_columns
 from mock2pg.errors import LoadFailed, PreflightFailed
-from mock2pg.publishing import preflight
+from mock2pg.publishing import creation, preflight
 from mock2pg.report.log_messages import of_added
 from mock2pg.runs import Run
 from mock2pg.source import staging
@@ -55,6 +55,9 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
         workers.load(workers.RULES, "psycopg")  # with which it reads the built tables, while dbt builds them
         built = build.build(project)
         postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
+        if settings.mode == "replace":  # part of the rows may refer to rows of the target tables
+            with postgres.named(LoadFailed, "cannot make the foreign keys of a circle"):
+                creation.prove(connection, postgres.scratch.NEXT, built.circular)
         rules = _judged(run, tables, postgres.with_options(settings.url, session.get("PGOPTIONS", "")))
         with (
             postgres.named(LoadFailed, "cannot read the built tables"),

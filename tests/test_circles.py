@@ -1,0 +1,90 @@
+"""References in circles: rows whose tables refer to each other, or to themselves, are migrated like any other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock2pg import MigrationService, postgres
+from mock2pg import settings as settings_module
+from tests.fix_declared import Entity, declared_project
+
+# Sakila: every store has a manager, every member of the staff a store. Chinook: who reports to whom, and what is in
+# which list, by a composite key. And rows that have no key of their own.
+STORE = Entity(
+    "Store", {"storeId": "integer!", "managerStaffId": "integer!"}, key=["storeId"], path="stores",
+    foreign_keys=[{"name": "store_manager", "columns": ["managerStaffId"], "to": "staff", "to_columns": ["staff_id"]}],
+)  # fmt: skip
+STAFF = Entity(
+    "staff", {"staff_id": "integer!", "store_id": "integer!", "reports_to": "integer", "email": "text!"},
+    key=["staff_id"],
+    constraints=[{"type": "unique", "columns": ["email"]}],
+    foreign_keys=[
+        {"columns": ["store_id"], "to": "Store", "to_columns": ["storeId"], "on_delete": "restrict"},
+        {"columns": ["reports_to"], "to": "staff", "to_columns": ["staff_id"], "on_delete": "set null"},
+    ],
+)  # fmt: skip
+SHIFT = Entity(
+    "shift", {"staff_id": "integer!", "day": "date!", "note": "text"}, key=["staff_id", "day"], path="shifts",
+    constraints=[{"type": "foreign_key", "columns": ["staff_id"], "to": "ref('staff')", "to_columns": ["staff_id"]}],
+)  # fmt: skip
+
+
+def shops(*stores: tuple[int, int], staff: dict[int, tuple[int, int | None]]) -> dict[str, list[dict[str, Any]]]:
+    """stores: id and manager; staff: id -> store and whom they report to."""
+    return {
+        "stores": [{"storeId": number, "managerStaffId": manager} for number, manager in stores],
+        "staff": [
+            {"staff_id": number, "store_id": store, "reports_to": boss, "email": f"{number}@x"}
+            for number, (store, boss) in staff.items()
+        ],
+        "shifts": [{"staff_id": number, "day": "2026-03-02", "note": None} for number in staff],
+    }
+
+
+FIRST = shops((1, 1), (2, 2), staff={1: (1, 2), 2: (2, None), 3: (1, 3)})
+CHANGED = shops((2, 4), (3, 2), staff={2: (3, 4), 4: (2, 2)})
+
+
+def test_a_circle_is_published_changed_and_rolled_back(database: str, tmp_path: Path) -> None:
+    """NOT NULL on both sides, a table that refers to itself, and a composite key below; each run is proven."""
+    service = MigrationService(
+        settings_module.load(
+            project=declared_project(tmp_path, [STORE, STAFF, SHIFT]), database_url=database, max_deleted="100%"
+        )
+    )
+    first = service.migrate_all_data(FIRST)
+    assert first.success, (first.message, first.error)
+    with postgres.connect(database, name="test") as connection:
+        keys = {(key.table, key.columns, key.parent, key.on_delete) for key in postgres.catalogue.foreign_keys(connection, "public")}
+        assert keys == {
+            ("Store", ("managerStaffId",), "staff", "NO ACTION"),
+            ("staff", ("store_id",), "Store", "RESTRICT"),
+            ("staff", ("reports_to",), "staff", "SET NULL"),
+            ("shift", ("staff_id",), "staff", "NO ACTION"),
+        }
+        again = service.migrate_all_data(FIRST)
+        assert again.success and not any(each["inserted"] + each["updated"] + each["deleted"] for each in again.summary["publish"]["tables"].values())
+        planned = service.plan(CHANGED)
+        print(planned.summary["plan"]["tables"])
+        before = contents(connection)
+        second = service.migrate_all_data(CHANGED)
+        assert second.success, (second.message, second.error)
+        assert service.validate_migration()
+        undone = service.rollback(second.summary["backup"]["backup_id"])
+        assert undone.success, undone.message
+        assert contents(connection) == before
+        gone = service.rollback(first.summary["backup"]["backup_id"])
+        assert gone.success, gone.message
+        assert not postgres.catalogue.tables(connection, "public")
+        back = service.rollback(second.summary["backup"]["backup_id"])
+        assert back.success, (back.message, str(back.error))
+        assert contents(connection) == before
+
+
+def contents(connection: postgres.Connection) -> list[Any]:
+    queries = ('TABLE public."Store" ORDER BY 1', "TABLE public.staff ORDER BY 1", "TABLE public.shift ORDER BY 1")
+    return [[row[:-1] for row in connection.execute(query).fetchall()] for query in queries]
