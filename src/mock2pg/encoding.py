@@ -107,3 +107,17 @@ def _duckdb(of: Kind) -> str:
 def _postgres(of: Kind, text: str | None = None) -> str:
     text = text or of.postgres
     return f"CASE WHEN {{x}} IS NULL THEN 'N' ELSE '{of.tag}' || octet_length({text}) || ':' || {text} END"
+
+
+def shown_key(encoded: str) -> str:
+    """A key of several columns, which is encoded, as a person reads it: `(1, 2026-03-02)`."""
+    values, rest = list[str](), encoded.encode()
+    while rest:
+        length, _, behind = rest[1:].partition(b":")
+        if rest[:1] == b"N":
+            values, rest = [*values, "NULL"], rest[1:]
+        elif length.isdigit():
+            values, rest = [*values, behind[: int(length)].decode()], behind[int(length) :]
+        else:
+            return encoded
+    return f"({', '.join(values)})"

@@ -10,9 +10,10 @@ import pytest
 
 from mock2pg import postgres
 from mock2pg.contracts import ForeignKey
-from mock2pg.errors import PublishFailed
+from mock2pg.errors import LoadFailed, PublishFailed
 from mock2pg.postgres import catalogue
-from tests.fix_merge import CHILD, CHILDREN, PARENT, PARENTS, Publish, Rows, select, table
+from mock2pg.publishing import creation
+from tests.fix_merge import CHILD, CHILDREN, PARENT, PARENTS, Publish, Rows, build, select, table
 
 pytestmark = pytest.mark.on_both_servers
 
@@ -285,3 +286,23 @@ def test_a_lock_that_is_not_given_ends_it(database: str, connection: postgres.Co
         with pytest.raises(psycopg.errors.LockNotAvailable):
             publish({PARENT: []})
     assert len(select(connection, "SELECT FROM public.parent")) == 2
+
+
+def test_a_reference_that_dbt_does_not_build_is_proven_before_anything_is_published(
+    connection: postgres.Connection,
+) -> None:
+    """Every constraint of a circle that built rows break is named with its table."""
+    node = table("Node", "id integer!", "Boss integer", "list integer")
+    keys = [ForeignKey((name,), to, ("id",)) for name, to in (("Boss", "Node"), ("list", "list"))]
+    built = [(node, [(1, 2, None), (2, 1, 1)]), (table("list", "id integer!"), [(1,)])]
+    for each in build(connection, built):
+        creation.constrain(connection, postgres.scratch.NEXT, each)
+    creation.prove(connection, postgres.scratch.NEXT, {"Node": keys})
+    for each in build(connection, [(node, [(1, 3, 2), (2, 1, 1)]), built[1]]):
+        creation.constrain(connection, postgres.scratch.NEXT, each)
+    with pytest.raises(LoadFailed) as failed:
+        creation.prove(connection, postgres.scratch.NEXT, {"Node": keys})
+    assert failed.value.message.splitlines()[1:] == [
+        '  Node: violates foreign key constraint "Node_Boss_fkey"',
+        '  Node: violates foreign key constraint "Node_list_fkey"',
+    ]

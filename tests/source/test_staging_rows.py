@@ -237,3 +237,15 @@ def test_a_forked_process_ends_by_itself(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", program, tmp_path / "hashes"]
     assert subprocess.run(command, check=False, timeout=60).returncode == 7
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [("I1:4D10:2026-03-02", "(4, 2026-03-02)"), ("T4:é:3T0:", "(é:3, )"), ("NT1:N", "(NULL, N)"), ("4, 5", "4, 5")],
+)
+def test_a_key_of_several_columns_is_shown_as_its_values(key: str, shown: str, tmp_path: Path) -> None:
+    """As it is compared every value says what it is and how long; a single one is the value itself."""
+    (tmp_path / "target.csv").write_bytes(csv(key, "x", EMPTY))
+    file = written(tmp_path, stage(tmp_path, [], ONE), [])
+    assert staging.compare(file, tmp_path / "target.csv", publish="merge", key_columns=2).extra_keys == (shown,)
+    assert staging.compare(file, tmp_path / "target.csv", publish="merge").extra_keys == (key,)

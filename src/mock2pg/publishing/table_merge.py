@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -202,8 +203,8 @@ class TableMerge(Comparison):
             "home": self.home,
             "built": self.built,
             "keys": self.keys,
-            "key_of_b": _key_text("b", self.table.primary_key),
-            "key_of_l": _key_text("l", self.table.primary_key),
+            "key_of_b": key_text("b", self.table.primary_key),
+            "key_of_l": key_text("l", self.table.primary_key),
             "same": sql.SQL("SELECT FROM {} AS l WHERE {}").format(self.target, self.keys),
             "gone": sql.SQL("NOT EXISTS (SELECT FROM {} AS b WHERE {})").format(self.built, self.keys),
             "columns": _names(self.inserted),
@@ -233,10 +234,10 @@ class TableMerge(Comparison):
         return [int(number) for number in found.split()]
 
 
-def _key_text(alias: str, names: Sequence[str]) -> sql.Composable:
-    return sql.SQL("concat_ws(', ', {})").format(
-        sql.SQL(", ").join(sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(name)) for name in names)
-    )
+def key_text(alias: LiteralString, names: Sequence[str]) -> sql.Composable:
+    """SQL for a row's key as a person reads it; one of several columns is in parentheses."""
+    values = sql.SQL(", ', ', ").join(sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(name)) for name in names)
+    return sql.SQL("concat('(', {}, ')')" if len(names) > 1 else "concat({})").format(values)
 
 
 def _names(names: Sequence[str]) -> sql.Composable:

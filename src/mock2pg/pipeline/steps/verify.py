@@ -148,9 +148,8 @@ def _compare(run: Run, published: Run, connection: postgres.Connection, table: T
         with times.of("hash the target tables"):
             postgres.scratch.write_hashes(connection, run.settings.target_schema, table, rows)
         with times.of("compare"):
-            return staging.compare(
-                published.folder / "hashes" / f"{files.named(table.name)}.parquet", rows, publish=table.publish
-            )
+            file = published.folder / "hashes" / f"{files.named(table.name)}.parquet"
+            return staging.compare(file, rows, publish=table.publish, key_columns=len(table.key))
     finally:
         rows.unlink(missing_ok=True)
 

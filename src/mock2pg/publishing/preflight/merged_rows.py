@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from psycopg import sql
 
-from mock2pg.publishing.table_merge import TableMerge
+from mock2pg.publishing.table_merge import TableMerge, key_text
 from mock2pg.text import identity
 
 _NAME = "mock2pg_merged_rows"
@@ -61,9 +61,7 @@ def _target_value(name: str) -> sql.Composed:
 
 def keys_of(merge: TableMerge, rows: sql.Composed) -> str:
     """Return the first keys of `rows`, a FROM clause whose alias `c` is the merged rows, for a message."""
-    key = sql.SQL("concat_ws(', ', {})").format(
-        sql.SQL(", ").join(sql.SQL("c.{}").format(sql.Identifier(name)) for name in merge.table.primary_key)
-    )
+    key = key_text("c", merge.table.primary_key)
     query = sql.SQL("SELECT {}{} ORDER BY 1 LIMIT {}").format(key, rows, sql.Literal(_SHOWN + 1))
     found = [identity(text) for text in merge.code.texts(query)]
     return ", ".join(found[:_SHOWN]) + (" ..." if len(found) > _SHOWN else "")

@@ -15,7 +15,7 @@ import duckdb
 from mock2pg import private
 from mock2pg.contracts import Column, SourceTable, Table
 from mock2pg.conversions import converted
-from mock2pg.encoding import TABLE_HASH_DUCKDB, duckdb_value, kind
+from mock2pg.encoding import TABLE_HASH_DUCKDB, duckdb_value, kind, shown_key
 from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.source.staging.tables import Connection, quoted
 from mock2pg.spellings import data_type
@@ -109,11 +109,12 @@ def table_hash(file: Path, column: str = "hash") -> str:
     return str(_row(query, [str(file)])[0])
 
 
-def compare(file: Path, target: Path, *, publish: str) -> Compared:
+def compare(file: Path, target: Path, *, publish: str, key_columns: int = 1) -> Compared:
     """Compare the Parquet file of a run with a CSV of `key`, `hash`, `built` that was read from the target table.
 
     publish  as the table's contract has it: "merge", exactly these rows; "upsert", these rows and others;
              "ensure", these rows, whatever they hold, and others
+    key_columns  the columns of the key
     A second target row of one key, possible only in a table without a primary key, is extra; so is one without a key.
     """
     kinds = ("missing", "extra", "different")
@@ -135,7 +136,8 @@ def compare(file: Path, target: Path, *, publish: str) -> Compared:
             {", ".join(f"coalesce(min(key, {_KEYS_SHOWN}) FILTER (how = '{kind}'), [])" for kind in kinds)}
         FROM joined"""
     expected, actual, missing, extra, different, *keys = _row(query)
-    return Compared(expected, actual, missing, extra, different, *(tuple(map(identity, found or ())) for found in keys))
+    named = [[shown_key(key) if key_columns > 1 else key for key in found or ()] for found in keys]
+    return Compared(expected, actual, missing, extra, different, *(tuple(map(identity, found)) for found in named))
 
 
 def _csv(file: Path, *columns: str) -> str:

@@ -138,7 +138,7 @@ def _numbers(look: Look, row: HistoryRow, name: str) -> Change | None:
     try:
         with look.connection.transaction():  # a savepoint
             postgres.scratch.write_hashes(look.connection, schema, tables[name], rows)
-        found = staging.compare(hashes, rows, publish=tables[name].publish)
+        found = staging.compare(hashes, rows, publish=tables[name].publish, key_columns=len(tables[name].key))
     except postgres.OperationalError:
         raise
     except postgres.Error:  # a column that is gone or of another type
