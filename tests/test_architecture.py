@@ -27,7 +27,7 @@ OUTSIDE = {
     "jinja2": {"report", "checks"},
     "mimesis": {"source/people"},
     "mistune": {"report/pages"},
-    "msgspec": {"source/documents", "step_results", "init/reading"},
+    "msgspec": {"source/documents", "step_results", "init/reading", "source/staging/json_values"},
     "papermill": {"report/notebooks"},
     # rules run on a connection; a scenario obstructs
     "psycopg": {"postgres", "history", "publishing", "backups", "readiness", "checks", "pipeline/scenarios"},

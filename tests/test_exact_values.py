@@ -30,6 +30,7 @@ from mock2pg.errors import ValidationError
 from mock2pg.postgres.server import Server
 from mock2pg.settings import REPOSITORY
 from mock2pg.source import documents, staging
+from mock2pg.source_shape import SourceShape
 from tests.fix_postgres import new_database
 
 TYPES = {
@@ -375,7 +376,9 @@ def staged(text: str, form: str) -> dict[str, list[dict[str, Any]]]:
         folder = Path(name)
         file = folder / ("things.json" if form == "folder" else "document.json")
         file.write_text(text if form == "folder" else f'{{"things":{text}}}', encoding="utf-8", newline="")
-        document = documents.read(folder if form == "folder" else file, ["things"], folder / "arrays")
+        document = documents.read(
+            folder if form == "folder" else file, SourceShape.of_arrays(["things"]), folder / "arrays"
+        )
         assert document.faults == ()
         staging.stage(folder / "staging.duckdb", document.arrays, TABLES)
         with staging.opened(folder / "staging.duckdb", read_only=True) as connection:

@@ -17,7 +17,9 @@ import pytest
 
 from mock2pg.contracts import NESTING_LIMIT, SourceColumn, SourceTable
 from mock2pg.errors import Mock2pgError, SourceError, ValidationError
+from mock2pg.json_paths import written
 from mock2pg.source import documents, staging
+from mock2pg.source_shape import SourceShape
 
 CORPUS = Path(__file__).parent / "data" / "json_parsing"
 TEXTS = {file.stem: file.read_bytes() for file in sorted(CORPUS.glob("*.json"))}
@@ -59,7 +61,9 @@ def read(name: str, form: str, place: Path) -> Reading:
     file.parent.mkdir()
     file.write_bytes(content(name, form))
     try:
-        document = documents.read(file.parent if form == "folder" else file, ["a"], place / "arrays")
+        document = documents.read(
+            file.parent if form == "folder" else file, SourceShape.of_arrays(["a"]), place / "arrays"
+        )
     except SourceError as refused:
         return Reading(None, refused.errors, "\n".join([refused.message, refused.hint, *map(str, refused.errors)]))
     words = "\n".join(map(str, document.faults))
@@ -223,7 +227,9 @@ Rows = list[tuple[str | None, list[str]]]
 
 def stage(arrays: Mapping[str, Path], database: Path) -> dict[str, Rows]:
     """The elements of each array as jsonb, and what is marked in their rows."""
-    staging.stage(database, arrays, [SourceTable(key, key, (SourceColumn("v", "jsonb", "."),)) for key in arrays])
+    columns = (SourceColumn("v", "jsonb", "."),)
+    tables = [SourceTable(key, written((key,)), columns) for key in arrays]
+    staging.stage(database, {table.entity: arrays[table.name] for table in tables}, tables)
     with staging.opened(database, read_only=True) as connection:
         query = "SELECT v, _unfit FROM {} ORDER BY _row"
         return {key: connection.execute(query.format(staging.quoted(key))).fetchall() for key in arrays}

@@ -6,13 +6,17 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
+from mock2pg.json_paths import Mark, Step, keys_of, parsed, written
 from mock2pg.step_results import DerivedColumn, decode
 
 NESTING_LIMIT = 100  # levels of arrays and objects inside one value
 
-HIDDEN = ("_row", "_root_row", "_id", "_index", "_unfit", "_unknown")  # what staging adds to each table
+HIDDEN = ("_row", "_root_row", "_id", "_index", "_steps", "_unfit", "_unknown")  # what staging adds to each table
+
+_MARKED = {Mark.ELEMENT: "elements of an array", Mark.MEMBER: "members of a map"}
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,8 @@ class SourceColumn:
 
     name       in SQL: of the staged, the landing and, unless its contract says otherwise, the target column
     data_type  one of spellings.NAMES
-    path       from the staged element: a key, or "." for the element itself;
-               `<root>[].<key>` names a key of the row that a nested element belongs to
+    path       from the staged element: keys, "." for the element itself, "[]" for its position in its array, "{}"
+               for its key in its map; or, of a row around it, that row's path and keys: `<root>[].<key>`
     required   the key must be there and hold a value
     blank      a required text may be empty or white space
     unique     no two rows have the same value
@@ -43,25 +47,45 @@ class SourceColumn:
     format: str = ""
     rest: bool = False
 
-    @property
-    def is_key(self) -> bool:
-        """Its value is under a key of the staged element itself."""
-        return not self.uuid5 and self.path != "." and not self.of_root
-
-    @property
-    def of_root(self) -> bool:
-        """Its value is under a key of the row that a nested element belongs to."""
-        return "[]." in self.path
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of its path; none of one that is made of others. Raises ValueError when the path is none."""
+        return () if self.uuid5 or self.rest else parsed(self.path)
 
     @property
     def label(self) -> str:
         """Its name in messages: the JSON's where there is one."""
-        return self.path if self.is_key or self.of_root else self.name
+        return written(self.steps) if any(isinstance(step, str) for step in self.steps) else self.name
+
+
+@dataclass(frozen=True)
+class Level:
+    """One step down in the source, to rows: the keys that lead there, and what is there.
+
+    mark  each element of an array, each member of a map; None: the value itself, one row
+    """
+
+    keys: tuple[str, ...]
+    mark: Mark | None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The place of a column's value in the source.
+
+    level  which of its table's levels the row is of; -1: none, the value is the source's own
+    keys   from that row, or from the source
+    mark   the position of that row in its array, or its key in its map, instead of a value
+    """
+
+    level: int
+    keys: tuple[str, ...] = ()
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True)
 class SourceTable:
-    """One array of the source document, as `_sources.yml` declares it.
+    """The rows at one path of the source, as `_sources.yml` declares them.
 
     path       in the document: `orders`, or `orders[].items[]` for an array inside each row
     not_empty  it has at least one row
@@ -81,20 +105,80 @@ class SourceTable:
     unique: tuple[tuple[str, ...], ...] = ()
     left_out: tuple[str, ...] = ()
 
-    @property
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps to its rows, from the source. Raises ValueError when the path is none."""
+        steps = parsed(self.path)
+        steps = steps[1:] if steps[:1] == (Mark.SOURCE,) else steps
+        return steps if self.single or (steps and isinstance(steps[-1], Mark)) else (*steps, Mark.ELEMENT)
+
+    @cached_property
+    def levels(self) -> tuple[Level, ...]:
+        """From the source to its rows: an array, map or object of the source, then those inside the rows of each."""
+        levels, keys = [], list[str]()
+        for step in self.steps:
+            if isinstance(step, Mark):
+                levels.append(Level(tuple(keys), step))
+                keys = []
+            else:
+                keys.append(step)
+        return (*levels, Level(tuple(keys), None)) if self.single else tuple(levels)
+
+    @cached_property
     def entity(self) -> str:
-        """The array of the document that the rows come from."""
-        return self.path.split("[]", 1)[0]
+        """The array, map or object of the source that the rows come from."""
+        keys = self.levels[0].keys
+        return written(keys) if keys else Mark.SOURCE.value
 
     @property
-    def nested(self) -> str | None:
-        """The key of the nested array inside each row of the entity, or None."""
-        return self.path.split("[].", 1)[1].removesuffix("[]") if "[]." in self.path else None
+    def nested(self) -> bool:
+        """Its rows are inside the rows of another array, map or object."""
+        return len(self.levels) > 1
 
     @property
     def scalar(self) -> bool:
         """Its rows are plain values, not objects."""
-        return any(column.path == "." for column in self.columns)
+        return any(not column.steps and not column.uuid5 and not column.rest for column in self.columns)
+
+    def encloses(self, other: SourceTable) -> bool:
+        """Return whether the rows of the other table are inside rows of this one."""
+        return len(self.steps) < len(other.steps) and other.steps[: len(self.steps)] == self.steps
+
+    @cached_property
+    def origins(self) -> dict[str, Origin]:
+        """The origin of each column that is not made of others. Raises ValueError that names a column without one."""
+        made = (column for column in self.columns if not column.uuid5 and not column.rest)
+        return {column.name: self._origin(column) for column in made}
+
+    def is_own(self, column: SourceColumn) -> bool:
+        """Return whether its value is of the row itself: not made of others, nor of a row around it."""
+        return column.rest or (not column.uuid5 and self.origins[column.name].level == len(self.levels) - 1)
+
+    def keys(self, column: SourceColumn) -> tuple[str, ...]:
+        """The keys of an own column; none of one that is the element itself, its position or its key."""
+        return self.origins[column.name].keys if not column.rest and self.is_own(column) else ()
+
+    def _origin(self, column: SourceColumn) -> Origin:
+        steps, own = column.steps, len(self.levels) - 1
+        if len(steps) == 1 and isinstance(steps[0], Mark) and steps[0] in _MARKED:
+            if self.levels[own].mark is not steps[0]:
+                raise ValueError(f"{column.name}: the rows are not {_MARKED[steps[0]]}, which path {column.path} is of")
+            return Origin(own, mark=self.levels[own].mark)
+        explicit = steps[:1] == (Mark.SOURCE,)
+        steps = steps[1:] if explicit else steps
+        marks = [number for number, step in enumerate(steps) if isinstance(step, Mark)]
+        if not marks and not explicit:
+            return Origin(own, keys_of(steps))
+        if not marks:
+            inside = self.single and not self.nested and steps[: len(self.steps)] == self.steps
+            return Origin(0, keys_of(steps[len(self.steps) :])) if inside else Origin(-1, keys_of(steps))
+        around = marks[-1] + 1
+        if self.steps[:around] != steps[:around]:
+            raise ValueError(f"{column.name}: path {column.path} is in another array, map or object than the rows")
+        if self.single and steps[: len(self.steps)] == self.steps:
+            return Origin(own, keys_of(steps[len(self.steps) :]))
+        level, keys = len(marks) - 1, keys_of(steps[around:])
+        return Origin(level, keys, None if keys else self.levels[level].mark)
 
     @property
     def labels(self) -> dict[str, str]:

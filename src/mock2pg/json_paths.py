@@ -74,3 +74,8 @@ def written(steps: Sequence[Step]) -> str:
 def _quoted(key: str) -> str:
     """The key as a JSON string in which nothing begins Jinja: dbt renders the declarations."""
     return re.sub(r"\{(?=[{%#])", r"\\u007b", json.dumps(key, ensure_ascii=False))
+
+
+def keys_of(steps: Sequence[Step]) -> tuple[str, ...]:
+    """Return the steps, all of which are keys."""
+    return tuple(step for step in steps if not isinstance(step, Mark))

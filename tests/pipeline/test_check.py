@@ -26,6 +26,7 @@ from mock2pg.runs import new_run
 from mock2pg.settings import REPOSITORY
 from mock2pg.source import documents
 from mock2pg.source.documents import spool
+from mock2pg.source_shape import SourceShape
 from tests.checks.test_expectations import ANY, CASES, SPEC, TABLES, array, base, entries, valid_row
 from tests.fix_project import Document, new_project, sample
 
@@ -349,7 +350,7 @@ def test_only_the_rules_that_need_an_array_that_could_not_be_read_are_not_judged
 
 def faults(source: Path, into: Path) -> list[tuple[str, str, str, str]]:
     """Rule, entity, the file's name and the message of every fault of a source."""
-    read = documents.read(source, ENTITIES, into)
+    read = documents.read(source, SourceShape.of_arrays(ENTITIES), into)
     return [(fault.rule, fault.entity, Path(fault.file or "").name, fault.message) for fault in read.faults]
 
 

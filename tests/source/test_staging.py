@@ -14,7 +14,9 @@ import pytest
 
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import InternalError
+from mock2pg.json_paths import written
 from mock2pg.source import staging
+from mock2pg.source.staging import database as staging_database
 from mock2pg.source.staging import json_values, tables
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -177,7 +179,10 @@ def test_a_column_has_its_sql_name_and_a_fault_the_jsons(stage: Stage) -> None:
         ("2026-01-01", "x", []),
         ("None", "x", ["shownAt"]),
     ]
-    assert [(row["a_id"], row["shown"], row["_unfit"]) for row in rows["n"]] == [(None, 1, []), (5, None, ["v"])]
+    assert [(row["a_id"], row["shown"], row["_unfit"]) for row in rows["n"]] == [
+        (None, 1, ["a[].shownAt"]),  # which no column of the row around it has as an integer
+        (5, None, ["v"]),
+    ]
 
 
 def test_undeclared_keys_are_named(stage: Stage) -> None:
@@ -200,7 +205,7 @@ def test_a_row_is_read_once_however_many_keys_are_undeclared(stage: Stage, monke
 
     counted.__name__ = "strict_json"
     functions = [f if f[0] is not json_values.strict_json else (counted, *f[1:]) for f in json_values.FUNCTIONS]
-    monkeypatch.setattr(tables, "FUNCTIONS", functions)
+    monkeypatch.setattr(staging_database, "FUNCTIONS", functions)
     keys = ", ".join(f'"key {number}": {number}' for number in range(5_000))
     rows = stage(f'[{{"v": "1", {keys}}}, {{"v": "2", {keys}, "key 7": 7}}, {{"v": "3"}}]', table("a", column("v")))
     assert [(row["v"], len(row["_unknown"]), row["_unfit"]) for row in rows["a"]] == [
@@ -212,16 +217,40 @@ def test_a_row_is_read_once_however_many_keys_are_undeclared(stage: Stage, monke
 
 
 @pytest.mark.parametrize(
-    "key", ["größe", "e\u0301", "名前", "a.b", 'a"b', "a\\b", "it's", "a b", "$", "#", "0", "[0]", "{x}"]
+    "key",
+    [
+        "größe",
+        "e\u0301",
+        "名前",
+        "a.b",
+        'a"b',
+        "a\\b",
+        "it's",
+        "a b",
+        "$",
+        "#",
+        "0",
+        "[0]",
+        "{x}",
+        "",
+        "*",
+        "a*",
+        "a/b",
+        "~",
+        "a\nb",
+        "{{",
+        "a:b",
+    ],
 )
 def test_a_key_may_be_spelled_in_any_way(key: str, stage: Stage) -> None:
     """Odd keys are found in the row, in its parent, and as the name of an array."""
     row = json.dumps([{key: "v", "n": [{key: [1.50]}]}, {"m": [{key: "w"}]}], ensure_ascii=False)
-    nested = table("a[].n[]", column("parent", path=f"a[].{key}"), column("own", "jsonb", key))
-    rows = stage(row, table("a", column("v", path=key)), nested)
+    nested = table("a[].n[]", column("parent", path=f"a[].{written((key,))}"), column("own", "jsonb", written((key,))))
+    rows = stage(row, table("a", column("v", path=written((key,)))), nested)
     assert rows["a"][0]["v"] == "v"
     assert (rows["n"][0]["parent"], rows["n"][0]["own"]) == ("v", "[1.50]" if "1.50" in row else "[1.5]")
-    assert stage(json.dumps([{key: ["x"]}]), table(f"a[].{key}[]", column("e", path="."), name="t"))["t"][0]["e"] == "x"
+    inside = table(f"a[].{written((key,))}[]", column("e", path="."), name="t")
+    assert stage(json.dumps([{key: ["x"]}]), inside)["t"][0]["e"] == "x"
 
 
 def test_the_elements_of_a_nested_array_of_values(stage: Stage) -> None:
@@ -270,10 +299,11 @@ def test_a_nested_array_that_is_none_is_one_marked_row(text: str, stage: Stage) 
 
 def test_a_parents_column_that_does_not_fit_is_missing(stage: Stage) -> None:
     """The root's own table marks it; the nested rows do not mark it again."""
-    row = stage('[{"id": 5, "n": ["x"]}]', table("a[].n[]", column("parent", path="a[].id"), column("e", path=".")))[
-        "n"
-    ][0]
+    nested = table("a[].n[]", column("parent", path="a[].id"), column("e", path="."))
+    row = stage('[{"id": 5, "n": ["x"]}]', table("a", column("id")), nested)["n"][0]
     assert (row["parent"], row["e"], row["_unfit"]) == (None, "x", [])
+    row = stage('[{"id": 5, "n": ["x"]}]', table("a", column("id", "integer")), nested)["n"][0]
+    assert (row["parent"], row["e"], row["_unfit"]) == (None, "x", ["a[].id"])
 
 
 @pytest.mark.parametrize(
@@ -284,8 +314,8 @@ def test_a_column_may_have_any_name(name: str, stage: Stage) -> None:
     values = json.dumps([{name: "1", "n2": [{name: "x"}]}, {name: "2", "n2": []}])
     rows = stage(
         values,
-        table("a", column(name), column("key", uuid5=(name,))),
-        table("a[].n2[]", column("p", path=f"a[].{name}"), column(name)),
+        table("a", column(name, path=written((name,))), column("key", uuid5=(name,))),
+        table("a[].n2[]", column("p", path=f"a[].{written((name,))}"), column(name, path=written((name,)))),
     )
     assert [row[name] for row in rows["a"]] == ["1", "2"]
     assert (rows["n2"][0]["p"], rows["n2"][0][name]) == ("1", "x")

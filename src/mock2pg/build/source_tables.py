@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any
 
 import yaml
 
+from mock2pg.build import source_paths
 from mock2pg.build.names import refuse_alike, refuse_unfit
 from mock2pg.contracts import HIDDEN, SourceColumn, SourceTable
 from mock2pg.errors import ProjectError
+from mock2pg.json_paths import written
 from mock2pg.spellings import data_type
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast; a PyYAML may be built without it
-_PATH = re.compile(r"((?!\[\]).)+(\[\]\.((?!\[\]).)+\[\])?")
 _OF_TABLE = ("path", "not_empty", "single", "optional", "unique", "left_out")
 _OF_COLUMN = ("path", "required", "blank", "unique", "references", "uuid5", "format", "rest")
 
@@ -36,6 +36,7 @@ def _sources(text: str) -> tuple[SourceTable, ...]:
     declared = yaml.load(text, _Loader)["sources"]  # noqa: S506  both are safe
     found = tuple(_source(table) for table in [table for source in declared for table in source["tables"]])
     refuse_alike("_sources.yml: tables", [table.name for table in found])
+    source_paths.refuse(found)
     _refuse_dangling(found)
     return found
 
@@ -54,13 +55,11 @@ def _source(table: Mapping[str, Any]) -> SourceTable:
     try:
         name = _name(table)
         meta = _meta(table, name, _OF_TABLE)
-        path = str(meta.get("path", name))
+        path = _path(meta, name)
         columns = tuple(_source_column(name, column) for column in table["columns"])
     except (AttributeError, KeyError, TypeError) as error:
         named = table.get("name", "a table") if isinstance(table, Mapping) else "a table"
         raise ProjectError(f"_sources.yml: {named}: cannot be read: {type(error).__name__}: {error}") from error
-    if not _PATH.fullmatch(path):
-        raise ProjectError(f"_sources.yml: {name}: path {path} is neither `rows` nor `rows[].elements[]`")
     found = SourceTable(
         name=name,
         path=path,
@@ -80,7 +79,6 @@ def _refuse_columns(table: SourceTable) -> None:
     name, names = table.name, [column.name for column in table.columns]
     refuse_unfit(f"_sources.yml: {name}", (name, *names))
     refuse_alike(f"_sources.yml: {name}: columns", names)
-    refuse_alike(f"_sources.yml: {name}: keys", [column.path for column in table.columns if column.is_key])
     if hidden := [own for own in names if own.casefold() in HIDDEN]:
         raise ProjectError(
             f"_sources.yml: {name}.{hidden[0]}: the staged table has a column {hidden[0].casefold()} of its own",
@@ -91,8 +89,6 @@ def _refuse_columns(table: SourceTable) -> None:
         _refuse_type(f"_sources.yml: {name}.{column.name}", column)
         if not set(column.uuid5) <= set(names) - {column.name}:
             raise ProjectError(f"_sources.yml: {name}.{column.name}: uuid5 takes a list of other columns of the table")
-        if column.of_root and not column.path.startswith(table.entity + "[]."):
-            raise ProjectError(f"_sources.yml: {name}.{column.name}: path {column.path} is in another array")
 
 
 def _refuse_type(where: str, column: SourceColumn) -> None:
@@ -111,7 +107,7 @@ def _source_column(table: str, column: Mapping[str, Any]) -> SourceColumn:
     return SourceColumn(
         name=_name(column),
         data_type=str(column["data_type"]),
-        path=str(meta.get("path", column["name"])),
+        path=_path(meta, column["name"]),
         required=bool(meta.get("required", False)),
         blank=bool(meta.get("blank", False)),
         unique=bool(meta.get("unique", False)),
@@ -131,6 +127,11 @@ def _meta(declared: Mapping[str, Any], name: str, known: Collection[str]) -> Map
             + (": the JSON key is its path" if unknown[0] == "place" else "")
         )
     return meta
+
+
+def _path(meta: Mapping[str, Any], name: str) -> str:
+    """The path; where none is given, the key of that name, whatever it is spelled with."""
+    return str(meta["path"]) if "path" in meta else written((name,))
 
 
 def _name(declared: Mapping[str, Any]) -> str:

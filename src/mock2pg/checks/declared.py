@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mock2pg.contracts import SourceColumn, SourceTable
+from mock2pg.json_paths import Mark, written
+from mock2pg.source_shape import Shape, judged, row_shape
 from mock2pg.spellings import DOUBLE_DIGITS, TEXT, DataType, data_type
 from mock2pg.text import counted
 
@@ -27,17 +29,19 @@ def entries(table: SourceTable, tables: Mapping[str, SourceTable]) -> list[Entry
 
     tables  all that are declared, by name
     """
-    # what an element has from the row around it is for that row's rules
-    own = [column for column in table.columns if not column.uuid5 and not column.of_root]
+    own = judged(table, tables.values())
+    shape = row_shape(table, tables.values())
     given = [column.name for column in own if column.required]
     text = [column.name for column in own if _is_never_blank(column)]
     rules = []
     if table.not_empty:
         said = f"There is at least one row of {table.name}."
         rules.append(_entry(_NOT_EMPTY, said, "must have at least one row", min_value=1))
-    rules.append(_entry("expect_values_to_fit_their_types", types=_types(table, own)))
-    if not table.scalar:
-        rules.append(_entry("expect_only_declared_keys"))
+    rules.append(_entry("expect_values_to_fit_their_types", types=_types(table, own, shape)))
+    if shape and not any(column.rest for column in own):
+        inside = [written(keys) for keys, _ in shape.objects()[1:]]
+        more: dict[str, Any] = {"objects": inside} if inside else {}
+        rules.append(_entry("expect_only_declared_keys", **more))
     if given:
         rules.append(_entry("expect_values_to_be_given", columns=given))
     if text:
@@ -73,10 +77,12 @@ def _entry(kind: str, description: str | None = None, message: str | None = None
     return {"type": kind, "kwargs": kwargs, "severity": "critical", "meta": meta, **said}
 
 
-def _types(table: SourceTable, columns: list[SourceColumn]) -> dict[str, str]:
+def _types(table: SourceTable, columns: list[SourceColumn], shape: Shape | None) -> dict[str, str]:
     """The words for each column's type, by the column's label; "." is the row itself, "" the array around it."""
+    objects = {written(keys): "a JSON object" for keys, _ in shape.objects()[1:]} if shape else {}
     types = {column.label: in_json(column.data_type, column.format) for column in columns}
-    return types | ({} if table.scalar else {".": "a JSON object"}) | ({"": "a JSON array"} if table.nested else {})
+    around = "a JSON array" if table.levels[-1].mark is Mark.ELEMENT else "a JSON object"
+    return objects | types | ({".": "a JSON object"} if shape else {}) | ({"": around} if table.nested else {})
 
 
 def in_json(type_name: str, form: str = "") -> str:

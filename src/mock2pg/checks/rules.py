@@ -155,16 +155,21 @@ class ExpectValuesToFitTheirTypes(ExpectNoRows):
 
 
 class ExpectOnlyDeclaredKeys(ExpectNoRows):
-    """No row of a staged table came with a key that is not declared.
+    """No row of a staged table came with a key that is not declared, of its own or of an object inside it.
 
+    objects  the paths of these objects, from the row; `_unknown` has `.address.zip` for a key in one of them
     A key may be data, somebody's name: only one that looks like an identifier is named, of the first hundred;
     the others are called "?".
     """
 
+    objects: list[str] = []  # noqa: RUF012  pydantic copies it
+
     def query(self) -> str:
+        inside = " OR ".join(f"starts_with(_key, {literal(f'.{path}.')})" for path in self.objects) or "false"
         return (
-            "SELECT *, CASE WHEN regexp_full_match(_key, '[A-Za-z_][A-Za-z0-9_-]{{0,63}}')"
-            " AND dense_rank() OVER (ORDER BY _key) <= 100 THEN _key ELSE '?' END AS _field"
+            "SELECT *, CASE WHEN dense_rank() OVER (ORDER BY _key) > 100 THEN '?'"  # noqa: S608
+            f" WHEN {inside} THEN substr(_key, 2)"
+            " WHEN regexp_full_match(_key, '[A-Za-z_][A-Za-z0-9_-]{{0,63}}') THEN _key ELSE '?' END AS _field"
             " FROM (SELECT * EXCLUDE (_unknown), unnest(_unknown) AS _key FROM {batch}) AS k"
         )
 

@@ -14,7 +14,6 @@ from mock2pg.errors import UsageError
 from mock2pg.init import matching, nested_in_target, reference_types, unfilled
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
 from mock2pg.init.target_types import Field, Fit, contract_type, fit
-from mock2pg.json_paths import Mark
 from mock2pg.postgres import existing_tables
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.existing_tables import ExistingTable
@@ -153,16 +152,12 @@ class _Fitting:
 
     def _key(self, table: ExistingTable) -> tuple[tuple[str, ...], str]:
         """The columns that tell rows apart: the target's primary key if the source fills it, or a unique of both."""
-        filled, given = set(self.names.values()), self.given
+        filled = set(self.names.values())
+        if table.primary_key and set(table.primary_key) <= filled:
+            return table.primary_key, f"the primary key in the database; {self.given.key_evidence}".rstrip("; ")
+        given = self.given
         alone = [(column.name,) for column in given.columns if column.declared.unique]
         known = [self._all(each) for each in (given.primary_key, *given.uniques, *given.table.unique, *alone)]
-        if table.primary_key and set(table.primary_key) <= filled:
-            seen = any(each and set(each) <= set(table.primary_key) for each in known)
-            if seen:
-                return table.primary_key, f"the primary key in the database; {given.key_evidence}".rstrip("; ")
-            told = "the primary key in the database; init did not see whether its values are unique in the source"
-            self.doubts.append(Doubt(table.name, f"{', '.join(table.primary_key)}: {told}"))
-            return table.primary_key, "the primary key in the database"
         full = {self.names.get(column.name) for column in given.columns if column.values == column.rows}
         usable = sorted((u for u in table.uniques if set(u) <= filled & full), key=len)
         for unique in usable:
@@ -186,10 +181,8 @@ class _Fitting:
 
     def _lost(self, column: ConcludedColumn) -> Doubt:
         assert self.table is not None  # noqa: S101
-        path, rows = column.declared.path or column.name, self.given.table.path
-        if path == Mark.ELEMENT.value:
-            return Doubt(rows, f"no column of {self.table.name} takes the position of a row in its array")
-        return Doubt(f"{rows}: {path}", f"no column of {self.table.name} takes it")
+        place = f"{self.given.table.path}: {column.declared.path or column.name}"
+        return Doubt(place, f"no column of {self.table.name} takes it")
 
     def _column(self, column: ConcludedColumn) -> ConcludedColumn:
         """A column under its name and with its type in the table."""

@@ -18,6 +18,7 @@ from mock2pg.errors import SourceError, UsageError
 from mock2pg.source.documents import Unpacking, spool, strict
 from mock2pg.source.documents.faults import DECLARED_ARRAYS, READABLE_SOURCE, STRICT_JSON, Faults
 from mock2pg.source.documents.scanner import Lines
+from mock2pg.source_shape import SourceShape
 from mock2pg.text import printable
 
 _FILE = re.compile(r"(?P<root>[^.].*)\.(?P<form>json|ndjson|jsonl)(\.gz|\.zst)?", re.DOTALL)
@@ -119,7 +120,7 @@ def read(source: Path, into: Path, unpacking: Unpacking = spool.UNPACKING) -> li
             f"there is no source at {source}",
             hint="Name a folder with one <name>.json per entity, one JSON document, or - for standard input.",
         )
-    faults = Faults((), "warn", 100)
+    faults = Faults(SourceShape(()), "warn", 100)
     if source.is_dir():
         roots = _folder(source, label, into, faults, unpacking)
     else:

@@ -7,6 +7,7 @@ from mock2pg.errors import InternalError, SourceError
 from mock2pg.runs import Run
 from mock2pg.settings import unpacked
 from mock2pg.source import documents, staging
+from mock2pg.source_shape import source_shape
 from mock2pg.step_results import FaultTotal, SourceFile, Staged, StagedTable, encode
 from mock2pg.text import counted
 
@@ -19,10 +20,11 @@ def run(run: Run) -> Staged:
     tables = build.sources(run.settings.dbt_dir)
     if run.source is None:
         raise InternalError("a run without a source cannot be staged")
-    entities = list(dict.fromkeys(table.entity for table in tables))
+    shape = source_shape(tables)
+    entities = shape.entities
     document = documents.read(
         run.source,
-        entities,
+        shape,
         run.folder / "arrays",
         label=run.source_label or "",
         undeclared=run.settings.unknown_fields,
@@ -31,9 +33,12 @@ def run(run: Run) -> Staged:
         unpacking=documents.Unpacking(*unpacked(run.settings.max_unpacked)),
     )
     totals = tuple(FaultTotal(rule, severity, number) for (rule, severity), number in document.totals.items())
-    if len(document.absent) == len(entities):
-        raise SourceError(f"{run.source_label} holds none of the declared arrays: {', '.join(entities)}")
-    if len(document.unread) + len(document.absent) == len(entities):
+    if not document.fits:
+        raise SourceError(
+            f"{run.source_label} holds nothing that _sources.yml declares: {', '.join(shape.roots)}",
+            hint=f"`mock2pg init {run.source_label}` makes a project for it. The target tables were not changed.",
+        )
+    if document.faults and len(document.unread) + len(document.absent) == len(entities):
         run.write(
             "errors.json",
             {"errors": encode(document.faults), "totals": {t.rule: t.number for t in totals}, "capped": {}},
@@ -41,7 +46,7 @@ def run(run: Run) -> Staged:
         number = sum(document.totals.values())
         raise SourceError(f"{counted(number, 'error')} in the source itself", document.faults)
     database = run.folder / "staging.duckdb"
-    counts = staging.stage(database, document.arrays, tables)
+    counts = staging.stage(database, document.arrays, tables, document.constants)
     database.chmod(0o600)
     read = len(entities) - len(document.absent)
     unread = f", {len(document.unread)} could not be read" if document.unread else ""

@@ -1,4 +1,4 @@
-"""The source document: one file per array, strictly read, and the way back from a row to its place in the source."""
+"""The source document: one file per array, map or object, strictly read, and the way back from a row to its place."""
 
 from mock2pg.source.documents.locations import Location, Query, locate
 from mock2pg.source.documents.reading import Document, read

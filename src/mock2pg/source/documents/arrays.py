@@ -1,16 +1,18 @@
-"""The arrays of a source, one file each, with a note of where each was."""
+"""The rows of a source, one file for each of its arrays, maps and objects, with a note of where each was."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mock2pg.source.documents.locations import LOCATIONS, ArrayLocation
 from mock2pg.source.documents.scanner import PLAIN
+
+Bytes = bytes | memoryview
 
 
 class Arrays:
@@ -19,32 +21,34 @@ class Arrays:
     def __init__(self, into: Path, entities: Sequence[str]) -> None:
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.files: dict[str, Path] = {}
-        self._into, self._entities = into, entities
+        self._into, self._entities, self._texts = into, entities, 0
         self._locations: dict[str, ArrayLocation] = {}
         self._digests: dict[str, tuple[int, bytes]] = {}
 
-    @property
-    def source(self) -> Path:
-        """Return the file that holds the text of a whole document."""
-        return self._into / ".source"
+    def text(self) -> Path:
+        """Return a new name for the text of a document."""
+        self._texts += 1
+        return self._into / f".source-{self._texts}"
 
     def place(self, entity: str) -> Path:
         """The file of an entity. A key of the input may not choose a path: only a plain name becomes a file's."""
         return self._into / f"{entity if PLAIN.fullmatch(entity) else self._entities.index(entity)}.json"
 
-    def write(self, entity: str, content: bytes | memoryview, **location: Any) -> None:
-        """Make the file of an entity."""
-        self.place(entity).touch(mode=0o600)
-        self.place(entity).write_bytes(content)
-        self.keep(entity, content, **location)
+    def write(self, entity: str, *content: Bytes) -> None:
+        """Make the file of an entity: an array of its rows."""
+        write(self.place(entity), content)
 
-    def keep(self, entity: str, content: bytes | memoryview, **location: Any) -> None:
+    def keys(self, entity: str, keys: Iterable[str]) -> None:
+        """Make a file of the keys of a map, whose values are the rows."""
+        write(keys_of(self.place(entity)), [json.dumps(list(keys)).encode()])
+
+    def keep(self, entity: str, content: Bytes, **location: Any) -> None:
         """Keep the file that is there; `location` are fields of ArrayLocation, `content` what the hash is made of."""
-        self.keep_hashed(entity, len(content), hashlib.sha256(content).digest(), **location)
+        self.keep_hashed(entity, memoryview(content).nbytes, hashlib.sha256(content).digest(), **location)
 
     def keep_hashed(self, entity: str, size: int, sha256: bytes, **location: Any) -> None:
         self.files[entity] = self.place(entity)
-        self._locations[entity] = ArrayLocation(self.place(entity).name, **location)
+        self._locations[entity] = ArrayLocation(**location)
         self._digests[entity] = size, sha256
 
     def finish(self) -> tuple[str, ...]:
@@ -52,7 +56,9 @@ class Arrays:
         unread = tuple(entity for entity in self._entities if entity not in self.files)
         for entity in unread:
             self.write(entity, b"[]")
-            del self._digests[entity]
+            self.keys(entity, ())
+            self.files[entity] = self.place(entity)
+            self._locations[entity] = ArrayLocation(self.place(entity).name, length=2)
         locations = {entity: asdict(location) for entity, location in self._locations.items()}
         (self._into / LOCATIONS).write_text(json.dumps(locations), encoding="utf-8")
         return unread
@@ -67,3 +73,14 @@ class Arrays:
         for entity, (size, content) in sorted(self._digests.items()):
             digest.update(f"{entity}\0{size}\0".encode() + content)
         return digest.hexdigest()
+
+
+def keys_of(array: Path) -> Path:
+    """The file of a map's keys, beside that of its values."""
+    return array.with_suffix(".keys")
+
+
+def write(file: Path, content: Iterable[Bytes]) -> None:
+    file.touch(mode=0o600)
+    with file.open("wb") as out:
+        out.writelines(content)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mock2pg.errors import ValidationError
+from mock2pg.json_paths import Mark, written
 from mock2pg.source.documents.scanner import PLAIN, Lines, Text, pointer, steps_to
 from mock2pg.source.documents.strict import NotJson
+from mock2pg.source_shape import SourceShape
 from mock2pg.text import counted
 
 _LONG = 64  # characters of a key that nobody meant as one of ours
+
+_NONE: dict[Mark | None, str] = {
+    Mark.ELEMENT: "; an empty array [] says that there are none",
+    Mark.MEMBER: "; an empty object {} says that there are none",
+}
 
 STRICT_JSON, DECLARED_ARRAYS, READABLE_SOURCE = "strict_json", "declared_arrays", "readable_source"
 
@@ -20,17 +27,18 @@ STRICT_JSON, DECLARED_ARRAYS, READABLE_SOURCE = "strict_json", "declared_arrays"
 class Faults:
     """The faults of one source.
 
-    entities    the declared ones
-    undeclared  "refuse" makes an array that is not declared a fault, "warn" a warning
+    shape       what is declared
+    undeclared  "refuse" makes a key that is not declared a fault, "warn" a warning
     limit       faults listed of each rule; `totals` stay exact, by rule and severity
     """
 
-    def __init__(self, entities: Sequence[str], undeclared: str, limit: int, missing: str = "refuse") -> None:
+    def __init__(self, shape: SourceShape, undeclared: str, limit: int, missing: str = "refuse") -> None:
         self.found: list[ValidationError] = []
         self.totals: Counter[tuple[str, str]] = Counter()
+        self.roots: set[str] = set()  # keys of the source
         self.known: set[str] = set()  # entities that are there, whether or not they could be read
         self.absent: list[str] = []  # entities that may be, and are, not there
-        self._entities, self._undeclared, self._limit, self._missing = entities, undeclared, limit, missing
+        self._shape, self._undeclared, self._limit, self._missing = shape, undeclared, limit, missing
 
     def add(
         self,
@@ -51,29 +59,31 @@ class Faults:
             place["line"], place["column"] = lines.place(at)
         self.found.append(ValidationError(entity, None, "", message, severity, rule, **place))
 
-    def not_json(self, fault: NotJson, text: Text, file: str, entity: str = "") -> None:
-        """Text that is no JSON; `entity` when the file holds its array alone."""
-        steps = steps_to(text, fault.offset)
-        inside = steps if entity else steps[1:]
-        if not entity and steps and steps[0] in self._entities:
-            entity = str(steps[0])
-        row = inside[0] + 1 if inside and isinstance(inside[0], int) else None
-        place: dict[str, Any] = {"row": row, "pointer": pointer(steps), "file": file}
+    def not_json(self, fault: NotJson, text: Text, file: str, root: str | None = None) -> None:
+        """Text that is no JSON; `root` is the key that it is the value of, when the file holds nothing else."""
+        inside = steps_to(text, fault.offset)
+        steps = inside if root is None else [root, *inside]
+        around = [one for one in self._shape.containers if list(one.keys) == steps[: len(one.keys)]]
+        row = None
+        entity = "" if root is None else named((root,))
+        if found := max(around, key=lambda one: len(one.keys), default=None):
+            at = steps[len(found.keys) : len(found.keys) + 1]
+            row, entity = next((step + 1 for step in at if isinstance(step, int)), None), found.entity
+        place: dict[str, Any] = {"row": row, "pointer": pointer(inside), "file": file}
         self.add(STRICT_JSON, fault.reason, entity, at=fault.offset, lines=Lines(text), **place)
 
-    def no_array(self, entity: str, **place: Any) -> None:
-        self.add(DECLARED_ARRAYS, "must be an array of rows", entity, **place)
+    def unfit(self, entity: str, kind: str, **place: Any) -> None:
+        """What is there is not what its declaration says."""
+        self.add(DECLARED_ARRAYS, f"must be {kind}", entity, **place)
 
-    def declared(self, entity: str, rows: Callable[[], int | None], there: Collection[str], **place: Any) -> bool:
-        """Return whether an entity is declared; when it is not, add a fault, or a warning with its number of rows.
+    def undeclared(
+        self, keys: tuple[str, ...], siblings: Iterable[str], rows: Callable[[], int | None], **place: Any
+    ) -> None:
+        """Add a fault for a key that is not declared, or a warning with the number of its rows.
 
-        there  all entities of the source: what is there was not meant by another name
+        siblings  the declared keys beside it that are not there: one of them may be meant
         """
-        self.known.add(entity)
-        if entity in self._entities:
-            return True
-        absent = [name for name in self._entities if name not in there]
-        near = difflib.get_close_matches(entity, absent, n=1) if len(entity) < _LONG else []
+        near = difflib.get_close_matches(keys[-1], list(siblings), n=1) if len(keys[-1]) < _LONG else []
         guess = f"; did you mean {near[0]}?" if near else ""
         if self._undeclared == "warn":
             number = rows()
@@ -81,17 +91,28 @@ class Faults:
             message, severity = f"is not declared in _sources.yml: left out{all_of_it}{guess}", "warning"
         else:
             message, severity = f"is not declared in _sources.yml, so it would be lost{guess}", "critical"
-        self.add(DECLARED_ARRAYS, message, shown(entity), severity=severity, **place)
-        return False
+        self.add(DECLARED_ARRAYS, message, named(keys), severity=severity, **place)
+
+    def unreadable(self, keys: tuple[str, ...]) -> None:
+        """Nothing at these keys, and below them, could be read: it is not missing as well."""
+        self.known |= {one.entity for one in self._shape.containers if one.keys[: len(keys)] == keys}
 
     def missing(self, file: Callable[[str], str | None]) -> None:
-        """The declared entities that are not there; `file` says which file should have held one."""
-        for entity in self._entities:
-            if entity not in self.known and self._missing == "leave":
+        """The declared entities that are not there; `file` says which file should have held one, by its first key."""
+        for container in self._shape.containers:
+            entity = container.entity
+            if entity in self.known:
+                continue
+            if container.optional or self._missing == "leave":
                 self.absent.append(entity)
-            elif entity not in self.known:
-                message = "is missing; an empty array [] says that there are none"
-                self.add(DECLARED_ARRAYS, message, entity, file=file(entity))
+            else:
+                message = f"is missing{_NONE.get(container.mark, '')}"
+                self.add(DECLARED_ARRAYS, message, entity, file=file(container.keys[0]) if container.keys else None)
+
+
+def named(keys: tuple[str, ...]) -> str:
+    """Keys of the input as an error may show them."""
+    return written(keys) if all(map(PLAIN.fullmatch, keys)) else shown(keys[-1])
 
 
 def shown(key: str) -> str:

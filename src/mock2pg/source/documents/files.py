@@ -1,15 +1,11 @@
-"""A folder of files, or one document, cut into arrays: copied, checked and decoded, with every fault kept."""
+"""A folder of files, or one document: copied, checked and decoded, with every fault kept."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import mmap
 import re
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +13,10 @@ import msgspec
 
 from mock2pg.errors import UsageError
 from mock2pg.source.documents import spool, strict
-from mock2pg.source.documents.arrays import Arrays
-from mock2pg.source.documents.faults import DECLARED_ARRAYS, READABLE_SOURCE, STRICT_JSON, Faults, shown
+from mock2pg.source.documents.cutting import Cutting, Source, kind_of
+from mock2pg.source.documents.faults import DECLARED_ARRAYS, READABLE_SOURCE, STRICT_JSON, named, shown
 from mock2pg.source.documents.locations import address
-from mock2pg.source.documents.scanner import Lines, Text, key_before, pointer
+from mock2pg.source.documents.scanner import Lines
 from mock2pg.text import printable
 
 _FILE = re.compile(r"(?P<entity>[^.].*)\.(?P<form>json|ndjson|jsonl)(\.gz|\.zst)?")
@@ -35,23 +31,23 @@ class _Files:
     """The common part of reading a folder and reading a document."""
 
     stream = False
+    judged = False  # its keys are known
 
     def __init__(
         self,
         source: Path,
         label: str,
-        arrays: Arrays,
-        faults: Faults,
-        entities: Sequence[str],
+        cutting: Cutting,
         unpacking: spool.Unpacking,
     ) -> None:
-        self.source, self.label, self.arrays, self.faults, self.entities = source, label, arrays, faults, entities
-        self.unpacking = unpacking
+        self.source, self.label, self.cutting, self.unpacking = source, label, cutting, unpacking
+        self.arrays, self.faults, self.shape = cutting.arrays, cutting.faults, cutting.shape
         self.notes: list[str] = []
         self.files: dict[str, dict[str, Any]] = {}
 
-    def spooled(self, source: Path, to: Path, file: str, entity: str = "") -> mmap.mmap | None:
+    def spooled(self, source: Path, to: Path, file: str, root: str | None = None) -> mmap.mmap | None:
         """The source's bytes in a file of our own, checked to be UTF-8; None, with a fault, when they are not there."""
+        entity = "" if root is None else named((root,))
         try:
             copied = spool.copy(source, to, self.unpacking, stream=self.stream)
             self.files[file] = {"sha256": copied.sha256, "bytes": copied.bytes}
@@ -69,11 +65,11 @@ class _Files:
         try:
             strict.check_utf8(memoryview(text))
         except strict.NotJson as fault:
-            self.faults.not_json(fault, text, file, entity)
+            self.faults.not_json(fault, text, file, root)
             return None
         return text
 
-    def decoded(self, text: mmap.mmap, kind: Any, file: str, entity: str = "") -> Any:
+    def decoded(self, text: mmap.mmap, kind: Any, file: str, root: str | None = None) -> Any:
         """The text as msgspec's type `kind`; None, with a fault, when it is no JSON."""
         try:
             try:
@@ -83,69 +79,22 @@ class _Files:
                     raise
                 return strict.decode(memoryview(text), kind)
         except strict.NotJson as fault:
-            self.faults.not_json(fault, text, file, entity)
+            self.faults.not_json(fault, text, file, root)
         return None
 
     def changed(self, file: str) -> None:
         self.faults.add(READABLE_SOURCE, "changed while it was read; run again when nobody writes to it", file=file)
 
-
-class Folder(_Files):
-    """One file per entity."""
-
-    def read(self) -> None:
-        before = {file: spool.file_state(file) for file in self._files()}
-        for file in sorted(self.source.iterdir()):
-            if file not in before and _MEANT.fullmatch(file.name):
-                self.faults.add(DECLARED_ARRAYS, f"is not read: {_NAMES}", file=f"{self.label}/{printable(file.name)}")
-        if not before and not self.faults.found:
-            raise UsageError(
-                f"there is no <entity>.json in {self.source}",
-                hint=f"Expected: {', '.join(f'{entity}.json' for entity in self.entities)}",
-            )
-        names = {file.name.partition(".")[0] for file in before}
-        for file in before:
-            self._file(file, names)
-        self.faults.missing(lambda entity: f"{self.label}/{entity}.json")
-        for file in spool.changed(before):
-            self.changed(f"{self.label}/{printable(file.name)}")
-        if set(self._files()) != set(before):
-            self.changed(self.label)
-
-    def _files(self) -> list[Path]:
-        return sorted(file for file in self.source.iterdir() if _FILE.fullmatch(file.name))
-
-    def _file(self, file: Path, there: Collection[str]) -> None:
-        name = _FILE.fullmatch(file.name)
-        assert name is not None  # noqa: S101  it is one of `_files`
-        entity, label = name["entity"], f"{self.label}/{printable(file.name)}"
-        if entity in self.faults.known:
-            self.faults.add(DECLARED_ARRAYS, "has two files; keep one", shown(entity), file=label)
-            return
-        if not self.faults.declared(entity, lambda: None, there, file=label):
-            return
-        text = self.spooled(file, self.arrays.place(entity), label, entity)
-        if text is None:
-            return
-        if name["form"] == "json":
-            self._array(text, entity, label)
-        else:
-            self._lines(text, entity, label)
-
-    def _array(self, text: mmap.mmap, entity: str, label: str) -> None:
-        raw = self.decoded(text, msgspec.Raw, label, entity)
-        if raw is None:
-            return
-        if _is_array(raw):
-            self.arrays.keep(entity, memoryview(raw), text=self.arrays.place(entity).name, file=label)
-        else:
-            self.faults.no_array(entity, file=label, at=address(raw) - address(text), lines=Lines(text))
-
-    def _lines(self, text: mmap.mmap, entity: str, label: str) -> None:
+    def lines(self, text: mmap.mmap, root: str, file: str) -> None:
         """NDJSON as an array that keeps its lines: `[` before the first row, `,` before each other one."""
-        broken, rows, size, digest = False, 0, 0, hashlib.sha256()
+        entity, broken, rows, size, digest = named((root,)), False, 0, 0, hashlib.sha256()
+        container = self.cutting.array(root)
+        if container is None:
+            self.faults.unreadable((root,))
+            self.faults.unfit(entity, self.cutting.wanted(root), file=file)
+            return
         strict.without_lone_surrogates(text)
-        aside = self.arrays.source
+        aside = self.arrays.text()
         with aside.open("wb") as out:
             for number, line in enumerate(iter(text.readline, b""), start=1):
                 row = line.strip(_SPACE)
@@ -155,86 +104,122 @@ class Folder(_Files):
                     except strict.NotJson as fault:
                         broken = True
                         column = Lines(line).place(len(line) - len(line.lstrip(_SPACE)) + fault.offset)[1]
-                        self.faults.add(STRICT_JSON, fault.reason, entity, file=label, line=number, column=column)
+                        self.faults.add(STRICT_JSON, fault.reason, entity, file=file, line=number, column=column)
                         continue
                     out.write(b"," if rows else b"[")
                     rows, size = rows + 1, size + len(row) + 1
                     digest.update(row + b"\n")
                 out.write(line.rstrip(b"\r\n") + b"\n")
             out.write(b"]" if rows else b"[]")
+        self.faults.known.add(container.entity)
         if not broken:
             aside.chmod(0o600)
-            aside.replace(self.arrays.place(entity))
-            name = self.arrays.place(entity).name
-            self.arrays.keep_hashed(entity, size, digest.digest(), text=name, file=label, lines=True)
+            place = self.arrays.place(container.entity)
+            aside.replace(place)
+            where: dict[str, Any] = {"text": place.name, "counted": True, "file": file, "lines": True}
+            self.arrays.keep_hashed(container.entity, size, digest.digest(), **where)
+
+
+class Folder(_Files):
+    """One file per key of the source."""
+
+    def read(self) -> None:
+        before = {file: spool.file_state(file) for file in self._files()}
+        for file in sorted(self.source.iterdir()):
+            if file not in before and _MEANT.fullmatch(file.name):
+                self.faults.add(DECLARED_ARRAYS, f"is not read: {_NAMES}", file=f"{self.label}/{printable(file.name)}")
+        if not before and not self.faults.found:
+            raise UsageError(
+                f"there is no <entity>.json in {self.source}",
+                hint=f"Expected: {', '.join(f'{root}.json' for root in self.shape.roots)}",
+            )
+        names, self.judged = {_root(file) for file in before}, bool(before)
+        for file in before:
+            self._file(file, names)
+        self.faults.missing(lambda root: f"{self.label}/{root}.json")
+        for file in spool.changed(before):
+            self.changed(f"{self.label}/{printable(file.name)}")
+        if set(self._files()) != set(before):
+            self.changed(self.label)
+
+    def _files(self) -> list[Path]:
+        return sorted(file for file in self.source.iterdir() if _FILE.fullmatch(file.name))
+
+    def _file(self, file: Path, there: Collection[str]) -> None:
+        root, label = _root(file), f"{self.label}/{printable(file.name)}"
+        if root in self.faults.roots:
+            self.faults.add(DECLARED_ARRAYS, "has two files; keep one", shown(root), file=label)
+            return
+        self.faults.roots.add(root)
+        if not self.cutting.declared(root, there, file=label):
+            return
+        container = self.cutting.array(root)
+        place = self.arrays.place(container.entity) if container else self.arrays.text()
+        text = self.spooled(file, place, label, root)
+        if text is None:
+            self.faults.unreadable((root,))
+        elif is_lines(file):
+            self.lines(text, root, label)
+        elif (raw := self.decoded(text, msgspec.Raw, label, root)) is not None:
+            self.cutting.root(root, raw, Source(text, place.name, label, alone=True))
+        else:
+            self.faults.unreadable((root,))
 
 
 class Single(_Files):
-    """One object whose keys are the entities."""
+    """One document: an object whose keys are those of the source, or the value of one of them."""
 
     def read(self) -> None:
         self.stream = spool.is_stream(self.source)
-        name = _FILE.fullmatch(self.source.name)
-        if name and name["form"] != "json":
-            raise UsageError(
-                f"{self.source} is NDJSON, which holds the rows of one entity",
-                hint="Put it into a folder, as <entity>.ndjson, and name the folder.",
-            )
         before = {self.source: spool.file_state(self.source)}
-        text = self.spooled(self.source, self.arrays.source, self.label)
+        place = self.arrays.text()
+        text = self.spooled(self.source, place, self.label)
         if spool.changed(before):
             self.changed(self.label)
-        raws = None
-        if text is not None:
-            try:
-                raws = self.decoded(text, dict[str, msgspec.Raw], self.label)
-            except msgspec.ValidationError:
-                raw = self.decoded(text, msgspec.Raw, self.label)  # or it is no JSON at all, further on
-                if raw is not None:
-                    message, at = "must be an object whose keys are the entities", address(raw) - address(text)
-                    self.faults.add(DECLARED_ARRAYS, message, file=self.label, at=at, lines=Lines(text))
-        if text is not None and raws is not None:
-            self._cut(text, raws)
+        if text is None:
+            return
+        if not self.stream and is_lines(self.source):
+            self._one(text, None)
+            return
+        raw = self.decoded(text, msgspec.Raw, self.label)
+        if raw is None:
+            return
+        if kind_of(raw) == "[":
+            self._one(text, raw, place.name)
+        elif kind_of(raw) == "{":
+            self.judged = True
+            self.cutting.source(raw, Source(text, place.name, self.label))
             self.faults.missing(lambda _: self.label)
+        else:
+            message, at = "must be an object whose keys are the entities", address(raw) - address(text)
+            self.faults.add(DECLARED_ARRAYS, message, file=self.label, at=at, lines=Lines(text))
 
-    def _cut(self, text: mmap.mmap, raws: Mapping[str, msgspec.Raw]) -> None:
-        spans = {key: address(raw) - address(text) for key, raw in raws.items()}
-        lines = Lines(text)
-        for entity, at in sorted(spans.items(), key=lambda span: span[1]):
-            raw = raws[entity]
-            place: dict[str, Any] = {"file": self.label, "pointer": pointer([entity])}
-            key = key_before(text, at)
-            if self.faults.declared(entity, partial(_rows, raw), raws.keys(), at=key, lines=lines, **place):
-                if _is_array(raw):
-                    self.arrays.write(entity, memoryview(raw), text=self.arrays.source.name, offset=at, **place)
-                else:
-                    self.faults.no_array(entity, at=at, lines=lines, **place)
-        for name in _repeated(text, raws):
-            if name in self.entities:  # or it is a fault already
-                at = key_before(text, spans[name])
-                place = {"file": self.label, "pointer": pointer([name]), "at": at, "lines": Lines(text)}
-                self.faults.add(DECLARED_ARRAYS, "appears twice in the document", name, **place)
-
-
-def _is_array(raw: msgspec.Raw) -> bool:
-    return bytes(memoryview(raw)[:1]) == b"["
-
-
-def _rows(raw: msgspec.Raw) -> int | None:
-    with suppress(msgspec.MsgspecError):
-        return len(msgspec.json.decode(raw, type=list[msgspec.Raw]))
-    return None
+    def _one(self, text: mmap.mmap, raw: msgspec.Raw | None, name: str = "") -> None:
+        """An array, or NDJSON, which is the value of one key: of that which the file is named after."""
+        roots = self.shape.roots
+        if self.stream and len(roots) != 1:
+            raise UsageError(
+                f"{self.label} is an array, and {len(roots)} keys are declared: {', '.join(roots)}",
+                hint="Put it into an object, under its key, or into a file that has the key as its name.",
+            )
+        root = roots[0] if self.stream else _root(self.source)
+        self.judged = True
+        self.faults.roots.add(root)
+        if self.cutting.declared(root, (root,), file=self.label):
+            if raw is None:
+                self.lines(text, root, self.label)
+            else:
+                self.cutting.root(root, raw, Source(text, name, self.label, alone=True))
+        self.faults.missing(lambda _: self.label)
 
 
-def _repeated(content: Text, raws: Mapping[str, msgspec.Raw]) -> list[str]:
-    """Duplicate keys at the top: msgspec keeps the last value only, so the earlier one is left over
-    when the kept values are cut out of the document."""
-    base = address(content)
-    spans = sorted((address(raw) - base, len(memoryview(raw))) for raw in raws.values())
-    skeleton, at = bytearray(), 0
-    for start, length in spans:
-        skeleton += bytes(content[at:start]) + b"0"
-        at = start + length
-    skeleton += bytes(content[at:])
-    pairs: list[tuple[str, Any]] = json.loads(skeleton, object_pairs_hook=lambda found: found)
-    return sorted(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)
+def is_lines(file: Path) -> bool:
+    """Return whether the name is that of NDJSON."""
+    name = _FILE.fullmatch(file.name)
+    return name is not None and name["form"] != "json"
+
+
+def _root(file: Path) -> str:
+    """Return the key that a file is named after."""
+    name = _FILE.fullmatch(file.name)
+    return name["entity"] if name else file.name.partition(".")[0]

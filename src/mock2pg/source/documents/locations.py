@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from mock2pg.json_paths import Mark
 from mock2pg.source.documents.scanner import PLAIN, Child, Lines, children, kind, pointer, trouble
 
 LOCATIONS = ".locations.json"
@@ -19,21 +20,24 @@ LOCATIONS = ".locations.json"
 
 @dataclass(frozen=True)
 class ArrayLocation:
-    """The location of an array in the source.
+    """The location of an array, map or object in the source.
 
-    array    the file that holds it now
-    text     the file that holds the source's text, from which lines are counted; None for a Python dict
-    offset   of the array in that text
+    text     the file that holds the source's text now
+    offset   of the array in that text, and its `length`; of all of it where that is 0
+    counted  lines are counted in that text: it is that of a file, not of a Python dict
     file     the source's file as errors call it; None for a Python dict
-    pointer  of the array in it
+    keys     that lead to it from the top of the file
+    mark     its rows are elements of an array, `[]`, or members of a map, `{}`; empty: it is the row
     lines    the array was NDJSON: each row was a line of its own, here with one character more before it
     """
 
-    array: str
-    text: str | None = None
+    text: str
     offset: int = 0
+    length: int = 0
+    counted: bool = False
     file: str | None = None
-    pointer: str = ""
+    keys: Sequence[str] = ()
+    mark: str = Mark.ELEMENT.value
     lines: bool = False
 
 
@@ -87,8 +91,11 @@ def locate(folder: Path, queries: Iterable[Query]) -> dict[Query, Location]:
     locations: dict[Query, Location] = {}
     for entity, of_entity in groupby(sorted(set(queries), key=lambda one: one.entity), key=lambda one: one.entity):
         within, wanted = ArrayLocation(**kept[entity]), list(of_entity)
-        found = _in_array(_mapped(folder / within.array), wanted)
-        lines = Lines(_mapped(folder / within.text)) if within.text else None
+        text = _mapped(folder / within.text)
+        found = _in_array(
+            memoryview(text)[within.offset : within.offset + (within.length or len(text))], within, wanted
+        )
+        lines = Lines(text) if within.counted else None
         for one, place in sorted(found.items(), key=lambda item: item[1].at):
             locations[one] = _location(within, lines, one, place)
     return locations
@@ -99,15 +106,22 @@ def _mapped(file: Path) -> mmap.mmap:
         return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _in_array(array: mmap.mmap, queries: Sequence[Query]) -> dict[Query, _Found]:
-    rows = msgspec.json.decode(memoryview(array), type=list[msgspec.Raw])
+def _in_array(array: memoryview, within: ArrayLocation, queries: Sequence[Query]) -> dict[Query, _Found]:
+    members = msgspec.json.decode(array, type=dict[str, msgspec.Raw]) if within.mark == Mark.MEMBER.value else {}
+    keys = list(members)
+    rows = list(members.values())
+    if within.mark == Mark.ELEMENT.value:
+        rows = msgspec.json.decode(array, type=list[msgspec.Raw])
+    elif not within.mark:
+        rows = [msgspec.json.decode(array, type=msgspec.Raw)]
     base = address(array)
     found: dict[Query, _Found] = {}
     for number, of_row in groupby(sorted(queries, key=lambda one: one.row), key=lambda one: one.row):
-        row = _Row(bytes(rows[number - 1]))
+        row, first = _Row(bytes(rows[number - 1])), (keys[number - 1] if members else number - 1,)
         for one in of_row:
             place = row.find(one)
-            found[one] = replace(place, at=address(rows[number - 1]) - base + place.at)
+            steps = (*first, *place.steps) if within.mark else place.steps
+            found[one] = replace(place, at=address(rows[number - 1]) - base + place.at, steps=steps)
     return found
 
 
@@ -156,8 +170,7 @@ class _Row:
 
 
 def _location(within: ArrayLocation, lines: Lines | None, query: Query, found: _Found) -> Location:
-    inside = pointer(found.steps)
-    shown = inside if within.lines else f"{within.pointer}/{query.row - 1}{inside}"
+    shown = pointer(found.steps[1:] if within.lines else (*within.keys, *found.steps))
     line, column = lines.place(within.offset + found.at) if lines else (None, None)
     if column is not None and within.lines:
         column -= 1

@@ -76,7 +76,7 @@ def children(text: Text, at: int) -> Iterator[Child]:
 
 
 class Lines:
-    """Line and column of bytes, asked for in growing order; the text is read once."""
+    """Line and column of bytes; asked for in growing order, the text is read once."""
 
     def __init__(self, text: Text) -> None:
         self._text, self._at = memoryview(text), 0
@@ -84,6 +84,8 @@ class Lines:
 
     def place(self, offset: int) -> tuple[int, int]:
         """Both from 1; lines end with a line feed, columns are characters."""
+        if offset < self._at:
+            self._at, self._line, self._column = 0, 1, 1
         while self._at < offset:
             block = bytes(self._text[self._at : min(self._at + _BLOCK, offset)])
             if breaks := block.count(b"\n"):

@@ -94,7 +94,7 @@ def _explained(content: Text, reason: str, offset: int) -> NotJson:
         reason = f"{word[0].decode()} is no JSON value"
     elif reason == "trailing characters":
         reason, offset = "there is more after the end of the document", offset - 1  # msgspec has read it by then
-    elif reason == "object keys must be strings":
+    elif reason in ("object keys must be strings", "expected '\"'"):
         reason = "a key must be a string in double quotes"
     elif reason == "invalid character" and near < b" " and near:
         reason = "a line break, tab or control character must be written as an escape (\\n)"

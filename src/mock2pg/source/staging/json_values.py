@@ -10,8 +10,11 @@ from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any
 
+import msgspec
+
 from mock2pg import spellings
 from mock2pg.contracts import NESTING_LIMIT
+from mock2pg.json_paths import Mark
 
 # Deep nesting, and steps that end elsewhere because a key is a duplicate and DuckDB had taken the first of its values:
 # in both cases the row is refused by name.
@@ -71,6 +74,48 @@ def strict_json(row: str, declared: Sequence[str]) -> bool:
         )
     except _ELSEWHERE:
         return False
+
+
+def json_parts(row: str, steps: Sequence[str]) -> list[str] | None:
+    """The texts, as they are in a row, of what is at `steps`, keys and then a mark: elements, members or the value."""
+    *keys, mark = steps
+    try:
+        value: Any = row.encode()
+        for key in keys:
+            value = msgspec.json.decode(value, type=dict[str, msgspec.Raw])[key]
+        if mark == Mark.ELEMENT.value:
+            parts = msgspec.json.decode(value, type=list[msgspec.Raw])
+        elif mark == Mark.MEMBER.value:
+            parts = list(msgspec.json.decode(value, type=dict[str, msgspec.Raw]).values())
+        else:
+            parts = [value]
+        return [bytes(part).decode() for part in parts]
+    except (LookupError, msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def rest_text(row: str, taken: str) -> str | None:
+    """The object of a row, as jsonb prints it, without what is taken; None when jsonb cannot keep it whole.
+
+    taken  JSON: an object of the declared keys, each with null, or with such an object for what is below it
+    """
+    try:
+        rest = _rest(_parsed(row), json.loads(taken))
+        return _jsonb(rest, NESTING_LIMIT)
+    except _ELSEWHERE:
+        return None
+
+
+def _rest(value: dict[str, Any], taken: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(value, _Repeated):
+        raise ValueError("jsonb would keep one of the values")
+    rest: dict[str, Any] = {}
+    for key, inner in value.items():
+        if key not in taken:
+            rest[key] = inner
+        elif taken[key] is not None and isinstance(inner, dict) and (below := _rest(inner, taken[key])):
+            rest[key] = below
+    return rest
 
 
 def _is_strict(value: Any, levels: int) -> bool:
@@ -158,4 +203,6 @@ FUNCTIONS: tuple[tuple[Callable[..., Any], list[Any], str], ...] = (
     (exact_numeric, [*_STEPS, "VARCHAR"], "VARCHAR"),
     (exact_numerics, [*_STEPS, "VARCHAR"], "VARCHAR[]"),
     (strict_json, _STEPS, "BOOLEAN"),
+    (json_parts, _STEPS, "VARCHAR[]"),
+    (rest_text, ["VARCHAR", "VARCHAR"], "VARCHAR"),
 )

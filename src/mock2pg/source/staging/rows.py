@@ -17,7 +17,7 @@ from mock2pg.contracts import Column, SourceTable, Table
 from mock2pg.conversions import converted
 from mock2pg.encoding import TABLE_HASH_DUCKDB, duckdb_value, kind, shown_key
 from mock2pg.errors import InternalError, LoadFailed
-from mock2pg.source.staging.tables import Connection, quoted
+from mock2pg.source.staging.database import Connection, quoted
 from mock2pg.spellings import data_type
 from mock2pg.step_results import Compared
 from mock2pg.text import identity

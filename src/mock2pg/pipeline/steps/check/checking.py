@@ -85,7 +85,7 @@ def _validated(
     validation = checks.validate(
         checks.duckdb_url(run.folder / "staging.duckdb"),
         settings.expectations_dir,
-        index_columns=list(staging.HIDDEN[:4]),
+        index_columns=list(staging.HIDDEN[:5]),
         docs=run.folder / "data_docs" / "staged" if docs else None,
         title=f"Staged data of run {run.id}",
         limit=limit or _ALL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mock2pg import checks
@@ -42,8 +42,7 @@ def run(
         if whole:
             raise CheckFailed(f"no row can be left out to correct this: {'; '.join(whole)}", hint=_HINT)
         rows: dict[str, set[int]] = {}
-        for failure in critical:
-            table, row = _row_at_fault(failure, tables)
+        for failure, (table, row) in _rows_at_fault(run, critical, tables):
             rows.setdefault(table, set()).add(row)
             reasons.setdefault((table, row), []).append(_reason(failure, tables, first=first))
         gone += staging.refuse(run.folder / "staging.duckdb", rows, list(tables.values()))
@@ -57,14 +56,26 @@ def run(
     return {path: Account(rows, refused[path]) for path, rows in read.items()}
 
 
-def _row_at_fault(failure: checks.Failure, tables: Mapping[str, SourceTable]) -> tuple[str, int]:
-    """Return the staged row to leave out; when a nested array as a whole is invalid, the row that it is in."""
-    table = tables[failure.table]
-    if table.nested and failure.field == "":
-        for other in tables.values():
-            if other.entity == table.entity and not other.nested:
-                return other.name, failure.keys["_root_row"]
-    return failure.table, failure.keys["_row"]
+def _rows_at_fault(
+    run: Run, failures: Iterable[checks.Failure], tables: Mapping[str, SourceTable]
+) -> Iterator[tuple[checks.Failure, tuple[str, int]]]:
+    """Each failure with the staged row to leave out; when a nested array as a whole is invalid, the row it is in."""
+    around: dict[str, list[checks.Failure]] = {}
+    for failure in failures:
+        if tables[failure.table].nested and failure.field == "":
+            around.setdefault(failure.table, []).append(failure)
+        else:
+            yield failure, (failure.table, failure.keys["_row"])
+    for name, of_table in around.items():
+        table, every = tables[name], list(tables.values())
+        outer = staging.enclosing(table, every)
+        if outer is None:
+            raise CheckFailed(f"no row can be left out to correct this: {name}: {of_table[0].message}", hint=_HINT)
+        inside = [failure.keys["_row"] for failure in of_table]
+        rows = staging.enclosing_rows(run.folder / "staging.duckdb", table, inside, every)
+        for failure in of_table:
+            if failure.keys["_row"] in rows:  # or that row is left out already
+                yield failure, (outer.name, rows[failure.keys["_row"]])
 
 
 def _write(
@@ -78,7 +89,7 @@ def _write(
         refused: documents.Query(
             tables[refused.table].entity,
             refused.root_row,
-            wording.element(tables[refused.table], refused.index),
+            wording.element(tables[refused.table], _positions(refused)),
             look_inside=False,
         )
         for refused in gone
@@ -102,10 +113,14 @@ def _write(
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
+def _positions(refused: staging.Refused) -> list[int | str]:
+    return wording.positions({"_index": refused.index, "_steps": refused.steps})
+
+
 _WITH_ITS_ROW = {"field": "", "rule": "row_is_refused", "message": "the row that it is in is refused", "depends": True}
 
 
 def _reason(failure: checks.Failure, tables: Mapping[str, SourceTable], *, first: bool) -> dict[str, Any]:
     """`depends`: the row was sound until other rows were left out."""
-    field = wording.field(tables[failure.table], failure.field, failure.keys.get("_index"))
+    field = wording.field(tables[failure.table], failure.field, wording.positions(failure.keys))
     return {"field": field, "rule": failure.rule, "message": failure.message, "depends": not first}

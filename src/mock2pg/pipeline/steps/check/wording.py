@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mock2pg import checks
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import ValidationError
+from mock2pg.json_paths import keys_of, parsed, written
 from mock2pg.source import documents
+from mock2pg.source_shape import row_shape
 from mock2pg.spellings import data_type
 
 FITS, GIVEN, DECLARED = (
@@ -29,12 +33,14 @@ def errors(
 
     arrays  the folder in which `documents.read` left them
     """
-    hidden: Counter[tuple[str, int]] = Counter()  # keys of one row that are not shown, so not distinguished by name
+    hidden: Counter[tuple[str, int, str]] = (
+        Counter()
+    )  # keys of one row that are not shown, so not distinguished by name
     queries: dict[int, tuple[checks.Failure, documents.Query | None]] = {}
     for number, failure in enumerate(failures):
         place = _query(failure, tables)
-        if place and failure.field == "?":
-            row = failure.table, failure.keys["_row"]
+        if place and place.declared is not None:
+            row = failure.table, failure.keys["_row"], failure.field
             place, hidden[row] = replace(place, nth=hidden[row]), hidden[row] + 1
         queries[number] = failure, place
     locations = documents.locate(arrays, [place for _, place in queries.values() if place])
@@ -50,25 +56,66 @@ def _query(failure: checks.Failure, tables: Mapping[str, SourceTable]) -> docume
     table, keys = tables[failure.table], failure.keys
     if not keys:
         return None
-    steps = element(table, keys.get("_index") if failure.field else None)
+    steps = element(table, positions(keys))
     column = None if failure.rule == DECLARED else _column(table, failure.field)
     declared: frozenset[str] | None = None
-    if column is not None and column.of_root:
-        steps = (_root_key(column),)
-    elif column is not None and column.is_key:
-        steps += (column.path,)
-    elif failure.rule == DECLARED and failure.field == "?":
-        declared = frozenset(_keys(table, tables))
-    elif column is None and failure.field not in ("", ".", "*"):
-        steps += (failure.field,)
+    if column is not None and not column.uuid5:
+        steps = _value(table, column, positions(keys))
+    elif failure.rule == DECLARED:
+        inside, name = _inside(failure.field, table, tables)
+        steps += inside
+        if name == "?":
+            declared = frozenset(_keys(table, tables, inside))
+        else:
+            steps += (name,)
+    elif failure.field not in ("", ".", "*"):
+        steps += _parsed(failure.field)
     return documents.Query(table.entity, keys["_root_row"], steps, declared, at_key=failure.rule == DECLARED)
 
 
-def element(table: SourceTable, index: int | None) -> tuple[str | int, ...]:
-    """The steps from a row of the entity to the staged row: none, or to an element of the nested array."""
-    if not table.nested:
-        return ()
-    return (table.nested,) if index is None else (table.nested, index)
+def positions(keys: Mapping[str, Any]) -> list[int | str]:
+    """The positions and keys, level by level, that lead from the row of the entity to the staged row."""
+    if keys.get("_steps") is not None:
+        found: list[int | str] = json.loads(keys["_steps"])
+        return found
+    return [] if keys.get("_index") is None else [keys["_index"]]
+
+
+def element(table: SourceTable, places: Sequence[int | str], levels: int | None = None) -> tuple[str | int, ...]:
+    """The steps from a row of the entity to the staged row, or to the row of an outer level around it.
+
+    They end with the array, map or object that is none, where there is no position in it.
+    """
+    steps: list[str | int] = []
+    left = list(places)
+    for level in table.levels[1:levels]:
+        steps += level.keys
+        if level.mark is not None:
+            if not left:
+                break
+            steps.append(left.pop(0))
+    return tuple(steps)
+
+
+def _value(table: SourceTable, column: SourceColumn, places: Sequence[int | str]) -> tuple[str | int, ...]:
+    """The steps from a row of the entity to the value of a column; to the row of what is the source's own."""
+    if column.rest:
+        return element(table, places)
+    origin = table.origins[column.name]
+    return (*element(table, places, origin.level + 1), *origin.keys) if origin.level >= 0 else ()
+
+
+def _inside(field: str, table: SourceTable, tables: Mapping[str, SourceTable]) -> tuple[tuple[str, ...], str]:
+    """The object, by its keys from the row, that has a key which is not declared; and the key, or a question mark."""
+    shape = row_shape(table, tables.values())
+    for keys, _ in reversed(shape.objects()[1:] if shape else []):
+        if field.startswith(prefix := f"{written(keys)}."):
+            return keys, field.removeprefix(prefix)
+    return (), field
+
+
+def _parsed(path: str) -> tuple[str, ...]:
+    return keys_of(parsed(path))
 
 
 def _error(failure: checks.Failure, tables: Mapping[str, SourceTable], location: documents.Location) -> ValidationError:
@@ -76,7 +123,7 @@ def _error(failure: checks.Failure, tables: Mapping[str, SourceTable], location:
     return ValidationError(
         entity=table.entity,
         id=keys.get("_id"),
-        field=field(table, failure.field, keys.get("_index")),
+        field=field(table, failure.field, positions(keys)),
         message=_message(failure, table, tables, location),
         severity=failure.severity,
         rule=failure.rule,
@@ -88,16 +135,25 @@ def _error(failure: checks.Failure, tables: Mapping[str, SourceTable], location:
     )
 
 
-def field(table: SourceTable, name: str, index: int | None) -> str:
+def field(table: SourceTable, name: str, places: Sequence[int | str]) -> str:
     """The field as the JSON has it, from the row of the entity: `items[2].amount`."""
     column = _column(table, name)
-    if column and column.of_root:
-        return _root_key(column)
-    whole = name in (".", "*", "?") or getattr(column, "path", "") == "."
-    if not table.nested:
-        return "" if whole else name
-    place = table.nested if index is None or name == "" else f"{table.nested}[{index}]"
-    return place if whole or name == "" else f"{place}.{name}"
+    if column is not None and not column.uuid5 and not column.rest:
+        steps = _value(table, column, places)
+        return "" if table.origins[column.name].level < 0 else shown(steps)
+    around = shown(element(table, places))
+    return around if name in ("", ".", "*", "?") else f"{around}.{name}" if around else name
+
+
+def shown(steps: Iterable[int | str]) -> str:
+    """Steps as an error shows them: `items[2].sizes[0]`. A key of a map may be data: only one like a name is shown."""
+    path = ""
+    for step in steps:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        else:
+            path += ("." if path else "") + written((step,))
+    return path
 
 
 def _message(
@@ -106,9 +162,10 @@ def _message(
     if failure.rule == GIVEN or (failure.rule == FITS and not location.kind):
         return "is required, but null" if location.kind == "null" else "is required, but the key is missing"
     if failure.rule == DECLARED:
-        near = difflib.get_close_matches(failure.field, _keys(table, tables), n=1)
+        inside, key = _inside(failure.field, table, tables)
+        near = difflib.get_close_matches(key, _keys(table, tables, inside), n=1)
         guess = f"; did you mean {near[0]}?" if near else ""
-        subject = "has a key that is not declared" if failure.field == "?" else "is not a declared key"
+        subject = "has a key that is not declared" if key == "?" else "is not a declared key"
         return f"{subject}{': left out' if failure.severity == 'warning' else ', so its value would be lost'}{guess}"
     if failure.rule != FITS:
         return failure.message
@@ -138,15 +195,10 @@ def _found(kind: str, column: SourceColumn) -> str:
 def _column(table: SourceTable, field: str) -> SourceColumn | None:
     """The column of that label; a key of the JSON rather than one that is made of others."""
     found = [column for column in table.columns if column.label == field]
-    return max(found, key=lambda column: column.is_key, default=None)
+    return max(found, key=lambda column: bool(column.steps), default=None)
 
 
-def _root_key(column: SourceColumn) -> str:
-    return column.path.split("[].", 1)[1]
-
-
-def _keys(table: SourceTable, tables: Mapping[str, SourceTable]) -> list[str]:
-    """The keys that an object of the staged table may have."""
-    own = [column.path for column in table.columns if column.is_key]
-    others = [] if table.nested else [other.nested for other in tables.values() if other.entity == table.entity]
-    return own + [name for name in others if name]
+def _keys(table: SourceTable, tables: Mapping[str, SourceTable], inside: Sequence[str] = ()) -> list[str]:
+    """The keys that an object of the staged table may have: the row, or an object inside it."""
+    shape = row_shape(table, tables.values())
+    return list(shape.at(inside).members) if shape else []

@@ -1,0 +1,211 @@
+"""SQL for the values of a staged row, and for what of the row its columns cannot hold."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+
+from mock2pg.contracts import SourceColumn, SourceTable
+from mock2pg.json_paths import written
+from mock2pg.source.staging.casts import cast
+from mock2pg.source.staging.database import at, quoted, text, texts
+from mock2pg.source.staging.elements import enclosing, marked
+from mock2pg.source_shape import Shape, judged, row_shape
+
+_PLAIN = "[A-Za-z_][A-Za-z0-9_-]{0,63}"
+
+
+class Row:
+    """The columns of a staged table over `element`, which is a row's JSON value, and `f`, its declared keys."""
+
+    def __init__(self, table: SourceTable, tables: Sequence[SourceTable]) -> None:
+        self.table = table
+        self.shape = row_shape(table, tables)
+        self.judged = {column.name for column in judged(table, tables)}
+        self.rest = next((column for column in table.columns if column.rest), None)
+        self._enclosing = {column.name: number for number, column in enclosing(table)}
+        first = [keys[0] for column in table.columns if (keys := table.keys(column))]
+        folded = [key.casefold() for key in dict.fromkeys(first)]
+        # DuckDB does not tell the fields of a struct apart by case, and has none without a name
+        self.fields = [key for key in dict.fromkeys(first) if key and folded.count(key.casefold()) == 1]
+
+    @property
+    def transform(self) -> str:
+        keys = dict.fromkeys(self.fields, "JSON")
+        return f"json_transform(element, {text(json.dumps(keys))})" if keys else "NULL"
+
+    @property
+    def keys(self) -> str:
+        """SQL for the keys of the row, where it is an object."""
+        return "json_keys(element)" if self.shape else "[]::VARCHAR[]"
+
+    def values(self) -> dict[str, str]:
+        """SQL for each column that is not made of others."""
+        return {column.name: self._value(column) for column in self.table.columns if not column.uuid5}
+
+    def _value(self, column: SourceColumn) -> str:
+        if column.rest:
+            return f"CASE WHEN json_type(element) = 'OBJECT' THEN {self._rest()} END"
+        if column.name in self._enclosing:
+            return f"CASE WHEN NOT misplaced THEN c{self._enclosing[column.name]} END"
+        origin = self.table.origins[column.name]
+        if origin.level < 0:
+            return f"CASE WHEN NOT misplaced THEN {_constant(column)} END"
+        return cast(column, self._json(column), texts(origin.keys))
+
+    def _json(self, column: SourceColumn) -> str:
+        """SQL for the JSON value of an own column."""
+        origin = self.table.origins[column.name]
+        return marked(origin.level, origin.mark) if origin.mark else self.at(origin.keys)
+
+    def at(self, keys: tuple[str, ...]) -> str:
+        if keys and keys[0] in self.fields:
+            return at(f"f.{quoted(keys[0])}", keys[1:])
+        return at("element", keys)
+
+    def _rest(self) -> str:
+        assert self.shape is not None  # noqa: S101  a table with a rest column has rows that are objects
+        taken = text(json.dumps(_taken(self.shape)))
+        whole = f"rest_text(element::VARCHAR, {taken})"
+        if len(self.shape.objects()) > 1:
+            return whole
+        declared = texts(list(self.shape.members))
+        return (
+            f"CASE WHEN len(list_filter(keys, lambda key: NOT list_contains({declared}, key))) = 0 AND {self._once}"
+            f" THEN '{{}}' ELSE {whole} END"
+        )
+
+    @property
+    def _once(self) -> str:
+        """SQL for whether no key is a duplicate, of which the usual row need not look at each."""
+        assert self.shape is not None  # noqa: S101
+        same = "len(keys) = len(list_distinct(keys))"
+        if set(self.shape.members) - set(self.fields):
+            return same
+        found = " + ".join([f"(f.{quoted(key)} IS NOT NULL)::BIGINT" for key in self.fields] or ["0"])
+        return f"(len(keys) = {found} OR {same})"
+
+    def unfit(self, values: dict[str, str]) -> str:
+        """SQL for the list of what does not fit, by its name in messages."""
+        whole = "json_type(element) IS DISTINCT FROM 'OBJECT'" if self.shape else "false"
+        names = [f"CASE WHEN {broken} THEN {text(name)} END" for name, broken in self._broken(values)]
+        lists = [f"list_distinct(list_filter([{', '.join(names)}]::VARCHAR[], lambda name: name IS NOT NULL))"]
+        if self.shape:
+            declared = list(self.shape.members)
+            # nothing here looks at each key for each other key: a row may have a million that are not declared
+            twice = f"list_filter({texts(declared)}, lambda key: len(list_filter(keys, lambda other: other = key)) > 1)"
+            if any(written((key,)) != key for key in declared):
+                twice = f"list_transform({twice}, lambda key: coalesce({_map(declared)}[key], key))"
+            lists.append(f"CASE WHEN {self._once} THEN [] ELSE {twice} END")
+            if self.rest is None:  # a call of Python: only where keys are unknown
+                strict = f"strict_json(element::VARCHAR, {texts(declared)})"
+                lists.append(f"CASE WHEN len({self._others()}) = 0 THEN [] WHEN {strict} THEN [] ELSE ['*'] END")
+        return f"CASE WHEN misplaced THEN [''] WHEN {whole} THEN ['.'] ELSE {' || '.join(lists)} END"
+
+    def _broken(self, values: dict[str, str]) -> list[tuple[str, str]]:
+        """Each thing that may not fit, with SQL for whether it does not."""
+        found = []
+        for column in self.table.columns:
+            if column.name not in self.judged:
+                continue
+            if column.name in self._enclosing:
+                found.append((column.label, f"u{self._enclosing[column.name]}"))
+            elif column.rest:
+                found.append((column.label, f"{values[column.name]} IS NULL"))
+            else:
+                constant = self.table.origins[column.name].level < 0
+                json_value = f"(SELECT v FROM {_relation(column)})" if constant else self._json(column)
+                given = f"{json_value} IS NOT NULL AND json_type({json_value}) <> 'NULL'"
+                found.append((column.label, f"{values[column.name]} IS NULL AND {given}"))
+        for keys, _ in self._objects():
+            value = self.at(keys)
+            twice = f"len(json_keys({value})) <> len(list_distinct(json_keys({value})))"
+            found.append(
+                (written(keys), f"json_type({value}) <> 'NULL' AND (json_type({value}) <> 'OBJECT' OR {twice})")
+            )
+        return found
+
+    def _objects(self) -> list[tuple[tuple[str, ...], Shape]]:
+        """The objects inside the row of which some keys are declared."""
+        return self.shape.objects()[1:] if self.shape else []
+
+    def _others(self) -> str:
+        declared = texts(list(self.shape.members)) if self.shape else "[]::VARCHAR[]"
+        return f"list_filter(keys, lambda key: NOT list_contains({declared}, key))"
+
+    def unknown(self) -> str:
+        """SQL for the keys that are not declared; of one inside an object the path, with a dot before it."""
+        if self.shape is None or self.rest is not None:
+            return "[]::VARCHAR[]"
+        lists = [self._others()]
+        for keys, shape in self._objects():
+            # a key may be data: only one that looks like a name is shown
+            declared = texts(list(shape.members))
+            inside = f"list_filter(json_keys({self.at(keys)}), lambda key: NOT list_contains({declared}, key))"
+            name = f"CASE WHEN regexp_full_match(key, {text(_PLAIN)}) THEN key ELSE '?' END"
+            prefix = text(f".{written(keys)}.")
+            lists.append(
+                f"CASE WHEN json_type({self.at(keys)}) = 'OBJECT'"
+                f" THEN list_transform({inside}, lambda key: {prefix} || {name}) ELSE [] END"
+            )
+        return f"list_distinct({' || '.join(lists)})"
+
+    def made(self) -> list[str]:
+        """SQL for the columns that are made of others."""
+        return [
+            f"{_uuid5(self.table, column)} AS {quoted(column.name)}" for column in self.table.columns if column.uuid5
+        ]
+
+    def constants(self) -> list[str]:
+        """Common table expressions, one for each column whose value is the source's own; `$v0`, ... are their texts."""
+        return [
+            f"{_relation(column)} AS (SELECT {cast(column, 'v', texts(()))} AS c, v FROM"
+            f" (SELECT ${_parameter(column)}::JSON AS v, ${_parameter(column)}::VARCHAR AS root))"
+            for column in self.table.columns
+            if is_constant(self.table, column)
+        ]
+
+
+def is_constant(table: SourceTable, column: SourceColumn) -> bool:
+    return column.name in table.origins and table.origins[column.name].level < 0
+
+
+def constant_parameters(table: SourceTable, constants: dict[tuple[str, ...], str]) -> dict[str, str | None]:
+    """The texts of the constants, by parameter."""
+    columns = [column for column in table.columns if is_constant(table, column)]
+    return {_parameter(column): constants.get(table.origins[column.name].keys) for column in columns}
+
+
+def _parameter(column: SourceColumn) -> str:
+    return f"v{column.name.encode().hex()}"
+
+
+def _relation(column: SourceColumn) -> str:
+    return f"of_{_parameter(column)}"
+
+
+def _constant(column: SourceColumn) -> str:
+    return f"(SELECT c FROM {_relation(column)})"
+
+
+def _taken(shape: Shape) -> dict[str, object]:
+    return {key: None if inner.taken or not inner.members else _taken(inner) for key, inner in shape.members.items()}
+
+
+def _map(keys: Sequence[str]) -> str:
+    return f"MAP({texts(keys)}, {texts([written((key,)) for key in keys])})"
+
+
+def _uuid5(table: SourceTable, column: SourceColumn) -> str:
+    """RFC 9562's version 5: SHA-1 over the table's name space and the JSON array of the natural key's parts."""
+    space = uuid.uuid5(uuid.NAMESPACE_URL, f"mock2pg:{table.name}").hex
+    parts = ", ".join(quoted(part) for part in column.uuid5)
+    given = " AND ".join(f"{quoted(part)} IS NOT NULL" for part in column.uuid5)
+    # `_(h)`, because the name of a value in a SELECT's list would hide a column h
+    digest = f"sha1(unhex('{space}') || encode(json_array({parts})::VARCHAR))"
+    return (
+        f"CASE WHEN {given} THEN (SELECT substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-5' || substr(h, 14, 3) || '-'"
+        " || substr('89ab89ab89ab89ab', ('0x' || substr(h, 17, 1))::INTEGER + 1, 1) || substr(h, 18, 3) || '-'"
+        f" || substr(h, 21, 12) FROM (SELECT {digest}) AS _(h)) END"
+    )
