@@ -360,7 +360,7 @@ export function strip(text, typesOf) {
     }
     if (is(i, "(") && token.match > i) {
       const after = token.match + 1;
-      const method = before.kind === "name" && !KEYWORDS.has(before.text)
+      const method = ["name", "string"].includes(before.kind) && !KEYWORDS.has(before.text)
         && ["{", ",", "get", "set", "async"].includes(get(i - 2).text);
       if (is(after, "=>") || (method && is(after, "{"))) parameters(i);
       else if (is(after, ":") && (method || !valued || is(i - 1, "async")) && !inTernary(i)) {
@@ -371,7 +371,8 @@ export function strip(text, typesOf) {
         }
       }
     }
-    if (is(i, "!") && valued && !token.newline && ".[(),;]}:?".includes(get(i + 1).text || ";")) blank(i, i + 1);
+    if (is(i, "!") && valued && !token.newline && !is(i - 1, "}")) blank(i, i + 1);
+    if (is(i, "catch") && is(i + 1, "(") && !is(i - 1, ".")) parameters(i + 1);
   }
   edits.sort((a, b) => a[0] - b[0] || b[1] - a[1]);
   for (const { i, to, names } of imports) {
