@@ -124,11 +124,12 @@ def test_tables_of_prisma_are_found_and_win(existing: postgres.Connection) -> No
     assert found.entities[2].table.left_out == ("mood",)
     assert said(found.left_out) == {
         "posts[]: mood": "no column of Post takes it",
-        "posts[].categoryIds[]: []": "no column of _CategoryToPost takes it",
+        "posts[].categoryIds[]": "no column of _CategoryToPost takes the position of a row in its array",
     }
     assert said(found.database) == {"_prisma_migrations": "no entity fills it: it is left alone"}
     doubts = said(found.doubts)
-    assert set(doubts) == {"User.updatedAt", "Post.authorId"}
+    assert set(doubts) == {"User.updatedAt", "Post.authorId", "_CategoryToPost"}
+    assert "did not see whether its values are unique" in doubts["_CategoryToPost"]
     assert doubts["Post.authorId"].startswith("taken from user_id, the only reference to the same table")
 
 
@@ -298,12 +299,18 @@ def test_what_is_not_certain_is_a_doubt_and_a_new_table(existing: postgres.Conne
             CREATE SCHEMA odd; CREATE TABLE odd.shop_item (id int PRIMARY KEY, name text, odd_one int);
             CREATE TABLE odd.blog_item (id int PRIMARY KEY, name text); CREATE TABLE odd."Person" (id int PRIMARY KEY);
             CREATE TABLE odd.friends (id int, a int REFERENCES odd."Person", b int REFERENCES odd."Person");
-            CREATE VIEW odd.news AS SELECT 1 AS id""")
+            CREATE VIEW odd.news AS SELECT 1 AS id;
+            CREATE TABLE odd.order_lines (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sku text, UNIQUE (sku));
+            CREATE TABLE odd.flags (id text PRIMARY KEY)""")
         items = entity("items", "items[]", "id:integer, name:text")
         one, other = entity("person", "a.person[]", "id:integer"), entity("people", "people[]", "id:integer")
         news, friends = entity("news", "news[]", "id:integer"), entity("friends", "friends[]", "one:integer", key="one")
-        found, columns = applied(existing, "odd", items, one, other, news, friends)
-    assert list(columns) == ["items", "person", "people", "news", "friends"]
+        lines = entity("order_lines", "order_lines[]", "line_id:integer, sku:text", key="sku",
+                       references=[refers("line_id", "items")])  # fmt: skip
+        flags = entity("flags", "flags{}", "key:text={}", key="key")
+        found, columns = applied(existing, "odd", items, one, other, news, friends, lines, flags)
+    assert list(columns) == ["items", "person", "people", "news", "friends", "order_lines", "flags"]
+    assert (columns["order_lines"], columns["flags"]) == (["sku text not null"], ["id text not null"])
     doubts = said(found.doubts)
     assert doubts["items"].startswith("it may be the table blog_item, shop_item of the database: name the model")
     assert doubts["person"].startswith("it may be the table Person of the database; so may people: ")

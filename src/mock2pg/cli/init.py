@@ -46,28 +46,29 @@ def init(source: Path, into: Path, update: bool, from_target: bool, name: str, a
     """
     from mock2pg import init as room
 
-    with _completing(into if from_target else None) as completed:
+    target = settings.load(project=into.resolve()) if from_target else None
+    with _completing(target) as completed:
         done = room.init(source, into, name=name, updating=update, completed=completed)
     if as_json:
         say_json(done.as_dict())
     elif update:
         _show_update(done)
     else:
-        _show(done, into, from_target=from_target)
+        _show(done, into, target)
 
 
 @contextmanager
-def _completing(into: Path | None) -> Iterator[Callable[[Conclusions], Conclusions]]:
-    if into is None:
+def _completing(target: settings.Settings | None) -> Iterator[Callable[[Conclusions], Conclusions]]:
+    if target is None:
         yield lambda found: found
         return
     from mock2pg.init import from_target as room
 
-    with room.reading(settings.load(project=into.resolve())) as completed:
+    with room.reading(target) as completed:
         yield completed
 
 
-def _show(done: Initialised, into: Path, *, from_target: bool) -> None:
+def _show(done: Initialised, into: Path, target: settings.Settings | None) -> None:
     from mock2pg.init import review
 
     for note in done.notes:
@@ -76,9 +77,10 @@ def _show(done: Initialised, into: Path, *, from_target: bool) -> None:
         say(line)
     folder = shlex.quote(str(into))
     say(f"Wrote {into}. INIT.md there says what was concluded, and why.")
-    if from_target:
-        say("Set DATABASE_URL there, too: in .env, as .env.example shows.")
-    say_lines(f"Next:\n    cd {folder}\n    make {'plan' if from_target else 'migrate'}")
+    if target:
+        schema = f" and MIGRATION_SCHEMA={target.target_schema}" if target.target_schema != "public" else ""
+        say(f"Set DATABASE_URL{schema} there, too: in .env, as .env.example shows.")
+    say_lines(f"Next:\n    cd {folder}\n    make {'plan' if target else 'migrate'}")
 
 
 def _show_update(done: Initialised) -> None:

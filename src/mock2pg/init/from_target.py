@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
 from mock2pg import postgres
-from mock2pg.contracts import SourceColumn
 from mock2pg.errors import UsageError
-from mock2pg.init import matching, nested_in_target, reference_types, unfilled
-from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
-from mock2pg.init.target_types import Field, Fit, contract_type, fit
+from mock2pg.init import matching, nested_in_target, reference_types
+from mock2pg.init.conclusions import Conclusions, Doubt, Entity
+from mock2pg.init.fitting import Fitting
 from mock2pg.postgres import existing_tables
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.existing_tables import ExistingTable
 from mock2pg.settings import Settings
-from mock2pg.text import counted
-
-_LITERAL = re.compile(r"('([^']|'')*'|-?\d+(\.\d+)?|true|false)(?=::|$)")  # a default that is the same for each row
 
 
 @contextmanager
@@ -47,7 +42,7 @@ def apply(conclusions: Conclusions, connection: Connection, schema: str) -> Conc
     tables = existing_tables.read(connection, schema)
     matched = matching.match_tables(conclusions.entities, tables)
     entities = reference_types.quoted(nested_in_target.absorbed(conclusions.entities, matched.tables))
-    apart = {entity.table.name: _Fitting(entity, matched.tables) for entity in entities}
+    apart = {entity.table.name: Fitting(entity, matched.tables) for entity in entities}
     fitted = [apart[entity.table.name].entity(apart) for entity in entities]
     agreed, doubts = reference_types.agreed(fitted)
     there = [each for each in apart.values() if each.table]
@@ -78,205 +73,7 @@ def apply(conclusions: Conclusions, connection: Connection, schema: str) -> Conc
     )
 
 
-class _Fitting:
-    """One entity on its way to the table that it is, if there is one."""
-
-    def __init__(self, entity: Entity, matched: Mapping[str, ExistingTable]) -> None:
-        self.given, self.table = entity, matched.get(entity.table.name)
-        self.doubts: list[Doubt] = []
-        self.left_out: list[Doubt] = []
-        self.notes: list[Doubt] = []
-        self.names = {column.name: column.name for column in entity.columns}
-        if self.table is None:
-            return
-        self.names, self.doubts = matching.match_columns(entity, matched)
-        self.key, self.key_evidence = self._key(self.table)
-        for name in self._kept_key():
-            self.names[name] = name
-        self.left_out = [self._lost(column) for column in entity.columns if column.name not in self.names]
-
-    @property
-    def name(self) -> str:
-        return self.table.name if self.table else self.given.table.name
-
-    def entity(self, apart: Mapping[str, _Fitting]) -> Entity:
-        """The entity as the table has it; `apart` are all, whose names it refers to."""
-        if self.table is None:
-            columns = [self._renamed(column, apart) for column in self.given.columns]
-            return self._with(columns, self.given.primary_key, self.given.uniques, apart)
-        columns = [
-            self._renamed(self._column(column), apart) for column in self.given.columns if column.name in self.names
-        ]
-        constants, self_notes, doubts = unfilled.columns(self.table, columns)
-        self.notes += self_notes
-        self.doubts += doubts
-        if self.table.holds_rows:
-            told = "it holds rows already: one whose key is not in the source is deleted, within the limits of a run"
-            self.notes.append(Doubt(self.table.name, told))
-        theirs = [*self.table.uniques, self.table.primary_key]
-        uniques = [unique for each in self.given.uniques if (unique := self._all(each)) and _among(unique, theirs)]
-        kept = [
-            replace(column, declared=replace(column.declared, unique=False))
-            if column.declared.unique and (column.name,) != self.key and not _among((column.name,), theirs)
-            else column
-            for column in columns
-        ]
-        made = self._with([*kept, *constants], self.key, tuple(u for u in uniques if u != self.key), apart)
-        lost = [column for column in self.given.columns if column.name not in self.names]
-        paths = [column.declared.path for column in lost if matching.in_row(column)]
-        left = tuple(path for path in paths if path not in made.table.left_out)
-        grouped = [names for each in made.table.unique if (names := self._all(each)) and _among(names, theirs)]
-        table = replace(made.table, left_out=(*made.table.left_out, *left), unique=tuple(grouped))
-        return replace(made, table=table, key_evidence=self.key_evidence)
-
-    def _with(
-        self,
-        columns: Sequence[ConcludedColumn],
-        key: tuple[str, ...],
-        uniques: tuple[tuple[str, ...], ...],
-        apart: Mapping[str, _Fitting],
-    ) -> Entity:
-        declared = tuple(column.declared for column in columns if not column.constant)
-        return replace(
-            self.given,
-            table=replace(self.given.table, name=self.name, columns=declared),
-            columns=tuple(columns),
-            primary_key=key,
-            uniques=uniques,
-            references=tuple(found for each in self.given.references if (found := self._reference(each, apart))),
-        )
-
-    def _all(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The target's names of the columns, if it has all of them."""
-        return tuple(self.names[name] for name in names) if all(name in self.names for name in names) else ()
-
-    def _key(self, table: ExistingTable) -> tuple[tuple[str, ...], str]:
-        """The columns that tell rows apart: the target's primary key if the source fills it, or a unique of both."""
-        filled = set(self.names.values())
-        if table.primary_key and set(table.primary_key) <= filled:
-            return table.primary_key, f"the primary key in the database; {self.given.key_evidence}".rstrip("; ")
-        given = self.given
-        alone = [(column.name,) for column in given.columns if column.declared.unique]
-        known = [self._all(each) for each in (given.primary_key, *given.uniques, *given.table.unique, *alone)]
-        full = {self.names.get(column.name) for column in given.columns if column.values == column.rows}
-        usable = sorted((u for u in table.uniques if set(u) <= filled & full), key=len)
-        for unique in usable:
-            if _among(unique, [each for each in known if each]) or not self._all(given.primary_key):
-                return unique, "unique in the database, which fills the primary key itself"
-        key = tuple(self.names.get(name, name) for name in given.primary_key)
-        lacking = [name for name in given.primary_key if name not in self.names]
-        told = f"no column takes {', '.join(lacking)} of its key" if lacking else "no unique constraint has its key"
-        self.doubts.append(
-            Doubt(
-                table.name,
-                f"{told} ({', '.join(key)}), by which its rows are told apart: add"
-                f" {'the column' if lacking else 'the constraint'}, or take the table out of the project",
-            )
-        )
-        return key, given.key_evidence
-
-    def _kept_key(self) -> list[str]:
-        """Parts of the key that the table lacks: the plan says that they are missing."""
-        return [name for name in self.given.primary_key if name not in self.names and name in self.key]
-
-    def _lost(self, column: ConcludedColumn) -> Doubt:
-        assert self.table is not None  # noqa: S101
-        place = f"{self.given.table.path}: {column.declared.path or column.name}"
-        return Doubt(place, f"no column of {self.table.name} takes it")
-
-    def _column(self, column: ConcludedColumn) -> ConcludedColumn:
-        """A column under its name and with its type in the table."""
-        assert self.table is not None  # noqa: S101
-        name = self.names[column.name]
-        try:
-            there = self.table.column(name)
-        except StopIteration:  # kept for the key
-            return replace(column, declared=replace(column.declared, required=True))
-        declared, place = column.declared, f"{self.table.name}.{name}"
-        field = Field(
-            declared.data_type, declared.format, column.texts or column.allowed, column.quoted, column.longest
-        )
-        found = fit(field, there) if column.values or declared.path == "." else Fit(contract_type(there) or "text")
-        if declared.uuid5 or declared.rest:
-            found = Fit(declared.data_type, declared.format, "" if declared.rest else found.contract)
-        if found.doubt:
-            self.doubts.append(Doubt(place, found.doubt.replace("{x}", _identifier(name))))
-        full, identifier = column.values == column.rows, _identifier(name)
-        expression, derived = found.expression.format(x=identifier) if found.expression else "", found.derived
-        if there.not_null and not full:
-            if value := _LITERAL.match(there.default):
-                expression = f"coalesce({expression or identifier}, {value[0]})"
-                derived = "; ".join([*([derived] if derived else []), "a row without it gets the database's default"])
-            else:
-                missing = counted(column.rows - column.values, "row")
-                told = f"it is NOT NULL, and {missing} of {column.rows:,} have no value: write"
-                told += f" coalesce({identifier}, ...) in the model and say why in `derived`"
-                self.doubts.append(Doubt(place, told))
-        required = (there.not_null and full) or name in self.key
-        return replace(
-            column,
-            declared=replace(
-                declared,
-                name=name,
-                data_type=found.data_type,
-                format=found.format,
-                required=required,
-                blank=declared.blank or (required and not declared.required),
-            ),
-            allowed=there.labels if there.is_enum and not (found.doubt or found.expression) else (),
-            data_type=found.contract if found.contract != found.data_type else "",
-            expression=expression,
-            derived=derived,
-            evidence=f"{column.evidence}; {there.data_type} in the database".removeprefix("; "),
-        )
-
-    def _renamed(self, column: ConcludedColumn, apart: Mapping[str, _Fitting]) -> ConcludedColumn:
-        """The column with the names of other columns as the tables have them."""
-        declared: SourceColumn = column.declared
-        if declared.references:
-            parent, theirs = apart.get(declared.references[0]), declared.references[1]
-            known = parent is not None and theirs in parent.names
-            to = (parent.name, parent.names[theirs]) if parent is not None and known else None
-            declared = replace(declared, references=to)
-        if declared.uuid5:
-            declared = replace(declared, uuid5=self._all(declared.uuid5) or declared.uuid5)
-        return replace(column, declared=declared)
-
-    def _reference(self, reference: Reference, apart: Mapping[str, _Fitting]) -> Reference | None:
-        """The reference as the tables have it; None where a column of it is gone."""
-        parent, columns = apart.get(reference.parent), self._all(reference.columns)
-        theirs = parent._all(reference.parent_columns) if parent else ()
-        if parent is None or not columns or not theirs:
-            return None
-        found = replace(reference, columns=columns, parent=parent.name, parent_columns=theirs)
-        for key in self.table.foreign_keys if self.table else ():
-            if (key.parent, dict(zip(key.columns, key.parent_columns, strict=True))) == (
-                parent.name,
-                dict(zip(columns, theirs, strict=True)),
-            ):
-                if found.held < found.of:
-                    broken = counted(found.of - found.held, "row")
-                    self.doubts.append(
-                        Doubt(
-                            f"{self.name}.{', '.join(columns)}",
-                            f"{broken} of {found.of:,} refer to no row of {parent.name}, which the foreign key"
-                            f" {key.name} does not take: correct the source, or leave the rows out in the model",
-                        )
-                    )
-                action = "" if key.on_delete == "NO ACTION" else key.on_delete.lower()
-                return replace(found, on_delete=action)
-        return found
-
-
-def _among(names: tuple[str, ...], several: Sequence[tuple[str, ...]]) -> bool:
-    return any(set(names) == set(each) for each in several)
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _still(doubts: Sequence[Doubt], apart: Mapping[str, _Fitting]) -> list[Doubt]:
+def _still(doubts: Sequence[Doubt], apart: Mapping[str, Fitting]) -> list[Doubt]:
     """Doubts about columns under the names that they have now."""
     found = []
     for doubt in doubts:

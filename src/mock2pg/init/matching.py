@@ -138,7 +138,16 @@ def match_columns(entity: Entity, matched: Mapping[str, ExistingTable]) -> tuple
     pair(lambda column: in_row(column)[-1:], lambda name: [name])
     pair(_forms, lambda name: [column_form(name)])
     pair(lambda column: map(table_form, _spellings(column)), lambda name: [table_form(name)])
-    pair(lambda column: _without(prefixes, _spellings(column)), lambda name: _without(prefixes, [name]))
+    leads = {name for reference in entity.references for name in reference.columns}
+    pair(
+        lambda column: _without(set() if column.name in leads else prefixes, _spellings(column)),
+        lambda name: _without(prefixes, [name]),
+    )
+    if len(entity.primary_key) == len(table.primary_key) == 1:
+        pair(
+            lambda column: ["key"] if (column.name,) == entity.primary_key and _numbers_rows(column) else [],
+            lambda name: ["key"] if (name,) == table.primary_key else [],
+        )
     referring = {key.columns[0] for key in table.foreign_keys if len(key.columns) == 1}
     pair(
         lambda column: [form.removesuffix("id") for form in _forms(column)],
@@ -169,6 +178,11 @@ def _by_reference(
     return {
         mine[0]: theirs[parent][0] for parent, mine in ours.items() if len(mine) == len(theirs.get(parent, ())) == 1
     }
+
+
+def _numbers_rows(column: ConcludedColumn) -> bool:
+    """Return True for a map's key, and for a column whose name says no more than that it is the key."""
+    return column.declared.path == Mark.MEMBER.value or column_form(column.name) in ("id", "key", "uid", "uuid", "pk")
 
 
 def _spellings(column: ConcludedColumn) -> list[str]:

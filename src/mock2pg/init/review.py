@@ -73,6 +73,8 @@ def summary(conclusions: Conclusions) -> list[str]:
             lines += [_cut(f"  {doubt.place}: {doubt.message}", _WIDTH) for doubt in found[:_SHOWN]]
             if more := len(found) - _SHOWN:
                 lines += [f"  and {more:,} more in INIT.md"] if more > 0 else []
+    if conclusions.database:
+        lines.append(f"{len(conclusions.database):,} columns and tables are left to the database: INIT.md lists them")
     return lines
 
 

@@ -54,8 +54,8 @@ class ExistingTable:
     foreign_keys: tuple[TargetForeignKey, ...]
     holds_rows: bool
 
-    def column(self, name: str) -> ExistingColumn:
-        return next(column for column in self.columns if column.name == name)
+    def column(self, name: str) -> ExistingColumn | None:
+        return next((column for column in self.columns if column.name == name), None)
 
 
 def read(connection: Connection, schema: str) -> tuple[ExistingTable, ...]:
