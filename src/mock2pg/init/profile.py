@@ -78,27 +78,26 @@ class Values:
             self._seen(dict if isinstance(value, dict) else list)
             self.hashes.append(0)
 
-    def _seen(self, what: type | Spelling) -> None:
-        where = self.where.get(what)
-        if where is None:
-            self.where[what] = where = []
-        if len(where) < SHOWN:
-            where.append(len(self.hashes))
-        if isinstance(what, type):
-            self.kinds[what] += 1
-        else:
-            self.spellings[what] += 1
+    def _seen(self, kind: type) -> None:
+        number = self.kinds[kind]
+        if number < SHOWN:
+            self.where.setdefault(kind, []).append(len(self.hashes))
+        self.kinds[kind] = number + 1
 
     def _text(self, value: str) -> None:
         found = spelling(value)
+        number = self.spellings[found]
+        if number < SHOWN:
+            self.where.setdefault(found, []).append(len(self.hashes))
+        self.spellings[found] = number + 1
         self.kinds[_TEXT] += 1
-        self._seen(found)
         length = len(value)
         if length > self.longest:
             self.longest = length
-        if self.counts is not None:
-            self.counts[value] += 1
-            if len(self.counts) > MOST_ALLOWED or length > _LONG:
+        counts = self.counts
+        if counts is not None:
+            counts[value] += 1
+            if len(counts) > MOST_ALLOWED or length > _LONG:
                 self.counts = None
         self.hashes.append(hash(value))
 

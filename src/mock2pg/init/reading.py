@@ -22,7 +22,8 @@ from mock2pg.source_shape import SourceShape
 from mock2pg.text import printable
 
 _FILE = re.compile(r"(?P<root>[^.].*)\.(?P<form>json|ndjson|jsonl)(\.gz|\.zst)?", re.DOTALL)
-_BEYOND = re.compile(rb"[eE][+-]?[0-9]{5}|[0-9]{16383}")
+_BEYOND = re.compile(rb"[eE][+-]?[0-9]{5,}\s*[,}\]]")
+_RUN = 1 << 12
 _LARGE = 1 << 18  # bytes of a value that is decoded member by member
 
 
@@ -217,7 +218,8 @@ def _whole(text: mmap.mmap, label: str, faults: Faults) -> Any:
 
 
 def _is_suspect(text: mmap.mmap) -> bool:
-    return text.find(b"\\u0000") >= 0 or _BEYOND.search(text) is not None
+    digits = any(text[at : at + _RUN].isdigit() for at in range(0, len(text), _RUN))  # one of 16,383 covers such a run
+    return digits or text.find(b"\\u0000") >= 0 or _BEYOND.search(text) is not None
 
 
 def _lines(text: mmap.mmap, label: str, faults: Faults) -> LargeArray:

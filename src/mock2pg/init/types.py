@@ -135,7 +135,7 @@ def quoted(values: Values) -> str:
     spellings = set(values.spellings)
     for data_type, these in (
         ("integer", {spelled.INTEGER}),
-        ("numeric", {spelled.INTEGER, spelled.DECIMAL}),
+        ("numeric", {spelled.INTEGER, spelled.DECIMAL, spelled.LONG}),
         ("boolean", {spelled.WORD}),
     ):
         if spellings <= these:
