@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mock2pg.init.layout import Draft, Path
-from mock2pg.init.profile import Json, Values, getter
+from mock2pg.init.profile import SHOWN, Values, getter
 from mock2pg.init.reading import LargeArray, LargeObject
 from mock2pg.json_paths import Mark, written
 
@@ -22,7 +22,7 @@ class Rows:
     parents   the row of the parent table that each row is in
     ordinals  for each mark in the path from there: the position of the element or member
     keys      for each mark of a map: its keys
-    odd       rows that are no objects though the table's are
+    odd       the first elements or members that are no objects, of `odd_rows`: they are no rows of the table
     """
 
     def __init__(self, draft: Draft) -> None:
@@ -31,10 +31,12 @@ class Rows:
         marks = [step for step in draft.steps if isinstance(step, Mark)]
         self.ordinals = [array("q") for _ in marks]
         self.keys = [Values() if mark is Mark.MEMBER else None for mark in marks]
-        self.odd: list[int] = []
+        self.odd: list[tuple[Chain, int]] = []
+        self.odd_rows = 0
         lists = [field.lists for field in draft.fields if field.lists]
         self.children = [Rows(child) for child in (*draft.children, *lists)]
         self._adds = [(getter(_keys(field.path)), field.values.add) for field in draft.fields if field.path]
+        self._objects = bool(self._adds or self.children)
         self._whole = [field.values.add for field in draft.fields if not field.path]
 
     def __len__(self) -> int:
@@ -42,6 +44,11 @@ class Rows:
 
     def take(self, value: Any, chain: Chain, parent: int) -> None:
         """Take the next row."""
+        if self._objects and not isinstance(value, _OBJECTS):
+            self.odd_rows += 1
+            if len(self.odd) < SHOWN:
+                self.odd.append((chain, parent))
+            return
         row = len(self.parents)
         self.parents.append(parent)
         for (ordinal, key), ordinals, keys in zip(chain, self.ordinals, self.keys, strict=True):
@@ -50,11 +57,6 @@ class Rows:
                 keys.add(key)
         for add in self._whole:
             add(value)
-        if not self._adds and not self.children:
-            return
-        if not isinstance(value, _OBJECTS):
-            self.odd.append(row)
-            value = {}
         for get, add in self._adds:
             add(get(value))
         for child in self.children:
@@ -106,17 +108,22 @@ def _keys(path: Path) -> list[str]:
 
 def place(rows: Rows, row: int, ancestors: Mapping[int, Rows], path: Path = ()) -> str:
     """Return where a value is: `orders[17].items[2].sku`. Of a map the position is shown, not the key: it is data."""
-    own = rows.draft.steps
-    ordinals = iter(ordinal[row] for ordinal in rows.ordinals)
-    text = ""
-    for step in own:
+    return _place(rows, [ordinal[row] for ordinal in rows.ordinals], rows.parents[row], ancestors, path)
+
+
+def odd_places(rows: Rows, ancestors: Mapping[int, Rows]) -> str:
+    """Return where the first rows are that are no objects."""
+    shown = [_place(rows, [ordinal for ordinal, _ in chain], parent, ancestors) for chain, parent in rows.odd]
+    return ", ".join(shown) + (", ..." if rows.odd_rows > len(shown) else "")
+
+
+def _place(rows: Rows, ordinals: list[int], parent: int, ancestors: Mapping[int, Rows], path: Path = ()) -> str:
+    text, numbers = "", iter(ordinals)
+    for step in rows.draft.steps:
         if isinstance(step, Mark):
-            text += f"{step.value[0]}{next(ordinals)}{step.value[1]}"
+            text += f"{step.value[0]}{next(numbers)}{step.value[1]}"
         else:
             text += ("." if text or rows.draft.parent else "") + written((step,))
-    parent = ancestors.get(id(rows))
-    before = place(parent, rows.parents[row], ancestors) if parent else written(rows.draft.path[:1])
+    around = ancestors.get(id(rows))
+    before = place(around, parent, ancestors) if around else written(rows.draft.path[:1])
     return before + text + ("." + written(path) if path else "")
-
-
-__all__ = ["Json", "Rows", "collect", "place"]

@@ -7,9 +7,9 @@ from pathlib import Path
 from mock2pg import private
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.init.closed_sets import allowed
-from mock2pg.init.collect import Rows, collect
+from mock2pg.init.collect import Rows, collect, odd_places
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
-from mock2pg.init.keys import conclude_key
+from mock2pg.init.keys import conclude_key, conclude_uniques
 from mock2pg.init.layout import lay_out
 from mock2pg.init.naming import free, singular, snake
 from mock2pg.init.reading import Root, read
@@ -96,10 +96,11 @@ def _table(
     table = TableDraft(free(name, taken, "rows"), rows, parent, ancestors)
     own_columns(table)
     conclude_key(table, inherited(table), list(marks(table)), words - {table.word})
+    conclude_uniques(table)
     _structural(table)
     if rows.odd:
-        places = ", ".join(table.where(row) for row in rows.odd[:3]) + (", ..." if len(rows.odd) > 3 else "")
-        table.doubt(f"{len(rows.odd):,} of {len(rows):,} rows are no objects: the migration refuses them ({places})")
+        of, places = len(rows) + rows.odd_rows, odd_places(rows, ancestors)
+        table.doubt(f"{rows.odd_rows:,} of {of:,} are no objects: the migration refuses them ({places})")
     tables.append(table)
     lists = {id(field.lists) for field in draft.fields if field.lists}
     for child in rows.children:

@@ -14,6 +14,7 @@ from mock2pg.text import counted
 _FEW = 20  # rows below which a column is unique by accident
 _SHORT = 64  # characters of a text that may be a key
 _CODES = ("code", "sku", "slug", "isbn", "iso", "key", "number", "no", "username", "email", "symbol", "abbreviation")
+_UNIQUE = ("email", "username", "login", "slug", "sku", "isbn", "uuid", "guid", "vin", "iban", "ssn")
 _REFERENCE = re.compile(r".*_(id|code|no|number|uuid|key)")
 
 
@@ -34,8 +35,7 @@ def conclude_key(table: TableDraft, parent: list[Column], marks: list[Column], w
         table.add(own, at=front)
         _take(table, [*outer, own] if outer else [own], "the key in the map")
         return
-    only = sum(column.kind == "own" for column in table.columns) == 1  # a list: what is unique by accident is no key
-    for column in () if outer and only else _named(table, words):
+    for column in () if outer and _is_list(table) else _named(table, words):
         if _is_unique(table, column):
             _take(table, [column], f"unique in {counted(column.rows, 'row')}")
             return
@@ -62,7 +62,7 @@ def _of_child(table: TableDraft, outer: list[Column], own: Column | None, front:
         own = table.add(own, at=front)
     candidates = [column for column in _named(table, words) if column.keyable]
     candidates += [column for column in table.columns if _refers(column) and column not in candidates]
-    if sum(column.kind == "own" for column in table.columns) == 1:
+    if _is_list(table):
         candidates = [column for column in table.columns if column.kind == "own" and column.keyable]
     for column in candidates:
         if is_key([*outer, column]):
@@ -72,6 +72,11 @@ def _of_child(table: TableDraft, outer: list[Column], own: Column | None, front:
         _take(table, [*outer, own], "the key of the row around it, and the position")
     else:
         _take(table, outer, "the key of the row around it")
+
+
+def _is_list(table: TableDraft) -> bool:
+    """Its rows are values: what is unique among all of them by accident is no key."""
+    return table.rows.draft.scalar or any(column.wrapped for column in table.columns if column.kind == "own")
 
 
 def _take(table: TableDraft, columns: list[Column], evidence: str) -> None:
@@ -136,6 +141,16 @@ def _repeated(column: Column) -> list[int]:
 
 def _is_short(column: Column) -> bool:
     return column.profile is None or column.profile.longest <= _SHORT
+
+
+def conclude_uniques(table: TableDraft) -> None:
+    """Add the columns whose names say that no two rows have the same value, where that is so in enough rows."""
+    if len(table.rows) < _FEW:
+        return
+    for column in table.columns:
+        named = column.name.rpartition("_")[2] in _UNIQUE
+        if named and (column.name,) != table.key and column.keyable and is_key([column]) and _is_short(column):
+            table.uniques.append((column.name,))
 
 
 def _by_values(table: TableDraft) -> Iterator[list[Column]]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mock2pg.init.maps import is_map
+from mock2pg.init.maps import WIDEST, is_map
 from mock2pg.init.profile import Json, Values
 from mock2pg.init.shapes import Shape, merged
 from mock2pg.json_paths import Mark, Step
 
 Path = tuple[Step, ...]
 
-_WIDEST = 40  # members of an object that is flattened
 _DEEPEST = 4  # keys in the path of a flattened column
 _COLUMNS = 250  # of one table; the rest of a wider row is kept in one jsonb column
 
@@ -43,7 +42,7 @@ class Draft:
     parent  the table of the rows that its own are in
     single  what is at the path is one row
     scalar  its rows are no objects
-    rows    objects among them, and `odd` of what is no object where nearly all are
+    rows    objects among them
     keyless members of a map around it that are empty, so that their key is in no row
     """
 
@@ -53,7 +52,6 @@ class Draft:
     optional: bool = False
     scalar: bool = False
     rows: int = 0
-    odd: int = 0
     keyless: int = 0
     fields: list[Field] = field(default_factory=list)
     children: list[Draft] = field(default_factory=list)
@@ -119,7 +117,6 @@ def _rows(path: Path, shape: Shape, parent: Draft | None, found: list[Draft], op
         return
     draft = _new(Draft(path, parent, optional=optional, keyless=keyless), objects or rows, found)
     if objects and objects >= 0.9 * rows and (shape.members or shape.others):
-        draft.odd = rows - objects
         _fill(draft, (), shape)
     elif rows == 0 or (shape.objects_only and not shape.members):
         draft.fields.append(Field((), shape, Json(), rest=True))
@@ -184,7 +181,7 @@ def _json(draft: Draft, at: Path, shape: Shape) -> None:
 
 def _is_stable(shape: Shape, at: Path) -> bool:
     members = shape.members
-    if not members or len(members) > _WIDEST or len(at) > _DEEPEST:
+    if not members or len(members) > WIDEST or len(at) > _DEEPEST:
         return False
     presence = sum(member.kinds.total() for member in members.values()) / (len(members) * shape.kinds[dict])
     return len(members) <= 12 or presence >= 0.5

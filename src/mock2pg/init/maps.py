@@ -11,6 +11,7 @@ _DATA = re.compile(
     r"-?\d+|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-.{22}|[0-9a-fA-F]{16,}|\d{4}-\d{2}(-\d{2}.*)?|[^@\s]+@[^@\s]+\.[^@\s]+"
     r"|-[A-Za-z0-9_-]{19}|[A-Za-z]{1,12}[-_:#]?\d+"
 )
+WIDEST = 40  # members of an object that is no map, if they are alike
 _MANY = 8  # keys from which on presence tells
 _ALIKE = 5  # objects of one shape in one object that are no coincidence
 
@@ -24,8 +25,10 @@ def is_map(shape: Shape) -> bool:
         return False
     if all(_DATA.fullmatch(key) for key in members):
         return len(members) > 1 or shape.kinds[dict] == 1 or next(iter(members.values())).objects_only
-    objects = shape.kinds[dict]
-    presence = sum(member.kinds.total() for member in members.values()) / (len(members) * objects)
+    objects, present = shape.kinds[dict], sum(member.kinds.total() for member in members.values())
+    if shape.named == present or len(members) > WIDEST:
+        return True
+    presence = present / (len(members) * objects)
     if objects > 1:
         return len(members) >= _MANY and presence <= 0.5
     return len(members) >= _ALIKE and all(len(member.members) > 1 for member in members.values())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from mock2pg.init.reading import Number, Repeated
+from mock2pg.init.reading import LargeObject, Number
 from mock2pg.init.spelled import BLANK, EMPTY, Spelling, spelling
 from mock2pg.spellings import DOUBLE_DIGITS
 
@@ -144,12 +144,9 @@ def getter(steps: Sequence[str]) -> Get:
 
     def get(row: Any) -> Any:
         for step in steps:
-            if not isinstance(row, dict):
+            if not isinstance(row, dict | LargeObject):
                 return None
             row = row.get(step)
         return row
 
     return get
-
-
-__all__ = ["NONE", "Json", "Number", "Repeated", "Values", "getter", "shortest"]

@@ -10,6 +10,7 @@ from mock2pg.init.naming import free, singular
 from mock2pg.init.profile import NONE
 from mock2pg.init.spelled import INTEGER, ZEROS
 from mock2pg.init.tables import Column, Link, TableDraft, rename
+from mock2pg.init.types import Typed
 
 _NEARLY = 0.9  # of the rows that have a value: a reference that is worth a warning
 _SUFFIX = re.compile(r"(.+?)_(?:ids?|uuids?|keys?|codes?|refs?|no|number|fk|guid)")
@@ -33,8 +34,18 @@ def conclude_references(table: TableDraft, tables: Sequence[TableDraft]) -> None
         linked = any(link.columns == (column.name,) for link in table.links)
         if column.kind == "own" and column.hashes is not None and column.values and not linked:
             refers_to(table, column, tables)
+        elif column.kind == "own" and column.profile and not column.values and _SUFFIX.fullmatch(column.name):
+            _without_values(table, column, tables)
         elif column.kind == "key" and (not table.rows.draft.parent or column.name not in table.key[-1:]):
             key_of_map(table, column, tables)
+
+
+def _without_values(table: TableDraft, column: Column, tables: Sequence[TableDraft]) -> None:
+    """Give a column without a value the type of the key that its name means: else it would be text."""
+    for parent, of_parent in _named(table, column, tables)[:1]:
+        doubt = f"holds no value: by its name it refers to {parent.name}.{of_parent.name}, and has its type"
+        column.typed = Typed(of_parent.typed.data_type, "no value", of_parent.typed.format, (doubt,))
+        table.links.append(Link((column.name,), parent, (of_parent.name,), 0, 0))
 
 
 def key_of_map(table: TableDraft, column: Column, tables: Sequence[TableDraft]) -> None:
@@ -93,7 +104,7 @@ def _by_role(table: TableDraft, column: Column, tables: Sequence[TableDraft]) ->
     """The column that a role means: another row of the same table, or the only table of people."""
     plain = _SUFFIX.fullmatch(column.name)
     base = plain[1] if plain else column.name
-    own = table.parent if table.parent and (table.rows.draft.scalar or _is_wrapper(column)) else table
+    own = table.parent if table.parent and (table.rows.draft.scalar or column.wrapped) else table
     found = []
     if table.key == (column.name,):
         return []
@@ -106,10 +117,6 @@ def _by_role(table: TableDraft, column: Column, tables: Sequence[TableDraft]) ->
             if len(only) == 1 and only[0][1] is not column and only[0] not in found:
                 found += only
     return found
-
-
-def _is_wrapper(column: Column) -> bool:
-    return column.path.startswith("$") and not column.path.startswith("$.")
 
 
 def _bases(name: str) -> list[str]:

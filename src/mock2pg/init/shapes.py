@@ -22,7 +22,7 @@ class Shape:
     element  the shape of its arrays' elements
     """
 
-    __slots__ = ("element", "empty", "kinds", "members", "others", "repeated")
+    __slots__ = ("element", "empty", "kinds", "members", "named", "others", "repeated")
 
     def __init__(self) -> None:
         self.kinds: Counter[type] = Counter()
@@ -30,6 +30,7 @@ class Shape:
         self.others: Shape | None = None
         self.element: Shape | None = None
         self.empty = 0  # objects and arrays
+        self.named = 0  # members whose `id` is their key
         self.repeated = 0  # objects with a key that appears twice
 
     def see(self, value: Any) -> None:
@@ -50,6 +51,8 @@ class Shape:
                     member.kinds[type(inner)] += 1
                 else:
                     member.see(inner)
+                    if type(inner) is dict and str(inner.get("id")) == key:
+                        self.named += 1
         elif kind in _ARRAYS:
             self.kinds[list] += 1
             if self.element is None:
@@ -108,6 +111,7 @@ def merged(shapes: Iterable[Shape]) -> Shape:
         result.kinds.update(shape.kinds)
         result.empty += shape.empty
         result.repeated += shape.repeated
+        result.named += shape.named
         for key, member in shape.members.items():
             mine = result.members.get(key)
             result.members[key] = merged((mine, member)) if mine else member

@@ -46,6 +46,11 @@ class Column:
     def keyable(self) -> bool:
         return self.hashes is not None and self.required and self.typed.data_type in KEYABLE
 
+    @property
+    def wrapped(self) -> bool:
+        """The row is a wrapper of extended JSON around it, such as `{"$oid": ...}`."""
+        return self.path.startswith("$") and not self.path.startswith("$.")
+
     def distinct(self) -> int:
         """Return the number of values, apart from none."""
         found = set(self.hashes or ())

@@ -99,7 +99,9 @@ def _why_text(values: Values, place: Place) -> tuple[str, ...]:
         return (f"{all_of_them} like {'a number' if total == 1 else 'numbers'}{zeros}: kept as text",)
     if set(found) == {spelled.WORD}:
         return (f"{all_of_them} like {'a boolean' if total == 1 else 'booleans'}: kept as text",)
-    most = max(found, key=lambda spelling: (found[spelling], spelling.words))
+    most = max(found, key=lambda spelling: (bool(spelling.data_type), found[spelling], spelling.words))
+    if not most.data_type or found[most] < _NEARLY * total:
+        most = max(found, key=lambda spelling: (found[spelling], spelling.words))
     if most in _STAYS and found[most] >= _NEARLY * total:
         return (f"{counted_as(found[most], most)} of {total:,}: kept as text ({_positions(values, most, place)})",)
     if not most.data_type or found[most] < _NEARLY * total:
