@@ -161,9 +161,10 @@ class SourceTable:
     def _origin(self, column: SourceColumn) -> Origin:
         steps, own = column.steps, len(self.levels) - 1
         if len(steps) == 1 and isinstance(steps[0], Mark) and steps[0] in _MARKED:
-            if self.levels[own].mark is not steps[0]:
+            one = self.single and not self.nested and steps[0] is Mark.ELEMENT  # whose position is 0
+            if self.levels[own].mark is not steps[0] and not one:
                 raise ValueError(f"{column.name}: the rows are not {_MARKED[steps[0]]}, which path {column.path} is of")
-            return Origin(own, mark=self.levels[own].mark)
+            return Origin(own, mark=steps[0])
         explicit = steps[:1] == (Mark.SOURCE,)
         steps = steps[1:] if explicit else steps
         marks = [number for number, step in enumerate(steps) if isinstance(step, Mark)]

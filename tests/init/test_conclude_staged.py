@@ -1,0 +1,62 @@
+"""What `conclude` declares, staging holds: no row is unfit, and no key unknown."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from mock2pg.init.conclude import conclude
+from mock2pg.source import documents, staging
+from mock2pg.source_shape import source_shape
+from tests.init.test_conclude_random import KEYS, VALUES
+
+SINGLES = {
+    "profile": {"name": "N", "theme": {"dark": True}, "phones": [{"kind": "home"}]},
+    "version": "1.2",
+    "nothing": None,
+    "empty": [],
+    "conf": {},
+}
+MAPS = {
+    "users": {f"u{n}": {"name": "N"} for n in range(9)},
+    "days": {f"2024-01-0{n}": {f"u{m}": "present" for m in range(3)} for n in range(1, 4)},
+    "notes": {"u1": [{"text": "x"}], "u2": []},
+}
+ODD = {
+    "rows": [{"id": n, "a.b": 1, "Name": "N", "name": "n", "": 2, "x y": {"_row": 3, '"': [1]}} for n in range(3)],
+    "numbers": [1, 2.5, 1e300],
+    "mixed": [1, "a", {"b": 1}],
+    "matrix": [[1, 2], [3]],
+    "wrapped": [{"_id": {"$oid": "a"}, "n": {"$numberLong": "12"}, "friends": [{"$oid": "a"}]}],
+}
+
+
+@given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=3))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@example(SINGLES)
+@example(MAPS)
+@example(ODD)
+def test_staged(document: dict[str, Any]) -> None:
+    """Each row of a document fits the declarations that were concluded from it, unless it is said to be refused."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "db.json").write_text(json.dumps(document))
+        found = conclude(folder / "db.json")
+        tables = [entity.table for entity in found.entities]
+        read = documents.read(folder / "db.json", source_shape(tables), folder / "arrays")
+        counts = staging.stage(folder / "staging.duckdb", read.arrays, tables, read.constants)
+        if any("the migration refuses" in doubt.message for doubt in found.doubts):
+            return
+        assert [str(fault) for fault in read.faults] == []
+        assert counts == {entity.table.name: entity.rows for entity in found.entities}
+        with duckdb.connect(str(folder / "staging.duckdb"), read_only=True) as staged:
+            for table in tables:
+                query = f"SELECT _row, _unfit, _unknown FROM {staging.quoted(table.name)}"
+                unfit = [row for row in staged.execute(query).fetchall() if row[1] or row[2]]
+                assert unfit == [], (table.name, table.path)
