@@ -16,6 +16,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
     "tests.fix_browser",
+    "tests.fix_make",
     "tests.fix_merge",
     "tests.fix_notebooks",
     "tests.fix_postgres",

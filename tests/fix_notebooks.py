@@ -3,7 +3,7 @@
 A notebook calls `run_step` and shows what came of it: the step itself takes its place here, so every other test proves
 the steps without paying for a process. What notebooks and workers themselves do is proven in
 tests/report/test_notebooks.py and tests/test_workers.py, in tests/test_end_to_end.py, and by the commands that run in a
-process of their own (tests/test_canary.py, test_make.py).
+process of their own (tests/school/test_canary.py, test_make.py).
 """
 
 from __future__ import annotations

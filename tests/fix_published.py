@@ -14,10 +14,9 @@ from mock2pg import settings as settings_module
 from mock2pg.postgres.server import Server
 from mock2pg.settings import Settings
 from tests.fix_postgres import DATABASE, new_database
-from tests.fix_project import Document, new_project
-from tests.fix_small import small_document, small_project
+from tests.fix_small import Document, small_document, small_project
 
-_PUBLISHED, _SMALL = "mock2pg_published", "mock2pg_published_small"
+_SMALL = "mock2pg_published_small"
 
 
 def small_rows() -> Document:
@@ -25,18 +24,7 @@ def small_rows() -> Document:
     return small_document(*(f"pet {number}" for number in range(132)), owners=[f"owner {n}" for n in range(12)])
 
 
-@pytest.fixture(scope="session")
-def migrated(server: Server, tmp_path_factory: pytest.TempPathFactory) -> MigrationResult:
-    """The result of migrating the sample into an empty database, from which the copies are made."""
-    settings = settings_module.load(
-        project=new_project(tmp_path_factory.mktemp("migrated")),
-        database_url=server.url(DATABASE),
-        source=Path("mock_data"),
-    )
-    return _kept(server, settings, None, _PUBLISHED)
-
-
-def _kept(server: Server, settings: Settings, document: Document | None, name: str) -> MigrationResult:
+def migrated_into(server: Server, settings: Settings, document: Document | None, name: str) -> MigrationResult:
     """Migrate into an empty database, and keep it under this name to be copied."""
     with new_database(server):
         result = MigrationService(settings).migrate_all_data(document)
@@ -46,22 +34,13 @@ def _kept(server: Server, settings: Settings, document: Document | None, name: s
     return result
 
 
-@pytest.fixture
-def published(server: Server, migrated: MigrationResult, project: Path) -> Iterator[Settings]:
-    """The settings of a project and a database, the test's own, into which the sample was migrated."""
-    for name in ("runs", "backups"):
-        shutil.copytree(migrated.report.parents[2] / name, project / name, symlinks=True)
-    with new_database(server, template=_PUBLISHED) as url:
-        yield settings_module.load(project=project, database_url=url, source=Path("mock_data"), operator="a tester")
-
-
 @pytest.fixture(scope="session")
 def migrated_small(server: Server, tmp_path_factory: pytest.TempPathFactory) -> MigrationResult:
     """The result of migrating 12 owners and 132 pets into an empty database, from which the copies are made."""
     settings = settings_module.load(
         project=small_project(tmp_path_factory.mktemp("migrated_small")), database_url=server.url(DATABASE)
     )
-    return _kept(server, settings, small_rows(), _SMALL)
+    return migrated_into(server, settings, small_rows(), _SMALL)
 
 
 @pytest.fixture

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-
-from mock2pg.settings import REPOSITORY
-from tests.fix_project import shared_cache
 
 Document = dict[str, list[dict[str, Any]]]
 
@@ -31,10 +27,27 @@ _CONSTRAINTS = {
 }  # fmt: skip
 
 
+DBT_PROJECT = """
+name: mock2pg
+config-version: 2
+profile: mock2pg
+macro-paths: ["{{ env_var('MOCK2PG_MACROS', 'macros') }}"]
+flags: {send_anonymous_usage_stats: false, log_level_file: none}
+on-run-start: "{{ refuse_to_build_published() }}"
+models:
+  mock2pg:
+    +schema: mock2pg_next
+    +materialized: table
+    +unlogged: true
+    +contract: {enforced: true}
+    +meta: {database_columns: {created_at: "timestamp with time zone not null default now()"}}
+vars: {mode: replace}
+"""
+
+
 def small_project(folder: Path) -> Path:
     """Two entities of a test's own, with the package's macros, profile and notebooks."""
-    (folder / "dbt_project").mkdir(parents=True)
-    shutil.copy(REPOSITORY / "dbt_project" / "dbt_project.yml", folder / "dbt_project")
+    _write(folder / "dbt_project" / "dbt_project.yml", DBT_PROJECT)
     if base := next(filter(_of_process, folder.parents), None):
         (folder / ".cache").symlink_to(shared_cache(base, "small"), target_is_directory=True)
     _write(folder / "expectations" / "README.md", "What is declared is enough here.")
@@ -54,6 +67,14 @@ def small_project(folder: Path) -> Path:
     landing = {"name": "landing", "schema": "mock2pg_landing", "tables": sources}
     _write(models / "_sources.yml", yaml.safe_dump({"version": 2, "sources": [landing]}))
     return folder
+
+
+def shared_cache(folder: Path, of: str) -> Path:
+    """One for all projects of a kind, given the folder where pytest keeps theirs: what dbt has parsed for its server
+    counts for no other process."""
+    cache = folder / f".cache of {of}"
+    cache.mkdir(exist_ok=True)
+    return cache
 
 
 def _of_process(folder: Path) -> bool:

@@ -58,26 +58,6 @@ def test_each_outside_library_is_used_in_one_place() -> None:
     assert strays == []
 
 
-def test_python_knows_tables_and_no_entity() -> None:
-    """No entity, table or column of the sample is named in src/, which holds the notebooks and the macros, too."""
-    declared = yaml.safe_load((REPOSITORY / "dbt_project" / "models" / "_sources.yml").read_text())
-    names = set()
-    for table in declared["sources"][0]["tables"]:
-        path = table.get("config", {}).get("meta", {}).get("path", table["name"])
-        names |= {table["name"], re.split(r"\[\]|\.", path)[0]}
-        keys = [column.get("config", {}).get("meta", {}).get("path", "") for column in table["columns"]]
-        names |= {key for key in keys if re.fullmatch("[a-z]+[A-Z]\\w*", key)}
-    names -= {"tests"}  # also what dbt calls its tests
-    words = re.compile(r"\b(" + "|".join(sorted(names)) + r"|(?i:student|teacher|classroom|school)s?)\b")
-    found = [
-        f"{file.relative_to(REPOSITORY)}: {match[0]}"
-        for file in SOURCE.rglob("*")
-        if file.suffix in (".py", ".sql", ".ipynb", ".html", ".j2", ".md") and file.is_file()
-        for match in words.finditer(file.read_text(encoding="utf-8"))
-    ]
-    assert found == []
-
-
 def test_settings_and_the_list_of_variables_alone_read_the_environment() -> None:
     """os.environ is read in settings.py and environment.py; who starts a program hands it on."""
     readers = {

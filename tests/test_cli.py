@@ -107,11 +107,17 @@ def test_backups_are_listed_newest_first(runner: CliRunner) -> None:
     assert [entry["schema"] for entry in listed] == ["public"]
 
 
-def test_sample_makes_data(runner: CliRunner, tmp_path: Path) -> None:
-    """`sample` writes one file per entity and refuses a folder that holds something."""
+def test_sample_makes_data(runner: CliRunner, settings: Settings, tmp_path: Path) -> None:
+    """`sample` writes one file per entity, where there are recipes, and refuses a folder that holds something."""
+    result = runner.invoke(cli.command, ["sample", "--out", str(tmp_path / "made")])
+    assert (result.exit_code, "there are no recipes in" in result.output) == (2, True)
+    (recipes := settings.project / "mock_data" / "sample").mkdir()
+    (recipes / "_macros.sql").write_text("create macro sparse(object, n) as to_json(object)")
+    for entity in ("boats", "sails"):
+        (recipes / f"{entity}.sql").write_text("select n as id from range(getvariable('rows') // 2) as t(n)")
     result = runner.invoke(cli.command, ["sample", "--rows", "200", "--out", str(tmp_path / "made")])
     assert result.exit_code == 0, result.output
-    assert len(list((tmp_path / "made").glob("*.json"))) == 11
+    assert len(list((tmp_path / "made").glob("*.json"))) == 2
     again = runner.invoke(cli.command, ["sample", "--rows", "200", "--out", str(tmp_path / "made")])
     assert again.exit_code == 2
 

@@ -91,16 +91,6 @@ def unchanged(server: Server, settings: Settings, folder: Path) -> tuple[Counts,
     return counts | {"dbt_nodes": load["models"] + load["tests"]}, done
 
 
-def test_a_migration_without_a_change_costs_no_more_than_its_limits(
-    server: Server, published: Settings, tmp_path: Path
-) -> None:
-    """Statements, sessions, transactions, WAL, processes, modules and dbt nodes: all are within costs.toml."""
-    counts, done = unchanged(server, published, tmp_path)
-    changed = done.read("steps/publish.json")["summary"]
-    assert changed == "0 inserted, 0 updated, 0 deleted"
-    held("migration", counts)
-
-
 def test_help_imports_no_more_than_its_limit(tmp_path: Path) -> None:
     """`mock2pg --help` needs no framework and starts no process."""
     counts = run(tmp_path / "counts", "--help")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import re
-import shutil
 import struct
 import sys
 import uuid
@@ -28,10 +27,10 @@ from mock2pg import settings as settings_module
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import ValidationError
 from mock2pg.postgres.server import Server
-from mock2pg.settings import REPOSITORY
 from mock2pg.source import documents, staging
 from mock2pg.source_shape import SourceShape
 from tests.fix_postgres import new_database
+from tests.fix_small import DBT_PROJECT
 
 TYPES = {
     "words": "text", "whole": "integer", "number": "double precision", "flag": "boolean", "day": "date",
@@ -706,7 +705,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dbt = folder / "dbt_project"
     core = dbt / "models" / "core"
     core.mkdir(parents=True)
-    shutil.copy(REPOSITORY / "dbt_project" / "dbt_project.yml", dbt)
+    (dbt / "dbt_project.yml").write_text(DBT_PROJECT)
     source = {"name": "landing", "schema": "mock2pg_landing", "tables": [declared(table) for table in TABLES]}
     (dbt / "models" / "_sources.yml").write_text(yaml.safe_dump({"sources": [source]}))
     (core / "models.yml").write_text(yaml.safe_dump({"models": [model(table) for table in TABLES]}))

@@ -9,10 +9,9 @@ import pytest
 
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
-from mock2pg.errors import CheckFailed, PreflightFailed, SourceError
+from mock2pg.errors import PreflightFailed, SourceError
 from mock2pg.runs import Run
 from mock2pg.settings import Settings
-from tests.fix_project import Document
 from tests.fix_published import small_rows
 from tests.fix_small import small_project
 
@@ -73,16 +72,6 @@ def test_an_upsert_into_nothing_needs_what_it_refers_to(database: str, tmp_path:
     assert result.success, result.message
     assert result.summary["publish"]["tables"]["pets"]["after"] == 0
     assert Run(result.run_id, settings).read("record.json")["mode"] == "upsert"
-
-
-def test_what_is_there_is_checked_all_the_same(upsert: MigrationService, document: Document) -> None:
-    """A row that is wrong by itself is refused; a rule that needs rows of others is said not to be judged."""
-    document["tests"][0]["totalPoints"] = 0
-    result = upsert.check({"tests": document["tests"]})
-    assert isinstance(result.error, CheckFailed)
-    assert "could not be judged" in result.error.message
-    assert [error.field for error in result.errors if error.severity == "critical"] == ["totalPoints"]
-    assert upsert.check({"tests": []}).success
 
 
 def test_a_source_of_nothing_that_is_declared_is_refused(upsert: MigrationService) -> None:

@@ -27,8 +27,8 @@ from mock2pg.settings import REPOSITORY
 from mock2pg.source import documents
 from mock2pg.source.documents import spool
 from mock2pg.source_shape import SourceShape
-from tests.checks.test_expectations import ANY, CASES, SPEC, TABLES, array, base, entries, valid_row
-from tests.fix_project import Document, new_project, sample
+from tests.school.fix_school import Document, new_project, sample
+from tests.school.test_expectations import ANY, CASES, SPEC, TABLES, array, base, entries, valid_row
 
 ENTITIES = list(sample())
 FITS, DECLARED = "expect_values_to_fit_their_types", "expect_only_declared_keys"

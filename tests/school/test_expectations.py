@@ -32,7 +32,7 @@ SUITES = REPOSITORY / "expectations"
 SOURCES = sources(REPOSITORY / "dbt_project")
 INDEX = ["_row", "_root_row", "_id", "_index"]
 MARKER = "CANARY"
-SPEC = yaml.safe_load((REPOSITORY / "tests" / "data" / "broken_rules.yml").read_text(encoding="utf-8"))
+SPEC = yaml.safe_load((REPOSITORY / "tests" / "school" / "data" / "broken_rules.yml").read_text(encoding="utf-8"))
 TABLES = yaml.safe_load((REPOSITORY / "dbt_project/models/_sources.yml").read_text())["sources"][0]["tables"]
 
 

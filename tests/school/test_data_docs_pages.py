@@ -14,8 +14,8 @@ import pytest
 from mock2pg import checks
 from mock2pg.build import sources
 from mock2pg.settings import REPOSITORY
-from tests.checks.test_expectations import MARKER, checked, entry, rows_of
 from tests.fix_browser import Opened, open_page
+from tests.school.test_expectations import MARKER, checked, entry, rows_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -13,9 +13,9 @@ from mock2pg import MigrationService, postgres
 from mock2pg.postgres.server import binary
 from mock2pg.settings import REPOSITORY, Settings
 from tests.fix_merge import select
-from tests.fix_project import Document
+from tests.school.fix_school import Document
 
-APP_SCHEMA = (REPOSITORY / "tests" / "data" / "app_schema.sql").read_text(encoding="utf-8")
+APP_SCHEMA = (REPOSITORY / "tests" / "school" / "data" / "app_schema.sql").read_text(encoding="utf-8")
 
 
 def definitions(url: str) -> bytes:

@@ -23,8 +23,8 @@ from mock2pg.runs import new_run
 from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult, encode
 from tests.fix_postgres import DATABASE, new_database
-from tests.fix_project import new_project, sample
 from tests.fix_restore import dumped, execute
+from tests.school.fix_school import new_project, sample
 
 COPY = "mock2pg_rollback"
 

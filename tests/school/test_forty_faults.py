@@ -26,7 +26,7 @@ from mock2pg.results import MigrationResult
 from mock2pg.source import documents
 from mock2pg.source.documents import Query
 from mock2pg.source_shape import SourceShape
-from tests.fix_project import Document, new_project, sample
+from tests.school.fix_school import Document, new_project, sample
 
 Steps = tuple[str | int, ...]
 ENTITIES = list(sample())

@@ -16,9 +16,9 @@ from mock2pg import MigrationService, cli, postgres
 from mock2pg import settings as settings_module
 from mock2pg.results import MigrationResult
 from mock2pg.settings import Settings
-from tests.fix_project import Document, new_project, sample
 from tests.fix_published import small_rows
-from tests.test_forty_faults import Text, resolved, written
+from tests.school.fix_school import Document, new_project, sample
+from tests.school.test_forty_faults import Text, resolved, written
 
 CANARY = "Canary-4711"
 

@@ -13,7 +13,7 @@ from typing import Any
 from mock2pg import MigrationService, build, postgres
 from mock2pg import settings as settings_module
 from mock2pg.settings import REPOSITORY, Settings
-from tests.fix_project import new_project
+from tests.school.fix_school import new_project
 
 DBT = Path(sys.executable).with_name("dbt")
 
