@@ -152,8 +152,8 @@ def comparable(value: Any) -> Any:
 
 
 def has_the_shape(value: Any, form: str) -> bool:
-    """Return True when a file has its form: an array, or an object that holds the array `a` and nothing else."""
-    if form == "folder":
+    """Return True when a file has its form: an array, or a document that holds the array `a` and nothing else."""
+    if form == "folder" or is_array(value):  # the value of the key that the file is named after
         return is_array(value)
     return isinstance(value, Members) and len(value) == 1 and value[0][0] == "a" and is_array(value[0][1])
 

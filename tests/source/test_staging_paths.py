@@ -210,7 +210,7 @@ def test_what_nothing_takes_is_marked(row: str, name: str, unfit: list[str], unk
     """A key at any level that nothing takes, a duplicate, or what is no object, array or map is marked in its row."""
     tables = [ROW[0], replace(ROW[1], name="n", optional="n" not in row), replace(ROW[2], name="m")]
     found = stage(f'{{"a": [{row}]}}', *tables)[name]
-    assert [(each["_unfit"], each["_unknown"]) for each in found] == [(unfit, unknown)]
+    assert [(each["_unfit"], sorted(each["_unknown"])) for each in found] == [(unfit, unknown)]
 
 
 def test_a_value_between_declared_paths_is_no_value_lost(stage: Stage) -> None:
@@ -222,9 +222,7 @@ def test_a_value_between_declared_paths_is_no_value_lost(stage: Stage) -> None:
     assert [(row["rest"], row["_unfit"], row["_unknown"]) for row in rows] == [(None, ["rest"], [])] * 2
 
 
-@pytest.mark.parametrize(
-    "number", ["1.50", "123456789012345678901234567890", "1e400", "0.1000000000000000055511151231"]
-)
+@pytest.mark.parametrize("number", ["1.50", "123456789012345678901234567890", "1e400", "0.10000000000000000555111512"])
 def test_numbers_inside_rows_are_as_they_were_written(number: str, stage: Stage) -> None:
     """A number of an inner row, of a map, of a single object and of a row around it keeps each of its digits."""
     inner = f'{{"v": {number}, "o": {{"v": {number}}}, "m": {{"k": {{"v": {number}}}}}}}'

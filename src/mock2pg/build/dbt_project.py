@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg import environment, patches
-from mock2pg.build import kept_manifest, target_tables
+from mock2pg.build import kept_manifest, lost_columns, target_tables
 from mock2pg.build.profile import PROVIDED, profiles_dir
 from mock2pg.build.source_tables import sources
 from mock2pg.contracts import ForeignKey, Table, key_groups
@@ -71,7 +71,9 @@ class DbtProject:
         _refuse_unread(manifest)
         _refuse_circles(manifest)
         models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
-        tables = target_tables.contracts(models, sources(self.project))
+        staged = sources(self.project)
+        tables = target_tables.contracts(models, staged)
+        lost_columns.refuse(models, tables, staged)
         self._circular = target_tables.circular(models)
         return tables
 

@@ -53,6 +53,7 @@ def entries(table: SourceTable, tables: Mapping[str, SourceTable]) -> list[Entry
                 rules.append(_entry(_UNIQUE_ON, said, "must be unique", columns=[column.name]))
             else:
                 rules.append(_entry(_UNIQUE, said, "must be unique", column=column.name))
+    rules += [_entry(_UNIQUE_ON, columns=list(columns)) for columns in table.unique]
     for column in table.columns:
         if column.references:
             parent, of_parent = column.references

@@ -77,13 +77,15 @@ class _Rules:
         """
         found = self._named.get((error.entity, error.rule), [])
         keys = self._nested.get(error.entity, ())
-        nested = next((key for key in keys if re.match(rf"{re.escape(key)}([.[]|$)", error.field)), "")
-        field = re.compile(rf"(?<![\w-]){re.escape(error.field.rpartition('.')[2])}(?![\w-])")
+        field = re.sub(r"\[\d+\]", "", error.field)
+        inside = (key for key in keys if key and re.match(rf"{re.escape(key)}(\.|$)", field))
+        nested = max(inside, key=len, default="")
+        word = re.compile(rf"(?<![\w-]){re.escape(error.field.rpartition('.')[2])}(?![\w-])")
         marks: tuple[Callable[[RuleOutcome], bool], ...] = (
             lambda rule: rule.status in ("failed", "warned"),
             lambda rule: _nested(rule.path) == nested,
             lambda rule: rule.severity == error.severity,
-            lambda rule: field.search(rule.sentence) is not None,
+            lambda rule: word.search(rule.sentence) is not None,
         )
         for mark in marks:
             found = [rule for rule in found if mark(rule)] or found
@@ -91,8 +93,9 @@ class _Rules:
 
 
 def _nested(path: str) -> str:
-    """The key of the array inside each row: `items` of `orders[].items[]`, nothing of `orders`."""
-    return path.partition("[].")[2].removesuffix("[]")
+    """The keys of the arrays inside each row: `items.sizes` of `orders[].items[].sizes[]`, nothing of `orders`."""
+    inside = re.split(r"\[\]|\{\}", path, maxsplit=1)[1:]
+    return re.sub(r"\[\]|\{\}", "", "".join(inside)).removeprefix(".")
 
 
 def _suites(result: MigrationResult) -> dict[str, list[Case]]:
