@@ -18,8 +18,8 @@ from tests.school.fix_school import Document
 APP_SCHEMA = (REPOSITORY / "tests" / "school" / "data" / "app_schema.sql").read_text(encoding="utf-8")
 
 
-def definitions(url: str) -> bytes:
-    command = [binary("pg_dump"), "--restrict-key=x", "--schema-only", "--schema=public", url]
+def definitions(url: str, schema: str = "public") -> bytes:
+    command = [binary("pg_dump"), "--restrict-key=x", "--schema-only", f"--schema={schema}", url]
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 

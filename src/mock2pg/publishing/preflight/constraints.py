@@ -46,7 +46,7 @@ def findings(
         ]
         computed = [name for name in merge.types if merge.there[name].generated and not untold]
         nullable = [column.name for column in merge.table.columns if not column.not_null]
-        required = [name for name in nullable if merge.there[name].not_null]
+        required = [name for name in (*nullable, *untold) if name in merge.there and merge.there[name].not_null]
         if not (checks or indexes or keys or computed or required):
             continue
         with merged_rows(merge) as rows:
