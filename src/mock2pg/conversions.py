@@ -35,7 +35,7 @@ def converted(staged: str, form: str, contract: str) -> str | None:
         return "{x}"
     if own.array != to.array:
         return None
-    scalar = _spelled_staged(own, form) if to.scalar == "text" else _converted(own, to)
+    scalar = spelled_staged(own, form) if to.scalar == "text" else _converted(own, to)
     if not own.array or scalar is None or scalar == "{x}":
         return scalar
     if to.scalar == "text" and _spelled(own, form):  # which nobody would do with each element in PostgreSQL
@@ -85,7 +85,7 @@ def _converted(own: DataType, to: DataType) -> str | None:
     }.get((own.scalar, to.scalar))
 
 
-def _spelled_staged(own: DataType, form: str) -> str | None:
+def spelled_staged(own: DataType, form: str) -> str | None:
     """DuckDB's SQL for a staged scalar as the JSON spells it; None where nobody knows how it was."""
     written = _replaced(own.spelling(form), _STRFTIME)
     if own.scalar == "time":

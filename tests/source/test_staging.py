@@ -388,6 +388,17 @@ def test_a_derived_key_is_pythons_uuid5(part: str, stage: Stage) -> None:
     assert row["key"] == str(uuid.uuid5(space, json.dumps([part, part], separators=(",", ":"), ensure_ascii=False)))
 
 
+def test_a_derived_key_may_be_made_of_any_type(stage: Stage) -> None:
+    """Times count as the JSON spells them, a numeric by its digits, and other values as JSON has them."""
+    values = {"bigint": 2**53 + 1, "uuid": str(uuid.UUID(int=7)), "timestamptz": "2024-01-01T00:00:00.120Z",
+              "timestamp": "2024-01-01T00:00:00", "date": "2024-01-01", "boolean": True}  # fmt: skip
+    columns = [column(name, name) for name in values]
+    columns += [column("numeric", "numeric"), column("key", uuid5=(*values, "numeric"))]
+    row = stage(json.dumps([values])[:-2] + ', "numeric": 12345678901234567890.50}]', table("a", *columns))["a"][0]
+    name = json.dumps([*values.values(), "12345678901234567890.5"], separators=(",", ":"))
+    assert row["key"] == str(uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, "mock2pg:a"), name))
+
+
 def test_a_derived_key_tells_its_parts_apart(stage: Stage) -> None:
     """Moving a character from one part to the next gives another key, and so does another table's name."""
     parts = (column("key", uuid5=("parent", "e")), column("parent", path="a[].id"), column("e", path="."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mock2pg.contracts import SourceColumn
+from mock2pg.conversions import spelled_staged
 from mock2pg.spellings import DOUBLE_DIGITS, FRACTION, WHOLE, DataType, data_type
 
 # As what each type is staged. A timestamp with time zone is that of UTC, and a numeric a decimal where DuckDB has one
@@ -33,6 +34,17 @@ def cast(column: SourceColumn, value: str, steps: str) -> str:
     own = data_type(column.data_type)
     typed = (_list if own.array else _scalar)(own, column.format, value, steps)
     return f"({typed})::{_staged_type(own)}"
+
+
+def part_of_key(column: SourceColumn, value: str) -> str:
+    """SQL for a staged value in the JSON array that a derived key is made of; `value` is the column.
+
+    A time is spelled as in the JSON, and a numeric is a string: DuckDB's JSON has no number of its digits.
+    """
+    own = data_type(column.data_type)
+    if own.array or own.scalar not in ("numeric", "timestamp", "timestamptz"):
+        return value
+    return (spelled_staged(own, column.format) or "{x}").format(x=value)
 
 
 def _scalar(own: DataType, form: str, value: str, steps: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.json_paths import written
-from mock2pg.source.staging.casts import cast
+from mock2pg.source.staging.casts import cast, part_of_key
 from mock2pg.source.staging.database import at, quoted, text, texts
 from mock2pg.source.staging.elements import enclosing, marked
 from mock2pg.source_shape import Shape, judged, row_shape
@@ -200,7 +200,8 @@ def _map(keys: Sequence[str]) -> str:
 def _uuid5(table: SourceTable, column: SourceColumn) -> str:
     """RFC 9562's version 5: SHA-1 over the table's name space and the JSON array of the natural key's parts."""
     space = uuid.uuid5(uuid.NAMESPACE_URL, f"mock2pg:{table.name}").hex
-    parts = ", ".join(quoted(part) for part in column.uuid5)
+    columns = {other.name: other for other in table.columns}
+    parts = ", ".join(part_of_key(columns[part], quoted(part)) for part in column.uuid5)
     given = " AND ".join(f"{quoted(part)} IS NOT NULL" for part in column.uuid5)
     # `_(h)`, because the name of a value in a SELECT's list would hide a column h
     digest = f"sha1(unhex('{space}') || encode(json_array({parts})::VARCHAR))"
