@@ -40,7 +40,13 @@ COLUMNS: dict[str, tuple[str, str]] = {
     **{f"a {kind} {form}": (kind, form) for kind, form in SPELLED},
     "other": ("text", ""),
 }
-SOURCE = SourceTable("t", "a", tuple(SourceColumn(n, kind, n, format=form) for n, (kind, form) in COLUMNS.items()))
+
+
+def staged_column(name: str, key: str, kind: str, form: str = "") -> SourceColumn:
+    return SourceColumn(name, kind, json.dumps(key), format=form)
+
+
+SOURCE = SourceTable("t", "a", tuple(staged_column(n, n, *of) for n, of in COLUMNS.items()))
 
 
 def contract(source: SourceTable = SOURCE, *keys: str, derived: str | None = None) -> Table:
@@ -320,7 +326,7 @@ IN_TEXT = {  # type and format: as the JSON spells it, and otherwise
 
 
 def of_kinds(*kinds: tuple[str, str]) -> SourceTable:
-    columns = (SourceColumn(f"a {kind} {form}".strip(), kind, f"{kind} {form}", format=form) for kind, form in kinds)
+    columns = (staged_column(f"a {kind} {form}".strip(), f"{kind} {form}", kind, form) for kind, form in kinds)
     return SourceTable("t", "a", (SourceColumn("id", "text", "id"), *columns))
 
 
@@ -381,9 +387,7 @@ CONVERTED = [
 def test_a_value_that_becomes_another_type_is_proven(both: Both) -> None:
     """Of every pair of types that a contract may ask for: PostgreSQL's cast of the value is what was staged."""
     source = of_kinds()
-    columns = tuple(
-        SourceColumn(f"{own} {form} {to}", own, f"{own} {form} {to}", format=form) for own, form, to in CONVERTED
-    )
+    columns = tuple(staged_column(f"{own} {form} {to}", f"{own} {form} {to}", own, form) for own, form, to in CONVERTED)
     source = replace(source, columns=(*source.columns, *columns))
 
     def value(own: str, form: str, n: int) -> str:
@@ -397,7 +401,7 @@ def test_a_value_that_becomes_another_type_is_proven(both: Both) -> None:
         return f"[{text}]" if own.endswith("[]") else text
 
     both.take(
-        [{"id": f'"{n}"', **{c.path: value(c.data_type, c.format, n) for c in columns}} for n in range(6)], source
+        [{"id": f'"{n}"', **{c.name: value(c.data_type, c.format, n) for c in columns}} for n in range(6)], source
     )
     with postgres.connect(both.url, name="test") as connection:
         for column, (own, form, to) in zip(columns, CONVERTED, strict=True):
