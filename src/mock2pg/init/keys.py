@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 from itertools import combinations
 
+from mock2pg.init.naming import CODES, PEOPLE
 from mock2pg.init.profile import NONE, SHOWN
 from mock2pg.init.tables import KEYABLE, Column, TableDraft
 from mock2pg.init.types import Typed
@@ -13,8 +14,8 @@ from mock2pg.text import counted
 
 _FEW = 20  # rows below which a column is unique by accident
 _SHORT = 64  # characters of a text that may be a key
-_CODES = ("code", "sku", "slug", "isbn", "iso", "key", "number", "no", "username", "email", "symbol", "abbreviation")
-_UNIQUE = ("email", "username", "login", "slug", "sku", "isbn", "uuid", "guid", "vin", "iban", "ssn")
+_UNIQUE = ("slug", "sku", "isbn", "uuid", "guid", "vin", "iban", "ssn")
+_OF_PEOPLE = ("email", "username", "login")  # elsewhere the same person may come again
 _REFERENCE = re.compile(r".*_(id|code|no|number|uuid|key)")
 
 
@@ -94,7 +95,7 @@ def _named(table: TableDraft, words: Collection[str]) -> Iterator[Column]:
     last = word.rpartition("_")[2]
     own = (word, last) if last not in words else (word,)
     names = ["id", *(f"{one}{suffix}" for suffix in ("_id", "id") for one in own), "uuid", "guid", f"{word}_uuid"]
-    names += [name for code in _CODES for name in (code, *(f"{one}_{code}" for one in own))]
+    names += [name for code in CODES for name in (code, *(f"{one}_{code}" for one in own))]
     by_name = {column.name: column for column in table.columns if column.kind == "own"}
     for name in dict.fromkeys(names):
         if name in by_name:
@@ -148,7 +149,8 @@ def conclude_uniques(table: TableDraft) -> None:
     if len(table.rows) < _FEW:
         return
     for column in table.columns:
-        named = column.name.rpartition("_")[2] in _UNIQUE
+        word = column.name.rpartition("_")[2]
+        named = word in _UNIQUE or (word in _OF_PEOPLE and table.word in PEOPLE)
         if named and (column.name,) != table.key and column.keyable and is_key([column]) and _is_short(column):
             table.uniques.append((column.name,))
 

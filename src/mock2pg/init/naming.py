@@ -11,6 +11,8 @@ from mock2pg.contracts import HIDDEN
 
 _LONGEST = 63  # bytes
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+CODES = ("code", "sku", "slug", "isbn", "iso", "key", "number", "no", "username", "email", "symbol", "abbreviation")
+PEOPLE = ("user", "person", "employee", "account", "member", "staff", "customer", "profile", "contact")
 _IRREGULAR = {
     "people": "person", "children": "child", "men": "man", "women": "woman", "mice": "mouse", "feet": "foot",
     "teeth": "tooth", "geese": "goose", "data": "datum", "criteria": "criterion", "media": "medium",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from mock2pg.contracts import key_groups
-from mock2pg.init.naming import free, singular
+from mock2pg.init.naming import CODES, PEOPLE, free, singular
 from mock2pg.init.profile import NONE
 from mock2pg.init.spelled import INTEGER, ZEROS
 from mock2pg.init.tables import Column, Link, TableDraft, rename
@@ -25,7 +25,6 @@ _PERSON = re.compile(
     r"|collaborator|subscriber|member|rep|agent|by|from|to|liked_by|like|contact|responsible|reporter|instructor"
     r"|advisor|manager|person|user|employee|staff)s?"
 )
-_PEOPLE = ("user", "person", "employee", "account", "member", "staff", "customer", "profile", "contact")
 
 
 def conclude_references(table: TableDraft, tables: Sequence[TableDraft]) -> None:
@@ -70,6 +69,8 @@ def refers_to(table: TableDraft, column: Column, tables: Sequence[TableDraft]) -
         link = _link(table, column, parent, of_parent, last=number == len(named))
         if link:
             table.links.append(link)
+            if link.enforced and link.parent_columns not in (parent.key, *parent.uniques):
+                parent.uniques.append(link.parent_columns)  # a foreign key needs it
             return link
     return None if named else _by_inclusion(table, column, tables)
 
@@ -93,8 +94,8 @@ def _named(table: TableDraft, column: Column, tables: Sequence[TableDraft]) -> l
                 found.append((0, parent, of_parent))
             elif is_key and (nearness := _nearness(bases, parent.word)) is not None:
                 found.append((nearness, parent, of_parent))
-            elif elsewhere and column.name == f"{parent.word}_{of_parent.name}" and _unique(of_parent):
-                found.append((1, parent, of_parent))
+            elif elsewhere and of_parent.name in CODES and column.name == f"{parent.word}_{of_parent.name}":
+                found += [(1, parent, of_parent)] if _unique(of_parent) else []
     found.sort(key=lambda one: (one[0], -len(one[1].word)))
     candidates = [(parent, of_parent) for _, parent, of_parent in found]
     return candidates or _by_role(table, column, tables)
@@ -111,7 +112,7 @@ def _by_role(table: TableDraft, column: Column, tables: Sequence[TableDraft]) ->
     if _SELF.fullmatch(base) and (key := _single_key(own)) and key is not column:
         found.append((own, key))
     if _PERSON.fullmatch(base):
-        people = [(parent, key) for parent in tables if parent.word in _PEOPLE and (key := _single_key(parent))]
+        people = [(parent, key) for parent in tables if parent.word in PEOPLE and (key := _single_key(parent))]
         others = [(parent, key) for parent, key in people if parent is not table]
         for only in (people, others):
             if len(only) == 1 and only[0][1] is not column and only[0] not in found:
