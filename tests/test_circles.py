@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,21 @@ def test_a_circle_is_published_changed_and_rolled_back(database: str, tmp_path: 
 def contents(connection: postgres.Connection) -> list[Any]:
     queries = ('TABLE public."Store" ORDER BY 1', "TABLE public.staff ORDER BY 1", "TABLE public.shift ORDER BY 1")
     return [[row[:-1] for row in connection.execute(query).fetchall()] for query in queries]
+
+
+def test_an_existing_table_becomes_part_of_a_circle(database: str, tmp_path: Path) -> None:
+    """With --alter: its key to the new tables is added when all rows are in; a rollback takes tables and key away."""
+    alone = replace(STORE, columns={"storeId": "integer!"}, foreign_keys=())
+    before = settings_module.load(project=declared_project(tmp_path / "before", [alone]), database_url=database)
+    made = MigrationService(before).migrate_all_data({"stores": [{"storeId": 1}, {"storeId": 2}]})
+    assert made.success, (made.message, made.error)
+    project = declared_project(tmp_path / "after", [STORE, STAFF, SHIFT])
+    service = MigrationService(settings_module.load(project=project, database_url=database, alter=True))
+    done = service.migrate_all_data(FIRST)
+    assert done.success, (done.message, done.error)
+    with postgres.connect(database, name="test") as connection:
+        keys = {(key.table, key.parent) for key in postgres.catalogue.foreign_keys(connection, "public")}
+        assert keys == {("Store", "staff"), ("staff", "Store"), ("staff", "staff"), ("shift", "staff")}
+        undone = service.rollback(done.summary["backup"]["backup_id"])
+        assert undone.success, undone.message
+        assert postgres.catalogue.tables(connection, "public") == ["Store"]

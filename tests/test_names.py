@@ -67,7 +67,8 @@ USER = Entity(
     paths={name: f"k{number}" for number, name in enumerate(COLUMNS)},
     meta={'q"uote': {"unique": True}},
     constraints=[
-        {"type": "unique", "columns": list(COLUMNS[:4])},
+        {"type": "unique", "columns": list(COLUMNS[:3])},
+        {"type": "unique", "columns": ["user.Id"]},
         {"type": "check", "name": "a Check", "expression": '"select" <> $$%s$$'},
     ],
 )
@@ -75,8 +76,8 @@ ORDER = Entity(
     "order",
     {"ID": "text!", "userId": "text!"},
     key=["ID"],
-    meta={"userId": {"references": "User.id"}},
-    constraints=[{"type": "foreign_key", "columns": ["userId"], "to": "ref('User')", "to_columns": ["id"]}],
+    meta={"userId": {"references": 'User."user.Id"'}},
+    constraints=[{"type": "foreign_key", "columns": ["userId"], "to": "ref('User')", "to_columns": ["user.Id"]}],
 )
 GROUP = Entity(
     'Gruppe/名 100% of:x "{0}".',
@@ -91,7 +92,7 @@ GROUP = Entity(
 
 def odd_document(rows: int, value: str = "") -> dict[str, list[dict[str, str]]]:
     users = [{"id": str(n), **{f"k{key}": f"{value}{n}{key}" for key in range(len(COLUMNS))}} for n in range(rows)]
-    return {"User": users, "order": [{"ID": "1", "userId": "0"}], "groups": [{"Ab": "x", "uid": "1"}]}
+    return {"User": users, "order": [{"ID": "1", "userId": f"{value}03"}], "groups": [{"Ab": "x", "uid": "1"}]}
 
 
 def test_odd_names_of_tables_and_columns_are_taken(database: str, tmp_path: Path) -> None:
@@ -136,3 +137,62 @@ def contents(connection: postgres.Connection) -> list[object]:
     """The rows of the target tables."""
     each = [sql.Identifier("public", entity.name) for entity in (USER, ORDER, GROUP)]
     return [connection.execute(sql.SQL("SELECT * FROM {} ORDER BY 1").format(home)).fetchall() for home in each]
+
+
+PRISMA = """
+    CREATE TYPE public."Role" AS ENUM ('ADMIN', 'USER');
+    CREATE TABLE public."User" ("id" text PRIMARY KEY, "firstName" text, "role" public."Role" NOT NULL DEFAULT 'USER',
+        "managerId" text REFERENCES public."User" ON DELETE SET NULL ON UPDATE CASCADE,
+        "createdAt" timestamp(3) NOT NULL DEFAULT current_timestamp, "updatedAt" timestamp(3) NOT NULL);
+    CREATE TABLE public."Order" ("id" serial PRIMARY KEY,
+        "userId" text NOT NULL REFERENCES public."User" ON DELETE RESTRICT ON UPDATE CASCADE);
+    CREATE TABLE public."OrderItem" ("orderId" integer NOT NULL REFERENCES public."Order" ON DELETE RESTRICT,
+        "lineNo" integer NOT NULL, "sku" text NOT NULL, PRIMARY KEY ("orderId", "lineNo"), UNIQUE ("orderId", "sku"),
+        CONSTRAINT "lineNo_check" CHECK ("lineNo" > 0))"""
+OF_PRISMA = (
+    Entity(
+        "User", {"id": "text!", "firstName": "text", "role": "text!", "managerId": "text"}, path="users",
+        foreign_keys=[{"columns": ["managerId"], "to": "User", "to_columns": ["id"]}],
+    ),
+    Entity(
+        "Order", {"id": "integer!", "userId": "text!"}, path="orders",
+        constraints=[{"type": "foreign_key", "columns": ["userId"], "to": "ref('User')", "to_columns": ["id"]}],
+    ),
+    Entity(
+        "OrderItem", {"orderId": "integer!", "lineNo": "integer!", "sku": "text!"}, path="items",
+        key=["orderId", "lineNo"],
+        constraints=[{"type": "foreign_key", "columns": ["orderId"], "to": "ref('Order')", "to_columns": ["id"]}],
+    ),
+)  # fmt: skip
+
+
+def bought(*skus: str, role: str = "USER", line: int = 1) -> dict[str, list[dict[str, object]]]:
+    """Two users who manage each other, and an order of these things."""
+    users = [{"id": one, "firstName": None, "role": role, "managerId": other} for one, other in ("ab", "ba")]
+    items = [{"orderId": 7, "lineNo": line, "sku": sku} for line, sku in enumerate(skus, line)]
+    return {"users": users, "orders": [{"id": 7, "userId": "a"}], "items": items}
+
+
+def test_tables_of_an_application_are_called_as_it_calls_them(database: str, tmp_path: Path) -> None:
+    """The preflight names their tables, columns, checks and keys; rows exchange values; the application goes on."""
+    service = MigrationService(
+        settings_module.load(project=declared_project(tmp_path, OF_PRISMA), database_url=database)
+    )
+    with postgres.connect(database, name="test") as connection:
+        connection.execute(PRISMA)
+        refused = service.migrate_all_data(bought("x"))
+        assert "User: column updatedAt is NOT NULL without a default" in str(refused.error)
+        assert 'ALTER TABLE "public"."User" ALTER "updatedAt" SET DEFAULT ...' in str(refused.error)
+        connection.execute('ALTER TABLE public."User" ALTER "updatedAt" SET DEFAULT now()')
+        refused = service.migrate_all_data(bought("x", "y", role="KING", line=-1))
+        assert 'User: column role is public."Role", which does not take what is built' in str(refused.error)
+        assert "OrderItem: check lineNo_check would be broken by 2 rows ((7, -1), (7, 0))" in str(refused.error)
+        for document in (bought("x", "y", "z"), bought("y", "x", role="ADMIN")):
+            done = service.migrate_all_data(document)
+            assert done.success, (done.message, done.error)
+        added = connection.execute("""INSERT INTO public."Order" ("userId") VALUES ('b') RETURNING "id" """)
+        assert added.fetchone() == (8,)
+        connection.execute('DELETE FROM public."OrderItem" WHERE "lineNo" = 2')
+        assert not service.validate_migration()
+        failed = service.rollback(done.summary["backup"]["backup_id"])
+        assert "OrderItem: not as run" in str(failed.error)

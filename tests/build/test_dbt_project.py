@@ -272,7 +272,7 @@ def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) ->
 
     A model between the landing table and the target's is no target table. A model's own index and hook count, and the
     order of its columns does not. The second build is of a schema that has the tables of the first; beside the model a
-    data test fails. In the third the columns are not those of the contract.
+    data test fails. dbt's own data tests take such a column, too. In the third the columns are not the contract's.
     """
     models = small_project(tmp_path) / "dbt_project" / "models"
     between = "{{ config(materialized='ephemeral', contract={'enforced': false}) }}"
@@ -280,7 +280,11 @@ def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) ->
     hooked = "{{ config(indexes=[{'columns': ['name']}], post_hook='comment on table {{ this }} is $$hooked$$') }}"
     (models / "core" / "owners.sql").write_text(f"{hooked} select name, id from {{{{ ref('between') }}}}")
     contract = yaml.safe_load((models / "core" / "pets.yml").read_text())
-    contract["models"][0]["columns"].append({"name": "group", "data_type": "text"})
+    told = ["unique", "not_null", {"accepted_values": {"arguments": {"values": ["a"]}}}]
+    told.append({"relationships": {"arguments": {"to": "ref('pets')", "field": "group"}}})
+    told.append({"unique": {"name": "of_an_expression", "arguments": {"column_name": "lower(id)"}}})
+    contract["models"][0]["columns"].append({"name": "group", "data_type": "text", "data_tests": told[:4]})
+    contract["models"][0]["data_tests"] = told[4:]
     contract["models"][0]["constraints"][1]["columns"] = ["name", "group"]
     (models / "core" / "pets.yml").write_text(yaml.safe_dump(contract))
     declared = yaml.safe_load((models / "_sources.yml").read_text())
@@ -293,7 +297,8 @@ def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) ->
     connected = connection_of(database)
     dbt = DbtProject(models.parent, tmp_path / "target", connected, tmp_path / "cache")
     assert dbt.tables()[1].uniques == (("name", "group"),)
-    assert dbt.build().models == 2
+    assert (built := dbt.build()).models == 2
+    assert built.tests == 5
     with postgres.connect(database, name="test") as connection:
         found = connection.execute("""
             SELECT relname, obj_description(oid, 'pg_class'), (SELECT count(*) FROM pg_index WHERE indrelid = c.oid)

@@ -750,3 +750,20 @@ def test_a_generated_column_that_we_have_too(connection: postgres.Connection, pu
     assert publish({t: [(5, "c", "C"), (6, "b", "B")]})["t"] == (2, 2, 0, 1, 0)
     with pytest.raises(PublishFailed, match="table t: of 1 built rows, 0 are in it unchanged"):
         publish({t: [(5, "c", "c")]})
+
+
+@pytest.mark.parametrize("action", ["", "ON UPDATE RESTRICT", "ON UPDATE CASCADE", "DEFERRABLE"])
+def test_a_value_that_rows_of_ours_refer_to_may_change_with_them(
+    action: str, connection: postgres.Connection, publish: Publish
+) -> None:
+    """Though it is no primary key: rows on both sides are changed and inserted in one statement."""
+    connection.execute(
+        "CREATE TABLE public.parent (id text PRIMARY KEY, code text NOT NULL UNIQUE);"
+        "CREATE TABLE public.child (id text PRIMARY KEY, code text NOT NULL"
+        f" REFERENCES public.parent (code) {action})"  # type: ignore[arg-type]
+    )
+    parent, child = table("parent", "id text!", "code text!"), table("child", "id text!", "code text!")
+    publish({parent: [("1", "a"), ("2", "b")], child: [("x", "a"), ("y", "b"), ("z", "a")]})
+    found = publish({parent: [("1", "A"), ("2", "b"), ("3", "c")], child: [("x", "A"), ("y", "c"), ("w", "A")]})
+    assert found == {"parent": (2, 3, 1, 1, 0), "child": (3, 3, 1, 2, 1)}
+    assert select(connection, "SELECT id, code FROM public.child ORDER BY 1") == [("w", "A"), ("x", "A"), ("y", "c")]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from mock2pg.errors import ProjectError
+from mock2pg.json_paths import parsed
 from mock2pg.text import printable
 
 _LONGEST = 63  # bytes; PostgreSQL cuts a longer name without an error, so that two may become the same
@@ -24,6 +25,15 @@ def refuse_unfit(where: str, names: Iterable[str]) -> None:
                 f"{where}: the name {name} has {length} bytes, and PostgreSQL keeps {_LONGEST}",
                 hint="Give it a shorter name. The target tables were not changed.",
             )
+
+
+def referred(text: str) -> tuple[str, str]:
+    """The table and the column that `table.column` names; a name with a dot is a JSON string, as in a path."""
+    try:
+        table, column = parsed(text)
+    except ValueError:
+        table, _, column = text.rpartition(".")
+    return str(table), str(column)
 
 
 def refuse_alike(what: str, names: Iterable[str]) -> None:

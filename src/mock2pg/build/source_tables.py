@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from mock2pg.build import source_paths
-from mock2pg.build.names import refuse_alike, refuse_unfit
+from mock2pg.build.names import referred, refuse_alike, refuse_unfit
 from mock2pg.contracts import HIDDEN, SourceColumn, SourceTable
 from mock2pg.errors import ProjectError
 from mock2pg.json_paths import written
@@ -103,7 +103,6 @@ def _refuse_type(where: str, column: SourceColumn) -> None:
 
 def _source_column(table: str, column: Mapping[str, Any]) -> SourceColumn:
     meta = _meta(column, f"{table}.{column['name']}", _OF_COLUMN)
-    parent, _, of_parent = str(meta.get("references", "")).rpartition(".")
     return SourceColumn(
         name=_name(column),
         data_type=str(column["data_type"]),
@@ -111,7 +110,7 @@ def _source_column(table: str, column: Mapping[str, Any]) -> SourceColumn:
         required=bool(meta.get("required", False)),
         blank=bool(meta.get("blank", False)),
         unique=bool(meta.get("unique", False)),
-        references=(parent, of_parent) if "references" in meta else None,
+        references=referred(str(meta["references"])) if "references" in meta else None,
         uuid5=tuple(meta.get("uuid5", ())),
         format=str(meta.get("format", "")),
         rest=bool(meta.get("rest", False)),

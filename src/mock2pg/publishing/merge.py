@@ -14,6 +14,7 @@ from psycopg import sql
 from mock2pg.contracts import Table, key_groups
 from mock2pg.errors import PublishFailed
 from mock2pg.postgres import catalogue
+from mock2pg.postgres.catalogue import TargetForeignKey
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.publishing import creation, referencing_rows, unique_conflicts
@@ -61,9 +62,11 @@ class Merge:
         misfits = [f"table {name}: {misfit}" for name, merge in merges.items() for misfit in merge.misfits().values()]
         if misfits:
             raise PublishFailed("; ".join(misfits))
+        differences = {name: merge.difference() for name, merge in merges.items()}
+        self._moving = [key for key in self._references if key.schema == target and _moves(key, merges, differences)]
         self._groups = [[merges[name] for name in group] for group in self._key_groups(list(merges))]
         self.merges = list(chain.from_iterable(self._groups))
-        self.differences = {merge.table.name: merge.difference() for merge in self.merges}
+        self.differences = {merge.table.name: differences[merge.table.name] for merge in self.merges}
 
     def keys(self, limit: int) -> dict[str, dict[str, list[str]]]:
         """Up to `limit` primary keys of rows to insert, update and delete, by table."""
@@ -110,6 +113,8 @@ class Merge:
         for key in self._references:
             if key.schema == self._target:
                 parents.setdefault(key.table, set()).add(key.parent)
+        for key in self._moving:  # neither could be changed first
+            parents.setdefault(key.parent, set()).add(key.table)
         return key_groups(names, parents)
 
     def _delete(self) -> list[TableMerge]:
@@ -128,6 +133,8 @@ class Merge:
         )
         updates = [merge for merge in group if self.differences[merge.table.name].updated]
         inserts = [merge for merge in group if self.differences[merge.table.name].inserted]
+        if any(key.table in names for key in self._moving) and self._write_at_once(updates, inserts):
+            return
         if not round_about:
             for merge in updates:
                 merge.update(self._references)
@@ -143,6 +150,15 @@ class Merge:
             for merge in updates:
                 merge.update(self._references)
 
+    def _write_at_once(self, updates: Sequence[TableMerge], inserts: Sequence[TableMerge]) -> bool:
+        """Update and insert in one statement; return False when rows exchange unique values."""
+        try:
+            with self._connection.transaction():
+                self._together([*(merge.change for merge in updates), *(merge.insert for merge in inserts)])
+        except unique_conflicts.ALIKE:
+            return False
+        return True
+
     def _together(self, statements: Sequence[sql.Composed]) -> None:
         """One statement of several: references between their tables are looked at when all of them are done."""
         if len(statements) < 2:
@@ -154,6 +170,13 @@ class Merge:
             for number, statement in enumerate(statements)
         )
         self._code.run(sql.SQL("WITH {} SELECT").format(parts))
+
+
+def _moves(key: TargetForeignKey, merges: Mapping[str, TableMerge], differences: Mapping[str, Difference]) -> bool:
+    """Return whether rows of a published table may change in what rows of another refer to, and no cascade follows."""
+    if key.on_update not in ("NO ACTION", "RESTRICT") or not {key.table, key.parent} <= merges.keys():
+        return False
+    return bool(differences[key.parent].updated and set(key.parent_columns) & set(merges[key.parent].settable))
 
 
 def publish(

@@ -140,15 +140,18 @@ class TableMerge(Comparison):
             "INSERT INTO {home} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {built} AS b" + new
         )
 
+    @property
+    def change(self) -> sql.Composed:
+        return self.compose("UPDATE {target} AS l SET {sets} FROM {built} AS b WHERE {keys} AND {differs}")
+
     def update(self, references: Sequence[TargetForeignKey]) -> None:
         """Change what differs; where rows exchange unique values, in two steps."""
-        query = self.compose("UPDATE {target} AS l SET {sets} FROM {built} AS b WHERE {keys} AND {differs}")
-        if unique_conflicts.try_update(self, query) or (
-            self.park_values() and unique_conflicts.try_update(self, query)
+        if unique_conflicts.try_update(self, self.change) or (
+            self.park_values() and unique_conflicts.try_update(self, self.change)
         ):
             return
         if any(key.parent == self.table.name and key.on_delete != "NO ACTION" for key in references):
-            self.code.run(query)  # which names the constraint
+            self.code.run(self.change)  # which names the constraint
         unique_conflicts.replace(self)
 
     def park_values(self) -> bool:
