@@ -150,9 +150,10 @@ def test_a_document_becomes_a_project_that_migrates(case: str, tmp_path: Path, d
     assert service.validate_migration()
     assert _changes(service.migrate_all_data()) == {}
 
-    changed = tmp_path / "changed"
-    shutil.copytree(folder / "mock_data", changed)
-    file = next(changed.rglob(shape.file or case))
+    changed = tmp_path / case
+    copy = shutil.copytree if (SHAPES / case).is_dir() else shutil.copy
+    copy(SHAPES / case, changed)
+    file = changed / shape.file if shape.file else changed
     text = file.read_text(encoding="utf-8")
     lines = file.suffix == ".ndjson"
     document = [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
