@@ -83,7 +83,7 @@ CASES = {
             "album": 10,
             "track": 40,
             "playlist": 3,
-            "playlist_track": 44,
+            "playlist_track": 32,
             "employee": 8,
             "customer": 12,
             "invoice": 20,
@@ -180,12 +180,12 @@ def _changes(result: MigrationResult) -> dict[str, tuple[int, int, int]]:
 
 
 def _rows(connection: postgres.Connection) -> dict[str, int]:
-    return postgres.row_counts(connection, "public", postgres.catalogue.tables(connection, "public"))
+    return postgres.scratch.row_counts(connection, "public", postgres.catalogue.tables(connection, "public"))
 
 
 def _types(connection: postgres.Connection) -> dict[str, str]:
     rows = connection.execute(
-        "SELECT attrelid::regclass || '.' || attname, format_type(atttypid, NULL) FROM pg_attribute"
+        "SELECT c.relname || '.' || attname, format_type(atttypid, NULL) FROM pg_attribute"
         " JOIN pg_class AS c ON c.oid = attrelid"
         " WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0"
     )
@@ -194,8 +194,9 @@ def _types(connection: postgres.Connection) -> dict[str, str]:
 
 def _foreign_keys(connection: postgres.Connection) -> set[str]:
     rows = connection.execute(
-        "SELECT conrelid::regclass || '.' || a.attname || ' -> ' || confrelid::regclass || '.' || p.attname"
-        " FROM pg_constraint JOIN pg_attribute AS a ON a.attrelid = conrelid AND a.attnum = conkey[1]"
+        "SELECT c.relname || '.' || a.attname || ' -> ' || f.relname || '.' || p.attname"
+        " FROM pg_constraint JOIN pg_class AS c ON c.oid = conrelid JOIN pg_class AS f ON f.oid = confrelid"
+        " JOIN pg_attribute AS a ON a.attrelid = conrelid AND a.attnum = conkey[1]"
         " JOIN pg_attribute AS p ON p.attrelid = confrelid AND p.attnum = confkey[1]"
         " WHERE contype = 'f' AND array_length(conkey, 1) = 1"
     )
