@@ -12,11 +12,12 @@ BENCH := .venv-bench
 # What may be given on the command line; variables of these names in the environment are somebody else's.
 ARGS =
 SOURCE =
+INTO =
 ID =
 RUN =
 
 .DEFAULT_GOAL := help
-TARGETS := psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test test-load test-crash test-long bench coverage lint lock clean
+TARGETS := init psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test test-load test-crash test-long bench coverage lint lock clean
 .PHONY: $(TARGETS)
 
 # A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
@@ -33,20 +34,25 @@ endif
 
 # A variable that nothing reads is a mistake, too. What an outer make was given is not for this one.
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
-UNKNOWN := $(filter-out ARGS SOURCE ID RUN PYTHON VENV LAB BENCH DATABASE_URL DEBUG GITHUB_WORKSPACE MIGRATION_% PIP_% PG%,$(GIVEN))
-TAKE_SOURCE := migrate plan check-data
+UNKNOWN := $(filter-out ARGS SOURCE INTO ID RUN PYTHON VENV LAB BENCH DATABASE_URL DEBUG GITHUB_WORKSPACE MIGRATION_% PIP_% PG%,$(GIVEN))
+TAKE_SOURCE := init migrate plan check-data
+TAKE_INTO := init
 TAKE_ID := rollback
 TAKE_RUN := lab report verify-evidence
 ifeq ($(MAKELEVEL),0)
-$(foreach name,SOURCE ID RUN,$(if $(filter $(name),$(GIVEN)),$(if $(filter $(TAKE_$(name)),$(MAKECMDGOALS)),,$(error make $(MAKECMDGOALS) takes no $(name): that is for $(TAKE_$(name))))))
+$(foreach name,SOURCE INTO ID RUN,$(if $(filter $(name),$(GIVEN)),$(if $(filter $(TAKE_$(name)),$(MAKECMDGOALS)),,$(error make $(MAKECMDGOALS) takes no $(name): that is for $(TAKE_$(name))))))
 endif
 ifeq ($(MAKELEVEL)$(if $(UNKNOWN),,none),0)
-$(error make has no variable $(UNKNOWN) here. It takes ARGS="options of the command", SOURCE=PATH, ID=BACKUP, RUN=RUN, and settings (DATABASE_URL, MIGRATION_...))
+$(error make has no variable $(UNKNOWN) here. It takes ARGS="options of the command", SOURCE=PATH, INTO=FOLDER, ID=BACKUP, RUN=RUN, and settings (DATABASE_URL, MIGRATION_...))
 endif
 ifeq ($(filter SOURCE,$(GIVEN))$(value SOURCE),SOURCE)
 $(error SOURCE is empty: name a path)
 endif
+ifneq ($(filter init,$(MAKECMDGOALS)),)
+$(if $(and $(value SOURCE),$(value INTO)),,$(error Name your JSON and a new folder: make init SOURCE=../app/mocks INTO=../shop))
+endif
 export MOCK2PG_SOURCE = $(value SOURCE)
+export MOCK2PG_INTO = $(value INTO)
 source = $(if $(value SOURCE),"$$MOCK2PG_SOURCE")
 
 help: ## list the targets
@@ -91,6 +97,9 @@ $(BENCH)/.ready: requirements-bench.lock
 
 migrate: $(READY) ## migrate mock_data/ (or SOURCE=PATH) into PostgreSQL and print where the report is
 	@$(MOCK2PG) migrate $(ARGS) $(source)
+
+init: $(READY) ## make a project of your own from mock JSON: make init SOURCE=../app/mocks INTO=../shop
+	@$(MOCK2PG) init "$$MOCK2PG_SOURCE" --into "$$MOCK2PG_INTO" $(ARGS)
 
 check-data: $(READY) ## check mock_data/ (or SOURCE=PATH) as migrate would, without any database
 	@$(MOCK2PG) check $(ARGS) $(source)

@@ -57,6 +57,8 @@ def test_what_make_does_not_know_is_an_error(make: Make) -> None:
         ("migrate|ARG=x", "ARGS"),
         ("migrate|SOURCE=", "SOURCE is empty"),
         ("migrate|ID=x", "takes no ID"),
+        ("migrate|INTO=x", "takes no INTO"),
+        ("init|SOURCE=mock_data", "INTO=../shop"),
         ("migrate|MIGRATION_MODEE=upsert", "did you mean MIGRATION_MODE?"),
         ("migrate|DATABASE_URL=postgresql://127.0.0.1:1/none", "no source is named"),
     ):
