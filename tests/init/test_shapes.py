@@ -14,7 +14,7 @@ import pytest
 from mock2pg import MigrationResult, MigrationService, postgres
 from mock2pg import init as initialize
 from mock2pg import settings as settings_module
-from tests.fix_project import shared_cache
+from tests.fix_small import shared_cache
 
 SHAPES = Path(__file__).parents[1] / "data" / "shapes"
 
