@@ -250,6 +250,7 @@ FITS = [
     ("numeric", "bigint", "text", "numeric text"),
     ("double precision", "numeric", "", "double precision"),
     ("numeric(6,2)", "text", "", "text, doubtful"),
+    ("numeric(6,2)", "numeric", "text", "numeric(6,2) text, doubtful"),
     ("uuid", "text", "", "text, doubtful"),
     ("inet", "text", "", "text"),
     ("timestamp(3)", "timestamptz", "", "timestamptz as timestamp: {x} at time zone 'UTC'"),
@@ -301,15 +302,19 @@ def test_what_is_not_certain_is_a_doubt_and_a_new_table(existing: postgres.Conne
             CREATE TABLE odd.friends (id int, a int REFERENCES odd."Person", b int REFERENCES odd."Person");
             CREATE VIEW odd.news AS SELECT 1 AS id;
             CREATE TABLE odd.order_lines (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sku text, UNIQUE (sku));
-            CREATE TABLE odd.flags (id text PRIMARY KEY)""")
+            CREATE TABLE odd.flags (id text PRIMARY KEY);
+            CREATE TABLE odd.ordernote (id int PRIMARY KEY, text text, line int NOT NULL REFERENCES odd.order_lines)""")
         items = entity("items", "items[]", "id:integer, name:text")
         one, other = entity("person", "a.person[]", "id:integer"), entity("people", "people[]", "id:integer")
         news, friends = entity("news", "news[]", "id:integer"), entity("friends", "friends[]", "one:integer", key="one")
         lines = entity("order_lines", "order_lines[]", "line_id:integer, sku:text", key="sku",
                        references=[refers("line_id", "items")])  # fmt: skip
         flags = entity("flags", "flags{}", "key:text={}", key="key")
-        found, columns = applied(existing, "odd", items, one, other, news, friends, lines, flags)
-    assert list(columns) == ["items", "person", "people", "news", "friends", "order_lines", "flags"]
+        notes = entity("order_notes", "order_notes[]", "id:integer, text:text, sku:text",
+                       references=[refers("sku", "order_lines", "sku")])  # fmt: skip
+        found, columns = applied(existing, "odd", items, one, other, news, friends, lines, flags, notes)
+    assert list(columns) == ["items", "person", "people", "news", "friends", "order_lines", "flags", "ordernote"]
+    assert columns["ordernote"] == ["id integer not null", "text text"]  # sku is another key of the line than its id
     assert (columns["order_lines"], columns["flags"]) == (["sku text not null"], ["id text not null"])
     doubts = said(found.doubts)
     assert doubts["items"].startswith("it may be the table blog_item, shop_item of the database: name the model")

@@ -15,6 +15,7 @@ from mock2pg.init.naming import free, singular, snake
 from mock2pg.init.reading import Root, read
 from mock2pg.init.references import conclude_references, name_of_element, ordered, refers_to
 from mock2pg.init.shapes import Shape
+from mock2pg.init.spelled import EMPTY
 from mock2pg.init.tables import (
     Column,
     Link,
@@ -239,4 +240,5 @@ def _column(table: TableDraft, column: Column) -> ConcludedColumn:
         tuple(sorted(profile.counts)) if profile and profile.counts and typed.data_type == "text" else (),
         profile.longest if profile else 0,
         quoted(profile) if profile else "",
+        bool(profile and profile.spellings[EMPTY]),
     )

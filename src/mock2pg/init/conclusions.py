@@ -52,7 +52,8 @@ class ConcludedColumn:
     allowed    the closed set of its texts, for a rule; empty where there is none
     texts      all its different texts, where they are few; to be compared with the labels of an enum, never shown
     longest    characters of its longest text
-    quoted     what all its texts spell: integer, numeric or boolean; empty for any other text
+    quoted     what all its texts spell, but for empty ones: integer, numeric, boolean or a time; empty for any other
+    gaps       some of its texts are empty
     data_type  of the target column, where it is not that of the staged one
     constant   SQL that fills a target column which no field of the source fills; `declared` has no path then
     expression SQL over the staged columns that the model has in place of the column alone; with `derived`
@@ -67,6 +68,7 @@ class ConcludedColumn:
     texts: tuple[str, ...] = ()
     longest: int = 0
     quoted: str = ""
+    gaps: bool = False
     data_type: str = ""
     constant: str = ""
     expression: str = ""

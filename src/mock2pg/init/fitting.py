@@ -144,23 +144,23 @@ class Fitting:
         if there is None:  # kept, though the table lacks it
             return replace(column, declared=replace(column.declared, required=not column.declared.rest))
         declared, place = column.declared, f"{self.table.name}.{name}"
-        field = Field(
-            declared.data_type, declared.format, column.texts or column.allowed, column.quoted, column.longest
-        )
+        texts = column.texts or column.allowed
+        field = Field(declared.data_type, declared.format, texts, column.quoted, column.longest, column.gaps)
         found = fit(field, there) if column.values or declared.path == "." else Fit(contract_type(there) or "text")
         if declared.uuid5 or declared.rest:
             found = Fit(declared.data_type, declared.format, "" if declared.rest else found.contract)
         if found.doubt:
             self.doubts.append(Doubt(place, found.doubt.replace("{x}", _identifier(name))))
-        full, identifier = column.values == column.rows, _identifier(name)
+        emptied = column.gaps and found.contract not in ("", "text")
+        full, identifier = column.values == column.rows and not emptied, _identifier(name)
         expression, derived = found.expression.format(x=identifier) if found.expression else "", found.derived
         if there.not_null and not full:
             if value := _LITERAL.match(there.default):
                 expression = f"coalesce({expression or identifier}, {value[0]})"
                 derived = "; ".join([*([derived] if derived else []), "a row without it gets the database's default"])
             else:
-                missing = counted(column.rows - column.values, "row")
-                told = f"it is NOT NULL, and {missing} of {column.rows:,} have no value: write"
+                missing = f"{counted(column.rows - column.values, 'row')} of {column.rows:,} have no value"
+                told = f"it is NOT NULL, and {'some texts are empty' if emptied else missing}: write"
                 told += f" coalesce({identifier}, ...) in the model and say why in `derived`"
                 self.doubts.append(Doubt(place, told))
         required = (there.not_null and full) or name in self.key

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mock2pg.contracts import SourceTable
-from mock2pg.init.conclusions import ConcludedColumn, Doubt, Entity
+from mock2pg.init.conclusions import ConcludedColumn, Doubt, Entity, Reference
 from mock2pg.init.names_alike import column_form, singular, table_form, words
 from mock2pg.json_paths import Mark, Step, parsed
+from mock2pg.postgres.catalogue import TargetForeignKey
 from mock2pg.postgres.existing_tables import ExistingTable
 
 _ALIKE = 0.5  # of an entity's columns that a table has to have, where the names are alike only at their end
@@ -82,19 +83,21 @@ def _same_name(entity: Entity, tables: Sequence[ExistingTable]) -> dict[str, int
 def _same_end(entity: Entity, tables: Sequence[ExistingTable]) -> dict[str, int]:
     """Tables whose name ends like the entity's, `shop_product` for `products`, or is that of the nested array.
 
-    The more words are the same, the more alike they are.
+    The longer the common end, the more alike they are.
     """
     keys = [step for step in rows_at(entity.table) if isinstance(step, str)]
-    endings = {_singulars(entity.table.name), *([_singulars(keys[-1])] if keys else [])} - {()}
+    names = {entity.table.name, *keys[-1:]}
     ours = [column for column in entity.columns if in_row(column)]
     found = {}
     for table in tables:
-        theirs = _singulars(table.name)
-        same = [len(ending) for ending in endings if theirs[-len(ending) :] == ending]
+        parts = words(table.name)
+        ends = {"".join(map(singular, parts[number:])) for number in range(len(parts))}
+        same = {name: len(table_form(name)) for name in names if table_form(name) in ends}
         forms = {column_form(column.name) for column in table.columns}
         alike = sum(bool(set(_forms(column)) & forms) for column in ours)
-        if same and (max(same) > 1 or (ours and alike >= _ALIKE * len(ours))):
-            found[table.name] = max(same)
+        sure = any(len(words(name)) > 1 for name in same)
+        if same and (sure or (ours and alike >= _ALIKE * len(ours))):
+            found[table.name] = max(same.values())
     return found
 
 
@@ -167,17 +170,22 @@ def _by_reference(
     entity: Entity, table: ExistingTable, matched: Mapping[str, ExistingTable], found: Mapping[str, str]
 ) -> dict[str, str]:
     """Match the columns that are left if each is the only one that refers to some table."""
-    ours: dict[str, list[str]] = {}
+    ours: dict[str, list[Reference]] = {}
     for reference in entity.references:
         if len(reference.columns) == 1 and reference.columns[0] not in found and reference.parent in matched:
-            ours.setdefault(matched[reference.parent].name, []).append(reference.columns[0])
-    theirs: dict[str, list[str]] = {}
+            ours.setdefault(matched[reference.parent].name, []).append(reference)
+    theirs: dict[str, list[TargetForeignKey]] = {}
     for key in table.foreign_keys:
         if len(key.columns) == 1 and key.columns[0] not in found.values() and key.parent_schema == key.schema:
-            theirs.setdefault(key.parent, []).append(key.columns[0])
-    return {
-        mine[0]: theirs[parent][0] for parent, mine in ours.items() if len(mine) == len(theirs.get(parent, ())) == 1
-    }
+            theirs.setdefault(key.parent, []).append(key)
+    pairs = {}
+    for parent, mine in ours.items():
+        if len(mine) == len(theirs.get(parent, ())) == 1:
+            reference, key = mine[0], theirs[parent][0]
+            names = {_singulars(reference.parent), _singulars(parent)}
+            if _without(names, reference.parent_columns) & _without(names, key.parent_columns):  # not another key of it
+                pairs[reference.columns[0]] = key.columns[0]
+    return pairs
 
 
 def _numbers_rows(column: ConcludedColumn) -> bool:

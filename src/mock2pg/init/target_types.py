@@ -46,7 +46,8 @@ class Field:
     """What a field of the source holds: its type, how that is spelled, and what is known of its texts.
 
     texts   all that differ, where they are few
-    quoted  integer, numeric or boolean, where each text spells one
+    quoted  what each text spells, but for empty ones: integer, numeric, boolean or a time
+    gaps    some texts are empty
     """
 
     data_type: str
@@ -54,6 +55,7 @@ class Field:
     texts: tuple[str, ...] = ()
     quoted: str = ""
     longest: int = 0
+    gaps: bool = False
 
 
 def fit(field: Field, column: ExistingColumn) -> Fit:
@@ -159,6 +161,8 @@ def _same_kind(staged: str, kind: str, given: tuple[int, ...], spelled: str, bas
         digits, decimals = _digits(kind, given)
         if precision is None or scale is None:
             return Fit("numeric", spelled)
+        if spelled == "text" and decimals is None and kind == "numeric":
+            return Fit(f"numeric({precision},{scale})", spelled, doubt=_decimals(column))
         if spelled == "text" and decimals != scale and kind == "numeric":
             return Fit("text", contract="text", doubt=f"spelled with other decimals than {column.data_type} has")
         if (
@@ -199,14 +203,12 @@ def _narrow(staged: str, column: ExistingColumn) -> str:
 
 def _from_text(field: Field, base: str, column: ExistingColumn) -> Fit:
     """A number or boolean that the source has in quotes is one if each is; of any other text the plan tells."""
-    if base in (*_NUMBERS, "boolean") and _holds(base, field.quoted):
-        declared = f"numeric({','.join(map(str, column.modifier))})" if base == "numeric" and column.modifier else base
-        doubt = ""
-        if declared != base and field.quoted == "numeric":
-            doubt = (
-                f"{declared} in the database: a text with more or fewer than {column.modifier[-1]} decimals is refused"
-            )
-        return Fit(declared, "text", doubt=doubt)
+    kind = contract_type(column)
+    if base in (*_NUMBERS, *_TIMES, "boolean", "uuid") and _holds(base, field.quoted):
+        if field.gaps:
+            told = f"its empty texts become NULL: the column is {column.data_type}"
+            return Fit("text", "", kind, f"cast(nullif({{x}}, '') as {kind})", "an empty text is no value", told)
+        return Fit(kind, "text", doubt=_decimals(column) if field.quoted == "numeric" else "")
     if base in (*_NUMBERS, *_TIMES, "boolean", "uuid"):
         return Fit(
             "text",
@@ -216,10 +218,19 @@ def _from_text(field: Field, base: str, column: ExistingColumn) -> Fit:
     return Fit("text")
 
 
+def _decimals(column: ExistingColumn) -> str:
+    """What is not known of a decimal in quotes, which is to have the digits that PostgreSQL prints."""
+    if not column.modifier:
+        return ""
+    return (
+        f"{column.data_type} in the database: a text with more or fewer than {column.modifier[-1]} decimals is refused"
+    )
+
+
 def _holds(base: str, quoted: str) -> bool:
-    if "boolean" in (base, quoted):
+    if base not in _NUMBERS or quoted not in ("integer", "numeric"):
         return base == quoted
-    return bool(quoted) and (quoted == "integer" or base in ("numeric", "double precision"))
+    return quoted == "integer" or base in ("numeric", "double precision")
 
 
 def _unfit(staged: str, spelled: str, column: ExistingColumn) -> Fit:

@@ -131,15 +131,15 @@ def _all(total: int, words: str) -> str:
 
 
 def quoted(values: Values) -> str:
-    """Return the type of which each value is the canonical text, though the source has it in quotes; or nothing."""
-    if set(values.kinds) != {str}:
+    """Return the type of which each text is the canonical one, but for empty ones; or nothing."""
+    spellings = set(values.spellings) - {spelled.EMPTY}
+    if set(values.kinds) != {str} or not spellings:
         return ""
-    spellings = set(values.spellings)
     for data_type, these in (
         ("integer", {spelled.INTEGER}),
-        ("numeric", {spelled.INTEGER, spelled.DECIMAL, spelled.LONG}),
+        ("numeric", {spelled.INTEGER, spelled.DECIMAL}),
         ("boolean", {spelled.WORD}),
     ):
         if spellings <= these:
             return data_type
-    return ""
+    return spellings.pop().data_type if len(spellings) == 1 else ""
