@@ -170,7 +170,7 @@ def _attribute(entity: Entity, column: ConcludedColumn) -> str:
 
 
 def _mermaid(text: str) -> str:
-    return printable(text).replace('"', "'").replace("{", "(").replace("}", ")").replace("%%", "% %").replace("\\", "/")
+    return printable(text).replace('"', "'").replace("{", "(").replace("}", ")").replace("%", "％").replace("\\", "/")
 
 
 def _cut(text: str, width: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 _WIDTH = 120
-_PLAIN = re.compile(r"[\w(]([\w ./()<>=+'-]*[\w./()<>=+'-])?", re.ASCII)
+_PLAIN = re.compile(r"[\w(]([\w ./()<>=+;'-]*[\w./()<>=+'-])?", re.ASCII)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

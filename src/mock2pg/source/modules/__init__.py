@@ -69,10 +69,10 @@ def exported(source: Path) -> Exported:
         raise SourceError(
             lines(
                 "\n".join(
-                    [f"{source.name} exports more than plain data: {counted(len(faults), 'fault')}", *told, *more]
+                    [f"{source.name} is not plain data: {counted(len(faults), 'fault')}", *told, *more]
                 )
             ),
-            hint=f"Move what is no data into a module of their own, or make JSON yourself. {by_hand(source)}",
+            hint=f"Move what is no data into a module of its own, or make JSON yourself. {by_hand(source)}",
         )
     return Exported(answer["data"], (*notes, *map(printable, answer["notes"])))
 
