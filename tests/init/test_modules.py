@@ -11,6 +11,7 @@ import pytest
 from mock2pg import init
 from mock2pg.errors import SourceError
 from mock2pg.source import documents, modules
+from mock2pg.source_shape import SourceShape
 
 pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="node is not there")
 
@@ -161,8 +162,9 @@ def test_init_and_a_migration_read_the_same(tmp_path: Path) -> None:
     done = init.init(tmp_path / "shop.ts", tmp_path / "shop")
     assert [entity.name for entity in done.conclusions.entities] == ["users"]
     assert done.conclusions.source == "shop.ts"
-    kept = documents.read(tmp_path / "shop" / "mock_data", ["users"], tmp_path / "kept")
-    again = documents.read(tmp_path / "shop.ts", ["users"], tmp_path / "again")
+    shape = SourceShape.of_arrays(["users"])
+    kept = documents.read(tmp_path / "shop" / "mock_data", shape, tmp_path / "kept")
+    again = documents.read(tmp_path / "shop.ts", shape, tmp_path / "again")
     assert json.loads(kept.arrays["users"].read_bytes()) == json.loads(again.arrays["users"].read_bytes())
     assert (tmp_path / "shop" / "mock_data" / "users.json").read_text() == '[\n    {\n      "id": "u"\n    }\n  ]\n'
 

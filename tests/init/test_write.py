@@ -215,3 +215,10 @@ def test_the_data_are_one_file_for_each_member(
     (tmp_path / name).write_text(text)
     assert init.data.copy(tmp_path / name, tmp_path) == where
     assert {file.name: file.read_text() for file in (tmp_path / "mock_data").iterdir()} == files
+
+
+def test_a_document_whose_members_are_rows_stays_one(tmp_path: Path) -> None:
+    """A map of rows is no folder of entities: its members are not files of their own."""
+    (tmp_path / "users.json").write_text('{"u1": {}, "u2": {}}')
+    assert init.data.copy(tmp_path / "users.json", tmp_path, whole=True) == "mock_data/users.json"
+    assert [file.name for file in (tmp_path / "mock_data").iterdir()] == ["users.json"]

@@ -14,6 +14,7 @@ from mock2pg import private
 from mock2pg.errors import SourceError, UsageError
 from mock2pg.init import data, project, update
 from mock2pg.init.conclusions import Conclusions
+from mock2pg.json_paths import Mark, parsed
 from mock2pg.source import modules
 from mock2pg.source.documents import spool
 
@@ -125,7 +126,8 @@ def _readable(source: Path, work: Path) -> tuple[Path, tuple[str, ...]]:
 
 def _write(folder: Path, source: Path, found: Conclusions, name: str) -> None:
     folder.mkdir()
-    where = data.copy(source, folder)
+    members = any(isinstance(parsed(entity.table.path)[0], Mark) for entity in found.entities)
+    where = data.copy(source, folder, whole=members and source.is_file())
     for file, text in project.files(found, name, where).items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text, encoding="utf-8")

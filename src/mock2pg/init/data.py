@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+from mock2pg.source.documents import spool
 from mock2pg.source.documents.splitting import split
 
 _DATA = re.compile(r"[^.].*\.(json|ndjson|jsonl)(\.gz|\.zst)?", re.DOTALL)
@@ -13,8 +14,11 @@ _LINES = re.compile(r".*\.(ndjson|jsonl)(\.gz|\.zst)?", re.DOTALL)
 FOLDER = "mock_data"
 
 
-def copy(source: Path, project: Path) -> str:
-    """Copy the source into the project; return the path there that is to be migrated. Raises SourceError."""
+def copy(source: Path, project: Path, *, whole: bool = False) -> str:
+    """Copy the source into the project; return the path there that is to be migrated. Raises SourceError.
+
+    whole  a document stays one file: its members are the rows of a table
+    """
     into = project / FOLDER
     into.mkdir()
     if source.is_dir() or _LINES.fullmatch(source.name):
@@ -23,9 +27,12 @@ def copy(source: Path, project: Path) -> str:
                 shutil.copyfile(file, into / file.name)
         return FOLDER
     stem = re.sub(r"\.json(\.gz|\.zst)?$", "", source.name)
-    cut = split(source, into, stem)
-    whole = into / f"{stem}.json"
-    return f"{FOLDER}/{whole.name}" if not cut and _is_object(whole) else FOLDER
+    cut = not whole and split(source, into, stem)
+    document = into / f"{stem}.json"
+    if whole:
+        spool.copy(source, document, spool.UNPACKING, stream=False)
+        document.chmod(0o644)
+    return f"{FOLDER}/{document.name}" if not cut and _is_object(document) else FOLDER
 
 
 def _is_object(file: Path) -> bool:

@@ -67,11 +67,7 @@ def exported(source: Path) -> Exported:
         told = [f"  {fault}" for fault in faults[:_SHOWN]]
         more = [f"  and {len(faults) - _SHOWN:,} more"] if len(faults) > _SHOWN else []
         raise SourceError(
-            lines(
-                "\n".join(
-                    [f"{source.name} is not plain data: {counted(len(faults), 'fault')}", *told, *more]
-                )
-            ),
+            lines("\n".join([f"{source.name} is not plain data: {counted(len(faults), 'fault')}", *told, *more])),
             hint=f"Move what is no data into a module of its own, or make JSON yourself. {by_hand(source)}",
         )
     return Exported(answer["data"], (*notes, *map(printable, answer["notes"])))
