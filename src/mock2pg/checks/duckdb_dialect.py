@@ -15,7 +15,7 @@ import duckdb
 import sqlalchemy as sa
 from sqlalchemy import pool
 from sqlalchemy.dialects import registry
-from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.dialects.postgresql.base import PGDialect, PGIdentifierPreparer
 
 
 def engine(file: Path) -> sa.Engine:
@@ -79,8 +79,17 @@ class _Driver:
     ProgrammingError = duckdb.ProgrammingError
 
 
+class _Names(PGIdentifierPreparer):
+    """Quotes every name: DuckDB has reserved words that PostgreSQL does not know."""
+
+    def _requires_quotes(self, value: str) -> bool:
+        return True
+
+
 class DuckDBDialect(PGDialect):
     """PostgreSQL's SQL, DuckDB's catalogue."""
+
+    preparer = _Names
 
     name = "duckdb"
     driver = "mock2pg"
