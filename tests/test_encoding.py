@@ -21,9 +21,10 @@ from mock2pg import postgres
 from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
 from mock2pg.conversions import converted, json_text
 from mock2pg.encoding import TABLE_HASH_POSTGRES
+from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.source import staging
 from mock2pg.spellings import FORMATS, TEXT, data_type
-from mock2pg.step_results import Compared
+from mock2pg.step_results import Compared, Difference
 from tests.fix_staging import csv_blocks, write_hashes
 
 Row = dict[str, str]  # column -> its value as JSON text
@@ -336,7 +337,7 @@ def in_json(kind: str, form: str, text: str) -> str:
 
 @pytest.mark.parametrize("own", ["text", "varchar(40)"])
 def test_a_text_column_holds_what_the_json_says(own: str, both: Both) -> None:
-    """The JSON's own text, whatever the contract's type is; any other spelling is different, and no error."""
+    """A column that holds the JSON's own text is not updated; any other spelling is different, and no error."""
     source = of_kinds(*IN_TEXT)
     row = {f"{kind} {form}": in_json(kind, form, text) for (kind, form), (text, _) in IN_TEXT.items()}
     names = dict(zip(IN_TEXT, source.columns[1:], strict=True))
@@ -344,6 +345,16 @@ def test_a_text_column_holds_what_the_json_says(own: str, both: Both) -> None:
     both.take([{"id": json.dumps(key), **row} for key in ("same", *others)], source)
     target = both.folder / "target.csv"
     with postgres.connect(both.url, name="test") as connection:
+        texts = {names[of].name: text for of, (text, _) in IN_TEXT.items()}
+        made = sql.SQL("CREATE TABLE public.t (id text PRIMARY KEY, {})").format(
+            sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(own)) for name in texts)
+        )
+        connection.execute(made)
+        filled = sql.SQL("INSERT INTO public.t SELECT id, {} FROM mock2pg_landing.t")
+        connection.execute(filled.format(sql.SQL(", ").join(map(sql.Literal, texts.values()))))
+        merge = TableMerge(connection, postgres.scratch.LANDING, "public", contract(source), created=False)
+        rows = len(others) + 1
+        assert (merge.misfits(), merge.difference()) == ({}, Difference(rows, rows, 0, 0, 0))
         for (kind, form), column in names.items():  # as publishing writes them
             alter = sql.SQL("ALTER TABLE mock2pg_landing.t ALTER {} TYPE {} USING {}")
             x = sql.Identifier(column.name)

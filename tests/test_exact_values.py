@@ -667,6 +667,9 @@ CASES += [
         ("counts", "a whole number", ["1"]),
         ("amounts", "", ["[0.1, 1e400, -0.0, 9007199254740993]"]),
         ("amounts", "an array that holds something else", ["[1e131072]", '["1"]', "[0.5, null]", "[true]"]),
+        ("stays", "", ['["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]', "[]"]),
+        ("shares", "", ["[0.1, -0.0, 5e-324, 1.7976931348623157e308]"]),
+        ("flag", "", ["true", "false"]),
         ("stays", "an array that holds something else", ['["2024-01-01T00:00:00.000Z"]', "[null]"]),
         ("quoted", "", ['"9223372036854775807"', '"0"', '"-1"']),
         ("quoted", "a string that is none", [spelled(text) for text in NO_NUMBERS]),
@@ -811,6 +814,39 @@ def test_every_value_in_postgresql_is_the_jsons(
                 assert same(name, cells[name], held(name, part.get(name))), (row["id"], "parts", name)
             for name in ("number", "tree"):
                 assert same(name, cells[f"thing_{name}"], held(name, row.get(name))), (row["id"], f"thing_{name}")
+
+
+def test_a_rollback_brings_back_values_of_every_type(
+    made_up: Path, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Values at the limits of their types survive a backup, a change and a rollback; a second run changes nothing."""
+    source = tmp_path_factory.mktemp("source")
+    kept = [plain([("id", spelled(case.named)), (case.column, case.text), ("parts", "[]")]) for case in KEPT]
+    none = [plain([("id", spelled(case.named)), ("parts", "[]")]) for case in KEPT]
+    with new_database(server, "every_type") as url:
+        service = MigrationService(settings_module.load(project=made_up, database_url=url))
+
+        def migrate(rows: list[str]) -> Mapping[str, Any]:
+            (source / "things.json").write_text(array(rows, "\n"), encoding="utf-8")
+            result = service.migrate_all_data(source)
+            assert result.success, [result.message, *map(str, result.errors)]
+            return result.summary
+
+        def cells() -> dict[str, dict[str, Any]]:
+            with postgres.connect(url, name="test") as connection:
+                return {row["id"]: row for row in arrived(connection, THINGS)}
+
+        assert {case.column for case in KEPT} == TYPES.keys()
+        migrate(kept)
+        before = cells()
+        assert migrate(kept)["publish"]["tables"]["things"]["unchanged"] == len(KEPT)
+        changed = migrate(none)
+        assert changed["publish"]["tables"]["things"]["updated"] == len(KEPT)
+        assert service.rollback(changed["backup"]["backup_id"]).success
+        assert cells() == before
+        assert service.validate_migration()
+    for case in KEPT:
+        assert same(case.column, before[case.named][case.column], held(case.column, parsed(case.text))), case.named
 
 
 # The made-up project.
