@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mock2pg.errors import Mock2pgError
+from mock2pg.errors import Mock2pgError, SourceError
 from mock2pg.init.conclude import conclude
 from mock2pg.init.conclusions import Conclusions, Entity
 
@@ -367,6 +367,19 @@ def test_no_json(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(Mock2pgError) as caught:
         concluded(tmp_path, text)
     assert message in " ".join([caught.value.message, *map(str, caught.value.errors)])
+
+
+def test_misnamed_files(tmp_path: Path) -> None:
+    """A file of a folder that is meant as JSON, and would not be read, is refused by name."""
+    (tmp_path / "pets.json").write_text("[]")
+    (tmp_path / "owners.JSON").write_text("[]")
+    (tmp_path / "pets.ndjson").write_text('{"id": 1}\n{"id": }\n')
+    with pytest.raises(SourceError) as caught:
+        conclude(tmp_path)
+    assert [(str(error.file).rpartition("/")[2], error.message.partition(":")[0]) for error in caught.value.errors] == [
+        ("owners.JSON", "is not read"),
+        ("pets.ndjson", "is a second file of the same name; keep one"),
+    ]
 
 
 def test_large_values(tmp_path: Path) -> None:

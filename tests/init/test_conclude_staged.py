@@ -22,6 +22,8 @@ SINGLES = {
     "nothing": None,
     "empty": [],
     "conf": {},
+    "account": {"key": {"$oid": "a", "seen": None}, "visits": [{"at": "x"}, {"at": "x"}]},
+    "gaps": [None, {}],
 }
 MAPS = {
     "users": {f"u{n}": {"name": "N"} for n in range(9)},

@@ -118,7 +118,7 @@ def _rows(path: Path, shape: Shape, parent: Draft | None, found: list[Draft], op
     draft = _new(Draft(path, parent, optional=optional, keyless=keyless), objects or rows, found)
     if objects and objects >= 0.9 * rows and (shape.members or shape.others):
         _fill(draft, (), shape)
-    elif rows == 0 or (shape.objects_only and not shape.members):
+    elif objects == rows:  # none, or each is empty
         draft.fields.append(Field((), shape, Json(), rest=True))
     else:
         draft.scalar = True

@@ -15,13 +15,12 @@ import msgspec
 
 from mock2pg.contracts import NESTING_LIMIT
 from mock2pg.errors import SourceError, UsageError
-from mock2pg.source.documents import Unpacking, spool, strict
-from mock2pg.source.documents.faults import DECLARED_ARRAYS, READABLE_SOURCE, STRICT_JSON, Faults
-from mock2pg.source.documents.scanner import Lines
+from mock2pg.source.documents import Unpacking, spool
+from mock2pg.source.documents.faults import DECLARED_ARRAYS, Faults
+from mock2pg.source.documents.files import FILE, MEANT, NAMES, Files, is_lines
 from mock2pg.source_shape import SourceShape
 from mock2pg.text import printable
 
-_FILE = re.compile(r"(?P<root>[^.].*)\.(?P<form>json|ndjson|jsonl)(\.gz|\.zst)?", re.DOTALL)
 _BEYOND = re.compile(rb"[eE][+-]?[0-9]{5,}\s*[,}\]]")
 _RUN = 1 << 12
 _LARGE = 1 << 18  # bytes of a value that is decoded member by member
@@ -115,122 +114,75 @@ def read(source: Path, into: Path, unpacking: Unpacking = spool.UNPACKING) -> li
     Raises UsageError when there is no such source, SourceError with every place where it is not JSON.
     """
     label = printable(str(source))
-    stream = spool.is_stream(source)
-    if not stream and not source.exists():
+    if not spool.is_stream(source) and not source.exists():
         raise UsageError(
             f"there is no source at {source}",
             hint="Name a folder with one <name>.json per entity, one JSON document, or - for standard input.",
         )
-    faults = Faults(SourceShape(()), "warn", 100)
-    if source.is_dir():
-        roots = _folder(source, label, into, faults, unpacking)
-    else:
-        roots = _document(source, label, into, faults, unpacking, stream=stream)
-    if critical := [fault for fault in faults.found if fault.severity == "critical"]:
-        raise SourceError(f"{label} cannot be read", critical, hint="Correct the source and run again.")
+    reading = _Reading(source, label, Faults(SourceShape(()), "warn", 100), unpacking)
+    reading.stream = spool.is_stream(source)
+    roots = reading.folder(into) if source.is_dir() else reading.document(into)
+    if reading.faults.found:
+        raise SourceError(f"{label} cannot be read", reading.faults.found, hint="Correct the source and run again.")
     if not roots:
         raise SourceError(f"{label} holds nothing to make a table of", hint="Name a source that holds rows.")
     return roots
 
 
-def _folder(folder: Path, label: str, into: Path, faults: Faults, unpacking: Unpacking) -> list[Root]:
-    files = {file: match for file in sorted(folder.iterdir()) if (match := _FILE.fullmatch(file.name))}
-    if not files:
-        raise UsageError(
-            f"there is no JSON file in {folder}",
-            hint="Expected: one <name>.json, .ndjson or .jsonl per entity, perhaps packed as .gz or .zst.",
-        )
-    roots: dict[str, Root] = {}
-    for file, name in files.items():
-        shown = f"{label}/{printable(file.name)}"
-        if name["root"] in roots:
-            faults.add(DECLARED_ARRAYS, "is a second file of the same name; keep one", file=shown)
-            continue
-        text = _text(file, shown, into, faults, unpacking)
-        if text is not None:
-            value = _lines(text, shown, faults) if name["form"] != "json" else _whole(text, shown, faults)
-            roots[name["root"]] = Root(name["root"], value, _is_suspect(text))
-    return list(roots.values())
+class _Reading(Files):
+    """A source without declarations: every root of it is wanted."""
 
+    def folder(self, into: Path) -> list[Root]:
+        roots: dict[str, Root] = {}
+        for file in sorted(self.source.iterdir()):
+            label, name = f"{self.label}/{printable(file.name)}", FILE.fullmatch(file.name)
+            if name is None:
+                if MEANT.fullmatch(file.name):
+                    self.faults.add(DECLARED_ARRAYS, f"is not read: {NAMES}", file=label)
+            elif name["entity"] in roots:
+                self.faults.add(DECLARED_ARRAYS, "is a second file of the same name; keep one", file=label)
+            elif (text := self._text(file, into, label)) is not None:
+                value = self._value(text, label, lines=is_lines(file))
+                roots[name["entity"]] = Root(name["entity"], value, _is_suspect(text))
+        if not roots and not self.faults.found:
+            raise UsageError(
+                f"there is no JSON file in {self.source}",
+                hint="Expected: one <name>.json, .ndjson or .jsonl per entity, perhaps packed as .gz or .zst.",
+            )
+        return list(roots.values())
 
-def _document(
-    source: Path, label: str, into: Path, faults: Faults, unpacking: Unpacking, *, stream: bool
-) -> list[Root]:
-    text = _text(source, label, into, faults, unpacking, stream=stream)
-    if text is None:
-        return []
-    name = _FILE.fullmatch(source.name)
-    stem = name["root"] if name else "rows" if stream else source.name.partition(".")[0]
-    if name and name["form"] != "json":
-        return [Root(stem, _lines(text, label, faults), _is_suspect(text))]
-    value = _whole(text, label, faults)
-    if isinstance(value, dict | LargeObject):
-        if isinstance(value, Repeated):
-            faults.add(DECLARED_ARRAYS, "a key appears twice in the document", file=label)
-        return [Root(key, member, _is_suspect(text)) for key, member in value.items()]
-    if isinstance(value, list | LargeArray):
+    def document(self, into: Path) -> list[Root]:
+        text = self._text(self.source, into, self.label)
+        if text is None:
+            return []
+        name = FILE.fullmatch(self.source.name)
+        stem = name["entity"] if name else "rows" if self.stream else self.source.name.partition(".")[0]
+        value = self._value(text, self.label, lines=not self.stream and is_lines(self.source))
+        if isinstance(value, dict | LargeObject):
+            if isinstance(value, Repeated):
+                self.faults.add(DECLARED_ARRAYS, "a key appears twice in the document", file=self.label)
+            return [Root(key, member, _is_suspect(text)) for key, member in value.items()]
+        if not isinstance(value, list | LargeArray) and not self.faults.found:
+            self.faults.add(DECLARED_ARRAYS, "must be an object or an array", file=self.label, line=1, column=1)
         return [Root(stem, value, _is_suspect(text))]
-    if not faults.found:
-        faults.add(DECLARED_ARRAYS, "must be an object or an array", file=label, line=1, column=1)
-    return []
 
+    def _text(self, file: Path, into: Path, label: str) -> mmap.mmap | None:
+        with tempfile.NamedTemporaryFile(dir=into, delete=False) as made:
+            to = Path(made.name)
+        before = spool.file_state(file)
+        text = self.spooled(file, to, label)
+        if spool.file_state(file) != before:
+            self.changed(label)
+        return text
 
-def _text(
-    source: Path, label: str, into: Path, faults: Faults, unpacking: Unpacking, *, stream: bool = False
-) -> mmap.mmap | None:
-    """The source's bytes in a file of our own, checked to be UTF-8; None, with a fault, when they are not there."""
-    with tempfile.NamedTemporaryFile(dir=into, delete=False) as made:
-        to = Path(made.name)
-    before = spool.file_state(source)
-    try:
-        spool.copy(source, to, unpacking, stream=stream)
-    except spool.Unreadable as fault:
-        faults.add(READABLE_SOURCE, str(fault), file=label)
-        return None
-    if not stream and spool.file_state(source) != before:
-        faults.add(READABLE_SOURCE, "changed while it was read; run again when nobody writes to it", file=label)
-        return None
-    if to.stat().st_size == 0:
-        faults.add(STRICT_JSON, "is empty; it must hold JSON", file=label, line=1, column=1)
-        return None
-    with to.open("r+b") as file:
-        text = mmap.mmap(file.fileno(), 0)
-    try:
-        strict.check_utf8(memoryview(text))
-    except strict.NotJson as fault:
-        faults.not_json(fault, text, label)
-        return None
-    return text
-
-
-def _whole(text: mmap.mmap, label: str, faults: Faults) -> Any:
-    """The value of a whole file; None, with a fault, when it is no JSON."""
-    try:
-        try:
-            return decoded(strict.decode(memoryview(text), msgspec.Raw))
-        except strict.NotJson:
-            if not strict.without_lone_surrogates(text):
-                raise
-            return decoded(strict.decode(memoryview(text), msgspec.Raw))
-    except strict.NotJson as fault:
-        faults.not_json(fault, text, label)
-    return None
+    def _value(self, text: mmap.mmap, label: str, *, lines: bool) -> Any:
+        """The value of a whole file; None, with a fault, when it is no JSON."""
+        if lines:
+            return LargeArray([msgspec.Raw(row) for _, row in self.rows(text, label) if row])
+        raw = self.decoded(text, msgspec.Raw, label)
+        return None if raw is None else decoded(raw)
 
 
 def _is_suspect(text: mmap.mmap) -> bool:
     digits = any(text[at : at + _RUN].isdigit() for at in range(0, len(text), _RUN))  # one of 16,383 covers such a run
     return digits or text.find(b"\\u0000") >= 0 or _BEYOND.search(text) is not None
-
-
-def _lines(text: mmap.mmap, label: str, faults: Faults) -> LargeArray:
-    """The rows of NDJSON."""
-    strict.without_lone_surrogates(text)
-    rows: list[msgspec.Raw] = []
-    for number, line in enumerate(iter(text.readline, b""), start=1):
-        if row := line.strip(b" \t\r\n"):
-            try:
-                rows.append(strict.decode(row, msgspec.Raw))
-            except strict.NotJson as fault:
-                column = Lines(line).place(len(line) - len(line.lstrip()) + fault.offset)[1]
-                faults.add(STRICT_JSON, fault.reason, file=label, line=number, column=column)
-    return LargeArray(rows)

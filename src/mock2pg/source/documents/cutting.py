@@ -139,7 +139,10 @@ class Cutting:
         """Cut a source that is one object."""
         self._value(self._top, (), raw, source)
 
-    def _value(self, node: _Node, keys: tuple[str, ...], raw: msgspec.Raw, source: Source) -> None:
+    def _value(
+        self, node: _Node, keys: tuple[str, ...], raw: msgspec.Raw, source: Source, *, in_row: bool = False
+    ) -> None:
+        """Cut a value; `in_row`: it is inside a row, whose own declarations say what is in it."""
         if node.constant:
             self.constants[keys] = bytes(raw).decode()
         if node.left_out:
@@ -147,11 +150,11 @@ class Cutting:
         if node.container is not None:
             self._cut(node.container, raw, source)
         if node.members and kind_of(raw) != "n":
-            self._inside(node, keys, raw, source)
+            self._inside(node, keys, raw, source, in_row=in_row or node.container is not None)
 
-    def _inside(self, node: _Node, keys: tuple[str, ...], raw: msgspec.Raw, source: Source) -> None:
+    def _inside(self, node: _Node, keys: tuple[str, ...], raw: msgspec.Raw, source: Source, *, in_row: bool) -> None:
         if kind_of(raw) != "{":
-            if node.container is None:
+            if not in_row:
                 self.faults.unfit(named(keys), "an object", **source.place(keys, raw))
             self.faults.unreadable(keys)
             return
@@ -161,8 +164,8 @@ class Cutting:
         for key, value in members.items():
             inner = (*keys, key)
             if key in node.members:
-                self._value(node.members[key], inner, value, source)
-            elif node.container is None:
+                self._value(node.members[key], inner, value, source, in_row=in_row)
+            elif not in_row:
                 others = [name for name in node.members if name not in members]
                 place = source.place(inner, value, at_key=True)
                 self.faults.undeclared(inner, others, partial(_rows, value), **place)

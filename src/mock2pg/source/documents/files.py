@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +14,29 @@ import msgspec
 from mock2pg.errors import UsageError
 from mock2pg.source.documents import spool, strict
 from mock2pg.source.documents.cutting import Cutting, Source, kind_of
-from mock2pg.source.documents.faults import DECLARED_ARRAYS, READABLE_SOURCE, STRICT_JSON, named, shown
+from mock2pg.source.documents.faults import DECLARED_ARRAYS, READABLE_SOURCE, STRICT_JSON, Faults, named, shown
 from mock2pg.source.documents.locations import address
 from mock2pg.source.documents.scanner import Lines
 from mock2pg.text import printable
 
-_FILE = re.compile(r"(?P<entity>[^.].*)\.(?P<form>json|ndjson|jsonl)(\.gz|\.zst)?")
-_MEANT = re.compile(r"[^.].*\.(json[5c]?|ndjson|jsonl)(\.(gz|gzip|zst|zstd|bz2|xz|zip|br))?", re.IGNORECASE | re.DOTALL)
+FILE = re.compile(r"(?P<entity>[^.].*)\.(?P<form>json|ndjson|jsonl)(\.gz|\.zst)?")
+MEANT = re.compile(r"[^.].*\.(json[5c]?|ndjson|jsonl)(\.(gz|gzip|zst|zstd|bz2|xz|zip|br))?", re.IGNORECASE | re.DOTALL)
 _SPACE = b" \t\r\n"
 
 
-_NAMES = "a name is <entity>.json, .ndjson or .jsonl, in lower case and packed as .gz or .zst; rename or remove it"
+NAMES = "a name is <entity>.json, .ndjson or .jsonl, in lower case and packed as .gz or .zst; rename or remove it"
 
 
-class _Files:
-    """The common part of reading a folder and reading a document."""
+class Files:
+    """The files of a source: copied, checked to be UTF-8 and decoded, with every fault kept.
+
+    files  as they are called in errors -> sha256 and bytes of what was read, before unpacking
+    """
 
     stream = False
-    judged = False  # its keys are known
 
-    def __init__(
-        self,
-        source: Path,
-        label: str,
-        cutting: Cutting,
-        unpacking: spool.Unpacking,
-    ) -> None:
-        self.source, self.label, self.cutting, self.unpacking = source, label, cutting, unpacking
-        self.arrays, self.faults, self.shape = cutting.arrays, cutting.faults, cutting.shape
+    def __init__(self, source: Path, label: str, faults: Faults, unpacking: spool.Unpacking) -> None:
+        self.source, self.label, self.faults, self.unpacking = source, label, faults, unpacking
         self.notes: list[str] = []
         self.files: dict[str, dict[str, Any]] = {}
 
@@ -85,34 +80,49 @@ class _Files:
     def changed(self, file: str) -> None:
         self.faults.add(READABLE_SOURCE, "changed while it was read; run again when nobody writes to it", file=file)
 
+    def rows(self, text: mmap.mmap, file: str, entity: str = "") -> Iterator[tuple[bytes, bytes]]:
+        """Yield each line of NDJSON with its row, which is empty where it is blank; of what is no JSON keep a fault."""
+        strict.without_lone_surrogates(text)
+        for number, line in enumerate(iter(text.readline, b""), start=1):
+            row = line.strip(_SPACE)
+            try:
+                if row:
+                    strict.decode(row, msgspec.Raw)
+            except strict.NotJson as fault:
+                column = Lines(line).place(len(line) - len(line.lstrip(_SPACE)) + fault.offset)[1]
+                self.faults.add(STRICT_JSON, fault.reason, entity, file=file, line=number, column=column)
+                continue
+            yield line, row
+
+
+class _Cut(Files):
+    """Files that are cut into arrays, maps and objects."""
+
+    judged = False  # its keys are known
+
+    def __init__(self, source: Path, label: str, cutting: Cutting, unpacking: spool.Unpacking) -> None:
+        super().__init__(source, label, cutting.faults, unpacking)
+        self.cutting, self.arrays, self.shape = cutting, cutting.arrays, cutting.shape
+
     def lines(self, text: mmap.mmap, root: str, file: str) -> None:
         """NDJSON as an array that keeps its lines: `[` before the first row, `,` before each other one."""
-        entity, broken, rows, size, digest = named((root,)), False, 0, 0, hashlib.sha256()
+        entity, rows, size, digest = named((root,)), 0, 0, hashlib.sha256()
         container = self.cutting.array(root)
         if container is None:
             self.faults.unreadable((root,))
             self.faults.unfit(entity, self.cutting.wanted(root), file=file)
             return
-        strict.without_lone_surrogates(text)
-        aside = self.arrays.text()
+        aside, faults = self.arrays.text(), self.faults.totals.total()
         with aside.open("wb") as out:
-            for number, line in enumerate(iter(text.readline, b""), start=1):
-                row = line.strip(_SPACE)
+            for line, row in self.rows(text, file, entity):
                 if row:
-                    try:
-                        strict.decode(row, msgspec.Raw)
-                    except strict.NotJson as fault:
-                        broken = True
-                        column = Lines(line).place(len(line) - len(line.lstrip(_SPACE)) + fault.offset)[1]
-                        self.faults.add(STRICT_JSON, fault.reason, entity, file=file, line=number, column=column)
-                        continue
                     out.write(b"," if rows else b"[")
                     rows, size = rows + 1, size + len(row) + 1
                     digest.update(row + b"\n")
                 out.write(line.rstrip(b"\r\n") + b"\n")
             out.write(b"]" if rows else b"[]")
         self.faults.known.add(container.entity)
-        if not broken:
+        if self.faults.totals.total() == faults:
             aside.chmod(0o600)
             place = self.arrays.place(container.entity)
             aside.replace(place)
@@ -120,14 +130,14 @@ class _Files:
             self.arrays.keep_hashed(container.entity, size, digest.digest(), **where)
 
 
-class Folder(_Files):
+class Folder(_Cut):
     """One file per key of the source."""
 
     def read(self) -> None:
         before = {file: spool.file_state(file) for file in self._files()}
         for file in sorted(self.source.iterdir()):
-            if file not in before and _MEANT.fullmatch(file.name):
-                self.faults.add(DECLARED_ARRAYS, f"is not read: {_NAMES}", file=f"{self.label}/{printable(file.name)}")
+            if file not in before and MEANT.fullmatch(file.name):
+                self.faults.add(DECLARED_ARRAYS, f"is not read: {NAMES}", file=f"{self.label}/{printable(file.name)}")
         if not before and not self.faults.found:
             raise UsageError(
                 f"there is no <entity>.json in {self.source}",
@@ -143,7 +153,7 @@ class Folder(_Files):
             self.changed(self.label)
 
     def _files(self) -> list[Path]:
-        return sorted(file for file in self.source.iterdir() if _FILE.fullmatch(file.name))
+        return sorted(file for file in self.source.iterdir() if FILE.fullmatch(file.name))
 
     def _file(self, file: Path, there: Collection[str]) -> None:
         root, label = _root(file), f"{self.label}/{printable(file.name)}"
@@ -166,7 +176,7 @@ class Folder(_Files):
             self.faults.unreadable((root,))
 
 
-class Single(_Files):
+class Single(_Cut):
     """One document: an object whose keys are those of the source, or the value of one of them."""
 
     def read(self) -> None:
@@ -215,11 +225,11 @@ class Single(_Files):
 
 def is_lines(file: Path) -> bool:
     """Return whether the name is that of NDJSON."""
-    name = _FILE.fullmatch(file.name)
+    name = FILE.fullmatch(file.name)
     return name is not None and name["form"] != "json"
 
 
 def _root(file: Path) -> str:
     """Return the key that a file is named after."""
-    name = _FILE.fullmatch(file.name)
+    name = FILE.fullmatch(file.name)
     return name["entity"] if name else file.name.partition(".")[0]
