@@ -181,4 +181,4 @@ def address(buffer: Any) -> int:
     """Return a buffer's address in memory, from which the offset of a part of it follows."""
     import numpy  # takes longer to load than a small source to read, and only an error is located
 
-    return int(numpy.frombuffer(memoryview(buffer), numpy.uint8).ctypes.data)
+    return int(numpy.frombuffer(memoryview(buffer), numpy.uint8).__array_interface__["data"][0])

@@ -96,7 +96,7 @@ def _write(
     }
     locations = documents.locate(run.folder / "arrays", queries.values())
     with run.path("refused.jsonl").open("w", encoding="utf-8") as out:
-        for refused, place in sorted(queries.items(), key=lambda item: (item[1].entity, item[0].root_row, item[0].row)):
+        for refused, place in sorted(queries.items(), key=lambda item: _order(item[1])):
             location = locations[place]
             line = {
                 "entity": place.entity,
@@ -111,6 +111,11 @@ def _write(
                 "reasons": reasons.get((refused.table, refused.row), [_WITH_ITS_ROW]),
             }
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _order(place: documents.Query) -> tuple[object, ...]:
+    """The order of the source; of two arrays in one row, that of their keys."""
+    return place.entity, place.row, *((isinstance(step, str), step) for step in place.steps)
 
 
 def _positions(refused: staging.Refused) -> list[int | str]:
