@@ -128,6 +128,25 @@ def test_yaml_reads_back_what_was_written(text: str) -> None:
     assert yaml.safe_load(item(value, 4)) == [value]
 
 
+def test_a_table_may_have_a_name_that_no_file_has() -> None:
+    """A model has a plain name then, its table the other as its alias; references and rules follow."""
+    items = entity("Order Items", column("a.b", required=True, unique=True), key=("a.b",))
+    lines = entity(
+        "order_items",
+        column("id", references=("Order Items", "a.b"), allowed=("x",)),
+        references=(Reference(("id",), "Order Items", ("a.b",), 2, 2),),
+    )
+    odd = replace(entity("a/b", column("id", allowed=("x",))))
+    found = project.files(Conclusions((items, lines, odd)), "shop")
+    model = yaml.safe_load(found["dbt_project/models/Order_Items_2.yml"])["models"][0]
+    assert (model["name"], model["config"]["alias"]) == ("Order_Items_2", "Order Items")
+    assert model["config"]["meta"]["source"] == "Order Items"
+    assert found["dbt_project/models/Order_Items_2.sql"] == "select * from {{ source('landing', 'Order Items') }}\n"
+    assert "ref('Order_Items_2')" in found["dbt_project/models/order_items.yml"]
+    assert 'references: "\\"Order Items\\".\\"a.b\\""' in found["dbt_project/models/_sources.yml"]
+    assert json.loads(found["expectations/a_b.json"])["meta"] == {"table": "a/b"}
+
+
 def test_names_are_those_that_postgresql_and_dbt_take() -> None:
     """A long constraint name is cut to 63 bytes and stays its own; a project's name is one that dbt takes."""
     long = ["ä" * 40, "ä" * 39 + "b"]

@@ -67,7 +67,7 @@ def _column(column: SourceColumn) -> dict[str, Any]:
             "required": column.required,
             "blank": column.blank,
             "unique": column.unique,
-            "references": ".".join(column.references or ()),
+            "references": written(column.references) if column.references else "",
             "uuid5": list(column.uuid5),
             "rest": column.rest,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mock2pg.init import names
@@ -23,37 +24,43 @@ def sql(entity: Entity) -> str:
     )
 
 
-def contract(entity: Entity, source: str) -> str:
-    """Return the model's YAML: what the target table is, with the evidence that init had."""
-    text = f"models:\n  - name: {flow(entity.name)}\n    description: {flow(_description(entity, source))}\n"
-    meta: dict[str, Any] = {"source": entity.table.name} if entity.name != entity.table.name else {}
-    if circular := [_foreign_key(entity, key) for key in entity.references if key.enforced and key.cyclic]:
-        meta["foreign_keys"] = circular
-    if meta:
-        text += "    config:\n      meta:\n"
-        text += f"        source: {flow(meta['source'])}\n" if "source" in meta else ""
-        if circular:
-            text += "        foreign_keys:\n" + "".join(item(key, 10) for key in circular)
-    text += "    constraints:\n" + "".join(item(constraint, 6) for constraint in _constraints(entity))
+def contract(entity: Entity, source: str, named: Mapping[str, str]) -> str:
+    """Return the model's YAML: what the target table is, with the evidence that init had.
+
+    named  the model of each table
+    """
+    model = named[entity.name]
+    text = f"models:\n  - name: {flow(model)}\n    description: {flow(_description(entity, source))}\n"
+    circular = [_foreign_key(entity, key) for key in entity.references if key.enforced and key.cyclic]
+    config = f"      alias: {flow(entity.name)}\n" if model != entity.name else ""
+    if model != entity.table.name or circular:
+        config += "      meta:\n"
+    if model != entity.table.name:
+        config += f"        source: {flow(entity.table.name)}\n"
+    if circular:
+        config += "        foreign_keys:\n" + "".join(item(key, 10) for key in circular)
+    text += f"    config:\n{config}" if config else ""
+    text += "    constraints:\n" + "".join(item(constraint, 6) for constraint in _constraints(entity, named))
     return text + "    columns:\n" + "".join(item(_column(entity, column), 6) for column in entity.columns)
 
 
-def _constraints(entity: Entity) -> list[dict[str, Any]]:
+def _constraints(entity: Entity, named: Mapping[str, str]) -> list[dict[str, Any]]:
     key = {"name": names.constraint(entity.name, (), "pkey"), "type": "primary_key", "columns": entity.primary_key}
     uniques = [
         {"name": names.constraint(entity.name, columns, "key"), "type": "unique", "columns": columns}
         for columns in entity.uniques
     ]
-    return [key, *uniques, *(_reference(entity, key) for key in entity.references if key.enforced and not key.cyclic)]
+    references = [_reference(entity, key, named) for key in entity.references if key.enforced and not key.cyclic]
+    return [key, *uniques, *references]
 
 
-def _reference(entity: Entity, key: Reference) -> dict[str, Any]:
+def _reference(entity: Entity, key: Reference, named: Mapping[str, str]) -> dict[str, Any]:
     action = {"expression": f"on delete {key.on_delete}"} if key.on_delete else {}
     return {
         "name": names.constraint(entity.name, key.columns, "fkey"),
         "type": "foreign_key",
         "columns": key.columns,
-        "to": f"ref({_jinja(key.parent)})",
+        "to": f"ref({_jinja(named.get(key.parent, key.parent))})",
         "to_columns": key.parent_columns,
         **action,
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+_PLAIN = re.compile(r"\w+")
 _LONGEST = 63  # bytes that PostgreSQL keeps of a name
 _TAKEN = ("dbt", "dbt_postgres")  # packages of dbt's own
 
@@ -17,6 +19,19 @@ def constraint(table: str, columns: Sequence[str], kind: str) -> str:
         return name
     end = f"_{hashlib.sha256(name.encode()).hexdigest()[:8]}_{kind}"
     return name.encode()[: _LONGEST - len(end)].decode(errors="ignore") + end
+
+
+def of_models(tables: Iterable[str]) -> dict[str, str]:
+    """Return the model of each table: its name where that can be a file's and dbt's, else one that can."""
+    found: dict[str, str] = {}
+    for table in sorted(tables, key=lambda name: not _PLAIN.fullmatch(name)):  # plain names stay as they are
+        plain = table if _PLAIN.fullmatch(table) else re.sub(r"\W+", "_", table).strip("_") or "table"
+        taken = {name.casefold() for name in found.values()}
+        free = (
+            name for n in itertools.count(1) if (name := f"{plain}_{n}" if n > 1 else plain).casefold() not in taken
+        )
+        found[table] = next(free)
+    return found
 
 
 def dbt_name(name: str) -> str:

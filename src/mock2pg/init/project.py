@@ -37,12 +37,13 @@ def files(conclusions: Conclusions, name: str, data: str = "mock_data") -> dict[
         "dbt_project/models/_sources.yml": declarations.sources(conclusions),
         "backups/.gitkeep": "",
     }
+    named = names.of_models(entity.name for entity in conclusions.entities)
     for entity in conclusions.entities:
-        model = f"dbt_project/models/{entity.name}"
+        model = f"dbt_project/models/{named[entity.name]}"
         found[f"{model}.sql"] = models.sql(entity)
-        found[f"{model}.yml"] = models.contract(entity, conclusions.source)
+        found[f"{model}.yml"] = models.contract(entity, conclusions.source, named)
         if suite := rules.suite(entity):
-            found[f"expectations/{entity.table.name}.json"] = suite
+            found[f"expectations/{named[entity.name]}.json"] = suite
     if not any(file.startswith("expectations/") for file in found):
         found["expectations/.gitkeep"] = ""
     return found

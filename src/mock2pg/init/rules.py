@@ -15,7 +15,8 @@ def suite(entity: Entity) -> str | None:
     if not rules:
         return None
     lines = ",\n".join(_lines(rule) for rule in rules)
-    return f'{{\n  "name": {_json(entity.table.name)},\n  "expectations": [\n{lines}\n  ]\n}}\n'
+    table = f'{{\n  "name": {_json(entity.table.name)},\n  "meta": {{"table": {_json(entity.table.name)}}},'
+    return f'{table}\n  "expectations": [\n{lines}\n  ]\n}}\n'
 
 
 def _closed(column: ConcludedColumn) -> dict[str, Any]:
