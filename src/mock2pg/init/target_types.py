@@ -174,9 +174,18 @@ def _same_kind(staged: str, kind: str, given: tuple[int, ...], spelled: str, bas
         return Fit(staged, spelled, doubt=_narrow(staged, column))
     if base == "numeric":  # of a double, whose decimals are all that it has
         return Fit(f"numeric({','.join(map(str, column.modifier))})" if column.modifier else "numeric", spelled)
+    if kind != "integer" and (column.base == "real" or (base == "double precision" and spelled == "text")):
+        return _binary(staged, spelled, column)
     wider = _NUMBERS.index(base) >= _NUMBERS.index(kind)
-    narrow = column.base in ("smallint", "real") and kind not in ("integer", "double precision")
+    narrow = column.base == "smallint" and kind != "integer"
     return Fit(base if wider else staged, spelled, doubt=_narrow(staged, column) if narrow or not wider else "")
+
+
+def _binary(staged: str, spelled: str, column: ExistingColumn) -> Fit:
+    """A decimal number in a column that keeps the binary one next to it."""
+    rounded = "{x}::real::double precision" if column.base == "real" else "{x}::double precision"
+    told = f"decimal in the source, {column.data_type} in the database, which keeps the next binary number"
+    return Fit(staged, spelled, "double precision", rounded, f"the column is {column.data_type}", told)
 
 
 def _digits(kind: str, given: tuple[int, ...]) -> tuple[int | None, int | None]:
@@ -208,6 +217,8 @@ def _from_text(field: Field, base: str, column: ExistingColumn) -> Fit:
         if field.gaps:
             told = f"its empty texts become NULL: the column is {column.data_type}"
             return Fit("text", "", kind, f"cast(nullif({{x}}, '') as {kind})", "an empty text is no value", told)
+        if base == "double precision" and field.quoted == "numeric":
+            return _binary("text", "", column)
         return Fit(kind, "text", doubt=_decimals(column) if field.quoted == "numeric" else "")
     if base in (*_NUMBERS, *_TIMES, "boolean", "uuid"):
         return Fit(
