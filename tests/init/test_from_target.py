@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from mock2pg import postgres
+from mock2pg import cli, postgres
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.init import from_target
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
@@ -327,3 +329,24 @@ def test_what_is_not_certain_is_a_doubt_and_a_new_table(existing: postgres.Conne
     assert doubts["friends"].startswith("no column takes one of its key (one), by which its rows are told apart")
     assert said(found.database)["friends.a"] == "no field fills it: new rows get NULL"
     assert columns["friends"] == ["one integer not null"]
+
+
+def test_the_command_reads_the_database_that_the_environment_names(
+    existing: postgres.Connection, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without DATABASE_URL it says what to set and writes nothing; with it, what to set in the project."""
+    (tmp_path / "db.json").write_text('{"departments": [{"code": "A", "title": "Office"}]}')
+    words = ["init", str(tmp_path / "db.json"), "--into", str(tmp_path / "shop"), "--from-target"]
+    refused = CliRunner().invoke(cli.command, words)
+    assert refused.exit_code == 2
+    assert "DATABASE_URL is not set" in refused.output
+    assert not (tmp_path / "shop").exists()
+    monkeypatch.setenv("DATABASE_URL", server.url(existing.info.dbname))
+    monkeypatch.setenv("MIGRATION_SCHEMA", "alembic")
+    done = CliRunner().invoke(cli.command, words)
+    assert done.exit_code == 0, done.output
+    assert "Set DATABASE_URL and MIGRATION_SCHEMA=alembic there, too" in done.output
+    assert "3 columns and tables are left to the database" in done.output
+    review = (tmp_path / "shop" / "INIT.md").read_text()
+    assert "## Left to the database" in review
+    assert "- `employees`: no entity fills it: it is left alone" in review
