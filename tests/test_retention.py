@@ -218,7 +218,6 @@ def test_looking_at_a_rollback_removes_nothing(settings: Settings) -> None:
 def test_a_run_that_fails_removes_nothing(settings: Settings, made: Made) -> None:
     """However few are to stay: here the backup's notebook is not among the project's own."""
     ids = {made(days).id for days in (1, 2, 3)}
-    (settings.project / "notebooks").unlink()
     (settings.project / "notebooks").mkdir()
     keeping = MigrationService(settings.model_copy(update={"backup_keep": 1}))
     assert not keeping.take_backup().success
