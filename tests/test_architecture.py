@@ -119,13 +119,9 @@ def test_a_made_up_entity_migrates_without_a_change_in_python(tmp_path: Path, da
     assert result.summary["verify"]["tables"]["lockers"]["staged"] == 2
 
 
-def test_the_repository_shows_what_the_package_brings() -> None:
-    """Its notebooks, macros and profile are relative links to the files of the package: there is one of each."""
-    shown = {
-        **{f"notebooks/{file.name}": file for file in resources.NOTEBOOKS.glob("*.ipynb")},
-        "dbt_project/macros": resources.MACROS,
-        "dbt_project/profiles.yml": resources.PROFILES,
-    }
-    assert len(shown) == 5
-    assert {name: (REPOSITORY / name).resolve() for name in shown} == shown
-    assert not any((REPOSITORY / name).readlink().is_absolute() for name in shown)
+def test_the_repository_shows_the_notebooks_of_the_package() -> None:
+    """They are relative links to its files: there is one of each."""
+    shown = {REPOSITORY / "notebooks" / file.name: file for file in resources.NOTEBOOKS.glob("*.ipynb")}
+    assert len(shown) == 3
+    assert {link: link.resolve() for link in shown} == shown
+    assert not any(link.readlink().is_absolute() for link in shown)

@@ -24,7 +24,7 @@ from mock2pg.evidence import manifest
 from mock2pg.postgres.server import Server
 from mock2pg.results import Evidence
 from mock2pg.runs import new_run
-from mock2pg.settings import REPOSITORY, Settings
+from mock2pg.settings import Settings
 from tests.fix_postgres import new_database
 from tests.fix_small import small_document, small_project
 
@@ -63,7 +63,7 @@ def migrated(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     (folder / "project").mkdir()
     project = small_project(folder / "project")
     document = small_document("Rex", "Tom")
-    shutil.copy(REPOSITORY / "expectations" / "README.md", project / "expectations")
+    (project / "expectations" / "one.txt").write_text("of the project")
     source = project / "mocks"
     source.mkdir()
     (source / "owners.json").write_text(json.dumps(document["owners"]))

@@ -72,9 +72,3 @@ def test_all_runs_are_proven_unless_one_is_named(make: Make) -> None:
     """`make verify-evidence` looks at every run; RUN= and ARGS= take the place of that."""
     for given, said in (((), " --all\n"), (("RUN=2026",), " 2026\n"), (("ARGS=--json --all",), " --json --all\n")):
         assert make("-n", "verify-evidence", *given).stdout.endswith(f"verify-evidence{said}"), given
-
-
-def test_a_source_arrives_as_it_was_typed(make: Make) -> None:
-    """Whatever is in the name of SOURCE, neither make nor a shell reads it."""
-    done = make("check-data", "SOURCE=no 'such' $(x) `y` \"$z\" ; \\ folder")
-    assert "there is no source at no 'such' $(x) `y` \"$z\" ; \\ folder" in done.stdout, done.stderr

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from mock2pg import cli, project_folder
 from mock2pg.errors import UsageError
 from mock2pg.project_folder import discovered
-from mock2pg.settings import REPOSITORY, load
+from mock2pg.settings import load
 
 
 def a_project(folder: Path) -> Path:
@@ -25,12 +25,15 @@ def test_the_project_is_the_nearest_one(tmp_path: Path, monkeypatch: pytest.Monk
     """The current directory or one above it; the checkout where neither is one; one that is named before all."""
     outer, inner, other = (a_project(tmp_path / name) for name in ("outer", "outer/inner folder", "other"))
     (inner / "models" / "deep").mkdir(parents=True)
+    checkout = a_project(tmp_path / "checkout")
+    monkeypatch.setattr(project_folder, "REPOSITORY", checkout)
+    monkeypatch.setattr(project_folder, "__file__", str(checkout / "src" / "mock2pg" / "project_folder.py"))
     for here, found in {
         outer: outer,
         outer / "dbt_project": outer,
         inner: inner,
         inner / "models" / "deep": inner,
-        tmp_path: REPOSITORY,
+        tmp_path: checkout,
     }.items():
         monkeypatch.chdir(here)
         assert load().project == found
@@ -42,7 +45,7 @@ def test_the_project_is_the_nearest_one(tmp_path: Path, monkeypatch: pytest.Monk
     (gone := tmp_path / "gone").mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert load().project == REPOSITORY
+    assert load().project == checkout
 
 
 def test_without_a_project_a_command_says_how_to_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

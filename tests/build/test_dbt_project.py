@@ -17,11 +17,9 @@ from mock2pg import postgres, resources
 from mock2pg.build import Built, DbtProject, dbt_project, sources, target_tables
 from mock2pg.contracts import Column, ForeignKey, SourceColumn, SourceTable, Table, tables_from
 from mock2pg.errors import InternalError, LoadFailed, ProjectError
-from mock2pg.settings import REPOSITORY
 from mock2pg.spellings import FORMATS
 from tests.fix_small import small_project
 
-REAL = REPOSITORY / "dbt_project"
 CANARY = "Canary7291"
 
 DECLARED: dict[str, Any] = {
@@ -495,7 +493,7 @@ def test_a_test_that_did_not_run_is_no_test_that_holds(tmp_path: Path, monkeypat
         ran = [SimpleNamespace(status=status, node=nodes[name]) for name, status in statuses.items()]
         return SimpleNamespace(success=True, result=SimpleNamespace(results=ran))
 
-    project = DbtProject(REAL, tmp_path, {}, tmp_path)
+    project = DbtProject(tmp_path, tmp_path, {}, tmp_path)
     monkeypatch.setattr(DbtProject, "tables", lambda self: ())
     for left_out in ({"a": "success", "b": "pass"}, {"a": "success", "b": "pass", "c": "skipped"}):
         monkeypatch.setattr(DbtProject, "_invoke", lambda *_, found=left_out: built(**found))
@@ -508,7 +506,8 @@ def test_a_test_that_did_not_run_is_no_test_that_holds(tmp_path: Path, monkeypat
 
 def test_an_unreachable_database_is_a_failure_with_a_name(tmp_path: Path) -> None:
     """Nobody answers: dbt's own words are kept, the password is not."""
-    project = DbtProject(REAL, tmp_path / "target", unreachable(tmp_path), tmp_path / "cache")
+    folder = small_project(tmp_path) / "dbt_project"
+    project = DbtProject(folder, tmp_path / "target", unreachable(tmp_path), tmp_path / "cache")
     with pytest.raises((InternalError, LoadFailed)) as failed:
         project.build()
     assert CANARY not in str(failed.value.as_dict())

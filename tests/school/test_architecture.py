@@ -6,6 +6,7 @@ import re
 
 import yaml
 
+from mock2pg import resources
 from mock2pg.settings import REPOSITORY
 
 
@@ -27,3 +28,22 @@ def test_python_knows_tables_and_no_entity() -> None:
         for match in words.finditer(file.read_text(encoding="utf-8"))
     ]
     assert found == []
+
+
+def test_no_other_test_reads_the_sample() -> None:
+    """The sample can be removed: outside of this folder no test reads its files."""
+    folder = re.compile(r'REPOSITORY / "(dbt_project|expectations|mock_data|tests/school)|tests\.school')
+    readers = {
+        file.relative_to(REPOSITORY).as_posix()
+        for file in (REPOSITORY / "tests").rglob("*.py")
+        if folder.search(file.read_text(encoding="utf-8")) and (REPOSITORY / "tests" / "school") not in file.parents
+    }
+    assert readers == set()
+
+
+def test_its_macros_and_profile_are_those_of_the_package() -> None:
+    """dbt by itself finds them in dbt_project/, as relative links: there is one of each."""
+    shown = {"macros": resources.MACROS, "profiles.yml": resources.PROFILES}
+    links = {REPOSITORY / "dbt_project" / name: file for name, file in shown.items()}
+    assert {link: link.resolve() for link in links} == links
+    assert not any(link.readlink().is_absolute() for link in links)
