@@ -12,7 +12,7 @@ from mock2pg import postgres
 from mock2pg.contracts import ForeignKey
 from mock2pg.errors import LoadFailed, PublishFailed
 from mock2pg.postgres import catalogue
-from mock2pg.publishing import creation
+from mock2pg.publishing import creation, plan_fingerprint
 from tests.fix_merge import CHILD, CHILDREN, PARENT, PARENTS, Publish, Rows, build, select, table
 
 pytestmark = pytest.mark.on_both_servers
@@ -306,3 +306,11 @@ def test_a_reference_that_dbt_does_not_build_is_proven_before_anything_is_publis
         '  Node: violates foreign key constraint "Node_Boss_fkey"',
         '  Node: violates foreign key constraint "Node_list_fkey"',
     ]
+
+
+def test_a_reviewed_plan_sees_a_change_of_any_column(connection: postgres.Connection) -> None:
+    """In a table that is to be altered, too, whatever its columns are called."""
+    connection.execute("CREATE TABLE public.x AS SELECT 1 AS t, 2 AS v")
+    before = plan_fingerprint._whole(connection, "public", table("x", "t integer"))
+    connection.execute("UPDATE public.x SET v = 3")
+    assert plan_fingerprint._whole(connection, "public", table("x", "t integer")) != before

@@ -531,7 +531,7 @@ def test_row_level_security_is_named_where_it_applies(
     assert select(connection, "SELECT id, v FROM public.t ORDER BY 1") == left
 
 
-ODD = table('Sel"ect %s {x}', 'The "Id" x text!', "%s integer!", "{v} text!", key=("%s", 'The "Id" x'))
+ODD = table('Sel"ect %s {x}', 'The "Id" x text!', "number integer!", "{v} text!", key=("number", 'The "Id" x'))
 REFERS = table("order", "id text!", "User text", "group integer")
 
 
@@ -539,8 +539,8 @@ def test_names_and_keys_of_any_kind_exchange(connection: postgres.Connection, pu
     """A composite key, mixed case, reserved words and signs of format strings, in a schema of the same kind."""
     connection.execute("""
         CREATE SCHEMA "My %s {schema}";
-        CREATE TABLE "My %s {schema}"."Sel""ect %s {x}" ("The ""Id"" x" text, "%s" int, "{v}" varchar(9) NOT NULL,
-            "Own %s" serial, PRIMARY KEY ("The ""Id"" x", "%s"), CONSTRAINT "U {} %" UNIQUE ("{v}"));
+        CREATE TABLE "My %s {schema}"."Sel""ect %s {x}" ("The ""Id"" x" text, number int, "{v}" varchar(9) NOT NULL,
+            "Own %s" serial, PRIMARY KEY ("The ""Id"" x", number), CONSTRAINT "U {} %" UNIQUE ("{v}"));
         CREATE TABLE "My %s {schema}"."order" (id text PRIMARY KEY, "User" text, "group" int,
             FOREIGN KEY ("User", "group") REFERENCES "My %s {schema}"."Sel""ect %s {x}" ON DELETE CASCADE)""")
     rows = [("a", 1, "x"), ("a", 2, "y"), ("b", 1, "z")]

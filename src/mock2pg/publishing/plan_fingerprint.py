@@ -41,7 +41,7 @@ def fingerprints(
 
 def _whole(connection: Connection, target: str, table: Table) -> str:
     """Return a hash of all columns of the target table."""
-    query = sql.SQL("SELECT concat(count(*), ':', sum(hashtextextended(t::text, 0)::numeric)) FROM {} AS t")
+    query = sql.SQL("SELECT concat(count(*), ':', sum(hashtextextended((t.*)::text, 0)::numeric)) FROM {} AS t")
     row = connection.execute(query.format(own_rows(connection, target, table.name))).fetchone()
     assert row is not None  # noqa: S101
     return str(row[0])

@@ -26,8 +26,8 @@ _GREATEST = "greatest((SELECT max({column}) FROM {target}), (SELECT max({column}
 _PARKED = {
     "S": (f"concat({_HEX}, l.{{column}})", f"concat(l.{{column}}, {_HEX})"),  # so it may still be what a check asks for
     "U": ("gen_random_uuid()::text",),
-    "N": (f"{_GREATEST} + f.number", f"{_LEAST} - f.number"),
-    "D": (f"{_GREATEST} + f.number * interval '1 day'", f"{_LEAST} - f.number * interval '1 day'"),
+    "N": (f"{_GREATEST} + f.mock2pg_nth", f"{_LEAST} - f.mock2pg_nth"),
+    "D": (f"{_GREATEST} + f.mock2pg_nth * interval '1 day'", f"{_LEAST} - f.mock2pg_nth * interval '1 day'"),
 }
 
 
@@ -75,7 +75,7 @@ def _free(merge: TableMerge, unique: TargetUnique) -> bool:
             with merge.connection.transaction():
                 merge.code.run(
                     sql.SQL(
-                        "UPDATE {} AS l SET {} FROM (SELECT {}, row_number() OVER () AS number {}) AS f WHERE {}"
+                        "UPDATE {} AS l SET {} FROM (SELECT {}, row_number() OVER () AS mock2pg_nth {}) AS f WHERE {}"
                     ).format(
                         merge.target,
                         assignment,
