@@ -236,6 +236,31 @@ def test_references(tmp_path: Path) -> None:
     assert order.index("tags") < order.index("note_tag_ids") > order.index("notes")
 
 
+def test_lists(tmp_path: Path) -> None:
+    """Values that are keys become rows with both keys, also where a few are not; what hardly refers stays an array."""
+    tags = [{"id": f"t{n}"} for n in range(20)]
+    found = concluded(
+        tmp_path,
+        {
+            "tags": tags,
+            "a": [{"id": 1, "tags": [one["id"] for one in tags] + ["gone"], "zips": ["01", "2"]}],
+            "b": [{"id": 1, "tag_ids": ["t1", "gone"]}],
+            "c": [{"id": 1, "tags": ["t1", "t1"]}],
+        },
+    )
+    assert references(entity(found, "a_tags"))[0] == "tag_id -> tags.id: 20 of 21 warns"
+    assert doubts(found, "a_tags.tag_id") == (
+        "refers to tags.id in 20 of 21 rows: a warning, no foreign key (a[0].tags[20])"
+    )
+    assert columns(entity(found, "a"))["zips"] == "text[]"
+    assert doubts(found, "a.zips") == "all 2 values look like numbers, 1 with leading zeros: kept as text"
+    assert columns(entity(found, "b"))["tag_ids"] == "text[]"
+    assert doubts(found, "b.tag_ids") == (
+        "looks like a reference to tags.id, but holds in 1 of 2 rows only: none was concluded (b[0].tag_ids[1])"
+    )
+    assert entity(found, "c_tags").primary_key == ("c_id", "position")
+
+
 def test_nesting(tmp_path: Path) -> None:
     """Arrays of objects become tables inside tables, with the keys of the rows around them."""
     found = concluded(

@@ -11,22 +11,13 @@ from mock2pg.init.collect import Rows, collect, odd_places
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
 from mock2pg.init.keys import conclude_key, conclude_uniques
 from mock2pg.init.layout import lay_out
+from mock2pg.init.lists import conclude_lists
 from mock2pg.init.naming import free, singular, snake
 from mock2pg.init.reading import Root, read
-from mock2pg.init.references import conclude_references, name_of_element, ordered, refers_to
+from mock2pg.init.references import conclude_references, ordered
 from mock2pg.init.shapes import Shape
 from mock2pg.init.spelled import EMPTY
-from mock2pg.init.tables import (
-    Column,
-    Link,
-    TableDraft,
-    child_name,
-    inherited,
-    list_table,
-    lists_as_array,
-    marks,
-    own_columns,
-)
+from mock2pg.init.tables import Column, Link, TableDraft, child_name, inherited, marks, own_columns, refer_to_parent
 from mock2pg.init.troubles import troubles
 from mock2pg.init.types import quoted
 from mock2pg.json_paths import Mark, written
@@ -65,7 +56,7 @@ def concluded(roots: list[Root], name: str = "") -> Conclusions:
     for rows in found:
         _table(rows, None, {}, tables, words)
     for table in list(tables):
-        _lists(table, tables)
+        conclude_lists(table, tables)
     for table in tables:
         conclude_references(table, tables)
     _widen(tables)
@@ -98,7 +89,7 @@ def _table(
     own_columns(table)
     conclude_key(table, inherited(table), list(marks(table)), words - {table.word})
     conclude_uniques(table)
-    _structural(table)
+    refer_to_parent(table)
     if rows.odd:
         of, places = len(rows) + rows.odd_rows, odd_places(rows, ancestors)
         table.doubt(f"{rows.odd_rows:,} of {of:,} are no objects: the migration refuses them ({places})")
@@ -107,40 +98,6 @@ def _table(
     for child in rows.children:
         if id(child.draft) not in lists:
             _table(child, table, {**ancestors, id(child): rows}, tables, words)
-
-
-def _structural(table: TableDraft) -> None:
-    """Add the reference of a row to the row around it."""
-    columns = [column for column in table.columns if column.kind == "parent"]
-    if columns and table.parent:
-        total = len(table.rows)
-        names = tuple(column.name for column in columns)
-        table.links.append(Link(names, table.parent, table.parent.key, total, total, structural=True))
-
-
-def _lists(table: TableDraft, tables: list[TableDraft]) -> None:
-    """Make a table of each array of scalars that refer to another table, and an array column of any other."""
-    for column in list(table.columns):
-        if column.field is None or column.field.lists is None:
-            continue
-        elements = list_table(table, column)
-        value = elements.columns[0]
-        link = refers_to(elements, value, tables) if value.values else None
-        if link is None or not link.enforced:
-            lists_as_array(table, column, elements)
-            table.doubts += [(f"{table.name}.{column.name}", message) for message in value.typed.doubts]
-            continue
-        table.columns.remove(column)
-        elements.name = free(elements.name, {other.name.casefold() for other in tables})
-        around = inherited(elements)
-        taken = {column.name for column in around}
-        value.name = name_of_element(link)
-        if value.name in taken:
-            value.name = f"{singular(snake(str(column.field.path[-1])))}_{link.parent_columns[0]}"
-        link.columns = (value.name,)
-        conclude_key(elements, around, list(marks(elements)))
-        _structural(elements)
-        tables.append(elements)
 
 
 def _widen(tables: list[TableDraft]) -> None:

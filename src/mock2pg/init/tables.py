@@ -244,30 +244,17 @@ def marks(table: TableDraft) -> Iterator[Column]:
             yield Column(name, path, typed, total, total, keys.hashes, "key", profile=keys)
 
 
-def lists_as_array(table: TableDraft, column: Column, elements: TableDraft) -> None:
-    """Make an array column of a list whose elements refer to nothing."""
-    typed = elements.columns[-1].typed
-    if typed.data_type in ("jsonb",):
-        return
-    column.typed = Typed(
-        f"{typed.data_type}[]", f"arrays of {len(elements.rows):,} values in all: {typed.evidence}", typed.format
-    )
-
-
-def list_table(table: TableDraft, column: Column) -> TableDraft:
-    """Return the table that a list would become: the elements, each a row."""
-    assert column.field is not None  # noqa: S101
-    draft = column.field.lists
-    rows = next(child for child in table.rows.children if child.draft is draft)
-    found = TableDraft(child_name(table, column.field.path), rows, table, {**table.ancestors, id(rows): table.rows})
-    value = own_column(found, rows.draft.fields[0])
-    value.name = snake("_".join(str(step) for step in column.field.path[-1:])) or "value"
-    found.columns.append(value)
-    return found
-
-
 def child_name(parent: TableDraft, path: tuple[Step, ...]) -> str:
     """Return the name of a table inside the rows of another: `order_items`."""
     keys = [step for step in path if isinstance(step, str) and not isinstance(step, Mark)]
     own = snake("_".join(snake(key) for key in keys[-1:])) or "items"
     return own if own.startswith(parent.word + "_") else f"{parent.word}_{own}"
+
+
+def refer_to_parent(table: TableDraft) -> None:
+    """Add the reference of a row to the row around it."""
+    columns = [column for column in table.columns if column.kind == "parent"]
+    if columns and table.parent:
+        total = len(table.rows)
+        names = tuple(column.name for column in columns)
+        table.links.append(Link(names, table.parent, table.parent.key, total, total, structural=True))
