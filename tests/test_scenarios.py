@@ -136,6 +136,16 @@ def test_faults_fit_the_shape_of_the_source(
     assert ("a duplicate id" in found) == (table.name == "people")
 
 
+def test_a_fault_that_would_be_none_is_left_out() -> None:
+    """Where each key is a row, none is unknown; an entity that may be absent is none that is missing."""
+    rows = SourceTable("rows", "{}[]", (column("value", "integer", "."),))
+    assert not faults.bad_ones([rows], {"a": [1]})
+    perhaps = SourceTable("perhaps", "perhaps", (column("id", required=True),), optional=True)
+    names = [bad.name for bad in faults.bad_ones([perhaps], {"perhaps": [{"id": "1"}]})]
+    assert "an entity is missing" not in names
+    assert "a value is missing" in names
+
+
 class Careless:
     """A service whose commands all succeed, and do nothing."""
 

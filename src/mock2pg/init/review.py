@@ -66,15 +66,16 @@ def summary(conclusions: Conclusions) -> list[str]:
         f" {counted(sum(len(e.columns) for e in entities), 'column')}, {counted(enforced, 'foreign key')},"
         f" {counted(len(references) - enforced + closed, 'rule')}"
     )
-    for title, found in (("doubt", conclusions.doubts), ("value left out", conclusions.left_out)):
+    for found, one, more in (
+        (conclusions.doubts, "doubt", "doubts"),
+        (conclusions.left_out, "value left out", "values left out"),
+        (conclusions.database, "note on what is left to the database", "notes on what is left to the database"),
+    ):
         if found:
-            word = counted(len(found), title).replace("value left outs", "values left out")
-            lines.append(f"{word}:")
+            lines.append(f"{len(found):,} {one if len(found) == 1 else more}:")
             lines += [_cut(f"  {doubt.place}: {doubt.message}", _WIDTH) for doubt in found[:_SHOWN]]
-            if more := len(found) - _SHOWN:
-                lines += [f"  and {more:,} more in INIT.md"] if more > 0 else []
-    if conclusions.database:
-        lines.append(f"{len(conclusions.database):,} columns and tables are left to the database: INIT.md lists them")
+        if len(found) > _SHOWN:
+            lines.append(f"  and {len(found) - _SHOWN:,} more in INIT.md")
     return lines
 
 

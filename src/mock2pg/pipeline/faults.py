@@ -70,7 +70,7 @@ def bad_ones(tables: Sequence[SourceTable], document: Document) -> list[Bad]:
     either = (SourceError, CheckFailed)
     return [
         *_one("an entity is missing", either, _missing(filled, document)),
-        Bad("an entity is unknown", either, lambda: {**document, _unused(document): []}),
+        *_one("an entity is unknown", either, _unknown(tables, document)),
         *_one("an entity is no array", either, _of_another_kind(filled, document)),
         *_one("a value is missing", (CheckFailed,), _without_value(filled, document)),
         *_one("a key is unknown", (CheckFailed,), _with_key(filled, document)),
@@ -110,10 +110,16 @@ def _own(table: SourceTable) -> Iterator[tuple[SourceColumn, tuple[Step, ...]]]:
             yield column, (*steps_of(table), *steps)
 
 
+def _unknown(tables: Sequence[SourceTable], document: Document) -> Found:
+    if all(isinstance(steps_of(table)[0], str) for table in tables):  # else every key is a row
+        yield lambda: {**document, _unused(document): []}
+
+
 def _missing(tables: Sequence[SourceTable], document: Document) -> Found:
+    optional = {steps_of(table)[0] for table in tables if table.optional}
     for table in tables:
         root = steps_of(table)[0]
-        if isinstance(root, str) and not table.optional:
+        if isinstance(root, str) and root not in optional:
             yield lambda root=root: {key: value for key, value in document.items() if key != root}  # type: ignore[misc]
 
 
