@@ -16,15 +16,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock2pg.errors import UsageError
+from mock2pg.json_paths import Mark
 from mock2pg.source import documents
 from mock2pg.source.documents import Document, strict
-from mock2pg.source_shape import SourceShape
+from mock2pg.source_shape import Container, SourceShape
 
 CANARY = "Canary-7291"
 ARRAYS = {"a": b'[{"id": "1"}]', "b": b"[ ]", "c": '[{"id": "é"},\n {"id": "\\u00e9"}]'.encode()}
@@ -434,3 +436,122 @@ def test_no_value_stands_in_a_refusal(tmp_path: Path) -> None:
     """Broken JSON is shown by its place alone, never by its text."""
     for text in (f'{{"a": ["{CANARY}" "{CANARY}"]}}', f'{{"a": [{CANARY}]}}', f'{{"a": "{CANARY}"}}', f'["{CANARY}"]'):
         assert CANARY not in refusal(file_of(tmp_path, text), tmp_path)
+
+
+SHAPE = SourceShape(
+    (
+        Container(("data", "users")),
+        Container(("map",), Mark.MEMBER),
+        Container(("one",), None, apart=frozenset({"items"})),
+        Container(("one", "items")),
+        Container(("gone",), optional=True),
+    ),
+    constants=(("meta", "version"),),
+    left_out=(("meta", "by"),),
+)
+ANY_SHAPE = """{"data": {"users": [ {"id": 1.50} ]}, "map": {"a b": [1], "": 2.0},
+ "one": {"items": [1], "x": 1.10}, "meta": {"version": 7.0, "by": "z"}, "gone": null}"""
+
+
+def test_an_array_a_map_and_an_object_are_files_of_their_own(tmp_path: Path) -> None:
+    """Wherever they are in the source, with their numbers as they are; of a map also the keys."""
+    for source in (file_of(tmp_path, ANY_SHAPE), folder_of(tmp_path / "f", members(ANY_SHAPE)), json.loads(ANY_SHAPE)):
+        found = documents.read(source, SHAPE, tmp_path / f"cut-{uuid.uuid4()}")
+        assert found.faults == ()
+        assert (found.absent, found.unread) == (("gone",), ())
+        assert json.loads(found.arrays["map"].with_suffix(".keys").read_bytes()) == ["a b", ""]
+        assert {keys: float(text) for keys, text in found.constants.items()} == {("meta", "version"): 7.0}
+        files = {entity: found.arrays[entity].read_bytes().strip() for entity in SHAPE.entities}
+        if isinstance(source, Path):
+            assert files == {
+                "data.users": b'[ {"id": 1.50} ]',
+                "map": b"[[1],2.0]",
+                "one": b'[{"x":1.10}]',
+                "one.items": b"[1]",
+                "gone": b"[]",
+            }
+        assert {entity: json.loads(text) for entity, text in files.items()}["one"] == [{"x": 1.1}]
+
+
+def members(document: str) -> dict[str, bytes]:
+    """The text of each member of a document."""
+    raws = msgspec.json.decode(document, type=dict[str, msgspec.Raw])
+    return {key: bytes(raw) for key, raw in raws.items()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data": '{"users": [], "all": 3}'}, "1:24: data.all: is not declared in _sources.yml, so it would be lost"),
+        ({"data": '{"user": []}'}, "1:11: data.user: is not declared in _sources.yml, so it would be lost;"
+         " did you mean users?\ndocument.json: data.users: is missing; an empty array [] says that there are none"),
+        ({"data": "{}"}, "document.json: data.users: is missing; an empty array [] says that there are none"),
+        ({"data": "null"}, "document.json: data.users: is missing; an empty array [] says that there are none"),
+        ({"data": "[]"}, "1:10: data: must be an object"),
+        ({"data": '{"users": {}}'}, "1:20: data.users: must be an array of rows"),
+        ({"data": '{"users": [], "users": []}'}, "1:24: data.users: appears twice in one object"),
+        ({"map": "[]"}, "1:32: map: must be an object whose members are the rows"),
+        ({"map": None}, "document.json: map: is missing; an empty object {} says that there are none"),
+        ({"map": '{"k": 1, "\\u006b": 2}'}, "1:41: map: has a key that appears twice"),
+        ({"one": None}, "document.json: one: is missing\ndocument.json: one.items: is missing; an empty array [] says"
+         " that there are none"),
+        ({"meta": '{"of": 1}'}, "1:67: meta.of: is not declared in _sources.yml, so it would be lost"),
+        ({"meta": "5"}, "1:66: meta: must be an object"),
+        ({"gone": "5"}, "1:90: gone: must be an array of rows"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_an_object_on_the_way_is_told(
+    changes: dict[str, str | None], said: str, tmp_path: Path
+) -> None:
+    """An object that leads to rows has no other key, and is one; each fault has its line and column."""
+    sound = {"data": '{"users": []}', "map": "{}", "one": '{"items": []}', "meta": '{"version": 1}', "gone": "[]"}
+    parts = [f'"{key}": {text}' for key, text in {**sound, **changes}.items() if text is not None]
+    found = documents.read(file_of(tmp_path, f"{{{', '.join(parts)}}}"), SHAPE, tmp_path / "cut")
+    words = "\n".join(str(fault).replace(f"{tmp_path}/", "") for fault in found.faults)
+    assert words == (said if said.startswith("document") else f"document.json:{said}")
+
+
+@pytest.mark.parametrize("name", ["users.json", "users.json.gz", "users.ndjson", "users"])
+def test_an_array_alone_is_the_value_of_the_key_that_its_file_is_named_after(name: str, tmp_path: Path) -> None:
+    """A document that is an array, or one of NDJSON, needs no folder and no object around it."""
+    file, text = tmp_path / name, b'{"id": 1}\n{"id": 2}\n' if "nd" in name else b'[{"id": 1}, {"id": 2}]'
+    file.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    found = documents.read(file, SourceShape.of_arrays(["users"]), tmp_path / "cut")
+    assert (found.faults, found.fits) == ((), True)
+    assert json.loads(found.arrays["users"].read_bytes()) == [{"id": 1}, {"id": 2}]
+    assert not documents.read(file, SourceShape.of_arrays(["orders"]), tmp_path / "other").fits
+
+
+def test_an_array_in_a_pipe_is_that_of_the_only_key(tmp_path: Path) -> None:
+    """A pipe has no name: with more than one declared key nobody can tell which one is meant."""
+    for names, number in ((["users"], 1), (["users", "orders"], 2)):
+        pipe = tmp_path / str(number)
+        os.mkfifo(pipe)
+        threading.Thread(target=pipe.write_bytes, args=(b'[{"id": 1}]',), daemon=True).start()
+        into = tmp_path / f"cut-{number}"
+        if number == 1:
+            found = documents.read(pipe, SourceShape.of_arrays(names), into)
+            assert json.loads(found.arrays["users"].read_bytes()) == [{"id": 1}]
+        else:
+            with pytest.raises(UsageError, match="is an array, and 2 keys are declared: users, orders"):
+                documents.read(pipe, SourceShape.of_arrays(names), into)
+
+
+def test_a_key_is_located_in_maps_and_objects(tmp_path: Path) -> None:
+    """By the number of its row in a map, and from the source's own text where a single object was cut out of it."""
+    documents.read(file_of(tmp_path, ANY_SHAPE), SHAPE, tmp_path / "cut")
+    queries = [
+        documents.Query("map", 2),
+        documents.Query("map", 1, (0,)),
+        documents.Query("one", 1, ("x",)),
+        documents.Query("one.items", 1),
+        documents.Query("data.users", 1, ("id",)),
+    ]
+    found = documents.locate(tmp_path / "cut", queries)
+    assert [(found[query].line, found[query].column, found[query].pointer) for query in queries] == [
+        (1, 63, "/map"),
+        (1, 55, "/map"),
+        (2, 29, "/one/x"),
+        (2, 20, "/one/items/0"),
+        (1, 29, "/data/users/0/id"),
+    ]
