@@ -22,6 +22,12 @@ EVERYTHING = (REPOSITORY / "tests" / "data" / "everything.sql").read_text(encodi
 CHANGED = (REPOSITORY / "tests" / "data" / "everything_changed.sql").read_text(encoding="utf-8")
 
 
+def definitions(url: str, schema: str = "public") -> bytes:
+    """What a schema holds but for its rows, as pg_dump has it."""
+    command = [binary("pg_dump"), "--restrict-key=x", "--schema-only", f"--schema={schema}", url]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
 def dumped(url: str, schema: str = "*") -> str:
     """A database or schema as pg_dump has it; rows sorted, for their place on the disk is no part of them."""
     command = [binary("pg_dump"), "--restrict-key=x", url, *([f"--schema={schema}"] if schema != "*" else [])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from mock2pg.errors import PreflightFailed
 from mock2pg.init import from_target
 from mock2pg.init.conclusions import Conclusions
 from mock2pg.postgres import existing_tables
-from mock2pg.postgres.server import binary
 from mock2pg.settings import REPOSITORY
 from tests.fix_merge import select
+from tests.fix_restore import definitions
 
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "prisma": {
@@ -115,11 +114,6 @@ FOUND: dict[str, list[tuple[str, list[tuple[Any, ...]]]]] = {
         ),
     ],
 }  # fmt: skip
-
-
-def definitions(url: str, schema: str) -> bytes:
-    command = [binary("pg_dump"), "--restrict-key=x", "--schema-only", f"--schema={schema}", url]
-    return subprocess.run(command, capture_output=True, check=True).stdout
 
 
 @pytest.fixture

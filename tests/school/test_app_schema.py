@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from mock2pg import MigrationService, postgres
-from mock2pg.postgres.server import binary
 from mock2pg.settings import REPOSITORY, Settings
 from tests.fix_merge import select
+from tests.fix_restore import definitions
 from tests.school.fix_school import Document
 
 APP_SCHEMA = (REPOSITORY / "tests" / "school" / "data" / "app_schema.sql").read_text(encoding="utf-8")
-
-
-def definitions(url: str, schema: str = "public") -> bytes:
-    command = [binary("pg_dump"), "--restrict-key=x", "--schema-only", f"--schema={schema}", url]
-    return subprocess.run(command, capture_output=True, check=True).stdout
 
 
 @pytest.fixture
