@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mock2pg.init import spelled
 from mock2pg.spellings import FORMATS, data_type, fits, number_fits
 
 KEPT = [
@@ -78,3 +79,15 @@ def test_another_type_is_refused_with_those_there_are(name: str) -> None:
     """A type is named exactly as the page about entities lists it."""
     with pytest.raises(ValueError, match=r"is not one of text, boolean, integer, bigint, numeric, numeric\(p,s\)"):
         data_type(name)
+
+
+def test_what_init_concludes_from_a_text_fits() -> None:
+    """init has reading rules of its own, for speed; each type and format that it concludes takes the text."""
+    texts = {text for *_, text in (*KEPT, *REFUSED)}
+    concluded = {text: spelled.spelling(text) for text in texts}
+    wrong = [
+        text for text, found in concluded.items() if found.data_type and not fits(text, found.data_type, found.format)
+    ]
+    assert wrong == []
+    named = {(found.data_type, found.format) for found in concluded.values() if found.data_type}
+    assert {kind for kind, _ in named} == {"date", "time", "timestamp", "timestamptz", "uuid"}

@@ -13,6 +13,7 @@ from mock2pg.backups import dump
 from mock2pg.contracts import ForeignKey, Table
 from mock2pg.errors import PreflightFailed, PublishFailed
 from mock2pg.pipeline.step import run_in_process
+from mock2pg.publishing import alteration
 from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult
@@ -226,3 +227,23 @@ def test_after_a_rollback_the_table_is_ours_again(
     assert backups.open_backup(settings.backups_dir, first.data["backup_id"]).tables == {"p": 0, "t": 2}
     planned = steps([(PARENT, [("p1",)]), (NEW, SECOND)], "plan", alter=True)
     assert planned.data["statements"] == {"t": STATEMENTS}
+
+
+def test_types_of_other_digits_and_names_are_altered(connection: postgres.Connection) -> None:
+    """A numeric of other digits is another type; a column whose type was changed by hand is left as it is."""
+    connection.execute("CREATE TABLE public.t (id text, price numeric(8,2), seen timestamptz, days date[], own int)")
+    old = table("t", "id text!", "price numeric(8,2)", "seen timestamptz", "days date[]", "own numeric(4)")
+    new = table("t", "id text!", "price numeric(10,4)", "seen timestamp", "days text[]", "own numeric(6)")
+    owned = {"t": {"oid": alteration.oid(connection, "public", "t"), "contract": old.as_dict()}}
+    assert [statement.partition("ALTER COLUMN ")[2] for statement in statements(connection, new, owned)] == [
+        '"price" TYPE numeric(10,4) USING "price"::numeric(10,4)',
+        '"seen" TYPE timestamp USING "seen"::timestamp',
+        '"days" TYPE text[] USING "days"::text[]',
+    ]
+    assert statements(connection, old, owned) == []
+
+
+def statements(connection: postgres.Connection, new: Table, owned: alteration.Owned) -> list[str]:
+    """What is pending, but for NOT NULL."""
+    found = alteration.pending(connection, "public", [new], owned).get("t")
+    return [each for each in found.statements if "NOT NULL" not in each] if found else []
