@@ -68,3 +68,30 @@ def test_its_makefile_takes_what_it_knows_and_nothing_else(make: Make) -> None:
     refused = make("check-data", "SOURCE=not there")
     assert refused.returncode != 0
     assert "there is no source at not there" in refused.stdout
+
+
+def test_the_makefile_finds_mock2pg(tmp_path: Path) -> None:
+    """The one that made the project comes first, then that of .venv, then that on the PATH; words keep their spaces."""
+    (tmp_path / "shop.json").write_text(json.dumps(SHOP))
+    project = init(tmp_path / "shop.json", tmp_path / "my shop").project
+
+    def program(file: Path, name: str) -> Path:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f'#!/bin/sh\nprintf "%s|" {name} "$@"\n')
+        file.chmod(0o755)
+        return file
+
+    def said() -> str:
+        environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+        words = ["make", "-s", "check-data", "SOURCE=a b's $x", "ARGS=--json"]
+        return subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True, check=True).stdout
+
+    program(tmp_path / "bin" / "mock2pg", "path")
+    made_by = program(tmp_path / "a $made #by" / "python", "made")
+    (project / "local.mk").write_text("MADE_BY := " + str(made_by).replace("$", "$$").replace("#", "\\#") + "\n")
+    assert said() == "made|-I|-m|mock2pg|check|--json|a b's $x|"
+    (project / "local.mk").unlink()
+    assert said() == "path|check|--json|a b's $x|"
+    for name in ("mock2pg", "python"):
+        program(project / ".venv" / "bin" / name, "venv")
+    assert said() == "venv|-I|-m|mock2pg|check|--json|a b's $x|"
