@@ -342,6 +342,8 @@ def test_names(tmp_path: Path) -> None:
         "2nd": 7,
         "order": 8,
         "x" * 70: 9,
+        "xmin": 10,
+        "$ref": 11,
     }
     found = concluded(tmp_path, {"Order Details": [row, row], "HTTPLogEntries": [{"id": 1}]})
     assert [one.name for one in found.entities] == ["order_details", "http_log_entries"]
@@ -350,6 +352,7 @@ def test_names(tmp_path: Path) -> None:
     assert names[9] == "order"
     assert names[10].startswith("xxxxx")
     assert len(names[10]) == 63
+    assert names[11:] == ["xmin_2", "ref"]  # PostgreSQL has a column xmin
 
 
 def test_closed_sets(tmp_path: Path) -> None:

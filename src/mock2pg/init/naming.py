@@ -10,6 +10,7 @@ from collections.abc import Collection
 from mock2pg.contracts import HIDDEN
 
 _LONGEST = 63  # bytes
+_RESERVED = {*HIDDEN, "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}  # staging's columns, and PostgreSQL's own
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 CODES = ("code", "sku", "slug", "isbn", "iso", "key", "number", "no", "username", "email", "symbol", "abbreviation")
 PEOPLE = ("user", "person", "employee", "account", "member", "staff", "customer", "profile", "contact")
@@ -45,7 +46,7 @@ def free(name: str, taken: Collection[str], fallback: str = "value") -> str:
     """Return the name, with a number behind it when it is taken; `taken` are names in casefold."""
     wanted = shortened(name or fallback)
     number, found = 1, wanted
-    while found.casefold() in taken or found.casefold() in HIDDEN:
+    while found.casefold() in taken or found.casefold() in _RESERVED:
         number += 1
         suffix = f"_{number}"
         found = wanted.encode()[: _LONGEST - len(suffix)].decode(errors="ignore") + suffix

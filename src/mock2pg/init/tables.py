@@ -13,6 +13,7 @@ from mock2pg.init.profile import NONE, Json, Values
 from mock2pg.init.types import Typed, concluded, several
 from mock2pg.json_paths import Mark, Step, written
 
+WRAPPERS = ("$oid", "$date", "$uuid", "$numberInt", "$numberLong", "$numberDecimal", "$numberDouble")  # extended JSON
 KEYABLE = ("text", "uuid", "integer", "bigint", "date")
 POSITION = Typed("integer", "the position in the array")
 
@@ -49,7 +50,7 @@ class Column:
     @property
     def wrapped(self) -> bool:
         """The row is a wrapper of extended JSON around it, such as `{"$oid": ...}`."""
-        return self.path.startswith("$") and not self.path.startswith("$.")
+        return self.path in WRAPPERS
 
     def distinct(self) -> int:
         """Return the number of values, apart from none."""
@@ -140,7 +141,7 @@ def rename(column: Column, name: str, table: TableDraft, tables: Sequence[TableD
 def name_of(path: tuple[Step, ...]) -> str:
     """Return the name of a column from its path in the row, without the wrappers of extended JSON."""
     keys = [step for step in path if isinstance(step, str) and not isinstance(step, Mark)]
-    plain = [key for key in keys if not key.startswith("$")] or keys
+    plain = [key for key in keys if key not in WRAPPERS] or keys
     return snake("_".join(snake(key) for key in plain))
 
 
@@ -152,7 +153,7 @@ def own_columns(table: TableDraft) -> None:
 
 def own_column(table: TableDraft, found: Field) -> Column:
     name = "rest" if found.rest else name_of(found.path) or "value"
-    if found.path and all(str(step).startswith("$") for step in found.path):  # an array of wrappers, as $oid
+    if found.path and all(step in WRAPPERS for step in found.path):  # an array of wrappers
         keys = [step for step in table.path if isinstance(step, str) and not isinstance(step, Mark)]
         name = singular(snake(keys[-1])) or name
     path = written(found.path)
