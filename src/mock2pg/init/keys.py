@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from itertools import combinations
+from itertools import combinations, product
 
 from mock2pg.init.naming import CODES, PEOPLE
 from mock2pg.init.profile import NONE, SHOWN
@@ -13,6 +13,7 @@ from mock2pg.init.types import Typed
 from mock2pg.text import counted
 
 _FEW = 20  # rows below which a column is unique by accident
+_MOST = 12  # columns of which all pairs are tried
 _SHORT = 64  # characters of a text that may be a key
 _UNIQUE = ("slug", "sku", "isbn", "uuid", "guid", "vin", "iban", "ssn")
 _OF_PEOPLE = ("email", "username", "login")  # elsewhere the same person may come again
@@ -177,10 +178,9 @@ def _pairs(table: TableDraft) -> Iterator[list[Column]]:
     if len(table.rows) < _FEW:
         return
     others = [c for c in table.columns if c.kind == "own" and c.keyable and _is_short(c) and c not in refers]
-    for first in refers:
-        for second in others:
-            if is_key([first, second]):
-                yield [first, second]
+    for pair in (*product(refers, others), *combinations(others[:_MOST], 2)):
+        if is_key(list(pair)):
+            yield list(pair)
 
 
 def is_key(columns: list[Column]) -> bool:
@@ -189,4 +189,9 @@ def is_key(columns: list[Column]) -> bool:
         return False
     if len(columns) == 1:
         return columns[0].distinct() == columns[0].rows
-    return len(set(zip(*(column.hashes or () for column in columns), strict=True))) == columns[0].rows
+    seen = set()
+    for row in zip(*(column.hashes or () for column in columns), strict=True):
+        if row in seen:
+            return False
+        seen.add(row)
+    return True
