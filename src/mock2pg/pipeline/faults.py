@@ -11,7 +11,7 @@ from typing import Any
 
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import CheckFailed, Mock2pgError, SourceError
-from mock2pg.json_paths import Mark, Step, parsed
+from mock2pg.json_paths import Mark, Step
 
 Document = dict[str, Any]
 _NUMBERS = ("integer", "bigint", "numeric", "double precision")
@@ -40,13 +40,6 @@ class Place:
         return self.container[self.key]
 
 
-def steps_of(table: SourceTable) -> tuple[Step, ...]:
-    """Return the steps from the source to the rows of a table."""
-    steps = parsed(table.path)
-    steps = steps[1:] if steps[:1] == (Mark.SOURCE,) else steps
-    return steps if table.single or isinstance(steps[-1], Mark) else (*steps, Mark.ELEMENT)
-
-
 def places(document: Document, steps: Sequence[Step]) -> Iterator[Place]:
     """Return the places to which the steps lead; none where something on the way is absent or of another kind."""
     if not steps:
@@ -66,7 +59,7 @@ def places(document: Document, steps: Sequence[Step]) -> Iterator[Place]:
 
 def bad_ones(tables: Sequence[SourceTable], document: Document) -> list[Bad]:
     """Return one fault of each kind, found from what is declared: no entity is known by name."""
-    filled = [table for table in tables if next(places(document, steps_of(table)), None)]
+    filled = [table for table in tables if next(places(document, table.steps), None)]
     either = (SourceError, CheckFailed)
     return [
         *_one("an entity is missing", either, _missing(filled, document)),
@@ -105,27 +98,26 @@ def _changed(document: Document, steps: Sequence[Step], change: Callable[[Place]
 def _own(table: SourceTable) -> Iterator[tuple[SourceColumn, tuple[Step, ...]]]:
     """The columns under keys of the row itself, and the steps to their values from the source."""
     for column in table.columns:
-        steps = () if column.uuid5 or column.rest else parsed(column.path)
-        if steps and all(isinstance(step, str) for step in steps):
-            yield column, (*steps_of(table), *steps)
+        if keys := table.keys(column):
+            yield column, (*table.steps, *keys)
 
 
 def _unknown(tables: Sequence[SourceTable], document: Document) -> Found:
-    if all(isinstance(steps_of(table)[0], str) for table in tables):  # else every key is a row
+    if all(isinstance(table.steps[0], str) for table in tables):  # else every key is a row
         yield lambda: {**document, _unused(document): []}
 
 
 def _missing(tables: Sequence[SourceTable], document: Document) -> Found:
-    optional = {steps_of(table)[0] for table in tables if table.optional}
+    optional = {table.steps[0] for table in tables if table.optional}
     for table in tables:
-        root = steps_of(table)[0]
+        root = table.steps[0]
         if isinstance(root, str) and root not in optional:
             yield lambda root=root: {key: value for key, value in document.items() if key != root}  # type: ignore[misc]
 
 
 def _of_another_kind(tables: Sequence[SourceTable], document: Document) -> Found:
     for table in tables:
-        root = steps_of(table)[0]
+        root = table.steps[0]
         if isinstance(root, str) and isinstance(value := document[root], (dict, list)) and next(_own(table), None):
             other: Any = {} if isinstance(value, list) else []
             yield lambda root=root, other=other: {**document, root: other}  # type: ignore[misc]
@@ -147,11 +139,11 @@ def _without_value(tables: Sequence[SourceTable], document: Document) -> Found:
 
 def _with_key(tables: Sequence[SourceTable], document: Document) -> Found:
     for table in tables:
-        row = next(places(document, steps_of(table))).value
+        row = next(places(document, table.steps)).value
         if isinstance(row, dict) and next(_own(table), None) and not any(column.rest for column in table.columns):
             key = _unused(row)
             change = partial(lambda key, place: place.value.update({key: 1}), key)
-            yield partial(_changed, document, steps_of(table), change)
+            yield partial(_changed, document, table.steps, change)
 
 
 def _with_value(tables: Sequence[SourceTable], document: Document, wrong: dict[str, str]) -> Found:
@@ -164,7 +156,7 @@ def _with_value(tables: Sequence[SourceTable], document: Document, wrong: dict[s
 
 def _twice(tables: Sequence[SourceTable], document: Document) -> Found:
     for table in tables:
-        steps = steps_of(table)
+        steps = table.steps
         unique = [column for column, _ in _own(table) if column.unique and column.required]
         if unique and steps[-1] is Mark.ELEMENT:
             yield partial(_changed, document, steps, lambda place: place.container.append(place.value))
@@ -180,7 +172,7 @@ def _dangling(tables: Sequence[SourceTable], document: Document) -> Found:
                 continue
             key = next((of for found, of in _own(parent) if found.name == column.references[1]), None)
             if key:
-                yield from _without_parent(document, steps, steps_of(parent), key)
+                yield from _without_parent(document, steps, parent.steps, key)
 
 
 def _without_parent(document: Document, child: Sequence[Step], rows: Sequence[Step], key: Sequence[Step]) -> Found:

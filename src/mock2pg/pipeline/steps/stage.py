@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 from mock2pg import build
 from mock2pg.errors import InternalError, SourceError
 from mock2pg.runs import Run
@@ -34,9 +37,10 @@ def run(run: Run) -> Staged:
     )
     totals = tuple(FaultTotal(rule, severity, number) for (rule, severity), number in document.totals.items())
     if not document.fits:
+        named = shlex.quote(str(run.source)) if isinstance(run.source, Path) else "SOURCE"
         raise SourceError(
             f"{run.source_label} holds nothing that _sources.yml declares: {', '.join(shape.roots)}",
-            hint=f"`mock2pg init {run.source_label}` makes a project for it. The target tables were not changed.",
+            hint=f"`mock2pg init {named}` makes a project for it. The target tables were not changed.",
         )
     if document.faults and len(document.unread) + len(document.absent) == len(entities):
         run.write(
