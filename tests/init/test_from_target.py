@@ -308,14 +308,14 @@ def test_what_is_not_certain_is_a_doubt_and_a_new_table(existing: postgres.Conne
             CREATE TABLE odd.friends (id int, a int REFERENCES odd."Person", b int REFERENCES odd."Person");
             CREATE VIEW odd.news AS SELECT 1 AS id;
             CREATE TABLE odd.order_lines (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sku text, UNIQUE (sku));
-            CREATE TABLE odd.flags (id text PRIMARY KEY);
+            CREATE TABLE odd.flags (id text PRIMARY KEY, "ID" text);
             CREATE TABLE odd.ordernote (id int PRIMARY KEY, text text, line int NOT NULL REFERENCES odd.order_lines)""")
         items = entity("items", "items[]", "id:integer, name:text")
         one, other = entity("person", "a.person[]", "id:integer"), entity("people", "people[]", "id:integer")
         news, friends = entity("news", "news[]", "id:integer"), entity("friends", "friends[]", "one:integer", key="one")
         lines = entity("order_lines", "order_lines[]", "line_id:integer, sku:text", key="sku",
                        references=[refers("line_id", "items")])  # fmt: skip
-        flags = entity("flags", "flags{}", "key:text={}", key="key")
+        flags = entity("flags", "flags{}", "other:text=ID, key:text={}", key="key")
         notes = entity("order_notes", "order_notes[]", "id:integer, text:text, sku:text",
                        references=[refers("sku", "order_lines", "sku")])  # fmt: skip
         found, columns = applied(existing, "odd", items, one, other, news, friends, lines, flags, notes)
@@ -346,7 +346,7 @@ def test_the_command_reads_the_database_that_the_environment_names(
     done = CliRunner().invoke(cli.command, words)
     assert done.exit_code == 0, done.output
     assert "Set DATABASE_URL and MIGRATION_SCHEMA=alembic there, too" in done.output
-    assert "3 columns and tables are left to the database" in done.output
+    assert "3 notes on what is left to the database" in done.output
     review = (tmp_path / "shop" / "INIT.md").read_text()
     assert "## Left to the database" in review
     assert "- `employees`: no entity fills it: it is left alone" in review
