@@ -232,13 +232,14 @@ def test_a_manifest_says_what_went_in(stage: Stage) -> None:
     code = content["code"]
     assert code["notebooks"]["verify.ipynb"] == manifest.digest(resources.NOTEBOOKS / "verify.ipynb")["sha256"]
     suites = stage.settings.expectations_dir
-    shell = "find . -type f | sed 's,^./,,' | LC_ALL=C sort | xargs -r -d '\\n' sha256sum | sha256sum"
+    shell = "find -L . -type f | sed 's,^./,,' | LC_ALL=C sort | xargs -r -d '\\n' sha256sum | sha256sum"
 
     def summed() -> str:
         return subprocess.check_output(["sh", "-c", shell], cwd=suites, text=True).split()[0]
 
     assert code["suites"] == summed()
     (suites / "owners.json").write_text("{}")
+    (suites / "linked").symlink_to(resources.MACROS, target_is_directory=True)  # read through, as dbt does
     assert manifest.tree(suites) == summed() != code["suites"]
 
 

@@ -243,7 +243,7 @@ class MigrationService:
             return mock_data if isinstance(mock_data, Mapping) else Path(mock_data)
         if target and self._settings.database_url is not None and "source" not in self._settings.model_fields_set:
             raise UsageError(
-                "DATABASE_URL is set and no source is named: the sample in mock_data/ would replace what is there",
+                "DATABASE_URL is set and no source is named: what is in mock_data/ would replace what is there",
                 hint=f"{_NAME_IT} The database was not touched.",
             )
         return self._settings.source_path

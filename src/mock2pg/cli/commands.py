@@ -39,7 +39,7 @@ def command() -> None:
 @options.changes
 @verb
 def migrate(source: Path | None, reviewed: Path | None, as_json: bool, **given: Any) -> None:
-    """Migrate SOURCE (MIGRATION_SOURCE if none is named, or the sample in mock_data/ without DATABASE_URL).
+    """Migrate SOURCE (MIGRATION_SOURCE if none is named, or mock_data/ without DATABASE_URL).
 
     A folder of <entity>.json or .ndjson, or one JSON document; each may be .gz or .zst; - is standard input.
 

@@ -46,7 +46,10 @@ def command(folder: Path, *, browser: bool = True) -> tuple[list[str], dict[str,
     It answers on this machine only, to who has the token of its address; it writes into no home folder.
     """
     if find_spec("jupyterlab") is None:
-        raise UsageError("JupyterLab is not installed here", hint="`make lab` installs it, beside .venv, and opens it.")
+        raise UsageError(
+            "JupyterLab is not installed here",
+            hint="In mock2pg's repository `make lab` installs and opens it; elsewhere: pip install 'mock2pg[lab]'",
+        )
     program = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
     program += ["--LabApp.extension_manager=readonly"]
     program += [] if browser else ["--no-browser"]
