@@ -54,3 +54,11 @@ def test_every_key_can_be_written(parts: list[tuple[str, list[Mark]]], from_sour
     steps = tuple(step for key, marks in parts for step in (key, *marks))
     steps = (SOURCE, *steps) if from_source else steps
     assert parsed(written(steps)) == steps
+
+
+@pytest.mark.parametrize("key", ["{{a}}", "{%", "{#x", "{{{", "\\{{", '"{{"', "a{", "{}"])
+def test_a_key_that_looks_like_jinja_is_written_without_it(key: str) -> None:
+    """dbt renders the declarations: in no path is anything for it to render, and the key is the same."""
+    path = written((key, Mark.ELEMENT, key))
+    assert parsed(path) == (key, Mark.ELEMENT, key)
+    assert not {"{{", "{%", "{#"} & {path[at : at + 2] for at in range(len(path))}

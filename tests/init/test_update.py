@@ -108,3 +108,12 @@ def test_the_command_says_what_comes_next(tmp_path: Path, concluded: list[Conclu
     found = json.loads(CliRunner().invoke(cli.command, [*words, str(tmp_path / "b"), "--json"]).output)
     assert [table["name"] for table in found["tables"]] == ["customers", "coupons", "orders"]
     assert found["doubts"] == [{"place": "orders.coupon_id", "message": "1 of 2 is in coupons: row 2 is not."}]
+
+
+def test_a_source_that_is_no_json_is_refused_with_its_places(tmp_path: Path) -> None:
+    """The command names file, line and column of what is wrong, and leaves nothing."""
+    (tmp_path / "db.json").write_text('{"a": [\n  1,\n')
+    shown = CliRunner().invoke(cli.command, ["init", str(tmp_path / "db.json"), "--into", str(tmp_path / "new")])
+    assert shown.exit_code == 3
+    assert "db.json:3:1: is not JSON: it ends too early" in shown.output
+    assert not (tmp_path / "new").exists()

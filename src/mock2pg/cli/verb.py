@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # The work of these is done and recorded, whoever reads of it.
 _ACT = ("migrate", "load", "plan", "check", "verify", "backup", "rollback", "prune", "test_migration", "start", "stop")
+_FAULTS = 50  # of a source that are listed
 _MAKES_ONE = ("init",)  # the project is what comes of it
 
 
@@ -91,6 +92,10 @@ def end(error: BaseException, *, as_json: bool, debug: bool, cause: BaseExceptio
         say_json({"success": False, "error": error.as_dict()})
     else:
         say_error(f"{type(error).__name__}: {error.message}", err=True, fg="red")
+        for fault in error.errors[:_FAULTS]:
+            say(f"  {fault}", err=True)
+        if len(error.errors) > _FAULTS:
+            say(f"  and {len(error.errors) - _FAULTS:,} more", err=True)
         if error.hint:
             say_error(error.hint, err=True)
     sys.exit(error.code)
