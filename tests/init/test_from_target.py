@@ -342,6 +342,7 @@ def test_the_command_reads_the_database_that_the_environment_names(
     assert "DATABASE_URL is not set" in refused.output
     assert not (tmp_path / "shop").exists()
     monkeypatch.setenv("DATABASE_URL", server.url(existing.info.dbname))
+    assert "the schema public has no table" in CliRunner().invoke(cli.command, words).output
     monkeypatch.setenv("MIGRATION_SCHEMA", "alembic")
     done = CliRunner().invoke(cli.command, words)
     assert done.exit_code == 0, done.output

@@ -38,8 +38,14 @@ def apply(conclusions: Conclusions, connection: Connection, schema: str) -> Conc
     """Return the conclusions with the names, types, nullability and keys of the schema's tables.
 
     Nothing in the database is changed. Entities that no table takes stay as they are, and are created.
+    Raises UsageError when the schema has no table.
     """
     tables = existing_tables.read(connection, schema)
+    if not tables:
+        raise UsageError(
+            f"the schema {schema} has no table to read for --from-target",
+            hint="Name the schema that has: MIGRATION_SCHEMA. For new tables, leave out --from-target.",
+        )
     matched = matching.match_tables(conclusions.entities, tables)
     entities = reference_types.quoted(nested_in_target.absorbed(conclusions.entities, matched.tables))
     apart = {entity.table.name: Fitting(entity, matched.tables) for entity in entities}
