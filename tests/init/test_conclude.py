@@ -357,6 +357,14 @@ def test_names(tmp_path: Path) -> None:
     assert names[11:] == ["xmin_2", "ref"]  # PostgreSQL has a column xmin
 
 
+def test_names_of_mocks(tmp_path: Path) -> None:
+    """A table is not named after being a mock; what would be the same name keeps what tells it apart."""
+    rows = [{"id": 1}]
+    keys = ["mockUsers", "orders.mock", "itemsData", "MOCK_PRICES", "metaData", "users"]
+    found = concluded(tmp_path, dict.fromkeys(keys, rows))
+    assert [one.name for one in found.entities] == ["mock_users", "orders", "items", "prices", "meta_data", "users"]
+
+
 def test_closed_sets(tmp_path: Path) -> None:
     """Few short texts that are all repeated are a closed set; names, places and what may be a number are not."""
     rows = [

@@ -32,6 +32,7 @@ MAPS = {
 }
 ODD = {
     "rows": [{"id": n, "a.b": 1, "Name": "N", "name": "n", "": 2, "x y": {"_row": 3, '"': [1]}} for n in range(3)],
+    "wide": [{"id": m, **{f"k{n}": n for n in range(m, m + 260)}, "rare": [{"a": 1}]} for m in range(2)],
     "numbers": [1, 2.5, 1e300],
     "mixed": [1, "a", {"b": 1}],
     "matrix": [[1, 2], [3]],

@@ -12,7 +12,7 @@ from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity
 from mock2pg.init.keys import conclude_key, conclude_uniques
 from mock2pg.init.layout import lay_out
 from mock2pg.init.lists import conclude_lists
-from mock2pg.init.naming import free, singular, snake
+from mock2pg.init.naming import free, of_tables, singular, snake
 from mock2pg.init.reading import Root, read
 from mock2pg.init.references import conclude_references, ordered
 from mock2pg.init.shapes import Shape
@@ -52,9 +52,9 @@ def concluded(roots: list[Root], name: str = "") -> Conclusions:
     ]
     found = collect(lay_out(shapes), {root.key: root.value for root in roots})
     tables: list[TableDraft] = []
-    words = {singular(snake(root.key)) for root in roots}
+    names = of_tables(root.key for root in roots)
     for rows in found:
-        _table(rows, None, {}, tables, words)
+        _table(rows, None, {}, tables, names)
     for table in list(tables):
         conclude_lists(table, tables)
     for table in tables:
@@ -73,12 +73,13 @@ def concluded(roots: list[Root], name: str = "") -> Conclusions:
 
 
 def _table(
-    rows: Rows, parent: TableDraft | None, ancestors: dict[int, Rows], tables: list[TableDraft], words: set[str]
+    rows: Rows, parent: TableDraft | None, ancestors: dict[int, Rows], tables: list[TableDraft], names: dict[str, str]
 ) -> None:
     """Make the table of these rows, and then those within."""
     draft = rows.draft
     if parent is None:
-        keys = [snake(step) for step in draft.path if isinstance(step, str) and not isinstance(step, Mark)]
+        root, *inner = [step for step in draft.path if isinstance(step, str) and not isinstance(step, Mark)]
+        keys = [names[root], *map(snake, inner)]
         own = [key for key in keys if key] or ["rows"]
         taken = {table.name.casefold() for table in tables}
         name = own[-1] if own[-1] not in taken else "_".join(own)
@@ -87,7 +88,9 @@ def _table(
         name = child_name(parent, draft.steps)
     table = TableDraft(free(name, taken, "rows"), rows, parent, ancestors)
     own_columns(table)
-    conclude_key(table, inherited(table), list(marks(table)), words - {table.word})
+    conclude_key(
+        table, inherited(table), list(marks(table)), {singular(name) for name in names.values()} - {table.word}
+    )
     conclude_uniques(table)
     refer_to_parent(table)
     if rows.odd:
@@ -97,7 +100,7 @@ def _table(
     lists = {id(field.lists) for field in draft.fields if field.lists}
     for child in rows.children:
         if id(child.draft) not in lists:
-            _table(child, table, {**ancestors, id(child): rows}, tables, words)
+            _table(child, table, {**ancestors, id(child): rows}, tables, names)
 
 
 def _widen(tables: list[TableDraft]) -> None:

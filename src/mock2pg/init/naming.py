@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from mock2pg.contracts import HIDDEN
 
@@ -31,6 +31,18 @@ def snake(key: str) -> str:
     name = "".join(c if c.isalnum() or unicodedata.category(c) in ("Mn", "Mc") else "_" for c in words).lower()
     name = re.sub("_+", "_", unicodedata.normalize("NFC", name)).strip("_")
     return f"_{name}" if name[:1].isdigit() else name
+
+
+def of_tables(keys: Iterable[str]) -> dict[str, str]:
+    """Return the tables' names for the keys of a source: of `mockUsers`, `users.mock` and `usersData` `users`."""
+    names = {key: snake(key) for key in keys}
+    return {key: name if (plain := _plain(name)) in names.values() else plain for key, name in names.items()}
+
+
+def _plain(name: str) -> str:
+    plain = re.sub(r"^(mocks?|fake|dummy)_(?=.)|(?<=.)_(mocks?|fake|dummy)$", "", name)
+    data = plain.removesuffix("_data")
+    return data if singular(data) != data else plain
 
 
 def shortened(name: str) -> str:
