@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
+from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.init import spelled
+from mock2pg.source import staging
 from mock2pg.spellings import FORMATS, data_type, fits, number_fits
 
 KEPT = [
@@ -91,3 +96,25 @@ def test_what_init_concludes_from_a_text_fits() -> None:
     assert wrong == []
     named = {(found.data_type, found.format) for found in concluded.values() if found.data_type}
     assert {kind for kind, _ in named} == {"date", "time", "timestamp", "timestamptz", "uuid"}
+
+
+def test_staging_takes_what_fits_and_nothing_else(tmp_path: Path) -> None:
+    """The staging database and these functions agree about every text and number, for every type and format."""
+    owns = dict.fromkeys([*((kind, form) for kind, form, _ in KEPT), *((kind, "") for kind, *_ in NUMBERS)])
+    columns = {f"c{number}": own for number, own in enumerate(owns)}
+    texts = sorted({text for *_, text in (*KEPT, *REFUSED)} - {"\ud800"})
+    numbers = sorted({text for _, text, _ in NUMBERS})
+    spelled_so = [*map(json.dumps, texts), *numbers]
+    rows = [json.dumps(dict.fromkeys(columns, "?")).replace('"?"', text) for text in spelled_so]
+    (array := tmp_path / "a.json").write_text(f"[{', '.join(rows)}]", encoding="utf-8")
+    declared = tuple(SourceColumn(name, kind, name, format=form) for name, (kind, form) in columns.items())
+    staging.stage(tmp_path / "staging.duckdb", {"a": array}, [SourceTable("t", "a", declared)])
+    with staging.opened(tmp_path / "staging.duckdb", read_only=True) as staged:
+        taken = staged.execute(f"SELECT {', '.join(f'{name} IS NOT NULL' for name in columns)} FROM t ORDER BY _row")
+        found = dict(zip(spelled_so, taken.fetchall(), strict=True))
+    for text in texts:
+        wanted = [fits(text, *own) and not own[0].endswith("[]") for own in columns.values()]
+        assert found[json.dumps(text)] == tuple(wanted), text
+    for number in numbers:
+        wanted = [number_fits(number, kind) and not form and not kind.endswith("[]") for kind, form in columns.values()]
+        assert found[number] == tuple(wanted), number
