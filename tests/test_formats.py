@@ -234,6 +234,8 @@ MANY = [
     rule("exists", "shopId and itemsTotal are open.", status="failed", rows=3, table="i", path="orders[].items[]"),
     rule("exists", "tags are known.", status="failed", rows=2, table="t", path="orders[].itemsTags[]"),
     rule("exists", "itemId is for sale.", status="failed", rows=1, entity="items", table="j", path="items"),
+    rule("exists", "itemId is taxed.", status="failed", rows=1, table="x", path="orders[].items[].taxes[]"),
+    rule("exists", "itemId is a member.", status="failed", rows=1, entity="m", table="y", path="m{}.parts[]"),
 ]
 
 
@@ -250,6 +252,8 @@ MANY = [
         (fault("items", "exists"), "i", MANY[5]),
         (fault("itemsTags[0]", "exists"), "t", MANY[7]),
         (fault("itemId", "exists", entity="items"), "j", MANY[8]),
+        (fault("items[2].taxes[0].itemId", "exists"), "x", MANY[9]),
+        (fault("parts[0].itemId", "exists", entity="m"), "y", MANY[10]),
     ],
 )
 def test_an_error_is_listed_by_its_own_rule(error: ValidationError, suite: str, case: dict[str, Any]) -> None:

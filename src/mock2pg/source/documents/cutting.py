@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import mmap
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -14,9 +11,9 @@ from typing import Any
 import msgspec
 
 from mock2pg.json_paths import Mark
-from mock2pg.source.documents import strict
 from mock2pg.source.documents.arrays import Arrays, Bytes
 from mock2pg.source.documents.faults import DECLARED_ARRAYS, Faults, named
+from mock2pg.source.documents.json_text import joined, kind_of, members_of, repeated, rows_of, without
 from mock2pg.source.documents.locations import address
 from mock2pg.source.documents.scanner import Lines, key_before, pointer
 from mock2pg.source_shape import Container, SourceShape
@@ -158,7 +155,7 @@ class Cutting:
                 self.faults.unfit(named(keys), "an object", **source.place(keys, raw))
             self.faults.unreadable(keys)
             return
-        members = _members(raw)
+        members = members_of(raw)
         if not keys:
             self.faults.roots.update(members)
         for key, value in members.items():
@@ -168,8 +165,8 @@ class Cutting:
             elif not in_row:
                 others = [name for name in node.members if name not in members]
                 place = source.place(inner, value, at_key=True)
-                self.faults.undeclared(inner, others, partial(_rows, value), **place)
-        for key in _repeated(raw, members):
+                self.faults.undeclared(inner, others, partial(rows_of, value), **place)
+        for key in repeated(raw, members):
             if key in node.members:  # or it is a fault already
                 place = source.place((*keys, key), members[key], at_key=True)
                 where = "in the document" if not keys else "in one object"
@@ -189,14 +186,14 @@ class Cutting:
         if container.mark is Mark.ELEMENT:
             self.arrays.write(entity, memoryview(raw))
         elif container.mark is None:
-            self.arrays.write(entity, b"[", *_row(container, raw), b"]")
+            self.arrays.write(entity, b"[", *without(raw, container.apart), b"]")
         else:
-            members = _members(raw)
-            if twice := _repeated(raw, members):
+            members = members_of(raw)
+            if twice := repeated(raw, members):
                 place = source.place((*container.keys, twice[0]), members[twice[0]], at_key=True)
                 self.faults.add(DECLARED_ARRAYS, "has a key that appears twice", entity, **place)
                 return
-            self.arrays.write(entity, *_joined(members.values()))
+            self.arrays.write(entity, *joined(members.values()))
             self.arrays.keys(entity, members)
         self.arrays.keep(
             entity,
@@ -207,57 +204,3 @@ class Cutting:
             mark=container.mark.value if container.mark else "",
             **source.location,
         )
-
-
-def kind_of(raw: msgspec.Raw) -> str:
-    """Return the first character of a JSON value."""
-    return chr(memoryview(raw)[0])
-
-
-def _members(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
-    found: dict[str, msgspec.Raw] = strict.decode(memoryview(raw), dict[str, msgspec.Raw])
-    return found
-
-
-def _joined(values: Any) -> Iterator[Bytes]:
-    yield b"["
-    for number, value in enumerate(values):
-        if number:
-            yield b","
-        yield memoryview(value)
-    yield b"]"
-
-
-def _row(container: Container, raw: msgspec.Raw) -> Iterator[Bytes]:
-    """The text of a single row, without what only other containers take: it may be most of the source."""
-    if not container.apart or kind_of(raw) != "{":
-        yield memoryview(raw)
-        return
-    first = True
-    yield b"{"
-    for key, value in _members(raw).items():
-        if key not in container.apart:
-            yield (b"" if first else b",") + json.dumps(key).encode() + b":"
-            yield memoryview(value)
-            first = False
-    yield b"}"
-
-
-def _rows(raw: msgspec.Raw) -> int | None:
-    with suppress(msgspec.MsgspecError):
-        return len(msgspec.json.decode(raw, type=list[msgspec.Raw]))
-    return None
-
-
-def _repeated(raw: msgspec.Raw, members: Mapping[str, msgspec.Raw]) -> list[str]:
-    """Duplicate keys of an object: msgspec keeps the last value only, so the earlier one is left over when the kept
-    values are cut out of the text."""
-    content, base = memoryview(raw), address(raw)
-    spans = sorted((address(value) - base, memoryview(value).nbytes) for value in members.values())
-    skeleton, at = bytearray(), 0
-    for start, length in spans:
-        skeleton += bytes(content[at:start]) + b"0"
-        at = start + length
-    skeleton += bytes(content[at:])
-    pairs: list[tuple[str, Any]] = json.loads(skeleton, object_pairs_hook=lambda found: found)
-    return sorted(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)

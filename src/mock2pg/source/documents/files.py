@@ -13,8 +13,9 @@ import msgspec
 
 from mock2pg.errors import UsageError
 from mock2pg.source.documents import spool, strict
-from mock2pg.source.documents.cutting import Cutting, Source, kind_of
+from mock2pg.source.documents.cutting import Cutting, Source
 from mock2pg.source.documents.faults import DECLARED_ARRAYS, READABLE_SOURCE, STRICT_JSON, Faults, named, shown
+from mock2pg.source.documents.json_text import kind_of
 from mock2pg.source.documents.locations import address
 from mock2pg.source.documents.scanner import Lines
 from mock2pg.text import printable
