@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 
+from mock2pg.init.target_conversions import CONVERSIONS, Field, Fit, fraction
 from mock2pg.postgres.existing_tables import ExistingColumn
 
 _SHORT = {
@@ -18,44 +17,6 @@ _SHORT = {
 }
 _NUMBERS = ("integer", "bigint", "numeric", "double precision")
 _TIMES = ("date", "time", "timestamp", "timestamptz")
-_MICROSECONDS = 6
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How a field's value gets into a column.
-
-    data_type   that `_sources.yml` declares
-    format      how the JSON spells it
-    contract    the type that the contract says, where it is another
-    expression  SQL of the model with {x} for the staged column
-    derived     why the value changes; empty where it is proven to arrive
-    doubt       what a person should look at
-    """
-
-    data_type: str
-    format: str = ""
-    contract: str = ""
-    expression: str = ""
-    derived: str = ""
-    doubt: str = ""
-
-
-@dataclass(frozen=True)
-class Field:
-    """What a field of the source holds: its type, how that is spelled, and what is known of its texts.
-
-    texts   all that differ, where they are few
-    quoted  what each text spells, but for empty ones: integer, numeric, boolean or a time
-    gaps    some texts are empty
-    """
-
-    data_type: str
-    format: str = ""
-    texts: tuple[str, ...] = ()
-    quoted: str = ""
-    longest: int = 0
-    gaps: bool = False
 
 
 def fit(field: Field, column: ExistingColumn) -> Fit:
@@ -79,7 +40,7 @@ def fit(field: Field, column: ExistingColumn) -> Fit:
         return _same_kind(staged, kind, given, spelled, base, column)
     if kind == "text":
         return _from_text(field, base, column)
-    if convert := _CONVERSIONS.get((kind, base)):
+    if convert := CONVERSIONS.get((kind, base)):
         return convert(Fit(staged, spelled, base), column)
     return _unfit(staged, spelled, column)
 
@@ -153,7 +114,7 @@ def _of_text(field: Field, column: ExistingColumn) -> Fit:
 def _same_kind(staged: str, kind: str, given: tuple[int, ...], spelled: str, base: str, column: ExistingColumn) -> Fit:
     """The types are one, or both are numbers: the target's is declared if it holds what was concluded."""
     if base not in _NUMBERS:
-        lost = base in _TIMES and column.modifier and _fraction(spelled, base) > column.modifier[0]
+        lost = base in _TIMES and column.modifier and fraction(spelled, base) > column.modifier[0]
         told = f"the column keeps {column.modifier[0]} digits of a second, the source has more" if lost else ""
         return Fit(staged, spelled, doubt=told)
     if base == "numeric" and kind != "double precision":
@@ -193,14 +154,6 @@ def _digits(kind: str, given: tuple[int, ...]) -> tuple[int | None, int | None]:
     if kind == "numeric":
         return (given[0] - given[1], given[1]) if len(given) == 2 else (None, None)
     return (None, 0)
-
-
-def _fraction(spelled: str, base: str) -> int:
-    """The digits of a second that the format has."""
-    if not spelled and base == "timestamptz":
-        return 3
-    found = re.search(r"\.(s+)", spelled)
-    return len(found[1]) if found else 0
 
 
 def _narrow(staged: str, column: ExistingColumn) -> str:
@@ -251,51 +204,6 @@ def _unfit(staged: str, spelled: str, column: ExistingColumn) -> Fit:
         doubt=f"{staged} in the source, {column.data_type} in the database, which does not take it as it is: convert it"
         " in the model and say why in `derived`",
     )
-
-
-def _in_utc(found: Fit, column: ExistingColumn) -> Fit:
-    """An instant as its clock time in UTC, or the reverse."""
-    both = "{x} at time zone 'UTC'"
-    if found.data_type == "date":
-        both = "{x}::timestamp at time zone 'UTC'"
-    digits = column.modifier[0] if column.modifier else _MICROSECONDS
-    lost = found.data_type == "timestamptz" and _fraction(found.format, "timestamptz") > digits
-    told = f"the column keeps {digits} digits of a second, the source has more" if lost else ""
-    why = "" if found.data_type == "timestamptz" else "the column holds the instant, in UTC"
-    return Fit(found.data_type, found.format, found.contract, both, why, told)
-
-
-def _midnight(found: Fit, column: ExistingColumn) -> Fit:
-    return Fit(found.data_type, found.format, found.contract, "{x}::timestamp")
-
-
-def _day(found: Fit, column: ExistingColumn) -> Fit:
-    day = "({x} at time zone 'UTC')::date" if found.data_type == "timestamptz" else "{x}::date"
-    doubt = "the column is a date: the time of day is left out"
-    return Fit(found.data_type, found.format, found.contract, day, "the column holds the day, in UTC", doubt)
-
-
-def _one_or_zero(found: Fit, column: ExistingColumn) -> Fit:
-    why = f"the column is {column.data_type} in the database"
-    return Fit(found.data_type, found.format, found.contract, "{x}::integer", why)
-
-
-def _not_zero(found: Fit, column: ExistingColumn) -> Fit:
-    doubt = "a number in the source, boolean in the database: 0 is false, any other number true"
-    why = "the column is boolean in the database"
-    return Fit(found.data_type, found.format, found.contract, "{x} <> 0", why, doubt)
-
-
-_CONVERSIONS: dict[tuple[str, str], Callable[[Fit, ExistingColumn], Fit]] = {
-    ("timestamptz", "timestamp"): _in_utc,
-    ("timestamp", "timestamptz"): _in_utc,
-    ("date", "timestamptz"): _in_utc,
-    ("date", "timestamp"): _midnight,
-    ("timestamptz", "date"): _day,
-    ("timestamp", "date"): _day,
-    ("boolean", "integer"): _one_or_zero,
-    ("integer", "boolean"): _not_zero,
-}
 
 
 def contract_type(column: ExistingColumn) -> str:
