@@ -384,6 +384,8 @@ def referring(**key: Any) -> dict[str, Any]:
             "parts: config.meta.foreign_keys: column is not one of name, columns, ",
         ),
         (told(foreign_keys=[{"columns": ["id"]}]), "parts: its contract cannot be read: KeyError: 'to_columns'"),
+        (told(foreign_keys={"columns": ["id"]}), "parts: config.meta.foreign_keys: it is a list of keys, each with li"),
+        (referring(columns="id"), "parts: config.meta.foreign_keys: it is a list of keys, each with lists of columns"),
         (referring(on_delete="vanish"), "parts: config.meta.foreign_keys: on_delete is vanish, which is not one of no"),
         (referring(columns=["gone"]), "parts: config.meta.foreign_keys: columns (gone) refer to to_columns (id): it"),
         (referring(to_columns=["id", "id"]), "parts: config.meta.foreign_keys: columns (id) refer to to_columns (id, "),

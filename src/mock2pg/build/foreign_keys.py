@@ -52,6 +52,8 @@ def _referred(to: str, names: Mapping[str, str]) -> str:
 
 def _declared(node: Mapping[str, Any], key: Mapping[str, Any], names: Mapping[str, str]) -> ForeignKey:
     where = f"{node['name']}: config.meta.foreign_keys"
+    if not isinstance(key, Mapping) or isinstance(key.get("columns"), str) or isinstance(key.get("to_columns"), str):
+        raise ProjectError(f"{where}: it is a list of keys, each with lists of columns and to_columns")
     if unknown := [word for word in key if word not in _WORDS]:
         raise ProjectError(f"{where}: {unknown[0]} is not one of {', '.join(_WORDS)}")
     action = str(key.get("on_delete", "no action")).lower()
