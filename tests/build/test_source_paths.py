@@ -82,6 +82,8 @@ REFUSED: list[tuple[list[SourceTable], str]] = [
     ([table("a", "{}")], "t.c0: the rows are not members of a map, which path {} is of"),
     ([table("a", "[]:text")], "t.c0: a position is of the type integer or bigint, not text"),
     ([table("a{}", "{}:jsonb")], "t.c0: a key of a map is text: it cannot be of the type jsonb"),
+    ([table("a", '"\\u0000"')], "t.c0: its path has a key with U+0000, which PostgreSQL's text cannot hold"),
+    ([table('"\\u0000"')], "t: its path has a key with U+0000, which PostgreSQL's text cannot hold"),
     ([table("a", "b", "b")], "t: two columns have the path b: c0 and c1"),
     ([table("a", "b", "$.a[].b")], "t: two columns have the path $.a[].b: c0 and c1"),
     ([table("a", "b", "b.c")], "t.c0: its value is text, and column c1 is inside it: b.c"),

@@ -170,6 +170,21 @@ def test_a_row_is_left_out_with_all_that_is_inside_it(project: Path) -> None:
     ]
 
 
+def test_a_key_that_nothing_takes_may_be_left_out(project: Path) -> None:
+    """With `warn` it is a warning wherever it is: of a row, of an object inside one, of an object on the way."""
+    document = json.loads(json.dumps(SOUND))
+    document["data"]["total"] = 3
+    document["data"]["shops"]["north"]["address"]["zip"] = "0150"
+    document["data"]["shops"]["north"]["orders"][0]["open"] = True
+    result = MigrationService(settings_module.load(project=project, unknown_fields="warn")).check(document)
+    assert result.success, result.message
+    assert sorted((error.severity, error.subject) for error in result.errors) == [
+        ("warning", "data.shops[north].address.zip"),
+        ("warning", "data.shops[north].orders[0].open"),
+        ("warning", "data.total"),
+    ]
+
+
 def test_a_document_of_any_shape_is_migrated_and_proven(project: Path, database: str) -> None:
     """A map, arrays in arrays, a single object and the rest of a row arrive, also a second time, unchanged."""
     service = MigrationService(settings_module.load(project=project, database_url=database))

@@ -31,6 +31,8 @@ def _refuse_table(table: SourceTable) -> None:
         steps, levels = table.steps, table.levels
     except ValueError as error:
         raise _fault(table.name, f"path {table.path}: {error}") from None
+    if any(isinstance(step, str) and "\0" in step for step in steps):
+        raise _fault(table.name, "its path has a key with U+0000, which PostgreSQL's text cannot hold")
     if Mark.SOURCE in steps:
         raise _fault(table.name, f"path {table.path} has the source, $, after its beginning")
     if table.single and steps and isinstance(steps[-1], Mark):
@@ -63,6 +65,8 @@ def _refuse_columns(table: SourceTable) -> None:
             raise _fault(name, "rest is a column of the type jsonb, in a table whose rows are objects")
         if column.name not in origins:
             continue
+        if any("\0" in key for key in origins[column.name].keys):
+            raise _fault(name, "its path has a key with U+0000, which PostgreSQL's text cannot hold")
         mark, kind = origins[column.name].mark, column.data_type
         if mark is Mark.ELEMENT and kind not in _POSITIONS:
             raise _fault(name, f"a position is of the type {' or '.join(_POSITIONS)}, not {kind}")

@@ -37,7 +37,8 @@ class Faults:
         self.totals: Counter[tuple[str, str]] = Counter()
         self.roots: set[str] = set()  # keys of the source
         self.known: set[str] = set()  # entities that are there, whether or not they could be read
-        self.absent: list[str] = []  # entities that may be, and are, not there
+        self.absent: list[str] = []  # entities that may be, and are, not there: nothing is known of their rows
+        self.empty: list[str] = []  # optional ones that are not there: they have no rows
         self._shape, self._undeclared, self._limit, self._missing = shape, undeclared, limit, missing
 
     def add(
@@ -103,8 +104,10 @@ class Faults:
             entity = container.entity
             if entity in self.known:
                 continue
-            if container.optional or self._missing == "leave":
+            if self._missing == "leave":
                 self.absent.append(entity)
+            elif container.optional:
+                self.empty.append(entity)
             else:
                 message = f"is missing{_NONE.get(container.mark, '')}"
                 self.add(DECLARED_ARRAYS, message, entity, file=file(container.keys[0]) if container.keys else None)

@@ -102,7 +102,7 @@ def read(
                 hint="Name a folder with one <entity>.json per entity, one JSON document, or - for standard input.",
             )
         reader.read()
-    unread = tuple(entity for entity in arrays.finish() if entity not in faults.absent)
+    unread = tuple(entity for entity in arrays.finish() if entity not in (*faults.absent, *faults.empty))
     files = {entity: arrays.files[entity] for entity in entities}
     return Document(
         files,
