@@ -19,7 +19,7 @@ from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult
 from tests.fix_results import result_of
 
-RUN = Run("a-run", Settings())
+RUN = Run("a-run", Settings(project=Path("no project")))
 CHANGES = {"before": 4005, "after": 4003, "inserted": 1, "updated": 2, "deleted": 3}
 KEY = {"name": "k", "table": "a", "columns": ["b"], "parent": "c"}
 FIGURES: dict[str, tuple[dict[str, Any], list[str]]] = {
