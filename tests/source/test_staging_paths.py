@@ -355,3 +355,11 @@ def test_each_value_is_found_again_once(data: st.DataObject) -> None:
                     assert (unfit, unknown) == ([], [])
                     found.update(row)
     assert found == Counter(scalars(value))
+
+
+@pytest.mark.parametrize("number", ["-0", "-0.0", "0.1", "5e-324", "1.7976931348623157e308", "0.30000000000000004"])
+def test_doubles_inside_rows_are_exact(number: str, stage: Stage) -> None:
+    """Also minus zero, the smallest and the largest, beside a date that looks like one."""
+    inner = table("a[].n[]", column("v", "double precision"), column("d", "date"))
+    text = f'{{"a": [{{"n": [{{"d": "2026-01-05", "v": {number}}}]}}, {{"n": [{{"v":{number} }}]}}]}}'
+    assert [repr(v) for v, _ in values(stage(text, table("a", "id"), inner)["a[].n[]"])] == [repr(float(number))] * 2

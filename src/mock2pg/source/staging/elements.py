@@ -14,9 +14,10 @@ _IS = {Mark.ELEMENT: "ARRAY", Mark.MEMBER: "OBJECT"}
 
 # DuckDB writes what it takes out of a JSON value anew: these may not be the numbers that they were. What a column of
 # the type needs is looked for; a type that is not listed keeps whatever was written.
+_NEGATIVE_ZERO = r"-0[ \t\r\n]*([],}]|$)"
 _WRITTEN_ANEW = {
-    "double precision": "[0-9.]{16}|[eE][+-]?[0-9]{3}|-0",
-    "numeric": "[0-9][.][0-9]|[0-9][eE][-+0-9]|[0-9]{16}|-0",
+    "double precision": f"[0-9.]{{16}}|[eE][+-]?[0-9]{{3}}|{_NEGATIVE_ZERO}",
+    "numeric": f"[0-9][.][0-9]|[0-9][eE][-+0-9]|[0-9]{{16}}|{_NEGATIVE_ZERO}",
 }
 _INDIFFERENT = ("text", "integer", "bigint", "boolean", "date", "time", "timestamp", "timestamptz", "uuid")
 
