@@ -173,10 +173,15 @@ class Merge:
 
 
 def _moves(key: TargetForeignKey, merges: Mapping[str, TableMerge], differences: Mapping[str, Difference]) -> bool:
-    """Return whether rows of a published table may change in what rows of another refer to, and no cascade follows."""
+    """Return whether rows of a published table change in what rows of another refer to, and no cascade follows."""
     if key.on_update not in ("NO ACTION", "RESTRICT") or not {key.table, key.parent} <= merges.keys():
         return False
-    return bool(differences[key.parent].updated and set(key.parent_columns) & set(merges[key.parent].settable))
+    parent = merges[key.parent]
+    columns = [name for name in key.parent_columns if name in parent.settable]
+    if not columns or not differences[key.parent].updated:
+        return False
+    changing = parent.compose("SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys} WHERE ")
+    return catalogue.count(parent.connection, changing + parent.differs(columns)) > 0
 
 
 def publish(
