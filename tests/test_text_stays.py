@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import yaml
 
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
-from mock2pg.settings import REPOSITORY
 from tests.fix_merge import select
+from tests.fix_small import DBT_PROJECT
 
 # column: the staged type and format, the contract's type, that of the application's column, and a value of the JSON
 COLUMNS = {
@@ -35,7 +34,7 @@ def project(folder: Path) -> Path:
     """A project of one table, whose model casts what the contract calls text."""
     core = folder / "dbt_project" / "models" / "core"
     core.mkdir(parents=True)
-    shutil.copy(REPOSITORY / "dbt_project" / "dbt_project.yml", folder / "dbt_project")
+    (folder / "dbt_project" / "dbt_project.yml").write_text(DBT_PROJECT)
     staged = [
         {"name": name, "data_type": kind, "config": {"meta": {"format": form, "required": True}}}
         for name, (kind, form, *_) in COLUMNS.items()

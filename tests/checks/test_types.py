@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import yaml
 
 from mock2pg import MigrationService
 from mock2pg import settings as settings_module
-from mock2pg.settings import REPOSITORY
 from mock2pg.spellings import FORMATS
+from tests.fix_small import DBT_PROJECT
 
 VALUES: dict[str, tuple[Any, Any]] = {  # two of each type
     "text": ("a", "b"), "integer": (1, 2), "bigint": (2**60, 2**60 + 1), "numeric": (1.50, 1.25),
@@ -37,7 +36,7 @@ def test_values_of_every_type_are_unique_and_refer(tmp_path: Path) -> None:
         for table, meta in zip(("parents", "children"), wanted, strict=True)
     ]
     (tmp_path / "dbt_project" / "models").mkdir(parents=True)
-    shutil.copy(REPOSITORY / "dbt_project" / "dbt_project.yml", tmp_path / "dbt_project")
+    (tmp_path / "dbt_project" / "dbt_project.yml").write_text(DBT_PROJECT)
     declared = {"sources": [{"name": "landing", "schema": "mock2pg_landing", "tables": tables}]}
     (tmp_path / "dbt_project" / "models" / "_sources.yml").write_text(yaml.safe_dump(declared))
     one, other = (json.dumps({n: VALUES[kind][which] for n, kind in names.items()}) for which in (0, 1))
