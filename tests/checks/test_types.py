@@ -43,8 +43,25 @@ def test_values_of_every_type_are_unique_and_refer(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "parents.json").write_text(f"[{one}, {one.replace('1.5,', '1.50,')}]")
     (tmp_path / "in" / "children.json").write_text(f"[{one}, {other}]")
+    (tmp_path / "expectations").mkdir()
+    between = [
+        {
+            "type": "expect_column_values_to_be_between",
+            "kwargs": {"column": name, "min_value": low, "max_value": 9e18},
+            "severity": "warning",
+            "meta": {"message": "should be more"},
+        }
+        for name, kind in names.items()
+        if kind in ("integer", "bigint", "numeric", "numeric(10,2)", "double precision")
+        for low in (0, 10)
+        if kind != "bigint" or low == 0
+    ]
+    rules = json.dumps({"name": "children", "expectations": between})
+    (tmp_path / "expectations" / "children.json").write_text(rules)
     result = MigrationService(settings_module.load(project=tmp_path)).check(tmp_path / "in")
-    found = Counter((error.entity, error.row, error.field) for error in result.errors)
+    found = Counter((error.entity, error.row, error.field) for error in result.errors if error.severity == "critical")
+    warned = Counter(names[error.field] for error in result.errors if error.severity == "warning")
+    assert warned == {"integer": 2, "numeric": 2, "numeric(10,2)": 2, "double precision": 2}
     assert found == Counter(
         [("parents", row, name) for row in (1, 2) for name in names] + [("children", 2, name) for name in names]
     )

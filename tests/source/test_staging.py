@@ -388,6 +388,29 @@ def test_a_derived_key_is_pythons_uuid5(part: str, stage: Stage) -> None:
     assert row["key"] == str(uuid.uuid5(space, json.dumps([part, part], separators=(",", ":"), ensure_ascii=False)))
 
 
+def test_a_numeric_is_a_decimal_where_there_is_one(tmp_path: Path) -> None:
+    """So rules compare numbers; digits that DuckDB has no decimal for stay, also in a column that refers to them."""
+    refers = {"references": ("a", "long")}
+    columns = {
+        "short": SourceColumn("short", "numeric", "short"),
+        "long": SourceColumn("long", "numeric", "long"),
+        "of_long": SourceColumn("of_long", "numeric", "of_long", **refers),  # type: ignore[arg-type]
+        "zeros": SourceColumn("zeros", "numeric", "zeros", format="text"),
+        "none": SourceColumn("none", "numeric", "none"),
+    }
+    rows = '[{"short": -1.50, "long": 1e40, "of_long": 1, "zeros": "1.50"}, {"short": 100, "long": 1, "zeros": null}]'
+    (array := tmp_path / "a.json").write_text(rows)
+    declared = SourceTable("a", "a", tuple(columns.values()))
+    staging.stage(database := tmp_path / "staging.duckdb", {"a": array}, [declared])
+    with staging.opened(database, read_only=True, threads=1) as staged:
+        types = dict(staged.execute("SELECT column_name, data_type FROM information_schema.columns").fetchall())
+        lines = b"".join(staging.csv_blocks(staged, declared)).decode().splitlines()
+    assert {name: types[name] for name in columns} == {
+        "short": "DECIMAL(4,1)", "long": "VARCHAR", "of_long": "VARCHAR", "zeros": "VARCHAR", "none": "DECIMAL(1,0)",
+    }  # fmt: skip
+    assert lines == [f'"-1.5","1{"0" * 40}","1","1.50",', '"100","1",,,']
+
+
 def test_a_derived_key_may_be_made_of_any_type(stage: Stage) -> None:
     """Times count as the JSON spells them, a numeric by its digits, and other values as JSON has them."""
     values = {"bigint": 2**53 + 1, "uuid": str(uuid.UUID(int=7)), "timestamptz": "2024-01-01T00:00:00.120Z",

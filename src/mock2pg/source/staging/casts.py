@@ -13,7 +13,7 @@ _TYPES = {
     "boolean": "BOOLEAN", "date": "DATE", "time": "TIME", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP",
     "uuid": "VARCHAR", "jsonb": "VARCHAR",
 }  # fmt: skip
-_LONGEST_DECIMAL = 38
+LONGEST_DECIMAL = 38
 
 # A row with a JSON number that DuckDB does not keep as it is: numbers are read again from the row's text. A decimal of
 # up to 15 digits has a double of its own; a longer one may have none, and -0 is read as a whole number.
@@ -34,6 +34,12 @@ def cast(column: SourceColumn, value: str, steps: str) -> str:
     own = data_type(column.data_type)
     typed = (_list if own.array else _scalar)(own, column.format, value, steps)
     return f"({typed})::{_staged_type(own)}"
+
+
+def is_digits(column: SourceColumn) -> bool:
+    """Return True for a numeric that is staged as its digits."""
+    own = data_type(column.data_type)
+    return own.scalar == "numeric" and not own.array and _scalar_type(own) == "VARCHAR"
 
 
 def part_of_key(column: SourceColumn, value: str) -> str:
@@ -152,6 +158,6 @@ def _staged_type(own: DataType) -> str:
 
 
 def _scalar_type(own: DataType) -> str:
-    if own.precision and (digits := own.precision[0] + (own.precision[0] == own.precision[1])) <= _LONGEST_DECIMAL:
+    if own.precision and (digits := own.precision[0] + (own.precision[0] == own.precision[1])) <= LONGEST_DECIMAL:
         return f"DECIMAL({digits},{own.precision[1]})"  # with a digit before the point, without which DuckDB prints .50
     return _TYPES[own.scalar]

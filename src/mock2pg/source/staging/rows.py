@@ -13,12 +13,13 @@ from typing import Any
 import duckdb
 
 from mock2pg import private
-from mock2pg.contracts import Column, SourceTable, Table
+from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
 from mock2pg.conversions import converted
 from mock2pg.encoding import TABLE_HASH_DUCKDB, duckdb_value, kind, shown_key
 from mock2pg.errors import InternalError, LoadFailed
+from mock2pg.source.staging.casts import is_digits
 from mock2pg.source.staging.database import Connection, quoted
-from mock2pg.spellings import data_type
+from mock2pg.spellings import TEXT, data_type
 from mock2pg.step_results import Compared
 from mock2pg.text import identity
 
@@ -44,7 +45,7 @@ def _through(pipe: Path, staged: Connection, table: SourceTable) -> Generator[by
     # both ends are ours before DuckDB begins: a producer that fails at once then leaves no reader waiting for ever
     reader, writer = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), os.open(pipe, os.O_WRONLY)
     os.set_blocking(reader, True)
-    columns = ", ".join(_csv_value(column.name, column.data_type) for column in table.columns)
+    columns = ", ".join(_csv_value(column) for column in table.columns)
     query = f"SELECT {columns} FROM {quoted(table.name)} ORDER BY _row"
 
     def produce() -> None:
@@ -167,10 +168,12 @@ def _staged(column: Column) -> str:
     return value.format(x=quoted(str(column.source)))
 
 
-def _csv_value(name: str, type_name: str) -> str:
+def _csv_value(declared: SourceColumn) -> str:
     """SQL for a value as PostgreSQL reads it."""
-    column, own = quoted(name), data_type(type_name)
+    column, own = quoted(declared.name), data_type(declared.data_type)
     zone = " || '+00'" if own.scalar == "timestamptz" else ""  # it was staged as that of UTC
+    if is_digits(declared) and declared.format != TEXT:
+        return kind(own.scalar).duckdb.format(x=column)  # a decimal has zeros, which a numeric would show
     if not own.array:
         return f"{column}::VARCHAR{zone}" if zone else column
     text = """replace(replace(e, '\\', '\\\\'), '"', '\\"')""" if own.scalar == "text" else f"e::VARCHAR{zone}"

@@ -11,6 +11,7 @@ from mock2pg.contracts import HIDDEN, SourceTable
 from mock2pg.json_paths import Mark
 from mock2pg.source.staging.columns import Row, constant_parameters
 from mock2pg.source.staging.database import one, opened, quoted
+from mock2pg.source.staging.decimals import narrow
 from mock2pg.source.staging.elements import ORDER, elements, is_simple
 
 _AT_ONCE = 2  # tables; more would take more memory
@@ -53,6 +54,7 @@ def stage(
                 for cursor in cursors_of.values():
                     cursor.interrupt()
                 raise
+        narrow(connection, tables)
     return {table.name: counts[table.name] for table in tables}
 
 
