@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mock2pg.contracts import SourceColumn, SourceTable
-from mock2pg.init import spelled
+from mock2pg.init.reading import spelled
 from mock2pg.source import staging
 from mock2pg.spellings import FORMATS, data_type, fits, number_fits
 

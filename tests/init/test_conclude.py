@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mock2pg.errors import Mock2pgError, SourceError
-from mock2pg.init.conclude import conclude
+from mock2pg.init.concluding.conclude import conclude
 from mock2pg.init.conclusions import Conclusions, Entity
 
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mock2pg.errors import Mock2pgError, SourceError
-from mock2pg.init.conclude import conclude
+from mock2pg.init.concluding.conclude import conclude
 from mock2pg.init.conclusions import Conclusions, Entity
 from mock2pg.json_paths import Mark, Step, parsed
 from mock2pg.spellings import data_type, fits, number_fits

@@ -11,7 +11,7 @@ import duckdb
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mock2pg.init.conclude import conclude
+from mock2pg.init.concluding.conclude import conclude
 from mock2pg.source import documents, staging
 from mock2pg.source_shape import source_shape
 from tests.init.test_conclude_random import KEYS, VALUES

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 
 from mock2pg import cli, postgres
 from mock2pg.contracts import SourceColumn, SourceTable
-from mock2pg.init import from_target
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
-from mock2pg.init.target_conversions import Field
-from mock2pg.init.target_types import fit
+from mock2pg.init.target import from_target
+from mock2pg.init.target.conversions import Field
+from mock2pg.init.target.types import fit
 from mock2pg.postgres import existing_tables
 from mock2pg.postgres.server import Server
 from mock2pg.settings import REPOSITORY

@@ -11,8 +11,8 @@ import pytest
 from mock2pg import MigrationService, init, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import PreflightFailed
-from mock2pg.init import from_target
 from mock2pg.init.conclusions import Conclusions
+from mock2pg.init.target import from_target
 from mock2pg.postgres import existing_tables
 from mock2pg.settings import REPOSITORY
 from tests.fix_merge import select

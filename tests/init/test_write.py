@@ -14,10 +14,10 @@ import yaml
 from mock2pg import build, init
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import SourceError, UsageError
-from mock2pg.init import project, review, rules
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Entity, Reference
-from mock2pg.init.names import constraint, dbt_name
-from mock2pg.init.yaml_text import flow, item
+from mock2pg.init.writing import project, review, rules
+from mock2pg.init.writing.constraint_names import constraint, dbt_name
+from mock2pg.init.writing.yaml_text import flow, item
 from tests.init.fix_conclusions import DOCUMENT, column, entity, shop
 
 

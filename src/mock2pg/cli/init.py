@@ -62,14 +62,14 @@ def _completing(target: settings.Settings | None) -> Iterator[Callable[[Conclusi
     if target is None:
         yield lambda found: found
         return
-    from mock2pg.init import from_target as room
+    from mock2pg.init.target import from_target as room
 
     with room.reading(target) as completed:
         yield completed
 
 
 def _show(done: Initialised, into: Path, target: settings.Settings | None) -> None:
-    from mock2pg.init import review
+    from mock2pg.init.writing import review
 
     for note in done.notes:
         say(note, fg="yellow")

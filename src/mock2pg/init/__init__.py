@@ -12,8 +12,8 @@ from typing import Any
 
 from mock2pg import private
 from mock2pg.errors import SourceError, UsageError
-from mock2pg.init import data, project, update
 from mock2pg.init.conclusions import Conclusions
+from mock2pg.init.writing import data, project, update
 from mock2pg.json_paths import Mark, parsed
 from mock2pg.source import modules
 from mock2pg.source.documents import spool
@@ -104,7 +104,7 @@ def init(
 
 
 def _conclude(source: Path, label: str) -> Conclusions:
-    from mock2pg.init.conclude import conclude  # only here is it needed, and takes time to load
+    from mock2pg.init.concluding.conclude import conclude  # only here is it needed, and takes time to load
 
     return conclude(source, name=label)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from mock2pg.init.profile import MOST_ALLOWED
-from mock2pg.init.spelled import TEXT
-from mock2pg.init.tables import Column, TableDraft
+from mock2pg.init.concluding.tables import Column, TableDraft
+from mock2pg.init.reading.profile import MOST_ALLOWED
+from mock2pg.init.reading.spelled import TEXT
 
 _ROWS, _EACH = 20, 5  # rows at least, and rows for each text
 _WORD = re.compile(r"[^\W_][\w-]{0,31}( [\w-]{1,20})?")

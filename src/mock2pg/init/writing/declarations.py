@@ -7,8 +7,8 @@ from typing import Any
 
 from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.init.conclusions import Conclusions
-from mock2pg.init.names import jinja_safe
-from mock2pg.init.yaml_text import flow, item
+from mock2pg.init.writing.constraint_names import jinja_safe
+from mock2pg.init.writing.yaml_text import flow, item
 from mock2pg.json_paths import parsed, written
 
 _HEAD = """\

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mock2pg.init import names
 from mock2pg.init.conclusions import ConcludedColumn, Entity, Reference
-from mock2pg.init.declarations import described
-from mock2pg.init.yaml_text import flow, item
+from mock2pg.init.writing import constraint_names as names
+from mock2pg.init.writing.declarations import described
+from mock2pg.init.writing.yaml_text import flow, item
 from mock2pg.text import counted
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mock2pg.contracts import SourceTable
 from mock2pg.init.conclusions import ConcludedColumn, Doubt, Entity, Reference
-from mock2pg.init.names_alike import column_form, singular, table_form, words
+from mock2pg.init.target.names_alike import column_form, singular, table_form, words
 from mock2pg.json_paths import Mark, Step, parsed
 from mock2pg.postgres.catalogue import TargetForeignKey
 from mock2pg.postgres.existing_tables import ExistingTable

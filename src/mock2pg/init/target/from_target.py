@@ -9,9 +9,10 @@ from functools import partial
 
 from mock2pg import postgres
 from mock2pg.errors import UsageError
-from mock2pg.init import matching, nested_in_target, reference_types
 from mock2pg.init.conclusions import Conclusions, Doubt, Entity
-from mock2pg.init.fitting import Fitting
+from mock2pg.init.target import matching, reference_types
+from mock2pg.init.target import nested as nested_in_target
+from mock2pg.init.target.fitting import Fitting
 from mock2pg.postgres import existing_tables
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.existing_tables import ExistingTable

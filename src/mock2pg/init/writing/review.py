@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity
-from mock2pg.init.declarations import described
+from mock2pg.init.writing.declarations import described
 from mock2pg.text import counted, printable
 
 _SHOWN = 3  # doubts in the terminal

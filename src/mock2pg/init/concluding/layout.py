@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mock2pg.init.maps import WIDEST, is_map
-from mock2pg.init.profile import Json, Values
-from mock2pg.init.shapes import Shape, merged
+from mock2pg.init.reading.maps import WIDEST, is_map
+from mock2pg.init.reading.profile import Json, Values
+from mock2pg.init.reading.shapes import Shape, merged
 from mock2pg.json_paths import Mark, Step
 
 Path = tuple[Step, ...]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from mock2pg.init.reading import LargeObject, Number
-from mock2pg.init.spelled import BLANK, EMPTY, Spelling, spelling
+from mock2pg.init.reading.roots import LargeObject, Number
+from mock2pg.init.reading.spelled import BLANK, EMPTY, Spelling, spelling
 from mock2pg.spellings import DOUBLE_DIGITS
 
 NONE = -(1 << 63)  # the mark of no value among the hashes

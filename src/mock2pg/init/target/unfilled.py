@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from mock2pg.contracts import SourceColumn
 from mock2pg.init.conclusions import ConcludedColumn, Doubt
-from mock2pg.init.names_alike import words
-from mock2pg.init.target_types import contract_type
+from mock2pg.init.target.names_alike import words
+from mock2pg.init.target.types import contract_type
 from mock2pg.postgres.existing_tables import ExistingColumn, ExistingTable
 
 _CONSTANTS = {

@@ -6,11 +6,11 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mock2pg.init.collect import Rows, place
-from mock2pg.init.layout import Field
-from mock2pg.init.naming import free, singular, snake
-from mock2pg.init.profile import NONE, Json, Values
-from mock2pg.init.types import Typed, concluded, several
+from mock2pg.init.concluding.collect import Rows, place
+from mock2pg.init.concluding.layout import Field
+from mock2pg.init.concluding.naming import free, singular, snake
+from mock2pg.init.concluding.types import Typed, concluded, several
+from mock2pg.init.reading.profile import NONE, Json, Values
 from mock2pg.json_paths import Mark, Step, written
 
 WRAPPERS = ("$oid", "$date", "$uuid", "$numberInt", "$numberLong", "$numberDecimal", "$numberDouble")  # extended JSON

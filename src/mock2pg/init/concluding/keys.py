@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Iterator
 from itertools import combinations, product
 
-from mock2pg.init.naming import CODES, PEOPLE
-from mock2pg.init.profile import NONE, SHOWN
-from mock2pg.init.tables import KEYABLE, Column, TableDraft
-from mock2pg.init.types import Typed
+from mock2pg.init.concluding.naming import CODES, PEOPLE
+from mock2pg.init.concluding.tables import KEYABLE, Column, TableDraft
+from mock2pg.init.concluding.types import Typed
+from mock2pg.init.reading.profile import NONE, SHOWN
 from mock2pg.text import counted
 
 _FEW = 20  # rows below which a column is unique by accident

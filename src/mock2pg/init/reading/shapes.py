@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from mock2pg.init.reading import LargeArray, LargeObject, Number, Repeated
+from mock2pg.init.reading.roots import LargeArray, LargeObject, Number, Repeated
 
 MOST_KEYS = 1000  # of the objects at one path; more keys are those of a map
 

@@ -6,8 +6,9 @@ import sys
 from importlib.metadata import version
 from importlib.resources import files as resources
 
-from mock2pg.init import declarations, models, names, review, rules
 from mock2pg.init.conclusions import Conclusions
+from mock2pg.init.writing import constraint_names as names
+from mock2pg.init.writing import declarations, models, review, rules
 
 _TEMPLATES = {
     "Makefile": "Makefile",
@@ -56,7 +57,7 @@ def made_by() -> str:
 
 
 def _filled(template: str, words: dict[str, str]) -> str:
-    text = (resources("mock2pg.init") / "templates" / template).read_text(encoding="utf-8")
+    text = (resources("mock2pg.init.writing") / "templates" / template).read_text(encoding="utf-8")
     for word, value in words.items():
         text = text.replace(f"@{word}@", value)
     return text

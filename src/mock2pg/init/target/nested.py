@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from mock2pg.contracts import SourceColumn
 from mock2pg.init.conclusions import ConcludedColumn, Entity
-from mock2pg.init.matching import in_row, rows_at
-from mock2pg.init.names_alike import column_form
+from mock2pg.init.target.matching import in_row, rows_at
+from mock2pg.init.target.names_alike import column_form
 from mock2pg.json_paths import Mark, Step, written
 from mock2pg.postgres.existing_tables import ExistingColumn, ExistingTable
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mock2pg import files
 from mock2pg.errors import ProjectError, UsageError
-from mock2pg.init.data import FOLDER
+from mock2pg.init.writing.data import FOLDER
 from mock2pg.text import lines
 
 RECORD = ".mock2pg-init.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mock2pg.init.shapes import Shape, merged
+from mock2pg.init.reading.shapes import Shape, merged
 
 # what nobody calls a field: a number, a UUID or hash, a date, an e-mail address, a word and a number (u1, user-12)
 _DATA = re.compile(

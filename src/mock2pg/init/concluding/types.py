@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mock2pg.init import spelled
-from mock2pg.init.profile import SHOWN, Values
-from mock2pg.init.reading import Number
-from mock2pg.init.spelled import Spelling
+from mock2pg.init.reading import spelled
+from mock2pg.init.reading.profile import SHOWN, Values
+from mock2pg.init.reading.roots import Number
+from mock2pg.init.reading.spelled import Spelling
 from mock2pg.text import counted
 
 Place = Callable[[int], str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mock2pg.init.target_conversions import CONVERSIONS, Field, Fit, fraction
+from mock2pg.init.target.conversions import CONVERSIONS, Field, Fit, fraction
 from mock2pg.postgres.existing_tables import ExistingColumn
 
 _SHORT = {

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 
 from mock2pg.contracts import key_groups
-from mock2pg.init.naming import CODES, PEOPLE, free, singular
-from mock2pg.init.profile import NONE
-from mock2pg.init.spelled import INTEGER, ZEROS
-from mock2pg.init.tables import Column, Link, TableDraft, rename
-from mock2pg.init.types import Typed
+from mock2pg.init.concluding.naming import CODES, PEOPLE, free, singular
+from mock2pg.init.concluding.tables import Column, Link, TableDraft, rename
+from mock2pg.init.concluding.types import Typed
+from mock2pg.init.reading.profile import NONE
+from mock2pg.init.reading.spelled import INTEGER, ZEROS
 
 _NEARLY = 0.9  # of the rows that have a value: a reference that is worth a warning
 _SUFFIX = re.compile(r"(.+?)_(?:ids?|uuids?|keys?|codes?|refs?|no|number|fk|guid)")

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from mock2pg.init.keys import conclude_key
-from mock2pg.init.naming import free, singular, snake
-from mock2pg.init.references import name_of_element, refers_to
-from mock2pg.init.tables import Column, TableDraft, child_name, inherited, marks, own_column, refer_to_parent, rename
-from mock2pg.init.types import Typed
+from mock2pg.init.concluding.keys import conclude_key
+from mock2pg.init.concluding.naming import free, singular, snake
+from mock2pg.init.concluding.references import name_of_element, refers_to
+from mock2pg.init.concluding.tables import (
+    Column,
+    TableDraft,
+    child_name,
+    inherited,
+    marks,
+    own_column,
+    refer_to_parent,
+    rename,
+)
+from mock2pg.init.concluding.types import Typed
 
 
 def conclude_lists(table: TableDraft, tables: list[TableDraft]) -> None:

@@ -6,9 +6,9 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mock2pg.init.layout import Draft, Path
-from mock2pg.init.profile import SHOWN, Values, getter
-from mock2pg.init.reading import LargeArray, LargeObject
+from mock2pg.init.concluding.layout import Draft, Path
+from mock2pg.init.reading.profile import SHOWN, Values, getter
+from mock2pg.init.reading.roots import LargeArray, LargeObject
 from mock2pg.json_paths import Mark, written
 
 Chain = tuple[tuple[int, str | None], ...]

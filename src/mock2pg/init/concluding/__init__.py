@@ -1,0 +1,1 @@
+"""Concludes tables, columns, types, keys and references, each with its evidence."""

@@ -1,0 +1,1 @@
+"""Reads every value of a document, in two passes: its shape, then its values."""
