@@ -9,7 +9,6 @@ from mock2pg.init.conclusions import ConcludedColumn, Entity, Reference
 from mock2pg.init.writing import constraint_names as names
 from mock2pg.init.writing.declarations import described
 from mock2pg.init.writing.yaml_text import flow, item
-from mock2pg.text import counted
 
 
 def sql(entity: Entity) -> str:
@@ -24,13 +23,13 @@ def sql(entity: Entity) -> str:
     )
 
 
-def contract(entity: Entity, source: str, named: Mapping[str, str]) -> str:
-    """Return the model's YAML: what the target table is, with the evidence that init had.
+def contract(entity: Entity, named: Mapping[str, str]) -> str:
+    """Return the model's YAML: what the target table is. The evidence is in INIT.md: it changes with the rows.
 
     named  the model of each table
     """
     model = named[entity.name]
-    text = f"models:\n  - name: {flow(model)}\n    description: {flow(_description(entity, source))}\n"
+    text = f"models:\n  - name: {flow(model)}\n    description: {flow(names.jinja_safe(described(entity.table)))}\n"
     circular = [_foreign_key(entity, key) for key in entity.references if key.enforced and key.cyclic]
     config = f"      alias: {flow(entity.name)}\n" if model != entity.name else ""
     if model != entity.table.name or circular:
@@ -79,22 +78,12 @@ def _foreign_key(entity: Entity, key: Reference) -> dict[str, Any]:
 
 def _column(entity: Entity, column: ConcludedColumn) -> dict[str, Any]:
     found: dict[str, Any] = {"name": column.name, "data_type": column.target_type}
-    held = [f"{key.evidence} in {key.parent}" for key in entity.references if key.columns[-1] == column.name]
-    if evidence := "; ".join(filter(None, [column.evidence, *held])):
-        found["description"] = names.jinja_safe(evidence)
     if column.declared.required or column.name in entity.primary_key:
         found["constraints"] = [{"type": "not_null"}]
     reason = column.derived or ("no field of the source fills it" if column.constant else "")
     if reason:
         found["config"] = {"meta": {"derived": reason}}
     return found
-
-
-def _description(entity: Entity, source: str) -> str:
-    seen = f"{counted(entity.rows, 'row')} in {source or 'the source'}"
-    key = ", ".join(entity.primary_key)
-    evidence = f"; key {key}: {entity.key_evidence}" if entity.key_evidence else ""
-    return names.jinja_safe(f"{seen}{evidence}. {described(entity.table)}")
 
 
 def _selected(column: ConcludedColumn) -> str:

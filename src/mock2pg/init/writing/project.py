@@ -42,7 +42,7 @@ def files(conclusions: Conclusions, name: str, data: str = "mock_data") -> dict[
     for entity in conclusions.entities:
         model = f"dbt_project/models/{named[entity.name]}"
         found[f"{model}.sql"] = models.sql(entity)
-        found[f"{model}.yml"] = models.contract(entity, conclusions.source, named)
+        found[f"{model}.yml"] = models.contract(entity, named)
         if suite := rules.suite(entity):
             found[f"expectations/{named[entity.name]}.json"] = suite
     if not any(file.startswith("expectations/") for file in found):
