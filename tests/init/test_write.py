@@ -223,6 +223,7 @@ def test_a_source_of_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
         ("db.json", '[{"id": 1}]', {"db.json": '[{"id": 1}]'}, "mock_data"),
         ("db.ndjson", '{"id": 1}\n', {"db.ndjson": '{"id": 1}\n'}, "mock_data"),
         ("db.json", '{"a/b": []}', {"db.json": '{"a/b": []}'}, "mock_data/db.json"),
+        ("a $(x) #1.json", '{"a/b": []}', {"a___x___1.json": '{"a/b": []}'}, "mock_data/a___x___1.json"),
         ("db.json", '{"a": [], "A": []}', {"db.json": '{"a": [], "A": []}'}, "mock_data/db.json"),
         ("db.json", '{"db": {"x": 1}}', {"db.json": '{"x": 1}\n'}, "mock_data"),
     ],

@@ -32,7 +32,10 @@ def copy(source: Path, project: Path, *, whole: bool = False) -> str:
     if whole:
         spool.copy(source, document, spool.UNPACKING, stream=False)
         document.chmod(0o644)
-    return f"{FOLDER}/{document.name}" if not cut and _is_object(document) else FOLDER
+    if cut or not _is_object(document):
+        return FOLDER
+    plain = re.sub(r"[^\w-]", "_", stem)  # the Makefile names it, and make reads `$`, `#` and more as its own
+    return f"{FOLDER}/{document.rename(into / f'{plain}.json').name}"
 
 
 def _is_object(file: Path) -> bool:
