@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +87,28 @@ def test_no_value_of_the_data_is_printed(source: Path) -> None:
     assert "mock_data/orders.json: written" in shown.output
     assert "a secret value" not in shown.output
     assert "a secret value" in (source.with_suffix("") / "mock_data/orders.json").read_text()
+
+
+def test_nothing_outside_of_the_project_is_touched(source: Path) -> None:
+    """A link that a person made is as an edited file: what it leads to is neither written, removed nor shown; and a
+    record that names files of others is damaged."""
+    project, outside = source.with_suffix(""), source.with_name("outside")
+    (project / "mock_data").rename(outside)
+    (project / "mock_data").symlink_to(outside)
+    (project / "INIT.md").rename(outside / "INIT.md")
+    (project / "INIT.md").symlink_to(outside / "INIT.md")
+    before = {file.name: file.read_bytes() for file in outside.iterdir()}
+    source.write_text(json.dumps({**DOCUMENT, "orders": [], "new": []}))
+    assert acts(source) == {"mock_data/orders.json": "edited", "mock_data/new.json": "edited"}
+    assert {file.name: file.read_bytes() for file in outside.iterdir()} == before
+    record = project / ".mock2pg-init.json"
+    for name in ("../outside/INIT.md", str(outside / "INIT.md")):
+        known = json.loads(record.read_text())
+        known["written"][name] = hashlib.sha256(before["INIT.md"]).hexdigest()
+        record.write_text(json.dumps(known))
+        with pytest.raises(ProjectError, match="cannot be read"):
+            acts(source)
+        assert (outside / "INIT.md").exists()
 
 
 def test_only_a_project_of_init_is_updated(tmp_path: Path, source: Path) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mock2pg import files
 from mock2pg.errors import ProjectError, UsageError
@@ -53,6 +53,8 @@ def read(project: Path) -> Record:
     """Return what init wrote into a project. Raises UsageError where it made none."""
     try:
         found = json.loads((project / RECORD).read_text(encoding="utf-8"))
+        if any(PurePath(file).is_absolute() or ".." in PurePath(file).parts for file in found["written"]):
+            raise ValueError
         return Record(str(found["name"]), {str(file): str(sha256) for file, sha256 in found["written"].items()})
     except OSError:
         raise UsageError(
@@ -86,6 +88,8 @@ def _change(project: Path, wanted: Path, name: str, before: str | None) -> Chang
     there = _sha256(mine) if mine.is_file() else None
     if new.is_file() and there == _sha256(new):
         return None
+    if mine.resolve() != project.resolve() / name:  # a link of a person's, perhaps out of the project
+        return Changed(name, "edited")
     diff = "" if name.startswith(f"{FOLDER}/") else _diff(name, mine, new)
     if there is None:
         if before is not None:
