@@ -169,6 +169,14 @@ def test_init_and_a_migration_read_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "shop" / "mock_data" / "users.json").read_text() == '[\n    {\n      "id": "u"\n    }\n  ]\n'
 
 
+def test_half_a_surrogate_pair_is_kept_for_the_check_to_refuse(tmp_path: Path) -> None:
+    """What is no character is written as JSON escapes it, and init says that its row is refused."""
+    (tmp_path / "shop.mjs").write_text(r"export const users = [{ id: 'u\ud800é' }];")
+    done = init.init(tmp_path / "shop.mjs", tmp_path / "shop")
+    assert any("lone surrogate" in doubt.message for doubt in done.conclusions.doubts)
+    assert r'"u\ud800é"' in (tmp_path / "shop" / "mock_data" / "shop.json").read_text(encoding="utf-8")
+
+
 def test_without_node_the_message_has_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module on a machine without node is refused with one command that makes JSON of it where there is one."""
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -117,7 +117,8 @@ def _readable(source: Path, work: Path) -> tuple[Path, tuple[str, ...]]:
     if modules.is_module(source):
         made = modules.exported(source)
         document = work / f"{source.resolve().name.partition('.')[0]}.json"
-        document.write_text(json.dumps(made.data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(made.data, ensure_ascii=False, indent=2) + "\n"
+        document.write_bytes(text.encode(errors="backslashreplace"))  # half a surrogate pair, which the check refuses
         return document, made.notes
     if not source.exists():
         raise UsageError(f"there is no source at {source}", hint="Name a folder of JSON files, or one document.")
