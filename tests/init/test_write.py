@@ -194,6 +194,37 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path, concluded: None) 
     assert (empty / "Makefile").exists()
 
 
+def test_of_two_at_once_one_makes_the_project(tmp_path: Path, concluded: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another init has put into the folder meanwhile is as it was, whether the folder was there before or not."""
+    (tmp_path / "shop.json").write_text(json.dumps(DOCUMENT))
+    made_by = init.project.made_by
+    for place in (tmp_path / "new", tmp_path / "empty"):
+        if place.name == "empty":
+            place.mkdir()
+
+        def first(place: Path = place) -> str:
+            monkeypatch.setattr(init.project, "made_by", made_by)
+            init.init(tmp_path / "shop.json", place, name="the first")
+            return made_by()
+
+        monkeypatch.setattr(init.project, "made_by", first)
+        with pytest.raises(UsageError, match="is not empty"):
+            init.init(tmp_path / "shop.json", place, name="the second")
+        assert (place / "README.md").read_text().startswith("# the first\n")
+        assert init.init(tmp_path / "shop.json", place, updating=True).changes == ()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["empty", "new", "shop.json"]
+
+
+def test_what_a_killed_init_left_is_removed(tmp_path: Path, concluded: None) -> None:
+    """The next one that makes a project there finds it, wherever it wrote it, and takes the folder for empty."""
+    (tmp_path / "shop.json").write_text(json.dumps(DOCUMENT))
+    place = tmp_path / "shop"
+    for home in (tmp_path, place):
+        (home / ".shop.mock2pg-init-abcd1234" / "project").mkdir(parents=True)
+    init.init(tmp_path / "shop.json", place)
+    assert not list(tmp_path.rglob("*.mock2pg-init-*"))
+
+
 def test_a_failure_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, concluded: None) -> None:
     """A project is there with all its files or not at all."""
     (tmp_path / "shop.json").write_text(json.dumps(DOCUMENT))

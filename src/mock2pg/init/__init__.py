@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 from mock2pg import private
 from mock2pg.errors import SourceError, UsageError
 from mock2pg.init.conclusions import Conclusions
-from mock2pg.init.writing import data, project, update
+from mock2pg.init.writing import data, placing, project, update
 from mock2pg.json_paths import Mark, parsed
 from mock2pg.source import modules
 from mock2pg.source.documents import spool
@@ -81,7 +79,7 @@ def init(
     if updating:
         name = name or update.read(into).name
     else:
-        _refuse_full(into)
+        placing.refuse_full(into)
     with private.folder() as work:
         read, notes = _readable(source, work)
         found = completed(_conclude(read, label))
@@ -89,17 +87,13 @@ def init(
             raise SourceError(
                 f"{source} holds nothing that could be a table", hint="It needs an array of objects, or an object."
             )
-        aside = into.parent / f".{into.name}.mock2pg-init-{os.getpid()}"
-        into.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with placing.aside(into) as aside:
             _write(aside, read, found, name or into.name)
             if updating:
                 return Initialised(into, found, tuple(update.update(into, aside)), notes)
             (aside / update.LOCAL).write_text(project.made_by(), encoding="utf-8")
             update.written(name or into.name, aside).write(aside)
-            _move(aside, into)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            placing.move(aside, into)
     return Initialised(into, found, notes=notes)
 
 
@@ -126,33 +120,8 @@ def _readable(source: Path, work: Path) -> tuple[Path, tuple[str, ...]]:
 
 
 def _write(folder: Path, source: Path, found: Conclusions, name: str) -> None:
-    folder.mkdir()
     members = any(isinstance(parsed(entity.table.path)[0], Mark) for entity in found.entities)
     where = data.copy(source, folder, whole=members and source.is_file())
     for file, text in project.files(found, name, where).items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text, encoding="utf-8")
-
-
-def _refuse_full(into: Path) -> None:
-    if into.exists() and not into.is_dir():
-        raise UsageError(f"{into} is a file", hint="Name a folder that is empty or not there yet.")
-    if into.is_dir() and any(into.iterdir()):
-        raise UsageError(
-            f"{into} is not empty", hint="Name another folder, or --update a project that init made before."
-        )
-
-
-def _move(aside: Path, into: Path) -> None:
-    """Give the project its name; into a folder that is there, one by one: somebody may be in it."""
-    if not into.exists():
-        aside.rename(into)
-        return
-    moved: list[Path] = []
-    try:
-        for part in sorted(aside.iterdir()):
-            moved.append(part.rename(into / part.name))
-    except BaseException:
-        for part in moved:
-            part.rename(aside / part.name)
-        raise
