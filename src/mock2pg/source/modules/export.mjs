@@ -256,9 +256,11 @@ const current = files[0];
 try {
   process.stdout.write(await main());
 } catch (error) {
-  // the text of an error that their code throws may hold a value of the data
-  const known = error?.ours || ["ReferenceError", "SyntaxError"].includes(error?.name);
+  // the text of an error that their code throws may hold a value of the data, as those of JSON.parse and RegExp do
+  const name = /^([A-Z][A-Za-z]{0,30})?Error$/u.test(error?.name) ? error.name : "what is no error";
+  const known = error?.ours || (name === "ReferenceError" && /^(\S+ is not defined|Cannot access \S+ before initialization)$/u.test(error.message))
+    || (name === "SyntaxError" && !/JSON|regular expression/u.test(error.message));
   const message = error instanceof Refused ? error.message
-    : `${place(error, current)}: ${known ? error.message : `it throws ${error?.name ?? "what is no error"}`}`;
+    : `${place(error, current)}: ${known ? error.message : `it throws ${name}`}`;
   process.stdout.write(JSON.stringify({ data: {}, notes: [], faults: [message] }));
 }
