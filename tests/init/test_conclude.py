@@ -389,6 +389,16 @@ def test_what_the_migration_refuses(tmp_path: Path) -> None:
     )
 
 
+def test_a_key_that_postgresql_cannot_hold_is_in_no_path(tmp_path: Path) -> None:
+    """Its rows are refused, and the other tables and columns are concluded as ever."""
+    text = r'{"t": [{"id": 1, "o": {"x\u0000": 2, "y": 3}}, {"id": 2, "\ud800": 1}], "r\u0000": [{"id": 1}]}'
+    found = concluded(tmp_path, text)
+    assert [(one.name, [column.name for column in one.columns]) for one in found.entities] == [("t", ["id", "o_y"])]
+    refused = "with U+0000 or a lone surrogate, which PostgreSQL cannot hold: the migration refuses those rows"
+    assert f"2 texts {refused} (t[0].o{{0}}, t[1]{{1}})" in doubts(found, "t")
+    assert doubts(found, "r\0") == f"1 text {refused} ((a root))"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

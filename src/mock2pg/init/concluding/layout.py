@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mock2pg.init.reading.maps import WIDEST, is_map
 from mock2pg.init.reading.profile import Json, Values
 from mock2pg.init.reading.shapes import Shape, merged
+from mock2pg.init.reading.troubles import is_text
 from mock2pg.json_paths import Mark, Step
 
 Path = tuple[Step, ...]
@@ -77,7 +78,8 @@ def lay_out(roots: dict[str, Shape]) -> list[Draft]:
     """Return the outermost tables, with those within as their children."""
     found: list[Draft] = []
     for key, shape in roots.items():
-        _place((key,), shape, None, found)
+        if is_text(key):
+            _place((key,), shape, None, found)
     return found
 
 
@@ -93,7 +95,8 @@ def _place(path: Path, shape: Shape, parent: Draft | None, found: list[Draft]) -
         _rows((*path, Mark.MEMBER), merged(of_members), parent, found, optional, keyless)
     elif shape.objects_only and parent is None and _only_tables(shape):
         for key, member in shape.members.items():
-            _place((*path, key), member, None, found)
+            if is_text(key):
+                _place((*path, key), member, None, found)
     elif shape.objects_only and shape.members:
         _fill(_new(Draft(path, parent, single=True, optional=optional), shape.values, found), (), shape)
     else:
@@ -139,7 +142,8 @@ def _fill(draft: Draft, prefix: Path, shape: Shape) -> None:
         most = sorted(members, key=lambda key: -members[key].kinds.total())[:_COLUMNS]
         members = {key: member for key, member in members.items() if key in set(most)}
     for key, member in members.items():
-        _member(draft, (*prefix, key), member)
+        if is_text(key):
+            _member(draft, (*prefix, key), member)
     if wide:
         draft.fields.append(Field((), shape, Json(), rest=True))
 

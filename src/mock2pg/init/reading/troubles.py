@@ -37,9 +37,16 @@ _WORDS = {
 _NOUNS = {"repeated": "object", "character": "text", "number": "number", "deep": "value"}
 
 
+def is_text(text: str) -> bool:
+    """Return whether PostgreSQL's text holds it: a key that it does not hold is in no path."""
+    return not _NO_CHARACTER.search(text)
+
+
 def troubles(root: Root) -> Iterator[str]:
     """Yield a sentence for each kind of trouble in a root, with its number and its first positions."""
     found = {kind: _Found() for kind in _WORDS}
+    if not is_text(root.key):
+        found["character"].add("(a root)")
     _look(root.value, root.key if PLAIN.fullmatch(root.key) else "(a root)", found, 0)
     for kind, those in found.items():
         if those.number:
@@ -52,7 +59,7 @@ def _look(value: Any, place: str, found: dict[str, _Found], depth: int) -> None:
         if not number_fits(value, "numeric"):
             found["number"].add(place)
     elif isinstance(value, str):
-        if _NO_CHARACTER.search(value):
+        if not is_text(value):
             found["character"].add(place)
     elif isinstance(value, list | LargeArray):
         if depth == NESTING_LIMIT:
@@ -67,7 +74,7 @@ def _look(value: Any, place: str, found: dict[str, _Found], depth: int) -> None:
         if isinstance(value, Repeated):
             found["repeated"].add(place)
         for number, (key, member) in enumerate(value.items()):
-            if _NO_CHARACTER.search(key):
+            if not is_text(key):
                 found["character"].add(f"{place}{{{number}}}")
             inner = f"{place}.{key}" if PLAIN.fullmatch(key) else f"{place}{{{number}}}"
             _look(member, inner, found, depth + 1)
