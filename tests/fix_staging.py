@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 
-from mock2pg.contracts import SourceTable, Table
+from mock2pg.contracts import Table
 from mock2pg.source import staging
+from mock2pg.staged_tables import SourceTable
 
 
 def csv_blocks(database: Path, table: SourceTable) -> Generator[bytes, None, None]:

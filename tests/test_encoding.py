@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from mock2pg import postgres
-from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
+from mock2pg.contracts import Column, Table
 from mock2pg.conversions import converted, json_text
 from mock2pg.encoding import TABLE_HASH_POSTGRES
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.source import staging
 from mock2pg.spellings import FORMATS, TEXT, data_type
+from mock2pg.staged_tables import SourceColumn, SourceTable
 from mock2pg.step_results import Compared, Difference
 from tests.fix_staging import csv_blocks, write_hashes
 

@@ -24,11 +24,11 @@ from psycopg import sql
 
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import ValidationError
 from mock2pg.postgres.server import Server
 from mock2pg.source import documents, staging
 from mock2pg.source_shape import SourceShape
+from mock2pg.staged_tables import SourceColumn, SourceTable
 from tests.fix_postgres import new_database
 from tests.fix_small import DBT_PROJECT
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from mock2pg.contracts import NESTING_LIMIT, SourceColumn, SourceTable
 from mock2pg.errors import Mock2pgError, SourceError, ValidationError
 from mock2pg.json_paths import written
 from mock2pg.source import documents, staging
 from mock2pg.source_shape import SourceShape
+from mock2pg.staged_tables import NESTING_LIMIT, SourceColumn, SourceTable
 
 CORPUS = Path(__file__).parent / "data" / "json_parsing"
 TEXTS = {file.stem: file.read_bytes() for file in sorted(CORPUS.glob("*.json"))}

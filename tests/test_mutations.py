@@ -12,11 +12,12 @@ import pytest
 from psycopg import sql
 
 from mock2pg import postgres
-from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
+from mock2pg.contracts import Column, Table
 from mock2pg.conversions import json_text
 from mock2pg.postgres.server import Server
 from mock2pg.source import staging
 from mock2pg.spellings import FORMATS
+from mock2pg.staged_tables import SourceColumn, SourceTable
 from mock2pg.step_results import Compared
 from tests.fix_postgres import new_database
 from tests.fix_staging import csv_blocks, write_hashes

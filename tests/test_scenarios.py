@@ -11,9 +11,9 @@ import yaml
 
 from mock2pg import MigrationResult, MigrationService, build, postgres
 from mock2pg import settings as settings_module
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.pipeline import faults, scenarios
 from mock2pg.settings import Settings
+from mock2pg.staged_tables import SourceColumn, SourceTable
 from tests.fix_results import result_of
 from tests.fix_small import small_document, small_project
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.init.reading import spelled
 from mock2pg.source import staging
 from mock2pg.spellings import FORMATS, data_type, fits, number_fits
+from mock2pg.staged_tables import SourceColumn, SourceTable
 
 KEPT = [
     ("text", "", "anything\n"), ("date", "", "0001-01-01"), ("date", "YYYY-MM-DD", "2024-02-29"), ("time", "", "00:00"),

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from mock2pg.contracts import Origin, SourceColumn, SourceTable
 from mock2pg.json_paths import Mark, Step, keys_of, parsed, written
+from mock2pg.staged_tables import Origin, SourceColumn, SourceTable
 
 
 @dataclass

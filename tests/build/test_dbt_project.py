@@ -15,9 +15,10 @@ import yaml
 
 from mock2pg import postgres, resources
 from mock2pg.build import Built, DbtProject, dbt_project, sources, target_tables
-from mock2pg.contracts import Column, ForeignKey, SourceColumn, SourceTable, Table, tables_from
+from mock2pg.contracts import Column, ForeignKey, Table, tables_from
 from mock2pg.errors import InternalError, LoadFailed, ProjectError
 from mock2pg.spellings import FORMATS
+from mock2pg.staged_tables import SourceColumn, SourceTable
 from tests.fix_small import small_project
 
 CANARY = "Canary7291"

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from mock2pg.build import lost_columns
-from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
+from mock2pg.contracts import Column, Table
 from mock2pg.errors import ProjectError
+from mock2pg.staged_tables import SourceColumn, SourceTable
 
 NOTES = (SourceColumn("id", "text", "id"), SourceColumn("note", "text", "note"), SourceColumn("a b", "text", '"a b"'))
 ORDERS = SourceTable("orders", "orders", (*NOTES, SourceColumn("key", "text", "key", uuid5=("id",))))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mock2pg.build import source_paths
-from mock2pg.contracts import Level, Origin, SourceColumn, SourceTable
 from mock2pg.errors import ProjectError
 from mock2pg.json_paths import Mark
+from mock2pg.staged_tables import Level, Origin, SourceColumn, SourceTable
 
 ELEMENT, MEMBER = Mark.ELEMENT, Mark.MEMBER
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
+from mock2pg.staged_tables import SourceColumn, SourceTable
 
 DOCUMENT = {
     "customers": [

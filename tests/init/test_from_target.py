@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner
 
 from mock2pg import cli, postgres
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
 from mock2pg.init.target import from_target
 from mock2pg.init.target.conversions import Field
@@ -17,6 +16,7 @@ from mock2pg.init.target.types import fit
 from mock2pg.postgres import existing_tables
 from mock2pg.postgres.server import Server
 from mock2pg.settings import REPOSITORY
+from mock2pg.staged_tables import SourceColumn, SourceTable
 from tests.fix_postgres import new_database
 
 _ROWS = 10

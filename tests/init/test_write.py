@@ -12,12 +12,12 @@ import pytest
 import yaml
 
 from mock2pg import build, init
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import SourceError, UsageError
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Entity, Reference
 from mock2pg.init.writing import project, review, rules
 from mock2pg.init.writing.constraint_names import constraint, dbt_name
 from mock2pg.init.writing.yaml_text import flow, item
+from mock2pg.staged_tables import SourceColumn, SourceTable
 from tests.init.fix_conclusions import DOCUMENT, column, entity, shop
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mock2pg import postgres
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import TargetForeignKey, TargetUnique
+from mock2pg.postgres.target_records import TargetForeignKey, TargetUnique
 
 SCHEMA = """
     CREATE SCHEMA "My Schema";

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import InternalError
 from mock2pg.json_paths import written
 from mock2pg.source import staging
 from mock2pg.source.staging import database as staging_database
 from mock2pg.source.staging import json_values, tables
+from mock2pg.staged_tables import SourceColumn, SourceTable
 
 Rows = dict[str, list[dict[str, Any]]]
 Stage = Callable[..., Rows]

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.json_paths import Mark, Step, written
 from mock2pg.source import documents, staging
 from mock2pg.source_shape import source_shape
+from mock2pg.staged_tables import SourceColumn, SourceTable
 
 Rows = dict[str, list[dict[str, Any]]]
 Stage = Callable[..., Rows]

@@ -17,9 +17,10 @@ import pytest
 from psycopg import sql
 
 from mock2pg import postgres
-from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
+from mock2pg.contracts import Column, Table
 from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.source import staging
+from mock2pg.staged_tables import SourceColumn, SourceTable
 from mock2pg.step_results import Compared
 from tests.fix_staging import csv_blocks, write_hashes
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mock2pg.contracts import SourceColumn, SourceTable, Table
+from mock2pg.contracts import Table
 from mock2pg.errors import ProjectError
+from mock2pg.staged_tables import SourceColumn, SourceTable
 
 
 def refuse(models: Sequence[Mapping[str, Any]], tables: Iterable[Table], staged: Iterable[SourceTable]) -> None:

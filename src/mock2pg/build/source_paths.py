@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import ProjectError
 from mock2pg.json_paths import Mark, parsed, written
 from mock2pg.source_shape import left_out_of_rows
+from mock2pg.staged_tables import SourceColumn, SourceTable
 
 _POSITIONS = ("integer", "bigint")
 _NO_KEYS = ("jsonb", "double precision", "numeric")  # types of which a key of a map is no spelling

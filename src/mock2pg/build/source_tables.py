@@ -11,10 +11,10 @@ import yaml
 
 from mock2pg.build import source_paths
 from mock2pg.build.names import referred, refuse_alike, refuse_unfit
-from mock2pg.contracts import HIDDEN, SourceColumn, SourceTable
 from mock2pg.errors import ProjectError
 from mock2pg.json_paths import written
 from mock2pg.spellings import data_type
+from mock2pg.staged_tables import HIDDEN, SourceColumn, SourceTable
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast; a PyYAML may be built without it
 _OF_TABLE = ("path", "not_empty", "single", "optional", "unique", "left_out")

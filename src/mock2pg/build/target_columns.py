@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mock2pg.contracts import Column, SourceTable, Table
+from mock2pg.contracts import Column, Table
 from mock2pg.conversions import converted
 from mock2pg.errors import ProjectError
 from mock2pg.spellings import contract_type
+from mock2pg.staged_tables import SourceTable
 
 _UNTOUCHED = "The target tables were not changed."
 

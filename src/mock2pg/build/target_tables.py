@@ -10,8 +10,9 @@ from typing import Any
 from mock2pg.build import target_columns
 from mock2pg.build.foreign_keys import declared, foreign_keys, refuse_dangling
 from mock2pg.build.names import refuse_alike, refuse_unfit
-from mock2pg.contracts import ForeignKey, SourceTable, Table, key_groups
+from mock2pg.contracts import ForeignKey, Table, key_groups
 from mock2pg.errors import ProjectError
+from mock2pg.staged_tables import SourceTable
 
 _PUBLISH = ("merge", "ensure")
 _OF_COLUMNS = ("primary_key", "unique", "foreign_key")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.json_paths import Mark, written
 from mock2pg.source_shape import Shape, judged, row_shape
 from mock2pg.spellings import DOUBLE_DIGITS, TEXT, DataType, data_type
+from mock2pg.staged_tables import SourceColumn, SourceTable
 from mock2pg.text import counted
 
 Entry = dict[str, Any]

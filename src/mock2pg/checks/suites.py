@@ -17,8 +17,8 @@ from great_expectations.expectations.registry import get_expectation_impl
 from mock2pg.checks import declared
 from mock2pg.checks.lazy_imports import import_expectation_type
 from mock2pg.checks.rules import ExpectNoRows
-from mock2pg.contracts import SourceTable
 from mock2pg.errors import ProjectError
+from mock2pg.staged_tables import SourceTable
 
 SEVERITIES = ("critical", "warning")
 

@@ -20,9 +20,9 @@ from mock2pg.checks.records import Broken, Validation
 from mock2pg.checks.source import GivenEngineDatasource
 from mock2pg.checks.suites import load_suites
 from mock2pg.checks.validation_results import BROKEN, FAILED, SKIPPED, WARNED, ResultReader, RuleResult
-from mock2pg.contracts import SourceTable
 from mock2pg.errors import InternalError, ProjectError
 from mock2pg.settings import LOCK_TIMEOUT
+from mock2pg.staged_tables import SourceTable
 
 _NO_TABLE = ("CatalogException", "UndefinedTable")  # of DuckDB, of PostgreSQL
 _numbers = itertools.count(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mock2pg.contracts import SourceColumn, SourceTable
+from mock2pg.staged_tables import SourceColumn, SourceTable
 
 
 @dataclass(frozen=True)

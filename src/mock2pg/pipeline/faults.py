@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import CheckFailed, Mock2pgError, SourceError
 from mock2pg.json_paths import Mark, Step
+from mock2pg.staged_tables import SourceColumn, SourceTable
 
 Document = dict[str, Any]
 _NUMBERS = ("integer", "bigint", "numeric", "double precision")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import TargetForeignKey
 from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.target_records import TargetForeignKey
 
 
 @dataclass(frozen=True)

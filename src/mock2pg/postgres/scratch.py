@@ -10,16 +10,18 @@ from types import MappingProxyType
 import psycopg
 from psycopg import sql
 
-from mock2pg.contracts import Column, SourceTable, Table
+from mock2pg.contracts import Column, Table
 from mock2pg.conversions import of_json_text
 from mock2pg.encoding import OWN_TYPE_POSTGRES, TABLE_HASH_POSTGRES, kind, postgres_value
 from mock2pg.errors import BuiltRowsLost, LoadFailed
 from mock2pg.postgres import copying, drop_objects
-from mock2pg.postgres.catalogue import TargetColumn, columns, own_rows, schema_exists
+from mock2pg.postgres.catalogue import columns, own_rows, schema_exists
 from mock2pg.postgres.connection import Connection, named
 from mock2pg.postgres.describing import described
 from mock2pg.postgres.schemas import close_to_others, refuse_foreign
+from mock2pg.postgres.target_records import TargetColumn
 from mock2pg.spellings import is_alike
+from mock2pg.staged_tables import SourceTable
 from mock2pg.text import counted
 
 SCHEMAS = LANDING, NEXT = "mock2pg_landing", "mock2pg_next"

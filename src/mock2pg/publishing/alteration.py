@@ -14,8 +14,8 @@ from psycopg import sql
 
 from mock2pg.contracts import Column, Table, tables_from
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import TargetColumn
 from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.target_records import TargetColumn
 from mock2pg.publishing import creation
 from mock2pg.spellings import data_type
 

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from mock2pg.contracts import Table
 from mock2pg.conversions import json_text
-from mock2pg.postgres.catalogue import TargetColumn
+from mock2pg.postgres.target_records import TargetColumn
 
 # Types whose equal values are the same value, and how they are compared. Any other type is compared by its text:
 # 1.0 equals 1 in a jsonb, 0 equals -0 in a float and 1 month equals 30 days, but a hash tells them apart.

@@ -14,9 +14,9 @@ from psycopg import sql
 from mock2pg.contracts import Table, key_groups
 from mock2pg.errors import PublishFailed
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import TargetForeignKey
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
+from mock2pg.postgres.target_records import TargetForeignKey
 from mock2pg.publishing import creation, referencing_rows, unique_conflicts
 from mock2pg.publishing.alteration import Alteration
 from mock2pg.publishing.table_merge import TableMerge

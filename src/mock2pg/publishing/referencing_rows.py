@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from psycopg import sql
 
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import TargetForeignKey
 from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.target_records import TargetForeignKey
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Difference
 from mock2pg.text import counted

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import TargetUnique
+from mock2pg.postgres.target_records import TargetUnique
 
 if TYPE_CHECKING:
     from mock2pg.publishing.table_merge import TableMerge

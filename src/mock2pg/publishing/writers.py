@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from psycopg import sql
 
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import TargetForeignKey
 from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.target_records import TargetForeignKey
 from mock2pg.publishing.merge import Merge
 
 Name = tuple[str, str]  # schema, table

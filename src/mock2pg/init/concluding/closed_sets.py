@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mock2pg.init.concluding.tables import Column, TableDraft
+from mock2pg.init.concluding.drafts import Column, TableDraft
 from mock2pg.init.reading.profile import MOST_ALLOWED
 from mock2pg.init.reading.spelled import TEXT
 

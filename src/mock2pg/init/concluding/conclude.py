@@ -5,24 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from mock2pg import private
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.init.concluding.closed_sets import allowed
 from mock2pg.init.concluding.collect import Rows, collect, odd_places
+from mock2pg.init.concluding.drafts import Column, Link, TableDraft
 from mock2pg.init.concluding.keys import conclude_key, conclude_uniques
 from mock2pg.init.concluding.layout import lay_out
 from mock2pg.init.concluding.lists import conclude_lists
 from mock2pg.init.concluding.naming import free, of_tables, singular, snake
 from mock2pg.init.concluding.references import conclude_references, ordered
-from mock2pg.init.concluding.tables import (
-    Column,
-    Link,
-    TableDraft,
-    child_name,
-    inherited,
-    marks,
-    own_columns,
-    refer_to_parent,
-)
+from mock2pg.init.concluding.tables import child_name, inherited, marks, own_columns, refer_to_parent
 from mock2pg.init.concluding.types import quoted
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
 from mock2pg.init.reading.roots import Root, read
@@ -31,6 +22,7 @@ from mock2pg.init.reading.spelled import EMPTY
 from mock2pg.init.reading.troubles import troubles
 from mock2pg.json_paths import Mark, written
 from mock2pg.source.documents import Unpacking, spool
+from mock2pg.staged_tables import SourceColumn, SourceTable
 from mock2pg.text import counted
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterator
 from itertools import combinations, product
 
+from mock2pg.init.concluding.drafts import KEYABLE, Column, TableDraft
 from mock2pg.init.concluding.naming import CODES, PEOPLE
-from mock2pg.init.concluding.tables import KEYABLE, Column, TableDraft
 from mock2pg.init.concluding.types import Typed
 from mock2pg.init.reading.profile import NONE, SHOWN
 from mock2pg.text import counted

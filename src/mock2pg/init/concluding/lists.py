@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
+from mock2pg.init.concluding.drafts import Column, TableDraft, rename
 from mock2pg.init.concluding.keys import conclude_key
 from mock2pg.init.concluding.naming import free, singular, snake
 from mock2pg.init.concluding.references import name_of_element, refers_to
-from mock2pg.init.concluding.tables import (
-    Column,
-    TableDraft,
-    child_name,
-    inherited,
-    marks,
-    own_column,
-    refer_to_parent,
-    rename,
-)
+from mock2pg.init.concluding.tables import child_name, inherited, marks, own_column, refer_to_parent
 from mock2pg.init.concluding.types import Typed
 
 

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
-from mock2pg.contracts import HIDDEN
+from mock2pg.staged_tables import HIDDEN
 
 _LONGEST = 63  # bytes
 _RESERVED = {*HIDDEN, "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}  # staging's columns, and PostgreSQL's own

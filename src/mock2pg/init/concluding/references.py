@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from mock2pg.contracts import key_groups
+from mock2pg.init.concluding.drafts import Column, Link, TableDraft, rename
 from mock2pg.init.concluding.naming import CODES, PEOPLE, free, singular
-from mock2pg.init.concluding.tables import Column, Link, TableDraft, rename
 from mock2pg.init.concluding.types import Typed
 from mock2pg.init.reading.profile import NONE
 from mock2pg.init.reading.spelled import INTEGER, ZEROS

@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from mock2pg.contracts import NESTING_LIMIT
 from mock2pg.errors import SourceError, UsageError
 from mock2pg.source.documents import Unpacking, spool
 from mock2pg.source.documents.faults import DECLARED_ARRAYS, Faults
 from mock2pg.source.documents.files import FILE, MEANT, NAMES, Files, is_lines
 from mock2pg.source_shape import SourceShape
+from mock2pg.staged_tables import NESTING_LIMIT
 from mock2pg.text import printable
 
 _BEYOND = re.compile(rb"[eE][+-]?[0-9]{5,}\s*[,}\]]")

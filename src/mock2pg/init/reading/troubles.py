@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mock2pg.contracts import NESTING_LIMIT
 from mock2pg.init.reading.roots import LargeArray, LargeObject, Number, Repeated, Root
 from mock2pg.source.documents.scanner import PLAIN
 from mock2pg.spellings import number_fits
+from mock2pg.staged_tables import NESTING_LIMIT
 from mock2pg.text import counted
 
 _SHOWN = 3

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mock2pg.contracts import SourceColumn
 from mock2pg.init.conclusions import ConcludedColumn, Doubt, Entity, Reference
 from mock2pg.init.target import matching, unfilled
 from mock2pg.init.target.conversions import Field, Fit
 from mock2pg.init.target.types import contract_type, fit
 from mock2pg.json_paths import Mark
 from mock2pg.postgres.existing_tables import ExistingTable
+from mock2pg.staged_tables import SourceColumn
 from mock2pg.text import counted
 
 _LITERAL = re.compile(r"('([^']|'')*'|-?\d+(\.\d+)?|true|false)(?=::|$)")  # a default that is the same for each row

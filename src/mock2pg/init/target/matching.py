@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mock2pg.contracts import SourceTable
 from mock2pg.init.conclusions import ConcludedColumn, Doubt, Entity, Reference
 from mock2pg.init.target.names_alike import column_form, singular, table_form, words
 from mock2pg.json_paths import Mark, Step, parsed
-from mock2pg.postgres.catalogue import TargetForeignKey
 from mock2pg.postgres.existing_tables import ExistingTable
+from mock2pg.postgres.target_records import TargetForeignKey
+from mock2pg.staged_tables import SourceTable
 
 _ALIKE = 0.5  # of an entity's columns that a table has to have, where the names are alike only at their end
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mock2pg.contracts import SourceColumn
 from mock2pg.init.conclusions import ConcludedColumn, Entity
 from mock2pg.init.target.matching import in_row, rows_at
 from mock2pg.init.target.names_alike import column_form
 from mock2pg.json_paths import Mark, Step, written
 from mock2pg.postgres.existing_tables import ExistingColumn, ExistingTable
+from mock2pg.staged_tables import SourceColumn
 
 
 def absorbed(entities: Sequence[Entity], matched: Mapping[str, ExistingTable]) -> list[Entity]:

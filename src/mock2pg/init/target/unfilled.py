@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mock2pg.contracts import SourceColumn
 from mock2pg.init.conclusions import ConcludedColumn, Doubt
 from mock2pg.init.target.names_alike import words
 from mock2pg.init.target.types import contract_type
 from mock2pg.postgres.existing_tables import ExistingColumn, ExistingTable
+from mock2pg.staged_tables import SourceColumn
 
 _CONSTANTS = {
     "text": "''",

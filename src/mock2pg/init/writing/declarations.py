@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.init.conclusions import Conclusions
 from mock2pg.init.writing.constraint_names import jinja_safe
 from mock2pg.init.writing.yaml_text import flow, item
 from mock2pg.json_paths import parsed, written
+from mock2pg.staged_tables import SourceColumn, SourceTable
 
 _HEAD = """\
 # The shape of the source: a table for each array, map or object, a column for each value.

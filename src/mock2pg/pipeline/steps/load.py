@@ -7,12 +7,13 @@ from contextlib import closing
 from dataclasses import replace
 
 from mock2pg import build, checks, files, postgres, workers
-from mock2pg.contracts import SourceTable, Table, contracts_sha256, derived_columns
+from mock2pg.contracts import Table, contracts_sha256, derived_columns
 from mock2pg.errors import LoadFailed, PreflightFailed
 from mock2pg.publishing import creation, preflight
 from mock2pg.report.log_messages import of_added
 from mock2pg.runs import Run
 from mock2pg.source import staging
+from mock2pg.staged_tables import SourceTable
 from mock2pg.step_results import Checked, Loaded, Staged
 from mock2pg.text import counted, identity
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from psycopg import sql
 
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import TargetForeignKey
+from mock2pg.postgres.target_records import TargetForeignKey
 from mock2pg.publishing.preflight.merged_rows import keys_of
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Finding

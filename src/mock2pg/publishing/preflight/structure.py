@@ -8,8 +8,8 @@ from psycopg import sql
 
 from mock2pg.contracts import Table
 from mock2pg.postgres import catalogue
-from mock2pg.postgres.catalogue import TargetColumn
 from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.target_records import TargetColumn
 from mock2pg.publishing.alteration import Alteration
 from mock2pg.step_results import Finding
 from mock2pg.text import counted

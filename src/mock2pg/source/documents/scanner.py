@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mock2pg.contracts import NESTING_LIMIT
+from mock2pg.staged_tables import NESTING_LIMIT
 
 Text = bytes | memoryview | mmap.mmap
 

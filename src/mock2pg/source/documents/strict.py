@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from mock2pg.contracts import NESTING_LIMIT
 from mock2pg.source.documents.scanner import Text, too_deep
+from mock2pg.staged_tables import NESTING_LIMIT
 
 _BLOCK = 1 << 20
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)

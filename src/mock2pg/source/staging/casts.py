@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mock2pg.contracts import SourceColumn
 from mock2pg.conversions import spelled_staged
 from mock2pg.spellings import DOUBLE_DIGITS, FRACTION, WHOLE, DataType, data_type
+from mock2pg.staged_tables import SourceColumn
 
 # As what each type is staged. A timestamp with time zone is that of UTC, and a numeric a decimal where DuckDB has one
 # that is as long, else its digits.

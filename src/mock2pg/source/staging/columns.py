@@ -6,12 +6,12 @@ import json
 import uuid
 from collections.abc import Sequence
 
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.json_paths import written
 from mock2pg.source.staging.casts import cast, part_of_key
 from mock2pg.source.staging.database import at, quoted, text, texts
 from mock2pg.source.staging.elements import enclosing, marked
 from mock2pg.source_shape import Shape, judged, row_shape
+from mock2pg.staged_tables import SourceColumn, SourceTable
 
 _PLAIN = "[A-Za-z_][A-Za-z0-9_-]{0,63}"
 

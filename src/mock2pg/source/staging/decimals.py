@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.source.staging.casts import LONGEST_DECIMAL, is_digits
 from mock2pg.source.staging.database import Connection, quoted
 from mock2pg.spellings import TEXT
+from mock2pg.staged_tables import SourceColumn, SourceTable
 
 Name = tuple[str, str]  # of a table and a column
 

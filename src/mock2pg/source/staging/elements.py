@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mock2pg.contracts import Level, SourceColumn, SourceTable
 from mock2pg.json_paths import Mark
 from mock2pg.source.staging.casts import cast
 from mock2pg.source.staging.database import at, quoted, text, texts
+from mock2pg.staged_tables import Level, SourceColumn, SourceTable
 from mock2pg.text import LIMIT
 
 _IS = {Mark.ELEMENT: "ARRAY", Mark.MEMBER: "OBJECT"}

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from mock2pg import spellings
-from mock2pg.contracts import NESTING_LIMIT
 from mock2pg.json_paths import Mark
+from mock2pg.staged_tables import NESTING_LIMIT
 
 # Deep nesting, and steps that end elsewhere because a key is a duplicate and DuckDB had taken the first of its values:
 # in both cases the row is refused by name.

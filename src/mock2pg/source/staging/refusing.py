@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mock2pg.contracts import SourceTable
 from mock2pg.source.staging.database import opened, quoted
+from mock2pg.staged_tables import SourceTable
 
 
 @dataclass(frozen=True)

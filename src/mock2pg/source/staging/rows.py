@@ -13,13 +13,14 @@ from typing import Any
 import duckdb
 
 from mock2pg import private
-from mock2pg.contracts import Column, SourceColumn, SourceTable, Table
+from mock2pg.contracts import Column, Table
 from mock2pg.conversions import converted
 from mock2pg.encoding import TABLE_HASH_DUCKDB, duckdb_value, kind, shown_key
 from mock2pg.errors import InternalError, LoadFailed
 from mock2pg.source.staging.casts import is_digits
 from mock2pg.source.staging.database import Connection, quoted
 from mock2pg.spellings import TEXT, data_type
+from mock2pg.staged_tables import SourceColumn, SourceTable
 from mock2pg.step_results import Compared
 from mock2pg.text import identity
 

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from mock2pg.contracts import HIDDEN, SourceTable
 from mock2pg.json_paths import Mark
 from mock2pg.source.staging.columns import Row, constant_parameters
 from mock2pg.source.staging.database import one, opened, quoted
 from mock2pg.source.staging.decimals import narrow
 from mock2pg.source.staging.elements import ORDER, elements, is_simple
+from mock2pg.staged_tables import HIDDEN, SourceTable
 
 _AT_ONCE = 2  # tables; more would take more memory
 

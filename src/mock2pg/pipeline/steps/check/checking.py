@@ -9,11 +9,11 @@ from dataclasses import replace
 from functools import partial
 
 from mock2pg import build, checks
-from mock2pg.contracts import SourceTable
 from mock2pg.errors import CheckFailed, Mock2pgError, ProjectError, SourceError, ValidationError
 from mock2pg.pipeline.steps.check import quarantine, wording
 from mock2pg.runs import Run
 from mock2pg.source import staging
+from mock2pg.staged_tables import SourceTable
 from mock2pg.step_results import Account, Checked, FaultTotal, Staged, encode
 from mock2pg.text import counted
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mock2pg import checks
-from mock2pg.contracts import SourceTable
 from mock2pg.errors import CheckFailed
 from mock2pg.pipeline.steps.check import wording
 from mock2pg.runs import Run
 from mock2pg.settings import share
 from mock2pg.source import documents, staging
+from mock2pg.staged_tables import SourceTable
 from mock2pg.step_results import Account
 from mock2pg.text import counted
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg import checks
-from mock2pg.contracts import SourceColumn, SourceTable
 from mock2pg.errors import ValidationError
 from mock2pg.json_paths import keys_of, parsed, written
 from mock2pg.source import documents
 from mock2pg.source_shape import row_shape
 from mock2pg.spellings import data_type
+from mock2pg.staged_tables import SourceColumn, SourceTable
 
 FITS, GIVEN, DECLARED = (
     "expect_values_to_fit_their_types",
