@@ -28,7 +28,7 @@ from mock2pg.source import documents
 from mock2pg.source.documents import spool
 from mock2pg.source_shape import SourceShape
 from tests.school.fix_school import Document, new_project, sample
-from tests.school.test_expectations import ANY, CASES, SPEC, TABLES, array, base, entries, valid_row
+from tests.school.test_expectations import ANY, CASES, TABLES, all_cases, array, entries
 
 ENTITIES = list(sample())
 FITS, DECLARED = "expect_values_to_fit_their_types", "expect_only_declared_keys"
@@ -67,17 +67,7 @@ class Whole:
 
 @pytest.fixture(scope="module")
 def whole(own_project: Path) -> Whole:
-    document = base()
-    owners: dict[tuple[str, int], tuple[int | None, int]] = {}
-    for number, case in enumerate(CASES, start=1):
-        for place, (entity, row) in enumerate(case.rows):
-            document[entity].append(row)
-            owners[entity, len(document[entity])] = number, place
-        for entity, companion in SPEC["companions"].items():
-            row = valid_row(companion, number)
-            there = [other.get("id") for name, other in case.rows if name == companion and isinstance(other, dict)]
-            if entity in {name for name, _ in case.rows} and row["id"] not in there:
-                document[companion].append(row)
+    document, owners = all_cases()
     result = checked(own_project, document, max_errors_per_rule=10_000)
     errors: dict[int | None, list[tuple[int, ValidationError]]] = {}
     for error in result.errors:

@@ -262,6 +262,22 @@ def base() -> dict[str, Any]:
     return {entity: [valid_row(entity, 0)] for entity in SPEC["valid"]}
 
 
+def all_cases() -> tuple[dict[str, Any], dict[tuple[str, int], tuple[int | None, int]]]:
+    """One document with the rows of all cases; and of each entity and row the case, and the number of the row in it."""
+    document = base()
+    owners: dict[tuple[str, int], tuple[int | None, int]] = {}
+    for number, case in enumerate(CASES, start=1):
+        for place, (entity, row) in enumerate(case.rows):
+            document[entity].append(row)
+            owners[entity, len(document[entity])] = number, place
+        for entity, companion in SPEC["companions"].items():
+            row = valid_row(companion, number)
+            there = [other.get("id") for name, other in case.rows if name == companion and isinstance(other, dict)]
+            if entity in {name for name, _ in case.rows} and row["id"] not in there:
+                document[companion].append(row)
+    return document, owners
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The result of one validation of every case's rows, each case's failures under its number; None: of no case."""
@@ -273,17 +289,7 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    document = base()
-    owners: dict[tuple[str, int], tuple[int | None, int]] = {}
-    for number, case in enumerate(CASES, start=1):
-        for place_, (entity, row) in enumerate(case.rows):
-            document[entity].append(row)
-            owners[entity, len(document[entity])] = number, place_
-        for entity, companion in SPEC["companions"].items():
-            row = valid_row(companion, number)
-            there = [other.get("id") for name, other in case.rows if name == companion and isinstance(other, dict)]
-            if entity in {name for name, _ in case.rows} and row["id"] not in there:
-                document[companion].append(row)
+    document, owners = all_cases()
     folder = tmp_path_factory.mktemp("cases")
     validation = judged(stage(folder / "staging.duckdb", document), docs=folder / "docs")
     entities = {table["name"]: array(table)[0] for table in TABLES}
