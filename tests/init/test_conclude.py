@@ -102,27 +102,28 @@ TYPES: list[tuple[list[Any], str, str]] = [
     (["1e400"], "text", ""),
     ([True, False], "boolean", ""),
     (["2024-01-31"], "date", ""),
-    (["2024-01-31", "2024-02-30"], "text", "1 of 2 are dates, but not all: kept as text (1 impossible date: t[1].v)"),
-    (["2024-01-31", ""], "text", "1 of 2 are dates, but not all: kept as text (1 empty text: t[1].v)"),
-    (["2024-1-31"] * 2, "text", "2 texts that are nearly dates or times of 2: kept as text (t[0].v, t[1].v)"),
+    (["2024-01-31", "2024-02-30"], "text", "only 1 of 2 is a date: kept as text (1 impossible date: t[1].v)"),
+    (["2024-01-31", ""], "text", "only 1 of 2 is a date: kept as text (1 empty string: t[1].v)"),
+    (["2024-1-31"] * 2, "text", "2 of 2 are dates or times in an unsupported format: kept as text (t[0].v, t[1].v)"),
+    (["1.2.0", "10.15.7"], "text", ""),
     (["14:00"], "time", ""),
     (["14:00:05"], "time HH:MM:SS", ""),
-    (["24:00"], "text", "1 text that is nearly a date or time of 1: kept as text (t[0].v)"),
+    (["24:00"], "text", "1 of 1 is a date or time in an unsupported format: kept as text (t[0].v)"),
     (["2024-01-31T10:00:00.000Z"], "timestamptz", ""),
     (["2024-01-31T10:00:00Z"], "timestamptz YYYY-MM-DDTHH:MM:SSZ", ""),
     (["2024-01-31 10:00:00"], "timestamp YYYY-MM-DD HH:MM:SS", ""),
     (["2024-01-31T10:00:00"], "timestamp", ""),
-    (["2024-01-31T10:00:00+02:00"], "text", "1 text that is nearly a date or time of 1: kept as text (t[0].v)"),
+    (["2024-01-31T10:00:00+02:00"], "text", "1 of 1 is a date or time in an unsupported format: kept as text (t[0].v)"),
     (["123e4567-e89b-12d3-a456-426614174000"], "uuid", ""),
-    (["123E4567-e89b-12d3-a456-426614174000"], "text", "1 UUID in capitals of 1: kept as text (t[0].v)"),
+    (["123E4567-e89b-12d3-a456-426614174000"], "text", "1 of 1 is a UUID in capitals: kept as text (t[0].v)"),
     (["007", "12"], "text", "all 2 values look like numbers, 1 with leading zeros: kept as text"),
     (["18.0000"], "text", "the only value looks like a number: kept as text"),
     (["true", "false"], "text", "all 2 values look like booleans: kept as text"),
-    ([None, None], "text", "holds no value: taken for text"),
+    ([None, None], "text", "holds no value: declared as text"),
     (
         [1, "1", 2],
         "jsonb",
-        "holds values of several kinds: 1 text, 2 whole numbers: kept as jsonb (1 text: t[1].v)",
+        "holds values of several kinds: 1 string, 2 whole numbers: kept as jsonb (1 string: t[1].v)",
     ),
     ([{"a": 1}, [1]], "jsonb", "holds values of several kinds: 1 array, 1 object: kept as jsonb"),
     ([[], []], "jsonb", "all arrays are empty: kept as jsonb"),
@@ -177,7 +178,8 @@ def test_keys(tmp_path: Path) -> None:
         "empty": ("position",),
     }
     assert doubts(found, "dups.id") == (
-        "is no key: 1 row of 3 without a value (dups[2]), 1 row of 3 with the value of an earlier row (dups[1])"
+        "is not the primary key: 1 row of 3 without a value (dups[2]), 1 row of 3 with the value of an earlier row"
+        " (dups[1])"
     )
     assert doubts(found, "log") == "has no key of its own: the position in the array is its primary key"
     assert columns(entity(found, "empty")) == {"position": "integer []", "rest": "jsonb ."}
@@ -222,11 +224,11 @@ def test_references(tmp_path: Path) -> None:
         "parent_id -> posts.id: 0 of 0 cyclic",
     ]
     assert doubts(found, "posts.reviewer_user_id") == (
-        "refers to users.id in 39 of 40 rows: a warning, no foreign key (posts[5].reviewer_user_id)"
+        "refers to users.id in 39 of 40 rows: a rule that warns, no foreign key (posts[5].reviewer_user_id)"
     )
-    assert "none was concluded" in doubts(found, "posts.author_id")  # users or people
+    assert "no foreign key" in doubts(found, "posts.author_id")  # users or people
     assert doubts(found, "notes.user_id") == (
-        "is text, and users.id is integer: no reference; the only value looks like a number: kept as text"
+        "is text, and users.id is integer: no foreign key; the only value looks like a number: kept as text"
     )
     assert references(entity(found, "notes")) == ["tag_slug -> tags.slug: 1 of 1"]
     assert entity(found, "tags").uniques == (("slug",),)
@@ -252,13 +254,13 @@ def test_lists(tmp_path: Path) -> None:
     )
     assert references(entity(found, "a_tags"))[0] == "tag_id -> tags.id: 20 of 21 warns"
     assert doubts(found, "a_tags.tag_id") == (
-        "refers to tags.id in 20 of 21 rows: a warning, no foreign key (a[0].tags[20])"
+        "refers to tags.id in 20 of 21 rows: a rule that warns, no foreign key (a[0].tags[20])"
     )
     assert columns(entity(found, "a"))["zips"] == "text[]"
     assert doubts(found, "a.zips") == "all 2 values look like numbers, 1 with leading zeros: kept as text"
     assert columns(entity(found, "b"))["tag_ids"] == "text[]"
     assert doubts(found, "b.tag_ids") == (
-        "looks like a reference to tags.id, but holds in 1 of 2 rows only: none was concluded (b[0].tag_ids[1])"
+        "looks like a reference to tags.id, but only 1 of 2 rows have one: no foreign key (b[0].tag_ids[1])"
     )
     assert entity(found, "c_tags").primary_key == ("c_id", "position")
 
@@ -415,6 +417,39 @@ def test_no_json(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(Mock2pgError) as caught:
         concluded(tmp_path, text)
     assert message in " ".join([caught.value.message, *map(str, caught.value.errors)])
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "names"),
+    [
+        ({"u1": {"name": "A"}, "u2": {"name": "B"}}, "things{}", ["id", "name"]),
+        ({"de": {"yes": "Ja", "no": "Nein"}, "fr": {"yes": "Oui", "no": "Non"}}, "things{}", ["id", "yes", "no"]),
+        ({"title": "x", "size": {"max": 1}, "langs": ["de"]}, "things", ["position", "title", "size_max", "langs"]),
+    ],
+)
+def test_a_document_that_is_a_map_or_one_row(
+    tmp_path: Path, document: dict[str, Any], path: str, names: list[str]
+) -> None:
+    """Its members are no tables: it is the table that its file is named after."""
+    found = concluded(tmp_path, document, "things.json")
+    (only,) = found.entities
+    assert (only.table.path, found.whole) == (path, "things")
+    assert [column.name for column in only.columns] == names
+
+
+def test_what_is_no_reference(tmp_path: Path) -> None:
+    """A table's own number is no reference to it, nor are numbers that are only its own keys; `_id_id` is no name."""
+    found = concluded(
+        tmp_path,
+        {
+            "orders": [{"id": n, "orderNumber": n, "userId": 1 + n % 2} for n in (1, 2, 3)],
+            "items": [{"id": "a", "relatedItemIds": ["b"]}, {"id": "b", "relatedItemIds": ["a"]}],
+            "later": [],
+        },
+    )
+    assert references(entity(found, "orders")) == []
+    assert [column.name for column in entity(found, "item_related_item_ids").columns][2] == "related_item_id"
+    assert [doubt.place for doubt in found.doubts] == ["later"]
 
 
 def test_misnamed_files(tmp_path: Path) -> None:

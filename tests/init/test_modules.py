@@ -184,7 +184,7 @@ def test_without_node_the_message_has_the_command(tmp_path: Path, monkeypatch: p
     """A module on a machine without node is refused with one command that makes JSON of it where there is one."""
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "shop.ts").write_text("export const users = [];")
-    with pytest.raises(SourceError, match="takes node") as refused:
+    with pytest.raises(SourceError, match="needs node") as refused:
         init.init(tmp_path / "shop.ts", tmp_path / "shop")
     assert f"cd {tmp_path} && npx --yes tsx -e" in refused.value.hint
     assert refused.value.hint.endswith("> shop.json")

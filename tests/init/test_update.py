@@ -113,11 +113,21 @@ def test_nothing_outside_of_the_project_is_touched(source: Path) -> None:
 
 def test_only_a_project_of_init_is_updated(tmp_path: Path, source: Path) -> None:
     """A folder without the record of init is refused, and a record that is damaged is named."""
-    with pytest.raises(UsageError, match="is no project that init made"):
+    with pytest.raises(UsageError, match="init did not make"):
         init.init(source, tmp_path, updating=True)
     (source.with_suffix("") / ".mock2pg-init.json").write_text("{}")
     with pytest.raises(ProjectError, match="cannot be read"):
         init.init(source, source.with_suffix(""), updating=True)
+
+
+def test_a_project_of_tables_is_updated_from_the_tables(source: Path) -> None:
+    """Nobody says --from-target again: without the tables each contract would be written as if there were none."""
+    project = source.with_name("of tables")
+    init.init(source, project, completed=lambda found: found)
+    again = ["init", str(source), "--into", str(project), "--update"]
+    shown = CliRunner().invoke(cli.command, again, env={"DATABASE_URL": None})
+    assert shown.exit_code == 2
+    assert "DATABASE_URL is not set" in shown.output
 
 
 def test_the_command_says_what_comes_next(tmp_path: Path, concluded: list[Conclusions]) -> None:

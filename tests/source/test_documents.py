@@ -511,6 +511,19 @@ def test_what_is_wrong_with_an_object_on_the_way_is_told(
     assert words == (said if said.startswith("document") else f"document.json:{said}")
 
 
+@pytest.mark.parametrize("mark", [Mark.MEMBER, None])
+def test_a_map_or_one_row_is_named_by_its_file(tmp_path: Path, mark: Mark | None) -> None:
+    """As the file of a folder it is the value of the key that the file is named after; under its key it may be, too."""
+    shape = SourceShape((Container(("people",), mark),))
+    (tmp_path / "people.json").write_text('{"u1": {"x": 1}, "u2": {"x": 2}}')
+    (tmp_path / "db.json").write_text('{"people": {"u1": {"x": 1}, "u2": {"x": 2}}}')
+    found = [documents.read(tmp_path / name, shape, tmp_path / name[:2]) for name in ("people.json", "db.json")]
+    assert [document.faults for document in found] == [(), ()]
+    assert found[0].sha256 == found[1].sha256
+    (tmp_path / "other.json").write_text('{"u1": {"x": 1}}')
+    assert not documents.read(tmp_path / "other.json", shape, tmp_path / "ot").fits
+
+
 @pytest.mark.parametrize("name", ["users.json", "users.json.gz", "users.ndjson", "users"])
 def test_an_array_alone_is_the_value_of_the_key_that_its_file_is_named_after(name: str, tmp_path: Path) -> None:
     """A document that is an array, or one of NDJSON, needs no folder and no object around it."""

@@ -45,7 +45,9 @@ def init(source: Path, into: Path, update: bool, from_target: bool, name: str, a
     Example: mock2pg init db.json --into shop
     """
     from mock2pg import init as room
+    from mock2pg.init.writing import update as updates
 
+    from_target = from_target or (update and updates.read(into.resolve()).from_target)
     target = settings.load(project=into.resolve()) if from_target else None
     with _completing(target) as completed:
         done = room.init(source, into, name=name, updating=update, completed=completed)
@@ -58,9 +60,9 @@ def init(source: Path, into: Path, update: bool, from_target: bool, name: str, a
 
 
 @contextmanager
-def _completing(target: settings.Settings | None) -> Iterator[Callable[[Conclusions], Conclusions]]:
+def _completing(target: settings.Settings | None) -> Iterator[Callable[[Conclusions], Conclusions] | None]:
     if target is None:
-        yield lambda found: found
+        yield None
         return
     from mock2pg.init.target import from_target as room
 
@@ -91,7 +93,7 @@ def _show_update(done: Initialised) -> None:
         say(f"{change.file}: {_TELL[change.act]}", fg="yellow" if change.act in ("edited", "deleted") else None)
     if not done.changes:
         say("Nothing to update: init would write the same files.")
-    elif any(change.act == "edited" for change in done.changes):
+    elif any(change.act == "edited" and change.diff for change in done.changes):
         say("Bring what you want of the diffs above into the files that you edited, then: make check-data")
     else:
         say("Next: make check-data, then make plan")

@@ -12,9 +12,9 @@ from mock2pg import private
 from mock2pg.errors import SourceError, UsageError
 from mock2pg.init.conclusions import Conclusions
 from mock2pg.init.writing import data, placing, project, update
-from mock2pg.json_paths import Mark, parsed
 from mock2pg.source import modules
 from mock2pg.source.documents import spool
+from mock2pg.text import printable
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ def init(
     *,
     name: str = "",
     updating: bool = False,
-    completed: Callable[[Conclusions], Conclusions] = lambda found: found,
+    completed: Callable[[Conclusions], Conclusions] | None = None,
 ) -> Initialised:
     """Write a project that migrates a source, or update the one that is there.
 
     source     a folder of JSON or NDJSON files, one document, a module that exports plain data, or "-"
     into       a folder that is empty or not there yet; with `updating`, a project that init made
     name       of the project; that of its folder if empty
-    completed  what more is known of the tables: what an existing database has
+    completed  makes the conclusions into those of the tables that an existing database has
 
     Raises UsageError, or SourceError when the source cannot be read. A failure leaves no file.
     """
@@ -82,7 +82,9 @@ def init(
         placing.refuse_full(into)
     with private.folder() as work:
         read, notes = _readable(source, work)
-        found = completed(_conclude(read, label))
+        found = _conclude(read, label, source)
+        if completed:
+            found = completed(found)
         if not found.entities:
             raise SourceError(
                 f"{source} holds nothing that could be a table", hint="It needs an array of objects, or an object."
@@ -92,15 +94,20 @@ def init(
             if updating:
                 return Initialised(into, found, tuple(update.update(into, aside)), notes)
             (aside / update.LOCAL).write_text(project.made_by(), encoding="utf-8")
-            update.written(name or into.name, aside).write(aside)
+            update.written(name or into.name, aside, from_target=completed is not None).write(aside)
             placing.move(aside, into)
     return Initialised(into, found, notes=notes)
 
 
-def _conclude(source: Path, label: str) -> Conclusions:
+def _shown(source: Path) -> str:
+    """What errors call the source, whatever file its text is in."""
+    return "standard input" if spool.is_stream(source) else printable(str(source))
+
+
+def _conclude(read: Path, name: str, source: Path) -> Conclusions:
     from mock2pg.init.concluding.conclude import conclude  # only here is it needed, and takes time to load
 
-    return conclude(source, name=label)
+    return conclude(read, name=name, label=_shown(source), alone=read == source)
 
 
 def _readable(source: Path, work: Path) -> tuple[Path, tuple[str, ...]]:
@@ -110,6 +117,11 @@ def _readable(source: Path, work: Path) -> tuple[Path, tuple[str, ...]]:
         return copied, ()
     if modules.is_module(source):
         made = modules.exported(source)
+        if not made.data:
+            raise SourceError(
+                f"{printable(str(source))} exports no data",
+                hint="Name the module that exports the data, or the folder that such modules are in.",
+            )
         document = work / f"{source.resolve().name.partition('.')[0]}.json"
         text = json.dumps(made.data, ensure_ascii=False, indent=2) + "\n"
         document.write_bytes(text.encode(errors="backslashreplace"))  # half a surrogate pair, which the check refuses
@@ -120,8 +132,7 @@ def _readable(source: Path, work: Path) -> tuple[Path, tuple[str, ...]]:
 
 
 def _write(folder: Path, source: Path, found: Conclusions, name: str) -> None:
-    members = any(isinstance(parsed(entity.table.path)[0], Mark) for entity in found.entities)
-    where = data.copy(source, folder, whole=members and source.is_file())
+    where = data.copy(source, folder, whole=found.whole)
     for file, text in project.files(found, name, where).items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text, encoding="utf-8")

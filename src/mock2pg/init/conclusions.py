@@ -115,6 +115,7 @@ class Conclusions:
     left_out  what no column takes, each with its path
     database  what is left to an existing database: its columns and tables that no field fills, each with what it gets
     source    the name of the document or folder, as the project's files call it
+    whole     the key that the document as a whole is the value of, where its members are no tables: a map, or one row
     """
 
     entities: tuple[Entity, ...]
@@ -122,3 +123,4 @@ class Conclusions:
     left_out: tuple[Doubt, ...] = ()
     database: tuple[Doubt, ...] = ()
     source: str = ""
+    whole: str = ""

@@ -16,7 +16,8 @@ from mock2pg.init.concluding.references import conclude_references, ordered
 from mock2pg.init.concluding.tables import child_name, inherited, marks, own_columns, refer_to_parent
 from mock2pg.init.concluding.types import quoted
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
-from mock2pg.init.reading.roots import Root, read
+from mock2pg.init.reading.maps import is_map, is_row
+from mock2pg.init.reading.roots import Root, named_after, read
 from mock2pg.init.reading.shapes import Shape
 from mock2pg.init.reading.spelled import EMPTY
 from mock2pg.init.reading.troubles import troubles
@@ -26,25 +27,36 @@ from mock2pg.staged_tables import SourceColumn, SourceTable
 from mock2pg.text import counted
 
 
-def conclude(source: Path, *, unpacking: Unpacking = spool.UNPACKING, name: str = "") -> Conclusions:
+def conclude(
+    source: Path, *, unpacking: Unpacking = spool.UNPACKING, name: str = "", label: str = "", alone: bool = True
+) -> Conclusions:
     """Read every value of a source and say what its tables are.
 
     source  a folder of JSON and NDJSON files, one JSON document of any shape, `-` or a named pipe
     name    what the project's files call it; by default its file name
+    label   what errors call it; by default its path
+    alone   a document is read again by its file's name: as a whole it may be one map, or one row
 
     Raises UsageError when there is no such source, SourceError when it is not JSON or holds nothing.
     """
     with private.folder() as folder:
-        roots = read(source, folder, unpacking)
-        return concluded(roots, name or (source.name if source.name != "-" else "standard input"))
+        roots = read(source, folder, unpacking, label)
+        stem = named_after(source) if alone and source.is_file() else ""
+        return concluded(roots, name or (source.name if source.name != "-" else "standard input"), stem)
 
 
-def concluded(roots: list[Root], name: str = "") -> Conclusions:
-    """Return what the roots of a source show."""
+def concluded(roots: list[Root], name: str = "", stem: str = "") -> Conclusions:
+    """Return what the roots of a source show; those of a document `stem` may be one map, or one row, together."""
     shapes: dict[str, Shape] = {}
     for root in roots:
         shapes[root.key] = Shape()
         shapes[root.key].see(root.value)
+    whole = ""
+    if stem and roots and [root.key for root in roots] != [stem]:
+        together = _together(roots, shapes)
+        if (all(shape.objects_only for shape in shapes.values()) and is_map(together)) or is_row(together):
+            whole, shapes = stem, {stem: together}
+            roots = [Root(stem, {root.key: root.value for root in roots}, any(root.suspect for root in roots))]
     refused = [
         Doubt(root.key, sentence)
         for root in roots
@@ -70,7 +82,16 @@ def concluded(roots: list[Root], name: str = "") -> Conclusions:
         ),
         tuple(Doubt(*left) for table in in_order for left in _left_out(table)),
         source=name,
+        whole=whole,
     )
+
+
+def _together(roots: list[Root], shapes: dict[str, Shape]) -> Shape:
+    """The shape of the document that the roots are the members of."""
+    found = Shape()
+    found.kinds[dict], found.members = 1, shapes
+    found.named = sum(isinstance(root.value, dict) and str(root.value.get("id")) == root.key for root in roots)
+    return found
 
 
 def _table(

@@ -49,9 +49,15 @@ def conclude_key(table: TableDraft, parent: list[Column], marks: list[Column], w
         return
     column = own or _single(table)
     table.add(column, at=front)
-    _take(table, [column], "the position: no column is unique" if own else "one row")
+    _take(table, [column], _position(table) if own else "one row")
     if own and len(table.rows):
         table.doubt("has no key of its own: the position in the array is its primary key")
+    elif own:
+        table.doubt("is empty: rows that come later are kept whole as jsonb; init --update makes columns of them")
+
+
+def _position(table: TableDraft) -> str:
+    return f"the position: {'no column is unique' if len(table.rows) else 'there is no row'}"
 
 
 def _single(table: TableDraft) -> Column:
@@ -71,9 +77,9 @@ def _of_child(table: TableDraft, outer: list[Column], own: Column | None, front:
             _take(table, [*outer, column], f"unique in {counted(len(table.rows), 'row')}")
             return
     if own is not None:
-        _take(table, [*outer, own], "the key of the row around it, and the position")
+        _take(table, [*outer, own], "the key of the parent row, and the position")
     else:
-        _take(table, outer, "the key of the row around it")
+        _take(table, outer, "the key of the parent row")
 
 
 def _is_list(table: TableDraft) -> bool:
@@ -120,7 +126,7 @@ def _is_unique(table: TableDraft, column: Column) -> bool:
         if repeated:
             many = counted(len(repeated), "row")
             why.append(f"{many} of {column.rows:,} with the value of an earlier row ({_places(table, repeated)})")
-        table.doubt(f"is no key: {', '.join(why)}", column.name)
+        table.doubt(f"is not the primary key: {', '.join(why)}", column.name)
     return False
 
 

@@ -25,7 +25,8 @@ def conclude_lists(table: TableDraft, tables: list[TableDraft]) -> None:
         around = inherited(elements)
         name = name_of_element(link)
         if name in {column.name for column in around}:
-            name = f"{singular(snake(str(column.field.path[-1])))}_{link.parent_columns[0]}"
+            name = singular(snake(str(column.field.path[-1])))
+            name = name if name.endswith(f"_{link.parent_columns[0]}") else f"{name}_{link.parent_columns[0]}"
         rename(value, name, elements, [elements])
         conclude_key(elements, around, list(marks(elements)))
         refer_to_parent(elements)

@@ -89,6 +89,8 @@ def _named(table: TableDraft, column: Column, tables: Sequence[TableDraft]) -> l
             if of_parent is column or of_parent.hashes is None:
                 continue
             is_key, elsewhere = of_parent is key, parent is not table
+            if not elsewhere and column.name.startswith(f"{parent.word}_") and _nearness(bases, parent.word) == 0:
+                continue  # `order_number` of orders is another name of the row itself
             same = is_key and elsewhere and column.name == of_parent.name and of_parent.name.startswith(parent.word)
             if same:
                 found.append((0, parent, of_parent))
@@ -153,7 +155,7 @@ def _link(table: TableDraft, column: Column, parent: TableDraft, of_parent: Colu
     theirs, own = of_parent.typed.data_type, column.typed.data_type
     if not _comparable(own, theirs):
         if last and _SUFFIX.fullmatch(column.name):
-            table.doubt(f"is {own}, and {parent.name}.{of_parent.name} is {theirs}: no reference", column.name)
+            table.doubt(f"is {own}, and {parent.name}.{of_parent.name} is {theirs}: no foreign key", column.name)
         return None
     keys = set(of_parent.hashes or ())
     keys.discard(NONE)
@@ -165,15 +167,15 @@ def _link(table: TableDraft, column: Column, parent: TableDraft, of_parent: Colu
     places = ", ".join(table.where(row, column) for row in first) + (", ..." if missing > len(first) else "")
     if held >= _NEARLY * column.values:
         table.doubt(
-            f"refers to {parent.name}.{of_parent.name} in {held:,} of {column.values:,} rows: a warning, no foreign key"
-            f" ({places})",
+            f"refers to {parent.name}.{of_parent.name} in {held:,} of {column.values:,} rows: a rule that warns,"
+            f" no foreign key ({places})",
             column.name,
         )
         return Link((column.name,), parent, (of_parent.name,), held, column.values)
     if last and _SUFFIX.fullmatch(column.name):
         table.doubt(
-            f"looks like a reference to {parent.name}.{of_parent.name}, but holds in {held:,} of {column.values:,} rows"
-            f" only: none was concluded ({places})",
+            f"looks like a reference to {parent.name}.{of_parent.name}, but only {held:,} of {column.values:,} rows"
+            f" have one: no foreign key ({places})",
             column.name,
         )
     return None
@@ -201,11 +203,13 @@ def _by_inclusion(table: TableDraft, column: Column, tables: Sequence[TableDraft
         parent, key = found[0]
         link = Link((column.name,), parent, (key.name,), column.values, column.values)
         table.links.append(link)
-        table.doubt(f"refers to {parent.name}.{key.name} by its values only: no other key has them all", column.name)
+        table.doubt(
+            f"refers to {parent.name}.{key.name}: not by its name, but no other key has all its values", column.name
+        )
         return link
-    if found and column.kind == "own":
+    if column.kind == "own" and found and ([parent for parent, _ in found] != [table] or _tells(column)):
         names = ", ".join(parent.name for parent, _ in found)
-        table.doubt(f"is named as a reference, and its values are keys of {names}: none was concluded", column.name)
+        table.doubt(f"is named like a reference, and its values are keys of {names}: no foreign key", column.name)
     return None
 
 

@@ -73,7 +73,7 @@ def inherited(table: TableDraft) -> list[Column]:
         theirs = parent.column(name)
         hashes = array("q", [theirs.hashes[row] for row in table.rows.parents]) if theirs.hashes is not None else None
         rows = len(table.rows)
-        typed = Typed(theirs.typed.data_type, "the key of the row around it", theirs.typed.format)
+        typed = Typed(theirs.typed.data_type, "the key of the parent row", theirs.typed.format)
         path = _from_source(parent, theirs)
         name = _of_parent(parent, theirs)
         columns.append(Column(name, path, typed, rows, rows, hashes, "parent", theirs.profile))

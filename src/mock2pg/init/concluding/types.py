@@ -15,7 +15,7 @@ from mock2pg.text import counted
 Place = Callable[[int], str]
 
 _KINDS = {
-    str: "text", int: "whole number", bool: "boolean", Number: "decimal number", dict: "object", list: "array",
+    str: "string", int: "whole number", bool: "boolean", Number: "decimal number", dict: "object", list: "array",
 }  # fmt: skip
 _WRAPPERS = {"$numberInt": "integer", "$numberLong": "bigint", "$numberDecimal": "numeric", "$numberDouble": "numeric"}
 _INTEGER, _BIGINT = 1 << 31, 1 << 63
@@ -37,9 +37,9 @@ def concluded(values: Values, place: Place, wrapper: str = "") -> Typed:
     total = values.values
     kinds = set(values.kinds)
     if not total:
-        return Typed("text", "no value", doubts=("holds no value: taken for text",))
+        return Typed("text", "no value", doubts=("holds no value: declared as text",))
     if kinds == {bool}:
-        return Typed("boolean", _all(total, "booleans"))
+        return Typed("boolean", _all(total, "boolean"))
     if kinds <= {int, Number}:
         return _number(values, place)
     if kinds == {str}:
@@ -67,14 +67,14 @@ def _number(values: Values, place: Place) -> Typed:
     if not values.kinds[Number]:
         size = max(values.high + 1, -values.low)
         if size <= _INTEGER:
-            return Typed("integer", _all(total, "whole numbers"))
+            return Typed("integer", _all(total, "whole number"))
         if size <= _BIGINT:
-            return Typed("bigint", _all(total, "whole numbers, some beyond 32 bits"))
-        return Typed("numeric", _all(total, "whole numbers, some beyond 64 bits"))
-    decimals = f"{counted(values.kinds[Number], 'decimal number')} of {total:,}"
+            return Typed("bigint", _all(total, "whole number beyond 32 bits", "whole numbers, some beyond 32 bits"))
+        return Typed("numeric", _all(total, "whole number beyond 64 bits", "whole numbers, some beyond 64 bits"))
+    decimals = f"{values.kinds[Number]:,} of {total:,} {'has' if values.kinds[Number] == 1 else 'have'} decimals"
     whole = max(abs(values.low), abs(values.high)) < 1 << 53
     if values.exponents and values.exact and whole:
-        return Typed("double precision", f"{decimals}, some with an exponent, and each is exactly a double")
+        return Typed("double precision", f"{decimals}, some with an exponent; a double holds each exactly")
     return Typed("numeric", decimals)
 
 
@@ -85,9 +85,10 @@ def _text(values: Values, place: Place, wrapper: str) -> Typed:
         return Typed(_WRAPPERS[wrapper] if whole else "numeric", f"{total:,} of {total:,} are in {wrapper}", "text")
     most = max(found, key=lambda spelling: (found[spelling], spelling.words))
     if found[most] == total and most.data_type:
-        return Typed(most.data_type, _all(total, most.words), most.format)
+        return Typed(most.data_type, _all(total, most.word, most.words), most.format)
     same = found[most] == total and most is not spelled.TEXT
-    return Typed("text", _all(total, most.words if same else "texts"), doubts=_why_text(values, place))
+    words = (most.word, most.words) if same else ("string", "strings")
+    return Typed("text", _all(total, *words), doubts=_why_text(values, place))
 
 
 def _why_text(values: Values, place: Place) -> tuple[str, ...]:
@@ -103,12 +104,12 @@ def _why_text(values: Values, place: Place) -> tuple[str, ...]:
     if not most.data_type or found[most] < _NEARLY * total:
         most = max(found, key=lambda spelling: (found[spelling], spelling.words))
     if most in _STAYS and found[most] >= _NEARLY * total:
-        return (f"{counted_as(found[most], most)} of {total:,}: kept as text ({_positions(values, most, place)})",)
+        return (f"{_are(found[most], total, most.word, most.words)}: kept as text ({_positions(values, most, place)})",)
     if not most.data_type or found[most] < _NEARLY * total:
         return ()
     others = sorted((one for one in found if one is not most), key=lambda one: (-found[one], one.words))
     listed = "; ".join(f"{counted_as(found[one], one)}: {_positions(values, one, place)}" for one in others)
-    return (f"{found[most]:,} of {total:,} are {most.words}, but not all: kept as text ({listed})",)
+    return (f"only {_are(found[most], total, most.word, most.words)}: kept as text ({listed})",)
 
 
 _STAYS = (spelled.IMPOSSIBLE, spelled.LOOSE, spelled.UUID_UPPER)
@@ -126,8 +127,13 @@ def _listed(rows: Sequence[int], number: int, place: Place) -> str:
     return ", ".join(map(place, rows)) + (", ..." if number > len(rows) else "")
 
 
-def _all(total: int, words: str) -> str:
-    return f"{total:,} of {total:,} are {words}"
+def _all(total: int, word: str, words: str = "") -> str:
+    return _are(total, total, word, words or f"{word}s")
+
+
+def _are(number: int, total: int, word: str, words: str) -> str:
+    article = "an" if word[0] in "aeio" else "a"
+    return f"{number:,} of {total:,} {f'is {article} {word}' if number == 1 else f'are {words}'}"
 
 
 def quoted(values: Values) -> str:

@@ -108,12 +108,14 @@ class Root:
     suspect: bool = False
 
 
-def read(source: Path, into: Path, unpacking: Unpacking = spool.UNPACKING) -> list[Root]:
+def read(source: Path, into: Path, unpacking: Unpacking = spool.UNPACKING, label: str = "") -> list[Root]:
     """Return the roots of a source in their order; its text is in the folder `into`, which must be kept meanwhile.
+
+    label  what errors call the source; by default its path
 
     Raises UsageError when there is no such source, SourceError with every place where it is not JSON.
     """
-    label = printable(str(source))
+    label = label or printable(str(source))
     if not spool.is_stream(source) and not source.exists():
         raise UsageError(
             f"there is no source at {source}",
@@ -127,6 +129,12 @@ def read(source: Path, into: Path, unpacking: Unpacking = spool.UNPACKING) -> li
     if not roots:
         raise SourceError(f"{label} holds nothing to make a table of", hint="Name a source that holds rows.")
     return roots
+
+
+def named_after(file: Path) -> str:
+    """Return the key that a file is named after."""
+    name = FILE.fullmatch(file.name)
+    return name["entity"] if name else file.name.partition(".")[0]
 
 
 class _Reading(Files):
@@ -155,8 +163,7 @@ class _Reading(Files):
         text = self._text(self.source, into, self.label)
         if text is None:
             return []
-        name = FILE.fullmatch(self.source.name)
-        stem = name["entity"] if name else "rows" if self.stream else self.source.name.partition(".")[0]
+        stem = "rows" if self.stream else named_after(self.source)
         value = self._value(text, self.label, lines=not self.stream and is_lines(self.source))
         if isinstance(value, dict | LargeObject):
             if isinstance(value, Repeated):

@@ -22,13 +22,13 @@ class Spelling:
     format: str = ""
 
 
-TEXT = Spelling("other text", "other texts")
-EMPTY = Spelling("empty text", "empty texts")
-BLANK = Spelling("text of white space", "texts of white space")
-NUL = Spelling("text with U+0000 or a lone surrogate", "texts with U+0000 or a lone surrogate")
+TEXT = Spelling("other string", "other strings")
+EMPTY = Spelling("empty string", "empty strings")
+BLANK = Spelling("blank string", "blank strings")
+NUL = Spelling("string with U+0000 or a lone surrogate", "strings with U+0000 or a lone surrogate")
 DATE = Spelling("date", "dates", "date")
 IMPOSSIBLE = Spelling("impossible date", "impossible dates")
-LOOSE = Spelling("text that is nearly a date or time", "texts that are nearly dates or times")
+LOOSE = Spelling("date or time in an unsupported format", "dates or times in an unsupported format")
 UUID = Spelling("UUID", "UUIDs", "uuid")
 UUID_UPPER = Spelling("UUID in capitals", "UUIDs in capitals")
 INTEGER = Spelling("whole number in quotes", "whole numbers in quotes")
@@ -52,7 +52,8 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
 _ZEROS = re.compile(r"0\d+", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LOOSE = re.compile(
-    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d\d(:\d\d(\.\d+)?)?( ?[AaPp][Mm])?|\d{4}-\d\d-\d\d[T ].*",
+    r"(\d{1,4}[-/]\d{1,2}[-/]\d{1,4}|\d{1,2}\.\d{1,2}\.\d{4}|\d{4}\.\d{1,2}\.\d{1,2})([T ].*)?"
+    r"|\d{1,2}:\d\d(:\d\d(\.\d+)?)?( ?[AaPp][Mm])?|\d{4}-\d\d-\d\d[T ].*",
     re.ASCII,
 )
 _FIRST = frozenset("0123456789-abcdefABCDEFt")
@@ -65,20 +66,16 @@ def _moments() -> dict[tuple[str, str, str], Spelling]:
         for zone in ("Z", "+00:00"):
             written = f"YYYY-MM-DDTHH:MM:SS{fraction}{zone}"
             shown = "" if written == "YYYY-MM-DDTHH:MM:SS.sssZ" else written
-            found["T", digits, zone] = Spelling(
-                f"timestamp as {written}", f"timestamps as {written}", "timestamptz", shown
-            )
+            found["T", digits, zone] = _moment(written, "timestamptz", shown)
         for between in "T ":
             written = f"YYYY-MM-DD{between}HH:MM:SS{fraction}"
             shown = "" if written == "YYYY-MM-DDTHH:MM:SS" else written
-            found[between, digits, ""] = Spelling(
-                f"timestamp as {written}", f"timestamps as {written}", "timestamp", shown
-            )
+            found[between, digits, ""] = _moment(written, "timestamp", shown)
     return found
 
 
 def _moment(written: str, data_type: str, form: str) -> Spelling:
-    return Spelling(f"timestamp as {written}", f"timestamps as {written}", data_type, form)
+    return Spelling(f"timestamp ({written})", f"timestamps ({written})", data_type, form)
 
 
 _MOMENTS = _moments()

@@ -14,10 +14,10 @@ _LINES = re.compile(r".*\.(ndjson|jsonl)(\.gz|\.zst)?", re.DOTALL)
 FOLDER = "mock_data"
 
 
-def copy(source: Path, project: Path, *, whole: bool = False) -> str:
+def copy(source: Path, project: Path, *, whole: str = "") -> str:
     """Copy the source into the project; return the path there that is to be migrated. Raises SourceError.
 
-    whole  a document stays one file: its members are the rows of a table
+    whole  the key that the document as a whole is the value of; empty where its members are
     """
     into = project / FOLDER
     into.mkdir()
@@ -26,12 +26,14 @@ def copy(source: Path, project: Path, *, whole: bool = False) -> str:
             if _DATA.fullmatch(file.name) and file.is_file():
                 shutil.copyfile(file, into / file.name)
         return FOLDER
-    stem = re.sub(r"\.json(\.gz|\.zst)?$", "", source.name)
-    cut = not whole and split(source, into, stem)
-    document = into / f"{stem}.json"
     if whole:
+        document = into / f"{whole}.json"
         spool.copy(source, document, spool.UNPACKING, stream=False)
         document.chmod(0o644)
+        return FOLDER
+    stem = re.sub(r"\.json(\.gz|\.zst)?$", "", source.name)
+    cut = split(source, into, stem)
+    document = into / f"{stem}.json"
     if cut or not _is_object(document):
         return FOLDER
     plain = re.sub(r"[^\w-]", "_", stem)  # the Makefile names it, and make reads `$`, `#` and more as its own

@@ -88,7 +88,8 @@ def _overview(entities: Iterable[Entity]) -> str:
 
 
 def _entity(entity: Entity) -> str:
-    parts = [f"## {_cell(entity.name)}\n", f"{_cell(described(entity.table))} {counted(entity.rows, 'row')}.\n"]
+    number = "" if entity.table.single and entity.rows == 1 else f" {counted(entity.rows, 'row')}."
+    parts = [f"## {_cell(entity.name)}\n", f"{_cell(described(entity.table))}{number}\n"]
     parts.append(
         _table(["column", "type", "from", "values", "rules", "why"], [_row(entity, c) for c in entity.columns])
     )
@@ -108,9 +109,9 @@ def _entity(entity: Entity) -> str:
 
 def _reference(enforced: bool, cyclic: bool, on_delete: str) -> str:
     if not enforced:
-        return "a rule that warns: it does not hold for all"
+        return "a rule that warns: not every row has one"
     action = f", on delete {on_delete}" if on_delete else ""
-    return f"a foreign key{action}{', in a circle: `foreign_keys` of the model' if cyclic else ''}"
+    return f"a foreign key{action}{', circular: `foreign_keys` in the contract' if cyclic else ''}"
 
 
 def _row(entity: Entity, column: ConcludedColumn) -> list[str]:
@@ -146,8 +147,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """The text in a cell of a Markdown table."""
-    return re.sub(r"([|\\`*_<\[])", r"\\\1", printable(text))
+    """The text in a cell of a Markdown table. What Markdown takes as it is, `a_b` and `a[0]`, needs no backslash."""
+    return re.sub(r"([|\\`*<]|(?<!\w)_|_(?!\w)|\[(?!\d*\](?![(\[:])))", r"\\\1", printable(text))
 
 
 def _code(text: str) -> str:

@@ -33,20 +33,26 @@ class Changed:
 
 @dataclass(frozen=True)
 class Record:
-    """What init wrote: the name of the project, and the SHA-256 of each file."""
+    """What init wrote: the name of the project, and the SHA-256 of each file.
+
+    from_target  names and types are those of a database's tables
+    """
 
     name: str
     written: Mapping[str, str]
+    from_target: bool = False
 
     def write(self, project: Path) -> None:
         """Write it into the project. Raises OSError."""
-        text = json.dumps({"name": self.name, "written": dict(sorted(self.written.items()))}, indent=1) + "\n"
+        found = {"name": self.name, "from_target": self.from_target, "written": dict(sorted(self.written.items()))}
+        text = json.dumps(found, indent=1) + "\n"
         files.write(project / RECORD, text.encode())
 
 
-def written(name: str, project: Path) -> Record:
+def written(name: str, project: Path, *, from_target: bool = False) -> Record:
     """Return the record of a folder that init has just written."""
-    return Record(name, {file: _sha256(project / file) for file in _names(project) if file not in (LOCAL, RECORD)})
+    sums = {file: _sha256(project / file) for file in _names(project) if file not in (LOCAL, RECORD)}
+    return Record(name, sums, from_target)
 
 
 def read(project: Path) -> Record:
@@ -55,10 +61,12 @@ def read(project: Path) -> Record:
         found = json.loads((project / RECORD).read_text(encoding="utf-8"))
         if any(PurePath(file).is_absolute() or ".." in PurePath(file).parts for file in found["written"]):
             raise ValueError
-        return Record(str(found["name"]), {str(file): str(sha256) for file, sha256 in found["written"].items()})
+        sums = {str(file): str(sha256) for file, sha256 in found["written"].items()}
+        return Record(str(found["name"]), sums, bool(found.get("from_target")))
     except OSError:
         raise UsageError(
-            f"{project} is no project that init made: it has no {RECORD}", hint="Without --update a new one is made."
+            f"init did not make {project}: it has no {RECORD}",
+            hint="Name the folder of a project that init made, or make a new one: leave out --update.",
         ) from None
     except (AttributeError, KeyError, TypeError, ValueError):
         raise ProjectError(f"{project / RECORD} cannot be read", hint="Bring it back from git.") from None
@@ -78,7 +86,7 @@ def update(project: Path, wanted: Path) -> list[Changed]:
             after[name] = before.get(name, "")
         elif name in now:
             after[name] = now[name]
-    Record(known.name, after).write(project)
+    Record(known.name, after, known.from_target).write(project)
     return changes
 
 

@@ -195,7 +195,7 @@ class Single(_Cut):
         raw = self.decoded(text, msgspec.Raw, self.label)
         if raw is None:
             return
-        if kind_of(raw) == "[":
+        if kind_of(raw) == "[" or (kind_of(raw) == "{" and self._is_named(raw)):
             self._one(text, raw, place.name)
         elif kind_of(raw) == "{":
             self.judged = True
@@ -205,8 +205,15 @@ class Single(_Cut):
             message, at = "must be an object whose keys are the entities", address(raw) - address(text)
             self.faults.add(DECLARED_ARRAYS, message, file=self.label, at=at, lines=Lines(text))
 
+    def _is_named(self, raw: msgspec.Raw) -> bool:
+        """Return whether the object is a map or one row that is declared under the name of the file."""
+        root, roots = _root(self.source), self.shape.roots
+        if self.stream or root not in roots or self.cutting.array(root) is not None:
+            return False
+        return not msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).keys() & set(roots)
+
     def _one(self, text: mmap.mmap, raw: msgspec.Raw | None, name: str = "") -> None:
-        """An array, or NDJSON, which is the value of one key: of that which the file is named after."""
+        """The value of one key, of that which the file is named after: an array, NDJSON, a map or one row."""
         roots = self.shape.roots
         if self.stream and len(roots) != 1:
             raise UsageError(

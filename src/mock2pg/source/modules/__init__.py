@@ -55,7 +55,8 @@ def exported(source: Path) -> Exported:
     program = shutil.which("node")
     if program is None:
         raise SourceError(
-            f"{source.name} is JavaScript: to read it takes node, which is not there", hint=by_hand(source)
+            f"{source.name} is JavaScript or TypeScript: reading it needs node, which is not on the PATH",
+            hint=by_hand(source),
         )
     modules, notes = [source], []
     if source.is_dir():
@@ -79,7 +80,7 @@ def by_hand(source: Path) -> str:
     code = f"import * as m from {json.dumps(f'./{module.name}')}; console.log(JSON.stringify(m))"
     program = "npx --yes tsx -e" if re.search(r"\.[mc]?ts$", module.name) else "node --input-type=module -e"
     where = f"cd {shlex.quote(str(module.parent))} && {program} {shlex.quote(code)} > {shlex.quote(source.stem)}.json"
-    return f"Where there is node: {where}"
+    return f"On a machine with node: {where}"
 
 
 def _evaluated(program: str, modules: list[Path], source: Path) -> dict[str, Any]:
