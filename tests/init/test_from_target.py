@@ -226,7 +226,7 @@ def test_tables_of_alembic_keep_their_domains_and_circles(existing: postgres.Con
         (("reports_to",), ("employee_id",), ""),
         (("department",), ("code",), ""),
     ]
-    assert "no constant would do" in said(found.doubts)["employees.secret"]
+    assert "no constant is right" in said(found.doubts)["employees.secret"]
     assert said(found.database)["employees.initials"] == "no field fills it: the database computes it"
 
 
@@ -327,9 +327,31 @@ def test_what_is_not_certain_is_a_doubt_and_a_new_table(existing: postgres.Conne
     assert doubts["items"].startswith("it may be the table blog_item, shop_item of the database: name the model")
     assert doubts["person"].startswith("it may be the table Person of the database; so may people: ")
     assert doubts["news"].startswith("a view, sequence or index of the database has this name")
-    assert doubts["friends"].startswith("no column takes one of its key (one), by which its rows are told apart")
+    assert doubts["friends"].startswith("its rows are identified by one, and the table has no column for one: add it")
     assert said(found.database)["friends.a"] == "no field fills it: new rows get NULL"
     assert columns["friends"] == ["one integer not null"]
+
+
+def test_what_refers_to_a_table_tells_which_it_is(existing: postgres.Connection) -> None:
+    """Django's auth_user has little of the source's users, but orders refer to it; a join of a table with itself."""
+    with existing.transaction(force_rollback=True):
+        existing.execute("""
+            CREATE SCHEMA own; CREATE TABLE own.auth_user (id int PRIMARY KEY, password text);
+            CREATE TABLE own.shop_order (id int PRIMARY KEY, user_id int NOT NULL REFERENCES own.auth_user);
+            CREATE TABLE own.shop_order_related (id serial PRIMARY KEY,
+                from_order_id int NOT NULL REFERENCES own.shop_order,
+                to_order_id int NOT NULL REFERENCES own.shop_order, UNIQUE (from_order_id, to_order_id))""")
+        users = entity("users", "users[]", "id:integer, first:text, last:text, city:text")
+        orders = entity("orders", "orders[]", "id:integer, user_id:integer=userId",
+                        references=[refers("user_id", "users")])  # fmt: skip
+        related = entity("order_related", "orders[].related[]", "order_id:integer=orders[].id, related_id:integer=.",
+                         key="order_id, related_id",
+                         references=[refers("related_id", "orders"), refers("order_id", "orders")])  # fmt: skip
+        found, columns = applied(existing, "own", users, orders, related)
+    assert columns["auth_user"] == ["id integer not null"]
+    assert columns["shop_order_related"] == ["from_order_id integer not null", "to_order_id integer not null"]
+    assert said(found.database)["shop_order_related.id"] == "no field fills it: the database numbers new rows"
+    assert set(said(found.doubts)) >= {"auth_user", "shop_order_related.to_order_id"}
 
 
 def test_the_command_reads_the_database_that_the_environment_names(

@@ -109,12 +109,12 @@ class Fitting:
                 return unique, "unique in the database, which fills the primary key itself"
         key = tuple(self.names.get(name, name) for name in given.primary_key)
         lacking = [name for name in given.primary_key if name not in self.names]
-        told = f"no column takes {', '.join(lacking)} of its key" if lacking else "no unique constraint has its key"
+        told = f"no column for {', '.join(lacking)}" if lacking else "no unique constraint on them"
         self.doubts.append(
             Doubt(
                 table.name,
-                f"{told} ({', '.join(key)}), by which its rows are told apart: add"
-                f" {'the column' if lacking else 'the constraint'}, or take the table out of the project",
+                f"its rows are identified by {', '.join(key)}, and the table has {told}: add it, or take the table out"
+                " of the project",
             )
         )
         return key, given.key_evidence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mock2pg.init.conclusions import ConcludedColumn, Doubt, Entity, Reference
@@ -55,8 +55,10 @@ def match_tables(entities: Sequence[Entity], tables: Sequence[ExistingTable]) ->
                 whose = f"; so may {', '.join(also)}" if also else ""
                 told = f"it may be the table {', '.join(each)} of the database{whose}: {_SAY_WHICH}"
                 found.doubts.append(Doubt(name, told))
+    referred = _match_referred(entities, tables, found)
     _match_joins(entities, tables, found)
     found.doubts = [doubt for doubt in dict.fromkeys(found.doubts) if doubt.place not in found.tables]
+    found.doubts += referred
     return found
 
 
@@ -85,20 +87,51 @@ def _same_end(entity: Entity, tables: Sequence[ExistingTable]) -> dict[str, int]
 
     The longer the common end, the more alike they are.
     """
-    keys = [step for step in rows_at(entity.table) if isinstance(step, str)]
-    names = {entity.table.name, *keys[-1:]}
     ours = [column for column in entity.columns if in_row(column)]
     found = {}
+    for table, same in _with_its_end(entity, tables):
+        forms = {column_form(column.name) for column in table.columns}
+        alike = sum(bool(set(_forms(column)) & forms) for column in ours)
+        sure = any(len(words(name)) > 1 for name in same)
+        if sure or (ours and alike >= _ALIKE * len(ours)):
+            found[table.name] = max(same.values())
+    return found
+
+
+def _with_its_end(entity: Entity, tables: Sequence[ExistingTable]) -> Iterator[tuple[ExistingTable, Mapping[str, int]]]:
+    """Yield each table whose name ends like a name of the entity, with these names and their lengths."""
+    keys = [step for step in rows_at(entity.table) if isinstance(step, str)]
+    names = {entity.table.name, *keys[-1:]}
     for table in tables:
         parts = words(table.name)
         ends = {"".join(map(singular, parts[number:])) for number in range(len(parts))}
         same = {name: len(table_form(name)) for name in names if table_form(name) in ends}
-        forms = {column_form(column.name) for column in table.columns}
-        alike = sum(bool(set(_forms(column)) & forms) for column in ours)
-        sure = any(len(words(name)) > 1 for name in same)
-        if same and (sure or (ours and alike >= _ALIKE * len(ours))):
-            found[table.name] = max(same.values())
-    return found
+        if same:
+            yield table, same
+
+
+def _match_referred(entities: Sequence[Entity], tables: Sequence[ExistingTable], found: Matched) -> list[Doubt]:
+    """Of an entity whose name a table ends with, the table that other tables refer to as the entity's do: `auth_user`.
+
+    Few of their columns are alike, so a person is to confirm it.
+    """
+    of_name = {entity.table.name: entity for entity in entities}
+    asked: dict[str, set[str]] = {}
+    for name, table in found.tables.items():
+        keys = {column_form(key.columns[0]): key.parent for key in table.foreign_keys if len(key.columns) == 1}
+        for reference in of_name[name].references:
+            for form in {column_form(column) for column in reference.columns}:
+                if parent := keys.get(form) or keys.get(f"{form}id"):
+                    asked.setdefault(reference.parent, set()).add(parent)
+    doubts = []
+    for name, parents in asked.items():
+        free = [table for table in tables if table not in found.tables.values()]
+        those = [table for table, _ in _with_its_end(of_name[name], free) if table.name in parents]
+        if name not in found.tables and len(those) == len(parents) == 1:
+            found.tables[name] = those[0]
+            told = f"taken for the table of {name} by its name and by what refers to it: confirm that"
+            doubts.append(Doubt(those[0].name, told))
+    return doubts
 
 
 def _match_joins(entities: Sequence[Entity], tables: Sequence[ExistingTable], found: Matched) -> None:
@@ -159,7 +192,7 @@ def match_columns(entity: Entity, matched: Mapping[str, ExistingTable]) -> tuple
     by_reference = _by_reference(entity, table, matched, found)
     found.update(by_reference)
     doubts += [
-        Doubt(f"{table.name}.{theirs}", f"taken from {ours}, the only reference to the same table: confirm that")
+        Doubt(f"{table.name}.{theirs}", f"taken from {ours}, which refers to the same table: confirm that")
         for ours, theirs in by_reference.items()
         if column_form(ours) != column_form(theirs) and len(theirs) > 1
     ]
@@ -187,12 +220,29 @@ def _by_reference(
             theirs.setdefault(key.parent, []).append(key)
     pairs = {}
     for parent, mine in ours.items():
-        if len(mine) == len(theirs.get(parent, ())) == 1:
-            reference, key = mine[0], theirs[parent][0]
+        keys = theirs.get(parent, [])
+        if len(mine) == len(keys) == 2:
+            pairs.update(_between_rows(entity, [one.columns[0] for one in mine], [key.columns[0] for key in keys]))
+        elif len(mine) == len(keys) == 1:
+            reference, key = mine[0], keys[0]
             names = {_singulars(reference.parent), _singulars(parent)}
             if _without(names, reference.parent_columns) & _without(names, key.parent_columns):  # not another key of it
                 pairs[reference.columns[0]] = key.columns[0]
     return pairs
+
+
+def _between_rows(entity: Entity, ours: Sequence[str], theirs: Sequence[str]) -> dict[str, str]:
+    """Match the two columns of a table that joins rows of one table: `from_user_id` is the row, `to_user_id` the value.
+
+    Prisma calls them A and B.
+    """
+    value = [column.name for column in entity.columns if column.name in ours and column.declared.path == "."]
+    first, second = sorted(theirs)
+    named = (words(first)[:1], words(second)[:1])
+    if len(value) != 1 or named not in ((("from",), ("to",)), (("a",), ("b",))):
+        return {}
+    row = next(name for name in ours if name != value[0])
+    return {row: first, value[0]: second}
 
 
 def _numbers_rows(column: ConcludedColumn) -> bool:

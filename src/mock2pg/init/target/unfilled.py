@@ -41,12 +41,12 @@ def columns(
         if column.filled_by_database:
             notes.append(Doubt(place, f"no field fills it: {_what_it_gets(column)}"))
         elif column.name in apart or not (value := _constant(column, filled)):
-            told = "NOT NULL without a default, and no constant would do: fill it in the model, or give it a default"
+            told = "NOT NULL without a default, and no constant is right: fill it in the model, or give it a default"
             doubts.append(Doubt(place, f"no field fills it; it is {told}"))
         else:
             constants.append(_filled(column, value, rows=filled[0].rows if filled else 0))
             told = (
-                f"no field fills it; it is NOT NULL without a default. The model has {value}: write what it should be"
+                f"no field fills it; it is NOT NULL without a default. The model has {value}: replace it if it is wrong"
             )
             doubts.append(Doubt(place, told))
     return constants, notes, doubts
@@ -55,7 +55,7 @@ def columns(
 def _what_it_gets(column: ExistingColumn) -> str:
     if column.generated:
         return "the database computes it"
-    if column.default == "identity":
+    if column.default == "identity" or column.default.startswith("nextval("):
         return "the database numbers new rows"
     return f"new rows get {column.default}" if column.default else "new rows get NULL"
 
