@@ -66,8 +66,9 @@ def concluded(roots: list[Root], name: str = "", stem: str = "") -> Conclusions:
     found = collect(lay_out(shapes), {root.key: root.value for root in roots})
     tables: list[TableDraft] = []
     names = of_tables(root.key for root in roots)
+    words = frozenset(map(singular, names.values()))
     for rows in found:
-        _table(rows, None, {}, tables, names)
+        _table(rows, None, {}, tables, names, words)
     for table in list(tables):
         conclude_lists(table, tables)
     for table in tables:
@@ -95,9 +96,14 @@ def _together(roots: list[Root], shapes: dict[str, Shape]) -> Shape:
 
 
 def _table(
-    rows: Rows, parent: TableDraft | None, ancestors: dict[int, Rows], tables: list[TableDraft], names: dict[str, str]
+    rows: Rows,
+    parent: TableDraft | None,
+    ancestors: dict[int, Rows],
+    tables: list[TableDraft],
+    names: dict[str, str],
+    words: frozenset[str],
 ) -> None:
-    """Make the table of these rows, and then those within."""
+    """Make the table of these rows, and then those within; `words` are the names in the singular."""
     draft = rows.draft
     if parent is None:
         root, *inner = [step for step in draft.path if isinstance(step, str) and not isinstance(step, Mark)]
@@ -110,9 +116,7 @@ def _table(
         name = child_name(parent, draft.steps)
     table = TableDraft(free(name, taken, "rows"), rows, parent, ancestors)
     own_columns(table)
-    conclude_key(
-        table, inherited(table), list(marks(table)), {singular(name) for name in names.values()} - {table.word}
-    )
+    conclude_key(table, inherited(table), list(marks(table)), words - {table.word})
     conclude_uniques(table)
     refer_to_parent(table)
     if rows.odd:
@@ -122,7 +126,7 @@ def _table(
     lists = {id(field.lists) for field in draft.fields if field.lists}
     for child in rows.children:
         if id(child.draft) not in lists:
-            _table(child, table, {**ancestors, id(child): rows}, tables, names)
+            _table(child, table, {**ancestors, id(child): rows}, tables, names, words)
 
 
 def _widen(tables: list[TableDraft]) -> None:

@@ -23,6 +23,7 @@ from mock2pg.text import printable
 
 _BEYOND = re.compile(rb"[eE][+-]?[0-9]{5,}\s*[,}\]]")
 _RUN = 1 << 12
+_MOST = 1000  # roots, each of which is a table
 _LARGE = 1 << 18  # bytes of a value that is decoded member by member
 
 
@@ -126,6 +127,11 @@ def read(source: Path, into: Path, unpacking: Unpacking = spool.UNPACKING, label
     roots = reading.folder(into) if source.is_dir() else reading.document(into)
     if reading.faults.found:
         raise SourceError(f"{label} cannot be read", reading.faults.found, hint="Correct the source and run again.")
+    if len(roots) > _MOST:
+        raise SourceError(
+            f"{label} has {len(roots):,} keys at the top: each would be a table, and init makes {_MOST:,} at the most",
+            hint='If they are the keys of a map, put it under a key of its own: {"texts": {...}}.',
+        )
     if not roots:
         raise SourceError(f"{label} holds nothing to make a table of", hint="Name a source that holds rows.")
     return roots
@@ -168,7 +174,8 @@ class _Reading(Files):
         if isinstance(value, dict | LargeObject):
             if isinstance(value, Repeated):
                 self.faults.add(DECLARED_ARRAYS, "a key appears twice in the document", file=self.label)
-            return [Root(key, member, _is_suspect(text)) for key, member in value.items()]
+            suspect = _is_suspect(text)
+            return [Root(key, member, suspect) for key, member in value.items()]
         if not isinstance(value, list | LargeArray) and not self.faults.found:
             self.faults.add(DECLARED_ARRAYS, "must be an object or an array", file=self.label, line=1, column=1)
         return [Root(stem, value, _is_suspect(text))]
