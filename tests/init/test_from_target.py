@@ -133,7 +133,7 @@ def test_tables_of_prisma_are_found_and_win(existing: postgres.Connection) -> No
     doubts = said(found.doubts)
     assert set(doubts) == {"User.updatedAt", "Post.authorId", "_CategoryToPost"}
     assert "did not see whether its values are unique" in doubts["_CategoryToPost"]
-    assert doubts["Post.authorId"].startswith("taken from user_id, the only reference to the same table")
+    assert doubts["Post.authorId"].startswith("taken from user_id, which refers to the same table")
 
 
 def test_tables_of_django_are_found_by_the_end_of_their_names(existing: postgres.Connection) -> None:
