@@ -101,6 +101,9 @@ def test_a_prepared_worker_has_loaded_what_it_is_for() -> None:
     assert call("pid", kind=kind) == prepared.process.pid
     workers.prepare(kind)
     assert workers._spare[kind] == [prepared]
+    with workers.lent(kind):  # it comes back
+        workers.prepare(kind)
+        assert workers._spare[kind] == []
 
 
 def test_a_worker_that_was_killed_meanwhile_is_replaced() -> None:

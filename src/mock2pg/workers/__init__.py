@@ -38,11 +38,10 @@ _lent: dict[Kind, list[Worker]] = {}
 
 
 def prepare(kind: Kind) -> None:
-    """Start a worker that loads what it needs while something else is done, unless there is one."""
-    spare = _spare.setdefault(kind, [])
-    if not any(worker.usable for worker in spare):
+    """Start a worker that loads what it needs while something else is done, unless there is one, lent or not."""
+    if not any(worker.usable for worker in [*_spare.get(kind, []), *_lent.get(kind, [])]):
         with suppress(OSError):  # who needs it will be told
-            spare.append(Worker(kind))
+            _spare.setdefault(kind, []).append(Worker(kind))
 
 
 def load(kind: Kind, *names: str) -> None:
