@@ -35,13 +35,15 @@ __all__ = [
 
 _spare: dict[Kind, list[Worker]] = {}
 _lent: dict[Kind, list[Worker]] = {}
+_moving = threading.Lock()  # held while a worker is started, and between being spare and being lent
 
 
 def prepare(kind: Kind) -> None:
     """Start a worker that loads what it needs while something else is done, unless there is one, lent or not."""
-    if not any(worker.usable for worker in [*_spare.get(kind, []), *_lent.get(kind, [])]):
-        with suppress(OSError):  # who needs it will be told
-            _spare.setdefault(kind, []).append(Worker(kind))
+    with _moving:
+        if not any(worker.usable for worker in [*_spare.get(kind, []), *_lent.get(kind, [])]):
+            with suppress(OSError):  # who needs it will be told
+                _spare.setdefault(kind, []).append(Worker(kind))
 
 
 def load(kind: Kind, *names: str) -> None:
@@ -71,17 +73,19 @@ def call(kind: Kind, function: str, *arguments: Any, **named: Any) -> Any:
 @contextmanager
 def lent(kind: Kind) -> Iterator[Worker]:
     """Give the block a worker that nobody else uses meanwhile."""
-    worker = _take(kind)
-    worker.thread = threading.get_ident()
-    _lent.setdefault(kind, []).append(worker)
+    with _moving:
+        worker = _take(kind)
+        worker.thread = threading.get_ident()
+        _lent.setdefault(kind, []).append(worker)
     try:
         yield worker
     finally:
-        _lent[kind].remove(worker)
+        with _moving:
+            _lent[kind].remove(worker)
+            if worker.usable:
+                _spare.setdefault(kind, []).append(worker)
         if not worker.usable:
             worker.end()
-        else:
-            _spare.setdefault(kind, []).append(worker)
 
 
 def interrupt(kind: Kind, thread: threading.Thread) -> None:
@@ -103,13 +107,21 @@ def _lent_to(thread: threading.Thread, kind: Kind) -> list[Worker]:
 def _take(kind: Kind) -> Worker:
     spare = _spare.get(kind, [])
     while spare:
-        with suppress(IndexError):  # another thread was faster
-            worker = spare.pop()
-            if worker.usable:
-                return worker
-            if worker.owner == os.getpid():  # else it is for the process that this one was forked from
-                worker.end()
+        worker = spare.pop()
+        if worker.usable:
+            return worker
+        if worker.owner == os.getpid():  # else it is for the process that this one was forked from
+            worker.end()
     return Worker(kind)
+
+
+def _renew() -> None:
+    """Give a forked process a lock that none of its threads can hold."""
+    global _moving
+    _moving = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew)
 
 
 @atexit.register
