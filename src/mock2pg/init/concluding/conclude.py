@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mock2pg import private
+from mock2pg.errors import SourceError
 from mock2pg.init.concluding.closed_sets import allowed
 from mock2pg.init.concluding.collect import Rows, collect, odd_places
 from mock2pg.init.concluding.drafts import Column, Link, TableDraft
@@ -25,6 +26,8 @@ from mock2pg.json_paths import Mark, written
 from mock2pg.source.documents import Unpacking, spool
 from mock2pg.staged_tables import SourceColumn, SourceTable
 from mock2pg.text import counted
+
+_MOST = 1000  # keys at the top, each of which is a table
 
 
 def conclude(
@@ -57,6 +60,11 @@ def concluded(roots: list[Root], name: str = "", stem: str = "") -> Conclusions:
         if (all(shape.objects_only for shape in shapes.values()) and is_map(together)) or is_row(together):
             whole, shapes = stem, {stem: together}
             roots = [Root(stem, {root.key: root.value for root in roots}, any(root.suspect for root in roots))]
+    if len(roots) > _MOST:
+        raise SourceError(
+            f"{name} has {len(roots):,} keys at the top: each would be a table, and init makes {_MOST:,} at the most",
+            hint='If they are the keys of a map, put it under a key of its own: {"texts": {...}}.',
+        )
     refused = [
         Doubt(root.key, sentence)
         for root in roots

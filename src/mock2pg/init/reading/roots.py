@@ -23,7 +23,6 @@ from mock2pg.text import printable
 
 _BEYOND = re.compile(rb"[eE][+-]?[0-9]{5,}\s*[,}\]]")
 _RUN = 1 << 12
-_MOST = 1000  # roots, each of which is a table
 _LARGE = 1 << 18  # bytes of a value that is decoded member by member
 
 
@@ -127,11 +126,6 @@ def read(source: Path, into: Path, unpacking: Unpacking = spool.UNPACKING, label
     roots = reading.folder(into) if source.is_dir() else reading.document(into)
     if reading.faults.found:
         raise SourceError(f"{label} cannot be read", reading.faults.found, hint="Correct the source and run again.")
-    if len(roots) > _MOST:
-        raise SourceError(
-            f"{label} has {len(roots):,} keys at the top: each would be a table, and init makes {_MOST:,} at the most",
-            hint='If they are the keys of a map, put it under a key of its own: {"texts": {...}}.',
-        )
     if not roots:
         raise SourceError(f"{label} holds nothing to make a table of", hint="Name a source that holds rows.")
     return roots
