@@ -13,7 +13,8 @@ _WORD = re.compile(r"[^\W_][\w-]{0,31}( [\w-]{1,20})?")
 _FREE = re.compile(
     r"(.*_)?(name|first|last|email|mail|city|town|street|address|country|state|region|county|title|phone|fax|zip"
     r"|postal_code|url|image|photo|avatar|file|path|comment|note|notes|description|text|body|message|company|brand"
-    r"|author|username|login|password|version|ip|date|time|year|month|day|id|code|username|location|room|zone)"
+    r"|author|username|login|password|version|ip|date|time|year|month|day|id|code|location|room|zone|number|no|key|token"
+    r"|secret|hash|iban|ssn|account)"
 )
 
 

@@ -186,8 +186,8 @@ function json(value, where, fail, above) {
     fail(where, `is a ${proto.constructor?.name || "class instance"}, not a plain object`);
   }
   if (Object.getOwnPropertySymbols(value).some((symbol) => symbol !== Symbol.toStringTag)) fail(where, "has a key that is a symbol");
-  const members = Object.keys(value).map((key) => {
-    const at = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key) ? `${where}.${key}` : `${where}[${JSON.stringify(key)}]`;
+  const members = Object.keys(value).map((key, number) => {
+    const at = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key) ? `${where}.${key}` : `${where}{${number}}`; // as elsewhere: it may be data
     const property = Object.getOwnPropertyDescriptor(value, key);
     if (property.get || property.set) fail(at, "is computed by a getter");
     return `${JSON.stringify(key)}:${json(value[key], at, fail, inside)}`;
