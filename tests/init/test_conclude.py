@@ -306,6 +306,20 @@ def test_nesting(tmp_path: Path) -> None:
     assert all(entity(found, name).table.single for name in ("profile", "version"))
 
 
+def test_rows_inside_arrays_of_a_map(tmp_path: Path) -> None:
+    """They have the key in the map and both positions: all that leads to the row around them."""
+    days = {f"2024-01-0{n}": [{"what": "x", "parts": [{"name": "a"}, {"name": "a"}]}] * 2 for n in range(1, 4)}
+    found = concluded(tmp_path, {"plan": {"days": days}})
+    parts = entity(found, "day_parts")
+    assert columns(parts) == {
+        "day_key": "text plan.days{}",
+        "day_position": "integer plan.days{}[]",
+        "position": "integer []",
+        "name": "text",
+    }
+    assert set(parts.table.origins) == set(columns(parts))  # each path leads to a row around
+
+
 def test_maps(tmp_path: Path) -> None:
     """An object whose keys are data becomes rows, with the key as a column; one of fields does not."""
     found = concluded(

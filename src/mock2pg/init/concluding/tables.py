@@ -89,10 +89,10 @@ def _of_parent(parent: TableDraft, column: Column) -> str:
 def _from_source(parent: TableDraft, column: Column) -> str:
     """The path of a column of an enclosing row."""
     around = written(parent.path)
-    if column.kind == "parent":
-        return column.path
     if column.path in ("[]", "{}"):
         return around
+    if column.kind != "own":  # of a row, an array or a map around that one
+        return column.path
     return f"$.{around}.{column.path}" if parent.rows.draft.single else f"{around}.{column.path}"
 
 
