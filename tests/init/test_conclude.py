@@ -440,6 +440,7 @@ def test_no_json(tmp_path: Path, text: str, message: str) -> None:
     ("document", "path", "names"),
     [
         ({"u1": {"name": "A"}, "u2": {"name": "B"}}, "things{}", ["id", "name"]),
+        ({f"text {n}": "words" for n in range(1001)}, "things{}", ["key", "value"]),
         ({"de": {"yes": "Ja", "no": "Nein"}, "fr": {"yes": "Oui", "no": "Non"}}, "things{}", ["id", "yes", "no"]),
         ({"title": "x", "size": {"max": 1}, "langs": ["de"]}, "things", ["position", "title", "size_max", "langs"]),
     ],

@@ -468,3 +468,10 @@ def test_a_hostile_name_is_text(build: Build, run: Run) -> None:
     assert "<script" not in html
     assert "script" not in Page(html).tags
     assert html.count("&lt;script&gt;") > 20
+
+
+def test_nested_rows_are_below_those_that_they_are_in() -> None:
+    """Declarations have parents before children, and other parents between; the page shows what is in what."""
+    paths = ["users{}", "a", "b", "a[].x[]", "b[].y[]", "users{}.p[]", "b[].y[].z[]", "far.c[].d[]", "a[].one"]
+    found = [row["path"] for row in report.below_parents([{"path": path} for path in paths])]
+    assert found == ["users{}", "users{}.p[]", "a", "a[].x[]", "a[].one", "b", "b[].y[]", "b[].y[].z[]", "far.c[].d[]"]

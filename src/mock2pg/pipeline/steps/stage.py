@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mock2pg import build
 from mock2pg.errors import InternalError, SourceError
+from mock2pg.json_paths import Mark
 from mock2pg.runs import Run
 from mock2pg.settings import unpacked
 from mock2pg.source import documents, staging
@@ -53,9 +54,11 @@ def run(run: Run) -> Staged:
     counts = staging.stage(database, document.arrays, tables, document.constants)
     database.chmod(0o600)
     read = len(entities) - len(document.absent)
+    arrays = all(container.mark is Mark.ELEMENT for container in shape.containers)
+    entries = counted(read, "array") if arrays else f"{read:,} {'entity' if read == 1 else 'entities'}"
     unread = f", {len(document.unread)} could not be read" if document.unread else ""
     return Staged(
-        summary=f"{counted(sum(counts.values()), 'row')} of {counted(read, 'array')} from {run.source_label}{unread}",
+        summary=f"{counted(sum(counts.values()), 'row')} of {entries} from {run.source_label}{unread}",
         notes=(*document.notes, *(f"{entity} is not there: left alone" for entity in document.absent)),
         source=run.source_label,
         sha256=document.sha256,
