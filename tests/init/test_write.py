@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 from dataclasses import replace
@@ -216,13 +217,15 @@ def test_of_two_at_once_one_makes_the_project(tmp_path: Path, concluded: None, m
 
 
 def test_what_a_killed_init_left_is_removed(tmp_path: Path, concluded: None) -> None:
-    """The next one that makes a project there finds it, wherever it wrote it, and takes the folder for empty."""
+    """The next one that makes a project there finds it, wherever it wrote it, and takes the folder for empty; what is
+    no folder of its own is left alone."""
     (tmp_path / "shop.json").write_text(json.dumps(DOCUMENT))
     place = tmp_path / "shop"
     for home in (tmp_path, place):
         (home / ".shop.mock2pg-init-abcd1234" / "project").mkdir(parents=True)
+    os.mkfifo(tmp_path / ".shop.mock2pg-init-fifo")  # opening it waits for ever
     init.init(tmp_path / "shop.json", place)
-    assert not list(tmp_path.rglob("*.mock2pg-init-*"))
+    assert [left.name for left in tmp_path.rglob("*.mock2pg-init-*")] == [".shop.mock2pg-init-fifo"]
 
 
 def test_a_failure_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, concluded: None) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import glob
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -90,7 +91,9 @@ def _alone(into: Path) -> Iterator[None]:
 def _remove_leftovers(into: Path) -> None:
     for home in (into.parent, into):
         for left in home.glob(f"{glob.escape(_prefix(into))}*"):
-            if not private.is_locked(left):
+            found = left.lstat()
+            ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()  # not what others put into /tmp
+            if ours and not private.is_locked(left):
                 shutil.rmtree(left, ignore_errors=True)
 
 
