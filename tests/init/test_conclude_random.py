@@ -65,6 +65,7 @@ def leaves(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 def check(document: dict[str, Any], found: Conclusions) -> None:
     """Hold what was concluded to the document, value by value."""
+    document = {found.whole: document} if found.whole else document
     names = [entity.name.casefold() for entity in found.entities]
     assert len(names) == len(set(names))
     refused = any("the migration refuses" in doubt.message for doubt in found.doubts)
