@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 _TELL = {
     "new": "new",
-    "written": "written: it was as init left it",
+    "written": "rewritten: you had not edited it",
     "removed": "removed: nothing of the source is in it any more",
     "edited": "left as it is: you edited it",
-    "deleted": "left out: you deleted it",
+    "deleted": "not written: you deleted it",
 }
 
 
@@ -54,7 +54,7 @@ def init(source: Path, into: Path, update: bool, from_target: bool, name: str, a
     if as_json:
         say_json(done.as_dict())
     elif update:
-        _show_update(done)
+        _show_update(done, into)
     else:
         _show(done, into, target)
 
@@ -85,7 +85,7 @@ def _show(done: Initialised, into: Path, target: settings.Settings | None) -> No
     say_lines(f"Next:\n    cd {folder}\n    make {'plan' if target else 'migrate'}")
 
 
-def _show_update(done: Initialised) -> None:
+def _show_update(done: Initialised, into: Path) -> None:
     for change in done.changes:
         if change.diff:
             say_lines(change.diff)
@@ -93,7 +93,8 @@ def _show_update(done: Initialised) -> None:
         say(f"{change.file}: {_TELL[change.act]}", fg="yellow" if change.act in ("edited", "deleted") else None)
     if not done.changes:
         say("Nothing to update: init would write the same files.")
-    elif any(change.act == "edited" and change.diff for change in done.changes):
-        say("Bring what you want of the diffs above into the files that you edited, then: make check-data")
-    else:
-        say("Next: make check-data, then make plan")
+        return
+    if any(change.act == "edited" and change.diff for change in done.changes):
+        say("Bring what you want of the diffs above into the files that you edited.")
+    there = "" if into.resolve() == Path.cwd() else f"\n    cd {shlex.quote(str(into))}"
+    say_lines(f"Next:{there}\n    make check-data\n    make plan")

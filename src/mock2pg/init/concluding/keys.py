@@ -62,7 +62,9 @@ def _position(table: TableDraft) -> str:
 
 def _single(table: TableDraft) -> Column:
     rows = len(table.rows)
-    return Column("position", "[]", Typed("integer", "0: there is one row"), rows, rows, table.rows.parents, "position")
+    return Column(
+        "position", "[]", Typed("integer", "always 0: there is one row"), rows, rows, table.rows.parents, "position"
+    )
 
 
 def _of_child(table: TableDraft, outer: list[Column], own: Column | None, front: int, words: Collection[str]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mock2pg import private
 from mock2pg.errors import UsageError
+from mock2pg.init.writing.update import RECORD
 
 
 @contextmanager
@@ -43,9 +44,10 @@ def refuse_full(into: Path) -> None:
     if into.exists() and not into.is_dir():
         raise UsageError(f"{into} is a file", hint="Name a folder that is empty or not there yet.")
     if into.is_dir() and any(not part.name.startswith(_prefix(into)[:-1]) for part in into.iterdir()):
-        raise UsageError(
-            f"{into} is not empty", hint="Name another folder, or --update a project that init made before."
-        )
+        hint = "Name another folder."
+        if (into / RECORD).is_file():
+            hint = f"{hint} It is a project of init: `make update SOURCE=PATH` there updates it."
+        raise UsageError(f"{into} is not empty", hint=hint)
 
 
 def move(written: Path, into: Path) -> None:

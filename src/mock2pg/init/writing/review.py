@@ -16,7 +16,7 @@ _HEAD = """\
 # What init concluded
 
 From {source}: {rows} in {tables}. Every value was read, none is quoted here. Each conclusion is in a file that is
-yours to edit; `make check-data` and `make plan` show what an edit does, and nothing else reads this page.
+yours to edit; `make check-data` and `make plan` show what an edit does. No command reads this page.
 """
 
 
