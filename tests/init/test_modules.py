@@ -188,6 +188,12 @@ def test_without_node_the_message_has_the_command(tmp_path: Path, monkeypatch: p
         init.init(tmp_path / "shop.ts", tmp_path / "shop")
     assert f"cd {tmp_path} && npx --yes tsx -e" in refused.value.hint
     assert refused.value.hint.endswith("> shop.json")
+    (tmp_path / "a.js").write_text("export const a = [];")
+    with pytest.raises(SourceError) as refused:
+        init.init(tmp_path, tmp_path / "shop")
+    assert 'from "./a.js"; import * as m2 from "./shop.ts"; console.log(JSON.stringify({...m1, ...m2}))' in (
+        refused.value.hint
+    )
 
 
 def test_a_module_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

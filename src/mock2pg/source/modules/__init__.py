@@ -76,10 +76,20 @@ def exported(source: Path) -> Exported:
 
 def by_hand(source: Path) -> str:
     """Return how to make JSON of a module in one command."""
-    module = source if source.is_file() else next(iter(sorted(source.glob("index.*"))), source / "index.ts")
-    code = f"import * as m from {json.dumps(f'./{module.name}')}; console.log(JSON.stringify(m))"
-    program = "npx --yes tsx -e" if re.search(r"\.[mc]?ts$", module.name) else "node --input-type=module -e"
-    where = f"cd {shlex.quote(str(module.parent))} && {program} {shlex.quote(code)} > {shlex.quote(source.stem)}.json"
+    folder = source if source.is_dir() else source.parent
+    names = [source.name]
+    if source.is_dir():
+        every = sorted(file.name for file in source.iterdir() if _MODULE.fullmatch(file.name))
+        names = [name for name in every if name.startswith("index.")][:1] or [
+            name for name in every if not _ASIDE.fullmatch(name)
+        ]
+    numbers = [""] if len(names) == 1 else range(1, len(names) + 1)
+    imports = [f"import * as m{n} from {json.dumps(f'./{name}')}; " for n, name in zip(numbers, names, strict=True)]
+    data = "m" if len(names) == 1 else "{" + ", ".join(f"...m{number}" for number in numbers) + "}"
+    code = f"{''.join(imports)}console.log(JSON.stringify({data}))"
+    typed = any(re.search(r"\.[mc]?ts$", name) for name in names)
+    program = "npx --yes tsx -e" if typed else "node --input-type=module -e"
+    where = f"cd {shlex.quote(str(folder))} && {program} {shlex.quote(code)} > {shlex.quote(source.stem)}.json"
     return f"On a machine with node: {where}"
 
 
