@@ -54,6 +54,10 @@ def leave() -> None:
     os._exit(9)
 
 
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def hold(size: int) -> int:
     return len(bytearray(size).replace(b"\0", b"1"))
 
@@ -141,10 +145,13 @@ def test_an_unforeseen_error_comes_without_its_text() -> None:
 
 
 def test_a_worker_that_dies_is_an_error() -> None:
-    """The next call has another."""
+    """The next call has another; one that was killed from outside is no fault of mock2pg."""
     with pytest.raises(InternalError, match=r"^the process that is tried ended \(exit code 9\)$"):
         call("leave")
     assert call("pid")
+    with pytest.raises(InternalError, match=r"ended \(SIGKILL\)$") as caught:
+        call("die")
+    assert caught.value.hint.startswith("Something outside of mock2pg killed it")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -19,6 +19,10 @@ from mock2pg.errors import InternalError
 from mock2pg.workers import memory
 
 _GRACE = 5.0  # seconds in which an interrupted function may undo what it is doing, and the process may end
+_KILLED = (
+    "Something outside of mock2pg killed it: the kernel, perhaps, for lack of memory. Free some, and run the command"
+    " again. `mock2pg status` reports which run the target tables hold."
+)
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,8 @@ class Worker:
     def _ended(self) -> InternalError:
         code = self.process.wait()
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return InternalError(f"the process that {self.kind.purpose} ended ({how})")
+        hint = _KILLED if code == -signal.SIGKILL else None
+        return InternalError(f"the process that {self.kind.purpose} ended ({how})", hint=hint)
 
     def _signal(self, number: int) -> None:
         if self.process.poll() is None:

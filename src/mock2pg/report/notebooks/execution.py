@@ -75,7 +75,7 @@ def _tags(cell: dict[str, Any]) -> list[str]:
 
 def _raise_for(error: BaseException | None, notebook: Path) -> None:
     if isinstance(error, InternalError) and not error.message.startswith(notebook.name):
-        raise InternalError(f"{notebook.name} could not be run: {error.message}") from error
+        raise InternalError(f"{notebook.name} could not be run: {error.message}", hint=error.hint) from error
     if isinstance(error, Mock2pgError):
         raise error
     if isinstance(error, Exception):
