@@ -8,6 +8,7 @@ import stat
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -214,6 +215,28 @@ def test_of_two_at_once_one_makes_the_project(tmp_path: Path, concluded: None, m
         assert (place / "README.md").read_text().startswith("# the first\n")
         assert init.init(tmp_path / "shop.json", place, updating=True).changes == ()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["empty", "new", "shop.json"]
+
+
+@pytest.mark.parametrize("name", ["", "shop.json", "new.json"])
+def test_a_source_that_changes_meanwhile_is_refused(
+    tmp_path: Path, name: str, concluded: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The JSON that a project keeps is the one that was read: a file of it, or of the folder, is what it was."""
+    source = tmp_path / "mocks"
+    source.mkdir()
+    (source / "shop.json").write_text(json.dumps(DOCUMENT))
+    copy = init.data.copy
+
+    def written_meanwhile(*words: Any, **named: Any) -> str:
+        (source / (name or "shop.json")).write_text("[]")
+        return copy(*words, **named)
+
+    monkeypatch.setattr(init.data, "copy", written_meanwhile)
+    with pytest.raises(SourceError, match="changed while it was read"):
+        init.init(source if name else source / "shop.json", tmp_path / "shop")
+    assert [file.name for file in tmp_path.iterdir()] == ["mocks"]
+    monkeypatch.setattr(init.data, "copy", copy)
+    assert init.init(source, source / "shop").project.exists()  # that a project is written there is no change of it
 
 
 def test_what_a_killed_init_left_is_removed(tmp_path: Path, concluded: None) -> None:

@@ -81,6 +81,7 @@ def init(
     else:
         placing.refuse_full(into)
     with private.folder() as work:
+        before = _states(source)
         read, notes = _readable(source, work)
         found = _conclude(read, label, source)
         if completed:
@@ -91,12 +92,22 @@ def init(
             )
         with placing.aside(into) as aside:
             _write(aside, read, found, name or into.name)
+            if _states(source) != before:
+                raise SourceError(
+                    f"{_shown(source)} changed while it was read", hint="Run again when nobody writes to it."
+                )
             if updating:
                 return Initialised(into, found, tuple(update.update(into, aside)), notes)
             (aside / update.LOCAL).write_text(project.made_by(), encoding="utf-8")
             update.written(name or into.name, aside, from_target=completed is not None).write(aside)
             placing.move(aside, into)
     return Initialised(into, found, notes=notes)
+
+
+def _states(source: Path) -> dict[Path, tuple[int, ...]]:
+    """What changes when a file of the source does."""
+    files = [file for file in source.iterdir() if file.is_file()] if source.is_dir() else [source]
+    return {file: spool.file_state(file) for file in files}  # not of the folder, which the project may be written in
 
 
 def _shown(source: Path) -> str:
