@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dbt.contracts.project import BANNED_PROJECT_NAMES
 
 from mock2pg import build, init
 from mock2pg.errors import SourceError, UsageError
@@ -157,6 +158,7 @@ def test_names_are_those_that_postgresql_and_dbt_take() -> None:
     assert all(len(name.encode()) <= 63 and name.endswith("_fkey") for name in made)
     assert [dbt_name(name) for name in ("My Shop", "1st", "店", "dbt", "a--b")] == [
         "my_shop", "project_1st", "project", "project_dbt", "a_b"]  # fmt: skip
+    assert not {dbt_name(name) for name in BANNED_PROJECT_NAMES} & BANNED_PROJECT_NAMES
 
 
 def test_the_review_says_everything() -> None:

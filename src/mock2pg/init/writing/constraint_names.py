@@ -9,7 +9,14 @@ from collections.abc import Iterable, Sequence
 
 _PLAIN = re.compile(r"\w+")
 _LONGEST = 63  # bytes that PostgreSQL keeps of a name
-_TAKEN = ("dbt", "dbt_postgres")  # packages of dbt's own
+# packages of dbt's own, and what it takes for no project's name
+_TAKEN = {
+    "dbt", "dbt_postgres", "adapter", "api", "column", "config", "context", "database", "env", "env_var", "exceptions",
+    "execute", "flags", "fromjson", "fromyaml", "graph", "invocation_id", "load_agate_table", "load_result", "log",
+    "model", "modules", "post_hooks", "pre_hooks", "ref", "render", "return", "run_started_at", "schema", "source",
+    "sql", "sql_now", "store_raw_result", "store_result", "target", "this", "tojson", "toyaml",
+    "try_or_compiler_error", "var", "write",
+}  # fmt: skip
 
 
 def constraint(table: str, columns: Sequence[str], kind: str) -> str:
