@@ -128,6 +128,7 @@ def test_a_folder_of_modules_is_one_source(tmp_path: Path) -> None:
         ("a.mjs", "export const a = [process.env];", "process is not defined"),
         ("a.cjs", "module.exports = [require.constructor('return process')()];", "it throws EvalError"),
         ("a.mjs", "throw new Error('a secret value');", "a.mjs:1: it throws Error"),
+        ("a.mjs", "export const a = Object.assign([1], { total: 1 });", "a is an array with keys of its own"),
         ("a.mjs", "JSON.parse('a secret value');", "a.mjs:1: it throws SyntaxError"),
         ("a.mjs", "throw new ReferenceError('a secret value');", "a.mjs:1: it throws ReferenceError"),
         ("a.mjs", "throw { name: 'a secret value' };", "a.mjs: it throws what is no error"),

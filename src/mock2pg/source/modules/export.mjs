@@ -177,6 +177,7 @@ function json(value, where, fail, above) {
   if (above.length > 100) fail(where, "is nested deeper than 100 levels");
   const inside = [...above, value];
   if (Array.isArray(value)) {
+    if (Object.keys(value).length > value.length) fail(where, "is an array with keys of its own");
     const items = [];
     for (let i = 0; i < value.length; i += 1) items.push(json(i in value ? value[i] : undefined, `${where}[${i}]`, fail, inside));
     return `[${items.join(",")}]`;
