@@ -251,6 +251,7 @@ def test_what_a_killed_init_left_is_removed(tmp_path: Path, concluded: None) -> 
     os.mkfifo(tmp_path / ".shop.mock2pg-init-fifo")  # opening it waits for ever
     init.init(tmp_path / "shop.json", place)
     assert [left.name for left in tmp_path.rglob("*.mock2pg-init-*")] == [".shop.mock2pg-init-fifo"]
+    assert init.init(tmp_path / "shop.json", tmp_path / ("店" * 80)).project.exists()  # as long as a name may be
 
 
 def test_a_failure_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, concluded: None) -> None:

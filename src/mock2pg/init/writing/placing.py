@@ -100,4 +100,4 @@ def _remove_leftovers(into: Path) -> None:
 
 
 def _prefix(into: Path) -> str:
-    return f".{into.name[:100]}.mock2pg-init-"
+    return f".{into.name.encode()[:100].decode(errors='ignore')}.mock2pg-init-"
