@@ -13,6 +13,8 @@ import pytest
 from mock2pg import MigrationService, history, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import Mock2pgError, PublishFailed
+from mock2pg.init.conclusions import Conclusions
+from mock2pg.init.target import from_target
 from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.steps import verify
 from mock2pg.postgres.server import Server
@@ -54,10 +56,16 @@ COMMANDS: dict[str, tuple[str, Callable[[MigrationService], object]]] = {
     "backup": ("public.pets", lambda service: service.backup()),
     "rollback --show": ("public.pets", lambda service: service.rollback(newest(service), show=True)),
     "rollback": ("public.pets", lambda service: service.rollback(newest(service))),
+    "init --from-target": ("public.pets", lambda service: completed(service)),
     "status": ("mock2pg.runs", lambda service: service.status()),
     "history": ("mock2pg.events", lambda service: service.history()),
     "backups prune": ("mock2pg.runs", lambda service: service.prune_backups(keep_last=1)),
 }
+
+
+def completed(service: MigrationService) -> Conclusions:
+    with from_target.reading(service.settings) as completing:
+        return completing(Conclusions((), (), ()))
 
 
 def newest(service: MigrationService) -> str:

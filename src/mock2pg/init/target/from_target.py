@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from mock2pg import postgres
-from mock2pg.errors import UsageError
+from mock2pg.errors import DatabaseError, UsageError
 from mock2pg.init.conclusions import Conclusions, Doubt, Entity
 from mock2pg.init.target import matching, reference_types
 from mock2pg.init.target import nested as nested_in_target
@@ -31,7 +31,10 @@ def reading(settings: Settings) -> Iterator[Callable[[Conclusions], Conclusions]
             hint="Set it in the environment, and MIGRATION_SCHEMA if the tables are not in public.",
         )
     name, timeout = "init", settings.lock_timeout
-    with postgres.connect(settings.url, name=name, read_only=True, lock_timeout=timeout) as connection:
+    with (
+        postgres.connect(settings.url, name=name, read_only=True, lock_timeout=timeout) as connection,
+        postgres.named(DatabaseError, f"cannot read the tables of {settings.target_schema}"),
+    ):
         yield partial(apply, connection=connection, schema=settings.target_schema)
 
 
