@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from mock2pg.source.documents import spool
 from mock2pg.source.documents.arrays import Arrays, write
 from mock2pg.source.documents.cutting import Cutting, Source
 from mock2pg.source.documents.faults import DECLARED_ARRAYS, STRICT_JSON, Faults, named
-from mock2pg.source.documents.files import Folder, Single
+from mock2pg.source.documents.files import FILE, MEANT, Folder, Single
 from mock2pg.source.documents.locations import address
 from mock2pg.source.documents.scanner import pointer
 from mock2pg.source_shape import SourceShape
@@ -69,8 +69,9 @@ def read(
 ) -> Document:
     """Cut a source into one file per entity, in the folder `into`, with a note of where each was.
 
-    source      a folder of `<key>.json` or `<key>.ndjson`, one JSON document, each also `.gz` or `.zst`; `-` or a
-                named pipe, for one document; a module that exports plain data, or a folder of such; or a Python dict
+    source      a folder of `<key>.json` or `<key>.ndjson`, or of one document; one JSON document; each also `.gz` or
+                `.zst`; `-` or a named pipe, for one document; a module that exports plain data, or a folder of such; or
+                a Python dict
     label       what the errors call it; its path if empty
     undeclared  "refuse" makes a key that is not declared a fault, "warn" a warning
     missing     "refuse" makes an entity that is declared and not there a fault, "leave" takes it as absent
@@ -92,6 +93,8 @@ def read(
         faults.missing(lambda _: None)
     else:
         label = printable(label or str(source))
+        if source.is_dir() and (document := _only_document(source, shape.roots)):
+            source, label = document, f"{label}/{printable(document.name)}"
         if source.is_dir():
             reader = Folder(source, label, cutting, unpacking)
         elif spool.is_stream(source) or source.exists():
@@ -117,6 +120,13 @@ def read(
         cutting.constants,
         cutting.fits or (reader is not None and not reader.judged),
     )
+
+
+def _only_document(folder: Path, roots: Collection[str]) -> Path | None:
+    """Return the one JSON file of a folder, where it is not the file of a declared key: json-server's db.json."""
+    files = [file for file in folder.iterdir() if MEANT.fullmatch(file.name)]
+    name = FILE.fullmatch(files[0].name) if len(files) == 1 else None
+    return files[0] if name and name["form"] == "json" and name["entity"] not in roots else None
 
 
 def _read_mapping(source: Mapping[str, Any], cutting: Cutting) -> None:
