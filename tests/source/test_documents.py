@@ -572,7 +572,7 @@ def test_a_key_is_located_in_maps_and_objects(tmp_path: Path) -> None:
 
 def test_a_folder_of_one_document_is_that_document(tmp_path: Path) -> None:
     """A folder that holds db.json alone is read as db.json, unless db is declared or there is another file."""
-    folder = folder_of(tmp_path / "mocks", {"db.json": b'{"users": [{"id": 1}]}'})
+    folder = folder_of(tmp_path / "mocks", {"db": b'{"users": [{"id": 1}]}'})
     found = read(folder, tmp_path, ["users"])
     assert not found.faults
     assert json.loads(found.arrays["users"].read_bytes()) == [{"id": 1}]
