@@ -41,7 +41,8 @@ _moving = threading.Lock()  # held while a worker is started, and between being 
 def prepare(kind: Kind) -> None:
     """Start a worker that loads what it needs while something else is done, unless there is one, lent or not."""
     with _moving:
-        if not any(worker.usable for worker in [*_spare.get(kind, []), *_lent.get(kind, [])]):
+        spare, lent = _spare.get(kind, []), _lent.get(kind, [])
+        if not (any(worker.usable for worker in spare) or any(worker.runs for worker in lent)):
             with suppress(OSError):  # who needs it will be told
                 _spare.setdefault(kind, []).append(Worker(kind))
 

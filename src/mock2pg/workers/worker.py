@@ -56,9 +56,14 @@ class Worker:
         self._busy = False
 
     @property
+    def runs(self) -> bool:
+        """Return whether it is this process's own and has not ended."""
+        return self.owner == os.getpid() and self.process.poll() is None
+
+    @property
     def usable(self) -> bool:
-        """Return whether it is this process's own, runs, and waits for a call; after an interrupted one it does not."""
-        return self.owner == os.getpid() and not self._busy and self.process.poll() is None
+        """Return whether it runs and waits for a call; after an interrupted one it does not."""
+        return self.runs and not self._busy
 
     def call(self, function: str, *arguments: Any, **named: Any) -> Any:
         """Call a function, `module:name`, and return its result or raise its error.
