@@ -514,7 +514,7 @@ def same(name: str, cell: Any, expected: Any) -> bool:
 
 
 @printed_whole
-@settings(PROPERTY, max_examples=12)
+@settings(PROPERTY, max_examples=8)
 @given(things=st.lists(rows(), min_size=8, max_size=16), form=st.sampled_from(["folder", "document"]))
 def test_what_is_exact_is_kept_and_nothing_else(things: list[str], form: str) -> None:
     """Of any JSON value a column keeps exactly what its type can hold; otherwise it is empty and marked."""
@@ -738,7 +738,7 @@ SOUND = {
     "fee": OF_KIND["fee"].filter(fits("fee")),
 }
 POOLS = st.fixed_dictionaries({name: st.lists(texts, min_size=14, max_size=20) for name, texts in SOUND.items()})
-ROWS = 240
+ROWS = 160
 
 
 def columns(pools: Mapping[str, Sequence[str]], number: int) -> list[tuple[str, str]]:
