@@ -10,11 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from mock2pg import resources
+from mock2pg import env_file, resources
 from mock2pg.connection_string import ConnectionString, parse, schema_of
 from mock2pg.errors import UsageError
 from mock2pg.project_folder import REPOSITORY, discovered
@@ -262,7 +261,7 @@ def load(**overrides: object) -> Settings:
     file = project / ".env"
     problems, invalid = [], []
     try:
-        given = _env_file(file) | dict(os.environ)
+        given = env_file.read(file) | dict(os.environ)
         problems = _misspelt(given, target_given="database_url" in overrides)
         settings = Settings(_env_file=file, **overrides)  # type: ignore[arg-type]
         schema = schema_of(settings.database_url.get_secret_value()) if settings.database_url else None
@@ -283,20 +282,6 @@ def load(**overrides: object) -> Settings:
 def _why(fault: Mapping[str, Any]) -> str:
     """Return the message of one of our validators, which quotes no value."""
     return f" ({fault['ctx']['error']})" if fault["type"] == "value_error" else ""
-
-
-def _env_file(file: Path) -> dict[str, str]:
-    """The variables of an `.env` file. Raises UsageError for a line that is none: it would be ignored."""
-    if not file.is_file():
-        return {}
-    with file.open(encoding="utf-8") as stream:
-        bindings = list(parse_stream(stream))
-    for binding in bindings:
-        if binding.error:
-            raise UsageError(
-                f"{file}, line {binding.original.line}, is not a variable", hint="Write NAME=value, one a line."
-            )
-    return {binding.key: binding.value or "" for binding in bindings if binding.key}
 
 
 def _misspelt(given: Mapping[str, str], *, target_given: bool) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from mock2pg import files
 from mock2pg.errors import InternalError, ValidationError
 from mock2pg.log import log
-from mock2pg.report import charts, notebook_tables, notebooks, pages
+from mock2pg.report import charts, nesting, notebook_tables, notebooks, pages
 from mock2pg.report.log_messages import of_added
 from mock2pg.runs import Run, now
 from mock2pg.step_results import (
@@ -55,7 +55,6 @@ _MOODS = {
     "unknown": ("bad", "Failed, state unknown"),
     "running": ("care", "Unfinished"),
 }
-_NESTED = re.compile(r"(\[\]|\{\})\.")  # in the path of a table: the end of an outer row's
 _CHANGES = ("publish", "rollback", "plan")
 _EVIDENCE = {
     "data_docs/staged/index.html": "Data Docs of the staged input: every rule, and how it came out",
@@ -235,26 +234,14 @@ def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
         landed = loaded.landed[name] if loaded else 0
         refused = checked.entities[table.path].refused if checked else 0
         counts = {"read": table.rows, "loaded": landed, "refused": refused, left: table.rows - landed - refused}
-        rows.append({"path": table.path, "table": name, "nested": bool(_NESTED.search(table.path)), **counts})
-    rows = below_parents(rows)
+        rows.append({"path": table.path, "table": name, "nested": nesting.is_nested(table.path), **counts})
+    rows = nesting.below_parents(rows)
     sums = {key: notebook_tables.total(rows, key) for key in ("read", "loaded", "refused", left)} if rows else {}
     if left == "sound":
         sums.pop("loaded", None)
     elif not sums.get(left):
         sums.pop(left, None)
     return {"rows": rows, "sum": sums}
-
-
-def below_parents(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows in their order, but each of a nested array below that of the array, map or object that it is in."""
-    number = {row["path"].removesuffix("[]"): at for at, row in enumerate(rows)}
-
-    def place(row: Mapping[str, Any]) -> list[int]:
-        ends = [at.start() for at in _NESTED.finditer(row["path"])]
-        outer = [row["path"][:end] + mark for end in ends for mark in ("", "{}")]
-        return [*(number[path] for path in outer if path in number), number[row["path"].removesuffix("[]")]]
-
-    return sorted(rows, key=place)
 
 
 def _derived(results: Results) -> Sequence[DerivedColumn]:

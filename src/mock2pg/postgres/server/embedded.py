@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
 import stat
@@ -25,6 +24,7 @@ from urllib.parse import quote
 from mock2pg.errors import DatabaseError
 from mock2pg.postgres.server import account
 from mock2pg.postgres.server.programs import binary, failure, last_lines, run_program
+from mock2pg.postgres.server.socket_alias import alias_of
 
 _MAJOR = 18
 _PATIENCE = 120.0  # seconds; recovery after a crash takes a while
@@ -71,7 +71,7 @@ class Server:
         self._data = self.home / f"data{_MAJOR}"
         self._log = self._data / "server.log"
         self._sockets = self.home / "run"
-        self._alias = _alias(self._sockets)
+        self._alias = alias_of(self._sockets)
         self._users: int | None = None
 
     def start(self) -> str:
@@ -283,15 +283,6 @@ def _worded(home: Path) -> Iterator[None]:
             if os.geteuid() == 0:
                 hint = "PostgreSQL runs as another user than root, to whom root must be able to give the folder."
         raise failure(f"PostgreSQL cannot use {error.filename or home}: {error.strerror or error}", hint) from error
-
-
-def _alias(sockets: Path) -> Path | None:
-    """A link to the folder of the socket under a short name, where the address of a socket has no room for its own."""
-    # an address is 107 bytes, on macOS 103, with the socket's name; libpq takes a comma for a list of hosts
-    if len(os.fsencode(sockets)) <= 85 and not set(str(sockets)) & set(',"'):
-        return None
-    # not TMPDIR: every process must find it, whatever its environment says
-    return Path("/tmp", f"mock2pg-{hashlib.sha256(os.fsencode(sockets)).hexdigest()[:20]}", "run")  # noqa: S108
 
 
 def _locks(descriptor: int, kind: int) -> bool:
