@@ -17,7 +17,7 @@ ID =
 RUN =
 
 .DEFAULT_GOAL := help
-TARGETS := init psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test test-load test-crash test-long bench coverage lint lock clean
+TARGETS := init psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report sample test-migration test test-load test-crash test-long bench coverage docs lint lock clean
 .PHONY: $(TARGETS)
 
 # A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
@@ -170,6 +170,9 @@ bench: $(READY) $(BENCH)/.ready ## measure against other tools and write benchma
 coverage: $(DEV) ## the same with a coverage report in htmlcov/
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
 
+docs: $(DEV) ## build the documentation as a site in site/, which needs no network; dead links end the build
+	@NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --quiet --strict $(ARGS) && echo "Documentation: site/index.html"
+
 lint: $(DEV) ## lint, format check, types and layers
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" && "$(BIN)/lint-imports"
 
@@ -183,4 +186,4 @@ lock: ## write the four locks anew from pyproject.toml (needs uv)
 
 clean: ## stop the embedded server and remove what runs made; backups stay
 	@test ! -x "$(BIN)/python" || $(MOCK2PG) server stop
-	rm -rf runs logs .postgres dbt_project/target dbt_project/logs htmlcov .coverage .coverage.*
+	rm -rf runs logs .postgres dbt_project/target dbt_project/logs htmlcov site .coverage .coverage.*

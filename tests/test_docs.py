@@ -116,11 +116,12 @@ def test_every_method_has_its_line() -> None:
 
 @pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(REPOSITORY)))
 def test_every_link_resolves(file: Path) -> None:
-    """A relative link leads to a file that is there, and a page in docs/ is found from its index."""
+    """A relative link leads to a file; a page in docs/ is in its index and in the contents of the site."""
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", file.read_text(encoding="utf-8")):
         assert re.match(r"https?://", target) or (file.parent / target).exists(), target
     if file.parent == DOCS and file.name != "README.md":
         assert f"({file.name})" in page("README.md")
+        assert f": {file.name}\n" in (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8")
 
 
 class Example:
