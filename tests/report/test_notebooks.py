@@ -471,7 +471,7 @@ def test_a_page_needs_nothing_from_elsewhere_and_folds_the_code(make: Make, tmp_
     """The output of the cells comes first; the code, parameters too, is folded; names are text."""
     executed, page = tmp_path / "made.ipynb", tmp_path / "page.html"
     notebooks.execute(
-        make("from mock2pg.report.pages import Shown\nShown('<b>found</b>')", "print('<i>')"),
+        make("from mock2pg.pages import Shown\nShown('<b>found</b>')", "print('<i>')"),
         executed,
         parameters={"x": 7},
         environment={},

@@ -192,7 +192,7 @@ def test_links_lead_to_each_page_and_back(docs: Path, opened: Open) -> None:
         assert page.url == (docs / "index.html").as_uri()
 
 
-PARTS = "h1, .where, .when, .summary, label, tr, td.status, td.rule, td a, td.number:not(:empty)"
+PARTS = "h1, .trail li, .kicker, .summary, label, tr, td.status, td.rule, td a, td.n:not(:empty)"
 
 
 @pytest.mark.parametrize("table", ["", "faulty", LONG])
@@ -217,7 +217,7 @@ def test_numbers_say_what_they_count_where_there_is_no_room_for_heads(docs: Path
     """A narrow page has no heads of columns: the words stand beside the number."""
     page = opened(docs / "index.html", docs, width=400)
     assert page.locator("thead").is_hidden()
-    numbers = page.locator("tr", has=page.get_by_role("link", name="faulty")).locator(".number:visible").all()
+    numbers = page.locator("tr", has=page.get_by_role("link", name="faulty")).locator(".n:visible").all()
     words = "cell => cell.textContent + getComputedStyle(cell, '::after').content"
     said = [number.evaluate(words).replace('"', "") for number in numbers]
     assert said == ["6 rules", "2 failed", "1 with a warning", "2 could not run"]
@@ -236,7 +236,7 @@ def test_every_status_can_be_read_and_told_apart(
 ) -> None:
     """On light and on dark paper, each has its icon and a colour with a contrast of 4.5."""
     page = opened(write_table(tmp_path, *SAID), tmp_path, scheme=scheme)
-    papers = [page.locator(part).evaluate("e => getComputedStyle(e).backgroundColor") for part in ("body", ".summary")]
+    papers = [page.locator(part).evaluate("e => getComputedStyle(e).backgroundColor") for part in ("body", ".verdict")]
     assert [brightness(paper) > 0.5 for paper in papers] == [scheme == "light"] * 2
     seen = page.locator("td.status").evaluate_all("cells => cells.map(c => [c.innerText, getComputedStyle(c).color])")
     assert [said for said, _ in seen] == list(SAID.values())
@@ -253,19 +253,22 @@ def write(file: Path, template: str, page: dict[str, Any]) -> Path:
     checks.warm()
     from mock2pg.checks.docs import View  # needs Great Expectations
 
-    file.write_text(View(template, "Made").render({"validated": "now"} | page))
+    file.write_text(View(template, "Made", None).render({"validated": "now"} | page))
     return file
 
 
 def write_table(folder: Path, *statuses: str) -> Path:
     """The page of a table with one rule of each of these statuses."""
-    rules = [{"sentence": "No.", "status": status, "totals": {}, "reason": f"why {status}"} for status in statuses]
-    page = {"table": "made", "home": "index.html", "rules": rules, "counts": counts(*statuses)}
-    return write(folder / "made.html", "table.html.j2", page)
+    rules = [
+        {"sentence": "No.", "status": status, "totals": {}, "reason": f"why {status}", "declared": False}
+        for status in statuses
+    ]
+    page = {"table": "made", "rules": rules, "counts": counts(*statuses)}
+    return write(folder / "made.html", "data_docs_table.html", page)
 
 
 def counts(*statuses: str) -> dict[str, int]:
-    return {"rules": len(statuses), **{status: statuses.count(status) for status in statuses}}
+    return {"rules": len(statuses), **{status: statuses.count(status) for status in SAID if status != "passed"}}
 
 
 def test_a_rule_that_was_not_judged_is_no_rule_that_passed(opened: Open, tmp_path: Path) -> None:
@@ -274,7 +277,7 @@ def test_a_rule_that_was_not_judged_is_no_rule_that_passed(opened: Open, tmp_pat
         {"table": "made", "link": "made.html", "counts": counts("skipped", "skipped", "passed")},
         {"table": "other", "link": "other.html", "counts": counts("passed")},
     ]
-    index = write(tmp_path / "index.html", "index.html.j2", {"tables": tables})
+    index = write(tmp_path / "index.html", "data_docs_index.html", {"tables": tables})
     page = opened(write_table(tmp_path, "skipped", "skipped", "passed"), tmp_path)
     assert page.locator(".summary").inner_text() == "Of 3 rules 2 were not judged."
     page.get_by_label("Failed only").click()

@@ -20,18 +20,18 @@ from great_expectations.data_context.types.resource_identifiers import (
 )
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 from great_expectations.render.renderer.renderer import Renderer
-from jinja2 import Environment, PackageLoader
 
-from mock2pg import files
+from mock2pg import files, pages
 from mock2pg.checks.validation_results import BROKEN, FAILED, PASSED, SKIPPED, WARNED, RuleResult
 from mock2pg.errors import InternalError
 
-_ENVIRONMENT = Environment(loader=PackageLoader(__package__), autoescape=True, trim_blocks=True)
 _ORDER = (BROKEN, FAILED, WARNED, SKIPPED)  # what a reader looks for first
 
 
-def build(context: Any, folder: Path, title: str, results: Mapping[str, Sequence[RuleResult]]) -> None:
-    """Write the site of these results, by table, into the folder.
+def build(
+    context: Any, folder: Path, title: str, results: Mapping[str, Sequence[RuleResult]], run_id: str | None = None
+) -> None:
+    """Write the site of these results, by table, into the folder; `run_id` of a folder in data_docs/ of a run.
 
     The stored results are made of ours, not of Great Expectations' own, which may hold or quote values.
     """
@@ -39,7 +39,7 @@ def build(context: Any, folder: Path, title: str, results: Mapping[str, Sequence
     for table, of_table in results.items():
         key = ValidationResultIdentifier(ExpectationSuiteIdentifier(files.named(table)), run, batch_identifier="rules")
         context.validation_results_store.set(key, _stored(table, run, of_table))
-    context.add_data_docs_site("docs", _site(_plain(str(folder.resolve())), _plain(title)))
+    context.add_data_docs_site("docs", _site(_plain(str(folder.resolve())), _plain(title), run_id))
     context.build_data_docs(site_names=["docs"])
     shutil.rmtree(folder / "static", ignore_errors=True)  # 4 MB of fonts and pictures that no page of ours shows
     # a page that cannot be rendered is only a line in its log to Great Expectations
@@ -86,11 +86,12 @@ def _plain(text: str) -> str:
     return text.replace("$", "\\$")
 
 
-def _site(folder: str, title: str) -> dict[str, Any]:
-    def pages(renderer: str, template: str) -> dict[str, Any]:
+def _site(folder: str, title: str, run_id: str | None) -> dict[str, Any]:
+    def site_pages(renderer: str, template: str) -> dict[str, Any]:
+        view = {"class_name": "View", "template": template, "title": title, "run_id": run_id}
         return {
             "renderer": {"module_name": __name__, "class_name": renderer},
-            "view": {"module_name": __name__, "class_name": "View", "template": template, "title": title},
+            "view": {"module_name": __name__, **view},
         }
 
     return {
@@ -102,12 +103,12 @@ def _site(folder: str, title: str) -> dict[str, Any]:
             "profiling": "None",
             "validations": {
                 "class_name": "DefaultSiteSectionBuilder",
-                **pages("TableRenderer", "table.html.j2"),
+                **site_pages("TableRenderer", "data_docs_table.html"),
             },
         },
         "site_index_builder": {
             "class_name": "DefaultSiteIndexBuilder",
-            **pages("IndexRenderer", "index.html.j2"),
+            **site_pages("IndexRenderer", "data_docs_index.html"),
         },
     }
 
@@ -125,7 +126,7 @@ class TableRenderer(Renderer):  # type: ignore[misc]
             "validated": run.meta["validated"],
             "rules": sorted(rules, key=lambda rule: [rule["status"] != status for status in _ORDER]),
             "counts": _counts(run),
-            "home": "../../../../index.html",  # validations/<suite>/<run name>/<run time>/<page>
+            "up": "../../../../",  # validations/<suite>/<run name>/<run time>/<page>
         }
 
 
@@ -153,12 +154,13 @@ class IndexRenderer(Renderer):  # type: ignore[misc]
 class View:
     """One of our templates."""
 
-    def __init__(self, template: str, title: str) -> None:
-        self._template = _ENVIRONMENT.get_template(template)
-        self._title = title
+    def __init__(self, template: str, title: str, run_id: str | None) -> None:
+        self._template, self._title, self._run_id = template, title, run_id
 
     def render(self, page: Mapping[str, Any], **options: Any) -> str:
-        return self._template.render(page, title=self._title)
+        up = page.get("up", "")
+        links = pages.RunLinks(self._run_id, f"{up}../../") if self._run_id else None
+        return pages.render(self._template, **{**page, "home": f"{up}index.html", "title": self._title, "links": links})
 
 
 def _counts(run: Any) -> dict[str, int]:

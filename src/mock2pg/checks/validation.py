@@ -34,7 +34,8 @@ def validate(
     *,
     index_columns: Sequence[str] | Mapping[str, Sequence[str]],
     docs: Path | None = None,
-    title: str = "",
+    title: str = "Data Docs",
+    run_id: str | None = None,
     limit: int = 100,
     schema: str | None = None,
     lock_timeout: str = LOCK_TIMEOUT,
@@ -46,6 +47,7 @@ def validate(
     """Run the declared rules and every suite in the folder `suites` on their tables; write Data Docs into `docs`.
 
     url            what `duckdb_url` gave, or a `postgresql://` URL
+    run_id         the run in whose data_docs/ `docs` is
     index_columns  the columns that name a row: of every table, or by table
     limit          rows listed for each rule and field; the totals stay exact
     schema         where PostgreSQL looks the tables up
@@ -77,7 +79,7 @@ def validate(
     finally:
         engine.dispose()  # else DuckDB refuses a later connection that writes
     if docs is not None:
-        data_docs.build(context, docs, title, results)
+        data_docs.build(context, docs, title, results, run_id)
     return _validation(list(itertools.chain(*results.values())))
 
 

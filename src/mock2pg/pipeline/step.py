@@ -11,11 +11,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic
 
+from mock2pg import pages, signals, workers
 from mock2pg import settings as settings_module
-from mock2pg import signals, workers
 from mock2pg.errors import InternalError, Interrupted, UsageError, from_dict
 from mock2pg.pipeline import verdict
-from mock2pg.report import notebooks, pages
+from mock2pg.report import notebooks
 from mock2pg.runs import Run, now, open_run
 from mock2pg.step_results import (
     BackedUp,

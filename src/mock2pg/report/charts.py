@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mock2pg.report.pages import Shown, shown
+from mock2pg.pages import Shown, shown
 from mock2pg.text import duration
 
 # Distinct to colour-blind readers, and visible on white and on near-black.

@@ -8,7 +8,7 @@ from textwrap import dedent
 from typing import Any
 
 from mock2pg.errors import Mock2pgError
-from mock2pg.report.pages import Shown, shown
+from mock2pg.pages import Shown, shown
 from mock2pg.runs import Run
 from mock2pg.step_results import BackedUp, RolledBack, StepResult, Verified
 from mock2pg.text import duration

@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mock2pg import files
+from mock2pg import files, pages
 from mock2pg.errors import InternalError, ValidationError
 from mock2pg.log import log
-from mock2pg.report import charts, nesting, notebook_tables, notebooks, pages
+from mock2pg.report import charts, nesting, notebook_tables, notebooks
 from mock2pg.report.log_messages import of_added
 from mock2pg.runs import Run, now
 from mock2pg.step_results import (
@@ -83,6 +83,7 @@ def run(run: Run) -> Reported:
     seconds = {step: result.seconds for step, result in results.items()}
     page = pages.render(
         "report.html",
+        links=pages.RunLinks(run.id),
         record=record,
         results=results,
         title=_TITLES.get(record["command"], record["command"].capitalize()),
@@ -274,7 +275,7 @@ def _show_notebooks(run: Run) -> None:
         if page.exists() and page.stat().st_mtime >= executed.stat().st_mtime:
             continue
         try:
-            notebooks.export_html(executed, page, title=f"{executed.stem.capitalize()} of run {run.id}")
+            notebooks.export_html(executed, page, title=f"{executed.stem.capitalize()} of run {run.id}", run_id=run.id)
         except Exception as error:  # the rest of the report does not need it
             reason = error.message if isinstance(error, InternalError) else type(error).__name__
             log.warning("⚠️ %s cannot be shown as a page: %s", executed.name, reason)

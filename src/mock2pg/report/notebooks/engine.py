@@ -15,8 +15,8 @@ import papermill
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from mock2pg import pages
 from mock2pg.errors import InternalError
-from mock2pg.report import pages
 from mock2pg.report.notebooks.cells import Cells
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from html import escape, unescape
 from pathlib import Path
@@ -13,7 +15,8 @@ from mock2pg.text import counted, duration, lines, printable
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-TEMPLATES = Path(__file__).parent / "templates"
+_ROOMS = ("pages", "report", "checks")  # a template is found by its name alone
+_HEADING = re.compile(r"<h2(?: id=\"([^\"]*)\")?([^>]*)>(.*?)</h2>", re.DOTALL)
 
 
 class Shown(str):
@@ -36,8 +39,11 @@ def shown(template: str, **names: Any) -> Shown:
 
 
 def render(template: str, **names: Any) -> str:
-    """A template of ours with these names; every text is escaped, and a name that is missing is an error."""
-    return _environment().get_template(template).render(**names)
+    """A template of ours with these names; every text is escaped, and a name that is missing is an error.
+
+    links  the RunLinks of a page of a run
+    """
+    return _environment().get_template(template).render(**{"links": None, **names})
 
 
 def compile_templates() -> None:
@@ -52,7 +58,7 @@ def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([Path(__file__).parents[1] / room / "templates" for room in _ROOMS]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,
@@ -67,6 +73,7 @@ def _environment() -> Environment:
     environment.filters["text"] = "".join  # a notebook keeps a text as one, or as its lines
     environment.filters["markdown"] = _markdown
     environment.filters["code"] = _code
+    environment.filters["sections"] = _sections
     return environment
 
 
@@ -93,6 +100,28 @@ def _markdown(text: str) -> str:
 def _code(text: str) -> Shown:
     """Return a text as HTML in which `commands` are code."""
     return Shown(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(lines(text))))
+
+
+@dataclass(frozen=True)
+class _Sections:
+    """The content of a page, and the headings of its sections by their anchors."""
+
+    html: Shown
+    headings: Mapping[str, Shown]
+
+
+def _sections(content: str) -> _Sections:
+    """Give every heading of a section an anchor."""
+    headings: dict[str, Shown] = {}
+
+    def anchored(heading: re.Match[str]) -> str:
+        words = re.sub(r"<[^>]*>", "", heading[3])
+        name = heading[1] or re.sub(r"\W+", "-", unescape(words).lower()).strip("-") or "section"
+        anchor = name if name not in headings else f"{name}-{len(headings)}"
+        headings[anchor] = Shown(words)
+        return f'<h2 id="{anchor}"{heading[2]}>{heading[3]}</h2>'
+
+    return _Sections(Shown(_HEADING.sub(anchored, content)), headings)
 
 
 def moment(timestamp: str | None) -> str:

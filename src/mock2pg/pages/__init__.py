@@ -1,0 +1,6 @@
+"""The pages that a run leaves behind: one frame, one style sheet; the templates of their contents are in the rooms."""
+
+from mock2pg.pages.rendering import Shown, compile_templates, moment, render, shown
+from mock2pg.pages.run_links import RunLinks
+
+__all__ = ["RunLinks", "Shown", "compile_templates", "moment", "render", "shown"]
