@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import mock2pg
 from mock2pg import cli, errors
+from mock2pg.cli.sections import SECTIONS, Sections, sentence
+from mock2pg.report import output
 from mock2pg.settings import Settings
 
 
@@ -29,19 +33,86 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[t
             yield from commands(command, (*path, name))
 
 
-@pytest.mark.parametrize(("path", "command"), [(path, command) for path, command in commands(cli.command)])
+COMMANDS = list(commands(cli.command))
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS)
 def test_every_command_has_help_with_an_example(path: tuple[str, ...], command: click.Command) -> None:
-    """`--help` says what the command does and shows one line to copy."""
-    result = CliRunner().invoke(cli.command, [*path, "--help"])
+    """`--help` and `mock2pg help` say what the command does, show a line to copy, and fit 80 columns but for that."""
+    result = CliRunner().invoke(cli.command, [*path, "--help"], terminal_width=80)
     assert result.exit_code == 0
-    assert f"Example: mock2pg {' '.join(path)}" in " ".join(result.output.split())
+    text, examples = result.output.split("\nExamples:\n")
+    assert re.search(rf"^  .*mock2pg {' '.join(path)}", examples, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 80
+    assert CliRunner().invoke(cli.command, ["help", *path], terminal_width=80).output == result.output
 
 
-@pytest.mark.parametrize(("path", "command"), [(path, command) for path, command in commands(cli.command)])
+@pytest.mark.parametrize(("path", "command"), COMMANDS)
 def test_every_command_speaks_json(path: tuple[str, ...], command: click.Command) -> None:
-    """Every command that answers something takes --json; psql and dbt speak for themselves, a group has commands."""
-    takes = any("--json" in parameter.opts for parameter in command.params)
-    assert takes or path in (("psql",), ("dbt",)) or isinstance(command, click.Group)
+    """Every command that answers something takes --json, --quiet and --verbose; psql and dbt speak for themselves, a
+    group has commands."""
+    takes = {option for parameter in command.params for option in parameter.opts}
+    silent = path in (("psql",), ("dbt",), ("help",)) or isinstance(command, click.Group)
+    assert takes >= {"--json", "-q", "--quiet", "-v", "--verbose", "--debug"} or silent
+
+
+def test_commands_are_listed_whole_in_the_order_of_use() -> None:
+    """Each command is in a section, on one line of 80 columns with its whole sentence."""
+    for path, group in [((), cli.command), *((path, command) for path, command in COMMANDS)]:
+        if isinstance(group, Sections):
+            text = CliRunner().invoke(cli.command, [*path, "--help"], terminal_width=80).output
+            for name, command in group.commands.items():
+                assert (said := sentence(command)).endswith("."), name
+                assert re.search(rf"^  {name} +{re.escape(said)}$", text, re.MULTILINE), name
+    assert tuple(cli.command.sections()) == SECTIONS
+    assert [name for name, _ in cli.command.sections()["Migrate"]] == ["init", "check", "plan", "migrate", "verify"]
+
+
+def test_the_version_is_that_of_all_that_matters() -> None:
+    """-V prints the version, and those of Python, PostgreSQL and the packages below it."""
+    for option in ("-V", "--version"):
+        said = CliRunner().invoke(cli.command, [option]).output.splitlines()
+        assert said[0] == f"mock2pg {mock2pg.__version__}"
+        assert re.fullmatch(r"Python 3\.\d+\.\d+, PostgreSQL 18\.[\d.]+ \(embedded\)", said[1])
+        assert re.match(r"dbt-core 1\.11\.\d+, ", said[2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["migrat"], "no such command 'migrat'", "Did you mean migrate or"),
+        (["backups", "prun"], "no such command 'prun'", "Did you mean prune? `mock2pg backups --help` lists"),
+        (["help", "backups", "prun"], "no such command 'prun'", "Did you mean prune?"),
+        (["help", "plan", "x"], "`mock2pg plan` has no commands", "`mock2pg plan --help`"),
+        (["migrate", "--moed", "upsert"], "no such option '--moed'", "Did you mean --mode? `mock2pg migrate --help`"),
+        (["migrate", "--mode", "x"], "invalid value for '--mode'", "`mock2pg migrate --help` explains the command."),
+        (["sample"], "missing option '--out'", "`mock2pg sample --help`"),
+        (["plan", "a", "b"], "got unexpected extra argument", "`mock2pg plan --help`"),
+    ],
+)
+def test_a_wrong_command_line_is_a_usage_error(arguments: list[str], message: str, hint: str) -> None:
+    """It has a name and exit code 2 as every other error, names what was meant, and is JSON where that is asked for."""
+    said = CliRunner().invoke(cli.command, arguments)
+    assert (said.exit_code, said.stdout) == (2, "")
+    for text in ("UsageError", message, hint):
+        assert text in said.stderr
+    if arguments[0] == "help":
+        return
+    said = CliRunner().invoke(cli.command, [*arguments, "--json"])
+    error = json.loads(said.stdout)["error"]
+    assert (said.exit_code, error["name"], error["code"]) == (2, "UsageError", 2)
+    assert message in error["message"]
+    assert hint in error["hint"]
+
+
+@pytest.mark.parametrize("arguments", [["-q", "-v"], ["--quiet", "verify"], ["verify", "--verbose"], ["verify"]])
+def test_what_prints_can_ask_how_much(arguments: list[str], runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--quiet and --verbose of a command, and of the group that it is in, are known where output is printed."""
+    asked: list[bool] = []
+    monkeypatch.setattr("mock2pg.cli.going_back.say", lambda _: asked.extend((output.quiet(), output.verbose())))
+    assert runner.invoke(cli.command, ["backups", *arguments]).exit_code == 0
+    given = {argument.lstrip("-")[0] for argument in arguments if argument.startswith("-")}
+    assert asked == ["q" in given, "v" in given]
 
 
 def test_a_missing_source_is_a_usage_error(runner: CliRunner) -> None:

@@ -18,7 +18,7 @@ from mock2pg.connection_string import ConnectionString, parse, schema_of
 from mock2pg.errors import UsageError
 from mock2pg.project_folder import REPOSITORY, discovered
 
-__all__ = ["LOCK_TIMEOUT", "REPOSITORY", "Settings", "listed", "load", "share", "unpacked"]
+__all__ = ["LOCK_TIMEOUT", "REPOSITORY", "Settings", "listed", "load", "share", "unpacked", "variable"]
 
 _RECIPIENTS = r"^(\s*age1[0-9a-z]{58}\s*(,|$))*$"
 LOCK_TIMEOUT = "2s"  # the default, also of sessions that know no settings
@@ -224,7 +224,7 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             if value is not None:
                 text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-                values[_variable(name)] = text
+                values[variable(name)] = text
         return values
 
 
@@ -244,7 +244,7 @@ def listed(setting: str) -> list[str]:
     return [name.strip() for name in setting.split(",") if name.strip()]
 
 
-def _variable(field: str) -> str:
+def variable(field: str) -> str:
     """The environment variable of a field."""
     declared = Settings.model_fields.get(field)
     if declared is None:  # pydantic names a field that has an alias by that
@@ -271,7 +271,7 @@ def load(**overrides: object) -> Settings:
         raise UsageError(f"{file} is not UTF-8", hint="Save it as UTF-8.") from None
     except ValidationError as error:
         # pydantic's own text quotes the value, and a value may be a credential
-        invalid = [_variable(str(fault["loc"][0])) + _why(fault) for fault in error.errors()]
+        invalid = [variable(str(fault["loc"][0])) + _why(fault) for fault in error.errors()]
     if invalid:
         problems.append(f"a setting is not valid: {', '.join(invalid)}")
     if problems:
@@ -286,7 +286,7 @@ def _why(fault: Mapping[str, Any]) -> str:
 
 def _misspelt(given: Mapping[str, str], *, target_given: bool) -> list[str]:
     """Name the variables that mock2pg does not have though they look like its own, each with the nearest one it has."""
-    known = [_variable(field) for field in Settings.model_fields]
+    known = [variable(field) for field in Settings.model_fields]
     upper = {name: name.upper() for name in given}
     # without a target the embedded server is migrated; with one, a similar name is another program's
     no_target = not target_given and "DATABASE_URL" not in upper.values()

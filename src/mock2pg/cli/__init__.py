@@ -1,6 +1,6 @@
 """The command line: one command per verb; reads options, calls the service, prints, exits with the error's code."""
 
-from mock2pg.cli import backups, init, lab, server  # add their commands
-from mock2pg.cli.commands import command
+from mock2pg.cli import auditing, developing, going_back, init, looking, migrating  # add their commands, in this order
+from mock2pg.cli.root import command
 
-__all__ = ["backups", "command", "init", "lab", "server"]
+__all__ = ["auditing", "command", "developing", "going_back", "init", "looking", "migrating"]

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from mock2pg import settings
-from mock2pg.cli.commands import command
+from mock2pg.cli.options import Option
+from mock2pg.cli.root import command
 from mock2pg.cli.verb import verb
+from mock2pg.errors import SourceError
 from mock2pg.report.output import say, say_json, say_lines
 
 if TYPE_CHECKING:
@@ -28,21 +30,37 @@ _TELL = {
 }
 
 
-@command.command()
+@command.command(section="Migrate", fails=(SourceError,))
 @click.argument("source", type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
-    "--into", required=True, type=click.Path(path_type=Path), help="The project's folder: empty, or not there."
+    "--into",
+    required=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="The project's folder: empty, or not there.",
 )
-@click.option("--update", is_flag=True, help="Show what differs now, and write the files that you did not edit.")
+@click.option(
+    "--update",
+    is_flag=True,
+    help="Update a project that init made: print a diff, and write the files that you did not edit or delete.",
+)
 @click.option("--from-target", is_flag=True, help="Take names, types and keys from the tables of DATABASE_URL.")
-@click.option("--name", default="", help="The project's name; that of its folder unless you say otherwise.")
+@click.option(
+    "--name", cls=Option, default="", metavar="NAME", show_default="the name of the folder", help="The project's name."
+)
 @verb
 def init(source: Path, into: Path, update: bool, from_target: bool, name: str, as_json: bool) -> None:
-    """Make a project that migrates SOURCE: read every value, and write declarations, models and rules.
+    """Make a project that migrates your own mock JSON.
 
-    A folder of JSON or NDJSON files, one document, or a .ts, .js or .mjs module that exports plain data (with node).
+    Reads every value of SOURCE, and writes declarations, models, rules and a review, INIT.md. SOURCE is a folder of
+    JSON or NDJSON files, one document, a .ts, .js or .mjs module that exports plain data (with node), or - for
+    standard input. With --from-target the database is only read.
 
-    Example: mock2pg init db.json --into shop
+    Examples:
+        mock2pg init db.json --into shop
+        mock2pg init ../frontend/src/mocks --into shop
+        mock2pg init db.json --into shop --update
+        DATABASE_URL=postgresql://app@localhost/app mock2pg init db.json --into shop --from-target
     """
     from mock2pg import init as room
     from mock2pg.init.writing import update as updates

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
+
+from mock2pg.settings import Settings, variable
+
+if TYPE_CHECKING:
+    from click.types import OptionHelpExtra
 
 
 def source(function: Callable[..., None]) -> Callable[..., None]:
@@ -42,6 +47,15 @@ def form(*choices: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     )
 
 
+class Option(click.Option):
+    """An option whose default is described in words."""
+
+    def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
+        """Leave out the parentheses of click around the words."""
+        extra = super().get_help_extra(ctx)
+        return extra | {"default": self.show_default} if isinstance(self.show_default, str) else extra
+
+
 class _Source(click.Path):
     """A path that is not empty: `mock2pg migrate "$UNSET"` means no folder, least of all the current one."""
 
@@ -51,48 +65,65 @@ class _Source(click.Path):
         return super().convert(value, param, ctx)
 
 
+def _of_setting(name: str, *flags: str, text: str = "", **given: Any) -> Callable[[Any], Any]:
+    """Return an option that takes the place of a setting: its choices, default and, unless given, help are those of the
+    setting."""
+    field = Settings.model_fields[name]
+    if get_origin(field.annotation) is Literal:
+        given["type"] = click.Choice(get_args(field.annotation))
+    otherwise = f", or {field.default}" if field.default else ""
+    return click.option(
+        *flags,
+        cls=Option,
+        help=text or field.description,
+        show_default=f"{variable(name)}{otherwise}",
+        default=None,
+        **given,
+    )
+
+
 _SOURCE = (
-    click.option(
-        "--mode",
-        type=click.Choice(["replace", "upsert"]),
-        help="Make the target hold exactly the source, or delete nothing and leave alone what is not in it.",
-    ),
-    click.option("--max-refused", metavar="N|N%", help="With quarantine: the most rows to leave out."),
-    click.option(
-        "--on-error",
-        type=click.Choice(["refuse", "quarantine"]),
-        help="Rows that break a rule: refuse the input, or leave them out.",
-    ),
+    _of_setting("max_refused", "--max-refused", metavar="N|N%"),
+    _of_setting("on_error", "--on-error"),
+    _of_setting("mode", "--mode"),
     click.argument("source", required=False, type=_Source(path_type=Path, allow_dash=True)),
 )
 PROJECT = click.option(
     "--project",
+    cls=Option,
     metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     expose_value=False,
     callback=lambda context, _, folder: context.meta.update({"project": folder} if folder else {}),
-    help="The project. Else the current directory, or the nearest one above it that is a project.",
+    help="The project's folder.",
+    show_default="MIGRATION_PROJECT, or the nearest project from the current directory upwards",
 )
-CONFIRM = click.option("--confirm", metavar="DATABASE", help="The database to change, when it is on another machine.")
+CONFIRM = _of_setting("confirm", "--confirm", metavar="DATABASE")
 _LIMITS = (
-    click.option(
-        "--alter",
-        is_flag=True,
-        default=None,
-        help="Alter tables that a migration created, where their contract changed.",
-    ),
-    click.option("--max-deleted", metavar="N|N%", help="The most rows of one table to delete."),
-    click.option("--allow-empty", metavar="ENTITY", multiple=True, help="Its tables may be emptied. May be repeated."),
-    click.option(
+    _of_setting("alter", "--alter", is_flag=True),
+    _of_setting(
+        "allow_cascade",
         "--allow-cascade",
         metavar="TABLE",
         multiple=True,
-        help="A table that is not migrated, whose rows its ON DELETE may change. May be repeated.",
+        text="A table that is not migrated, whose rows its ON DELETE may change. May be repeated.",
     ),
+    _of_setting(
+        "allow_empty",
+        "--allow-empty",
+        metavar="ENTITY",
+        multiple=True,
+        text="An entity whose tables may be emptied. May be repeated.",
+    ),
+    _of_setting("max_deleted", "--max-deleted", metavar="N|N%"),
 )
 _CHANGES = (
-    CONFIRM,
     click.option(
-        "--plan", "reviewed", type=click.Path(path_type=Path), help="A plan.json: publish just that, or nothing."
+        "--plan",
+        "reviewed",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="A plan.json that was reviewed: publish just that, or nothing.",
     ),
+    CONFIRM,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -46,13 +46,19 @@ def _project() -> dict[str, Any]:
 
 
 def verb(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the parts of every command: --project, --json, --debug, and an end with a name and a code, no traceback."""
+    """Add the parts of every command: --project, --quiet, --verbose, --json, --debug, and an end with a name and a
+    code, no traceback."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; the log stays on standard error.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print the verdict alone.")
+    @click.option("-v", "--verbose", is_flag=True, help="Print what is left out otherwise, such as unchanged tables.")
     @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
     @functools.wraps(function)
-    def wrapped(*args: Any, as_json: bool, debug: bool, **options: Any) -> None:
-        click.get_current_context().obj = debug
+    def wrapped(*args: Any, as_json: bool, quiet: bool, verbose: bool, debug: bool, **options: Any) -> None:
+        context = click.get_current_context()
+        context.obj = debug
+        # those of `mock2pg backups -q verify`, too
+        context.meta.update({name: True for name, given in (("quiet", quiet), ("verbose", verbose)) if given})
         try:
             with signals.interrupting():
                 function(*args, as_json=as_json, **options)
@@ -79,7 +85,7 @@ def _refuse_lost(command: str) -> None:
     say(told, err=True, fg="yellow")
 
 
-def end(error: BaseException, *, as_json: bool, debug: bool, cause: BaseException | None = None) -> None:
+def end(error: BaseException, *, as_json: bool, debug: bool, cause: BaseException | None = None) -> NoReturn:
     if isinstance(error, KeyboardInterrupt):
         by = f" by {error}" if isinstance(error, signals.Signalled) else ""
         error = Interrupted(f"interrupted{by}")

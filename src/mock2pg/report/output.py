@@ -10,6 +10,21 @@ import click
 from mock2pg import text
 
 
+def quiet() -> bool:
+    """Return True when --quiet asks for the verdict alone."""
+    return _asked("quiet")
+
+
+def verbose() -> bool:
+    """Return True when --verbose asks for what is left out otherwise."""
+    return _asked("verbose")
+
+
+def _asked(option: str) -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(option))
+
+
 def say(message: str, *, fg: str | None = None, err: bool = False) -> None:
     """Print one line: what could steer a terminal is escaped, and so are line breaks, which names may hold."""
     click.secho(text.printable(message), fg=fg, err=err)

@@ -1,0 +1,254 @@
+"""The commands for developing a project, and for the embedded server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mock2pg import environment
+from mock2pg.cli import options
+from mock2pg.cli.root import command
+from mock2pg.cli.verb import current, end, service, verb
+from mock2pg.errors import (
+    AlreadyRunning,
+    CheckFailed,
+    LoadFailed,
+    Mock2pgError,
+    PreflightFailed,
+    ScenarioFailed,
+    SourceError,
+)
+from mock2pg.report.output import say, say_json, say_lines
+from mock2pg.report.terminal import show
+
+_THEIR_OWN = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@command.command(section="Develop", fails=(SourceError, CheckFailed, AlreadyRunning, LoadFailed, PreflightFailed))
+@options.source
+@click.option("--keep", is_flag=True, help="Keep the landing tables and the built tables, to look at or for dbt.")
+@verb
+def load(source: Path | None, keep: bool, as_json: bool, **given: Any) -> None:
+    """Build the tables beside the target tables.
+
+    Stages, checks and builds SOURCE as migrate does, and publishes nothing: the target tables are not read. With
+    --keep, the landing tables stay in mock2pg_landing and the built tables in mock2pg_next; `mock2pg status` lists
+    them, and the next run that works on the database drops them.
+
+    Examples:
+        mock2pg load ../frontend/src/mocks --keep
+        mock2pg dbt build
+    """
+    show(service(**given).load(source, keep=keep), as_json)
+
+
+@command.command("test-migration", section="Develop", fails=(ScenarioFailed,))
+@verb
+def test_migration(as_json: bool) -> None:
+    """Run good and bad migrations in a scratch database.
+
+    A valid document, the same again, one with each kind of fault that the declarations allow, a failure while
+    publishing, and a large one where there are recipes: each is migrated, verified and rolled back in a database
+    mock2pg_scratch_... on the same server, which is dropped afterwards. The database user must be allowed to create
+    databases, and MIGRATION_SOURCE must be valid. The target is never touched.
+
+    Examples:
+        mock2pg test-migration
+    """
+    report = service().test_migration((lambda _: None) if as_json else say)
+    if as_json:
+        say_json(asdict(report))
+    if not report.success:
+        failed = [scenario.name for scenario in report.results if not scenario.passed]
+        raise ScenarioFailed(f"{len(failed)} of {len(report.results)} scenarios failed: {', '.join(failed)}")
+
+
+@command.command(section="Develop")
+@click.option("--rows", default=10_000, metavar="N", help="Rows in all, those of nested arrays included; 50 or more.")
+@click.option("--seed", default=1, metavar="N", help="The same seed gives the same bytes.")
+@click.option(
+    "--out",
+    required=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="The folder for the files: empty, or not there.",
+)
+@verb
+def sample(rows: int, seed: int, out: Path, as_json: bool) -> None:
+    """Make mock data of any size.
+
+    It has the shape of mock_data/, from the recipes in mock_data/sample/: one SELECT for DuckDB per entity. A project
+    without recipes has no sample. The names of people in them need `pip install 'mock2pg[sample]'`.
+
+    Examples:
+        mock2pg sample --rows 100000 --seed 7 --out big
+        mock2pg migrate big --max-deleted 100%
+    """
+    from mock2pg.source.sample import generate
+
+    made = generate(current().project / "mock_data" / "sample", out, rows=rows, seed=seed)
+    if as_json:
+        say_json({"success": True, "entities": made})
+    else:
+        for entity, number in made.items():
+            say(f"{number:>10,}  {entity}")
+        say(f"in {out}")
+
+
+@command.command(section="Develop", context_settings=_THEIR_OWN)
+@options.PROJECT
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def dbt(arguments: tuple[str, ...]) -> None:
+    """Run dbt on the target database.
+
+    In dbt_project/; ARGUMENTS are dbt's own, and so is the exit code. With `--target published`, dbt documents and
+    tests the published tables: `docs generate` lists them with their columns and descriptions, `test
+    --exclude-resource-type unit_test` runs the data tests that you add. Without it, dbt works on the tables as a
+    migration builds them; `dbt build` needs the landing tables, which `mock2pg load --keep` leaves.
+
+    Examples:
+        mock2pg dbt docs generate --target published
+        mock2pg dbt docs serve
+        make dbt ARGS="docs serve"
+    """
+    from mock2pg import build, postgres
+
+    try:
+        target = service()
+        session = postgres.environment(target.url(), settings=True)
+    except Mock2pgError as error:
+        end(error, as_json=False, debug=False)
+    folder = target.settings.dbt_dir
+    variables = build.profile(session, target.settings.target_schema)
+    variables["DBT_PROFILES_DIR"] = str(build.profiles_dir(folder))
+    program = [str(Path(sys.executable).with_name("dbt")), *arguments]
+    sys.exit(subprocess.call(program, cwd=folder, env=environment.inherited("dbt") | variables))  # noqa: S603
+
+
+@command.command(section="Develop", context_settings=_THEIR_OWN)
+@options.PROJECT
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def psql(arguments: tuple[str, ...]) -> None:
+    r"""Open psql on the target database.
+
+    The psql of the bundled PostgreSQL; ARGUMENTS are psql's own, and so is the exit code.
+
+    Examples:
+        mock2pg psql
+        mock2pg psql -c '\dt'
+    """
+    from mock2pg import postgres
+    from mock2pg.postgres.server import binary
+
+    try:
+        session = postgres.environment(service().url())
+    except Mock2pgError as error:
+        end(error, as_json=False, debug=False)
+    sys.exit(subprocess.call([str(binary("psql")), *arguments], env=environment.inherited("psql") | session))  # noqa: S603
+
+
+@command.command(section="Develop")
+@click.argument("run_id", required=False)
+@click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
+@verb
+def lab(run_id: str | None, no_browser: bool, as_json: bool) -> None:
+    """Open a run's notebooks in JupyterLab, as copies.
+
+    The executed notebooks of RUN_ID, or of the newest run that has some. The copies are in .cache/lab/: change and run
+    them as you like. A copy that is there already stays as you left it; remove it to get a fresh copy. A cell finds
+    what the run left as Python values; it does nothing again, asks no database, and the run's evidence stays as it is.
+    JupyterLab, which `make lab` installs into .venv-lab/, answers on this machine only. --json prints the folder alone,
+    and opens nothing.
+
+    Examples:
+        mock2pg lab
+        mock2pg lab 2026-11-22T10-30-00-000Z --no-browser
+        make lab RUN=2026-11-22T10-30-00-000Z
+    """
+    from mock2pg.report import lab
+
+    settings = current()
+    folder = lab.prepared(settings, run_id)
+    program, places = lab.command(folder, browser=not no_browser)
+    if as_json:
+        say_json({"success": True, "folder": str(folder)})
+        return
+    say(f"Copies of the run's notebooks: {folder}", err=True)
+    sys.exit(subprocess.call(program, env=environment.inherited("jupyterlab") | places, cwd=folder))  # noqa: S603
+
+
+@command.group(section="Develop")
+def server() -> None:
+    """Start and stop the embedded PostgreSQL server.
+
+    It is used when DATABASE_URL is unset, and keeps its data in .postgres/. It runs until it is stopped.
+
+    Examples:
+        mock2pg server status
+    """
+
+
+@server.command()
+@verb
+def start(as_json: bool) -> None:
+    """Start the server, unless it runs, and print its URL.
+
+    Examples:
+        mock2pg server start
+    """
+    from mock2pg.pipeline.target import start_embedded
+
+    url = start_embedded(current())
+    if as_json:
+        say_json({"success": True, "url": url})
+    else:
+        say(url)
+
+
+@server.command()
+@verb
+def stop(as_json: bool) -> None:
+    """Stop the server, and keep its data.
+
+    It is no error when the server was not running.
+
+    Examples:
+        mock2pg server stop
+    """
+    from mock2pg.postgres.server import Server
+
+    stopped = Server(current().postgres_dir).stop()
+    text = "stopped" if stopped else "was not running"
+    if as_json:
+        say_json({"success": True, "stopped": stopped})
+    else:
+        say(text)
+
+
+@server.command()
+@verb
+def status(as_json: bool) -> None:
+    """Show whether the server runs, and where.
+
+    Exits with 0 in both cases.
+
+    Examples:
+        mock2pg server status
+    """
+    from mock2pg.pipeline.target import EMBEDDED_DATABASE
+    from mock2pg.postgres.server import Server
+
+    embedded = Server(current().postgres_dir)
+    found = embedded.status()
+    found = replace(found, url=found.url and embedded.url(EMBEDDED_DATABASE))
+    if as_json:
+        say_json(asdict(found))
+    elif found.running:
+        say_lines(f"PostgreSQL {found.version} is running (pid {found.pid}) in {found.home}\n{found.url}")
+    else:
+        say(f"not running; its data is kept in {found.home}")

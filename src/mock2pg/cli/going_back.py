@@ -1,0 +1,148 @@
+"""The commands that take backups and go back to one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from mock2pg.cli import options
+from mock2pg.cli.root import command
+from mock2pg.cli.verb import service, verb
+from mock2pg.errors import AlreadyRunning, BackupFailed, BackupRefused, RollbackFailed, TargetChanged, UsageError
+from mock2pg.report.output import say, say_json
+from mock2pg.report.terminal import show
+from mock2pg.text import counted
+
+
+@command.command(section="Go back", fails=(AlreadyRunning, BackupFailed))
+@verb
+def backup(as_json: bool) -> None:
+    """Take a backup of the target schema.
+
+    Its id is in the log and, with --json, in `summary.backup.backup_id`.
+
+    Examples:
+        mock2pg backup
+    """
+    show(service().take_backup(), as_json)
+
+
+@command.group(section="Go back", invoke_without_command=True)
+@click.pass_context
+@verb
+def backups(context: click.Context, as_json: bool) -> None:
+    """List the backups, newest first.
+
+    For an encrypted backup without its key, only id and size are shown. The files are not verified; `backups verify`
+    and a rollback do that.
+
+    Examples:
+        mock2pg backups
+    """
+    if context.invoked_subcommand is None:
+        found = service().backups()
+        _show(found, "There is no backup yet.", _where, as_json)
+
+
+@backups.command("verify", fails=(BackupRefused,))
+@click.argument("backup_id", required=False)
+@verb
+def verify_backups(backup_id: str | None, as_json: bool) -> None:
+    """Read backups through, and report which are valid.
+
+    Reads BACKUP_ID, or every backup, and prints one line for each: `valid`, or the reason why a rollback would refuse
+    it. Contacts no database.
+
+    Examples:
+        mock2pg backups verify
+        mock2pg backups verify backup-2026-11-22T10-30-00-000Z
+        make backups ARGS="verify --json"
+    """
+    found = service().verify_backups(backup_id)
+    _show(found, "There is no backup yet.", _validity, as_json)
+    if not all(entry["valid"] for entry in found):
+        sys.exit(BackupRefused.code)
+
+
+@backups.command(fails=(AlreadyRunning,))
+@click.option(
+    "--keep-last",
+    cls=options.Option,
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="MIGRATION_BACKUP_KEEP unless --keep-days is given",
+    help="Keep the N newest backups.",
+)
+@click.option("--keep-days", type=click.FloatRange(0), metavar="D", help="Keep the backups of the last D days, too.")
+@click.option("--damaged", is_flag=True, help="Remove backups that are not valid; otherwise they are kept.")
+@click.option("--yes", is_flag=True, help="Remove the backups; otherwise they are only listed.")
+@verb
+def prune(as_json: bool, **options: Any) -> None:
+    """Report which backups to remove, and remove them with --yes.
+
+    Reports for each backup why to remove or keep it. docs/rollback.md has the policy.
+
+    Examples:
+        mock2pg backups prune --keep-last 10 --keep-days 30
+        mock2pg backups prune --keep-last 10 --keep-days 30 --yes
+    """
+    found = service().prune_backups(**options)
+    _show(found, "There is no backup yet.", lambda entry: _decision(entry, options["yes"]), as_json)
+
+
+@command.command(section="Go back", fails=(AlreadyRunning, RollbackFailed, BackupRefused, TargetChanged))
+@click.argument("backup_id")
+@click.option("--show", "only_show", is_flag=True, help="Show what would change, and change nothing.")
+@click.option(
+    "--discard-changes",
+    is_flag=True,
+    help="Also undo what others wrote since. The present state is backed up first in any case.",
+)
+@options.CONFIRM
+@verb
+def rollback(backup_id: str, only_show: bool, discard_changes: bool, confirm: str | None, as_json: bool) -> None:
+    """Restore the target schema from a backup.
+
+    Reports what would change, and restores what BACKUP_ID holds, in one transaction. docs/rollback.md says how, and
+    what is refused.
+
+    Examples:
+        mock2pg rollback backup-2026-11-22T10-30-00-000Z
+        mock2pg rollback backup-2026-11-22T10-30-00-000Z --show
+        make rollback ID=backup-2026-11-22T10-30-00-000Z
+    """
+    if not backup_id:
+        raise UsageError("no backup is named", hint="make rollback ID=backup-...; `make backups` lists them.")
+    result = service(confirm=confirm).rollback(backup_id, discard_changes=discard_changes, show=only_show)
+    show(result, as_json)
+
+
+def _show(found: list[dict[str, Any]], none: str, line: Any, as_json: bool) -> None:
+    if as_json:
+        say_json(found)
+        return
+    for entry in found:
+        say(f"{entry['id']}  {entry['bytes']:>12,} bytes  {line(entry)}")
+    if not found:
+        say(none)
+
+
+def _where(entry: dict[str, Any]) -> str:
+    if entry.get("kind"):
+        return f"not a backup: it is {entry['kind']}"
+    if entry["timestamp"]:
+        return f"{entry['database']}.{entry['schema']}{', encrypted' if entry['encrypted'] else ''}"
+    return "encrypted, and its key is not available" if entry["encrypted"] else "damaged: its header is unreadable"
+
+
+def _validity(entry: dict[str, Any]) -> str:
+    if entry["valid"]:
+        return f"valid: {counted(entry['rows'], 'row')} of {counted(entry['tables'], 'table')}"
+    return f"refused: {entry['reason']}"
+
+
+def _decision(entry: dict[str, Any], removed: bool) -> str:
+    word = ("removed" if removed else "would be removed") if entry["remove"] else "kept"
+    return f"{word}: {entry['reason']}"

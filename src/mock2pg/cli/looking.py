@@ -1,0 +1,97 @@
+"""The commands that look at the target, its history and its runs, and change nothing."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from mock2pg.cli.root import command
+from mock2pg.cli.verb import service, verb
+from mock2pg.errors import NotReady
+from mock2pg.report.output import say, say_json, say_lines
+from mock2pg.report.terminal import doctor_lines, history_lines, status_lines
+
+
+@command.command(section="Look")
+@verb
+def status(as_json: bool) -> None:
+    """Show the published run, the lock holder and leftovers.
+
+    Reports which run the target tables hold, since when and by whom, who holds the lock of the database now, whether
+    the database is protected, and the leftovers of interrupted runs. Reads only. The next migrate, plan, backup or
+    rollback removes the leftovers; check and verify remove private files, too.
+
+    Examples:
+        mock2pg status
+    """
+    found = service().status()
+    if as_json:
+        say_json(asdict(found))
+    else:
+        say_lines(status_lines(found))
+
+
+@command.command(section="Look")
+@click.option("--limit", type=click.IntRange(min=1), default=20, metavar="N", help="The most entries to print.")
+@verb
+def history(limit: int, as_json: bool) -> None:
+    """List published and attempted runs, newest first.
+
+    One entry each: when, which run, what it did and how it ended, by whom, from where. --json has every column. Reads
+    only. docs/evidence.md says what leaves an entry.
+
+    Examples:
+        mock2pg history
+        mock2pg history --limit 5 --json
+    """
+    found = service().history(limit)
+    if as_json:
+        say_json(found)
+    else:
+        say_lines(history_lines(found))
+
+
+@command.command(section="Look")
+@click.argument("run_id", required=False)
+@verb
+def report(run_id: str | None, as_json: bool) -> None:
+    """Print the path of a run's report.
+
+    The report of RUN_ID, or of the newest run. It is built when it is not there; one that is there was sealed with the
+    run and stays as it is.
+
+    Examples:
+        mock2pg report
+        mock2pg report 2026-11-22T10-30-00-000Z
+    """
+    page = service().report(run_id)
+    if as_json:
+        say_json({"success": True, "report": str(page)})
+    else:
+        say(str(page))
+
+
+@command.command(section="Look", fails=(NotReady,))
+@verb
+def doctor(as_json: bool) -> None:
+    """Check that the target is ready for a migration.
+
+    Looks at the target as the first step of a migration does, and prints every check with its verdict: passed, worth
+    knowing, or a migration would be refused. Below each that did not pass is what to do. docs/connecting.md lists the
+    checks. Nothing is changed; where event triggers are enabled, a table is created and dropped in a transaction that
+    is rolled back.
+
+    Examples:
+        mock2pg doctor
+        mock2pg doctor --json
+    """
+    checks = service().doctor()
+    failed = [check["name"] for check in checks if check["verdict"] == "failed"]
+    if as_json:
+        say_json({"success": not failed, "checks": checks})
+    else:
+        say_lines(doctor_lines(checks))
+    if failed:
+        sys.exit(NotReady.code)

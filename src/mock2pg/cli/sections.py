@@ -1,0 +1,96 @@
+"""Commands and groups whose help is in sections, with whole sentences, examples and exit codes."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from mock2pg.cli.verb import end
+from mock2pg.errors import Mock2pgError, UsageError
+
+# In the order of use. A command names its own: `@command.command(section="Migrate")`.
+SECTIONS = ("Migrate", "Go back", "Look", "Develop", "Audit", "Help")
+_EXAMPLES = "\nExamples:\n"
+
+
+class Verb(click.Command):
+    """A command. The docstring's first sentence is its line in a list of commands; what follows `Examples:` is shown
+    line by line.
+
+    section  the heading that it is listed under
+    fails    the errors that it exits with, apart from those of any command
+    """
+
+    def __init__(self, *args: Any, section: str = "", fails: Sequence[type[Mock2pgError]] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        text, _, examples = inspect.cleandoc(self.help or "").partition(_EXAMPLES)
+        self.help = text.rstrip()
+        self.section, self.fails = section, sorted(fails, key=lambda kind: kind.code)
+        self.examples = [line.strip() for line in examples.splitlines() if line.strip()]
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples:  # never wrapped: a person copies them
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+        if self.fails:
+            with formatter.section("Exit codes"):
+                formatter.write_dl([(str(kind.code), kind.__name__) for kind in self.fails])
+
+
+class Sections(Verb, click.Group):
+    """A group whose commands are listed in sections; groups in it are of the same kind."""
+
+    command_class = Verb
+    group_class = type
+
+    def sections(self) -> dict[str, list[tuple[str, click.Command]]]:
+        """Return the commands of each section with their names, in the order of use."""
+        found: dict[str, list[tuple[str, click.Command]]] = {section: [] for section in SECTIONS}
+        for name, command in self.commands.items():
+            found.setdefault(getattr(command, "section", ""), []).append((name, command))
+        return {section: commands for section, commands in found.items() if commands}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for commands in self.sections().values() for name, _ in commands]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max((len(name) for name in self.commands), default=0)
+        for section, commands in self.sections().items():
+            with formatter.section(section or "Commands"):
+                formatter.write_dl([(f"{name:<{width}}", sentence(command)) for name, command in commands])
+
+    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
+        """Run a command. A wrong option or argument ends it as any other error does: with a name and a code."""
+        if not standalone_mode:
+            return super().main(args, standalone_mode=False, **extra)
+        try:
+            sys.exit(super().main(args, standalone_mode=False, **extra))
+        except click.Abort:
+            end(KeyboardInterrupt(), as_json=False, debug=False)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            end(_usage_error(error), as_json="--json" in (sys.argv if args is None else args), debug=False)
+
+
+def sentence(command: click.Command) -> str:
+    """Return the first sentence of the help, whole."""
+    return command.get_short_help_str(limit=1_000)
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    """Return the error as one of ours, with the nearest names that there are in its hint."""
+    near = getattr(error, "possibilities", None) or ()
+    text = (error.message if near else error.format_message()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    program = context.command_path if context else "mock2pg"
+    lists = "lists the commands" if context and isinstance(context.command, click.Group) else "explains the command"
+    meant = f"Did you mean {' or '.join(near)}? " if near else ""
+    return UsageError(f"{text[:1].lower()}{text[1:]}", hint=f"{meant}`{program} --help` {lists}.")
