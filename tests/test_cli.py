@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 import mock2pg
-from mock2pg import cli, errors
+from mock2pg import MigrationService, cli, errors
 from mock2pg.cli.sections import SECTIONS, Sections, sentence
+from mock2pg.errors import UsageError
 from mock2pg.report import output
 from mock2pg.settings import Settings
 
@@ -115,12 +116,18 @@ def test_what_prints_can_ask_how_much(arguments: list[str], runner: CliRunner, m
     assert asked == ["q" in given, "v" in given]
 
 
-def test_a_missing_source_is_a_usage_error(runner: CliRunner) -> None:
-    """A usage error says what, where and what to do; exit code 2; no traceback."""
-    result = runner.invoke(cli.command, ["migrate", "nowhere"])
-    assert result.exit_code == 2
-    assert "there is no source at nowhere" in result.output
-    assert "Traceback" not in result.output
+@pytest.mark.parametrize("verb", ["migrate", "plan", "load", "check"])
+def test_a_missing_source_is_a_usage_error_and_no_run(verb: str, runner: CliRunner, settings: Settings) -> None:
+    """Named or set, it is refused with exit code 2 and no traceback before a run begins; so is what is no source."""
+    for arguments, environment in (([verb, "nowhere"], {}), ([verb], {"MIGRATION_SOURCE": "nowhere"})):
+        result = runner.invoke(cli.command, arguments, env=environment)
+        assert result.exit_code == 2
+        assert "there is no source at " in result.output
+        assert "nowhere" in result.output
+        assert "Traceback" not in result.output
+    with pytest.raises(UsageError, match="the source is of type list"):
+        MigrationService(settings).check([])  # type: ignore[arg-type]
+    assert not settings.runs_dir.exists()
 
 
 @pytest.mark.parametrize("verb", ["migrate", "plan"])

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from psycopg import conninfo, sql
 
 from mock2pg import MigrationResult, MigrationService, cli, postgres
-from mock2pg.errors import DatabaseError, Mock2pgError, PreflightFailed, UsageError
+from mock2pg.errors import DatabaseError, Mock2pgError, PreflightFailed, SourceError, UsageError
 from mock2pg.pipeline import target
 from mock2pg.postgres.server import binary
 from mock2pg.runs import Run, new_run
@@ -159,11 +159,12 @@ def test_roles_are_made_for_a_database_that_is_named(url: str, project: Path) ->
 def test_the_target_is_looked_at_before_the_source(command: str, tmp_path: Path) -> None:
     """A fault that keeps a run from its database is reported once, before the source is read; a check needs none."""
     service = MigrationService(project=small_project(tmp_path), database_url="postgresql://u@127.0.0.1:1/db")
-    refused = getattr(service, command)(tmp_path / "not there")
+    (unread := tmp_path / "mocks.json").write_text("{")
+    refused = getattr(service, command)(unread)
     assert isinstance(refused.error, DatabaseError)
     assert "stage" not in refused.summary
     assert refused.warnings == ()
-    assert isinstance(service.check(tmp_path / "not there").error, UsageError)
+    assert isinstance(service.check(unread).error, SourceError)
 
 
 def test_doctor_says_what_it_found_and_what_to_do() -> None:

@@ -23,6 +23,7 @@ from mock2pg.pipeline.work import Work
 from mock2pg.results import Evidence, MigrationResult, Status, TestReport
 from mock2pg.runs import open_run
 from mock2pg.settings import Settings
+from mock2pg.source import presence
 
 _NAME_IT = "Name it: `mock2pg migrate PATH`, `make migrate SOURCE=PATH`, or MIGRATION_SOURCE."
 
@@ -239,11 +240,21 @@ class MigrationService:
         """The source that is named, or the setting. Raises UsageError where the sample would go into a real target."""
         if mock_data == "":
             raise UsageError("the source is an empty text", hint=_NAME_IT)
+        if isinstance(mock_data, Mapping):
+            return mock_data
         if mock_data is not None:
-            return mock_data if isinstance(mock_data, Mapping) else Path(mock_data)
+            return self._present(mock_data)
         if target and self._settings.database_url is not None and "source" not in self._settings.model_fields_set:
             raise UsageError(
                 "DATABASE_URL is set and no source is named: what is in mock_data/ would replace what is there",
                 hint=f"{_NAME_IT} The database was not touched.",
             )
-        return self._settings.source_path
+        return self._present(self._settings.source_path)
+
+    @staticmethod
+    def _present(named: Path | str) -> Path:
+        """The source of that name, of which a run can begin. Raises UsageError when there is none."""
+        if not isinstance(named, Path | str):
+            raise UsageError(f"the source is of type {type(named).__name__}", hint="Give a dict of arrays, or a path.")
+        presence.require(Path(named))
+        return Path(named)

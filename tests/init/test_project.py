@@ -68,7 +68,7 @@ def test_its_makefile_takes_what_it_knows_and_nothing_else(make: Make) -> None:
     assert "make update SOURCE=" in make("update").stderr
     refused = make("check-data", "SOURCE=not there")
     assert refused.returncode != 0
-    assert "there is no source at not there" in refused.stdout
+    assert "there is no source at not there" in refused.stderr
 
 
 def test_the_makefile_finds_mock2pg(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from mock2pg import private
 from mock2pg.errors import SourceError, UsageError
 from mock2pg.init.conclusions import Conclusions
 from mock2pg.init.writing import data, placing, project, update
-from mock2pg.source import modules
+from mock2pg.source import modules, presence
 from mock2pg.source.documents import spool
 from mock2pg.text import printable
 
@@ -75,7 +75,7 @@ def init(
     Raises UsageError, or SourceError when the source cannot be read. A failure leaves no file.
     """
     source, into = Path(source), Path(into).resolve()
-    label = "standard input" if source == spool.STANDARD_INPUT else source.resolve().name
+    label = "standard input" if source == presence.STANDARD_INPUT else source.resolve().name
     if updating:
         name = name or update.read(into).name
     else:
@@ -112,7 +112,7 @@ def _states(source: Path) -> dict[Path, tuple[int, ...]]:
 
 def _shown(source: Path) -> str:
     """What errors call the source, whatever file its text is in."""
-    return "standard input" if spool.is_stream(source) else printable(str(source))
+    return "standard input" if presence.is_stream(source) else printable(str(source))
 
 
 def _conclude(read: Path, name: str, source: Path) -> Conclusions:
@@ -123,7 +123,7 @@ def _conclude(read: Path, name: str, source: Path) -> Conclusions:
 
 def _readable(source: Path, work: Path) -> tuple[Path, tuple[str, ...]]:
     """Return the source as JSON: itself, or what it was made into."""
-    if spool.is_stream(source):
+    if presence.is_stream(source):
         spool.copy(source, copied := work / "standard_input.json", spool.UNPACKING, stream=True)
         return copied, ()
     if modules.is_module(source):

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from mock2pg.errors import SourceError, UsageError
+from mock2pg.source import presence
 from mock2pg.source.documents import Unpacking, spool
 from mock2pg.source.documents.faults import DECLARED_ARRAYS, Faults
 from mock2pg.source.documents.files import FILE, MEANT, NAMES, Files, is_lines
@@ -116,13 +117,9 @@ def read(source: Path, into: Path, unpacking: Unpacking = spool.UNPACKING, label
     Raises UsageError when there is no such source, SourceError with every place where it is not JSON.
     """
     label = label or printable(str(source))
-    if not spool.is_stream(source) and not source.exists():
-        raise UsageError(
-            f"there is no source at {source}",
-            hint="Name a folder with one <name>.json per entity, one JSON document, or - for standard input.",
-        )
+    presence.require(source)
     reading = _Reading(source, label, Faults(SourceShape(()), "warn", 100), unpacking)
-    reading.stream = spool.is_stream(source)
+    reading.stream = presence.is_stream(source)
     roots = reading.folder(into) if source.is_dir() else reading.document(into)
     if reading.faults.found:
         raise SourceError(f"{label} cannot be read", reading.faults.found, hint="Correct the source and run again.")

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from mock2pg.errors import UsageError
+from mock2pg.source import presence
 from mock2pg.source.documents import spool, strict
 from mock2pg.source.documents.cutting import Cutting, Source
 from mock2pg.source.documents.faults import DECLARED_ARRAYS, READABLE_SOURCE, STRICT_JSON, Faults, named, shown
@@ -181,7 +182,7 @@ class Single(_Cut):
     """One document: an object whose keys are those of the source, or the value of one of them."""
 
     def read(self) -> None:
-        self.stream = spool.is_stream(self.source)
+        self.stream = presence.is_stream(self.source)
         before = {self.source: spool.file_state(self.source)}
         place = self.arrays.text()
         text = self.spooled(self.source, place, self.label)

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from mock2pg.errors import UsageError, ValidationError
-from mock2pg.source import modules
+from mock2pg.errors import ValidationError
+from mock2pg.source import modules, presence
 from mock2pg.source.documents import spool
 from mock2pg.source.documents.arrays import Arrays, write
 from mock2pg.source.documents.cutting import Cutting, Source
@@ -95,15 +95,8 @@ def read(
         label = printable(label or str(source))
         if source.is_dir() and (document := _only_document(source, shape.roots)):
             source, label = document, f"{label}/{printable(document.name)}"
-        if source.is_dir():
-            reader = Folder(source, label, cutting, unpacking)
-        elif spool.is_stream(source) or source.exists():
-            reader = Single(source, label, cutting, unpacking)
-        else:
-            raise UsageError(
-                f"there is no source at {source}",
-                hint="Name a folder with one <entity>.json per entity, one JSON document, or - for standard input.",
-            )
+        presence.require(source)
+        reader = (Folder if source.is_dir() else Single)(source, label, cutting, unpacking)
         reader.read()
     unread = tuple(entity for entity in arrays.finish() if entity not in (*faults.absent, *faults.empty))
     files = {entity: arrays.files[entity] for entity in entities}

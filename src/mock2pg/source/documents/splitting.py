@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from mock2pg.errors import SourceError
+from mock2pg.source import presence
 from mock2pg.source.documents import spool, strict
 
 _LONGEST = 200  # bytes of a name, with room for its ending
@@ -21,7 +22,7 @@ def split(source: Path, into: Path, name: str) -> bool:
     """
     whole = into / f"{name}.json"
     try:
-        spool.copy(source, whole, spool.UNPACKING, stream=spool.is_stream(source))
+        spool.copy(source, whole, spool.UNPACKING, stream=presence.is_stream(source))
     except spool.Unreadable as fault:
         raise SourceError(f"{source.name} {fault}") from None
     members = _members(whole.read_bytes())

@@ -18,8 +18,7 @@ from typing import Any
 import zstandard
 
 from mock2pg.errors import UsageError
-
-STANDARD_INPUT = Path("-")
+from mock2pg.source.presence import STANDARD_INPUT
 
 _BLOCK = 1 << 16
 _PACKED = 1 << 10  # bytes that are unpacked at a time: 32 MiB at most come out of them
@@ -50,11 +49,6 @@ class Unpacking:
 
 
 UNPACKING = Unpacking()
-
-
-def is_stream(source: Path) -> bool:
-    """Return whether it can be read once only: `-` or a named pipe."""
-    return source == STANDARD_INPUT or source.is_fifo()
 
 
 @dataclass(frozen=True)
