@@ -7,6 +7,7 @@ from itertools import islice
 
 from psycopg import sql
 
+from mock2pg import progress
 from mock2pg.backups.dump import RAW, Field
 from mock2pg.errors import RollbackFailed
 from mock2pg.postgres.connection import Connection
@@ -23,6 +24,7 @@ def load(connection: Connection, home: sql.Identifier, rows: Iterable[bytes], ki
             lines = iter(rows)
             while block := b"".join(islice(lines, _BATCH)):
                 copy.write(block)
+                progress.rows(block.count(b"\n"))
         return cursor.rowcount
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from mock2pg import progress
 from mock2pg.backups import disabled_triggers, dump, json_rows, materialized_views, privileges
 from mock2pg.backups.added_objects import Added, drop, refuse_dependents
 from mock2pg.contracts import Column, Table, key_groups
@@ -66,7 +67,9 @@ class Staged:
     def __init__(self, connection: Connection, state: State) -> None:
         """Raises RollbackFailed when they are not as many as the backup says."""
         self.state, self.homes, self.hashes = state, dict[str, sql.Identifier](), dict[str, str]()
+        progress.expect(sum(state.tables.values()))
         for number, (name, rows) in enumerate(state.tables.items()):
+            progress.detail(name)
             home = self.homes[name] = sql.Identifier("pg_temp", f"mock2pg_lines_{number}")
             found = json_rows.load(connection, home, state.rows(name))
             if found != rows:

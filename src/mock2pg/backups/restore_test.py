@@ -17,6 +17,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from mock2pg import progress
 from mock2pg.backups import dump, json_rows, privileges, restore
 from mock2pg.backups.restore import State
 from mock2pg.backups.snapshot import Snapshot
@@ -69,6 +70,7 @@ def _rows(url: str, state: State, snapshot: Snapshot, times: Times) -> dict[str,
     if list(state.tables) != names:
         raise BackupFailed("the backup does not hold the tables of the target schema")
     found, different = {}, []
+    progress.expect(sum(state.tables.values()), "restore test")
     with connect(url, name="restore test") as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         with connection.transaction(force_rollback=True):
@@ -79,6 +81,7 @@ def _rows(url: str, state: State, snapshot: Snapshot, times: Times) -> dict[str,
             for number, name in enumerate(names):
                 fields, table = dump.fields(connection, snapshot.schema, name), sql.Identifier(SCHEMA, f"t{number}")
                 held = sql.Identifier(SCHEMA, "mock2pg_lines")
+                progress.detail(f"restore test of {name}")
                 with times.of(RESTORE):
                     query = sql.SQL("CREATE UNLOGGED TABLE {} AS {} WITH NO DATA")
                     connection.execute(query.format(table, json_rows.shape(snapshot.schema, name, fields)))

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 import psycopg
 from psycopg import sql
 
-from mock2pg import history
+from mock2pg import history, progress
 from mock2pg.backups import dump, materialized_views
 from mock2pg.errors import BackupFailed
 from mock2pg.postgres import catalogue
@@ -132,7 +132,10 @@ def export(
 def save(snapshot: Snapshot, writer: Writer[T_co], header: Mapping[str, Any]) -> T_co:
     """Write the definitions and all rows."""
     writer.begin(header)
-    for table in catalogue.tables(snapshot.connection, snapshot.schema):
+    tables = catalogue.tables(snapshot.connection, snapshot.schema)
+    progress.expect(catalogue.estimated_rows(snapshot.connection, snapshot.schema, tables))
+    for table in tables:
+        progress.detail(table)
         # closed also when the disk is full: the transaction cannot end while a COPY is half read
         content = dump.ContentHash()
         with closing(dump.rows(snapshot.connection, snapshot.schema, table, content)) as blocks:

@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from mock2pg import environment, patches
+from mock2pg import environment, patches, progress
 from mock2pg.build import kept_manifest, lost_columns, target_tables
 from mock2pg.build.profile import PROVIDED, profiles_dir
 from mock2pg.build.source_tables import sources
@@ -80,6 +80,9 @@ class DbtProject:
     def build(self) -> Built:
         """Build every model and run every data test. Raises LoadFailed naming what failed, or did not run."""
         self.tables()
+        from mock2pg.build.patched_dbt import Sessions
+
+        Sessions.reporter = progress.reporter()
         # the manifest is written already, and nothing else is read; of what exists, no model asks
         spared = ("--no-write-json", "--no-populate-cache")
         outcome = self._invoke("build", "--exclude-resource-type", "unit_test", *spared)

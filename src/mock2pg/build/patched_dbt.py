@@ -25,4 +25,4 @@ def _quoted(_: object, name: str) -> str:
 PostgresAdapter.quote = classmethod(_quoted)
 PostgresRelation.quoted = _quoted
 
-__all__ = ["DbtBaseException", "Manifest", "dbtRunner"]
+__all__ = ["DbtBaseException", "Manifest", "Sessions", "dbtRunner"]

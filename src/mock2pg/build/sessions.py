@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dbt.adapters.postgres.connections import PostgresConnectionManager
 from psycopg2.extensions import STATUS_READY  # type: ignore[import-untyped]
+
+from mock2pg import progress
 
 
 class Sessions(PostgresConnectionManager):  # type: ignore[misc]  # dbt has no types here
     """Keep a thread's session for its next model, in the state of a new one, until dbt closes all.
 
     dbt opens one for each model. A role is set when a session is opened, so with one each model gets its own again.
+
+    reporter  is told which model a thread begins
     """
+
+    reporter: progress.Reporter | None = None
+
+    def set_connection_name(self, name: str | None = None) -> Any:
+        kind, _, model = (name or "").partition(".")
+        if self.reporter and kind in ("model", "test"):
+            self.reporter.detail(f"dbt {kind} {model.split('.')[1] if '.' in model else model}")
+        return super().set_connection_name(name)
 
     def release(self) -> None:
         connection = self.get_if_exists()

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from mock2pg import backups, evidence, private
+from mock2pg import backups, evidence, private, progress
 from mock2pg.log import log
 from mock2pg.runs import Run, all_runs, is_alive
 from mock2pg.settings import Settings
@@ -34,8 +34,8 @@ def of_run(run: Run) -> list[Path]:
 
 
 def clear(run: Run) -> None:
-    """Remove that. Raises OSError for a file that cannot be removed."""
-    for place in of_run(run):
+    """Remove that, and how far its steps had come. Raises OSError for a file that cannot be removed."""
+    for place in (*of_run(run), run.folder / progress.FOLDER):
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place, ignore_errors=True)
         else:

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic
 
-from mock2pg import pages, signals, workers
+from mock2pg import pages, progress, signals, workers
 from mock2pg import settings as settings_module
 from mock2pg.errors import InternalError, Interrupted, UsageError, from_dict
 from mock2pg.pipeline import verdict
@@ -103,7 +103,8 @@ def run_in_process(name: str, run: Run, parameters: Mapping[str, str | bool] | N
     started_at, began = now(), time.perf_counter()
     try:
         step: Callable[..., Found] = import_module(f"mock2pg.pipeline.steps.{name}").run
-        found = step(run, **(parameters or {}))
+        with progress.of_step(run.folder, name, started_at):
+            found = step(run, **(parameters or {}))
     except BaseException as error:
         known = verdict.classified(error, name)
         failed = StepResult(
@@ -121,7 +122,9 @@ def run_in_process(name: str, run: Run, parameters: Mapping[str, str | bool] | N
         if known is error:
             raise
         raise known from error
-    result = StepResult(name, "passed", started_at, _since(began), found.summary, found, peak_memory_bytes=own_peak())
+    result = StepResult(
+        name, "passed", started_at, _since(began), found.summary, found, rows=found.rows, peak_memory_bytes=own_peak()
+    )
     run.save(result)
     return result
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import sql
 
 from mock2pg.postgres.connection import Connection
@@ -37,6 +39,17 @@ def tables(connection: Connection, schema: str) -> list[str]:
         [schema],
     ).fetchall()
     return [name for (name,) in rows]
+
+
+def estimated_rows(connection: Connection, schema: str, names: Sequence[str]) -> int | None:
+    """Return about how many rows the tables have, by the server's statistics; None when it knows nothing of one."""
+    row = connection.execute(
+        "SELECT sum(r)::bigint FROM (SELECT coalesce(nullif(pg_stat_get_live_tuples(c.oid), 0), c.reltuples) AS r"
+        " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname = ANY (%s)) AS estimated HAVING min(r) >= 0",
+        [schema, list(names)],
+    ).fetchone()
+    return row[0] if row else None
 
 
 def columns(connection: Connection, schema: str, table: str) -> list[TargetColumn]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from mock2pg import progress
 from mock2pg.postgres.connection import Connection
 
 _ROWS = 256  # in a block
@@ -18,6 +19,7 @@ def blocks(connection: Connection, copy: psycopg.Copy) -> Iterator[bytes]:
     A row may end in the next block.
     """
     while messages := connection.wait(_messages(copy)):
+        progress.rows(len(messages))  # each is one row
         yield b"".join(messages)
 
 

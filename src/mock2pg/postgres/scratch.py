@@ -10,6 +10,7 @@ from types import MappingProxyType
 import psycopg
 from psycopg import sql
 
+from mock2pg import progress
 from mock2pg.contracts import Column, Table
 from mock2pg.conversions import of_json_text
 from mock2pg.encoding import OWN_TYPE_POSTGRES, TABLE_HASH_POSTGRES, kind, postgres_value
@@ -102,6 +103,8 @@ def land(connection: Connection, table: SourceTable, blocks: Iterable[bytes], ex
     definitions = [
         sql.SQL("{} {}").format(sql.Identifier(column.name), _type(column.data_type)) for column in table.columns
     ]
+    counted = 0
+    progress.detail(table.name)
     with (
         named(LoadFailed, f"cannot land {table.name}"),
         connection.transaction(),
@@ -111,9 +114,13 @@ def land(connection: Connection, table: SourceTable, blocks: Iterable[bytes], ex
         with cursor.copy(sql.SQL("COPY {} FROM STDIN (FORMAT csv)").format(target)) as copy:
             for block in blocks:
                 copy.write(block)
+                lines = min(block.count(b"\n"), expected - counted)  # a text may have line breaks
+                counted += lines
+                progress.rows(lines)
         if cursor.rowcount != expected:
             raise LoadFailed(f"{table.name}: {cursor.rowcount} of {expected} staged rows were landed")
         cursor.execute(sql.SQL("ANALYZE {}").format(target))
+    progress.rows(expected - counted)
     return expected
 
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from psycopg import sql
 
+from mock2pg import progress
 from mock2pg.contracts import Table, key_groups
 from mock2pg.errors import PublishFailed
 from mock2pg.postgres import catalogue
@@ -90,14 +91,19 @@ class Merge:
 
     def apply(self) -> dict[str, Difference]:
         """Write. Raises PublishFailed when the target tables afterwards do not hold the built rows."""
+        progress.expect(sum(difference.changed for difference in self.differences.values()))
         self._connection.execute("SET CONSTRAINTS ALL DEFERRED")
         waiting = self._delete()
         for merge in self.merges:
             if merge.created:
                 creation.create(self._connection, self._target, merge.table)
         for group in self._groups:
+            progress.detail(", ".join(merge.table.name for merge in group))
             self._write(group)
+            written = [self.differences[merge.table.name] for merge in group]
+            progress.rows(sum(difference.inserted + difference.updated for difference in written))
         self._together([merge.delete_rest for merge in waiting])
+        progress.rows(sum(difference.deleted for difference in self.differences.values()))
         for step in (creation.constrain, creation.refer):  # every key before the first reference to one
             for merge in self.merges:
                 if merge.created:

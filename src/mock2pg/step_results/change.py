@@ -72,6 +72,10 @@ class Published(Found):
     redefined: bool = False
     definitions_left: str | None = None
 
+    @property
+    def rows(self) -> int:
+        return sum(table.changed for table in self.tables.values())
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -120,6 +124,10 @@ class Verified(Found):
     rows_compared: int
     columns_compared: int
     times: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        return self.rows_compared
 
     @property
     def differing(self) -> int:
@@ -184,6 +192,10 @@ class RolledBack(RollbackComparison):
     present_backup_id: str | None = None
     definitions_left: str | None = None
     times: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        return sum(table.changed for table in self.tables.values())
 
 
 @dataclass(frozen=True, kw_only=True)

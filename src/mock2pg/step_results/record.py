@@ -41,6 +41,11 @@ class Found:
     cautions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def rows(self) -> int | None:
+        """Return how many rows the step read or wrote; None for one that counts none."""
+        return None
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -51,6 +56,7 @@ class StepResult:
     summary  one line for a person
     found    what it found; of a step that failed, what it had found by then, or None
     error    the error as `Mock2pgError.as_dict` gives it, when it failed
+    rows     how many it read or wrote; None for one that counts none
     peak_memory_bytes  the most that its process held until it ended
     """
 
@@ -61,6 +67,7 @@ class StepResult:
     summary: str = ""
     found: Found | None = None
     error: dict[str, Any] | None = None
+    rows: int | None = None
     peak_memory_bytes: int = 0
 
     @property

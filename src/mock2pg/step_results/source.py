@@ -59,6 +59,10 @@ class Staged(Found):
     fault_totals: tuple[FaultTotal, ...] = ()
     tables: Mapping[str, StagedTable]
 
+    @property
+    def rows(self) -> int:
+        return sum(table.rows for table in self.tables.values())
+
 
 @dataclass(frozen=True)
 class RuleOutcome:

@@ -87,6 +87,10 @@ class Loaded(Found):
     contracts_sha256: str
     rules: int = 0
 
+    @property
+    def rows(self) -> int:
+        return sum(self.built.values())
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -144,3 +148,7 @@ class BackedUp(Found):
     restore_seconds: float | None = None
     definitions: str | None = None
     times: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        return sum(self.tables.values())

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-from mock2pg import leaving
+from mock2pg import leaving, progress
 from mock2pg.errors import InternalError, Mock2pgError
 from mock2pg.foreign_errors import traced
 from mock2pg.workers.memory import own_peak
@@ -69,12 +69,19 @@ def serve(loads: list[str]) -> None:
             gc.collect()  # nobody waits for that
 
 
-def _called(function: str, arguments: tuple[Any, ...], given: dict[str, Any]) -> bytes:
-    """Call a function; return what it raised or None, its result, and the most memory held until then."""
+def _called(
+    function: str, arguments: tuple[Any, ...], given: dict[str, Any], channel: progress.Channel | None
+) -> bytes:
+    """Call a function; return what it raised or None, its result, and the most memory held until then.
+
+    channel  of the step that calls it
+    """
     try:
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            return pickle.dumps((None, named(function)(*arguments, **given), own_peak()))
+            with progress.continued(channel):
+                result = named(function)(*arguments, **given)
+            return pickle.dumps((None, result, own_peak()))
         finally:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
     except (Mock2pgError, KeyboardInterrupt, OSError, MemoryError) as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from typing import Any
 
-from mock2pg import signals
+from mock2pg import progress, signals
 from mock2pg.environment import inherited
 from mock2pg.errors import InternalError
 from mock2pg.workers import memory
@@ -73,7 +73,7 @@ class Worker:
         """
         self._busy = True
         try:
-            self._send(pickle.dumps((function, arguments, named)))
+            self._send(pickle.dumps((function, arguments, named, progress.handed())))
             error, answer = self._answer()
         except BaseException:
             self.interrupt()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from mock2pg import build, checks, files, postgres, workers
+from mock2pg import build, checks, files, postgres, progress, workers
 from mock2pg.contracts import Table, contracts_sha256, derived_columns
 from mock2pg.errors import LoadFailed, PreflightFailed
 from mock2pg.publishing import creation, preflight
@@ -50,10 +50,13 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
     with postgres.connect(settings.url, name=f"load {run.id}", lock_timeout=settings.lock_timeout) as connection:
         there = _preflight(run, connection, tables, all_at_once=purpose == "plan")
         postgres.scratch.recreate(connection)
+        accounts = run.require(Checked).entities.values()
+        progress.expect(sum(rows.read - rows.refused for rows in accounts))
         with staging.opened(database, read_only=True, threads=1) as staged:
             landed = {table.name: _land(run, connection, staged, table) for table in sources}
         run.write("contracts.json", [table.as_dict() for table in tables])
         workers.load(workers.RULES, "psycopg")  # with which it reads the built tables, while dbt builds them
+        progress.expect(None, "dbt")
         built = build.build(project)
         postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
         if settings.mode == "replace":  # part of the rows may refer to rows of the target tables
@@ -64,13 +67,15 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
             postgres.named(LoadFailed, "cannot read the built tables"),
             staging.opened(database, read_only=True) as staged,
         ):
+            counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [table.name for table in tables])
+            progress.expect(sum(counts.values()))
             for table in tables:
+                progress.detail(f"hashing {table.name}")
                 rows = run.path("hashes", f"{files.named(table.name)}.csv")
                 postgres.scratch.write_hashes(connection, postgres.scratch.NEXT, table, rows, built_only=True)
                 staging.write_hashes(staged, table, rows, run.path("hashes", f"{files.named(table.name)}.parquet"))
                 rows.unlink()
             unproven = [table.name for table in tables if not _as_its_model_says(run, connection, table, built)]
-            counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [table.name for table in tables])
     added = {table.name: counts[table.name] for table in tables if not table.source and counts[table.name]}
     number = counted(sum(counts.values()), "row") + (f" ({of_added(added)})" if added else "")
     return Loaded(

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import files, history, postgres
+from mock2pg import files, history, postgres, progress
 from mock2pg.backups import dump
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed, UsageError
@@ -100,6 +100,7 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
     alterations = alteration.pending(connection, schema, tables, owned) if settings.alter else {}
 
     def compare() -> Merge:
+        progress.expect(None, "comparing")
         others_code.refuse_planted(connection, schema, [table.name for table in tables], loaded.target_oids)
         kept_keys.keep(connection, postgres.scratch.NEXT, schema, tables, alterations)
         return Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
@@ -120,7 +121,6 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
     for statement in (statement for each in alterations.values() for statement in each.last):
         connection.execute(statement)
     changed = [*alterations, *(name for name, difference in done.items() if difference.created)]
-    hashes = {each.table.name: _hash(run, connection, each) for each in merge.merges}
     # where nothing was written, a content other than the backup's is somebody else's doing, and no part of this run
     known = {} if changed or any(map(_written, done.values())) else backup.hashes
     history.record(
@@ -135,14 +135,7 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
         input_sha256=staged.sha256,
         contracts_sha256=loaded.contracts_sha256,
         backup_id=backup.backup_id,
-        tables={
-            name: {
-                **asdict(difference),
-                "hash": hashes[name],
-                "content": known.get(name) or dump.content_hash(connection, schema, name),
-            }
-            for name, difference in done.items()
-        },
+        tables=_recorded(run, connection, merge, done, known),
         owned=alteration.owned_now(connection, schema, tables, owned, changed),
         version=VERSION,
         findings=history.Findings(
@@ -179,6 +172,31 @@ def _refuse_written(
             f"others changed the target tables after the backup was taken: {', '.join(written)}",
             hint="Run the command again when nobody writes to these tables. The target tables were not changed.",
         )
+
+
+def _recorded(
+    run: Run,
+    connection: postgres.Connection,
+    merge: Merge,
+    done: Mapping[str, Difference],
+    known: Mapping[str, str],
+) -> dict[str, dict[str, Any]]:
+    """Return what the history keeps of each table: its difference, and its hashes as published.
+
+    known  table -> the hash of its content, where that is known already
+    """
+    found = {}
+    progress.expect(sum(difference.after for difference in done.values()))
+    for each in merge.merges:
+        name = each.table.name
+        progress.detail(f"hashing {name}")
+        found[name] = {
+            **asdict(done[name]),
+            "hash": _hash(run, connection, each),
+            "content": known.get(name) or dump.content_hash(connection, run.settings.target_schema, name),
+        }
+        progress.rows(done[name].after)
+    return found
 
 
 def _written(difference: Difference) -> bool:

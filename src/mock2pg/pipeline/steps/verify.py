@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
-from mock2pg import files, history, postgres
+from mock2pg import files, history, postgres, progress
 from mock2pg.backups import dump
 from mock2pg.contracts import Table, derived_columns
 from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed
@@ -66,7 +66,9 @@ def _read(run: Run, times: Times) -> Verified:
         dump.repeatable_read(connection),
     ):
         published = _published(run, connection)
-        tables, kept_keys = _found(published, history.of(connection, published.id, "migrate"))
+        row = history.of(connection, published.id, "migrate")
+        tables, kept_keys = _found(published, row)
+        progress.expect(_rows(row))
         compared = {table.name: _compare(run, published, connection, table, times) for table in tables}
         with times.of("count orphans"):
             keys, cautions = _references(connection, settings.target_schema, {table.name for table in tables})
@@ -135,6 +137,11 @@ def _found(published: Run, row: history.HistoryRow | None) -> tuple[tuple[Table,
         raise _gone(published) from error
 
 
+def _rows(row: history.HistoryRow | None) -> int | None:
+    """Return how many rows the tables held when they were published; None when nothing says it."""
+    return sum(int(table.get("after", 0)) for table in row.tables.values()) if row else None
+
+
 def _gone(published: Run) -> VerifyFailed:
     return VerifyFailed(
         f"run {published.id} published the target tables, but its folder in runs/ is gone, and the row hashes with it",
@@ -144,6 +151,7 @@ def _gone(published: Run) -> VerifyFailed:
 
 def _compare(run: Run, published: Run, connection: postgres.Connection, table: Table, times: Times) -> Compared:
     rows = run.path("target_rows", f"{files.named(table.name)}.csv")
+    progress.detail(table.name)
     try:
         with times.of("hash the target tables"):
             postgres.scratch.write_hashes(connection, run.settings.target_schema, table, rows)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from mock2pg import progress
 from mock2pg.errors import UsageError
 from mock2pg.source import presence
 from mock2pg.source.documents import spool, strict
@@ -45,6 +46,7 @@ class Files:
     def spooled(self, source: Path, to: Path, file: str, root: str | None = None) -> mmap.mmap | None:
         """The source's bytes in a file of our own, checked to be UTF-8; None, with a fault, when they are not there."""
         entity = "" if root is None else named((root,))
+        progress.detail(file)
         try:
             copied = spool.copy(source, to, self.unpacking, stream=self.stream)
             self.files[file] = {"sha256": copied.sha256, "bytes": copied.bytes}

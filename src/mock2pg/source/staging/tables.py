@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from mock2pg import progress
 from mock2pg.json_paths import Mark
 from mock2pg.source.staging.columns import Row, constant_parameters
 from mock2pg.source.staging.database import one, opened, quoted
 from mock2pg.source.staging.decimals import narrow
 from mock2pg.source.staging.elements import ORDER, elements, is_simple
 from mock2pg.staged_tables import HIDDEN, SourceTable
+from mock2pg.text import counted
 
 _AT_ONCE = 2  # tables; more would take more memory
 
@@ -44,11 +46,17 @@ def stage(
             # where there is no array inside a row, one row represents it, so that the check can say so
             return int(one(cursor, f"SELECT count(*) FROM {quoted(table.name)} WHERE NOT list_contains(_unfit, '')"))
 
+        sizes = {table.name: arrays[table.entity].stat().st_size for table in tables}
+        counts = dict[str, int]()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            largest_first = sorted(tables, key=lambda table: -arrays[table.entity].stat().st_size)
+            largest_first = sorted(tables, key=lambda table: -sizes[table.name])
+            progress.expect(None)
             try:
-                rows = pool.map(staged, largest_first)
-                counts = dict(zip([table.name for table in largest_first], rows, strict=True))
+                for table, rows in zip(largest_first, pool.map(staged, largest_first), strict=True):
+                    counts[table.name] = rows
+                    progress.rows(rows)
+                    progress.total(_estimated(counts, sizes))
+                    progress.detail(f"{len(counts)} of {counted(len(tables), 'table')}")
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 for cursor in cursors_of.values():
@@ -56,6 +64,13 @@ def stage(
                 raise
         narrow(connection, tables)
     return {table.name: counts[table.name] for table in tables}
+
+
+def _estimated(counts: Mapping[str, int], sizes: Mapping[str, int]) -> int:
+    """Return about how many rows all files hold, by those that were read; exact when all were."""
+    rows, read = sum(counts.values()), sum(sizes[name] for name in counts)
+    estimated = rows * sum(sizes.values()) // max(read, 1)
+    return rows if len(counts) == len(sizes) else round(estimated, 2 - len(str(estimated)))
 
 
 def _create(table: SourceTable, tables: Sequence[SourceTable], largest: int) -> str:

@@ -1,0 +1,256 @@
+"""The progress of a run's steps: counted where a step works, written into the run's folder, read by whoever shows it.
+
+A step reports to runs/<run_id>/progress/<step>.json, in whichever process it runs. Nothing of this may fail a step, and
+counting costs a step nothing: a thread of its own writes, a few times a second.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+FOLDER = "progress"
+_EVERY = 0.2  # seconds between two writes
+_SETTLED = 0.5  # seconds of counting after which a rate is known
+
+
+@dataclass(frozen=True)
+class Channel:
+    """The file that a step reports to, and what it has reported.
+
+    started_at     when the step began
+    total_rows     None when it is unknown
+    detail         what it works on: a table or a file
+    counted_after  the seconds from the step's begin to where `rows` began at 0
+    """
+
+    file: str
+    step: str
+    started_at: str
+    rows: int = 0
+    total_rows: int | None = None
+    detail: str = ""
+    counted_after: float = 0.0
+
+
+class Reporter:
+    """One step's counter, used by the thread that runs the step and by those it starts."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel, self._lock = channel, threading.Lock()
+        self._news, self._ended = threading.Event(), False
+        self._rows, self._total, self._detail = channel.rows, channel.total_rows, channel.detail
+        self._after = channel.counted_after
+        self._news.set()
+        with suppress(RuntimeError):  # no thread can be started
+            threading.Thread(target=self._report, name=f"progress of {channel.step}", daemon=True).start()
+
+    def rows(self, number: int) -> None:
+        self._rows += number
+        self._news.set()
+
+    def expect(self, total: int | None, detail: str = "") -> None:
+        self._rows, self._total, self._detail = 0, total, detail
+        self._after = max(0.0, time.time() - _seconds(self._channel.started_at))
+        self._news.set()
+
+    def total(self, total: int | None) -> None:
+        self._total = total
+        self._news.set()
+
+    def detail(self, text: str) -> None:
+        self._detail = text
+        self._news.set()
+
+    def channel(self) -> Channel:
+        """Return the channel for another process to go on with: this one has written its last until more is told."""
+        with self._lock:
+            self._news.clear()
+            return self._now()
+
+    def end(self) -> None:
+        """Write nothing from now on."""
+        with self._lock:
+            self._ended = True
+        self._news.set()
+
+    def _now(self) -> Channel:
+        return replace(
+            self._channel, rows=self._rows, total_rows=self._total, detail=self._detail, counted_after=self._after
+        )
+
+    def _report(self) -> None:
+        while self._news.wait():
+            with self._lock:
+                if self._ended:
+                    return
+                if self._news.is_set():
+                    self._news.clear()
+                    _write(self._now())
+            time.sleep(_EVERY)
+
+
+class _Mine(threading.local):
+    """The reporter of the step that this thread runs."""
+
+    reporter: Reporter | None = None
+
+
+_mine = _Mine()
+
+
+def rows(number: int) -> None:
+    """Add to the rows that the step has done."""
+    if _mine.reporter:
+        _mine.reporter.rows(number)
+
+
+def expect(total: int | None, detail: str = "") -> None:
+    """Count rows anew, from 0 to `total`: the next part of the step begins."""
+    if _mine.reporter:
+        _mine.reporter.expect(total, detail)
+
+
+def total(number: int | None) -> None:
+    """Correct the total."""
+    if _mine.reporter:
+        _mine.reporter.total(number)
+
+
+def detail(text: str) -> None:
+    """Name what the step works on: a table, a file, a model. Never a value."""
+    if _mine.reporter:
+        _mine.reporter.detail(text)
+
+
+def reporter() -> Reporter | None:
+    """Return this thread's reporter, for a thread that it starts."""
+    return _mine.reporter
+
+
+def handed() -> Channel | None:
+    """Return the channel of this thread's step, for another process that goes on with the step."""
+    return _mine.reporter.channel() if _mine.reporter else None
+
+
+@contextmanager
+def of_step(folder: Path, step: str, started_at: str) -> Iterator[None]:
+    """Report what the block counts as the progress of a step of the run in that folder."""
+    with continued(Channel(str(folder / FOLDER / f"{step}.json"), step, started_at)):
+        yield
+
+
+@contextmanager
+def continued(channel: Channel | None) -> Iterator[None]:
+    """Go on with a step that another process began; without a channel nothing is reported."""
+    before = _mine.reporter
+    _mine.reporter = current = Reporter(channel) if channel else None
+    try:
+        yield
+    finally:
+        _mine.reporter = before
+        if current:
+            current.end()
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """One step of a run that began.
+
+    status      "running", "passed" or "failed"
+    rows        done of the part that it is at; of a step that ended, all of it, None when it counts none
+    total_rows  None when it is unknown
+    rate        rows a second; None when it is not known yet
+    elapsed     seconds
+    remaining   seconds that the part will take, by its rate; None when they cannot be told
+    detail      the table or file that it works on
+    summary     of a step that ended
+    """
+
+    step: str
+    status: str
+    started_at: str
+    rows: int | None = None
+    total_rows: int | None = None
+    rate: float | None = None
+    elapsed: float = 0.0
+    remaining: float | None = None
+    detail: str = ""
+    summary: str = ""
+
+
+def read(run_folder: Path) -> tuple[StepProgress, ...]:
+    """Return the steps of a run that began, in the order in which they did; what cannot be read is left out."""
+    found: dict[str, StepProgress] = {}
+    for folder, made in ((FOLDER, _running), ("steps", _ended)):
+        for file in _files(run_folder / folder):
+            with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+                state = file.stat()
+                found[file.stem] = made(str(file), state.st_mtime_ns, state.st_size)
+    return tuple(sorted(found.values(), key=lambda step: step.started_at))
+
+
+def _running(file: str, changed: int, size: int) -> StepProgress:
+    channel = _channel(file, changed, size)
+    elapsed = max(0.0, time.time() - _seconds(channel.started_at))
+    counting = elapsed - channel.counted_after
+    rate = channel.rows / counting if channel.rows and counting >= _SETTLED else None
+    total = None if channel.total_rows is None else max(channel.total_rows, channel.rows)
+    remaining = (total - channel.rows) / rate if rate and total is not None else None
+    return StepProgress(
+        channel.step, "running", channel.started_at, channel.rows or None, total, rate, elapsed, remaining,
+        channel.detail,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _channel(file: str, _changed: int, _size: int) -> Channel:
+    record = json.loads(Path(file).read_text(encoding="utf-8"))
+    channel = Channel(file=file, **{name: record[name] for name in Channel.__dataclass_fields__ if name != "file"})
+    _seconds(channel.started_at)
+    return channel
+
+
+@lru_cache(maxsize=64)
+def _ended(file: str, _changed: int, _size: int) -> StepProgress:
+    record: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
+    done, seconds = record.get("rows"), float(record["seconds"])
+    return StepProgress(
+        step=str(record["step"]),
+        status=str(record["status"]),
+        started_at=str(record["started_at"]),
+        rows=done,
+        total_rows=done,
+        rate=done / seconds if done and seconds else None,
+        elapsed=seconds,
+        summary=str(record["summary"]),
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return sorted(folder.glob("*.json"))
+    return []
+
+
+def _write(channel: Channel) -> None:
+    """Give the file its content in one step; nothing waits for the disk."""
+    record = asdict(channel)
+    aside = f"{record.pop('file')}.{os.getpid()}"
+    with suppress(OSError):
+        Path(aside).parent.mkdir(mode=0o700, exist_ok=True)
+        Path(aside).write_text(json.dumps(record), encoding="utf-8")
+        Path(aside).replace(channel.file)
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).astimezone(UTC).timestamp()
