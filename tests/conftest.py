@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.fix_postgres",
     "tests.fix_project",
     "tests.fix_published",
+    "tests.fix_receivers",
     "tests.fix_restore",
 ]
 

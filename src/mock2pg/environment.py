@@ -37,6 +37,12 @@ _FOR = {
     "dbt": _SCREEN,  # dbt docs serve
     "jupyterlab": _SCREEN,
     "browser": _SCREEN,
+    # how a company's network reaches the services outside of it
+    "notifications": tuple(
+        name
+        for plain in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+        for name in (plain, plain.lower())
+    ),
 }
 _SET = {
     "DO_NOT_TRACK": "1",
@@ -52,7 +58,8 @@ _inside, _before = 0, dict[str, str]()
 
 def inherited(program: str = "") -> dict[str, str]:
     """The environment of a program that we start. A Python finds the modules that this one does, in the same order."""
-    kept = _ours(os.environ if _given is None else _given, _FOR.get(program, ()))
+    given = _before if _inside and program else os.environ  # in Python, a method of ours has put the rest aside
+    kept = _ours(given if _given is None else _given, _FOR.get(program, ()))
     modules = os.pathsep.join(place for place in sys.path if place)
     return kept | {"PYTHONPATH": modules, "PYTHONSAFEPATH": "1", "PYTHONUTF8": str(sys.flags.utf8_mode)}
 

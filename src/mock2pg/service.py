@@ -14,7 +14,7 @@ from mock2pg import settings as settings_module
 from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, Mock2pgError, UsageError
 from mock2pg.history import events, roles
 from mock2pg.log import timestamp
-from mock2pg.pipeline import commands, lifecycle, prune, recovery, rollback, scenarios, target
+from mock2pg.pipeline import commands, lifecycle, notices, prune, recovery, rollback, scenarios, target
 from mock2pg.pipeline.migrate import migrate
 from mock2pg.pipeline.step import run_in_process
 from mock2pg.pipeline.steps import connect
@@ -134,12 +134,15 @@ class MigrationService:
                 refused=recovery.refused(connection),
             )
 
-    def doctor(self) -> list[dict[str, str]]:
+    def doctor(self, *, notify: bool = False) -> list[dict[str, str]]:
         """Everything that a migration needs of the target: name, verdict (passed, warning, failed), found, remedy.
 
         Reads only, but for a transaction that is rolled back where event triggers are enabled.
+
+        notify  send a test notification, too
         """
-        return [asdict(check) for check in connect.examine(self._settings, self.url)]
+        checks = connect.examine(self._settings, self.url)
+        return [asdict(check) for check in [*checks, *notices.examine(self._settings, send=notify)]]
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Return what was published and tried in the database, newest first; the `limit` newest. Reads only."""

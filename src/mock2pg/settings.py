@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import getpass
 import os
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -18,12 +19,16 @@ from mock2pg.connection_string import ConnectionString, parse, schema_of
 from mock2pg.errors import UsageError
 from mock2pg.project_folder import REPOSITORY, discovered
 
-__all__ = ["LOCK_TIMEOUT", "REPOSITORY", "Settings", "listed", "load", "share", "unpacked", "variable"]
+__all__ = [
+    "LOCK_TIMEOUT", "REPOSITORY", "Settings", "listed", "load", "notification_urls", "share", "unpacked", "variable",
+]  # fmt: skip
 
 _RECIPIENTS = r"^(\s*age1[0-9a-z]{58}\s*(,|$))*$"
 LOCK_TIMEOUT = "2s"  # the default, also of sessions that know no settings
 _DURATION = r"^[0-9]+(us|ms|s|min|h|d)?$"
 _MILLISECONDS = {"us": 0.001, "ms": 1, "": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_BETWEEN = " \t\r\n,;"  # what may separate the URLs of services
+_SERVICE = re.compile(r"[A-Za-z0-9]+://[^\s]")
 _SHARE = r"^\d+$|^\d+(\.\d+)?%$"  # a number of rows, or a share of them
 
 
@@ -102,6 +107,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug shows more.")
     debug: str = Field("", validation_alias="DEBUG", description="`migration:*` is the same as log level debug.")
     operator: str = Field(default_factory=_user, description="Who runs it, for the history.")
+    notify_urls: SecretStr | None = Field(
+        None,
+        description="Where to report the start and the verdict of a run, as apprise writes it, separated by spaces.",
+    )
     lock_timeout: str = Field(
         LOCK_TIMEOUT,
         pattern=_DURATION,
@@ -154,6 +163,15 @@ class Settings(BaseSettings):
         if not 1 <= int(duration.removesuffix(unit)) * _MILLISECONDS[unit] <= _MILLISECONDS["d"] * 24:
             raise ValueError("it takes 1ms to 24d; 0 would wait for ever")
         return duration
+
+    @field_validator("notify_urls")
+    @classmethod
+    def _services(cls, urls: SecretStr | None) -> SecretStr | None:
+        """Name an invalid URL by its number: it is a credential. Whether a service knows it, apprise says later."""
+        found = notification_urls(urls)
+        if invalid := [str(number) for number, url in enumerate(found, 1) if not _SERVICE.match(url)]:
+            raise ValueError(f"URL {', '.join(invalid)} does not begin with a service, such as slack://")
+        return urls
 
     @property
     def backups_dir(self) -> Path:
@@ -237,6 +255,12 @@ def unpacked(setting: str) -> tuple[int, int]:
     """Read max_unpacked: a factor, and a number of bytes."""
     times, size = setting.split(",")
     return int(times.removesuffix("x")), int(size[:-3]) << {"M": 20, "G": 30}[size[-3]]
+
+
+def notification_urls(setting: SecretStr | None) -> list[str]:
+    """The URLs in notify_urls. A comma separates two where the next one begins, so that a URL may hold commas."""
+    text = setting.get_secret_value().strip(_BETWEEN) if setting else ""
+    return re.split(rf"[{_BETWEEN}]+(?=[A-Za-z0-9]+://)", text) if text else []
 
 
 def listed(setting: str) -> list[str]:

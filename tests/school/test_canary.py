@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from mock2pg import cli, postgres
 from mock2pg.settings import Settings
+from tests.fix_receivers import Receiver
 
 MARK = "CANARY"
 KEPT = {"id", "color", "status", "participantType", "meetingType", "testType", "type"}  # keys and closed sets
@@ -97,10 +98,15 @@ def source(tmp_path: Path, document: dict[str, Any]) -> Path:
     return file
 
 
-def test_no_value_leaves_a_run_that_succeeds(settings: Settings, source: Path) -> None:
-    """Logs, terminal, notebooks, Data Docs, dbt artefacts, hashes and report hold counts, names and keys only."""
-    done = mock2pg(settings, "migrate", str(source))
+def test_no_value_leaves_a_run_that_succeeds(settings: Settings, source: Path, webhook: Receiver) -> None:
+    """Logs, terminal, notebooks, Data Docs, dbt artefacts, hashes, report and notifications hold counts, names and keys
+    only.
+    """
+    done = mock2pg(settings, "migrate", str(source), MIGRATION_NOTIFY_URLS=webhook.url)
     assert done.returncode == 0, done.stderr.decode()
+    assert webhook.titles == ["mock2pg: migrate started", "mock2pg: migrate succeeded"]
+    assert MARK.encode() not in b"".join(webhook.raw)
+    assert b"hook-secret" not in done.stdout + done.stderr
     assert MARK.encode() not in done.stdout + done.stderr
     said = in_process(settings, "verify", "--json")
     assert said.exit_code == 0, said.output

@@ -74,8 +74,9 @@ def report(run_id: str | None, as_json: bool) -> None:
 
 
 @command.command(section="Look", fails=(NotReady,))
+@click.option("--notify", is_flag=True, help="Send a test message to the services of MIGRATION_NOTIFY_URLS, too.")
 @verb
-def doctor(as_json: bool) -> None:
+def doctor(notify: bool, as_json: bool) -> None:
     """Check that the target is ready for a migration.
 
     Looks at the target as the first step of a migration does, and prints every check with its verdict: passed, worth
@@ -85,9 +86,10 @@ def doctor(as_json: bool) -> None:
 
     Examples:
         mock2pg doctor
+        mock2pg doctor --notify
         mock2pg doctor --json
     """
-    checks = service().doctor()
+    checks = service().doctor(notify=notify)
     failed = [check["name"] for check in checks if check["verdict"] == "failed"]
     if as_json:
         say_json({"success": not failed, "checks": checks})

@@ -13,6 +13,7 @@ from mock2pg import environment, evidence, log, signals, workers
 from mock2pg.errors import DatabaseError, ValidationError
 from mock2pg.pipeline import leftovers
 from mock2pg.pipeline import step as step_module
+from mock2pg.pipeline.notices import Notices
 from mock2pg.pipeline.record import Record
 from mock2pg.pipeline.target import Ask
 from mock2pg.pipeline.verdict import paperwork
@@ -51,26 +52,29 @@ def _run(
     with locked(run.folder), signals.taken(partial(_tell_stopping, record)), ExitStack() as end:
         record.write(run)
         evidence.begin(run)
+        notices = Notices(run, record)
         with log.also_to(run.path("migration.log")):
             log.log.info(log_messages.of_start(name, run.id))
             try:
                 with signals.interruptible():
-                    command(Work(run, record, ask))
+                    command(Work(run, record, ask, notices))
             except (Exception, KeyboardInterrupt) as error:
                 record.fail(error, name)
             end.enter_context(signals.stage(partial(_tell_late, record), patience=1))
-            _write_down(run, record)
+            _write_down(run, record, notices)
             level = logging.ERROR if record.error else logging.INFO
             log.log.log(level, log_messages.of_end(name, record.milliseconds, record.error))
         _seal(run, record)
+        notices.finish()
         return _result(run, record)
 
 
-def _write_down(run: Run, record: Record) -> None:
+def _write_down(run: Run, record: Record, notices: Notices) -> None:
     """Everything that is kept of the run but the manifest, which is over all the rest."""
     with paperwork("What was staged could not be removed", record.warn):
         leftovers.clear(run)
     record.end(run)
+    notices.tell_end()
     with paperwork("The record could not be written", record.warn):
         record.write(run)
     with paperwork("The link to the newest run could not be made", record.warn):

@@ -27,6 +27,7 @@ def migrate(work: Work, reviewed: Path | None = None) -> None:
         work.step(STAGE)
         load_ahead(with_notebooks=True)
         work.step(CHECK)
+        work.refuse_invalid_notifications()
         if reviewed:
             refuse_other_input(reviewed, work.run)
         target.require_migrated_elsewhere(work.run, work.record)

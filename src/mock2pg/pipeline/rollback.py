@@ -18,4 +18,5 @@ def roll_back(work: Work, backup_id: str, *, discard_changes: bool) -> None:
     work.record.backup_id = backup_id
     with work.connected() as work:
         work.step(SHOW, backup_id=backup_id, discard_changes=discard_changes, show=True, refuse=True)
+        work.refuse_invalid_notifications()
         work.step(ROLLBACK, backup_id=backup_id, discard_changes=discard_changes, last=True)

@@ -239,6 +239,7 @@ def _scratch(settings: Settings, url: str) -> Iterator[Settings]:
                     "unknown_fields": "refuse",
                     "mode": "replace",
                     "backup_keep": None,
+                    "notify_urls": None,
                 }
             )
     finally:

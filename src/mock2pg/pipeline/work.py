@@ -10,6 +10,7 @@ from mock2pg import log, signals
 from mock2pg.pipeline import step as step_module
 from mock2pg.pipeline import target
 from mock2pg.pipeline.beside import Beside
+from mock2pg.pipeline.notices import Notices
 from mock2pg.pipeline.record import Record
 from mock2pg.pipeline.step import CONNECT, Step
 from mock2pg.pipeline.verdict import paperwork
@@ -28,6 +29,7 @@ class Work:
     run: Run
     record: Record
     ask: target.Ask | None = None
+    notices: Notices | None = None
 
     def step(self, step: Step[F], *, last: bool = False, **parameters: str | bool) -> F:
         """Run a step, log its result, and return what it found.
@@ -99,6 +101,11 @@ class Work:
                 yield work
         else:
             yield work
+
+    def refuse_invalid_notifications(self) -> None:
+        """Raise UsageError, before anything is written, when MIGRATION_NOTIFY_URLS holds what is not valid."""
+        if self.notices:
+            self.notices.refuse_invalid()
 
     def scratch(self) -> AbstractContextManager[None]:
         """Drop the scratch schemas when the block ends, however it ends."""

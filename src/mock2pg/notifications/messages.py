@@ -1,0 +1,89 @@
+"""The texts of notifications: names, counts, durations and verdicts; no row values, no credentials, no reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mock2pg.errors import Mock2pgError
+from mock2pg.step_results import Found, Published, RolledBack
+from mock2pg.text import duration, printable
+
+_SAME = "the target tables are as they were before"
+_VERDICTS = {  # the status of a record -> what the title says, what the text says, the kind of message
+    "succeeded": ("succeeded", "succeeded", "success"),
+    "failed": ("failed", f"failed; {_SAME}", "failure"),
+    "rolled_back": ("was rolled back", f"failed and was rolled back; {_SAME}", "warning"),
+    "rollback_failed": ("failed", "failed, and so did its rollback; the target tables hold its rows", "failure"),
+    "unknown": ("failed", "unknown; `mock2pg status` reports which run the target tables hold", "failure"),
+}
+
+
+@dataclass(frozen=True)
+class Message:
+    """A notification. `kind`: info, success, warning or failure, which services show as a colour."""
+
+    title: str
+    body: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The run that messages are about."""
+
+    command: str
+    run_id: str
+    database: str
+    schema: str
+
+    def message(self, title: str, kind: str, *lines: tuple[str, str]) -> Message:
+        about = ("Run", self.run_id), ("Database", self.database), ("Schema", self.schema)
+        text = "\n".join(f"{name}: {printable(value)}" for name, value in (*about, *lines))
+        return Message(f"mock2pg: {self.command} {title}", text, kind)
+
+
+def of_start(subject: Subject) -> Message:
+    return subject.message("started", "info")
+
+
+def of_end(
+    subject: Subject, status: str, error: Mock2pgError | None, seconds: float, found: Sequence[Found | None]
+) -> Message:
+    """Report the verdict of a run.
+
+    status  as record.json has it
+    found   what its steps found
+    """
+    title, verdict, kind = _VERDICTS[status]
+    lines = [("Verdict", verdict)]
+    if error is None:
+        lines += [("Rows", rows) for rows in _rows(found)]
+    else:
+        lines.append(("Error", f"{type(error).__name__}, exit code {error.code}"))
+    lines += [("Duration", duration(seconds)), ("Report", f"mock2pg report {subject.run_id}")]
+    return subject.message(title, kind, *lines)
+
+
+def of_loss(subject: Subject) -> Message:
+    """Report a run whose process is gone without a verdict."""
+    told = "none: the process ended before it; `mock2pg status` reports which run the target tables hold"
+    return subject.message("was killed", "failure", ("Verdict", told))
+
+
+def of_test(database: str, schema: str) -> Message:
+    text = f"Database: {printable(database)}\nSchema: {printable(schema)}\nThis is a test. Nothing was migrated."
+    return Message("mock2pg: test", text, "info")
+
+
+def _rows(found: Sequence[Found | None]) -> Iterator[str]:
+    """Yield how many rows were changed, where that is known."""
+    for each in found:
+        if isinstance(each, Published):
+            yield _counted(each.tables.values(), "inserted", "updated", "deleted")
+        elif isinstance(each, RolledBack):
+            yield _counted(each.changes.values(), "restored", "removed", "changed")
+
+
+def _counted(tables: object, *names: str) -> str:
+    return ", ".join(f"{sum(getattr(table, name) for table in tables):,} {name}" for name in names)  # type: ignore[attr-defined]
