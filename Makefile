@@ -173,8 +173,8 @@ coverage: $(DEV) ## the same with a coverage report in htmlcov/
 docs: $(DEV) ## build the documentation as a site in site/, which needs no network; dead links end the build
 	@NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --quiet --strict $(ARGS) && echo "Documentation: site/index.html"
 
-lint: $(DEV) ## lint, format check, types and layers
-	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" && "$(BIN)/lint-imports"
+lint: $(DEV) ## lint, format check, types, layers and spelling
+	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/codespell" *.md docs src && "$(BIN)/mypy" && "$(BIN)/lint-imports"
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header
 
@@ -184,6 +184,6 @@ lock: ## write the four locks anew from pyproject.toml (needs uv)
 	$(COMPILE) --extra lab --group build --constraint requirements.lock --output-file requirements-lab.lock pyproject.toml
 	$(COMPILE) --group bench --output-file requirements-bench.lock
 
-clean: ## stop the embedded server and remove what runs made; backups stay
+clean: ## stop the embedded server and remove what runs made, except backups
 	@test ! -x "$(BIN)/python" || $(MOCK2PG) server stop
 	rm -rf runs logs .postgres dbt_project/target dbt_project/logs htmlcov site .coverage .coverage.*

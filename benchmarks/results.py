@@ -40,7 +40,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Waits:
-    """How long sessions waited for one answer while something was done, at the most, in seconds."""
+    """The longest waits of sessions for one answer during an operation, in seconds."""
 
     during: str
     rows: int

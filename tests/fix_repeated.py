@@ -27,7 +27,7 @@ _NAMES = "SELECT nspname FROM pg_namespace UNION ALL SELECT datname FROM pg_data
 
 
 def held(settings: settings_module.Settings) -> dict[str, Any]:
-    """What would grow if something leaked."""
+    """The counts of a process that a leak would raise."""
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
             thread.join(60)  # what is loaded ahead on a busy machine; one that stays would be counted

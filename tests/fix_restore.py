@@ -23,7 +23,7 @@ CHANGED = (REPOSITORY / "tests" / "data" / "everything_changed.sql").read_text(e
 
 
 def definitions(url: str, schema: str = "public") -> bytes:
-    """What a schema holds but for its rows, as pg_dump has it."""
+    """The definitions of a schema, as pg_dump writes them, without its rows."""
     command = [binary("pg_dump"), "--restrict-key=x", "--schema-only", f"--schema={schema}", url]
     return subprocess.run(command, capture_output=True, check=True).stdout
 

@@ -68,7 +68,7 @@ def test_a_line_of_proc_is_read_whatever_the_name_holds() -> None:
 
 
 def test_a_figure_is_the_median_with_its_spread() -> None:
-    """What was not measured does not count; one measurement has no spread."""
+    """A missing measurement does not count; a single one has no spread."""
     assert figure([3.0, None, 1.0, 2.0]) == Figure(2.0, 1.0, 3.0, 3)
     assert str(figure([3.0, 1.0, 20.0])) == "3.00 (1.00–20.00)"
     assert str(figure([12.34])) == "12.3"

@@ -1,4 +1,4 @@
-"""What a command costs in counts: no clock is read, so that a busy machine says the same as a quiet one."""
+"""The costs of a command, in counts: no clock is read, so a busy machine gives the figures of an idle one."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def test_faults_fit_the_shape_of_the_source(
 
 
 def test_a_fault_that_would_be_none_is_left_out() -> None:
-    """Where each key is a row, none is unknown; an entity that may be absent is none that is missing."""
+    """A map has no unknown key, and an optional entity may be absent."""
     rows = SourceTable("rows", "{}[]", (column("value", "integer", "."),))
     assert not faults.bad_ones([rows], {"a": [1]})
     perhaps = SourceTable("perhaps", "perhaps", (column("id", required=True),), optional=True)

@@ -87,7 +87,7 @@ def eventually(holds: Any, seconds: float = 20) -> None:
 
 
 def test_a_worker_is_used_again_but_not_by_two_at_once() -> None:
-    """What it has loaded serves the next call, too."""
+    """A worker keeps what it loaded for the next call."""
     first = call("pid")
     assert first != os.getpid()
     assert call("pid") == first
@@ -113,7 +113,7 @@ def test_a_prepared_worker_has_loaded_what_it_is_for() -> None:
 
 
 def test_a_worker_that_was_killed_meanwhile_is_replaced() -> None:
-    """What the system's memory keeper does between two steps does no harm."""
+    """A worker that the system ended between two steps is replaced."""
     workers.prepare(HERE)
     (prepared,) = workers._spare[HERE]
     prepared.process.kill()
@@ -122,7 +122,7 @@ def test_a_worker_that_was_killed_meanwhile_is_replaced() -> None:
 
 
 def test_a_worker_loads_more_while_it_waits() -> None:
-    """What the next call needs is there when it comes."""
+    """A waiting worker loads what the next call needs."""
     assert call("loaded", "wave") is False
     workers.load(HERE, "wave", "no.such.module")
     assert call("loaded", "wave") is True
@@ -250,7 +250,7 @@ def test_the_errors_of_every_kind_can_be_sent() -> None:
 
 
 def test_the_memory_of_workers_is_counted() -> None:
-    """What a run held at most is what its processes held, together."""
+    """The peak memory of a run is that of all its processes together."""
     before = memory.all_peaks()
     kind = workers.Kind("holds much", (__name__,))
     call("hold", 200_000_000, kind=kind)

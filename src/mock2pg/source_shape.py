@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from mock2pg.json_paths import Mark, Step, keys_of, parsed, written
-from mock2pg.staged_tables import Origin, SourceColumn, SourceTable
+from mock2pg.staged_tables import ColumnSource, SourceColumn, SourceTable
 
 
 @dataclass
@@ -128,7 +128,7 @@ def source_shape(tables: Sequence[SourceTable]) -> SourceShape:
             level.keys,
             Container(level.keys, level.mark, own is not None and own.optional, _apart(own, tables)),
         )
-    origins = (origin for table in tables for origin in table.origins.values())
+    origins = (origin for table in tables for origin in table.column_sources.values())
     constants = dict.fromkeys(origin.keys for origin in origins if origin.level < 0)
     outside = (parsed(path) for table in tables for path in table.left_out if not _from_row(table, parsed(path)))
     return SourceShape(tuple(by_keys.values()), tuple(constants), tuple(keys_of(steps) for steps in outside))
@@ -155,26 +155,28 @@ def judged(table: SourceTable, tables: Iterable[SourceTable]) -> list[SourceColu
     What an element has from a row around it is for that row's rules, where its table has a column of the value.
     """
     own = {
-        (other.steps, other.origins[column.name], column.data_type)
+        (other.steps, other.column_sources[column.name], column.data_type)
         for other in tables
         for column in other.columns
-        if column.name in other.origins and other.is_own(column)
+        if column.name in other.column_sources and other.is_own(column)
     }
     return [column for column in table.columns if not column.uuid5 and not _is_of_others(table, column, own)]
 
 
-def _is_of_others(table: SourceTable, column: SourceColumn, own: set[tuple[tuple[Step, ...], Origin, str]]) -> bool:
+def _is_of_others(
+    table: SourceTable, column: SourceColumn, own: set[tuple[tuple[Step, ...], ColumnSource, str]]
+) -> bool:
     if table.is_own(column):
         return False
-    origin = table.origins[column.name]
-    ends: list[tuple[tuple[Step, ...], Origin]]
+    origin = table.column_sources[column.name]
+    ends: list[tuple[tuple[Step, ...], ColumnSource]]
     if origin.level < 0:
-        ends = [(tuple[Step, ...](origin.keys[:n]), Origin(0, origin.keys[n:])) for n in range(len(origin.keys))]
+        ends = [(tuple[Step, ...](origin.keys[:n]), ColumnSource(0, origin.keys[n:])) for n in range(len(origin.keys))]
     else:
         marks = [number for number, step in enumerate(table.steps) if isinstance(step, Mark)]
         ends = [(table.steps[: marks[origin.level] + 1], origin)]
         ends += [
-            ((*ends[0][0], *origin.keys[:n]), Origin(origin.level + 1, origin.keys[n:]))
+            ((*ends[0][0], *origin.keys[:n]), ColumnSource(origin.level + 1, origin.keys[n:]))
             for n in range(1, len(origin.keys))
         ]
     return origin.mark is not None or any((*end, column.data_type) in own for end in ends)

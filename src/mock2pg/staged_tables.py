@@ -65,7 +65,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Origin:
+class ColumnSource:
     """The place of a column's value in the source.
 
     level  which of its table's levels the row is of; -1: none, the value is the source's own
@@ -140,41 +140,41 @@ class SourceTable:
         return len(self.steps) < len(other.steps) and other.steps[: len(self.steps)] == self.steps
 
     @cached_property
-    def origins(self) -> dict[str, Origin]:
-        """The origin of each column that is not made of others. Raises ValueError that names a column without one."""
+    def column_sources(self) -> dict[str, ColumnSource]:
+        """The source of each column that is not made of others. Raises ValueError that names a column without one."""
         made = (column for column in self.columns if not column.uuid5 and not column.rest)
-        return {column.name: self._origin(column) for column in made}
+        return {column.name: self._column_source(column) for column in made}
 
     def is_own(self, column: SourceColumn) -> bool:
         """Return whether its value is of the row itself: not made of others, nor of a row around it."""
-        return column.rest or (not column.uuid5 and self.origins[column.name].level == len(self.levels) - 1)
+        return column.rest or (not column.uuid5 and self.column_sources[column.name].level == len(self.levels) - 1)
 
     def keys(self, column: SourceColumn) -> tuple[str, ...]:
         """The keys of an own column; none of one that is the element itself, its position or its key."""
-        return self.origins[column.name].keys if not column.rest and self.is_own(column) else ()
+        return self.column_sources[column.name].keys if not column.rest and self.is_own(column) else ()
 
-    def _origin(self, column: SourceColumn) -> Origin:
+    def _column_source(self, column: SourceColumn) -> ColumnSource:
         steps, own = column.steps, len(self.levels) - 1
         if len(steps) == 1 and isinstance(steps[0], Mark) and steps[0] in _MARKED:
             one = self.single and not self.nested and steps[0] is Mark.ELEMENT  # whose position is 0
             if self.levels[own].mark is not steps[0] and not one:
                 raise ValueError(f"{column.name}: the rows are not {_MARKED[steps[0]]}, which path {column.path} is of")
-            return Origin(own, mark=steps[0])
+            return ColumnSource(own, mark=steps[0])
         explicit = steps[:1] == (Mark.SOURCE,)
         steps = steps[1:] if explicit else steps
         marks = [number for number, step in enumerate(steps) if isinstance(step, Mark)]
         if not marks and not explicit:
-            return Origin(own, keys_of(steps))
+            return ColumnSource(own, keys_of(steps))
         if not marks:
             inside = self.single and not self.nested and steps[: len(self.steps)] == self.steps
-            return Origin(0, keys_of(steps[len(self.steps) :])) if inside else Origin(-1, keys_of(steps))
+            return ColumnSource(0, keys_of(steps[len(self.steps) :])) if inside else ColumnSource(-1, keys_of(steps))
         around = marks[-1] + 1
         if self.steps[:around] != steps[:around]:
             raise ValueError(f"{column.name}: path {column.path} is in another array, map or object than the rows")
         if self.single and steps[: len(self.steps)] == self.steps:
-            return Origin(own, keys_of(steps[len(self.steps) :]))
+            return ColumnSource(own, keys_of(steps[len(self.steps) :]))
         level, keys = len(marks) - 1, keys_of(steps[around:])
-        return Origin(level, keys, None if keys else self.levels[level].mark)
+        return ColumnSource(level, keys, None if keys else self.levels[level].mark)
 
     @property
     def labels(self) -> dict[str, str]:

@@ -235,7 +235,7 @@ def test_an_unchanged_project_is_not_parsed(database: str, tmp_path: Path, monke
 
 
 def test_a_project_that_changes_while_it_is_parsed_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was parsed may be of before or after the change."""
+    """A project that changes while it is parsed is not kept: the result may be older than the change."""
     project = small_project(tmp_path) / "dbt_project"
     dbt = DbtProject(project, tmp_path / "target", HERE, tmp_path / "cache")
     monkeypatch.setattr(kept_manifest, "keep", lambda *_: pytest.fail("kept"))

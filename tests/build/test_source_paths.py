@@ -9,7 +9,7 @@ import pytest
 from mock2pg.build import source_paths
 from mock2pg.errors import ProjectError
 from mock2pg.json_paths import Mark
-from mock2pg.staged_tables import Level, Origin, SourceColumn, SourceTable
+from mock2pg.staged_tables import ColumnSource, Level, SourceColumn, SourceTable
 
 ELEMENT, MEMBER = Mark.ELEMENT, Mark.MEMBER
 
@@ -45,31 +45,34 @@ def test_a_path_leads_level_by_level(path: str, single: bool, entity: str, level
 @pytest.mark.parametrize(
     ("path", "column", "origin"),
     [
-        ("a[].b[]", "k", Origin(1, ("k",))),
-        ("a[].b[]", "k.l", Origin(1, ("k", "l"))),
-        ("a[].b[]", ".", Origin(1)),
-        ("a[].b[]", "[]", Origin(1, mark=ELEMENT)),
-        ("a[].b{}", "{}", Origin(1, mark=MEMBER)),
-        ("a[].b[]", "a[].id", Origin(0, ("id",))),
-        ("a[].b[]", "a[]", Origin(0, mark=ELEMENT)),
-        ("a[].b[]", "a[].b[].k", Origin(1, ("k",))),
-        ("a{}.b[].c[]", "a{}", Origin(0, mark=MEMBER)),
-        ("a{}.b[].c[]", "$.a{}.b[].k.l", Origin(1, ("k", "l"))),
-        ("p.a[]", "$.p.id", Origin(-1, ("p", "id"))),
-        ("a", "$.a[].k", Origin(0, ("k",))),
+        ("a[].b[]", "k", ColumnSource(1, ("k",))),
+        ("a[].b[]", "k.l", ColumnSource(1, ("k", "l"))),
+        ("a[].b[]", ".", ColumnSource(1)),
+        ("a[].b[]", "[]", ColumnSource(1, mark=ELEMENT)),
+        ("a[].b{}", "{}", ColumnSource(1, mark=MEMBER)),
+        ("a[].b[]", "a[].id", ColumnSource(0, ("id",))),
+        ("a[].b[]", "a[]", ColumnSource(0, mark=ELEMENT)),
+        ("a[].b[]", "a[].b[].k", ColumnSource(1, ("k",))),
+        ("a{}.b[].c[]", "a{}", ColumnSource(0, mark=MEMBER)),
+        ("a{}.b[].c[]", "$.a{}.b[].k.l", ColumnSource(1, ("k", "l"))),
+        ("p.a[]", "$.p.id", ColumnSource(-1, ("p", "id"))),
+        ("a", "$.a[].k", ColumnSource(0, ("k",))),
     ],
 )
-def test_a_column_is_of_a_row_a_row_around_it_or_the_source(path: str, column: str, origin: Origin) -> None:
+def test_a_column_is_of_a_row_a_row_around_it_or_the_source(path: str, column: str, origin: ColumnSource) -> None:
     """A path of a column is from its row unless it begins with that of a row around it, or with the source."""
-    assert table(path, column).origins == {"c0": origin}
+    assert table(path, column).column_sources == {"c0": origin}
 
 
 def test_a_column_of_a_single_object_is_inside_it() -> None:
-    """What is under the path of a single object is in its row, also when it is written from the source."""
-    assert table("s", "k", "$.s.l", single=True).origins == {"c0": Origin(0, ("k",)), "c1": Origin(0, ("l",))}
-    assert table("a[].s", "a[].s.k", "a[].id", single=True).origins == {
-        "c0": Origin(1, ("k",)),
-        "c1": Origin(0, ("id",)),
+    """A value under the path of a single object is in its row, also when its path starts at the source."""
+    assert table("s", "k", "$.s.l", single=True).column_sources == {
+        "c0": ColumnSource(0, ("k",)),
+        "c1": ColumnSource(0, ("l",)),
+    }
+    assert table("a[].s", "a[].s.k", "a[].id", single=True).column_sources == {
+        "c0": ColumnSource(1, ("k",)),
+        "c1": ColumnSource(0, ("id",)),
     }
 
 
@@ -130,5 +133,5 @@ def test_a_wrong_path_is_refused_by_name(tables: list[SourceTable], said: str) -
     ],
 )
 def test_paths_beside_each_other(tables: list[SourceTable]) -> None:
-    """What is declared of one place may be spread over columns and tables."""
+    """Columns of several tables may together take one object."""
     source_paths.refuse(tables)

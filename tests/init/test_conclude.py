@@ -1,4 +1,4 @@
-"""What `conclude` says of documents in the shapes that people have."""
+"""The conclusions of `conclude` from documents in the shapes that people have."""
 
 from __future__ import annotations
 
@@ -317,7 +317,7 @@ def test_rows_inside_arrays_of_a_map(tmp_path: Path) -> None:
         "position": "integer []",
         "name": "text",
     }
-    assert set(parts.table.origins) == set(columns(parts))  # each path leads to a row around
+    assert set(parts.table.column_sources) == set(columns(parts))  # each path leads to a row around
 
 
 def test_maps(tmp_path: Path) -> None:
@@ -395,7 +395,7 @@ def test_closed_sets(tmp_path: Path) -> None:
 
 
 def test_what_the_migration_refuses(tmp_path: Path) -> None:
-    """What PostgreSQL cannot hold, and what JSON readers read differently, is told with its positions."""
+    """A value that PostgreSQL cannot hold, or that JSON readers read differently, is reported with its position."""
     text = '{"t": [{"id": 1, "a": "x\\u0000"}, {"id": 2, "b": {"k": 1, "k": 2}}, {"id": 3, "n": 1e999999}, null'
     text += "".join(f', {{"id": {n}}}' for n in range(4, 20)) + "]}"
     found = concluded(tmp_path, text)
@@ -430,7 +430,7 @@ def test_a_key_that_postgresql_cannot_hold_is_in_no_path(tmp_path: Path) -> None
     ],
 )
 def test_no_json(tmp_path: Path, text: str, message: str) -> None:
-    """What is no JSON, or holds nothing, is refused by name and place."""
+    """A file that is not JSON, or holds nothing, is refused with its name and position."""
     with pytest.raises(Mock2pgError) as caught:
         concluded(tmp_path, text)
     assert message in " ".join([caught.value.message, *map(str, caught.value.errors)])

@@ -221,6 +221,6 @@ def test_any_document(document: dict[str, Any]) -> None:
 @given(st.text(max_size=30) | st.binary(max_size=30).map(lambda some: some.decode("latin-1")))
 @settings(max_examples=40, deadline=None)
 def test_any_text(text: str) -> None:
-    """What is no JSON is refused by name."""
+    """A file that is not JSON is refused by name."""
     with suppress(SourceError):
         concluded(re.sub("[\ud800-\udfff]", "", text))

@@ -1,4 +1,4 @@
-"""What `conclude` declares, staging holds: no row is unfit, and no key unknown."""
+"""Every row fits the tables that `conclude` declares, and every key is in one of them."""
 
 from __future__ import annotations
 

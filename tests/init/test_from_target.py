@@ -59,7 +59,7 @@ def refers(column: str, parent: str, to: str = "id", held: int = _ROWS, *, cycli
 
 
 def described(column: ConcludedColumn) -> str:
-    """What a model and its declarations get, in one line."""
+    """Return one line for each column of a model and its declarations."""
     declared = column.declared
     text = f"{column.name} {declared.data_type}"
     text += f" ({declared.format})" if declared.format else ""
@@ -72,7 +72,7 @@ def described(column: ConcludedColumn) -> str:
 def applied(
     connection: postgres.Connection, schema: str, *entities: Entity
 ) -> tuple[Conclusions, dict[str, list[str]]]:
-    """What `apply` makes of the entities, and their columns in words."""
+    """Return the result of `apply`, and the columns of its entities in words."""
     found = from_target.apply(Conclusions(entities, source="db.json"), connection, schema)
     for each in found.entities:
         assert each.table.columns == tuple(c.declared for c in each.columns if not c.constant)

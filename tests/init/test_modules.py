@@ -174,7 +174,7 @@ def test_init_and_a_migration_read_the_same(tmp_path: Path) -> None:
 
 
 def test_half_a_surrogate_pair_is_kept_for_the_check_to_refuse(tmp_path: Path) -> None:
-    """What is no character is written as JSON escapes it, and init says that its row is refused."""
+    """Half of a surrogate pair is written as JSON escapes it, and init reports that its row will be refused."""
     (tmp_path / "shop.mjs").write_text(r"export const users = [{ id: 'u\ud800é' }];")
     done = init.init(tmp_path / "shop.mjs", tmp_path / "shop")
     assert any("lone surrogate" in doubt.message for doubt in done.conclusions.doubts)

@@ -59,7 +59,7 @@ def test_a_project_has_its_own_files_only(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("concluded")
 def test_the_declarations_are_those_that_were_concluded(tmp_path: Path) -> None:
-    """What mock2pg reads of a written `_sources.yml` are the concluded tables, column by column."""
+    """A written `_sources.yml` declares the concluded tables, column by column."""
     (tmp_path / "dbt_project" / "models").mkdir(parents=True)
     text = project.files(shop(), "shop")["dbt_project/models/_sources.yml"]
     declared = yaml.safe_load(text)["sources"][0]["tables"]
@@ -199,7 +199,7 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path, concluded: None) 
 
 
 def test_of_two_at_once_one_makes_the_project(tmp_path: Path, concluded: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another init has put into the folder meanwhile is as it was, whether the folder was there before or not."""
+    """Files that another init wrote into the folder meanwhile stay as they are, in a new folder and in an old one."""
     (tmp_path / "shop.json").write_text(json.dumps(DOCUMENT))
     made_by = init.project.made_by
     for place in (tmp_path / "new", tmp_path / "empty"):

@@ -244,6 +244,6 @@ def test_types_of_other_digits_and_names_are_altered(connection: postgres.Connec
 
 
 def statements(connection: postgres.Connection, new: Table, owned: alteration.Owned) -> list[str]:
-    """What is pending, but for NOT NULL."""
+    """Return the pending alterations except NOT NULL."""
     found = alteration.pending(connection, "public", [new], owned).get("t")
     return [each for each in found.statements if "NOT NULL" not in each] if found else []

@@ -61,7 +61,7 @@ def test_a_backup_that_does_not_restore_equal_is_removed(
 def test_a_backup_whose_restore_test_is_interrupted_is_removed(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it restores is not known, and its run has published nothing."""
+    """A backup that was cut short is removed: its restore test did not run, and its run published nothing."""
 
     def pressed(*_: object) -> None:
         assert list(settings.backups_dir.iterdir())

@@ -197,7 +197,7 @@ def test_the_report_stands_on_its_own(build: Build, run: Run) -> None:
 
 
 def test_the_report_fits_a_telephone(build: Build, run: Run, browser: Browser) -> None:
-    """What is wider than the window, a chart or a table, is moved by itself; a command in a hint is code."""
+    """A chart or a table that is wider than the window scrolls by itself; a command in a hint is code."""
     changes = {f"a_table_of_the_school_{number}": {**CHANGED, "created": False} for number in range(3)}
     error = VerifyFailed("found", hint="Run `mock2pg migrate` <now>.").as_dict()
     data = {"tables": changes, "seconds_in_transaction": 0.2}

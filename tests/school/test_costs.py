@@ -1,4 +1,4 @@
-"""What a migration of the sample costs in counts."""
+"""The costs of a migration of the sample, in counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages show is done on the sample, and works."""
+"""The examples of the pages work on the sample."""
 
 from __future__ import annotations
 

@@ -211,12 +211,12 @@ def test_what_a_run_found_and_left_is_in_the_history(migrated: Migrated) -> None
         "ALTER TABLE mock2pg.runs ENABLE ALWAYS TRIGGER append_only",
     ):
         execute(migrated.settings.url, statement)
-    with pytest.raises(TargetChanged, match=r"it cannot be told what run \S+ found"):
+    with pytest.raises(TargetChanged, match=r"the findings of run \S+ are not known"):
         roll_back(migrated, migrated.second)
 
 
 def test_how_many_rows_were_written_needs_the_folder_of_the_run(migrated: Migrated) -> None:
-    """That something was written is known from the history."""
+    """A write is known from the history."""
     execute(migrated.settings.url, "UPDATE public.students SET name = 'secret' WHERE id = '2'")
     folder = migrated.settings.runs_dir / migrated.run
     gone = folder.rename(folder.with_name("gone"))

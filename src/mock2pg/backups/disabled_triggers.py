@@ -1,4 +1,4 @@
-"""Triggers that do not fire for a while: what they would change in rows that are put back is in the backup already."""
+"""Disable triggers while rows are restored: their effects on these rows are in the backup already."""
 
 from __future__ import annotations
 

@@ -288,7 +288,7 @@ def _plain(text: str, schema: str) -> str:
     """pg_dump's script as any server since version 14 takes it, the same for the same definitions."""
     name = re.escape(schema.replace('"', '""'))
     text = re.sub(r"\n\\unrestrict .*\n+\Z", "\n", text)
-    head, first, rest = text.partition("-- Name: ")  # below stand definitions, whose own texts are not to be touched
+    head, first, rest = text.partition("-- Name: ")  # below are definitions, whose own texts must not change
     head = re.sub(r"(?m)^(\\restrict .*|SET transaction_timeout = 0;|-- Dumped .*)\n", "", head)
     rest = re.sub(rf'\A(.*\n--\n\n)CREATE SCHEMA ("{name}"|{name});\n', r"\1CREATE SCHEMA IF NOT EXISTS \2;\n", rest)
     return head + first + rest

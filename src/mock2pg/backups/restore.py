@@ -196,7 +196,7 @@ def _merged(connection: Connection, schema: str, staged: Staged, code: OwnersCod
 
 
 def _emptied(connection: Connection, schema: str, name: str, staged: Staged, code: OwnersCode) -> Difference:
-    """Empty a table in which no row can be told from another, unless it holds what the backup says."""
+    """Empty a table whose rows cannot be distinguished, unless it holds what the backup says."""
     rows = staged.state.tables[name]
     if dump.content_hash(connection, schema, name) == staged.hashes[name]:
         return Difference(rows, rows, 0, 0, 0)

@@ -39,7 +39,7 @@ def refuse(models: Sequence[Mapping[str, Any]], tables: Iterable[Table], staged:
 
 def _is_only_here(table: SourceTable, column: SourceColumn) -> bool:
     """Return whether no other table has the value: it is not made of others, nor that of a row around the element."""
-    return table.is_own(column) or (not column.uuid5 and table.origins[column.name].level < 0)
+    return table.is_own(column) or (not column.uuid5 and table.column_sources[column.name].level < 0)
 
 
 def _named(column: str, words: set[str], text: str) -> bool:

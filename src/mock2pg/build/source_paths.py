@@ -56,7 +56,7 @@ def _refuse_columns(table: SourceTable) -> None:
             if not column.uuid5 and not column.rest:
                 raise _fault(f"{table.name}.{column.name}", f"path {column.path}: {error}") from None
     try:
-        origins = table.origins
+        origins = table.column_sources
     except ValueError as error:
         raise ProjectError(f"_sources.yml: {table.name}.{error}") from None
     for column in table.columns:
@@ -85,9 +85,9 @@ def _refuse_columns(table: SourceTable) -> None:
 def _refuse_twice(table: SourceTable) -> None:
     found: dict[object, SourceColumn] = {}
     for column in table.columns:
-        if column.name not in table.origins:
+        if column.name not in table.column_sources:
             continue
-        if other := found.get(origin := table.origins[column.name]):
+        if other := found.get(origin := table.column_sources[column.name]):
             raise _fault(table.name, f"two columns have the path {column.path}: {other.name} and {column.name}")
         found[origin] = column
 

@@ -12,9 +12,9 @@ from mock2pg import workers
 from mock2pg.checks import declared
 from mock2pg.checks.engines import duckdb_url
 from mock2pg.checks.lazy_imports import import_expectation_type, import_great_expectations
-from mock2pg.checks.records import Broken, Failure, Validation
+from mock2pg.checks.records import Failure, RuleException, Validation
 
-__all__ = ["Broken", "Failure", "Validation", "duckdb_url", "validate", "warm"]
+__all__ = ["Failure", "RuleException", "Validation", "duckdb_url", "validate", "warm"]
 
 if TYPE_CHECKING:
     from mock2pg.checks.validation import validate

@@ -28,7 +28,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Broken:
+class RuleException:
     """A rule that could not run: our fault, never the data's. The reason holds no value."""
 
     table: str
@@ -50,7 +50,7 @@ class Validation:
 
     success: bool
     failures: tuple[Failure, ...]
-    broken: tuple[Broken, ...]
+    broken: tuple[RuleException, ...]
     rules: int
     failed: int
     warned: int

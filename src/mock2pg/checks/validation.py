@@ -16,7 +16,7 @@ from great_expectations.data_context.types.base import DataContextConfig, InMemo
 
 from mock2pg.checks import docs as data_docs
 from mock2pg.checks.engines import open_engine
-from mock2pg.checks.records import Broken, Validation
+from mock2pg.checks.records import RuleException, Validation
 from mock2pg.checks.source import GivenEngineDatasource
 from mock2pg.checks.suites import load_suites
 from mock2pg.checks.validation_results import BROKEN, FAILED, SKIPPED, WARNED, ResultReader, RuleResult
@@ -39,9 +39,9 @@ def validate(
     limit: int = 100,
     schema: str | None = None,
     lock_timeout: str = LOCK_TIMEOUT,
-    unread: Mapping[str, str] | None = None,
+    unknown_tables: Mapping[str, str] | None = None,
     partial: Collection[str] = (),
-    lenient: Collection[str] = (),
+    as_warnings: Collection[str] = (),
     sources: Sequence[SourceTable] = (),
 ) -> Validation:
     """Run the declared rules and every suite in the folder `suites` on their tables; write Data Docs into `docs`.
@@ -52,9 +52,9 @@ def validate(
     limit          rows listed for each rule and field; the totals stay exact
     schema         where PostgreSQL looks the tables up
     lock_timeout   how long a rule waits for a lock in PostgreSQL
-    unread         tables whose rows are not known, and why: their rules, and those that look into them, are not judged
+    unknown_tables tables whose rows are not known, and why: their rules, and those that look into them, are skipped
     partial        tables of which there may be more rows elsewhere: rules of other tables do not look into them
-    lenient        types of expectations that give a warning, whatever severity their suite says
+    as_warnings    types of expectations that give a warning, whatever severity their suite says
     sources        the staged tables whose declared rules are judged, too; a suite is then about one of these
 
     Raises ProjectError for a suite that is not understood or whose table is not there, DatabaseError when the
@@ -70,7 +70,7 @@ def validate(
             for table, suite in loaded.items():
                 try:
                     columns = index_columns[table] if isinstance(index_columns, Mapping) else index_columns
-                    reader = ResultReader(engine, columns, limit, unread or {}, partial, lenient)
+                    reader = ResultReader(engine, columns, limit, unknown_tables or {}, partial, as_warnings)
                     results[table] = _results(source, reader, table, suite)
                 except Exception as error:  # its text may quote values
                     kind = type(error).__name__
@@ -170,7 +170,9 @@ def _validation(results: Sequence[RuleResult]) -> Validation:
         success=not counts[FAILED] and not counts[BROKEN],
         failures=tuple(failure for result in results for failure in result.failures),
         broken=tuple(
-            Broken(outcome.table, outcome.rule, outcome.reason) for outcome in outcomes if outcome.status == BROKEN
+            RuleException(outcome.table, outcome.rule, outcome.reason)
+            for outcome in outcomes
+            if outcome.status == BROKEN
         ),
         rules=len(outcomes),
         failed=counts[FAILED],

@@ -36,24 +36,24 @@ class RuleResult:
 class ResultReader:
     """Reads results; asks the database for the rows that Great Expectations does not name.
 
-    limit    rows named for each rule and field
-    unread   tables whose rows are not known, and why
-    partial  tables of which there may be more rows elsewhere
-    lenient  types of expectations that give a warning, whatever their suite says
+    limit           rows named for each rule and field
+    unknown_tables  tables whose rows are not known, and why
+    partial         tables of which there may be more rows elsewhere
+    as_warnings     types of expectations that give a warning, whatever their suite says
     """
 
     engine: sa.Engine
     index_columns: Sequence[str]
     limit: int
-    unread: Mapping[str, str] = field(default_factory=dict)
+    unknown_tables: Mapping[str, str] = field(default_factory=dict)
     partial: Collection[str] = ()
-    lenient: Collection[str] = ()
+    as_warnings: Collection[str] = ()
 
     def skips(self, table: str, rule: Any) -> str:
         """Return why a rule cannot be judged: it needs rows that are not known. Empty when it can."""
         query = getattr(rule, "unexpected_rows_query", "")
-        others = {name for name in (*self.unread, *self.partial) if _names(query, name)}
-        for name, why in self.unread.items():
+        others = {name for name in (*self.unknown_tables, *self.partial) if _names(query, name)}
+        for name, why in self.unknown_tables.items():
             if name == table or name in others:
                 return f"not judged, because {name} {why}"
         for name in self.partial:
@@ -68,7 +68,7 @@ class ResultReader:
             table,
             rule=meta.get("rule", rule.expectation_type),
             sentence=_sentence(rule),
-            severity="warning" if rule.expectation_type in self.lenient else rule.severity.value,
+            severity="warning" if rule.expectation_type in self.as_warnings else rule.severity.value,
             status=PASSED,
             declared=bool(meta.get("declared")),
         )

@@ -11,14 +11,14 @@ from pathlib import Path
 from mock2pg.errors import EvidenceBroken, UsageError
 from mock2pg.evidence import manifest
 from mock2pg.evidence.manifest import NAME, UNSEALED, Damaged, Manifest
-from mock2pg.history.events import Sealed
+from mock2pg.history.events import RecordedManifest
 from mock2pg.results import Evidence, Fault
 from mock2pg.runs import is_alive
 from mock2pg.settings import Settings
 from mock2pg.text import counted, identity, printable
 
 
-def verify(settings: Settings, run_id: str | None, *, every: bool, known: Sequence[Sealed] | str) -> Evidence:
+def verify(settings: Settings, run_id: str | None, *, every: bool, known: Sequence[RecordedManifest] | str) -> Evidence:
     """Verify one run (the newest when none is named) or every run.
 
     known  the manifests in the database, or the reason why they could not be read
@@ -42,7 +42,7 @@ def verify(settings: Settings, run_id: str | None, *, every: bool, known: Sequen
 class _Runs:
     """The runs of a project, with their manifests and the entries of the database."""
 
-    def __init__(self, settings: Settings, known: Sequence[Sealed] | str) -> None:
+    def __init__(self, settings: Settings, known: Sequence[RecordedManifest] | str) -> None:
         self._settings = settings
         self._folders = {
             folder.name: folder for folder in settings.runs_dir.glob("*") if folder.is_dir() and not folder.is_symlink()
@@ -57,7 +57,7 @@ class _Runs:
                     self._damaged[run] = str(reason)
         ids = {each.runs_folder for each in self._manifests.values()}
         self._unasked = known if isinstance(known, str) else ""
-        self._known: dict[str, list[Sealed]] = {}
+        self._known: dict[str, list[RecordedManifest]] = {}
         for sealed in () if isinstance(known, str) else known:
             if sealed.run_id in self._folders or sealed.runs_folder in ids:
                 self._known.setdefault(sealed.run_id, []).append(sealed)

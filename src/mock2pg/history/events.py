@@ -44,7 +44,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Sealed:
+class RecordedManifest:
     """A manifest as the database lists it."""
 
     run_id: str
@@ -86,14 +86,14 @@ def add(connection: Connection, events: Sequence[Event]) -> str:
     return ""
 
 
-def manifests(connection: Connection) -> list[Sealed] | None:
+def manifests(connection: Connection) -> list[RecordedManifest] | None:
     """Return every manifest that the database lists; None when it cannot be read."""
     if not (layout.present(connection) and _may(connection, "SELECT")):
         return None
     rows = connection.execute(
         "SELECT run_id, chain, sha256 FROM mock2pg.events WHERE kind = 'manifest' ORDER BY id"
     ).fetchall()
-    return [Sealed(*row) for row in rows]
+    return [RecordedManifest(*row) for row in rows]
 
 
 def listed(connection: Connection, limit: int | None) -> list[Mapping[str, Any]]:

@@ -105,13 +105,13 @@ def init(
 
 
 def _states(source: Path) -> dict[Path, tuple[int, ...]]:
-    """What changes when a file of the source does."""
+    """Return the state of each file of the source, to notice a change."""
     files = [file for file in source.iterdir() if file.is_file()] if source.is_dir() else [source]
     return {file: spool.file_state(file) for file in files}  # not of the folder, which the project may be written in
 
 
 def _shown(source: Path) -> str:
-    """What errors call the source, whatever file its text is in."""
+    """Return the name of the source in errors."""
     return "standard input" if presence.is_stream(source) else printable(str(source))
 
 

@@ -1,4 +1,4 @@
-"""What was concluded from a document, with the evidence: between reading the values and writing the files."""
+"""The conclusions from a document, with their evidence: read from the values, written into the files."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def _run(
             _write_down(run, record, notices)
             level = logging.ERROR if record.error else logging.INFO
             log.log.log(level, log_messages.of_end(name, record.milliseconds, record.error))
-        _seal(run, record)
+        _write_manifest(run, record)
         notices.finish()
         return _result(run, record)
 
@@ -83,7 +83,7 @@ def _write_down(run: Run, record: Record, notices: Notices) -> None:
         step_module.run_in_process("report", run)
 
 
-def _seal(run: Run, record: Record) -> None:
+def _write_manifest(run: Run, record: Record) -> None:
     """Write the manifest over a record that has the warnings of all the rest, and tell the database."""
     sealed = None
     with paperwork("The manifest could not be written", record.warn):

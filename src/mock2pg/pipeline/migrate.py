@@ -88,7 +88,7 @@ def _is_published(run: Run) -> bool | None:
                 return False
             return verdict.committed("rollback", run, connection) is None
     except Mock2pgError as error:
-        log.log.error("❌ Whether the run was published cannot be told now (%s): run verify later", error.message)
+        log.log.error("❌ It is not known whether the run was published (%s). Run verify later.", error.message)
         return None
 
 

@@ -128,7 +128,7 @@ def scratch(run: Run) -> Iterator[None]:
             recovery.drop_scratch(connection)
 
 
-def known_manifests(settings: Settings) -> list[events.Sealed] | str:
+def known_manifests(settings: Settings) -> list[events.RecordedManifest] | str:
     """Return the manifests in the database, or the reason why they cannot be read. Starts no server."""
     if settings.database_url is None and not settings.postgres_dir.exists():
         return "there is none"

@@ -66,7 +66,7 @@ class Comparison:
         return sql.SQL(" AND ").join(self._equal(name) for name in names)
 
     def differs(self, names: Sequence[str]) -> sql.Composable:
-        """That a target row and a built row hold anything else in the columns."""
+        """Return the SQL condition that a target row and a built row differ in the columns."""
         each = [
             sql.SQL("l.{0}{2} IS DISTINCT FROM {1}{2}").format(
                 sql.Identifier(name), self.cast(name), as_type(compared_as(self.types[name]))
@@ -95,7 +95,7 @@ class Comparison:
 
 
 def compared_as(data_type: str) -> str:
-    """What is written behind two values of a type to compare them; of a numeric, 1.0 and 1 are one value."""
+    """Return the SQL after each of two values of a type that are compared; a numeric 1.0 equals 1."""
     if data_type == "text":
         return ' COLLATE "C"'
     element = re.sub(r"[(].*?[)]", "", data_type).removesuffix("[]")

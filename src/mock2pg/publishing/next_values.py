@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"\(*nextval\('[^']*'::(regclass|text\)::regclass)\)*(::[\w
 class NextValue:
     """The source of a column's next value.
 
-    column     "" when a trigger gives a value to one that cannot be told
+    column     "" when a trigger gives a value to an unknown one
     sequences  those that are known, qualified and quoted
     doubt      why the next value may be one that a row holds, in words, or ""
     """

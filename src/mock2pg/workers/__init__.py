@@ -43,7 +43,7 @@ def prepare(kind: Kind) -> None:
     with _moving:
         spare, lent = _spare.get(kind, []), _lent.get(kind, [])
         if not (any(worker.usable for worker in spare) or any(worker.runs for worker in lent)):
-            with suppress(OSError):  # who needs it will be told
+            with suppress(OSError):  # the call that needs it will report why
                 _spare.setdefault(kind, []).append(Worker(kind))
 
 

@@ -1,4 +1,4 @@
-"""What a document shows: tables, columns, types, keys and references, each with its evidence, from every value."""
+"""Conclude from every value of a document: tables, columns, types, keys and references, each with its evidence."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _left_out(table: TableDraft) -> list[tuple[str, str]]:
 
 
 def _column_doubts(table: TableDraft) -> list[tuple[str, str]]:
-    """What is doubtful in the types; that a key or a reference looks like a number is as it should be."""
+    """Return the doubts about types; a key or a reference may look like a number."""
     referring = {name for link in table.links for name in link.columns} | set(table.key)
     return [
         (f"{table.name}.{column.name}", doubt)

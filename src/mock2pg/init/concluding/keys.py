@@ -53,7 +53,7 @@ def conclude_key(table: TableDraft, parent: list[Column], marks: list[Column], w
     if own and len(table.rows):
         table.doubt("has no key of its own: the position in the array is its primary key")
     elif own:
-        table.doubt("is empty: rows that come later are kept whole as jsonb; init --update makes columns of them")
+        table.doubt("is empty: later rows are kept as jsonb, until init --update makes columns of them")
 
 
 def _position(table: TableDraft) -> str:

@@ -1,4 +1,4 @@
-"""What becomes a table and what a column, from the shape of a document."""
+"""Divide a document into tables and columns, by its shape."""
 
 from __future__ import annotations
 

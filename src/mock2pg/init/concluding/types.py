@@ -54,7 +54,7 @@ def several(kinds: Counter[type], where: str = "") -> Typed:
 
 
 def _exceptions(values: Values, place: Place) -> str:
-    """Where the values of the rarest kind are."""
+    """Return the positions of the values of the rarest kind."""
     rare = min(values.kinds, key=lambda kind: (values.kinds[kind], _KINDS[kind]))
     number = values.kinds[rare]
     of_kind: list[object] = [rare] if rare is not str else list(values.spellings)

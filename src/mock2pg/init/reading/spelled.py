@@ -1,4 +1,4 @@
-"""How a text is spelled: as a date, a time, a number, or as nothing but text."""
+"""Recognise the spelling of a text: as a date, a time, a number, or as nothing but text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the migration will refuse wherever it is nested: duplicate keys, and characters that PostgreSQL cannot hold."""
+"""Find values at any depth that the migration will refuse: duplicate keys, characters unknown to PostgreSQL."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _MICROSECONDS = 6
 
 @dataclass(frozen=True)
 class Fit:
-    """How a field's value gets into a column.
+    """The way of a field's value into a column.
 
     data_type   that `_sources.yml` declares
     format      how the JSON spells it
@@ -33,7 +33,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Field:
-    """What a field of the source holds: its type, how that is spelled, and what is known of its texts.
+    """The values of a field of the source: their type, its spelling, and their texts.
 
     texts   all that differ, where they are few
     quoted  what each text spells, but for empty ones: integer, numeric, boolean or a time

@@ -1,4 +1,4 @@
-"""Which table of an existing database an entity is, and which column a field: by name, and only where certain."""
+"""Match entities with the tables of an existing database, and fields with their columns, by name."""
 
 from __future__ import annotations
 

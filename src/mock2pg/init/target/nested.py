@@ -1,4 +1,4 @@
-"""What init made child tables or columns of, and an existing table holds in one column: an array, or a jsonb."""
+"""Put nested arrays and objects into the array or jsonb column that an existing table has for them."""
 
 from __future__ import annotations
 

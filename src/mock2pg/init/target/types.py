@@ -1,4 +1,4 @@
-"""Whether a column of an existing database takes the values of a field, and how."""
+"""Fit the values of a field into a column of an existing database."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _binary(staged: str, spelled: str, column: ExistingColumn) -> Fit:
 
 
 def _digits(kind: str, given: tuple[int, ...]) -> tuple[int | None, int | None]:
-    """How many digits there may be before and after the decimal point; None if nobody knows."""
+    """Return the limits on digits before and after the decimal point; None if unknown."""
     if kind == "numeric":
         return (given[0] - given[1], given[1]) if len(given) == 2 else (None, None)
     return (None, 0)
@@ -183,7 +183,7 @@ def _from_text(field: Field, base: str, column: ExistingColumn) -> Fit:
 
 
 def _decimals(column: ExistingColumn) -> str:
-    """What is not known of a decimal in quotes, which is to have the digits that PostgreSQL prints."""
+    """Return the doubt about a decimal in quotes, which must have as many digits as PostgreSQL prints."""
     if not column.modifier:
         return ""
     return (

@@ -63,7 +63,7 @@ def _what_it_gets(column: ExistingColumn) -> str:
 def _constant(column: ExistingColumn, filled: Sequence[ConcludedColumn]) -> str:
     """SQL of a value that the column takes.
 
-    Never now(): each migration would change every row. When a row was updated is told by when it was created.
+    Never now(): each migration would change every row. The time of an update is that of the row's creation.
     """
     kind = contract_type(column)
     if column.is_enum and not column.is_array:

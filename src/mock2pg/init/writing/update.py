@@ -1,4 +1,4 @@
-"""What init wrote, and what it would write now: files that a person edited are shown, and never overwritten."""
+"""Compare the files that init wrote with those it would write now. An edited file is shown, never overwritten."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Changed:
 
 @dataclass(frozen=True)
 class Record:
-    """What init wrote: the name of the project, and the SHA-256 of each file.
+    """A record of what init wrote: the name of the project, and the SHA-256 of each file.
 
     from_target  names and types are those of a database's tables
     """

@@ -165,7 +165,7 @@ def _judged(run: Run, tables: Sequence[Table], url: str) -> int:
         limit=run.settings.max_errors_per_rule,
         schema=postgres.scratch.NEXT,
         lock_timeout=run.settings.lock_timeout,
-        unread=empty,
+        unknown_tables=empty,
         partial=partial,
     )
     if not validation.success:

@@ -38,7 +38,7 @@ class Account:
         return _run(self.uid, self.gid, folder, self.programs / name, *arguments, log=log, hold=hold)
 
     def place(self, folder: Path) -> Path:
-        """The path under which a program of the account that stands in the folder finds it."""
+        """Return the path of the folder for a program of the account that was started in it."""
         here = Path("/proc/self/cwd")  # where the way to the folder is closed to the account: it needs none
         if "\n" in str(folder) and here.exists():  # postmaster.pid has it on one line
             return here

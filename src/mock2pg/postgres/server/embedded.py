@@ -2,7 +2,7 @@
 
 Two lock files in the folder say for certain what a pid file only guesses:
 alive.lock is held by whoever starts the server and then, inherited, by the server itself. The kernel lets go
-when the last of its processes has ended: a pid that is used again, a zombie or kill -9 cannot make it lie.
+when the last of its processes has ended: a pid that is used again, a zombie or kill -9 cannot make it wrong.
 users.lock is shared by all processes that called `start`: with keep=False the server ends when none is left.
 """
 
@@ -40,7 +40,7 @@ _OPTIONS = {
 }
 # the kernel says who calls; who is not in the map is refused, whatever role they ask for
 _HBA = "local all all peer map=mock2pg\nlocal replication all peer map=mock2pg\n"
-_SOCKETS = "../run"  # from the data, where PostgreSQL stands: a socket's address has room for no long path
+_SOCKETS = "../run"  # from the data, PostgreSQL's current directory: a socket's address has room for no long path
 _REAPER = Path(__file__).with_name("reaper.py")
 
 
@@ -172,7 +172,7 @@ class Server:
         return False
 
     def _pid(self) -> int | None:
-        """The server's pid; None if it has none yet, or if that is a stranger's pid in this container."""
+        """The server's pid; None if it has none yet, or if another process has that pid in this container."""
         try:
             pid, data, *_ = (self._data / "postmaster.pid").read_text().split("\n")
             # not on macOS, which has no containers that could mix up pids
@@ -196,7 +196,7 @@ class Server:
         account.hand_over(self._data, runs.uid, runs.gid)
         self._let_in(account.users(runs.uid))
         self._make_sockets()
-        (self._data / "postmaster.pid").unlink(missing_ok=True)  # its pid may be a stranger's by now
+        (self._data / "postmaster.pid").unlink(missing_ok=True)  # another process may have its pid by now
         if not self._keep:
             os.close(self._open("ephemeral"))
             pid_file = self._data / "postmaster.pid"

@@ -1,6 +1,6 @@
 """Starts a program as another account, which takes no right of ours along; so it is a small process of its own.
 
-Its arguments are uid, gid, the folder to stand in, and the program with its own. `LOG` in the environment puts that
+Its arguments are uid, gid, the folder to start it in, and the program with its own. `LOG` in the environment puts that
 into the background, with the file for its output. It imports nothing but the standard library.
 """
 
@@ -10,7 +10,7 @@ import sys
 
 
 def main(uid: str, gid: str, folder: str, *program: str) -> None:
-    os.chdir(folder)  # still as we are: who stands in a folder needs no way to it
+    os.chdir(folder)  # with our rights: the account need not be able to reach its current directory
     log = os.environ.pop("LOG", None)
     if log is not None:
         # nothing that the account may have put there is followed

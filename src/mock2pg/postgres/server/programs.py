@@ -24,7 +24,7 @@ _APART: dict[str, Any] = {
     "errors": "replace",
 }
 _NONE: Mapping[str, str] = {}
-_ROOT = Path("/")  # another account may not be able to stand where we stand
+_ROOT = Path("/")  # another account may not be able to enter our current directory
 
 
 def binary(name: str) -> Path:

@@ -28,8 +28,8 @@ def findings(
 ) -> list[Finding]:
     """Find constraints of the target tables beyond their contracts that the rows do not satisfy.
 
-    unknown  tables that are migrated as well, and whose rows cannot be told: references to them are left out
-    unfit    columns, by table, whose values cannot be told: constraints that look at them are left out
+    unknown  tables that are migrated, too, and whose rows are not known: references to them are left out
+    unfit    columns, by table, whose values are not known: constraints that look at them are left out
     """
     found: list[Finding] = []
     for merge in merges:

@@ -86,7 +86,7 @@ def look(
 ) -> Preflight:
     """Find everything that prevents publishing the built rows. Writes only into the `built` schema.
 
-    backups  the folder that the backup goes to
+    backups  the folder of the backup
     alter    whether tables that a migration created are altered first, where their contract changed
     writes   False for a role that only plans, and need not be allowed to write to the target tables
     """
@@ -105,7 +105,7 @@ def look(
         found += misfits
         judged += [each] if each else []
         unfit |= set() if each else {table.name}
-    if found:  # what publishing would do as a whole cannot be told; each table is looked at, but for its unfit columns
+    if found:  # the effect of publishing as a whole is not known; each table is looked at, but for its unfit columns
         kept_keys.keep(connection, built, target, [merge.table for merge in judged], alterations)
         differences = {merge.table.name: merge.difference() for merge in judged}
         filled = [t for t in tables if t.name in unfit & present and not _is_empty(connection, built, t.name)]

@@ -72,7 +72,7 @@ def of_part(merges: Sequence[TableMerge], merge: TableMerge, unknown: Collection
             continue
         parent = by_name[key.parent]
         if not set(key.parent_columns) <= set(parent.types):
-            continue  # of a column that its table does not take nothing can be told
+            continue  # nothing is known of a column that its table does not take
         pairs = [
             sql.SQL("p.{theirs} = c.{ours}::{type}").format(
                 theirs=sql.Identifier(theirs), ours=sql.Identifier(ours), type=sql.SQL(parent.types[theirs])

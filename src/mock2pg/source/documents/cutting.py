@@ -82,7 +82,7 @@ class _Node:
 
 
 class Cutting:
-    """What is declared, and what was found of it.
+    """The declared arrays, maps and objects, and what the source has of them.
 
     constants  keys -> the JSON text of a single value that columns of many rows take
     """

@@ -74,7 +74,7 @@ class Faults:
         self.add(STRICT_JSON, fault.reason, entity, at=fault.offset, lines=Lines(text), **place)
 
     def unfit(self, entity: str, kind: str, **place: Any) -> None:
-        """What is there is not what its declaration says."""
+        """Add a fault for a value of another kind than the declared one."""
         self.add(DECLARED_ARRAYS, f"must be {kind}", entity, **place)
 
     def undeclared(

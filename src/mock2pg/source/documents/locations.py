@@ -49,7 +49,7 @@ class Query:
     steps        keys and indexes from the row on; empty for the row itself
     declared     the last step is not known: the `nth` key of the object that is none of these, no plain names first
     at_key       the key's place is wanted, not the value's
-    look_inside  say what keeps the value from being kept, and point at it
+    look_inside  report the part of the value that cannot be kept, with its position
     """
 
     entity: str

@@ -49,14 +49,14 @@ class Row:
             return f"CASE WHEN json_type(element) = 'OBJECT' THEN {self._rest()} END"
         if column.name in self._enclosing:
             return f"CASE WHEN NOT misplaced THEN c{self._enclosing[column.name]} END"
-        origin = self.table.origins[column.name]
+        origin = self.table.column_sources[column.name]
         if origin.level < 0:
             return f"CASE WHEN NOT misplaced THEN {_constant(column)} END"
         return cast(column, self._json(column), texts(origin.keys))
 
     def _json(self, column: SourceColumn) -> str:
         """SQL for the JSON value of an own column."""
-        origin = self.table.origins[column.name]
+        origin = self.table.column_sources[column.name]
         return marked(origin.level, origin.mark) if origin.mark else self.at(origin.keys)
 
     def at(self, keys: tuple[str, ...]) -> str:
@@ -114,7 +114,7 @@ class Row:
             elif column.rest:
                 found.append((column.label, f"{values[column.name]} IS NULL"))
             else:
-                constant = self.table.origins[column.name].level < 0
+                constant = self.table.column_sources[column.name].level < 0
                 json_value = f"(SELECT v FROM {_relation(column)})" if constant else self._json(column)
                 given = f"{json_value} IS NOT NULL AND json_type({json_value}) <> 'NULL'"
                 found.append((column.label, f"{values[column.name]} IS NULL AND {given}"))
@@ -168,13 +168,13 @@ class Row:
 
 
 def is_constant(table: SourceTable, column: SourceColumn) -> bool:
-    return column.name in table.origins and table.origins[column.name].level < 0
+    return column.name in table.column_sources and table.column_sources[column.name].level < 0
 
 
 def constant_parameters(table: SourceTable, constants: dict[tuple[str, ...], str]) -> dict[str, str | None]:
     """The texts of the constants, by parameter."""
     columns = [column for column in table.columns if is_constant(table, column)]
-    return {_parameter(column): constants.get(table.origins[column.name].keys) for column in columns}
+    return {_parameter(column): constants.get(table.column_sources[column.name].keys) for column in columns}
 
 
 def _parameter(column: SourceColumn) -> str:

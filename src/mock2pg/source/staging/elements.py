@@ -32,7 +32,7 @@ def elements(table: SourceTable, tables: Sequence[SourceTable], largest: int) ->
     made = [f"l0 AS ({_first(table.levels[0], largest)})"]
     carried, indexes = list[str](), ["i0", "k0", "_id"]
     for number, level in enumerate(table.levels[1:], start=1):
-        new = [(n, column) for n, column in enclosing(table) if table.origins[column.name].level == number - 1]
+        new = [(n, column) for n, column in enclosing(table) if table.column_sources[column.name].level == number - 1]
         values = [sql for n, column in new for sql in _carried(table, column, n)]
         names = [name for n, _ in new for name in (f"c{n}", f"u{n}")]
         inside = at("element", level.keys)
@@ -54,8 +54,8 @@ def elements(table: SourceTable, tables: Sequence[SourceTable], largest: int) ->
 
 def enclosing(table: SourceTable) -> list[tuple[int, SourceColumn]]:
     """The columns that are of a row around the element, numbered."""
-    columns = [column for column in table.columns if column.name in table.origins and not table.is_own(column)]
-    return list(enumerate(column for column in columns if table.origins[column.name].level >= 0))
+    columns = [column for column in table.columns if column.name in table.column_sources and not table.is_own(column)]
+    return list(enumerate(column for column in columns if table.column_sources[column.name].level >= 0))
 
 
 def _first(level: Level, largest: int) -> str:
@@ -126,8 +126,8 @@ def _keys(level: Level, inside: str) -> str:
 
 
 def _carried(table: SourceTable, column: SourceColumn, number: int) -> list[str]:
-    """SQL for the value of a column that is of the row at hand, and for whether what is there does not fit."""
-    origin = table.origins[column.name]
+    """SQL for the value of a column of the present row, and for the condition that it does not fit."""
+    origin = table.column_sources[column.name]
     value = marked(origin.level, origin.mark) if origin.mark else at("element", origin.keys)
     unfit = f"c{number} IS NULL AND {value} IS NOT NULL AND json_type({value}) <> 'NULL'"
     return [f"{cast(column, value, texts(origin.keys))} AS c{number}", f"({unfit}) AS u{number}"]

@@ -37,8 +37,10 @@ def _run(run: Run) -> Checked:
     read = {table.path: staged.tables[table.name].rows for table in tables.values()}
     broken_source = any(fault.severity == "critical" for fault in faults)
     quarantines = settings.on_error == "quarantine" and not broken_source
-    unread = _unread(staged, tables.values(), settings.mode)
-    validation = _validated(run, tables, unread, limit=None if quarantines else settings.max_errors_per_rule, docs=True)
+    unknown = _unknown_tables(staged, tables.values(), settings.mode)
+    validation = _validated(
+        run, tables, unknown, limit=None if quarantines else settings.max_errors_per_rule, docs=True
+    )
     listed = _listed(validation, settings.max_errors_per_rule)
     found = [*faults, *wording.errors(run.folder / "arrays", listed, tables)]
     sums = _sums(staged.fault_totals, validation)
@@ -66,7 +68,7 @@ def _run(run: Run) -> Checked:
     critical = [error for error in found if error.severity == "critical"]
     if quarantines and validation.failed:
         try:
-            again = partial(_validated, run, tables, unread, limit=None)
+            again = partial(_validated, run, tables, unknown, limit=None)
             found_out = replace(found_out, entities=quarantine.run(run, tables, validation, read, again))
         except CheckFailed as refusal:
             refusal.errors, refusal.found = tuple(critical), found_out
@@ -79,7 +81,7 @@ def _run(run: Run) -> Checked:
 
 
 def _validated(
-    run: Run, tables: Mapping[str, SourceTable], unread: dict[str, str], *, limit: int | None, docs: bool = False
+    run: Run, tables: Mapping[str, SourceTable], unknown: dict[str, str], *, limit: int | None, docs: bool = False
 ) -> checks.Validation:
     settings = run.settings
     validation = checks.validate(
@@ -90,10 +92,10 @@ def _validated(
         title="Staged data",
         run_id=run.id,
         limit=limit or _ALL,
-        unread=unread,
+        unknown_tables=unknown,
         partial=list(tables) if settings.mode == "upsert" else [],
         sources=list(tables.values()),
-        lenient=[wording.DECLARED] if settings.unknown_fields == "warn" else [],
+        as_warnings=[wording.DECLARED] if settings.unknown_fields == "warn" else [],
     )
     if validation.broken:
         named = "; ".join(f"{rule.table}: {rule.rule}: {rule.reason}" for rule in validation.broken)
@@ -104,7 +106,7 @@ def _validated(
     return validation
 
 
-def _unread(staged: Staged, tables: Iterable[SourceTable], mode: str) -> dict[str, str]:
+def _unknown_tables(staged: Staged, tables: Iterable[SourceTable], mode: str) -> dict[str, str]:
     """The tables whose rows are not known, and why; of an upsert an empty array says no more than an absent one."""
     empty = {table.entity for table in tables if not staged.tables[table.name].rows and not table.nested}
     why = {

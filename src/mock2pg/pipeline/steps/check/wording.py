@@ -101,7 +101,7 @@ def _value(table: SourceTable, column: SourceColumn, places: Sequence[int | str]
     """The steps from a row of the entity to the value of a column; to the row of what is the source's own."""
     if column.rest:
         return element(table, places)
-    origin = table.origins[column.name]
+    origin = table.column_sources[column.name]
     return (*element(table, places, origin.level + 1), *origin.keys) if origin.level >= 0 else ()
 
 
@@ -140,7 +140,7 @@ def field(table: SourceTable, name: str, places: Sequence[int | str]) -> str:
     column = _column(table, name)
     if column is not None and not column.uuid5 and not column.rest:
         steps = _value(table, column, places)
-        return "" if table.origins[column.name].level < 0 else shown(steps)
+        return "" if table.column_sources[column.name].level < 0 else shown(steps)
     around = shown(element(table, places))
     return around if name in ("", ".", "*", "?") else f"{around}.{name}" if around else name
 

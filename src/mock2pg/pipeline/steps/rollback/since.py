@@ -68,7 +68,7 @@ def _of_table(look: Look, rows: Sequence[HistoryRow], name: str, change: Change)
         if not _own(look, row):
             found = _found(look, row)
             if found is None or found.hashes is None:
-                return f"it cannot be told what run {row.run_id} found"
+                return f"the findings of run {row.run_id} are not known"
             if found.hashes.get(name) != known:
                 return f"written before run {row.run_id}"
         known, last = row.tables[name].get("content"), row
