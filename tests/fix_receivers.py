@@ -19,7 +19,7 @@ _ANSWERS = {b"EHLO": b"250-here\r\n250 AUTH PLAIN\r\n", b"AUTH": b"235 ok\r\n"}
 
 @dataclass
 class Receiver:
-    """What arrived: `raw` is every byte, `messages` are (kind, title, text)."""
+    """The messages that arrived: `raw` is every byte, `messages` are (kind, title, text)."""
 
     url: str = ""
     status: int = 200

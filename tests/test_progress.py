@@ -53,7 +53,7 @@ def test_a_step_reports_what_it_counts(tmp_path: Path) -> None:
 
 
 def test_a_rate_is_of_the_part_that_is_counted(tmp_path: Path) -> None:
-    """What a step did before it counted does not make its rate smaller; without a total no time is promised."""
+    """The time before a step counts does not lower its rate; without a total there is no remaining time."""
     long_ago = Channel(str(tmp_path / "progress" / "load.json"), "load", "2020-01-01T00:00:00.000Z")
     began = time.time() - 1577836800.0  # seconds since then
     reporter = Reporter(long_ago)
@@ -116,7 +116,7 @@ def test_a_step_that_ended_is_as_its_result_says(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("executed_notebooks")
 def test_a_worker_goes_on_with_the_step_that_calls_it(tmp_path: Path) -> None:
-    """What another process does for a step is counted with what the step did before."""
+    """The rows of another process are added to those of its step."""
     with progress.of_step(tmp_path, "load", now()):
         progress.expect(9)
         progress.rows(2)

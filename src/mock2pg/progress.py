@@ -171,7 +171,7 @@ class StepProgress:
     total_rows  None when it is unknown
     rate        rows a second; None when it is not known yet
     elapsed     seconds
-    remaining   seconds that the part will take, by its rate; None when they cannot be told
+    remaining   seconds that the part will take, by its rate; None when it is unknown
     detail      the table or file that it works on
     summary     of a step that ended
     """

@@ -103,7 +103,7 @@ def test_a_run_that_is_killed_is_reported(tmp_path: Path, webhook: Receiver) -> 
 
 
 def test_a_proxy_counts_for_notifications_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a company's network is left through a proxy, services are reached; nothing else of a run reads it."""
+    """Notifications use the proxy of the environment; nothing else of a run reads it."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     monkeypatch.setenv("no_proxy", "localhost")
     assert "HTTPS_PROXY" not in environment.inherited()
