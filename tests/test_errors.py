@@ -29,12 +29,12 @@ ALL = kinds()
 
 @pytest.mark.parametrize("kind", ALL)
 def test_an_error_of_another_process_is_the_same_error(kind: type[Mock2pgError]) -> None:
-    """An error that a step recorded as JSON comes back with its class, text, hint and code."""
+    """An error that a step recorded as JSON comes back with its class, text, state, hint and code."""
     for hint in (None, "", "Do this."):
-        first = kind("it went 'wrong'\nin two lines", hint=hint)
+        first = kind("it went 'wrong'\nin two lines", hint=hint, state=hint)
         second = from_dict(json.loads(json.dumps(first.as_dict())))
         assert type(second) is kind
-        assert (second.message, second.hint, second.code) == (first.message, first.hint, first.code)
+        assert (second.message, second.state, second.hint) == (first.message, first.state, first.hint)
         assert str(second) == "it went 'wrong'\nin two lines"
         assert second.as_dict() == first.as_dict()
 
@@ -57,25 +57,31 @@ def test_an_error_of_a_later_version_is_an_internal_one() -> None:
 
 
 def test_codes_tell_errors_apart_and_the_tree_above_them_is_right() -> None:
-    """Each class has an exit code of its own, a hint but where each message brings one, and its line in the tree."""
+    """Each class has an exit code of its own, a state, a hint, and its line in the tree."""
     assert len({kind.code for kind in ALL}) == len(ALL)
     assert all(0 < kind.code < 256 for kind in ALL)
     drawn = dict(re.findall(r"^[│ ]*[├└]?─* ?(\w+) +(\d+)  ", errors.__doc__ or "", re.MULTILINE))
     assert drawn == {kind.__name__: str(kind.code) for kind in ALL if kind is not Mock2pgError}
-    assert {kind.__name__ for kind in ALL if not kind.hint} <= {"Mock2pgError", "UsageError"}
+    assert all(kind.hint and kind.state for kind in ALL)
 
 
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (ValidationError("a", "17", "name", "is required", row=3), "a[17].name: is required"),
-        (ValidationError("a", None, "name", "is required", row=3), "a[row 3].name: is required"),
-        (ValidationError("a", "", "n[2].x", "is required", row=3), "a[].n[2].x: is required"),
+        (ValidationError("a", "17", "name", "is required", row=3), "a[2].name (id 17): is required"),
+        (ValidationError("a", None, "name", "is required", row=3), "a[2].name: is required"),
+        (ValidationError("a", "", "n[2].x", "is required", row=3), "a[2].n[2].x (id ): is required"),
+        (ValidationError("a.b", "k", "name", "is required", row=3, mark="{}"), "a.b{2}.name (id k): is required"),
+        (ValidationError("a", None, "name", "is required", row=1, mark=""), "a.name: is required"),
+        (
+            ValidationError("a", "17", "", "is alone", row=3, file="a.json", line=8, column=15),
+            "a.json:8:15 a[2] (id 17): is alone",
+        ),
         (ValidationError("a", None, "*", "must have rows"), "a: must have rows"),
     ],
 )
 def test_a_broken_rule_is_a_line_that_finds_the_row(error: ValidationError, text: str) -> None:
-    """The entity, the row by id or by place, the field, and what it must be."""
+    """The row by its index, as in the JSON pointer, the field, the id by name, and what it must be."""
     assert str(error) == text
 
 
@@ -147,7 +153,7 @@ def test_another_users_file_is_named_with_its_owner(tmp_path: Path, monkeypatch:
         with monkeypatch.context() as patched:
             patched.setattr(foreign_errors.os, "geteuid", lambda: 54321)
             hint = unusable(denied, "check").hint
-        assert hint == f"{tmp_path} belongs to {owner}, and you are 54321. Run as {owner}, or have it given to you."
+        assert hint == (f"Run as {owner}, or have {tmp_path} given to you: it belongs to {owner}, and you are 54321.")
 
 
 @pytest.mark.parametrize(

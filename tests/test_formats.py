@@ -147,8 +147,8 @@ def test_a_broken_rule_fails_with_its_rows_and_their_exact_number() -> None:
     (failure,) = ElementTree.fromstring(text).iter("failure")
     assert (failure.get("type"), failure.get("message")) == ("CheckFailed", "1,204 errors")
     assert lines(text, "orders", "Every row has a value for name.") == [
-        "mocks/orders.json:1:9: orders[1].name: is required",
-        "mocks/orders.json:2:9: orders[2].name: is required",
+        "mocks/orders.json:1:9 orders[2].name (id 1): is required",
+        "mocks/orders.json:2:9 orders[2].name (id 2): is required",
         "... and 1,202 more",
     ]
 
@@ -157,7 +157,7 @@ def test_nothing_is_said_of_more_rows_when_all_are_listed() -> None:
     """One error of one row is that, and in the singular."""
     text = junit(result([rule(status="failed", rows=1)], [fault()]))
     (failure,) = ElementTree.fromstring(text).iter("failure")
-    assert (failure.get("message"), failure.text) == ("1 error", "orders[7].name: is required")
+    assert (failure.get("message"), failure.text) == ("1 error", "orders[2].name (id 7): is required")
 
 
 def test_a_warning_passes_and_is_in_the_output() -> None:
@@ -166,7 +166,7 @@ def test_a_warning_passes_and_is_in_the_output() -> None:
     text = junit(result([warned], [fault(severity="warning")]))
     assert set(outcomes(text).values()) == {"passed"}
     (output,) = ElementTree.fromstring(text).iter("system-out")
-    assert output.text == "warning: orders[7].name: is required\n... and 2 more"
+    assert output.text == "warning: orders[2].name (id 7): is required\n... and 2 more"
 
 
 def test_a_rule_that_was_not_judged_is_skipped_and_one_that_could_not_run_is_an_error() -> None:
@@ -269,7 +269,7 @@ def test_an_error_is_never_listed_by_a_rule_that_passed() -> None:
     rules = [rule(sentence="name is given."), rule(sentence="All of it is given.", status="failed", rows=1)]
     text = junit(result(rules, [fault("name")]))
     assert outcomes(text)["orders", "name is given."] == "passed"
-    assert lines(text, "orders", "All of it is given.") == ["orders[7].name: is required"]
+    assert lines(text, "orders", "All of it is given.") == ["orders[2].name (id 7): is required"]
 
 
 @pytest.mark.parametrize("status", ["passed", "skipped", "broken"])
@@ -277,7 +277,7 @@ def test_an_error_fails_its_rule_whatever_else_is_said_of_it(status: str) -> Non
     """A row that is at fault is listed, also by a rule that is said to have passed or not to have been judged."""
     text = junit(result([rule(status=status, reason="it was in the way")], [fault()]))
     assert outcomes(text)["orders", "Every row has a value for name."] == "failure"
-    assert lines(text, "orders", "Every row has a value for name.") == ["orders[7].name: is required"]
+    assert lines(text, "orders", "Every row has a value for name.") == ["orders[2].name (id 7): is required"]
 
 
 def test_a_rule_that_failed_fails_though_no_row_is_listed() -> None:
@@ -302,7 +302,7 @@ def test_an_error_of_no_known_rule_is_not_lost() -> None:
     """It fails a testcase of its own, under its entity."""
     text = junit(result([rule()], [fault(name="unheard_of")]))
     assert outcomes(text)["orders", "unheard_of"] == "failure"
-    assert lines(text, "orders", "unheard_of") == ["orders[7].name: is required"]
+    assert lines(text, "orders", "unheard_of") == ["orders[2].name (id 7): is required"]
 
 
 def test_a_check_that_could_not_run_is_an_error_and_its_source_is_not_judged() -> None:
@@ -344,7 +344,7 @@ def test_what_xml_can_hold_comes_back_as_it_was() -> None:
     """Markup, emoji and right-to-left writing are not changed on the way."""
     message = ']]> <b> & "ä" 👩‍🏫 الف \u202e %0A ::'
     text = junit(result([rule(status="failed", rows=1, sentence=message)], [fault(message=message)]))
-    assert lines(text, "orders", message) == [f"orders[7].name: {message}"]
+    assert lines(text, "orders", message) == [f"orders[2].name (id 7): {message}"]
 
 
 ANY = st.text(st.characters())  # halves of surrogate pairs among them
@@ -391,7 +391,7 @@ def test_an_annotation_points_into_the_file(workspace: Path) -> None:
         "col": "17",
         "title": "Every row has a value for name.",
     }
-    assert found.message == "src/mocks/orders.json:41:17: orders[7].name: is required"
+    assert found.message == "src/mocks/orders.json:41:17 orders[2].name (id 7): is required"
 
 
 @pytest.mark.parametrize(
@@ -460,7 +460,7 @@ def test_github_reads_back_what_was_written(text: str) -> None:
     """Whatever is escaped in a command comes out of the runner as it went in."""
     rules = [rule(sentence=f"x{text}", status="failed", rows=1)]
     found, last = commands(github(result(rules, [fault(message=text)], CheckFailed(text)), None))
-    assert found.message == f"orders[7].name: {text}"
+    assert found.message == f"orders[2].name (id 7): {text}"
     assert found.properties["title"] == f"x{text}"
     assert last.message == f"{text} (1 error, 0 warnings)"
 

@@ -285,11 +285,18 @@ def test_a_notebook_that_ends_without_a_result_is_a_failure(
     assert stage.rows() == (["old"] if step == "verify" else ["new"])
 
 
-@pytest.mark.parametrize(("asked", "status"), [(True, "rollback_failed"), (False, "unknown")])
+@pytest.mark.parametrize(
+    ("asked", "status", "state", "hint"),
+    [
+        (True, "rollback_failed", "hold what this run published, which did not pass", "run `mock2pg rollback backup-1`"),
+        (False, "unknown", "what they held before, or what this run built: never a mix", "Run `mock2pg verify` when"),
+    ],
+)
 def test_that_the_rows_stayed_is_said_only_when_it_is_so(
-    asked: bool, status: str, stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    asked: bool, status: str, state: str, hint: str, stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After a rollback that failed the history is asked; when it cannot be, the outcome is unknown."""
+    """After a rollback that failed the history is asked; when it cannot be, the outcome is unknown. The error says
+    what the target tables hold, and the command that puts it right."""
     stage.faults = {"verify": VerifyFailed("1 row differs"), "rollback": InternalError("no")}
     committed = verdict.committed
     if not asked:
@@ -297,6 +304,9 @@ def test_that_the_rows_stayed_is_said_only_when_it_is_so(
         monkeypatch.setattr(verdict, "committed", lost(committed))
     result = stage.run("migrate")
     assert (type(result.error), stage.record(result)["status"]) == (VerifyFailed, status)
+    assert state in result.error.state  # of the run: verifying itself only reads
+    assert (hint in result.error.hint, result.error.state) == (True, result.target_state)
+    assert stage.record(result)["error"] == result.error.as_dict()
     assert (f"The target holds what run {result.run_id} published" in stage.settings.log_file.read_text()) is asked
     assert stage.rows() == ["new"]
 

@@ -153,7 +153,9 @@ def test_a_worker_that_dies_is_an_error() -> None:
     assert call("pid")
     with pytest.raises(InternalError, match=r"ended \(SIGKILL\)$") as caught:
         call("die")
-    assert caught.value.hint.startswith("Something outside of mock2pg killed it")
+    assert caught.value.hint.startswith(
+        "Free memory, then run the command again: something outside of mock2pg killed it"
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

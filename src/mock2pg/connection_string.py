@@ -77,7 +77,7 @@ def parse(text: str) -> ConnectionString:
     kept, schema, ignored = _parameters(query)
     named = {key for key, _ in kept}
     if not database and not named & {"dbname", "service"}:
-        raise UsageError("DATABASE_URL names no database", hint=f"The name comes after the host: {EXAMPLE}")
+        raise UsageError("DATABASE_URL names no database", hint=f"Put the name after the host: {EXAMPLE}")
     libpq = f"postgresql://{authority}{slash}{database}"
     if kept:
         libpq += "?" + "&".join(f"{key}={quote(value, safe='')}" for key, value in kept)
@@ -136,10 +136,10 @@ def _check_hosts(authority: str) -> None:
             continue
         if not _is_port(port):
             shown = f" {unquote(port)!r}" if at else ""
-            hint = "A port is a number from 1 to 65535" if at else "Is an @ missing before the host"
+            hint = "Write the port as a number from 1 to 65535" if at else "Put an @ before the host if it is missing"
             raise UsageError(
                 f"DATABASE_URL: the port{shown} is not a number from 1 to 65535",
-                hint=f"{hint}: {EXAMPLE}" if at else f"{hint}? {EXAMPLE}",
+                hint=f"{hint}: {EXAMPLE}",
             )
 
 
@@ -199,7 +199,7 @@ def _keywords(text: str) -> ConnectionString:
     if "=" not in text:
         raise UsageError("DATABASE_URL is neither a URL nor key=value text", hint=f"Write it as {EXAMPLE}")
     if not re.search(r"\b(dbname|service)\s*=", text):
-        raise UsageError("DATABASE_URL names no database", hint="It is given as dbname=NAME.")
+        raise UsageError("DATABASE_URL names no database", hint="Add dbname=NAME.")
     for name, value in _KEYWORD.findall(text):
         _check_number(name, value.strip("'"), shown=True)
     ignored = re.findall(rf"\b({'|'.join(_OURS)})\s*=", text)
@@ -208,7 +208,7 @@ def _keywords(text: str) -> ConnectionString:
 
 
 def _other_scheme(name: str, text: str) -> UsageError:
-    hint = f"mock2pg migrates into PostgreSQL. Write DATABASE_URL as {EXAMPLE}"
+    hint = f"Write DATABASE_URL as {EXAMPLE}; mock2pg migrates into PostgreSQL."
     found = re.match(r"(?i)\s*jdbc:postgresql://([^/?]*)/?([^?]*)\??(.*)", text, re.DOTALL)
     if found and "@" not in found[1]:
         given: Mapping[str, str] = dict(_pairs(found[3]))
@@ -225,5 +225,5 @@ def _unescaped(character: str) -> UsageError:
     where = "user or password" if character == "%" else "password"
     return UsageError(
         f"DATABASE_URL: an unescaped {character} is in the {where}",
-        hint=f"In the user and the password {_ESCAPES}.",
+        hint=f"Escape it: in the user and the password {_ESCAPES}.",
     )

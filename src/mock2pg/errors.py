@@ -49,6 +49,7 @@ class ValidationError:
     file      the file of the source, from where the source was named; None for a dict or an absent array
     line      1-based, and `column` too, in characters; None where there is no text to point at
     pointer   RFC 6901, from the top of the file (of its line in NDJSON): ``/orders/3/amount``
+    mark      the row is an element of an array, ``[]``, or a member of a map, ``{}``; empty: the entity is the row
     """
 
     entity: str
@@ -62,6 +63,7 @@ class ValidationError:
     line: int | None = None
     column: int | None = None
     pointer: str = ""
+    mark: str = "[]"
 
     @property
     def place(self) -> str:
@@ -70,35 +72,58 @@ class ValidationError:
 
     @property
     def subject(self) -> str:
-        """Return the subject: `orders[7].amount`; empty when the error concerns a file."""
+        """Return the subject: `orders[6].amount (id 7)`, with the index of the row in its array, as in the JSON pointer,
+        or in its map, `users{0}`; empty when the error concerns a file.
+        """
         if self.row is None or not self.entity:
             return self.entity
-        row = f"{self.entity}[{identity(self.id) if self.id is not None else f'row {self.row}'}]"
-        return f"{row}.{self.field}" if self.field else row
+        row = f"{self.entity}{self.mark[:1]}{self.row - 1}{self.mark[1:]}" if self.mark else self.entity
+        named = f" (id {identity(self.id)})" if self.id is not None else ""
+        return f"{row}.{self.field}{named}" if self.field else f"{row}{named}"
 
     def __str__(self) -> str:
-        return ": ".join(filter(None, [self.place, self.subject, self.message]))
+        return ": ".join(filter(None, [" ".join(filter(None, [self.place, self.subject])), self.message]))
 
 
 class Mock2pgError(Exception):
-    """The root. `message` says what and where, `hint` what to do; neither holds a row value.
+    """The root. It answers three questions: `message` says what failed and where, `state` what the target tables hold,
+    `hint` what to do next. None of them holds a row value.
 
     errors  what is wrong with the input, one by one, up to the cap per rule
+
+    `state` is about the step that failed. A run that has undone something, or may have published, knows more and
+    replaces it when it ends.
     """
 
     code: ClassVar[int] = 1
-    hint: str = ""
+    state: str = "The target tables were not changed."
+    hint: str = "Correct what is named, then run the command again."
 
-    def __init__(self, message: str, errors: Sequence[ValidationError] = (), *, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        errors: Sequence[ValidationError] = (),
+        *,
+        hint: str | None = None,
+        state: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.message, self.errors = message, tuple(errors)
         self.found: Any = None  # what the step had found by then: a `step_results.Found`
         if hint is not None:
             self.hint = hint
+        if state is not None:
+            self.state = state
 
     def as_dict(self) -> dict[str, Any]:
         """The error as a run records it."""
-        record = {"name": type(self).__name__, "code": self.code, "message": self.message, "hint": self.hint}
+        record = {
+            "name": type(self).__name__,
+            "code": self.code,
+            "message": self.message,
+            "state": self.state,
+            "hint": self.hint,
+        }
         return record | ({"errors": [asdict(error) for error in self.errors]} if self.errors else {})
 
 
@@ -108,127 +133,122 @@ class UsageError(Mock2pgError):
 
 class SourceError(Mock2pgError):
     code = 3
-    hint = "Correct the source and run again. The target tables were not changed."
+    hint = "Correct the source, then run the command again."
 
 
 class ProjectError(Mock2pgError):
     code = 21
-    hint = "Correct the named file, and run the command again. The target tables were not changed."
+    hint = "Correct the named file, then run the command again."
 
 
 class CheckFailed(Mock2pgError):
     code = 4
-    hint = "Correct the listed rows and run again. The target tables were not changed."
+    hint = "Correct the listed rows, then run the command again."
 
 
 class DatabaseError(Mock2pgError):
     code = 5
-    hint = (
-        "Is the server up, and does DATABASE_URL name the right host, user and database? `mock2pg doctor` checks it;"
-        " `mock2pg status` reports which run the target tables hold."
-    )
+    hint = "Run `mock2pg doctor`: it checks the server, and the host, user and database that DATABASE_URL names."
 
 
 class AlreadyRunning(DatabaseError):
     code = 6
-    hint = (
-        "This command changed nothing: one run at a time per database. `mock2pg status` reports who holds the lock;"
-        " wait for that run, or stop it."
-    )
+    hint = "Wait for the other run, or stop it: `mock2pg status` reports who holds the lock."
 
 
 class SchemaRefused(DatabaseError):
     code = 18
-    hint = "Look at the schema that is named, and at who may write to it. The target tables were not changed."
+    hint = "Look at the schema that is named, and at who may write to it."
 
 
 class NotReady(DatabaseError):
     code = 19
-    hint = "Nothing was written. `mock2pg doctor` lists everything that was looked at, with verdicts."
+    hint = "Do what each line says, then run `mock2pg doctor`: it lists every check with its verdict."
 
 
 class BackupFailed(Mock2pgError):
     code = 7
     hint = (
-        "The target tables were not changed. Correct what is named, or free disk space and allow this user to write"
-        " in the backup folder, and run the command again."
+        "Correct what is named, or free disk space and allow this user to write in the backup folder, then run the"
+        " command again."
     )
 
 
 class LoadFailed(Mock2pgError):
     code = 8
-    hint = "The target tables were not changed. Correct what is named, and run the command again."
 
 
 class BuiltRowsLost(LoadFailed):
     code = 20
-    hint = "Run the command again when the server is up: the rows are loaded again. The target tables were not changed."
+    hint = "Run the command again when the server is up: the rows are loaded again."
 
 
 class PreflightFailed(Mock2pgError):
     code = 15
-    hint = "The target tables were not changed. Do what each line says, or allow it by name, and run the command again."
+    hint = "Do what each line says, or allow it by name, then run the command again."
 
 
 class PublishFailed(Mock2pgError):
     code = 9
-    hint = (
-        "The transaction was rolled back: the target tables are as they were. Correct what is named, and run the"
-        " command again."
-    )
+    state = "The transaction was rolled back: the target tables were not changed."
 
 
 class VerifyFailed(Mock2pgError):
     code = 10
-    hint = "The report lists the keys of the rows that differ. To publish the input again, run `mock2pg migrate`."
+    state = "The verification only read the target tables."
+    hint = "Look at the listed keys. To publish the input again, run `mock2pg migrate`."
 
 
 class RollbackFailed(Mock2pgError):
     code = 11
-    hint = (
-        "The transaction was rolled back: the target tables are as they were before the rollback. `mock2pg status`"
-        " reports which run they hold."
-    )
+    state = "The transaction was rolled back: the target tables are as they were before the rollback."
 
 
 class BackupRefused(RollbackFailed):
     code = 12
-    hint = "The target tables were not changed. `mock2pg backups` lists the backups."
+    state = Mock2pgError.state
+    hint = "Take another backup: `mock2pg backups` lists them."
 
 
 class TargetChanged(RollbackFailed):
     code = 16
+    state = Mock2pgError.state
     hint = (
-        "The target tables were not changed. To go back all the same, add --discard-changes: what they hold now is"
+        "Keep what others wrote, or go back all the same with `--discard-changes`: what the target tables hold now is"
         " backed up first."
     )
 
 
 class NothingPublished(Mock2pgError):
     code = 13
-    hint = "Nothing was changed. Run `mock2pg migrate` first."
+    hint = "Run `mock2pg migrate` first."
 
 
 class ScenarioFailed(Mock2pgError):
     code = 14
-    hint = "The target tables were not changed. Each scenario's line says what was expected and what happened."
+    hint = "Look at the lines of the failed scenarios: each says what was expected and what happened."
 
 
 class EvidenceBroken(Mock2pgError):
     code = 17
-    hint = "The files are no longer what the runs left. Compare them with a copy, and find out who changed them."
+    hint = "Compare the listed files with a copy, and find out who changed, added or removed them."
+
+
+NEVER_A_MIX = "The target tables hold what they held before, or all that this command was to write: never a mix."
 
 
 class InternalError(Mock2pgError):
     code = 70
+    state = NEVER_A_MIX
     hint = (
-        "This is a fault of mock2pg. `mock2pg status` reports which run the target tables hold."
-        " Run the command again with --debug and report it."
+        "Run `mock2pg status`: it reports which run the target tables hold. Then run the command again with `--debug`,"
+        " and report this fault of mock2pg."
     )
 
 
 class Interrupted(Mock2pgError):
     code = 130
+    state = NEVER_A_MIX
     hint = "Run the command again when you are ready. `mock2pg status` reports which run the target tables hold."
 
 
@@ -237,7 +257,7 @@ def from_dict(record: dict[str, Any]) -> Mock2pgError:
     kinds = {kind.__name__: kind for kind in _kinds(Mock2pgError)}
     kind = kinds.get(record["name"], InternalError)
     errors = [ValidationError(**error) for error in record.get("errors", ())]
-    return kind(record["message"], errors, hint=record["hint"])
+    return kind(record["message"], errors, hint=record["hint"], state=record.get("state"))
 
 
 def _kinds(root: type[Mock2pgError]) -> list[type[Mock2pgError]]:

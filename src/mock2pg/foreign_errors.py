@@ -55,7 +55,7 @@ def _whose(file: Path) -> str:
             if owner == os.geteuid():
                 return ""
             whose, own = _user_name(owner), _user_name(os.geteuid())
-            return f"{place} belongs to {whose}, and you are {own}. Run as {whose}, or have it given to you."
+            return f"Run as {whose}, or have {place} given to you: it belongs to {whose}, and you are {own}."
     return ""
 
 

@@ -34,7 +34,7 @@ def discovered() -> Path:
         return REPOSITORY
     raise UsageError(
         "there is no mock2pg project in the current directory, nor in one above it",
-        hint="`mock2pg init SOURCE --into FOLDER` makes one of your JSON; --project FOLDER names one.",
+        hint="Run `mock2pg init SOURCE --into FOLDER` to make one of your JSON, or name one with `--project FOLDER`.",
     )
 
 
@@ -45,7 +45,7 @@ def _refuse_foreign(folder: Path) -> None:
         if not all(map(_trusted, there)):
             raise UsageError(
                 f"the project in {folder} is not taken by itself: {place} is another user's, or others may write it",
-                hint=f"What is in a project runs with your rights. If you trust it, name it: --project {folder}",
+                hint=f"If you trust it, name it: `--project {folder}`. What is in a project runs with your rights.",
             )
 
 

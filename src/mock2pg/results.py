@@ -22,6 +22,7 @@ class MigrationResult:
     report   the page that shows all of it
     error    the named error when it failed
     warnings what failed beside the verdict, which it does not change: the report, the manifest ...
+    target_state  the state that the run left the target tables in, in one sentence
     """
 
     success: bool
@@ -32,6 +33,7 @@ class MigrationResult:
     report: Path
     error: Mock2pgError | None = None
     warnings: tuple[str, ...] = ()
+    target_state: str = ""
 
     @property
     def summary(self) -> dict[str, dict[str, Any]]:
@@ -48,6 +50,7 @@ class MigrationResult:
             "error": self.error.as_dict() if self.error else None,
             "errors": [asdict(error) for error in self.errors],
             "warnings": list(self.warnings),
+            "target_state": self.target_state,
             "summary": self.summary,
         }
 

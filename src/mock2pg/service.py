@@ -250,7 +250,7 @@ class MigrationService:
         if target and self._settings.database_url is not None and "source" not in self._settings.model_fields_set:
             raise UsageError(
                 "DATABASE_URL is set and no source is named: what is in mock_data/ would replace what is there",
-                hint=f"{_NAME_IT} The database was not touched.",
+                hint=_NAME_IT,
             )
         return self._present(self._settings.source_path)
 

@@ -299,7 +299,9 @@ def load(**overrides: object) -> Settings:
     if invalid:
         problems.append(f"a setting is not valid: {', '.join(invalid)}")
     if problems:
-        raise UsageError("; ".join(problems), hint="docs/settings.md lists the settings and what each takes.")
+        raise UsageError(
+            "; ".join(problems), hint="Correct the named settings; docs/settings.md lists what each takes."
+        )
     return settings
 
 

@@ -67,7 +67,7 @@ def test_an_earlier_version_is_upgraded_with_its_rows(connection: postgres.Conne
     for reading in (history.newest, history.backups_needed):
         with pytest.raises(SchemaRefused, match=rf"have version {earlier}.*needs version {layout.VERSION}") as refused:
             reading(connection, "public")
-        assert "The next migrate, plan, backup or rollback upgrades them" in refused.value.hint
+        assert "Run `mock2pg plan`: it upgrades them" in refused.value.hint
     assert f"have version {earlier}" in events.add(connection, [EVENT])
 
     assert layout.upgrade(connection, "1s") == earlier
@@ -133,7 +133,7 @@ def test_a_role_that_may_not_upgrade_says_who_can(connection: postgres.Connectio
     )
     with pytest.raises(SchemaRefused, match="only postgres may upgrade them") as refused:
         layout.upgrade(connection, "1s")
-    assert "As postgres: mock2pg init-roles | psql" in refused.value.hint
+    assert "As postgres, run `mock2pg init-roles | psql" in refused.value.hint
 
 
 def test_no_clock_and_no_writer_decides_what_came_last(connection: postgres.Connection) -> None:

@@ -105,27 +105,31 @@ def test_faults_at_any_depth_are_told_with_their_places(project: Path) -> None:
     result = MigrationService(settings_module.load(project=project)).check(faulty())
     assert sorted((error.subject, error.message, error.pointer) for error in result.errors) == [
         (
-            "data.shops[north].address.zip",
+            "data.shops{0}.address.zip (id north)",
             "is not a declared key, so its value would be lost",
             "/data/shops/north/address/zip",
         ),
         (
-            "data.shops[north].orders[0].items[1].sku",
+            "data.shops{0}.orders[0].items[1].sku (id north)",
             "must be text: a JSON string; found a whole number",
             "/data/shops/north/orders/0/items/1/sku",
         ),
         (
-            "data.shops[north].orders[0].items[2].skew",
+            "data.shops{0}.orders[0].items[2].skew (id north)",
             "is not a declared key, so its value would be lost",
             "/data/shops/north/orders/0/items/2/skew",
         ),
         (
-            "data.shops[north].orders[1].items",
+            "data.shops{0}.orders[1].items (id north)",
             "must be a JSON array; found an object",
             "/data/shops/north/orders/1/items",
         ),
         *(
-            (f"data.shops[south.1].orders[{n}].number", "must be the only row with its data.shops{} and number", at)
+            (
+                f"data.shops{{1}}.orders[{n}].number (id south.1)",
+                "must be the only row with its data.shops{} and number",
+                at,
+            )
             for n, at in enumerate(["/data/shops"] * 2)
         ),
     ]
@@ -179,8 +183,8 @@ def test_a_key_that_nothing_takes_may_be_left_out(project: Path) -> None:
     result = MigrationService(settings_module.load(project=project, unknown_fields="warn")).check(document)
     assert result.success, result.message
     assert sorted((error.severity, error.subject) for error in result.errors) == [
-        ("warning", "data.shops[north].address.zip"),
-        ("warning", "data.shops[north].orders[0].open"),
+        ("warning", "data.shops{0}.address.zip (id north)"),
+        ("warning", "data.shops{0}.orders[0].open (id north)"),
         ("warning", "data.total"),
     ]
 
@@ -214,13 +218,13 @@ def test_a_document_that_fits_nothing_declared_is_told_so_in_one_sentence(
     error = MigrationService(settings_module.load(project=project)).check(file).error
     assert isinstance(error, SourceError)
     if "data" in document:
-        assert [str(each).partition(": ")[2] for each in error.errors] == [
+        assert [f"{each.subject}: {each.message}" for each in error.errors] == [
             "data: must be an object",
             "settings: is missing",
         ]
     else:
         assert error.message == f"{file} holds nothing that _sources.yml declares: data, settings"
-        assert error.hint == f"`mock2pg init {file}` makes a project for it. The target tables were not changed."
+        assert error.hint == f"Run `mock2pg init {file} --into FOLDER`: it makes a project for it."
 
 
 def test_a_staged_column_in_no_target_table_is_refused(database: str, tmp_path: Path) -> None:

@@ -398,7 +398,7 @@ def test_root_was_first(serve: Callable[..., Server], client: Callable[..., Clie
     serve(public / "pg").start()
     error = client(public / "pg", before=become(SOMEBODY)).answer()
     assert error["name"] == "DatabaseError"
-    assert "Did root run it first?" in error["hint"]
+    assert "If root ran it first" in error["hint"]
 
 
 @root_only

@@ -32,7 +32,7 @@ def recipients(setting: str) -> list[Any]:
     except pyrage.RecipientError:
         raise UsageError(
             "MIGRATION_BACKUP_RECIPIENT is not an age recipient",
-            hint="age-keygen prints it as the public key. The target tables were not changed.",
+            hint="Set it to the public key that `age-keygen` prints.",
         ) from None
 
 
@@ -51,7 +51,7 @@ def identities(given: SecretStr | None) -> list[Any]:
     if not found:
         raise BackupRefused(
             "MIGRATION_BACKUP_IDENTITY is neither an age identity nor a file of them that can be read",
-            hint="age-keygen -o FILE makes one; give the path of FILE. The target tables were not changed.",
+            hint="Set it to the path of the key file that `age-keygen -o FILE` writes.",
         )
     return found
 

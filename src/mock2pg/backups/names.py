@@ -82,7 +82,7 @@ def file_of(folder: Path, backup_id: str) -> Path:
     if not _ID.fullmatch(backup_id):
         raise BackupRefused(
             f"'{identity(backup_id)}' is not the id of a backup",
-            hint="An id looks like backup-2026-11-22T10-30-00-000Z.",
+            hint="Run `mock2pg backups`: it lists the ids, which look like backup-2026-11-22T10-30-00-000Z.",
         )
     found = [file for file, file_id in files(folder).items() if file_id == backup_id]
     if not found:

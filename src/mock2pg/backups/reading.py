@@ -17,7 +17,7 @@ from mock2pg.backups.encryption import NoKey
 from mock2pg.errors import BackupRefused
 
 _BLOCK = 1 << 16
-_NOT_A_FILE = "Copy the file itself into the backup folder. The target tables were not touched."
+_NOT_A_FILE = "Copy the file itself into the backup folder."
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _read_through(file: Path, keys: Sequence[Any]) -> Backup:
     try:
         return examined(file, keys)
     except NoKey as fault:
-        hint = "MIGRATION_BACKUP_IDENTITY takes the key, or the path of its file. The target tables were not changed."
+        hint = "Set MIGRATION_BACKUP_IDENTITY to the key, or to the path of its file."
         raise BackupRefused(f"{file.name} {fault}", hint=hint) from None
     except Damaged as fault:
         kept = _NOT_A_FILE if names.other_kind(file) else None

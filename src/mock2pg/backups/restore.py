@@ -252,5 +252,5 @@ def _prove(connection: Connection, schema: str, staged: Staged) -> None:
     if wrong:
         raise RollbackFailed(
             f"the restored rows are not those of the backup: {', '.join(wrong)}",
-            hint="A trigger or rule changes the rows. The transaction was rolled back: the target is unchanged.",
+            hint="Look for a trigger or rule that changes the rows, and disable it for the rollback.",
         )

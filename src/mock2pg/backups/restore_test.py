@@ -98,7 +98,7 @@ def _rows(url: str, state: State, snapshot: Snapshot, times: Times) -> dict[str,
     if different:
         raise BackupFailed(
             f"the backup does not restore equal to the target tables: {', '.join(different)}",
-            hint="The backup was removed, and nothing else was done. Please report the types of the columns.",
+            hint="Report the types of the columns to the authors of mock2pg. The backup was removed.",
         )
     return found
 
@@ -174,6 +174,6 @@ def _executed(url: str, state: State, snapshot: Snapshot, program: Path, times: 
     if changed or moved:
         raise BackupFailed(
             f"the backup does not restore equal to the target schema: {', '.join([*changed, *moved])}",
-            hint="The backup was removed, and nothing else was done. Please report how these objects are defined.",
+            hint="Report how these objects are defined to the authors of mock2pg. The backup was removed.",
         )
     return ""

@@ -125,7 +125,7 @@ def export(
                 return
     raise BackupFailed(
         f"schema {schema} was being changed by others, or locked, at each of {attempts} attempts to read it",
-        hint="Run the command again when they are done. The target tables were not changed.",
+        hint="Run the command again when they are done.",
     )
 
 

@@ -176,7 +176,7 @@ def _refuse_unread(manifest: Mapping[str, Any]) -> None:
     if unread:
         raise ProjectError(
             f"no model reads {', '.join(sorted(unread))} of _sources.yml, so the rows would go nowhere",
-            hint="Write a model for each, or take them out of _sources.yml. The target tables were not changed.",
+            hint="Write a model for each, or take them out of _sources.yml.",
         )
 
 
@@ -188,9 +188,8 @@ def _refuse_circles(manifest: Mapping[str, Any]) -> None:
             names = ", ".join(sorted(key.split(".", 2)[2] for key in group))
             raise ProjectError(
                 f"dbt cannot build {names}: each is built after what it refers to, and here that is a circle",
-                hint="A foreign key to the own table or in a circle is no constraint with ref(): declare it in the"
-                " model's YAML as config.meta.foreign_keys, see docs/adding-an-entity.md."
-                " The target tables were not changed.",
+                hint="Declare a foreign key to the own table or in a circle as config.meta.foreign_keys in the model's"
+                " YAML, not as a constraint with ref(): see docs/adding-an-entity.md.",
             )
 
 

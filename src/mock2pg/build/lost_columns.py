@@ -32,8 +32,7 @@ def refuse(models: Sequence[Mapping[str, Any]], tables: Iterable[Table], staged:
     if lost:
         raise ProjectError(
             "\n".join(["staged columns that no target table has, so that their values would be lost:", *lost]),
-            hint="Add them to a model and its contract, or list their keys as left_out in _sources.yml."
-            " The target tables were not changed.",
+            hint="Add them to a model and its contract, or list their keys as left_out in _sources.yml.",
         )
 
 

@@ -18,12 +18,12 @@ def refuse_unfit(where: str, names: Iterable[str]) -> None:
         if not name or not name.isprintable():
             raise ProjectError(
                 f"{printable(where)}: the name {json.dumps(name)} is empty or has characters that cannot be printed",
-                hint="Give it a name of printable characters. The target tables were not changed.",
+                hint="Give it a name of printable characters.",
             )
         if (length := len(name.encode())) > _LONGEST:
             raise ProjectError(
                 f"{where}: the name {name} has {length} bytes, and PostgreSQL keeps {_LONGEST}",
-                hint="Give it a shorter name. The target tables were not changed.",
+                hint="Give it a shorter name.",
             )
 
 

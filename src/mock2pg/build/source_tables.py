@@ -46,8 +46,7 @@ def _refuse_old_layout(project: Path, file: Path) -> None:
         raise ProjectError(
             f"{project.name}/models/staging/_sources.yml is not read any more: the declarations are in"
             f" {project.name}/models/_sources.yml, with SQL names and the JSON key as config.meta.path",
-            hint="Move and change it as the last chapter of docs/adding-an-entity.md says."
-            " The target tables were not changed.",
+            hint="Move and change it as the last chapter of docs/adding-an-entity.md says.",
         )
 
 
@@ -82,8 +81,7 @@ def _refuse_columns(table: SourceTable) -> None:
     if hidden := [own for own in names if own.casefold() in HIDDEN]:
         raise ProjectError(
             f"_sources.yml: {name}.{hidden[0]}: the staged table has a column {hidden[0].casefold()} of its own",
-            hint="Give the column another name, and its key in the JSON as its path: config.meta.path."
-            " The target tables were not changed.",
+            hint="Give the column another name, and its key in the JSON as its path: config.meta.path.",
         )
     for column in table.columns:
         _refuse_type(f"_sources.yml: {name}.{column.name}", column)

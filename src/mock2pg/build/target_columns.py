@@ -11,8 +11,6 @@ from mock2pg.errors import ProjectError
 from mock2pg.spellings import contract_type
 from mock2pg.staged_tables import SourceTable
 
-_UNTOUCHED = "The target tables were not changed."
-
 
 def columns(node: Mapping[str, Any], source: SourceTable | None) -> tuple[Column, ...]:
     """The columns of a model's contract. Raises ProjectError naming the column that is not understood."""
@@ -34,7 +32,7 @@ def refuse_unproven(tables: Iterable[Table]) -> None:
         raise ProjectError(
             "\n".join(["values that change their type cannot be proven to arrive unchanged:", *unproven]),
             hint="Declare the contract's type in _sources.yml, or say in the model's YAML why the value changes:"
-            f" config.meta.derived. {_UNTOUCHED}",
+            " config.meta.derived.",
         )
 
 
@@ -54,8 +52,7 @@ def _column(table: str, column: Mapping[str, Any], source: SourceTable | None) -
     if source and origin is None and not own.get("derived"):
         raise ProjectError(
             f"{table}.{name} comes from no staged column",
-            hint="Say why in the model's YAML: config.meta.derived, or name the column: config.meta.source."
-            f" {_UNTOUCHED}",
+            hint="Say why in the model's YAML: config.meta.derived, or name the column: config.meta.source.",
         )
     not_null = bool(kinds & {"not_null", "primary_key"})
     of = staged.get(str(origin))

@@ -71,8 +71,7 @@ def _table(node: Mapping[str, Any], staged: Mapping[str, SourceTable], names: Ma
     if both := [column for column in node["columns"] if column in filled]:
         raise ProjectError(
             f"{name}.{both[0]} is a column of the contract, and one that the database fills: database_columns",
-            hint="Take it out of config.meta.database_columns, or give the contract's column another name."
-            " The target tables were not changed.",
+            hint="Take it out of config.meta.database_columns, or give the contract's column another name.",
         )
     made = _constrained(
         Table(

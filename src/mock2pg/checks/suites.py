@@ -34,8 +34,7 @@ def load_suites(folder: Path, sources: Sequence[SourceTable] = ()) -> dict[str, 
         raise ProjectError(
             f"{folder.name}/suites/ is not read any more: business rules are in {folder.name}/<table>.json, by SQL"
             f" names, rules about target tables in {folder.name}/tables/; all else follows from _sources.yml",
-            hint="Move the rules as the last chapter of docs/adding-an-entity.md says, and remove the folder."
-            " The target tables were not changed.",
+            hint="Move the rules as the last chapter of docs/adding-an-entity.md says, and remove the folder.",
         )
     tables = {table.name: table for table in sources}
     rules = {name: [_expectation(entry, name, table) for entry in declared.entries(table, tables)]

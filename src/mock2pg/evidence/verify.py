@@ -27,7 +27,7 @@ def verify(settings: Settings, run_id: str | None, *, every: bool, known: Sequen
     if run_id == "latest":  # the link that every run leaves
         run_id = (settings.runs_dir / run_id).resolve().name
     if not every and run_id is not None and run_id not in kept.runs:
-        raise UsageError(f"there is no run {identity(run_id)}", hint="The folders in runs/ are the runs there are.")
+        raise UsageError(f"there is no run {identity(run_id)}", hint="Name a folder of runs/.")
     if not kept.runs:
         raise UsageError("there is no run yet", hint="Run `make migrate` first.")
     runs = kept.runs if every else [run_id or kept.runs[-1]]

@@ -20,7 +20,6 @@ VERSION = 3  # the highest step
 _TABLES = ["runs", "settings", "events", "schema_version"]
 _SHOWN = 5
 _INIT_ROLES = "mock2pg init-roles | psql -v ON_ERROR_STOP=1 DATABASE"
-_UNTOUCHED = "The target tables were not touched."
 
 # All that decides what our statements do. Indexes and views beside these tables are their owner's to have.
 _INVENTORY = """
@@ -65,7 +64,8 @@ def present(connection: Connection) -> bool:
     if 0 < found < VERSION:
         raise SchemaRefused(
             f"the tables of schema {SCHEMA} have version {found}, and this mock2pg needs version {VERSION}",
-            hint="The next migrate, plan, backup or rollback upgrades them, and nothing else of the target.",
+            hint="Run `mock2pg plan`: it upgrades them, and nothing else of the target. So do migrate, backup"
+            " and rollback.",
         )
     return found == VERSION
 
@@ -99,7 +99,7 @@ def version(connection: Connection, *, reading: bool | None = None) -> int:
     if found > VERSION:
         raise SchemaRefused(
             f"the tables of schema {SCHEMA} have version {found}, and this mock2pg knows none later than {VERSION}",
-            hint=f"Use the mock2pg that upgraded them, or a later one. {_UNTOUCHED}",
+            hint="Use the mock2pg that upgraded them, or a later one.",
         )
     _refuse_damaged(connection, found)
     return int(found)
@@ -129,7 +129,7 @@ def upgrade(connection: Connection, lock_timeout: str) -> int | None:
     if not may:
         raise SchemaRefused(
             f"the tables of schema {SCHEMA} have an earlier version, and only {owner} may upgrade them",
-            hint=f"As {owner}: {_INIT_ROLES}. {_UNTOUCHED}",
+            hint=f"As {owner}, run `{_INIT_ROLES}`.",
         )
     with named(DatabaseError, f"cannot upgrade the tables of schema {SCHEMA}"), connection.transaction():
         connection.execute("SELECT set_config('lock_timeout', %s, true)", [lock_timeout])
@@ -158,7 +158,7 @@ def _refuse_damaged(connection: Connection, found: int) -> None:
         more = f", and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise SchemaRefused(
             f"the tables of schema {SCHEMA} are not as mock2pg made them: {'; '.join(faults[:_SHOWN])}{more}",
-            hint=f"Undo that, or begin a new history: ALTER SCHEMA {SCHEMA} RENAME TO {SCHEMA}_before. {_UNTOUCHED}",
+            hint=f"Undo that, or begin a new history: ALTER SCHEMA {SCHEMA} RENAME TO {SCHEMA}_before.",
         )
 
 

@@ -88,13 +88,15 @@ def init(
             found = completed(found)
         if not found.entities:
             raise SourceError(
-                f"{source} holds nothing that could be a table", hint="It needs an array of objects, or an object."
+                f"{source} holds nothing that could be a table",
+                hint="Name a source with an array of objects, or an object.",
             )
         with placing.aside(into) as aside:
             _write(aside, read, found, name or into.name)
             if _states(source) != before:
                 raise SourceError(
-                    f"{_shown(source)} changed while it was read", hint="Run again when nobody writes to it."
+                    f"{_shown(source)} changed while it was read",
+                    hint="Run the command again when nobody writes to it.",
                 )
             if updating:
                 return Initialised(into, found, tuple(update.update(into, aside)), notes)

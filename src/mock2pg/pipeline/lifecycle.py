@@ -119,6 +119,7 @@ def _result(run: Run, record: Record) -> MigrationResult:
         report=run.folder / "index.html",
         error=record.error,
         warnings=tuple(record.warnings),
+        target_state=record.target_state,
     )
 
 

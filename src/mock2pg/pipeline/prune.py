@@ -24,7 +24,7 @@ def prune(settings: Settings, url: str, policy: RetentionPolicy, *, remove: bool
     if (policy.last, policy.since) == (None, None):
         raise UsageError(
             "no option or setting says which backups to keep",
-            hint="--keep-last N, --keep-days D, or MIGRATION_BACKUP_KEEP. No backup was removed.",
+            hint="Add `--keep-last N` or `--keep-days D`, or set MIGRATION_BACKUP_KEEP. No backup was removed.",
         )
     with postgres.advisory_lock(url, "prune") if remove else nullcontext():
         decisions = _decisions(settings, url, policy)

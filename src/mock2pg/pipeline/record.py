@@ -11,7 +11,7 @@ from mock2pg.errors import Mock2pgError
 from mock2pg.foreign_errors import traced
 from mock2pg.log import log
 from mock2pg.pipeline import verdict
-from mock2pg.report import log_messages
+from mock2pg.report import log_messages, target_state
 from mock2pg.runs import VERSION, Run, began, now
 from mock2pg.step_results import Checked, Database, Published, Staged, encode, find
 from mock2pg.workers.memory import all_peaks
@@ -24,6 +24,7 @@ class Record:
     status      running, succeeded, failed, rolled_back, rollback_failed, or unknown: the server was gone
                 when it would have reported whether the run was published
     database    what the connect step found out about the target: name, schema, server_version ...
+    target_state  the state that the run left the target tables in, in words
     undo_error  why the run could not undo itself
     warnings    what failed after the verdict, or beside it
     decided     the last step has passed: whatever fails now is a warning
@@ -40,6 +41,7 @@ class Record:
     backup_id: str | None = None
     error: Mock2pgError | None = None
     undo_error: Mock2pgError | None = None
+    target_state: str = ""
     warnings: list[str] = field(default_factory=list)
     decided: bool = False
     interrupted: KeyboardInterrupt | None = None
@@ -82,6 +84,13 @@ class Record:
             checked.refused if checked else 0,
             unchanged=published is not None and not log_messages.changes(published),
         )
+
+        facts = {**self.outcome(), "mode": run.settings.mode}
+        steps = [result for step in target_state.STEPS if (result := verdict.written(step, run))]
+        self.target_state = target_state.of_run(facts, steps)
+        if self.error:
+            self.error.state = self.target_state
+            self.error.hint = target_state.next_step(facts) or self.error.hint
 
     def outcome(self) -> dict[str, Any]:
         """Return the outcome of the run, as record.json has it."""

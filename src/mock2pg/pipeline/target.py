@@ -88,7 +88,7 @@ def confirm(settings: Settings, database: str, host: str, ask: Ask | None = None
     what = f"the database {database} is on {host}, not on this machine"
     if not settings.confirm and ask and ask(f"{what}. Type its name to change it") == database:
         return
-    raise UsageError(what, hint=f"If you mean it: --confirm {database}. The target tables were not changed.")
+    raise UsageError(what, hint=f"Add `--confirm {database}` if it is the database to change.")
 
 
 def require_migrated_elsewhere(run: Run, record: Record) -> None:
@@ -109,7 +109,7 @@ def require_migrated_on_another_server(run: Run, database: Database) -> None:
             return
     raise UsageError(
         f"the database {database.name} is protected, and this input was never migrated on another server",
-        hint="Migrate the same source elsewhere first, with the same runs/ folder. The target tables were not changed.",
+        hint="Migrate the same source elsewhere first, with the same runs/ folder.",
     )
 
 

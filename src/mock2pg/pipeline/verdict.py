@@ -104,8 +104,8 @@ def _committed(step: str, run: Run) -> StepResult | None:
             return None  # of a migration it is asked again; a rollback that says how it failed is believed
         raise RollbackFailed(
             f"the rollback ended without a result, and the server cannot be asked what became of it: {error.message}",
-            hint="The target is as before or as the backup says, never a mix. When the server is back, "
-            "`mock2pg status` says which.",
+            state="The target tables are as they were before, or as the backup says: never a mix.",
+            hint="Run `mock2pg status` when the server is back: it reports which.",
         ) from error
     if result is not None:
         with suppress(OSError):

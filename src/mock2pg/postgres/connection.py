@@ -93,11 +93,11 @@ def _is_lost(error: psycopg.Error) -> bool:
 
 
 _LOST = (
-    "The connection to the server was lost, and what it had not committed is rolled back. When the server accepts"
-    " connections again, `mock2pg status` reports which run the target tables hold; run the command again."
+    "Run the command again when the server accepts connections. `mock2pg status` reports which run the target tables"
+    " hold: what was not committed is rolled back."
 )
 _LOCKED = (
-    "Nothing was written. Run the command again when that transaction has ended; pg_terminate_backend(PROCESS) ends it."
+    "Run the command again when that transaction has ended; pg_terminate_backend(PROCESS) ends it."
     " MIGRATION_LOCK_TIMEOUT sets how long to wait."
 )
 
@@ -119,7 +119,7 @@ def database_name(url: str) -> str:
     except psycopg.ProgrammingError:
         name = None  # the driver's text quotes the URL
     if not name:
-        raise UsageError("DATABASE_URL names no database", hint="It ends in /NAME: postgresql://me@host/app")
+        raise UsageError("DATABASE_URL names no database", hint="End it in /NAME: postgresql://me@host/app")
     return str(name)
 
 
@@ -162,11 +162,11 @@ def describe_database(connection: Connection) -> dict[str, str]:
             found = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
             identifier = found[0] if found else identifier
     if number < 140000:
-        raise UsageError(f"the server is PostgreSQL {version}", hint="mock2pg needs PostgreSQL 14 or later.")
+        raise UsageError(f"the server is PostgreSQL {version}", hint="Use a server of PostgreSQL 14 or later.")
     if encoding != "UTF8":
         raise UsageError(
             f"the database {name} is encoded in {encoding}",
-            hint="JSON is UTF-8: create the database with ENCODING 'UTF8'.",
+            hint="Create a database with ENCODING 'UTF8', which JSON has.",
         )
     return {"name": name, "server_version": version.split(" ")[0], "system_identifier": identifier}
 

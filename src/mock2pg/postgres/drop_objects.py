@@ -5,7 +5,7 @@ from __future__ import annotations
 from mock2pg.errors import RollbackFailed
 from mock2pg.postgres.connection import Connection
 
-DROP_FIRST = "Drop it, roll back again, and create it again afterwards. Nothing was changed."
+DROP_FIRST = "Drop it, roll back again, and create it again afterwards."
 
 # The objects of a schema, of every kind that pg_dump writes.
 _OBJECTS = "\n        UNION ALL ".join(

@@ -54,7 +54,7 @@ def refuse_foreign(connection: Connection, schemas: Collection[str], emptied: Co
         raise SchemaRefused(
             f"{kind} {place} belongs to {owner}, whose code would run with the rights of {role}",
             hint=f"Look at what it is. Then drop it, or give it away: ALTER {kind.upper()} {place} OWNER TO"
-            f" {sql.Identifier(role).as_string()}. The target tables were not touched.",
+            f" {sql.Identifier(role).as_string()}.",
         )
     row = connection.execute(
         "SELECT n.nspname FROM pg_namespace AS n, aclexplode(n.nspacl) AS a"
@@ -65,7 +65,7 @@ def refuse_foreign(connection: Connection, schemas: Collection[str], emptied: Co
         place = sql.Identifier(row[0]).as_string()
         raise SchemaRefused(
             f"everybody may create objects in schema {place}",
-            hint=f"REVOKE CREATE ON SCHEMA {place} FROM PUBLIC. The target tables were not touched.",
+            hint=f"REVOKE CREATE ON SCHEMA {place} FROM PUBLIC.",
         )
 
 
@@ -108,7 +108,7 @@ def refuse_meddled(connection: Connection, schemas: Collection[str]) -> None:
         raise SchemaRefused(
             f"{kind} {place.as_string()} {fault}: it is not only what this run put there",
             hint="Find out who may create objects in that schema, or has default privileges on new tables"
-            " (\\ddp in psql), and take that away. The target tables were not touched.",
+            " (\\ddp in psql), and take that away.",
         )
 
 

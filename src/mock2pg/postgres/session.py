@@ -62,7 +62,7 @@ _NEWER: Mapping[int, Mapping[str, str]] = MappingProxyType(
 _WHERE = MappingProxyType({"host": "host", "port": "port", "dbname": "database", "user": "user"})
 _PRIVILEGED = ("session_replication_role",)  # set only where it is something else; then it takes a right
 
-_ROOM = "mock2pg needs several sessions at once. Connect to PostgreSQL itself, or raise the pooler's pool_size."
+_ROOM = "Connect to PostgreSQL itself, or raise the pooler's pool_size: mock2pg needs several sessions at once."
 
 # In pg_catalog's own words: the session's search_path is not ours yet. A setting that is right is left alone.
 _SET: LiteralString = """
@@ -180,8 +180,8 @@ def _pooled() -> DatabaseError:
     return DatabaseError(
         "cannot connect: a transaction pooler (PgBouncer or one like it) is between here and PostgreSQL, and hands each"
         " transaction to another server process",
-        hint="Locks, settings and snapshots need a session of their own. Use the direct port of the server"
-        " (PostgreSQL's is 5432), or a pool in session mode. Nothing was written.",
+        hint="Use the direct port of the server (PostgreSQL's is 5432), or a pool in session mode: locks, settings and"
+        " snapshots need a session of their own.",
     )
 
 

@@ -9,7 +9,7 @@ import psycopg
 import tenacity
 from psycopg import errors
 
-from mock2pg.errors import DatabaseError, PublishFailed
+from mock2pg.errors import NEVER_A_MIX, DatabaseError, PublishFailed
 from mock2pg.postgres.connection import Connection, connect
 from mock2pg.settings import LOCK_TIMEOUT
 
@@ -111,5 +111,6 @@ def _was_committed(url: str, name: str, committed: Callable[[Connection], bool],
     except (DatabaseError, psycopg.Error) as error:
         raise PublishFailed(
             "the connection was lost during COMMIT, and the server cannot be asked what became of it",
-            hint="The target is wholly old or wholly new. When the server is back, `mock2pg verify` says which.",
+            state=NEVER_A_MIX,
+            hint="Run `mock2pg verify` when the server is back: it tells which run the target tables hold.",
         ) from error

@@ -62,5 +62,5 @@ class DeletionLimits:
         if refused:
             raise PublishFailed(
                 f"more would be deleted than is allowed: {'; '.join(refused)}",
-                hint="If that is meant: --allow-empty ENTITY, --max-deleted N or N%. The target was not changed.",
+                hint="Add `--allow-empty ENTITY` or `--max-deleted N` (or `N%`) if that is meant.",
             )

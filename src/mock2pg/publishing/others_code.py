@@ -98,7 +98,7 @@ def refuse(connection: Connection, schema: str, targets: Collection[str] = ()) -
         lines = [f"  {table}: {what}" for table, what, _ in tables]
         raise SchemaRefused(
             "\n".join([f"tables of others are in schema {schema}:", *lines]),
-            hint=f"{tables[0][2]}. The target tables were not touched.",
+            hint=f"{tables[0][2]}.",
         )
 
 
@@ -116,7 +116,7 @@ def refuse_planted(connection: Connection, schema: str, tables: Collection[str],
         raise SchemaRefused(
             f"table {place} belongs to {row[1]}, and was created during this run",
             hint=f"Look at what it is, and at who may create objects in that schema: REVOKE CREATE ON SCHEMA"
-            f" {sql.Identifier(schema).as_string()} FROM PUBLIC. The target tables were not touched.",
+            f" {sql.Identifier(schema).as_string()} FROM PUBLIC.",
         )
 
 

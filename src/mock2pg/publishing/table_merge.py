@@ -190,9 +190,9 @@ class TableMerge(Comparison):
             return replace(expected, after=after)
         raise PublishFailed(
             f"table {self.table.name}: of {built} built rows, {equal} are in it unchanged, among {after} rows",
-            hint="A trigger or rule on the table changes what is written. The transaction was rolled back."
+            hint="Look for a trigger or rule on the table that changes what is written, and disable or drop it."
             if expected.inserted or expected.updated or expected.deleted
-            else "Another session wrote into it after it was compared. The transaction was rolled back: run again.",
+            else "Run the command again: another session wrote into it after it was compared.",
         )
 
     def compose(self, query: str, **more: sql.Composable) -> sql.Composed:

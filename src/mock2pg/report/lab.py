@@ -21,7 +21,9 @@ def prepared(settings: Settings, run_id: str | None = None) -> Path:
     run = open_run(settings, run_id) if run_id else _newest(settings)
     executed = sorted((run.folder / "notebooks").glob("*.ipynb"))
     if not executed:
-        raise UsageError(f"run {run.id} executed no notebook", hint="migrate, backup, verify and rollback do.")
+        raise UsageError(
+            f"run {run.id} executed no notebook", hint="Name a run of migrate, backup, verify or rollback, which do."
+        )
     if not run.has_ended:
         raise UsageError(f"run {run.id} is still running", hint="Wait until it has ended.")
     folder = settings.cache_dir / "lab" / run.id
@@ -48,7 +50,7 @@ def command(folder: Path, *, browser: bool = True) -> tuple[list[str], dict[str,
     if find_spec("jupyterlab") is None:
         raise UsageError(
             "JupyterLab is not installed here",
-            hint="In mock2pg's repository `make lab` installs and opens it; elsewhere: pip install 'mock2pg[lab]'",
+            hint="Run `make lab` in mock2pg's repository; elsewhere `pip install 'mock2pg[lab]'` first.",
         )
     program = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
     program += ["--LabApp.extension_manager=readonly"]

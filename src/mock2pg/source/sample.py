@@ -29,7 +29,7 @@ def generate(recipes: Path, out: Path, *, rows: int, seed: int) -> dict[str, int
     if not entities:
         raise UsageError(
             f"there are no recipes in {recipes}",
-            hint="A recipe is <entity>.sql: one SELECT for DuckDB, whose columns are the JSON keys.",
+            hint="Write a recipe, <entity>.sql: one SELECT for DuckDB, whose columns are the JSON keys.",
         )
     try:
         return _write(recipes, entities, out, rows, seed)

@@ -102,7 +102,8 @@ class StepResult:
         except (ValueError, TypeError, LookupError, AttributeError, StopIteration) as error:
             raise UsageError(
                 f"{where} cannot be read: {error}",
-                hint="Another version of mock2pg wrote it, or it was changed: read it with that version.",
+                hint="Read it with the version of mock2pg that wrote it; `mock2pg verify-evidence` tells whether it was"
+                " changed.",
             ) from error
 
 

@@ -20,8 +20,8 @@ from mock2pg.workers import memory
 
 _GRACE = 5.0  # seconds in which an interrupted function may undo what it is doing, and the process may end
 _KILLED = (
-    "Something outside of mock2pg killed it: the kernel, perhaps, for lack of memory. Free some, and run the command"
-    " again. `mock2pg status` reports which run the target tables hold."
+    "Free memory, then run the command again: something outside of mock2pg killed it, perhaps the kernel for lack of"
+    " memory. `mock2pg status` reports which run the target tables hold."
 )
 
 

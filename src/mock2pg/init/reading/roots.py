@@ -122,7 +122,9 @@ def read(source: Path, into: Path, unpacking: Unpacking = spool.UNPACKING, label
     reading.stream = presence.is_stream(source)
     roots = reading.folder(into) if source.is_dir() else reading.document(into)
     if reading.faults.found:
-        raise SourceError(f"{label} cannot be read", reading.faults.found, hint="Correct the source and run again.")
+        raise SourceError(
+            f"{label} cannot be read", reading.faults.found, hint="Correct the source, then run the command again."
+        )
     if not roots:
         raise SourceError(f"{label} holds nothing to make a table of", hint="Name a source that holds rows.")
     return roots
@@ -152,7 +154,7 @@ class _Reading(Files):
         if not roots and not self.faults.found:
             raise UsageError(
                 f"there is no JSON file in {self.source}",
-                hint="Expected: one <name>.json, .ndjson or .jsonl per entity, perhaps packed as .gz or .zst.",
+                hint="Name a folder with one <name>.json, .ndjson or .jsonl per entity, perhaps packed as .gz or .zst.",
             )
         return list(roots.values())
 

@@ -46,7 +46,7 @@ def refuse_full(into: Path) -> None:
     if into.is_dir() and any(not part.name.startswith(_prefix(into)[:-1]) for part in into.iterdir()):
         hint = "Name another folder."
         if (into / RECORD).is_file():
-            hint = f"{hint} It is a project of init: `make update SOURCE=PATH` there updates it."
+            hint = f"{hint} It is a project of init: run `make update SOURCE=PATH` there to update it."
         raise UsageError(f"{into} is not empty", hint=hint)
 
 

@@ -170,7 +170,7 @@ def _refuse_written(
     if written:
         raise PublishFailed(
             f"others changed the target tables after the backup was taken: {', '.join(written)}",
-            hint="Run the command again when nobody writes to these tables. The target tables were not changed.",
+            hint="Run the command again when nobody writes to these tables.",
         )
 
 
@@ -245,7 +245,7 @@ def _refuse_changed(reviewed: Mapping[str, Any], found: Mapping[str, Any], finge
         raise PublishFailed(
             f"the difference is no longer the one that was reviewed in run {reviewed['run_id']}: "
             f"{', '.join(changed)} changed",
-            hint="Plan again and review that. The target tables were not changed.",
+            hint="Run `mock2pg plan` again and review that.",
         )
 
 
@@ -257,4 +257,4 @@ def reviewed_plan(file: Path) -> dict[str, Any]:
             return plan
     except (OSError, ValueError, AttributeError):
         pass
-    raise UsageError(f"{file} is no plan", hint="`mock2pg plan` writes plan.json into its run's folder.")
+    raise UsageError(f"{file} is no plan", hint="Run `mock2pg plan`: it writes plan.json into its run's folder.")

@@ -10,7 +10,7 @@ from typing import Any
 from mock2pg import files, pages
 from mock2pg.errors import InternalError, ValidationError
 from mock2pg.log import log
-from mock2pg.report import charts, nesting, notebook_tables, notebooks
+from mock2pg.report import charts, nesting, notebook_tables, notebooks, target_state
 from mock2pg.report.log_messages import of_added
 from mock2pg.runs import Run, now
 from mock2pg.step_results import (
@@ -91,7 +91,7 @@ def run(run: Run) -> Reported:
         word=word,
         message=record["message"] or "This run is unfinished.",
         details=details,
-        target_state=_target_state(record, results),
+        target_state=target_state.of_run(record, results.values()),
         figures=_figures(record, results),
         accounts=_accounts(record, results),
         steps=_steps(record, results),
@@ -169,37 +169,6 @@ def _steps(record: Mapping[str, Any], results: Results) -> Results:
         return results
     failed = StepResult(record["command"], status="failed", summary=error["message"].split("\n", 1)[0], error=error)
     return {**results, record["command"]: failed}
-
-
-def _target_state(record: Mapping[str, Any], results: Results) -> str:
-    """The state that the run left the target tables in."""
-    if record["command"] == "check":
-        return "No database was contacted."
-    if record["command"] in ("load", "plan", "verify", "backup", "rollback --show"):
-        return "The target tables were only read."
-    if record["command"] == "rollback":
-        if record["status"] == "running":
-            return "A rollback is one transaction: the target tables are as before, or wholly as the backup says."
-        passed = _passed(results, "rollback")
-        return "The target tables are what the backup says." if passed else "The target tables are as they were before."
-    if record["status"] == "rolled_back":
-        return "The target tables are as they were before this run, restored from its backup. 0 rows changed."
-    if record["status"] == "rollback_failed":
-        return "The target tables hold what this run published, which did not pass verification. Act at once."
-    if record["status"] == "unknown":
-        return "The target tables hold what they held before or what this run built. `make verify` tells which."
-    if record["status"] == "succeeded":
-        if record["mode"] == "upsert":
-            return "The target tables hold every row of the input; rows that it does not have were left alone."
-        without = ", without the rows that are refused" if _refused(results) else ""
-        but = ", but for the columns that are changed on purpose" if _derived(results) else ""
-        added = f", and {words}" if (words := _added(record, results)) else ""
-        return f"The target tables hold exactly the input, row by row{without}{but}{added}."
-    if _passed(results, "publish"):
-        return "The target tables hold what this run published; it has not been verified."
-    if record["status"] == "running" and "load" in results:
-        return "Publishing is one transaction: the target tables are as before, or wholly as this run built them."
-    return "The target tables were not changed."
 
 
 def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:

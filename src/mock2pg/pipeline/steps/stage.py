@@ -41,7 +41,7 @@ def run(run: Run) -> Staged:
         named = shlex.quote(str(run.source)) if isinstance(run.source, Path) else "SOURCE"
         raise SourceError(
             f"{run.source_label} holds nothing that _sources.yml declares: {', '.join(shape.roots)}",
-            hint=f"`mock2pg init {named}` makes a project for it. The target tables were not changed.",
+            hint=f"Run `mock2pg init {named} --into FOLDER`: it makes a project for it.",
         )
     if document.faults and len(document.unread) + len(document.absent) == len(entities):
         run.write(

@@ -145,7 +145,7 @@ def _rows(row: history.HistoryRow | None) -> int | None:
 def _gone(published: Run) -> VerifyFailed:
     return VerifyFailed(
         f"run {published.id} published the target tables, but its folder in runs/ is gone, and the row hashes with it",
-        hint="Restore the folder, or run the migration again.",
+        hint="Restore the folder, or run `mock2pg migrate` again.",
     )
 
 

@@ -279,9 +279,9 @@ def _worded(home: Path) -> Iterator[None]:
     except OSError as error:
         hint = ""
         if error.errno in (errno.EACCES, errno.EPERM, errno.EINVAL):  # EINVAL: a container maps no second user
-            hint = "Did root run it first? Then root can stop it and give you the folder (chown -R)."
+            hint = "If root ran it first, let root stop it and give you the folder (chown -R)."
             if os.geteuid() == 0:
-                hint = "PostgreSQL runs as another user than root, to whom root must be able to give the folder."
+                hint = "Use a folder that root can give to another user: PostgreSQL does not run as root."
         raise failure(f"PostgreSQL cannot use {error.filename or home}: {error.strerror or error}", hint) from error
 
 

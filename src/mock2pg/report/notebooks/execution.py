@@ -15,7 +15,8 @@ from mock2pg.foreign_errors import limited
 
 OUTCOME = "outcome"  # the tag of the cell that raises what the verdict on top says
 _NO_ROOM = (
-    "Is there room in runs/? `mock2pg status` reports which run the target tables hold, `mock2pg verify` proves it."
+    "Check the free disk space in runs/. `mock2pg status` reports which run the target tables hold, `mock2pg verify`"
+    " proves it."
 )
 _HEADLINE = "papermill-error-cell-tag"
 

@@ -145,7 +145,7 @@ class Folder(_Cut):
         if not before and not self.faults.found:
             raise UsageError(
                 f"there is no <entity>.json in {self.source}",
-                hint=f"Expected: {', '.join(f'{root}.json' for root in self.shape.roots)}",
+                hint=f"Name a folder with at least one of: {', '.join(f'{root}.json' for root in self.shape.roots)}",
             )
         names, self.judged = {_root(file) for file in before}, bool(before)
         for file in before:

@@ -101,7 +101,7 @@ def _validated(
         named = "; ".join(f"{rule.table}: {rule.rule}: {rule.reason}" for rule in validation.broken)
         raise ProjectError(
             f"a rule could not run: {named}",
-            hint="Correct the suite in expectations/. The target tables were not changed.",
+            hint="Correct the suite in expectations/.",
         )
     return validation
 

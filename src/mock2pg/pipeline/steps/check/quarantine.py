@@ -17,7 +17,7 @@ from mock2pg.staged_tables import SourceTable
 from mock2pg.step_results import Account
 from mock2pg.text import counted
 
-_HINT = "Correct the listed rows, or allow more with --max-refused. The target tables were not changed."
+_HINT = "Correct the listed rows, or allow more with --max-refused."
 
 
 def run(

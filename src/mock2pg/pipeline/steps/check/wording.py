@@ -132,6 +132,7 @@ def _error(failure: checks.Failure, tables: Mapping[str, SourceTable], location:
         line=location.line,
         column=location.column,
         pointer=location.pointer,
+        mark=table.levels[0].mark.value if table.levels[0].mark else "",
     )
 
 

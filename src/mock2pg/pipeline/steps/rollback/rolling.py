@@ -86,7 +86,7 @@ def run(
                 lock_timeout=settings.lock_timeout,
             )
         except PublishFailed as error:  # the outcome of the COMMIT is unknown
-            raise RollbackFailed(error.message, hint=error.hint) from error
+            raise RollbackFailed(error.message, hint=error.hint, state=error.state) from error
 
 
 def _shown(way: _Way, connection: postgres.Connection) -> RollbackPreview:
@@ -267,4 +267,4 @@ def _told(look: since.Look) -> str:
     return f"restore {counted(restored, 'row')}, remove {removed:,}, change back {changed:,}{definitions}"
 
 
-_KEEP = "The target tables were not changed. Free disk space, or allow this user to write in the backup folder."
+_KEEP = "Free disk space, or allow this user to write in the backup folder."

@@ -1,0 +1,79 @@
+"""The state that a run left the target tables in: one sentence for terminal, report, record and notifications."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mock2pg.errors import Mock2pgError
+from mock2pg.report.log_messages import of_added
+from mock2pg.step_results import Checked, Loaded, StepResult, Verified, find
+
+UNCHANGED = Mock2pgError.state
+STEPS = ("check", "load", "publish", "verify", "rollback")  # whose results say it
+_ONLY_READS = ("load", "plan", "verify", "backup", "rollback --show")
+
+
+def of_run(record: Mapping[str, Any], steps: Iterable[StepResult]) -> str:
+    """Return the state that a run left the target tables in.
+
+    record  its record.json: command, status, mode, and the error with which it failed
+    steps   their results, as far as the run came
+    """
+    results = {result.step: result for result in steps}
+    command = record["command"]
+    if command == "check":
+        return "No database was contacted."
+    if command in _ONLY_READS:
+        return "The target tables were only read."
+    return _of_rollback(record, results) if command == "rollback" else _of_migration(record, results)
+
+
+def next_step(record: Mapping[str, Any]) -> str:
+    """Return what to do after a migration that could not undo itself; empty where the error's own hint says it."""
+    if record["status"] == "rollback_failed":
+        return f"Correct what the rollback failed with, then run `mock2pg rollback {record['backup_id']}`."
+    if record["status"] == "unknown":
+        return "Run `mock2pg verify` when the server accepts connections: it tells what the target tables hold."
+    return ""
+
+
+def _of_rollback(record: Mapping[str, Any], results: Mapping[str, StepResult]) -> str:
+    if record["status"] == "running":
+        return "A rollback is one transaction: the target tables are as before, or wholly as the backup says."
+    if _passed(results, "rollback"):
+        return "The target tables are what the backup says."
+    error = record["error"] or {}
+    return str(error.get("state") or "The target tables are as they were before.")
+
+
+def _of_migration(record: Mapping[str, Any], results: Mapping[str, StepResult]) -> str:
+    match record["status"]:
+        case "rolled_back":
+            return "The target tables are as they were before this run, restored from its backup. 0 rows changed."
+        case "rollback_failed":
+            return "The target tables hold what this run published, which did not pass verification."
+        case "unknown":
+            return "The target tables hold what they held before, or what this run built: never a mix."
+        case "succeeded":
+            return _of_success(record, results)
+    if _passed(results, "publish"):
+        return "The target tables hold what this run published; it has not been verified."
+    if record["status"] == "running" and "load" in results:
+        return "Publishing is one transaction: the target tables are as before, or wholly as this run built them."
+    return UNCHANGED
+
+
+def _of_success(record: Mapping[str, Any], results: Mapping[str, StepResult]) -> str:
+    if record["mode"] == "upsert":
+        return "The target tables hold every row of the input; rows that it does not have were left alone."
+    checked, loaded = find(results.values(), Checked), find(results.values(), Loaded)
+    found = loaded or find(results.values(), Verified)
+    without = ", without the rows that are refused" if checked and checked.refused else ""
+    but = ", but for the columns that are changed on purpose" if found and found.derived else ""
+    added = f", and {of_added(loaded.added)}" if loaded and loaded.added else ""
+    return f"The target tables hold exactly the input, row by row{without}{but}{added}."
+
+
+def _passed(results: Mapping[str, StepResult], step: str) -> bool:
+    return step in results and results[step].status == "passed"
