@@ -288,12 +288,23 @@ def test_a_notebook_that_ends_without_a_result_is_a_failure(
 @pytest.mark.parametrize(
     ("asked", "status", "state", "hint"),
     [
-        (True, "rollback_failed", "hold what this run published, which did not pass", "run `mock2pg rollback backup-1`"),
+        (
+            True,
+            "rollback_failed",
+            "hold what this run published, which did not pass",
+            "run `mock2pg rollback backup-1`",
+        ),
         (False, "unknown", "what they held before, or what this run built: never a mix", "Run `mock2pg verify` when"),
     ],
 )
 def test_that_the_rows_stayed_is_said_only_when_it_is_so(
-    asked: bool, status: str, state: str, hint: str, stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    asked: bool,
+    status: str,
+    state: str,
+    hint: str,
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """After a rollback that failed the history is asked; when it cannot be, the outcome is unknown. The error says
     what the target tables hold, and the command that puts it right."""

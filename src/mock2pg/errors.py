@@ -72,8 +72,9 @@ class ValidationError:
 
     @property
     def subject(self) -> str:
-        """Return the subject: `orders[6].amount (id 7)`, with the index of the row in its array, as in the JSON pointer,
-        or in its map, `users{0}`; empty when the error concerns a file.
+        """Return the subject: `orders[6].amount (id 7)`; empty when the error concerns a file.
+
+        The index is that of the row in its array, as in the JSON pointer, or in its map: `users{0}`.
         """
         if self.row is None or not self.entity:
             return self.entity
