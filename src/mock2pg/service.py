@@ -14,7 +14,7 @@ from mock2pg import settings as settings_module
 from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, Mock2pgError, UsageError
 from mock2pg.history import events, roles
 from mock2pg.log import timestamp
-from mock2pg.pipeline import commands, lifecycle, notices, prune, recovery, rollback, scenarios, target
+from mock2pg.pipeline import commands, destination, lifecycle, notices, prune, recovery, rollback, scenarios, target
 from mock2pg.pipeline.migrate import migrate
 from mock2pg.pipeline.step import run_in_process
 from mock2pg.pipeline.steps import connect
@@ -180,16 +180,36 @@ class MigrationService:
             policy = backups.RetentionPolicy.of(last, keep_days, damaged=damaged)
             return prune.prune(self._settings, self.url(), policy, remove=yes)
 
-    def rollback(self, backup_id: str, *, discard_changes: bool = False, show: bool = False) -> MigrationResult:
-        """Bring definitions, rows and sequences back to what the backup says.
+    def rollback(
+        self,
+        backup_id: str | None = None,
+        *,
+        before: str | None = None,
+        discard_changes: bool = False,
+        show: bool = False,
+    ) -> MigrationResult:
+        """Restore definitions, rows and sequences from a backup.
 
-        discard_changes  also give up what others wrote since; else there is a TargetChanged
-        show             only say what it would change
+        backup_id        an id, or `latest`: the state before the newest change that was published
+        before           a run instead: the backup that it took
+        discard_changes  also undo what others wrote since; else there is a TargetChanged
+        show             only report what it would change
         """
+        if (backup_id is None) == (before is None):
+            raise UsageError(
+                "a rollback needs one backup" if before is None else "a backup and a run are both given",
+                hint="Name a backup, `latest`, or a run with --before. The target tables were not changed.",
+            )
+        url = self.url() if before or backup_id == destination.LATEST else ""
         with self._refusal_told("rollback", BackupRefused, backup_id):  # before a run begins
-            backups.open_backup(self._settings.backups_dir, backup_id, self._settings.identity)
+            to = destination.find(self._settings, url, backup_id, before)
+            if to.words:
+                log.log.info("🔙 Going back: %s", to.words)
+            backups.open_backup(self._settings.backups_dir, to.backup_id, self._settings.identity)
         name, command = ("rollback --show", rollback.show) if show else ("rollback", rollback.roll_back)
-        return self._run(name, partial(command, backup_id=backup_id, discard_changes=discard_changes))
+        latest = backup_id == destination.LATEST
+        chosen = partial(command, backup_id=to.backup_id, discard_changes=discard_changes, latest=latest)
+        return self._run(name, chosen)
 
     def test_migration(self, tell: Callable[[str], None] = lambda _: None) -> TestReport:
         """Run good and bad migrations in a scratch database that is made and dropped; the target is never touched.

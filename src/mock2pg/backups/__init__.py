@@ -1,7 +1,8 @@
 """Backup files: one JSON document that is written and read row by row, with a checksum at its end.
 
     {"format": "mock2pg-backup/2",
-    "timestamp": ..., "database": ..., "schema": ..., "server_version": ..., "published_run": ..., "newest": ...,
+    "timestamp": ..., "database": ..., "schema": ..., "server_version": ...,
+    "taken_by": {"run_id": ..., "command": ...}, "published_run": ..., "newest": ...,
     "definitions": {"pre_data": SQL, "post_data": SQL} or null when there was no schema,
     "sequences": {name: {"last_value": n, "is_called": bool}}, "unfilled": [a view that could not be read],
     "data": {

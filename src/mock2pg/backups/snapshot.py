@@ -71,8 +71,12 @@ class Snapshot:
     name: str = ""
     hashes: dict[str, str] = field(default_factory=dict)
 
-    def header(self, timestamp: str, form: str) -> dict[str, Any]:
-        """Return the head of a backup: everything that comes before its rows."""
+    def header(self, timestamp: str, form: str, *, run_id: str, command: str) -> dict[str, Any]:
+        """Return the head of a backup: everything that comes before its rows.
+
+        run_id   the run that takes it
+        command  what follows it: migrate, rollback, or nothing (backup)
+        """
         database, published = describe_database(self.connection), history.newest(self.connection, self.schema)
         return {
             "format": form,
@@ -81,6 +85,7 @@ class Snapshot:
             "schema": self.schema,
             "server_version": database["server_version"],
             "system_identifier": database["system_identifier"],
+            "taken_by": {"run_id": run_id, "command": command},
             "published_run": published.published_run if published else None,
             "newest": {"run_id": published.run_id, "command": published.command} if published else None,
             "definitions": self.definitions,

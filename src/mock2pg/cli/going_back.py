@@ -10,7 +10,15 @@ import click
 from mock2pg.cli import options
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import service, verb
-from mock2pg.errors import AlreadyRunning, BackupFailed, BackupRefused, RollbackFailed, TargetChanged, UsageError
+from mock2pg.errors import (
+    AlreadyRunning,
+    BackupFailed,
+    BackupRefused,
+    NothingPublished,
+    RollbackFailed,
+    TargetChanged,
+    UsageError,
+)
 from mock2pg.report.output import say, say_json
 from mock2pg.report.terminal import show
 from mock2pg.text import counted
@@ -92,8 +100,12 @@ def prune(as_json: bool, **options: Any) -> None:
     _show(found, "There is no backup yet.", lambda entry: _decision(entry, options["yes"]), as_json)
 
 
-@command.command(section="Go back", fails=(AlreadyRunning, RollbackFailed, BackupRefused, TargetChanged))
-@click.argument("backup_id")
+@command.command(
+    section="Go back",
+    fails=(AlreadyRunning, RollbackFailed, BackupRefused, NothingPublished, TargetChanged),
+)
+@click.argument("backup_id", required=False)
+@click.option("--before", metavar="RUN", help="Restore the backup that RUN took before it changed anything.")
 @click.option("--show", "only_show", is_flag=True, help="Show what would change, and change nothing.")
 @click.option(
     "--discard-changes",
@@ -102,20 +114,25 @@ def prune(as_json: bool, **options: Any) -> None:
 )
 @options.CONFIRM
 @verb
-def rollback(backup_id: str, only_show: bool, discard_changes: bool, confirm: str | None, as_json: bool) -> None:
+def rollback(backup_id: str | None, only_show: bool, confirm: str | None, as_json: bool, **given: Any) -> None:
     """Restore the target schema from a backup.
 
-    Reports what would change, and restores what BACKUP_ID holds, in one transaction. docs/rollback.md says how, and
-    what is refused.
+    Reports what would change, and restores what BACKUP_ID holds, in one transaction. `latest` is the state before the
+    newest change that was published into the schema, by a migration or a rollback; which backup that is, and which
+    change it undoes, is reported first. docs/rollback.md says how, and what is refused.
 
     Examples:
+        mock2pg rollback latest
+        mock2pg rollback --before 2026-11-22T10-30-00-000Z --show
         mock2pg rollback backup-2026-11-22T10-30-00-000Z
         mock2pg rollback backup-2026-11-22T10-30-00-000Z --show
         make rollback ID=backup-2026-11-22T10-30-00-000Z
     """
-    if not backup_id:
-        raise UsageError("no backup is named", hint="make rollback ID=backup-...; `make backups` lists them.")
-    result = service(confirm=confirm).rollback(backup_id, discard_changes=discard_changes, show=only_show)
+    if not (backup_id or given["before"]):
+        raise UsageError(
+            "no backup is named", hint="make rollback ID=latest, or ID=backup-...; `make backups` lists them."
+        )
+    result = service(confirm=confirm).rollback(backup_id or None, show=only_show, **given)
     show(result, as_json)
 
 

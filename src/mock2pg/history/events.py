@@ -120,6 +120,25 @@ def listed(connection: Connection, limit: int | None) -> list[Mapping[str, Any]]
         )
 
 
+def backup_taken(connection: Connection, run_id: str) -> str | None:
+    """Return the backup that the run took, whatever became of the run; None when no event says so."""
+    if not (layout.present(connection) and _may(connection, "SELECT")):
+        return None
+    row = connection.execute(
+        "SELECT backup_id FROM mock2pg.events WHERE run_id = %s AND kind IN ('migrate', 'backup')"
+        " AND backup_id IS NOT NULL ORDER BY id DESC LIMIT 1",
+        [run_id],
+    ).fetchone()
+    return row[0] if row else None
+
+
+def is_known(connection: Connection, run_id: str) -> bool:
+    """Return whether an event names the run."""
+    if not (layout.present(connection) and _may(connection, "SELECT")):
+        return False
+    return bool(connection.execute("SELECT FROM mock2pg.events WHERE run_id = %s LIMIT 1", [run_id]).fetchall())
+
+
 def _may(connection: Connection, right: str) -> bool:
     return bool(_catalogue(connection, f"has_schema_privilege(n.oid, 'USAGE') AND {_MAY[right]}"))
 

@@ -150,6 +150,18 @@ def after(connection: Connection, schema: str, newest_then: Mapping[str, str] | 
     return [HistoryRow(*row) for row in rows]
 
 
+def backup_before(connection: Connection, run_id: str) -> str | None:
+    """Return the backup that the run took before it changed the target tables; None for a run without a row."""
+    if not layout.present(connection):
+        return None
+    row = connection.execute(
+        "SELECT coalesce(max(backup_id) FILTER (WHERE command = 'migrate'), max(present_backup_id))"
+        " FROM mock2pg.runs WHERE run_id = %s",
+        [run_id],
+    ).fetchone()
+    return row[0] if row else None
+
+
 def owned(connection: Connection, schema: str) -> Mapping[str, Any]:
     """The tables that migrations created, as the newest row has them: table -> oid and contract."""
     row = newest(connection, schema)
@@ -163,7 +175,7 @@ def owned_by(connection: Connection, run_id: str | None) -> Mapping[str, Any]:
 
 
 def backups_needed(connection: Connection, schema: str) -> set[str]:
-    """Return the ids of backups that a rollback may need: of the newest row, and of the published run."""
+    """Return the ids of backups that a rollback may need: of the newest row, before it, and of the published run."""
     published = newest(connection, schema)
     if published is None:
         return set()
@@ -171,4 +183,5 @@ def backups_needed(connection: Connection, schema: str) -> set[str]:
         "SELECT backup_id FROM mock2pg.runs WHERE target_schema = %s AND command = 'migrate' AND run_id = %s",
         [schema, published.published_run],
     ).fetchall()
-    return {backup_id for (backup_id,) in [*rows, (published.backup_id,)] if backup_id}
+    found = [*(backup_id for (backup_id,) in rows), published.backup_id, backup_before(connection, published.run_id)]
+    return {backup_id for backup_id in found if backup_id}

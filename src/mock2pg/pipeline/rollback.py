@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mock2pg.pipeline import destination
 from mock2pg.pipeline.step import ROLLBACK, SHOW
 from mock2pg.pipeline.work import Work
 
 
-def show(work: Work, backup_id: str, *, discard_changes: bool) -> None:
+def show(work: Work, backup_id: str, *, discard_changes: bool, latest: bool = False) -> None:
     """Find out what a rollback would change; the target is only read."""
-    work.record.backup_id = backup_id
-    with work.connected() as work:
+    with _connected(work, backup_id, latest=latest) as work:
         work.step(SHOW, backup_id=backup_id, discard_changes=discard_changes, show=True, last=True)
 
 
-def roll_back(work: Work, backup_id: str, *, discard_changes: bool) -> None:
-    """Go back to the backup, unless it would undo what others wrote since."""
-    work.record.backup_id = backup_id
-    with work.connected() as work:
+def roll_back(work: Work, backup_id: str, *, discard_changes: bool, latest: bool = False) -> None:
+    """Go back to the backup, unless it would undo what others wrote since.
+
+    latest  it was chosen as the latest, and must still be that
+    """
+    with _connected(work, backup_id, latest=latest) as work:
         work.step(SHOW, backup_id=backup_id, discard_changes=discard_changes, show=True, refuse=True)
         work.refuse_invalid_notifications()
         work.step(ROLLBACK, backup_id=backup_id, discard_changes=discard_changes, last=True)
+
+
+@contextmanager
+def _connected(work: Work, backup_id: str, *, latest: bool) -> Iterator[Work]:
+    work.record.backup_id = backup_id
+    with work.connected() as work:
+        if latest:
+            destination.refuse_moved(work.run.settings, work.run.settings.url, backup_id)
+        yield work

@@ -30,7 +30,11 @@ def run(run: Run) -> BackedUp:
             ) as writer,
             times.of("read and write"),
         ):
-            backup = snapshot.save(exported, writer, exported.header(timestamp, backups.FORMAT))
+            backup = snapshot.save(
+                exported,
+                writer,
+                exported.header(timestamp, backups.FORMAT, run_id=run.id, command=run.read("record.json")["command"]),
+            )
         tested = None if settings.backup_restore_test == "never" else _restore_test(run, backup, exported)
         hashes = tested.tables if tested else exported.hashes
     saved = f"{counted(sum(backup.tables.values()), 'row')} of {counted(len(backup.tables), 'table')}"

@@ -189,7 +189,8 @@ def _keep_present(way: _Way, look: since.Look, *, needed: bool) -> tuple[str | N
             with backups.Writer(
                 settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
             ) as writer:
-                backup = snapshot.save(exported, writer, exported.header(timestamp, backups.FORMAT))
+                header = exported.header(timestamp, backups.FORMAT, run_id=way.run.id, command="rollback")
+                backup = snapshot.save(exported, writer, header)
     except BackupFailed as error:
         if not way.undo or needed:
             raise RollbackFailed(f"the present state cannot be backed up: {error.message}", hint=_KEEP) from error

@@ -1,0 +1,85 @@
+"""The backup to go back to: by its id, the latest, or the one that a run took."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mock2pg import history, postgres
+from mock2pg.errors import BackupRefused, DatabaseError, NothingPublished, UsageError
+from mock2pg.history import events
+from mock2pg.log import timestamp
+from mock2pg.runs import Run, open_run
+from mock2pg.settings import Settings
+from mock2pg.text import identity
+
+LATEST = "latest"
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT[0-9-]+Z")  # an id without its prefix, as `history` shows it in few columns
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A backup and, where it was found by a run, what it holds: in words."""
+
+    backup_id: str
+    words: str = ""
+
+
+def find(settings: Settings, url: str, backup_id: str | None, before: str | None = None) -> Destination:
+    """Return the backup that is meant.
+
+    backup_id  an id, or `latest`: the state before the newest change that was published into the target schema
+    before     a run: the state before it
+
+    Raises NothingPublished when nothing was ever published, and BackupRefused for a run that took no backup.
+    """
+    if backup_id is not None and backup_id != LATEST:
+        return Destination(f"backup-{backup_id}" if _TIMESTAMP.fullmatch(backup_id) else backup_id)
+    with (
+        postgres.connect(url, name="rollback", read_only=True, lock_timeout=settings.lock_timeout) as connection,
+        postgres.named(DatabaseError, "cannot read the history"),
+    ):
+        return _latest(settings, connection) if before is None else _before(settings, connection, before)
+
+
+def refuse_moved(settings: Settings, url: str, expected: str) -> None:
+    """Raise BackupRefused when another run published since `latest` was looked up."""
+    if find(settings, url, LATEST).backup_id != expected:
+        raise BackupRefused(
+            "another run published meanwhile, so the latest backup is another one now",
+            hint="The target tables were not changed. Run the command again to undo that run.",
+        )
+
+
+def _latest(settings: Settings, connection: postgres.Connection) -> Destination:
+    newest = history.newest(connection, settings.target_schema)
+    if newest is None:
+        raise NothingPublished(
+            f"nothing was ever published into schema {settings.target_schema}: there is no change to undo",
+            hint="Nothing was changed. `mock2pg backups` lists the backups; name one to go back to it.",
+        )
+    return _before(settings, connection, newest.run_id)
+
+
+def _before(settings: Settings, connection: postgres.Connection, run_id: str) -> Destination:
+    run = open_run(settings, run_id) if (settings.runs_dir / run_id / "record.json").exists() else None
+    run_id = run.id if run else run_id
+    row = history.of(connection, run_id, "migrate") or history.of(connection, run_id, "rollback")
+    taken = history.backup_before(connection, run_id) or events.backup_taken(connection, run_id) or _recorded(run)
+    if taken is None:
+        if run is None and not events.is_known(connection, run_id):
+            raise UsageError(f"there is no run {identity(run_id)}", hint="`mock2pg history` lists the runs.")
+        raise BackupRefused(
+            f"run {identity(run_id)} took no backup: it changed nothing in the target tables",
+            hint="The target tables were not changed. `mock2pg history` lists the runs, and the backup that each took.",
+        )
+    if row is None:
+        return Destination(taken, f"{taken} holds the state that run {run_id} backed up")
+    what = f"published by {row.operator}" if row.command == "migrate" else f"which rolled back to {row.backup_id}"
+    return Destination(taken, f"{taken} holds the state before run {run_id}, {what} at {timestamp(row.published_at)}")
+
+
+def _recorded(run: Run | None) -> str | None:
+    """Return the backup that the run took, as its own record has it: the database may have no event of it."""
+    record = run.record() if run else {}
+    return record.get("backup_id") if record.get("command") in ("migrate", "backup") else None
