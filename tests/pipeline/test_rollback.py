@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -24,7 +25,7 @@ from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult, encode
 from tests.fix_postgres import DATABASE, new_database
 from tests.fix_restore import dumped, execute
-from tests.school.fix_school import new_project, sample
+from tests.fix_small import small_document, small_project
 
 COPY = "mock2pg_rollback"
 
@@ -35,11 +36,20 @@ THEIRS = """
     INSERT INTO public.theirs VALUES (1, 'x'), (2, 'y');
     INSERT INTO public.bare VALUES ('p'), ('p')"""
 ADDED = """
-    ALTER TABLE public.students ADD last_login timestamptz, ADD touched timestamptz;
+    ALTER TABLE public.owners ADD last_login timestamptz, ADD touched timestamptz;
     CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN new.touched := clock_timestamp(); RETURN new; END';
-    CREATE TRIGGER touch BEFORE UPDATE OF phone ON public.students FOR EACH ROW EXECUTE FUNCTION public.touch();
-    CREATE MATERIALIZED VIEW public.counted AS SELECT count(*) FROM public.meetings"""
+    CREATE TRIGGER touch BEFORE UPDATE ON public.owners FOR EACH ROW EXECUTE FUNCTION public.touch();
+    CREATE MATERIALIZED VIEW public.counted AS SELECT count(*) FROM public.pets"""
+# A table of which a migration only sees to it that some rows are there.
+KEEPERS_SQL = "select '1'::text as id, 'k'::text as name"
+KEEPERS_YML = """
+models:
+  - name: keepers
+    config: {meta: {publish: ensure}}
+    constraints: [{type: primary_key, columns: [id]}]
+    columns: [{name: id, data_type: text, constraints: [{type: not_null}]}, {name: name, data_type: text}]
+"""
 
 
 @dataclass(frozen=True)
@@ -61,23 +71,30 @@ def made(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
     with ExitStack() as stack:
         with new_database(server) as url:
             migrated = migrated_twice(
-                settings_module.load(project=new_project(tmp_path_factory.mktemp("r")), database_url=url)
+                settings_module.load(project=project_with_keepers(tmp_path_factory.mktemp("r")), database_url=url)
             )
             stack.enter_context(new_database(server, COPY, DATABASE))
         yield migrated
 
 
+def project_with_keepers(folder: Path) -> Path:
+    models = small_project(folder) / "dbt_project" / "models"
+    (models / "keepers.sql").write_text(KEEPERS_SQL)
+    (models / "keepers.yml").write_text(KEEPERS_YML)
+    return folder
+
+
 def migrated_twice(settings: Settings) -> Migrated:
-    service, document, url = MigrationService(settings), sample(), settings.url
+    service, document, url = MigrationService(settings), small_document("Rex", "Tom", "Kit"), settings.url
     execute(url, THEIRS)
     dumps = [dumped(url, "public")]
     first = service.migrate_all_data(document)
     assert first.success, first.message
     execute(url, ADDED)
     dumps.append(dumped(url, "public"))
-    document["students"][0]["phone"] = "changed"
-    document["classNotes"].pop()
-    document["meetings"].append({**document["meetings"][0], "id": "new"})
+    document["owners"][0]["name"] = "changed"
+    document["pets"].pop()
+    document["pets"].append({**document["pets"][0], "id": "new", "name": "new"})
     second = service.migrate_all_data(document)
     assert second.success, second.message
     dumps.append(dumped(url, "public"))
@@ -109,7 +126,7 @@ def test_what_only_migrations_did_is_undone_and_can_be_done_again(migrated: Migr
     assert result.data["way"] == "merge"  # also with a table without a key
     assert result.data["written_since"] == {}
     changes = {name: tuple(c.values()) for name, c in result.data["changes"].items() if any(c.values())}
-    assert changes == {"students": (0, 0, 1), "class_notes": (1, 0, 0), "meetings": (0, 1, 0)}
+    assert changes == {"owners": (0, 0, 1), "pets": (1, 1, 0)}
     with postgres.connect(migrated.settings.url, name="test") as connection:
         row = connection.execute(
             "SELECT present_backup_id, published_run, backup_id FROM mock2pg.runs WHERE command = 'rollback'"
@@ -117,7 +134,7 @@ def test_what_only_migrations_did_is_undone_and_can_be_done_again(migrated: Migr
         assert row is not None
         assert row[0] == result.data["present_backup_id"]
         assert row[2] == migrated.second
-        counted = "SELECT (TABLE public.counted) = (SELECT count(*) FROM public.meetings)"
+        counted = "SELECT (TABLE public.counted) = (SELECT count(*) FROM public.pets)"
         assert connection.execute(counted).fetchone() == (True,)
     again = roll_back(migrated, str(result.data["present_backup_id"]))
     assert dumped(migrated.settings.url, "public") == migrated.dump_now
@@ -127,45 +144,41 @@ def test_what_only_migrations_did_is_undone_and_can_be_done_again(migrated: Migr
 
 def test_tables_that_migrations_made_go_again(migrated: Migrated) -> None:
     """Back to the state before the first one; the columns and the trigger that somebody added since are told of."""
-    with pytest.raises(
-        TargetChanged, match=r"(?s)students: written before run .*definitions: .*, some of it before run"
-    ):
+    with pytest.raises(TargetChanged, match=r"(?s)owners: written before run .*definitions: .*, some of it before run"):
         roll_back(migrated, migrated.first)
     result = roll_back(migrated, migrated.first, discard_changes=True)
     assert dumped(migrated.settings.url, "public") == migrated.dump_first
     assert result.data["way"] == "recreate"
-    assert "students" in result.data["dropped"]
+    assert "owners" in result.data["dropped"]
     assert roll_back(migrated, str(result.data["present_backup_id"])).data["written_since"] == {}
     assert dumped(migrated.settings.url, "public") == migrated.dump_now
 
 
 WRITTEN = {
-    "a row changed": ("UPDATE public.students SET name = 'secret' WHERE id = '2'",
-                      r"students: not as run \S+ published it: 1 row \(1 different\)"),
-    "the row that was migrated changed": ("UPDATE public.students SET name = 'secret' WHERE phone = 'changed'",
-                                          r"students: .*1 different"),
-    "a row removed": ("DELETE FROM public.meetings WHERE id = (SELECT min(id) FROM public.meetings)",
-                      r"meetings: not as run \S+ published it: 1 row \(1 missing\)"),
-    "a row added": ("INSERT INTO public.meetings SELECT 'x', title, description, date, start_time, end_time,"
-                    " participants, participant_type, location, meeting_type, status, created_date, notes"
-                    " FROM public.meetings WHERE id = 'new'", r"meetings: .*\(1 extra\)"),
-    "a column of theirs": ("UPDATE public.students SET last_login = now() WHERE id = '2'",
-                           r"students: changed in columns or rows that run \S+ left alone"),
+    "a row changed": ("UPDATE public.owners SET name = 'secret' WHERE id = 'Bob'",
+                      r"owners: not as run \S+ published it: 1 row \(1 different\)"),
+    "the row that was migrated changed": ("UPDATE public.owners SET name = 'secret' WHERE name = 'changed'",
+                                          r"owners: .*1 different"),
+    "a row removed": ("DELETE FROM public.pets WHERE id = 'Rex'",
+                      r"pets: not as run \S+ published it: 1 row \(1 missing\)"),
+    "a row added": ("INSERT INTO public.pets SELECT 'x', owner_id, 'x', legs FROM public.pets WHERE id = 'new'",
+                    r"pets: .*\(1 extra\)"),
+    "a column of theirs": ("UPDATE public.owners SET last_login = now() WHERE id = 'Bob'",
+                           r"owners: changed in columns or rows that run \S+ left alone"),
     "a table of theirs": ("INSERT INTO public.theirs VALUES (3, 'secret');\nDELETE FROM public.theirs WHERE id = 1;\n"
                           "UPDATE public.theirs SET v = 'secret' WHERE id = 2",
                           r"theirs: not as in the backup: 3 rows? \(1 missing, 1 extra, 1 different\)"),
     "a table without a key": ("DELETE FROM public.bare", r"bare: not as in the backup: 2 rows? \(2 missing\)"),
-    "a user more": ("INSERT INTO public.users SELECT (json_populate_record(u, '{\"id\": \"x\", \"email\": \"secret\"}'"
-                    ")).* FROM public.users AS u LIMIT 1",
-                    r"users: changed in columns or rows that run \S+ left alone"),
+    "a row beside those that are ensured": ("INSERT INTO public.keepers VALUES ('x', 'secret')",
+                                            r"keepers: changed in columns or rows that run \S+ left alone"),
     "a table more": ("CREATE TABLE public.more (v text);\nINSERT INTO public.more VALUES ('secret')",
                      r"(?s)more: not as in the backup: 1 rows? \(1 extra\).*definitions: TABLE more \(added\)"),
     "a view replaced": ("CREATE VIEW public.v AS SELECT 'secret'", r"definitions: VIEW v \(added\)"),
-    "a column more": ("ALTER TABLE public.students ADD secret text", r"definitions: TABLE students \(changed\)"),
-    "a table dropped": ("DROP TABLE public.class_notes", r"class_notes: dropped"),
-    "a column of another type": ("ALTER TABLE public.class_notes ALTER content TYPE bytea USING 'x'",
-                                 r"definitions: TABLE class_notes \(changed\)"),
-    "a column less": ("ALTER TABLE public.class_notes DROP content CASCADE", r"class_notes: not what run \S+ left"),
+    "a column more": ("ALTER TABLE public.owners ADD secret text", r"definitions: TABLE owners \(changed\)"),
+    "a table dropped": ("DROP TABLE public.pets CASCADE", r"pets: dropped"),
+    "a column of another type": ("ALTER TABLE public.owners ALTER name TYPE bytea USING 'x'",
+                                 r"definitions: TABLE owners \(changed\)"),
+    "a column less": ("ALTER TABLE public.pets DROP legs CASCADE", r"pets: not what run \S+ left"),
 }  # fmt: skip
 
 
@@ -194,8 +207,8 @@ def test_what_others_wrote_since_is_not_undone_unasked(what: str, migrated: Migr
 def test_what_was_written_after_a_rollback_is_not_undone_either(migrated: Migrated) -> None:
     """The target is then compared with what the rollback left, whichever run that came from."""
     present = str(roll_back(migrated, migrated.second).data["present_backup_id"])
-    execute(migrated.settings.url, "UPDATE public.students SET phone = 'theirs' WHERE id = '3'")
-    with pytest.raises(TargetChanged, match=r"students: not what run \S+ left"):
+    execute(migrated.settings.url, "UPDATE public.owners SET name = 'theirs' WHERE id = 'Bob'")
+    with pytest.raises(TargetChanged, match=r"owners: not what run \S+ left"):
         roll_back(migrated, present)
 
 
@@ -217,11 +230,11 @@ def test_what_a_run_found_and_left_is_in_the_history(migrated: Migrated) -> None
 
 def test_how_many_rows_were_written_needs_the_folder_of_the_run(migrated: Migrated) -> None:
     """A write is known from the history."""
-    execute(migrated.settings.url, "UPDATE public.students SET name = 'secret' WHERE id = '2'")
+    execute(migrated.settings.url, "UPDATE public.owners SET name = 'secret' WHERE id = 'Bob'")
     folder = migrated.settings.runs_dir / migrated.run
     gone = folder.rename(folder.with_name("gone"))
     try:
-        with pytest.raises(TargetChanged, match=r"students: not what run \S+ left"):
+        with pytest.raises(TargetChanged, match=r"owners: not what run \S+ left"):
             roll_back(migrated, migrated.second)
     finally:
         gone.rename(folder)
