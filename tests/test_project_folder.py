@@ -70,7 +70,7 @@ def test_a_command_takes_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "part", [".", "dbt_project", "dbt_project/dbt_project.yml", ".env", "notebooks", "expectations"]
+    "part", [".", "dbt_project", "dbt_project/dbt_project.yml", ".env", "pyproject.toml", "notebooks", "expectations"]
 )
 def test_nobody_elses_project_is_taken_by_itself(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As /tmp/dbt_project would be, below which somebody works: each part is this user's, or it has to be named."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pydantic
 import pytest
 
-from mock2pg import settings as settings_module
 from mock2pg.errors import UsageError
-from mock2pg.settings import Settings, load
+from mock2pg.settings import Settings, explain, load, record, variable
 
 CANARY = "Canary7291"
 
@@ -70,6 +70,120 @@ def test_without_any_variable_the_defaults_hold(tmp_path: Path) -> None:
     assert not settings.verbose
     with pytest.raises(UsageError, match="DATABASE_URL is not set"):
         settings.url  # noqa: B018
+
+
+def given(source: str, project: Path, patch: pytest.MonkeyPatch, **values: str) -> dict[str, str]:
+    """Have a source say the settings; returns what is given to `load`."""
+    if source == "environment":
+        for name, text in values.items():
+            patch.setenv(variable(name), text)
+    if source == ".env":
+        lines = "".join(f"{variable(name)}={text}\n" for name, text in values.items())
+        (project / ".env").write_text(f"# the settings\n\n{lines}")
+    if source == "pyproject.toml":
+        lines = "".join(f'{name} = "{text}"\n' for name, text in values.items())
+        (project / "pyproject.toml").write_text(f"[tool.mock2pg]\n{lines}")
+    return values if source == "flag" else {}
+
+
+ORIGINS = {"flag": "flag", "environment": "environment", ".env": ".env:3", "pyproject.toml": "pyproject.toml"}
+
+
+@pytest.mark.parametrize(("high", "low"), [*combinations([*ORIGINS, "default"], 2)])
+def test_the_first_source_that_has_a_setting_wins(
+    high: str, low: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Flag before environment before .env before [tool.mock2pg] before the default; and `explain` says which it was."""
+    overrides = given(low, tmp_path, monkeypatch, operator=low) | given(high, tmp_path, monkeypatch, operator=high)
+    assert load(project=tmp_path, **overrides).operator == high
+    assert explained(project=tmp_path, **overrides)["operator"] == (high, ORIGINS[high])
+
+
+def explained(**overrides: object) -> dict[str, tuple[object, str]]:
+    return {setting.name: (setting.value, setting.origin) for setting in explain(**overrides)}
+
+
+@pytest.mark.parametrize("source", [*ORIGINS, "default"])
+def test_the_schema_of_the_url_is_as_good_as_the_url(
+    source: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`?schema=` wins over the project's file and the default, which are not this machine's, and over nothing else."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://h/db?schema=app")
+    overrides = given(source, tmp_path, monkeypatch, target_schema="own")
+    url_wins = source in ("pyproject.toml", "default")
+    assert load(project=tmp_path, **overrides).target_schema == ("app" if url_wins else "own")
+    found = ("app", "DATABASE_URL") if url_wins else ("own", ORIGINS[source])
+    assert explained(project=tmp_path, **overrides)["target_schema"] == found
+
+
+def test_a_project_keeps_settings_in_its_pyproject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text, numbers, true, false and lists of texts; a text that is empty is none, as a variable that is empty."""
+    monkeypatch.setenv("MIGRATION_MODE", "")
+    (tmp_path / "pyproject.toml").write_text(
+        "[project]\nname = 'mock2pg-shop'\n[tool.mock2pg]\nmode = 'upsert'\nmax_deleted = 7\nalter = true\n"
+        "allow_empty = ['a', 'b']\nbackup_keep = 3\nlock_timeout = ''\n"
+    )
+    settings = load(project=tmp_path)
+    assert (settings.mode, settings.max_deleted, settings.alter) == ("upsert", "7", True)
+    assert (settings.allow_empty, settings.backup_keep, settings.lock_timeout) == ("a,b", 3, "2s")
+    assert {name for name, (_, origin) in explained(project=tmp_path).items() if origin == "pyproject.toml"} == {
+        "mode", "max_deleted", "alter", "allow_empty", "backup_keep",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("modee = 'upsert'", r"modee in \[tool.mock2pg\] of \S+pyproject.toml is not a setting; did you mean mode\?"),
+        ("max-deleted = '5%'", "max-deleted in .* did you mean max_deleted"),
+        ("MIGRATION_SCHEMA = 'app'", "did you mean target_schema"),
+        ("q = 1", r"q in \[tool.mock2pg\] of \S+pyproject.toml is not a setting$"),
+        ("database_url = 'CANARY'", "is a secret, .*; set DATABASE_URL in the environment or in .env"),
+        ("backup_identity = 'CANARY'", "is a secret, .*; set MIGRATION_BACKUP_IDENTITY in"),
+        ("project = 'CANARY'", "the project is the folder of that file"),
+        ("confirm = {CANARY = 1}", "confirm in .* is neither text, a number, true, false nor a list of texts"),
+        ("mode = 'CANARY'", r"not valid: mode in \[.*toml \(it takes 'replace' or 'upsert'\)"),
+        ("backup_keep = 0\nmode = 'CANARY'", "not valid: mode in .*, backup_keep in "),
+        ("target_schema = 'pg_CANARY'", r"not valid: target_schema in .* \(it may not begin with"),
+        ("mode = CANARY", r"is not TOML \(at line 2, column 8\)$"),
+    ],
+)
+def test_what_a_pyproject_may_not_say_is_named(table: str, said: str, tmp_path: Path) -> None:
+    """A wrong name or value, a secret, and what is no TOML: with file and key, and no value."""
+    (tmp_path / "pyproject.toml").write_text(f"[tool.mock2pg]\n{table.replace('CANARY', CANARY)}\n")
+    with pytest.raises(UsageError, match=said) as failed:
+        load(project=tmp_path)
+    assert CANARY not in str(failed.value.as_dict())
+    (tmp_path / "pyproject.toml").write_text(f"[tool.other]\n{table}\nmock2pg = 1\n" if "CANARY" not in table else "")
+    load(project=tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[tool]\nmock2pg = 1\n", "# mock2pg: \xe9"])
+def test_a_pyproject_that_cannot_be_read_has_a_name(content: str, tmp_path: Path) -> None:
+    """A table that is none, and another encoding, are errors of the file."""
+    (tmp_path / "pyproject.toml").write_bytes(content.encode("latin-1"))
+    with pytest.raises(UsageError, match=r"pyproject\.toml is not (a table|UTF-8)"):
+        load(project=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (f"postgresql://app:{CANARY}@db.example.com:5433/shop?schema=a", "postgresql://app@db.example.com:5433/shop"),
+        (f"postgresql:///shop?host=/run&user=me&password={CANARY}", "postgresql://me@/run/shop"),
+        (f"dbname=shop host=h port=5 user='it''s' password='{CANARY} x'", "postgresql://it@h:5/shop"),
+        (f"postgresql://?service=shop&password={CANARY}", "service=shop"),
+        (f"postgresql://u:12/{CANARY}@h", "set"),
+        (f"mysql://u:{CANARY}@h/db", "not valid: DATABASE_URL begins with mysql:, which is not PostgreSQL's"),
+    ],
+)
+def test_a_secret_is_set_or_not(url: str, said: str, tmp_path: Path) -> None:
+    """User, host, port and database are shown of the URL, and never its password; nothing of a key."""
+    found = explained(project=tmp_path, database_url=url, backup_identity=CANARY)
+    assert found["database_url"] == (said, "flag")
+    assert found["backup_identity"] == ("set", "flag")
+    assert CANARY not in str(found)
+    assert explained(project=tmp_path)["database_url"] == (None, "default")
 
 
 def test_the_project_has_an_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,12 +303,17 @@ def test_an_env_file_that_cannot_be_read_has_a_name(tmp_path: Path) -> None:
 
 
 def test_another_process_gets_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings that `environment` hands on are read back as they were, whatever the other process finds elsewhere."""
-    first = load(project=tmp_path, **dict(VARIABLES.values()))
-    (tmp_path / ".env").write_text("MIGRATION_OPERATOR=another\nMIGRATION_SCHEMA=another\n")
-    for name, given in first.environment().items():
-        monkeypatch.setenv(name, given)
-    assert load() == first
+    """Settings that `environment` hands on are read back as they were, whatever the other process finds elsewhere: also
+    what is empty or unset."""
+    for given in (dict(VARIABLES.values()), {"allow_empty": "", "backup_keep": None, "alter": False}):
+        first = load(project=tmp_path, **given)
+        elsewhere = {"MIGRATION_OPERATOR": "another", "MIGRATION_ALLOW_EMPTY": "x", "MIGRATION_BACKUP_KEEP": "1"}
+        (tmp_path / ".env").write_text("".join(f"{name}={text}\n" for name, text in elsewhere.items()))
+        (tmp_path / "pyproject.toml").write_text("[tool.mock2pg]\nallow_cascade = 'y'\nalter = true\n")
+        with monkeypatch.context() as child:
+            for name, text in first.environment().items():
+                child.setenv(name, text)
+            assert load() == first
 
 
 def test_a_credential_is_not_shown(tmp_path: Path) -> None:
@@ -253,5 +372,5 @@ def test_a_user_without_a_name_is_unknown(monkeypatch: pytest.MonkeyPatch) -> No
     def nameless() -> str:
         raise KeyError
 
-    monkeypatch.setattr(settings_module.getpass, "getuser", nameless)
-    assert settings_module._user() == "unknown"
+    monkeypatch.setattr(record.getpass, "getuser", nameless)
+    assert record._user() == "unknown"

@@ -93,6 +93,29 @@ def schema_of(text: str) -> str | None:
     return parameters.get("schema") or None
 
 
+def shown(text: str) -> str | None:
+    """Return user, host, port and database as a URL, or the service; None for a text that might hide a password there.
+
+    Raises UsageError as `parse` does.
+    """
+    libpq = parse(text).libpq
+    if _SCHEME.match(libpq) is None:
+        named = {name: re.sub(r"\\(.)", r"\1", value.strip("'")) for name, value in _KEYWORD.findall(libpq)}
+    else:
+        address, _, query = _split_query(libpq.removeprefix("postgresql://"))
+        authority, _, database = _split_authority(address)
+        credentials, _, hosts = authority.rpartition("@")
+        named = {"user": unquote(credentials.partition(":")[0]), "host": hosts, "dbname": unquote(database)}
+        named |= dict(_pairs(query))
+    if any("@" in named.get(part, "") for part in ("host", "hostaddr", "dbname", "service")):
+        return None
+    if service := named.get("service"):
+        return f"service={service}"
+    user, host = named.get("user", ""), named.get("host") or named.get("hostaddr") or ""
+    port = f":{named['port']}" if named.get("port") else ""
+    return f"postgresql://{user and user + '@'}{host}{port}/{named.get('dbname', '')}"
+
+
 def _split_query(text: str) -> tuple[str, str, str]:
     """The text before and after the question mark that begins the parameters: the first one behind the last `@`."""
     at = text.rfind("@", 0, _parameters_at(text))

@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]  # where this is a checkout; an
 
 _MARK = Path("dbt_project", "dbt_project.yml")
 # What of a project runs, or says what runs and where: notebooks and models, rules, settings.
-_PARTS = (".", ".env", "dbt_project", _MARK, "expectations", "notebooks")
+_PARTS = (".", ".env", "pyproject.toml", "dbt_project", _MARK, "expectations", "notebooks")
 
 
 def discovered() -> Path:

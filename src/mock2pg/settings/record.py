@@ -1,28 +1,22 @@
-"""Every setting, from the environment or `.env`; nothing else reads the environment."""
+"""Every setting: its name, type, default and meaning, each declared once."""
 
 from __future__ import annotations
 
-import difflib
 import getpass
-import os
 import re
-from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, get_args
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from mock2pg import env_file, resources
-from mock2pg.connection_string import ConnectionString, parse, schema_of
+from mock2pg import resources
+from mock2pg.connection_string import ConnectionString, parse
 from mock2pg.errors import UsageError
-from mock2pg.project_folder import REPOSITORY, discovered
+from mock2pg.project_folder import discovered
 
-__all__ = [
-    "LOCK_TIMEOUT", "REPOSITORY", "Settings", "listed", "load", "notification_urls", "share", "unpacked", "variable",
-]  # fmt: skip
-
+COMPLETE = "_MOCK2PG_SETTINGS"  # in the environment of a child process: it has all the settings, no file counts
 _RECIPIENTS = r"^(\s*age1[0-9a-z]{58}\s*(,|$))*$"
 LOCK_TIMEOUT = "2s"  # the default, also of sessions that know no settings
 _DURATION = r"^[0-9]+(us|ms|s|min|h|d)?$"
@@ -58,7 +52,9 @@ class Settings(BaseSettings):
     )
     target_schema: str = Field("public", validation_alias="MIGRATION_SCHEMA", description="The target schema.")
     project: Path = Field(
-        default_factory=discovered, description="The folder of dbt_project, expectations, backups and runs."
+        default_factory=discovered,
+        description="The folder of dbt_project, expectations, backups and runs.",
+        json_schema_extra={"default": "the nearest project"},
     )
     source: Path = Field(Path("mock_data"), description="What `migrate` takes when no source is named.")
     postgres: Path = Field(Path(".postgres"), description="Where the embedded server keeps its data.")
@@ -106,7 +102,11 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug shows more.")
     debug: str = Field("", validation_alias="DEBUG", description="`migration:*` is the same as log level debug.")
-    operator: str = Field(default_factory=_user, description="Who runs it, for the history.")
+    operator: str = Field(
+        default_factory=_user,
+        description="Who runs it, for `record.json` and the history.",
+        json_schema_extra={"default": "the user's name"},
+    )
     notify_urls: SecretStr | None = Field(
         None,
         description="Where to report the start and the verdict of a run, as apprise writes it, separated by spaces.",
@@ -236,8 +236,8 @@ class Settings(BaseSettings):
         return self.log_level == "debug" or self.debug.startswith("migration:")
 
     def environment(self) -> dict[str, str]:
-        """Return the settings as environment variables, for a child process."""
-        values = {}
+        """Return the settings as environment variables, for a child process, which reads no file."""
+        values = {COMPLETE: "1"}
         for name in type(self).model_fields:
             value = getattr(self, name)
             if value is not None:
@@ -268,58 +268,27 @@ def listed(setting: str) -> list[str]:
     return [name.strip() for name in setting.split(",") if name.strip()]
 
 
+def secret(field: str) -> bool:
+    """Return True for a setting that is never shown, and never in a file that others read."""
+    return SecretStr in (annotation := Settings.model_fields[field].annotation, *get_args(annotation))
+
+
+def default(field: str) -> str | int | None:
+    """Return the default of a field as a person reads it: None where it is unset, words where it is found."""
+    declared = Settings.model_fields[field]
+    if isinstance(extra := declared.json_schema_extra, dict):
+        return str(extra["default"])
+    return plain(declared.default)
+
+
+def plain(value: object) -> str | int | None:
+    """Return a value as JSON has it; None for one that is empty."""
+    return value if isinstance(value, int) else str(value) if value else None
+
+
 def variable(field: str) -> str:
-    """The environment variable of a field."""
+    """Return the environment variable of a field."""
     declared = Settings.model_fields.get(field)
     if declared is None:  # pydantic names a field that has an alias by that
         return field
     return str(declared.validation_alias or f"MIGRATION_{field.upper()}")
-
-
-def load(**overrides: object) -> Settings:
-    """The settings of this process. `overrides` are fields by name.
-
-    Raises UsageError naming every variable whose value is not valid, and every one that mock2pg does not have.
-    """
-    project = Path(str(overrides.get("project") or os.environ.get("MIGRATION_PROJECT") or discovered()))
-    file = project / ".env"
-    problems, invalid = [], []
-    try:
-        given = env_file.read(file) | dict(os.environ)
-        problems = _misspelt(given, target_given="database_url" in overrides)
-        settings = Settings(_env_file=file, **overrides)  # type: ignore[arg-type]
-        schema = schema_of(settings.database_url.get_secret_value()) if settings.database_url else None
-        if schema and "target_schema" not in settings.model_fields_set:
-            settings = Settings(_env_file=file, **overrides, target_schema=schema)  # type: ignore[arg-type]
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} is not UTF-8", hint="Save it as UTF-8.") from None
-    except ValidationError as error:
-        # pydantic's own text quotes the value, and a value may be a credential
-        invalid = [variable(str(fault["loc"][0])) + _why(fault) for fault in error.errors()]
-    if invalid:
-        problems.append(f"a setting is not valid: {', '.join(invalid)}")
-    if problems:
-        raise UsageError(
-            "; ".join(problems), hint="Correct the named settings; docs/settings.md lists what each takes."
-        )
-    return settings
-
-
-def _why(fault: Mapping[str, Any]) -> str:
-    """Return the message of one of our validators, which quotes no value."""
-    return f" ({fault['ctx']['error']})" if fault["type"] == "value_error" else ""
-
-
-def _misspelt(given: Mapping[str, str], *, target_given: bool) -> list[str]:
-    """Name the variables that mock2pg does not have though they look like its own, each with the nearest one it has."""
-    known = [variable(field) for field in Settings.model_fields]
-    upper = {name: name.upper() for name in given}
-    # without a target the embedded server is migrated; with one, a similar name is another program's
-    no_target = not target_given and "DATABASE_URL" not in upper.values()
-    wrong = []
-    for name, key in upper.items():
-        ours = key.startswith("MIGRATION_") and key not in known
-        if given[name] and (ours or (no_target and key.startswith("DATABASE"))):
-            near = difflib.get_close_matches(key, known, 1, 0.0 if ours else 0.9)
-            wrong += [f"{name} is not a setting; did you mean {near[0]}?"] if near else []
-    return wrong
