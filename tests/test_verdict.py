@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from mock2pg import MigrationResult, MigrationService, backups, evidence, history, postgres, signals
+from mock2pg import MigrationResult, MigrationService, backups, evidence, history, pages, postgres, signals
 from mock2pg import settings as settings_module
 from mock2pg.errors import DatabaseError, InternalError, Interrupted, Mock2pgError, VerifyFailed
 from mock2pg.history import layout
@@ -183,7 +183,9 @@ PAPERWORK: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "the manifest": (evidence, "write_manifest", raising(FULL)),
     "a damaged manifest": (evidence, "write_manifest", raising(ValueError("not JSON"))),
     "the event": (evidence, "tell_of", raising(DatabaseError("cannot connect"))),
+    "the list of runs": (pages, "write_run_list", raising(FULL)),
 }
+AFTER_THE_RECORD = ("the event", "the list of runs")
 # Only where the command has that.
 ONLY = {"dropping the scratch schemas": ["migrate"], "the lock": ["migrate", "rollback", "backup"],
         "retention": ["migrate", "rollback", "backup"]}  # fmt: skip
@@ -207,7 +209,7 @@ def test_paperwork_changes_no_verdict(what: str, stage: Stage, monkeypatch: pyte
                 record = stage.record(result)
                 assert (record["status"], record["error"]) == ("succeeded", None)
                 assert record["warnings"] == list(result.warnings[: len(record["warnings"])])
-                assert bool(record["warnings"]) is (what != "the event")
+                assert bool(record["warnings"]) is (what not in AFTER_THE_RECORD)
             if what != "the event":
                 assert stage.event(result) == ("succeeded", None)
         stage.faults["verify"] = VerifyFailed("1 row differs")

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,15 +42,28 @@ def remove_leftovers() -> None:
 
 
 @contextmanager
-def locked(place: Path) -> Iterator[None]:
-    """Hold a lock on a file or folder until the block or the process ends; without one where locks are not known."""
-    descriptor = os.open(place, os.O_RDONLY)
+def locked(place: Path, *, patience: float = 0) -> Iterator[None]:
+    """Hold a lock on a file or folder until the block or the process ends; without one where locks are not known.
+
+    patience  seconds to wait for a process that holds it; after them the block runs without
+    """
+    descriptor, ends = os.open(place, os.O_RDONLY), time.monotonic() + patience
     try:
         with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            while not _locked(descriptor) and time.monotonic() < ends:
+                time.sleep(0.01)
         yield
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Take the lock unless another process holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def is_locked(place: Path) -> bool:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import backups, evidence, history, log, postgres
+from mock2pg import backups, evidence, history, log, pages, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, Mock2pgError, UsageError
 from mock2pg.history import events, roles
@@ -228,7 +228,12 @@ class MigrationService:
         page = run.folder / "index.html"
         if not (evidence.has_manifest(run) and page.exists()):
             run_in_process("report", run)
+            pages.write_run_list(self._settings)
         return page
+
+    def run_list(self) -> Path:
+        """Return the page that lists all runs, written anew: a run that was killed or removed since is known then."""
+        return pages.write_run_list(self._settings, anew=True)
 
     @property
     def settings(self) -> Settings:

@@ -9,7 +9,7 @@ import click
 
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import service, verb
-from mock2pg.errors import NotReady
+from mock2pg.errors import NotReady, UsageError
 from mock2pg.report.output import say, say_json, say_lines
 from mock2pg.report.terminal import doctor_lines, history_lines, status_lines
 
@@ -55,18 +55,22 @@ def history(limit: int, as_json: bool) -> None:
 
 @command.command(section="Look")
 @click.argument("run_id", required=False)
+@click.option("--all", "every", is_flag=True, help="The page that lists all runs, written anew.")
 @verb
-def report(run_id: str | None, as_json: bool) -> None:
+def report(run_id: str | None, every: bool, as_json: bool) -> None:
     """Print the path of a run's report.
 
     The report of RUN_ID, or of the newest run. It is built when it is not there; one that is there was sealed with the
-    run and stays as it is.
+    run and stays as it is. --all is the page that lists every run; each run writes it when it ends.
 
     Examples:
         mock2pg report
         mock2pg report 2026-11-22T10-30-00-000Z
+        mock2pg report --all
     """
-    page = service().report(run_id)
+    if every and run_id is not None:
+        raise UsageError("--all is the list of all runs, which has no run id", hint="Give one of the two.")
+    page = service().run_list() if every else service().report(run_id)
     if as_json:
         say_json({"success": True, "report": str(page)})
     else:

@@ -12,6 +12,7 @@ from mock2pg.errors import EvidenceBroken, UsageError
 from mock2pg.evidence import manifest
 from mock2pg.evidence.manifest import NAME, UNSEALED, Damaged, Manifest
 from mock2pg.history.events import RecordedManifest
+from mock2pg.pages import SITE
 from mock2pg.results import Evidence, Fault
 from mock2pg.runs import is_alive
 from mock2pg.settings import Settings
@@ -45,7 +46,9 @@ class _Runs:
     def __init__(self, settings: Settings, known: Sequence[RecordedManifest] | str) -> None:
         self._settings = settings
         self._folders = {
-            folder.name: folder for folder in settings.runs_dir.glob("*") if folder.is_dir() and not folder.is_symlink()
+            folder.name: folder
+            for folder in settings.runs_dir.glob("*")
+            if folder.is_dir() and not folder.is_symlink() and folder.name != SITE
         }
         self._manifests: dict[str, Manifest] = {}
         self._damaged: dict[str, str] = {}

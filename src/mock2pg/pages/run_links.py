@@ -30,10 +30,18 @@ class RunLinks:
         return f"{self.up}index.html"
 
     @property
-    def older(self) -> str:
+    def older_name(self) -> str:
         """A run is sealed before there is a newer one, and an older one may be pruned: both lead through a redirect."""
-        return f"{self.up}../{SITE}/{self.run_id}-older.html"
+        return f"{self.run_id}-older.html"
+
+    @property
+    def newer_name(self) -> str:
+        return f"{self.run_id}-newer.html"
+
+    @property
+    def older(self) -> str:
+        return f"{self.up}../{SITE}/{self.older_name}"
 
     @property
     def newer(self) -> str:
-        return f"{self.up}../{SITE}/{self.run_id}-newer.html"
+        return f"{self.up}../{SITE}/{self.newer_name}"

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import environment, evidence, log, signals, workers
+from mock2pg import environment, evidence, log, pages, signals, workers
 from mock2pg.errors import DatabaseError, ValidationError
 from mock2pg.pipeline import leftovers
 from mock2pg.pipeline import step as step_module
@@ -65,6 +65,8 @@ def _run(
             level = logging.ERROR if record.error else logging.INFO
             log.log.log(level, log_messages.of_end(name, record.milliseconds, record.error))
         _write_manifest(run, record)
+        with paperwork("The list of runs could not be written", record.warn):
+            pages.write_run_list(settings)
         notices.finish()
         return _result(run, record)
 

@@ -10,6 +10,7 @@ from typing import Any
 from mock2pg import files, pages
 from mock2pg.errors import InternalError, ValidationError
 from mock2pg.log import log
+from mock2pg.pages.outcome import cautions_of, outcome_of
 from mock2pg.report import charts, nesting, notebook_tables, notebooks, target_state
 from mock2pg.report.log_messages import of_added
 from mock2pg.runs import Run, now
@@ -47,14 +48,6 @@ _TITLES = {
     "rollback": "Rollback",
     "rollback --show": "What a rollback would change",
 }
-_MOODS = {
-    "succeeded": ("good", "Succeeded"),
-    "failed": ("bad", "Failed"),
-    "rolled_back": ("care", "Rolled back"),
-    "rollback_failed": ("bad", "Failed, and so did the rollback"),
-    "unknown": ("bad", "Failed, state unknown"),
-    "running": ("care", "Unfinished"),
-}
 _CHANGES = ("publish", "rollback", "plan")
 _EVIDENCE = {
     "data_docs/staged/index.html": "Data Docs of the staged input: every rule, and how it came out",
@@ -73,12 +66,9 @@ def run(run: Run) -> Reported:
     record = run.read("record.json")
     results = {result.step: result for result in run.results() if result.step != "report"}
     _show_notebooks(run)
-    cautions = [caution for result in results.values() if result.found for caution in result.found.cautions]
-    cautions += record.get("warnings", ())
+    cautions = cautions_of(record, results.values())
     faults = _faults(run)
-    mood, word = _MOODS[record["status"]]
-    if record["status"] == "succeeded" and (cautions or faults or _refused(results)):
-        mood, word = "care", "Succeeded with warnings"
+    mood, word = outcome_of(record, warned=bool(cautions or faults or _refused(results)))
     _, details = notebook_tables.told(record["error"]["message"] if record["error"] else "")
     seconds = {step: result.seconds for step, result in results.items()}
     page = pages.render(
