@@ -88,10 +88,10 @@ class Both:
         """Write the hashes on both sides and compare them."""
         built, target, schema = self.folder / "built.csv", self.folder / "target.csv", postgres.scratch.LANDING
         with postgres.connect(self.url, name="test") as connection:
-            postgres.scratch.write_hashes(connection, schema, table, built, built_only=True)
-            postgres.scratch.write_hashes(connection, schema, table, target)
+            postgres.row_hashes.write(connection, schema, table, built, built_only=True)
+            postgres.row_hashes.write(connection, schema, table, target)
             write_hashes(self.staged, table, built, self.parquet)
-            assert postgres.scratch.table_hash(
+            assert postgres.row_hashes.table_hash(
                 connection, sql.Identifier(schema, table.name), table
             ) == staging.table_hash(self.parquet)
         return staging.compare(self.parquet, target, publish="merge")
@@ -106,7 +106,7 @@ class Both:
         file = self.folder / "built.csv"
         with postgres.connect(self.url, name="test") as connection:
             table = contract(derived="everything")
-            postgres.scratch.write_hashes(connection, postgres.scratch.LANDING, table, file, built_only=True)
+            postgres.row_hashes.write(connection, postgres.scratch.LANDING, table, file, built_only=True)
         with file.open(newline="") as lines:
             return dict(csv.reader(lines))  # type: ignore[arg-type]  two columns
 
@@ -294,7 +294,7 @@ def test_a_change_of_any_cell_is_noticed(both: Both) -> None:
         for kind, (_, value) in CHANGES.items():
             query = f"UPDATE mock2pg_landing.t SET \"a {kind}\" = {value} WHERE id = '{kind}'"
             connection.execute(query)  # type: ignore[arg-type]
-        postgres.scratch.write_hashes(connection, postgres.scratch.LANDING, contract(), target)
+        postgres.row_hashes.write(connection, postgres.scratch.LANDING, contract(), target)
     found = staging.compare(both.parquet, target, publish="merge")
     assert found.different_keys == tuple(sorted(CHANGES))
     assert (found.different, found.missing, found.extra) == (len(CHANGES), 0, 0)
@@ -375,7 +375,7 @@ def test_a_text_column_holds_what_the_json_says(own: str, both: Both) -> None:
         for key, (of, text) in others.items():
             query = sql.SQL("UPDATE mock2pg_landing.t SET {} = {} WHERE id = {}")
             connection.execute(query.format(sql.Identifier(names[of].name), sql.Literal(text), sql.Literal(key)))
-        postgres.scratch.write_hashes(connection, postgres.scratch.LANDING, contract(source), target)
+        postgres.row_hashes.write(connection, postgres.scratch.LANDING, contract(source), target)
     assert staging.compare(both.parquet, target, publish="merge").different == len(others)
 
 
@@ -447,7 +447,7 @@ def test_the_order_of_rows_is_no_part_of_a_tables_hash(both: Both) -> None:
         both.take([{"id": f'"{own}"'} for own in ids])
         with postgres.connect(both.url, name="test") as connection:
             found.append(
-                postgres.scratch.table_hash(
+                postgres.row_hashes.table_hash(
                     connection, sql.Identifier(postgres.scratch.LANDING, contract().name), contract()
                 )
             )

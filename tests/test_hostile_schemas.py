@@ -314,7 +314,7 @@ def test_a_table_without_a_source_is_what_its_model_gives(
     postgres.scratch.recreate(connection)
     connection.execute("CREATE TABLE mock2pg_next.users AS SELECT 'a' AS id")
     rows = run.path("hashes", "users.csv")
-    postgres.scratch.write_hashes(connection, postgres.scratch.NEXT, users, rows, built_only=True)
+    postgres.row_hashes.write(connection, postgres.scratch.NEXT, users, rows, built_only=True)
     with staging.opened(tmp_path / "x.duckdb") as staged:
         staging.write_hashes(staged, users, rows, run.path("hashes", "users.parquet"))
 

@@ -66,6 +66,9 @@ def row_of_an_earlier_version(settings: Settings) -> Iterator[None]:
         connection.execute("ALTER TABLE mock2pg.runs ENABLE ALWAYS TRIGGER append_only; DROP TABLE public.was")
 
 
+NAMES_DIFFER = r"owners: 2 different \(Ann, Bob\) in name \(2\)\n  pets: 2 different \(Rex, Tom\) in name \(2\)"
+
+
 def test_verify_needs_no_right_but_to_read(reader: Settings) -> None:
     """The whole command runs as a role that may only SELECT. What the run found is in the history, not in its folder;
     only a row of an earlier version lacks it.
@@ -99,7 +102,7 @@ def test_verify_writes_nothing_and_keeps_nobody_waiting(
     migrated: Settings, reader: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is read-only and sees one moment; others take meanwhile any lock that writing takes, and write."""
-    write_hashes, seen = postgres.scratch.write_hashes, list[str]()
+    write_hashes, seen = postgres.row_hashes.write, list[str]()
 
     def meanwhile(connection: postgres.Connection, schema: str, table: Table, file: Path) -> None:
         write_hashes(connection, schema, table, file)
@@ -113,11 +116,14 @@ def test_verify_writes_nothing_and_keeps_nobody_waiting(
             writer.execute("LOCK TABLE public.owners, public.pets, mock2pg.runs IN EXCLUSIVE MODE NOWAIT")
             writer.execute("UPDATE public.owners SET name = name || '!'; UPDATE public.pets SET name = name || '!'")
 
-    monkeypatch.setattr(postgres.scratch, "write_hashes", meanwhile)
+    monkeypatch.setattr(postgres.row_hashes, "write", meanwhile)
     assert verify.run(new_run(reader)).rows_compared == 4
     assert sorted(seen) == ["owners", "pets"]
     monkeypatch.undo()
-    with pytest.raises(VerifyFailed, match=r"owners: 2 different \(Ann, Bob\)\n  pets: 2 different \(Rex, Tom\)"):
+    with pytest.raises(
+        VerifyFailed,
+        match=r"owners: 2 different \(Ann, Bob\) in name \(2\)\n  pets: 2 different \(Rex, Tom\) in name \(2\)",
+    ):
         verify.run(new_run(reader))
     with postgres.connect(migrated.url, name="test") as connection:
         connection.execute("UPDATE public.owners SET name = id; UPDATE public.pets SET name = id")
@@ -134,7 +140,7 @@ def test_the_terminal_and_junit_name_the_keys(migrated: Settings, monkeypatch: p
         connection.execute("INSERT INTO public.pets (id, owner_id, name, legs) VALUES (E'a\\nb', 'Ann', 'c', 4)")
     said = CliRunner().invoke(cli.command, ["verify"])
     assert said.exit_code == VerifyFailed.code
-    for line in ("  owners: 1 missing (Bob)", r"  pets: 1 extra (a\nb); 1 different (Rex)"):
+    for line in ("  owners: 1 missing (Bob)", r"  pets: 1 extra (a\nb); 1 different (Rex) in legs (1)"):
         assert line in said.output.split("\n")
     done = CliRunner().invoke(cli.command, ["verify", "--format", "junit"])
     assert done.exit_code == VerifyFailed.code

@@ -3,7 +3,7 @@
 from psycopg import Error, OperationalError
 from psycopg.errors import InsufficientPrivilege, LockNotAvailable, SerializationFailure
 
-from mock2pg.postgres import catalogue, schemas, scratch
+from mock2pg.postgres import catalogue, row_hashes, schemas, scratch
 from mock2pg.postgres.connection import (
     Connection,
     advisory_lock,
@@ -44,6 +44,7 @@ __all__ = [
     "lock_holder",
     "named",
     "retried",
+    "row_hashes",
     "schemas",
     "scratch",
     "transact",

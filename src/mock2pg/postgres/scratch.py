@@ -1,27 +1,19 @@
-"""The scratch schemas: landing tables by COPY, row hashes out, and all of it dropped when the run ends."""
+"""The scratch schemas: landing tables by COPY, and all of it dropped when the run ends."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from types import MappingProxyType
 
 import psycopg
 from psycopg import sql
 
 from mock2pg import progress
-from mock2pg.contracts import Column, Table
-from mock2pg.conversions import of_json_text
-from mock2pg.encoding import OWN_TYPE_POSTGRES, TABLE_HASH_POSTGRES, kind, postgres_value
 from mock2pg.errors import BuiltRowsLost, LoadFailed
-from mock2pg.postgres import copying, drop_objects
-from mock2pg.postgres.catalogue import columns, own_rows, schema_exists
+from mock2pg.postgres import drop_objects
+from mock2pg.postgres.catalogue import schema_exists
 from mock2pg.postgres.connection import Connection, named
 from mock2pg.postgres.describing import described
 from mock2pg.postgres.schemas import close_to_others, refuse_foreign
-from mock2pg.postgres.target_records import TargetColumn
-from mock2pg.spellings import is_alike
 from mock2pg.staged_tables import SourceTable
 from mock2pg.text import counted
 
@@ -124,59 +116,6 @@ def land(connection: Connection, table: SourceTable, blocks: Iterable[bytes], ex
     return expected
 
 
-def write_hashes(connection: Connection, schema: str, table: Table, file: Path, *, built_only: bool = False) -> None:
-    """Write a CSV (0600) of `key`, `hash` of the compared columns and `built` of the derived ones."""
-    own = _own_columns(connection, schema, table)
-    values = [_key(table), *([] if built_only else [_hash(table.compared, own)]), _hash(table.derived, own)]
-    query = sql.SQL("COPY (SELECT {} FROM {} AS t) TO STDOUT (FORMAT csv, FORCE_QUOTE *)").format(
-        sql.SQL(", ").join(values), own_rows(connection, schema, table.name)
-    )
-    file.touch(mode=0o600)
-    with file.open("wb") as out, connection.cursor() as cursor, cursor.copy(query) as copy:
-        out.writelines(copying.blocks(connection, copy))
-
-
-def _own_columns(connection: Connection, schema: str, table: Table) -> Mapping[str, TargetColumn]:
-    """The columns of the table as it is in that schema."""
-    return {column.name: column for column in columns(connection, schema, table.name)}
-
-
-def table_hash(
-    connection: Connection, rows: sql.Composable, table: Table, own: Mapping[str, TargetColumn] = MappingProxyType({})
-) -> str:
-    """The hash of the table's `rows` over the compared columns: the same number that the staged rows have.
-
-    own  the columns as they are there, for rows whose values nobody has compared with what was built
-    """
-    hashes = sql.SQL("SELECT {} AS hash FROM {} AS t").format(_hash(table.compared, own), rows)
-    query = sql.SQL(TABLE_HASH_POSTGRES).format(hashes=hashes)
-    row = connection.execute(query).fetchone()
-    assert row is not None  # noqa: S101
-    return str(row[0])
-
-
-def contract_hash(connection: Connection, schema: str, table: Table) -> str:
-    """Return the table hash over all columns of the contract, derived columns among them."""
-    every = tuple(replace(column, source=column.name, derived=None) for column in table.columns)
-    return table_hash(
-        connection,
-        own_rows(connection, schema, table.name),
-        replace(table, columns=every, natural_key=()),
-        _own_columns(connection, schema, table),
-    )
-
-
-def built_hash(connection: Connection, schema: str, table: Table, query: str | None = None) -> str:
-    """The hash of a built table, or of what its model's query gives, over the derived columns."""
-    rows: sql.Composable = own_rows(connection, schema, table.name)
-    if query is not None:
-        rows = sql.SQL("(\n{}\n)").format(_model(query))
-    derived = tuple(replace(column, source=column.name, derived=None) for column in table.derived)
-    return table_hash(
-        connection, rows, replace(table, columns=derived, natural_key=()), _own_columns(connection, schema, table)
-    )
-
-
 def require_built(connection: Connection, expected: Mapping[str, int]) -> None:
     """Raises BuiltRowsLost when a built table does not hold its rows any more.
 
@@ -204,46 +143,6 @@ def row_counts(connection: Connection, schema: str, names: Iterable[str]) -> dic
         sql.SQL("SELECT {}, count(*) FROM {}").format(sql.Literal(name), sql.Identifier(schema, name)) for name in names
     ]
     return dict(connection.execute(sql.SQL(" UNION ALL ").join(each)).fetchall()) if each else {}
-
-
-def _hash(columns: Sequence[Column], own: Mapping[str, TargetColumn]) -> sql.Composable:
-    """SHA-256 in hex over the columns' encoded values."""
-    each = [_of_own(column, own[column.name]) if column.name in own else _value(column) for column in columns]
-    # of no columns it is a constant, which is computed once
-    encoded = sql.SQL("convert_to({}, 'UTF8')").format(sql.SQL(" || ").join(each)) if each else sql.SQL("''::bytea")
-    return sql.SQL("encode(sha256({}), 'hex')").format(encoded)
-
-
-def _key(table: Table) -> sql.Composable:
-    keys = [column for column in table.columns if column.name in table.key]
-    if len(keys) == 1:
-        return _spelled(kind(keys[0].data_type).postgres, keys[0])
-    return sql.SQL(" || ").join(_value(column) for column in keys)
-
-
-def _value(column: Column) -> sql.Composable:
-    return _spelled(postgres_value(column.data_type), column)
-
-
-def _of_own(column: Column, own: TargetColumn) -> sql.Composable:
-    """A value of a column whose own type may be another than the contract's."""
-    value = _value(column)
-    if is_alike(column.data_type, own.data_type):
-        return value
-    if own.is_text and column.source and not column.derived:
-        text = of_json_text(column.staged_as, column.staged_format, column.data_type)
-        if text:
-            return _spelled(postgres_value(column.data_type, text), column)
-    x = sql.SQL("t.{}").format(sql.Identifier(column.name))
-    return sql.SQL(OWN_TYPE_POSTGRES).format(x=x, value=value, kind=_type(column.data_type), own=_type(own.data_type))
-
-
-def _spelled(expression: str, column: Column) -> sql.Composable:
-    return sql.SQL(expression).format(x=sql.SQL("t.{}").format(sql.Identifier(column.name)))
-
-
-def _model(query: str) -> sql.SQL:
-    return sql.SQL(query)  # as dbt compiled it, from the project
 
 
 def _type(name: str) -> sql.SQL:

@@ -73,6 +73,13 @@ class Merge:
         """Up to `limit` primary keys of rows to insert, update and delete, by table."""
         return {merge.table.name: merge.shown_keys(limit) for merge in self.merges}
 
+    def columns(self) -> dict[str, dict[str, int]]:
+        """Count the rows to update, by table and by the columns in which they differ."""
+        return {
+            merge.table.name: merge.changed_columns() if self.differences[merge.table.name].updated else {}
+            for merge in self.merges
+        }
+
     def refused_references(self, allowed: Collection[str] = ()) -> list[str]:
         """Return, in words, the rows of other tables that refer to rows to delete or change.
 

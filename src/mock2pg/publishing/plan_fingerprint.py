@@ -9,7 +9,7 @@ from psycopg import sql
 from mock2pg.contracts import Table
 from mock2pg.postgres.catalogue import own_rows
 from mock2pg.postgres.connection import Connection
-from mock2pg.postgres.scratch import contract_hash
+from mock2pg.postgres.row_hashes import contract_hash
 from mock2pg.publishing.alteration import Alteration
 from mock2pg.step_results import Difference
 

@@ -120,6 +120,17 @@ class TableMerge(Comparison):
             found[what] = [identity(key) for key in self._reading.texts(limited)]
         return found
 
+    def changed_columns(self) -> dict[str, int]:
+        """Count, by column, the rows that would be updated and hold something else in it."""
+        names = self.others
+        counts = sql.SQL(", ").join(
+            sql.SQL("count(*) FILTER (WHERE {})").format(self.differs([name])) for name in names
+        )
+        differing = "SELECT array_to_string(ARRAY[{counts}], ' ') FROM {target} AS l JOIN {built} AS b ON {keys}"
+        query = self.compose(differing + " WHERE {differs}", counts=counts)
+        (found,) = self._reading.texts(query)
+        return {name: number for name, number in zip(names, map(int, found.split()), strict=True) if number}
+
     def delete_free(self, references: Sequence[TargetForeignKey]) -> int:
         """Delete what is gone, but for rows that others still refer to; returns how many went."""
         free = [

@@ -33,10 +33,12 @@ class Difference:
 class PlannedDifference(Difference):
     """lock  the strongest that publishing would take
     keys    inserted, updated and deleted -> the first of the keys
+    columns column -> rows in which it would be changed
     """
 
     lock: str = ""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: Counts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,10 @@ class Published(Found):
 
 @dataclass(frozen=True)
 class Compared:
-    """A target table compared with what was staged: counts of rows, and the first 20 keys of each kind."""
+    """A target table compared with what was staged: counts of rows, and the first 20 keys of each kind.
+
+    columns  column -> rows in which it differs, of the first 10,000 that are different; derived columns by all names
+    """
 
     staged: int
     target: int
@@ -89,6 +94,7 @@ class Compared:
     missing_keys: tuple[str, ...] = ()
     extra_keys: tuple[str, ...] = ()
     different_keys: tuple[str, ...] = ()
+    columns: Counts = field(default_factory=dict)
 
     @property
     def differing(self) -> int:

@@ -72,7 +72,7 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
             for table in tables:
                 progress.detail(f"hashing {table.name}")
                 rows = run.path("hashes", f"{files.named(table.name)}.csv")
-                postgres.scratch.write_hashes(connection, postgres.scratch.NEXT, table, rows, built_only=True)
+                postgres.row_hashes.write(connection, postgres.scratch.NEXT, table, rows, built_only=True)
                 staging.write_hashes(staged, table, rows, run.path("hashes", f"{files.named(table.name)}.parquet"))
                 rows.unlink()
             unproven = [table.name for table in tables if not _as_its_model_says(run, connection, table, built)]
@@ -136,7 +136,7 @@ def _as_its_model_says(run: Run, connection: postgres.Connection, table: Table, 
         with connection.transaction():
             connection.execute("SET TRANSACTION READ ONLY")
             query = built.queries[table.name]
-            hashes.append(postgres.scratch.built_hash(connection, postgres.scratch.NEXT, table, query))
+            hashes.append(postgres.row_hashes.built_hash(connection, postgres.scratch.NEXT, table, query))
         if hashes[-1] == recorded:
             return True
     if hashes[0] == hashes[1]:

@@ -32,7 +32,7 @@ def run(run: Run) -> Planned:
         pending = alteration.pending(connection, schema, tables, history.owned(connection, schema))
         alterations = pending if settings.alter else {}
         merge = Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
-        keys, differences = merge.keys(KEYS), merge.differences
+        keys, columns, differences = merge.keys(KEYS), merge.columns(), merge.differences
         fingerprints = plan_fingerprint.fingerprints(connection, schema, tables, differences, alterations)
     locks = plan_fingerprint.locks(tables, differences, alterations)
     statements = {name: tuple(alteration.statements) for name, alteration in pending.items()}
@@ -46,6 +46,7 @@ def run(run: Run) -> Planned:
             difference.created,
             lock=locks[name],
             keys={kind: tuple(shown) for kind, shown in keys[name].items()},
+            columns=columns[name],
         )
         for name, difference in differences.items()
     }

@@ -154,7 +154,7 @@ def _refuse_unlike_built(run: Run, connection: postgres.Connection, tables: Sequ
     postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
     for table in (table for table in tables if table.derived):
         recorded = staging.table_hash(run.folder / "hashes" / f"{files.named(table.name)}.parquet", "built")
-        if postgres.scratch.built_hash(connection, postgres.scratch.NEXT, table) != recorded:
+        if postgres.row_hashes.built_hash(connection, postgres.scratch.NEXT, table) != recorded:
             raise PublishFailed(f"table {table.name}: the built rows are no longer those that the load step built")
 
 
@@ -210,7 +210,7 @@ def _hash(run: Run, connection: postgres.Connection, merge: TableMerge) -> str:
     """
     table = merge.table
     rows = merge.of_built if table.publish == "upsert" else merge.target
-    found = postgres.scratch.table_hash(connection, rows, table)
+    found = postgres.row_hashes.table_hash(connection, rows, table)
     if table.source and found != staging.table_hash(run.folder / "hashes" / f"{files.named(table.name)}.parquet"):
         raise PublishFailed(f"table {table.name}: the rows to publish are not those that were staged")
     return found

@@ -17,6 +17,7 @@ from mock2pg.step_results import Compared, ForeignKeyCheck, Preflighted, Publish
 from mock2pg.text import counted, identity
 
 _KINDS = ("missing", "extra", "different")
+_EXAMINED = 10_000  # different rows of a table whose values are looked at, to name the columns
 
 
 def run(run: Run) -> Verified:
@@ -154,16 +155,23 @@ def _compare(run: Run, published: Run, connection: postgres.Connection, table: T
     progress.detail(table.name)
     try:
         with times.of("hash the target tables"):
-            postgres.scratch.write_hashes(connection, run.settings.target_schema, table, rows)
+            postgres.row_hashes.write(connection, run.settings.target_schema, table, rows)
         with times.of("compare"):
             file = published.folder / "hashes" / f"{files.named(table.name)}.parquet"
-            return staging.compare(file, rows, publish=table.publish, key_columns=len(table.key))
+            found = staging.compare(file, rows, publish=table.publish, key_columns=len(table.key))
+            if found.different:
+                keys = staging.different_keys(file, rows, publish=table.publish, limit=_EXAMINED)
+                values = postgres.row_hashes.encoded(connection, run.settings.target_schema, table, keys)
+                found = replace(found, columns=staging.different_columns(file, table, values))
+            return found
     finally:
         rows.unlink(missing_ok=True)
 
 
 def _named(table: Compared, kind: str) -> str:
-    """`2 missing (3, 7)`: the rows of one kind, with the first of their keys."""
+    """`2 different (3, 7) in name (2)`: the rows of one kind, with the first of their keys."""
     rows, listed = getattr(table, kind), getattr(table, f"{kind}_keys")
     keys = ", ".join(map(identity, listed))
-    return f"{rows:,} {kind} ({keys}{', ...' if rows > len(listed) else ''})" if rows else ""
+    columns = ", ".join(f"{name} ({number:,})" for name, number in table.columns.items())
+    where = f" in {columns}" if columns and kind == "different" else ""
+    return f"{rows:,} {kind} ({keys}{', ...' if rows > len(listed) else ''}){where}" if rows else ""

@@ -2,7 +2,14 @@
 
 from mock2pg.source.staging.database import Connection, opened, quoted
 from mock2pg.source.staging.refusing import Refused, enclosing, enclosing_rows, refuse
-from mock2pg.source.staging.rows import compare, csv_blocks, table_hash, write_hashes
+from mock2pg.source.staging.row_hashes import (
+    compare,
+    different_columns,
+    different_keys,
+    table_hash,
+    write_hashes,
+)
+from mock2pg.source.staging.rows import csv_blocks
 from mock2pg.source.staging.tables import stage
 from mock2pg.staged_tables import HIDDEN
 
@@ -12,6 +19,8 @@ __all__ = [
     "Refused",
     "compare",
     "csv_blocks",
+    "different_columns",
+    "different_keys",
     "enclosing",
     "enclosing_rows",
     "opened",

@@ -137,7 +137,7 @@ def _numbers(look: Look, row: HistoryRow, name: str) -> Change | None:
     rows = look.run.path("target_rows", f"{files.named(name)}.csv")
     try:
         with look.connection.transaction():  # a savepoint
-            postgres.scratch.write_hashes(look.connection, schema, tables[name], rows)
+            postgres.row_hashes.write(look.connection, schema, tables[name], rows)
         found = staging.compare(hashes, rows, publish=tables[name].publish, key_columns=len(tables[name].key))
     except postgres.OperationalError:
         raise
