@@ -49,12 +49,15 @@ def test_a_plan_says_what_would_change_and_writes_nothing(published_small: Setti
     assert numbers == {"owners": (1, 1, 0), "pets": (0, 0, 1)}
     assert tables["owners"]["keys"] == {"inserted": ["new"], "updated": [document["owners"][0]["id"]], "deleted": []}
     assert tables["pets"]["keys"]["deleted"] == [gone]
+    assert [tables[name]["columns"] for name in ("owners", "pets")] == [{"name": 1}, {}]
     assert {t["lock"] for t in tables.values()} == {"SHARE ROW EXCLUSIVE"}
     assert fingerprint(published_small) == before
     with postgres.connect(published_small.url, name="test") as connection:
         assert not postgres.catalogue.schema_exists(connection, postgres.scratch.NEXT)
     assert "CANARY" not in (result.report.parent / "plan.json").read_text()
-    assert "The target tables were only read." in result.report.read_text()
+    page = result.report.read_text()
+    assert "The target tables were only read." in page
+    assert " in <b>name</b> (1)" in page
     same = MigrationService(published_small).plan(small_rows())
     assert {table["lock"] for table in same.summary["plan"]["tables"].values()} == {""}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -100,6 +101,12 @@ def compared_as(data_type: str) -> str:
         return ' COLLATE "C"'
     element = re.sub(r"[(].*?[)]", "", data_type).removesuffix("[]")
     return "" if element in _EXACT else _BYTES
+
+
+def key_text(alias: LiteralString, names: Sequence[str]) -> sql.Composable:
+    """SQL for a row's key as a person reads it; one of several columns is in parentheses."""
+    values = sql.SQL(", ', ', ").join(sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(name)) for name in names)
+    return sql.SQL("concat('(', {}, ')')" if len(names) > 1 else "concat({})").format(values)
 
 
 def as_type(text: str) -> sql.SQL:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -22,7 +21,7 @@ from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.postgres.target_records import TargetForeignKey
 from mock2pg.publishing import sequences, unique_conflicts
 from mock2pg.publishing.alteration import Alteration
-from mock2pg.publishing.comparison import Comparison, as_type, compared_as
+from mock2pg.publishing.comparison import Comparison, as_type, compared_as, key_text
 from mock2pg.publishing.next_values import NextValue, next_values
 from mock2pg.step_results import Difference
 from mock2pg.text import counted, identity
@@ -246,12 +245,6 @@ class TableMerge(Comparison):
         each = sql.SQL(", ").join(sql.SQL("({})").format(self.compose(query)) for query in queries)
         (found,) = self._reading.texts(sql.SQL("SELECT concat_ws(' ', {})").format(each))
         return [int(number) for number in found.split()]
-
-
-def key_text(alias: LiteralString, names: Sequence[str]) -> sql.Composable:
-    """SQL for a row's key as a person reads it; one of several columns is in parentheses."""
-    values = sql.SQL(", ', ', ").join(sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(name)) for name in names)
-    return sql.SQL("concat('(', {}, ')')" if len(names) > 1 else "concat({})").format(values)
 
 
 def _names(names: Sequence[str]) -> sql.Composable:

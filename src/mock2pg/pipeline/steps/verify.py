@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
@@ -45,7 +46,8 @@ def run(run: Run) -> Verified:
     ] + [f"  {key.table}: {counted(key.orphans, 'orphan')} by {key.name}" for key in found.foreign_keys if key.orphans]
     if faults:
         error = VerifyFailed(
-            "\n".join([f"the target tables are not what run {found.published_run} published:", *faults])
+            "\n".join([f"the target tables are not what run {found.published_run} published:", *faults]),
+            hint=_to_correct(Run(found.published_run, settings)),
         )
         error.found = found
         raise error
@@ -147,6 +149,17 @@ def _gone(published: Run) -> VerifyFailed:
     return VerifyFailed(
         f"run {published.id} published the target tables, but its folder in runs/ is gone, and the row hashes with it",
         hint="Restore the folder, or run `mock2pg migrate` again.",
+    )
+
+
+def _to_correct(published: Run) -> str:
+    """Return the commands that make the target tables hold the input again, with its path where that is known."""
+    record = published.record() if (published.folder / "record.json").exists() else {}
+    source, project = record.get("source"), published.settings.project
+    path = f" {shlex.quote(source)}" if source and (project / source).exists() else ""
+    return (
+        f"`mock2pg plan{path}` shows each change, and `mock2pg migrate{path}` publishes the input again."
+        " To keep what the target tables hold now, bring it into the source first."
     )
 
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from psycopg import sql
 
-from mock2pg.publishing.table_merge import TableMerge, key_text
+from mock2pg.publishing.comparison import key_text
+from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.text import identity
 
 _NAME = "mock2pg_merged_rows"

@@ -12,7 +12,7 @@ _KINDS = ("missing", "extra", "different")
 
 
 def junit(result: MigrationResult) -> str:
-    """JUnit XML: a testcase for each table and for each foreign key; a failure names keys, never a value."""
+    """JUnit XML: a testcase for each table and each foreign key; a failure names keys and columns, never a value."""
     found = find(result.results, Verified)
     suites = {
         "tables": [_of_table(name, table) for name, table in found.tables.items()] if found else [],
@@ -30,6 +30,7 @@ def _of_table(name: str, table: Compared) -> Case:
         rows, keys = getattr(table, kind), getattr(table, f"{kind}_keys")
         lines += [f"{kind}: {printable(key)}" for key in keys]
         lines += [f"{kind}: ... and {rows - len(keys):,} more"] if rows > len(keys) else []
+    lines += [f"different in {printable(name)}: {counted(rows, 'row')}" for name, rows in table.columns.items()]
     message = ", ".join(f"{getattr(table, kind):,} {kind}" for kind in _KINDS)
     return _failed(name, message, "\n".join(lines)) if lines else Case(name)
 
