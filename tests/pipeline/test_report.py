@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mock2pg.contracts import Column, ForeignKey, Table
 from mock2pg.errors import CheckFailed, RollbackFailed, SourceError, ValidationError, VerifyFailed
 from mock2pg.pipeline.steps import report
 from mock2pg.report import nesting
@@ -231,6 +232,31 @@ def test_only_what_there_is_is_linked(build: Build, run: Run) -> None:
     links = Page(build("migrate", "succeeded", *MIGRATED)).links
     assert len(links) == 5
     assert all((run.folder / link).exists() for link in links)
+
+
+def test_the_target_tables_are_drawn_and_have_a_page(build: Build, run: Run) -> None:
+    """What was built is a picture in the report, whose boxes lead to the columns; the page needs no other host."""
+    tables = [
+        Table("parents", (Column("id", "text", True, "id", None),), ("id",), source="parents"),
+        Table(
+            "children",
+            (Column("parent_id", "text", False, "parent_id", HOSTILE),),
+            ("parent_id",),
+            checks=(("children_check", HOSTILE),),
+            foreign_keys=(ForeignKey(("parent_id",), "parents", ("id",)),),
+            source="children",
+        ),
+    ]
+    run.write("contracts.json", [table.as_dict() for table in tables])
+    report = Page(build("migrate", "succeeded", *MIGRATED))
+    html = (run.folder / "tables.html").read_text(encoding="utf-8")
+    page = Page(html)
+    assert set(report.links) >= {"tables.html", "tables.html#table-parents", "tables.html#table-children"}
+    assert {"contracts.json", "#table-parents", "#table-children"} == set(page.links)
+    assert all(f'id="{link.removeprefix("#")}"' in html for link in page.links if link.startswith("#"))
+    assert "Rows from parents[].kids[] of the JSON" in page.text
+    assert f"Check children_check: {HOSTILE}" in page.text
+    assert not {"script", "img", "link"} & page.tags | report.tags & {"script"}
 
 
 def test_executed_notebooks_are_shown_as_pages(build: Build, run: Run) -> None:

@@ -109,12 +109,13 @@ def er_diagram(tables: Sequence[Table], href: str = "", *, only_keys: bool = Fal
         for (table, key), path in zip(keys, drawing.paths, strict=True)
     ]
     boxes = [_drawn(shown, drawing.boxes[name], href, hues.get(name, "line")) for name, shown in by_name.items()]
-    size = f'width="{drawing.width + 2 * _PAD}" height="{drawing.height + 2 * _PAD}"'
+    width, height = drawing.width + 2 * _PAD, drawing.height + 2 * _PAD
+    size = f'width="{width}" height="{height}"'
     label = f"Entity-relationship diagram of {counted(len(tables), 'table')}"
     ground = f'<rect x="-{_PAD}" y="-{_PAD}" {size} fill="var(--paper)"/>' if alone else ""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="er" {size} role="group" aria-label="{label}"'
-        f' viewBox="-{_PAD} -{_PAD} {drawing.width + 2 * _PAD} {drawing.height + 2 * _PAD}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="er" style="--width: {width}px" {size}'
+        f' viewBox="-{_PAD} -{_PAD} {width} {height}" role="group" aria-label="{label}">'
         f"<style>{_STYLE}</style>{ground}{''.join(lines)}{''.join(boxes)}</svg>\n"
     )
 

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mock2pg import files, pages
+from mock2pg.contracts import Table
 from mock2pg.errors import InternalError, ValidationError
 from mock2pg.log import log
+from mock2pg.pages import diagram
 from mock2pg.pages.outcome import cautions_of, outcome_of
-from mock2pg.report import charts, nesting, notebook_tables, notebooks, target_state
+from mock2pg.report import charts, nesting, notebook_tables, notebooks, target_state, target_tables
 from mock2pg.report.log_messages import of_added
 from mock2pg.runs import Run, now
 from mock2pg.step_results import (
@@ -56,7 +58,8 @@ _EVIDENCE = {
     "errors.json": "Every error and warning that is listed, for programs",
     "refused.jsonl": "The rows that were left out, and why",
     "plan.json": "What would change, for `mock2pg migrate --plan`",
-    "contracts.json": "What the tables were built to be: columns, types, keys",
+    "tables.html": "The target tables: columns, types, keys and descriptions",
+    "contracts.json": "The same by the contracts, for programs",
     "migration.log": "The log of the run",
 }
 
@@ -66,6 +69,7 @@ def run(run: Run) -> Reported:
     record = run.read("record.json")
     results = {result.step: result for result in run.results() if result.step != "report"}
     _show_notebooks(run)
+    tables = _write_tables(run, record, results)
     cautions = cautions_of(record, results.values())
     faults = _faults(run)
     mood, word = outcome_of(record, warned=bool(cautions or faults or _refused(results)))
@@ -106,6 +110,9 @@ def run(run: Run) -> Reported:
         listed=LISTED,
         cautions=cautions,
         evidence=_evidence(run),
+        picture=target_tables.picture(tables, "tables.html", only_keys=len(tables) > target_tables.MANY)
+        if tables
+        else "",
         times=charts.bars("Wall time per step", seconds) if len(seconds) > 1 else "",
         stacked=charts.stacked,
         size=notebook_tables.size,
@@ -114,6 +121,31 @@ def run(run: Run) -> Reported:
     )
     files.write(run.path("index.html"), page.encode())
     return Reported(summary=f"runs/{run.id}/index.html", index=f"runs/{run.id}/index.html")
+
+
+def _write_tables(run: Run, record: Mapping[str, Any], results: Results) -> Sequence[Table]:
+    """Write tables.html, where the contracts are known; returns the tables."""
+    try:
+        tables = run.tables()
+    except (FileNotFoundError, ValueError):  # none was built, or an earlier version wrote them
+        return ()
+    manifest, staged = run.folder / "dbt" / "manifest.json", _find(results, Staged)
+    page = pages.render(
+        "tables.html",
+        tables=target_tables.described(
+            tables,
+            manifest.read_bytes() if manifest.exists() else b"",
+            {name: table.path for name, table in staged.tables.items()} if staged else {},
+        ),
+        picture=target_tables.picture(tables),
+        anchor=diagram.anchor,
+        database=record["database"],
+        links=pages.RunLinks(run.id, "./"),
+        now=now(),
+        version=record["version"],
+    )
+    files.write(run.path("tables.html"), page.encode())
+    return tables
 
 
 def _find(results: Results, kind: type[F]) -> F | None:
