@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -46,9 +47,18 @@ def _steps_in_process() -> None:
     replace_workers()
 
 
+@contextmanager
+def executing_notebooks() -> Iterator[None]:
+    """Execute notebooks and start workers in this block, as the product does."""
+    steps.run_in_notebook, workers.call, workers.prepare, Beside.begin = _PRODUCT  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        replace_workers()
+
+
 @pytest.fixture
 def executed_notebooks() -> Iterator[None]:
-    """Execute notebooks and start workers in this test, as the product does."""
-    steps.run_in_notebook, workers.call, workers.prepare, Beside.begin = _PRODUCT  # type: ignore[method-assign]
-    yield
-    replace_workers()
+    """Execute notebooks and start workers in this test."""
+    with executing_notebooks():
+        yield

@@ -16,7 +16,7 @@ from mock2pg.settings import Settings
 from tests.fix_postgres import DATABASE, new_database
 from tests.fix_small import Document, small_document, small_project
 
-_SMALL = "mock2pg_published_small"
+SMALL = "mock2pg_published_small"
 
 
 def small_rows() -> Document:
@@ -40,7 +40,7 @@ def migrated_small(server: Server, tmp_path_factory: pytest.TempPathFactory) -> 
     settings = settings_module.load(
         project=small_project(tmp_path_factory.mktemp("migrated_small")), database_url=server.url(DATABASE)
     )
-    return migrated_into(server, settings, small_rows(), _SMALL)
+    return migrated_into(server, settings, small_rows(), SMALL)
 
 
 @pytest.fixture
@@ -48,5 +48,5 @@ def published_small(server: Server, migrated_small: MigrationResult, tmp_path: P
     """The settings of a project of two entities and a database, the test's own, into which its rows were migrated."""
     project = tmp_path / "small"
     shutil.copytree(migrated_small.report.parents[2], project, symlinks=True)
-    with new_database(server, template=_SMALL) as url:
+    with new_database(server, template=SMALL) as url:
         yield settings_module.load(project=project, database_url=url, operator="a tester")

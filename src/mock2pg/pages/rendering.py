@@ -74,6 +74,7 @@ def _environment() -> Environment:
     environment.filters["markdown"] = _markdown
     environment.filters["code"] = _code
     environment.filters["sections"] = _sections
+    environment.filters["caption"] = _caption
     return environment
 
 
@@ -100,6 +101,12 @@ def _markdown(text: str) -> str:
 def _code(text: str) -> Shown:
     """Return a text as HTML in which `commands` are code."""
     return Shown(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(lines(text))))
+
+
+def _caption(html: str) -> Shown:
+    """Return the words of a table's caption."""
+    found = re.search(r"<caption[^>]*>(.*?)</caption>", html, re.DOTALL)
+    return Shown(re.sub(r"<[^>]*>", "", found[1]).strip() if found else "Table")
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from typing import Any
 from mock2pg.pages import Shown, shown
 from mock2pg.text import duration
 
-# Distinct to colour-blind readers, and visible on white and on near-black.
+# Distinct to colour-blind readers, and with a contrast of 3 on white and on near-black.
 COLOURS = {
     "inserted": "#2f74c0",
-    "updated": "#d9930d",
+    "updated": "#bd7a00",
     "deleted": "#c8452b",
-    "unchanged": "#9aa4af",
+    "unchanged": "#868f9a",
 }
 _FIRST, _LAST = COLOURS["unchanged"], COLOURS["inserted"]
 _LEAST = 1.5  # percent: one changed row among millions is still seen
