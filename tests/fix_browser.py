@@ -60,12 +60,12 @@ def _inside(folder: Path, url: str) -> bool:
 
 
 @contextmanager
-def open_page(browser: Browser, file: Path, **options: Any) -> Iterator[Opened]:
-    """Open a file in a window of its own, off the network.
+def open_page(browser: Browser, place: Path | str, **options: Any) -> Iterator[Opened]:
+    """Open a file in a window of its own, off the network; or a URL of this machine.
 
     options  what Playwright's `new_context` takes: `viewport`, `color_scheme` ...
     """
-    context = browser.new_context(offline=True, **options)
+    context = browser.new_context(offline=isinstance(place, Path), **options)
     try:
         page = context.new_page()
         opened = Opened(page)
@@ -73,7 +73,7 @@ def open_page(browser: Browser, file: Path, **options: Any) -> Iterator[Opened]:
         context.on("weberror", lambda error: opened.complaints.append(str(error.error)))
         context.on("console", lambda said: opened.complaints.append(said.text) if said.type == "error" else None)
         page.on("crash", lambda _: opened.complaints.append("the page crashed"))
-        page.goto(file.resolve().as_uri())
+        page.goto(place.resolve().as_uri() if isinstance(place, Path) else place)
         yield opened
     finally:
         context.close()

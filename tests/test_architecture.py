@@ -19,6 +19,8 @@ SOURCE = REPOSITORY / "src" / "mock2pg"
 
 # One outside thing, one place. DuckDB has two: it stages rows, and it computes the sample.
 OUTSIDE = {
+    "starlette": {"watch/app"},
+    "uvicorn": {"watch/serving"},
     "apprise": {"notifications/sending"},
     "click": {"cli", "report/output", "report/terminal"},
     "dbt": {"build", "patches"},

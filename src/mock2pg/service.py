@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from mock2pg import backups, evidence, history, log, pages, postgres
 from mock2pg import settings as settings_module
+from mock2pg import watch as watch_module
 from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, Mock2pgError, UsageError
 from mock2pg.history import events, roles
 from mock2pg.log import timestamp
@@ -160,6 +161,18 @@ class MigrationService:
         every  look at all of them, and for runs whose folder is gone
         """
         return evidence.verify(self._settings, run_id, every=every, known=target.known_manifests(self._settings))
+
+    def watch(self, run_id: str | None = None, *, port: int = 0, tell: Callable[[watch_module.Address], None]) -> None:
+        """Serve a page that shows a run while it works, the newest one if none is named, until Ctrl-C.
+
+        port  on loopback; 0 takes a free one
+        tell  is given the address of the page
+        """
+        watch_module.watch(self._settings, run_id, port, tell)
+
+    def watched(self, *, port: int = 0) -> AbstractContextManager[watch_module.Address]:
+        """Serve that page, in a process of its own, for the run that is begun in the block; gives its address."""
+        return watch_module.watched(self._settings, port)
 
     def init_roles(self, migrator: str = "mock2pg_migrator", auditor: str = "mock2pg_auditor") -> str:
         """SQL for psql that makes a role which may migrate and one which may only read. No database is contacted."""

@@ -154,7 +154,7 @@ def psql(arguments: tuple[str, ...]) -> None:
 
 @command.command(section="Develop")
 @click.argument("run_id", required=False)
-@click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
+@options.NO_BROWSER
 @verb
 def lab(run_id: str | None, no_browser: bool, as_json: bool) -> None:
     """Open a run's notebooks in JupyterLab, as copies.

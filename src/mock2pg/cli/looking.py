@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from functools import partial
 
 import click
 
+from mock2pg.cli import options
+from mock2pg.cli.address import show_address
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import NotReady, UsageError
@@ -75,6 +78,28 @@ def report(run_id: str | None, every: bool, as_json: bool) -> None:
         say_json({"success": True, "report": str(page)})
     else:
         say(str(page))
+
+
+@command.command(section="Look")
+@click.argument("run_id", required=False)
+@options.PORT
+@options.NO_BROWSER
+@verb
+def watch(run_id: str | None, port: int, no_browser: bool, as_json: bool) -> None:
+    """Show runs on a page while they work.
+
+    Serves a page on this machine that follows RUN_ID, or else the newest run and each one that begins later: its steps
+    with rows, rates and the time left, the memory of its processes, the rules that rows break, and then its verdict and
+    report. It works for a run of any other process, from its folder. The address has a token, which nobody else knows;
+    the page shows no row values. Ctrl-C ends the page, and never the run.
+
+    Examples:
+        mock2pg watch
+        mock2pg watch 2026-11-22T10-30-00-000Z --port 8088 --no-browser
+    """
+    watching = service()
+    show = partial(show_address, cache=watching.settings.cache_dir, as_json=as_json, no_browser=no_browser)
+    watching.watch(run_id, port=port, tell=show)
 
 
 @command.command(section="Look", fails=(NotReady,))

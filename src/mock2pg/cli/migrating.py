@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import click
+
 from mock2pg.cli import options
+from mock2pg.cli.address import show_address
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import (
@@ -67,8 +71,12 @@ def plan(source: Path | None, as_json: bool, **given: Any) -> None:
 @options.source
 @options.limits
 @options.changes
+@click.option("--watch", is_flag=True, help="Show the run on a page while it works, as `mock2pg watch` does.")
+@options.NO_BROWSER
 @verb
-def migrate(source: Path | None, reviewed: Path | None, as_json: bool, **given: Any) -> None:
+def migrate(
+    source: Path | None, reviewed: Path | None, watch: bool, no_browser: bool, as_json: bool, **given: Any
+) -> None:
     """Migrate the source into PostgreSQL, and verify the result.
 
     SOURCE is a folder of <entity>.json, .ndjson or .jsonl files, one JSON document, a module that exports plain data
@@ -78,9 +86,15 @@ def migrate(source: Path | None, reviewed: Path | None, as_json: bool, **given: 
     Examples:
         mock2pg migrate
         mock2pg migrate ../frontend/src/mocks
+        mock2pg migrate mock.json --watch
         mock2pg migrate mock.json --json
     """
-    show(service(**given).migrate_all_data(source, reviewed=reviewed), as_json)
+    migrating = service(**given)
+    with migrating.watched() if watch else nullcontext() as address:
+        if address:
+            show_address(address, migrating.settings.cache_dir, no_browser=no_browser)
+        result = migrating.migrate_all_data(source, reviewed=reviewed)
+    show(result, as_json)
 
 
 @command.command(section="Migrate", fails=(VerifyFailed, NothingPublished))

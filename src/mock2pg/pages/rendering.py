@@ -15,7 +15,7 @@ from mock2pg.text import counted, duration, lines, printable
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_ROOMS = ("pages", "report", "checks")  # a template is found by its name alone
+_ROOMS = ("pages", "report", "checks", "watch")  # a template is found by its name alone
 _HEADING = re.compile(r"<h2(?: id=\"([^\"]*)\")?([^>]*)>(.*?)</h2>", re.DOTALL)
 
 
