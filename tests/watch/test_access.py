@@ -225,7 +225,7 @@ def test_events_tell_what_changed_until_the_end(watch: Watch, monkeypatch: pytes
 
 
 def test_a_page_that_says_nothing_is_noticed_when_it_is_gone(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing changes, a comment is sent now and then; too many open pages are refused."""
+    """A comment is sent now and then while nothing changes; too many open pages are refused."""
     monkeypatch.setattr(app, "_EVERY", 0.0)
     monkeypatch.setattr(app, "_SILENT", 0.0)
     monkeypatch.setattr(state, "of_run", lambda *_: {})

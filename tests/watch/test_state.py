@@ -1,4 +1,4 @@
-"""What the page shows is read from a run's folder, whatever became of the run."""
+"""All that the page shows is read from a run's folder, whatever became of the run."""
 
 from __future__ import annotations
 

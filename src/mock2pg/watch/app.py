@@ -28,7 +28,7 @@ _STREAMS = 20  # pages at a time
 
 @dataclass
 class Watch:
-    """What is watched: one run, or whichever is the newest.
+    """One run that is watched, or whichever is the newest.
 
     find     returns the id of the run, or None while there is none
     ending   the server is about to end: open pages are told so

@@ -1,4 +1,4 @@
-"""What the page shows of a run, in words, read from the run's folder."""
+"""The contents of the page: a run in words, read from its folder."""
 
 from __future__ import annotations
 
