@@ -89,6 +89,11 @@ def within(**more: str) -> dict[str, str]:
     return _ours(os.environ, ()) | more
 
 
+def is_dumb_terminal() -> bool:
+    """Return whether the terminal, by its name, cannot move its cursor."""
+    return os.environ.get("TERM", "dumb") in ("", "dumb", "unknown")
+
+
 def leave_behind() -> None:
     """Rid the command of all else, for good: Python's own variables, which have had their effect, by a new start."""
     global _given

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TextIO
 
-from mock2pg import streams
+from mock2pg import environment, streams
 from mock2pg.settings import Settings
 from mock2pg.text import lines
 
 log = logging.getLogger("mock2pg")
+FILED: Mapping[str, bool] = MappingProxyType({"filed": True})  # `extra` of what a live terminal shows in its own way
+
+_PICTURES = re.compile(r"(?:[\U0001F000-\U0001FAFF\u2600-\u27BF]\uFE0F? )?(?P<text>.*)", re.DOTALL)
+_MARKS = ((logging.ERROR, "✘"), (logging.WARNING, "⚠"))
 
 
 class _Formatter(logging.Formatter):
     """`[2026-11-22T10:30:00.000Z] text`; no line of the text can be taken for one of the log."""
 
+    def __init__(self, *, pictures: bool = True) -> None:
+        super().__init__()
+        self._pictures = pictures
+
     def format(self, record: logging.LogRecord) -> str:
-        text = lines(record.getMessage()).replace("\n", "\n  ")
+        text = _text(record, pictures=self._pictures)
         return f"[{timestamp(datetime.fromtimestamp(record.created, UTC))}] {text}"
 
 
@@ -45,6 +55,35 @@ class _Handler(logging.StreamHandler[TextIO]):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Print nothing: what cannot be logged stops nothing."""
+
+
+class Terminal(_Handler):
+    """Write to a person's terminal: no timestamps, and nothing that is for the files alone.
+
+    show  takes a text and its mark in the place of the stream, while there is something else on the terminal
+    """
+
+    show: Callable[[str, str], None] | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "filed", False):
+            return
+        if self.show is None:
+            super().emit(record)
+            return
+        self.show(_text(record, pictures=False), _mark(record))
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{_mark(record)} {_text(record, pictures=False)}".lstrip()
+
+
+def _mark(record: logging.LogRecord) -> str:
+    return next((mark for level, mark in _MARKS if record.levelno >= level), "")
+
+
+def _text(record: logging.LogRecord, *, pictures: bool) -> str:
+    text = lines(record.getMessage()).replace("\n", "\n  ")
+    return text if pictures else _PICTURES.sub(r"\g<text>", text, count=1)
 
 
 def timestamp(moment: datetime) -> str:
@@ -77,23 +116,32 @@ def _to_file(file: Path) -> logging.Handler | None:
     return handler
 
 
-def _add(stream: TextIO, name: str) -> _Handler:
-    handler = _Handler(stream)
+def _add(stream: TextIO, name: str, *, live: bool = False, pictures: bool = True) -> _Handler:
+    handler = Terminal(stream) if live else _Handler(stream)
     handler.called = name
-    handler.setFormatter(_Formatter())
+    handler.setFormatter(_Formatter(pictures=pictures))
     log.addHandler(handler)
     return handler
 
 
-def start(settings: Settings, *, console: bool = True) -> None:
-    """Send the log to logs/migration.log (0600) and, unless disabled, to standard error."""
+def terminal() -> Terminal | None:
+    """Return the handler of a live terminal, when the log goes to one."""
+    return next((handler for handler in log.handlers if isinstance(handler, Terminal)), None)
+
+
+def start(settings: Settings, *, console: bool = True, live: bool = False) -> None:
+    """Send the log to logs/migration.log (0600) and, unless disabled, to standard error.
+
+    live  a terminal shows what runs, and not each line of the log
+    """
     for handler in list(log.handlers):
         log.removeHandler(handler)
         handler.close()
     log.setLevel(logging.DEBUG if settings.verbose else settings.log_level.upper())
     log.propagate = False
     if console and sys.stderr is not None:
-        _add(sys.stderr, "standard error")
+        can_move = sys.stderr.isatty() and not environment.is_dumb_terminal() and log.level > logging.DEBUG
+        _add(sys.stderr, "standard error", live=live and can_move, pictures=False)
     with suppress(OSError):  # then it cannot be opened either
         settings.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _to_file(settings.log_file)

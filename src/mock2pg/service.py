@@ -32,6 +32,8 @@ _NAME_IT = "Name it: `mock2pg migrate PATH`, `make migrate SOURCE=PATH`, or MIGR
 class MigrationService:
     """One target, one project. `overrides` are settings by field name: `MigrationService(database_url=...)`.
 
+    console  the log goes to standard error, too
+    live     on a terminal, lines of the running steps take its place
     ask  is given a question when a database on another machine is to be changed, and answers with its name
     """
 
@@ -40,12 +42,13 @@ class MigrationService:
         settings: Settings | None = None,
         *,
         console: bool = False,
+        live: bool = False,
         ask: Callable[[str], str] | None = None,
         **overrides: object,
     ) -> None:
         self._settings, self._console = settings or settings_module.load(**overrides), console
-        self._ask = ask
-        log.start(self._settings, console=console)
+        self._ask, self._live = ask, live
+        log.start(self._settings, console=console, live=live)
 
     def migrate_all_data(
         self, mock_data: Mapping[str, Any] | Path | str | None = None, *, reviewed: Path | None = None
@@ -233,7 +236,9 @@ class MigrationService:
         try:
             return scenarios.run(self._settings, self.url(), MigrationService, tell)
         finally:
-            log.start(self._settings, console=self._console)  # the scratch project had the log meanwhile
+            log.start(
+                self._settings, console=self._console, live=self._live
+            )  # the scratch project had the log meanwhile
 
     def report(self, run_id: str | None = None) -> Path:
         """Return the page of a run. It is built unless it is in the folder's manifest: then it is kept as it is."""

@@ -37,7 +37,8 @@ def service(**overrides: Any) -> MigrationService:
     lists = {name: ",".join(value) or None for name, value in overrides.items() if isinstance(value, tuple)}
     given = {name: value for name, value in {**_project(), **overrides, **lists}.items() if value is not None}
     ask = (lambda question: str(click.prompt(question, err=True))) if sys.stdin and sys.stdin.isatty() else None
-    return MigrationService(console=True, ask=ask, **given)
+    meta = click.get_current_context().meta
+    return MigrationService(console="quiet" not in meta, live="json" not in meta, ask=ask, **given)
 
 
 def _project() -> dict[str, Any]:
@@ -58,7 +59,8 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
         context = click.get_current_context()
         context.obj = debug
         # those of `mock2pg backups -q verify`, too
-        context.meta.update({name: True for name, given in (("quiet", quiet), ("verbose", verbose)) if given})
+        flags = {"quiet": quiet, "verbose": verbose, "json": as_json}
+        context.meta.update({name: True for name, given in flags.items() if given})
         try:
             with signals.interrupting():
                 function(*args, as_json=as_json, **options)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mock2pg import environment, evidence, log, pages, signals, workers
-from mock2pg.errors import DatabaseError, ValidationError
-from mock2pg.pipeline import leftovers
+from mock2pg.errors import DatabaseError, Mock2pgError, ValidationError
+from mock2pg.pipeline import leftovers, target
 from mock2pg.pipeline import step as step_module
 from mock2pg.pipeline.notices import Notices
 from mock2pg.pipeline.record import Record
@@ -19,7 +19,7 @@ from mock2pg.pipeline.target import Ask
 from mock2pg.pipeline.verdict import paperwork
 from mock2pg.pipeline.work import Work
 from mock2pg.private import locked
-from mock2pg.report import log_messages
+from mock2pg.report import live, log_messages, step_lines
 from mock2pg.results import MigrationResult
 from mock2pg.runs import Run, new_run, point_latest
 from mock2pg.settings import Settings
@@ -49,21 +49,27 @@ def _run(
     leftovers.remove(settings)
     run = new_run(settings, source)
     record = Record(name, run.source_label)
-    with locked(run.folder), signals.taken(partial(_tell_stopping, record)), ExitStack() as end:
+    with (
+        locked(run.folder),
+        live.display(run.folder) as display,
+        signals.taken(partial(_tell_stopping, record)),
+        ExitStack() as end,
+    ):
         record.write(run)
         evidence.begin(run)
         notices = Notices(run, record)
         with log.also_to(run.path("migration.log")):
-            log.log.info(log_messages.of_start(name, run.id))
+            log.log.info(log_messages.of_start(name, run.id), extra=log.FILED)
+            display.say(step_lines.begun(name, _named(settings, name), run))
             try:
                 with signals.interruptible():
-                    command(Work(run, record, ask, notices))
+                    command(Work(run, record, ask and display.asking(ask), notices, display))
             except (Exception, KeyboardInterrupt) as error:
                 record.fail(error, name)
             end.enter_context(signals.stage(partial(_tell_late, record), patience=1))
             _write_down(run, record, notices)
             level = logging.ERROR if record.error else logging.INFO
-            log.log.log(level, log_messages.of_end(name, record.milliseconds, record.error))
+            log.log.log(level, log_messages.of_end(name, record.milliseconds, record.error), extra=log.FILED)
         _write_manifest(run, record)
         with paperwork("The list of runs could not be written", record.warn):
             pages.write_run_list(settings)
@@ -123,6 +129,15 @@ def _result(run: Run, record: Record) -> MigrationResult:
         warnings=tuple(record.warnings),
         target_state=record.target_state,
     )
+
+
+def _named(settings: Settings, command: str) -> str | None:
+    """Return the target by its name, as far as the settings say it; None for a command that has none."""
+    if command == "check":
+        return None
+    with suppress(Mock2pgError):
+        return f"{target.database(settings)}.{settings.target_schema}"
+    return None
 
 
 def _tell_stopping(record: Record, signal: str) -> None:

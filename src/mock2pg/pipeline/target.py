@@ -7,14 +7,14 @@ from contextlib import contextmanager, suppress
 
 from pydantic import SecretStr
 
-from mock2pg import backups, postgres
+from mock2pg import backups, postgres, progress
 from mock2pg.errors import DatabaseError, Mock2pgError, UsageError
 from mock2pg.history import events, layout
 from mock2pg.log import log
 from mock2pg.pipeline import prune, recovery
 from mock2pg.pipeline.record import Record
 from mock2pg.postgres.server import Server
-from mock2pg.runs import Run, all_runs
+from mock2pg.runs import Run, all_runs, now
 from mock2pg.settings import Settings
 from mock2pg.step_results import Database, Staged
 
@@ -45,7 +45,9 @@ def start_embedded(settings: Settings) -> str:
 
 def with_url(run: Run, record: Record) -> Run:
     """The run with the target's connection string in its settings."""
-    where = url(run.settings)
+    with progress.of_step(run.folder, "connect", now()):
+        progress.detail("starting PostgreSQL" if run.settings.database_url is None else "")
+        where = url(run.settings)
     record.url = where
     given = run.settings.database_url or SecretStr(where)
     changed = {"database_url": given, **_key(run.settings, record)}

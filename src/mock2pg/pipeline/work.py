@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 from mock2pg import log, signals
 from mock2pg.pipeline import step as step_module
-from mock2pg.pipeline import target
+from mock2pg.pipeline import target, verdict
 from mock2pg.pipeline.beside import Beside
 from mock2pg.pipeline.notices import Notices
 from mock2pg.pipeline.record import Record
 from mock2pg.pipeline.step import CONNECT, Step
 from mock2pg.pipeline.verdict import paperwork
 from mock2pg.report import log_messages
+from mock2pg.report.live import SILENT, Display
 from mock2pg.runs import Run
 from mock2pg.step_results import F, Published, StepResult
 
@@ -30,6 +31,7 @@ class Work:
     record: Record
     ask: target.Ask | None = None
     notices: Notices | None = None
+    display: Display = SILENT
 
     def step(self, step: Step[F], *, last: bool = False, **parameters: str | bool) -> F:
         """Run a step, log its result, and return what it found.
@@ -72,13 +74,15 @@ class Work:
                 found = result().of(step.kind)
             except BaseException as error:
                 record.fail(error, step.name)
+                self.display.failed(step.name, verdict.classified(error, step.name).message)
                 raise
             record.decided = last
         if record.decided and record.interrupted:
             record.warn(f"{step.name} had passed", record.interrupted)
         with paperwork(f"{step.name} passed, but the log does not say so", record.warn):
+            self.display.passed(found)
             for line in log_messages.of_step(found, run.find(Published)):
-                log.log.info(line)
+                log.log.info(line, extra=log.FILED)
             for caution in found.cautions:
                 log.log.warning("⚠️ %s", caution)
         return found

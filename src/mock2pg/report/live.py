@@ -1,0 +1,244 @@
+"""A run on a terminal: one line for each step that runs, written anew in its place, and one that stays when it ends.
+
+A thread of its own is the only writer: what is said meanwhile is handed to it, and is written above the lines of the
+running steps. No step waits for the terminal, and nothing that fails here changes what a run comes to. The cursor is
+never hidden, so that no end of the process leaves it so.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from mock2pg import log, progress
+from mock2pg.report import step_lines
+from mock2pg.step_results import Found
+from mock2pg.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_EVERY = 0.1  # seconds between two frames
+_PATIENCE = 3.0  # seconds for the last frame, and for making room for a question
+_QUIET = 0.3  # seconds without a step after which a line says that the run goes on
+_SPINNER, _PLAIN_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
+_PLAIN = str.maketrans({"✔": "ok", "✘": "FAILED", "⚠": "warning", "…": "...", "·": "-"})
+_STYLES = {"✔": "green", "✘": "bold red", "⚠": "yellow"}
+_UNSHOWN = ("report",)  # its end is that of the run
+
+Line = tuple[str, str]  # mark and text
+Kept = tuple[str, str, int]  # mark, text and indent
+
+
+class Display:
+    """What a run shows of its steps; nothing, unless the log goes to a live terminal.
+
+    Lines are handed over in the order in which they are to stay.
+    """
+
+    def __init__(self, folder: Path, terminal: log.Terminal | None) -> None:
+        self._folder, self._terminal = folder, terminal
+        self._said: deque[Kept] = deque()
+        self._told: set[str] = set()
+        self._wake, self._ended = threading.Event(), False
+        self._asking, self._cleared = False, threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def say(self, text: str, mark: str = "", indent: int = 0) -> None:
+        """Keep a text on the terminal.
+
+        mark    its sign: ✔, ✘ or ⚠
+        indent  of its lines but the first, behind the mark
+        """
+        if self._terminal is not None:
+            self._said.append((mark, text, indent))
+            self._wake.set()
+
+    def passed(self, found: Found) -> None:
+        """Replace the line of a step by what it found."""
+        self._keep(found.step, "✔", step_lines.of(found))
+        for note in found.notes:
+            self.say(" " * step_lines.INDENT + note, " ", step_lines.INDENT)
+
+    def failed(self, step: str, message: str) -> None:
+        """Replace the line of a step by why it failed."""
+        self._keep(step, "✘", message.split("\n", 1)[0])
+
+    def _keep(self, step: str, mark: str, text: str) -> None:
+        if self._terminal is None:
+            return
+        with suppress(Exception):
+            seconds = next((each.elapsed for each in progress.read(self._folder) if each.step == step), None)
+            if seconds is not None:
+                self._told.add(step)
+                self.say(step_lines.ended(step, seconds, printable(text)), mark, step_lines.INDENT)
+
+    def asking(self, ask: Callable[[str], str]) -> Callable[[str], str]:
+        """Return the function that asks, for which the lines make room until it is answered."""
+
+        def asked(question: str) -> str:
+            self._cleared.clear()
+            self._asking = True
+            self._wake.set()
+            try:
+                if self._thread and self._thread.is_alive():
+                    self._cleared.wait(_PATIENCE)
+                return ask(question)
+            finally:
+                self._asking = False
+
+        return asked
+
+    def begin(self) -> None:
+        if self._terminal is not None:
+            self._terminal.show = self.say
+            self._thread = threading.Thread(target=self._show, args=(self._terminal.stream,), daemon=True)
+            with suppress(RuntimeError):
+                self._thread.start()
+
+    def end(self) -> None:
+        """Write what is left, and remove the lines of the running steps."""
+        if self._terminal is None:
+            return
+        self._terminal.show = None
+        self._ended = True
+        self._wake.set()
+        if self._thread and self._thread.is_alive():
+            self._thread.join(_PATIENCE)
+
+    def _show(self, stream: TextIO) -> None:
+        with suppress(Exception):
+            lines = _Lines(stream)
+            while True:
+                self._wake.wait(_EVERY)
+                self._wake.clear()
+                ends = self._ended
+                said = [self._said.popleft() for _ in range(len(self._said))] if not self._asking or ends else []
+                lines.write(said, [] if ends or self._asking else self._running(lines))
+                if self._asking:
+                    self._cleared.set()
+                if ends:
+                    return
+
+    def _running(self, lines: _Lines) -> Sequence[Line]:
+        """Return the lines of the steps that began, and of which none is kept yet."""
+        found = list[Line]()
+        for step in progress.read(self._folder):
+            if step.status == "running":
+                self._told.discard(step.step)  # a second time
+                found.append((lines.spinner, printable(step_lines.running(step, lines.width))))
+            elif step.step not in self._told and step.step not in _UNSHOWN:
+                mark = "✔" if step.status == "passed" else "✘"
+                found.append((mark, printable(step_lines.ended(step.step, step.elapsed, step.summary))))
+        return found or lines.waiting()
+
+
+class _Lines:
+    """The last lines of a terminal, which are written anew in their place."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+
+        self._stream, self._cells, self._frames, self._busy = stream, list[int](), 0, time.monotonic()
+        self._plain = not _takes(stream, _SPINNER + "✔✘⚠…·")
+        self._console: Console = Console(
+            file=stream, force_terminal=True, legacy_windows=False, highlight=False, markup=False, emoji=False
+        )
+
+    @property
+    def width(self) -> int:
+        """The columns for a text behind its mark; the last column stays free, so that no terminal begins a line."""
+        return max(20, self._columns() - 3)
+
+    @property
+    def spinner(self) -> str:
+        spinner = _PLAIN_SPINNER if self._plain else _SPINNER
+        return spinner[self._frames % len(spinner)]
+
+    def waiting(self) -> Sequence[Line]:
+        """Return the line that says that the run goes on between two steps."""
+        return [(self.spinner, "…")] if time.monotonic() - self._busy > _QUIET else []
+
+    def write(self, above: Sequence[Kept], last: Sequence[Line]) -> None:
+        """Write lines that stay, and below them those that are written anew; in one piece, so that none is half."""
+        from rich.cells import cell_len
+
+        self._frames += 1
+        if last and not last[-1][1].startswith("…"):
+            self._busy = time.monotonic()
+        if not (above or last or self._cells):
+            return
+        columns = self._columns()
+        drawn = [self._text(*line) for line in last]
+        for text in drawn:
+            text.truncate(columns - 1)
+        kept = [self._text(*line) for each in above for line in self._wrapped(*each)]
+        out = self._to_first(columns) + "".join(f"{self._ansi(text)}\x1b[K\n" for text in kept)
+        out += "\n".join(f"{self._ansi(text)}\x1b[K" for text in drawn) + "\x1b[J"
+        self._cells = [cell_len(text.plain) for text in drawn]
+        self._stream.write(out)
+        self._stream.flush()
+
+    def _to_first(self, columns: int) -> str:
+        """Move to the first of the lines that are to be written anew; narrower now, each may have become several."""
+        rows = sum(max(1, -(-cells // columns)) for cells in self._cells)
+        return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "")
+
+    def _wrapped(self, mark: str, text: str, indent: int) -> list[Line]:
+        """Return a text as lines that fit; a word that does not is left whole, to be copied."""
+        hanging = " " * indent
+        lines = [
+            line
+            for each in text.split("\n")
+            for line in textwrap.wrap(
+                each, self.width, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
+            )
+        ]
+        return [(mark if number == 0 or not mark else " ", line) for number, line in enumerate(lines)]
+
+    def _text(self, mark: str, text: str) -> Text:
+        from rich.text import Text
+
+        made = Text(no_wrap=True, end="")
+        if mark:
+            made.append(f"{mark.translate(_PLAIN) if self._plain else mark} ", style=_STYLES.get(mark, "cyan"))
+        return made.append(text.translate(_PLAIN) if self._plain else text)
+
+    def _ansi(self, text: Text) -> str:
+        with self._console.capture() as captured:
+            self._console.print(text, end="", soft_wrap=True)
+        return captured.get()
+
+    def _columns(self) -> int:
+        with suppress(OSError, ValueError):
+            return os.get_terminal_size(self._stream.fileno()).columns or 80
+        return 80
+
+
+def _takes(stream: TextIO, text: str) -> bool:
+    with suppress(LookupError, UnicodeError):
+        text.encode(stream.encoding or "ascii")
+        return True
+    return False
+
+
+@contextmanager
+def display(folder: Path) -> Iterator[Display]:
+    """Show the steps of the run in that folder while the block runs, where the log goes to a live terminal."""
+    shown = Display(folder, log.terminal())
+    shown.begin()
+    try:
+        yield shown
+    finally:
+        shown.end()
+
+
+SILENT = Display(Path(), None)
