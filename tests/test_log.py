@@ -58,7 +58,7 @@ def test_a_log_file_that_cannot_be_opened_is_a_warning(tmp_path: Path, capsys: p
     start(settings_module.load(project=tmp_path))
     log.info("one\n[2026-11-22T10:30:00.000Z] two\x1b[2J")
     said = capsys.readouterr().err.splitlines()
-    assert [line[27:] for line in said[:2]] == ["⚠️ logs/migration.log cannot be written: Not a directory", "one"]
+    assert [line[27:] for line in said[:2]] == ["⚠ logs/migration.log cannot be written: Not a directory", "one"]
     assert said[2] == "  [2026-11-22T10:30:00.000Z] two\\x1b[2J"  # a line of a text is no line of the log
 
 

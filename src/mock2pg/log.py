@@ -31,7 +31,7 @@ class _Formatter(logging.Formatter):
         self._pictures = pictures
 
     def format(self, record: logging.LogRecord) -> str:
-        text = _text(record, pictures=self._pictures)
+        text = _text(record, pictures=True) if self._pictures else _marked(record)
         return f"[{timestamp(datetime.fromtimestamp(record.created, UTC))}] {text}"
 
 
@@ -74,11 +74,15 @@ class Terminal(_Handler):
         self.show(_text(record, pictures=False), _mark(record))
 
     def format(self, record: logging.LogRecord) -> str:
-        return f"{_mark(record)} {_text(record, pictures=False)}".lstrip()
+        return _marked(record)
 
 
 def _mark(record: logging.LogRecord) -> str:
     return next((mark for level, mark in _MARKS if record.levelno >= level), "")
+
+
+def _marked(record: logging.LogRecord) -> str:
+    return f"{_mark(record)} {_text(record, pictures=False)}".removeprefix(" ")
 
 
 def _text(record: logging.LogRecord, *, pictures: bool) -> str:

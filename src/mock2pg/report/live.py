@@ -1,8 +1,8 @@
 """A run on a terminal: one line for each step that runs, written anew in its place, and one that stays when it ends.
 
-A thread of its own is the only writer: what is said meanwhile is handed to it, and is written above the lines of the
-running steps. No step waits for the terminal, and nothing that fails here changes what a run comes to. The cursor is
-never hidden, so that no end of the process leaves it so.
+A thread of its own is the only writer: it takes the texts that are to stay, and writes them above the lines of the
+running steps. No step waits for the terminal, and no failure here changes a verdict. The cursor is never hidden, so
+that no end of the process leaves it so.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Kept = tuple[str, str, int]  # mark, text and indent
 
 
 class Display:
-    """What a run shows of its steps; nothing, unless the log goes to a live terminal.
+    """The lines of a run's steps; none, unless the log goes to a live terminal.
 
     Lines are handed over in the order in which they are to stay.
     """
