@@ -152,4 +152,7 @@ def test_the_terminal_and_junit_name_the_keys(migrated: Settings, monkeypatch: p
     }
     (orphans,) = (found.pop(name) for name in list(found) if name.startswith("foreign keys: pets."))
     assert orphans == "1 row of pets (owner_id) without owners"
-    assert found == {"tables: owners": "missing: Bob", "tables: pets": "extra: a\\nb\ndifferent: Rex"}
+    assert found == {
+        "tables: owners": "missing: Bob",
+        "tables: pets": "extra: a\\nb\ndifferent: Rex\ndifferent in legs: 1 row",
+    }
