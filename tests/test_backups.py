@@ -137,7 +137,7 @@ def test_what_is_no_regular_file_is_no_backup(what: str, run: Any, settings: Set
     os.mkfifo(settings.backups_dir / ".backup-2.part")
     kind = what.partition(" to ")[0]
     started = time.monotonic()
-    assert f"bytes  not a backup: it is {kind}" in run().output
+    assert f"  not a backup: it is {kind}" in run().output
     done = run("verify", three[0])
     assert done.exit_code == BackupRefused.code
     assert f"refused: it is {kind}: only a regular file is restored" in done.output

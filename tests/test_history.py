@@ -172,7 +172,7 @@ def test_an_event_that_cannot_be_written_is_left_out(connection: postgres.Connec
 
 
 def test_the_history_as_text(small: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line each, newest first: when, which run, what, by whom, from where; --limit and --json."""
+    """One line per run, newest first: when, what, by whom, verdict, error; --limit and --json."""
     monkeypatch.setenv("MIGRATION_PROJECT", str(small.project))
     monkeypatch.setenv("DATABASE_URL", small.url)
     assert CliRunner().invoke(cli.command, ["history"]).stdout == "Nothing was published in this database yet.\n"
@@ -183,10 +183,16 @@ def test_the_history_as_text(small: Settings, monkeypatch: pytest.MonkeyPatch) -
             assert events.add(connection, [event]) == ""
         pruned = events.Event("prune", "succeeded", "Ada", "public", backup_id="backup-1")
         assert events.add(connection, [pruned]) == ""
-    three, two, one = CliRunner().invoke(cli.command, ["history"]).stdout.splitlines()
-    assert three.endswith(f"Z  pruned backup-1, by Ada as postgres from {platform.node()}")
-    assert two.endswith(f"  run 2  backup failed (AlreadyRunning), by Ada as postgres from {platform.node()}")
-    assert one.endswith(f"  run 1  backup succeeded, by Ada as postgres from {platform.node()}")
-    assert CliRunner().invoke(cli.command, ["history", "--limit", "1"]).stdout == f"{three}\n"
+    monkeypatch.setenv("COLUMNS", "80")
+    head, *lines = CliRunner().invoke(cli.command, ["history"]).stdout.splitlines()
+    assert head.split()[:9] == ["When", "(UTC)", "What", "By", "Changed", "Verdict", "Backup", "or", "error"]
+    assert max(map(len, [head, *lines])) <= 80
+    assert [" ".join(line.split()[2:7]) for line in lines] == [
+        "prune Ada ✔ passed 1",
+        "backup Ada ✘ failed AlreadyRunning",
+        "backup Ada ✔ passed 1",
+    ]
+    newest = CliRunner().invoke(cli.command, ["history", "--limit", "1"]).stdout.splitlines()
+    assert [line.split() for line in newest[1:]] == [lines[0].split()]
     told = json.loads(CliRunner().invoke(cli.command, ["history", "--json"]).stdout)
     assert [(each["run_id"], each["error"]) for each in told] == [(None, None), ("2", "AlreadyRunning"), ("1", None)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from mock2pg.errors import Mock2pgError, ValidationError, VerifyFailed
 from mock2pg.evidence import verify
 from mock2pg.foreign_errors import unusable
 from mock2pg.report import log_messages
-from mock2pg.report.terminal import history_lines, show, status_lines
-from mock2pg.results import MigrationResult, Status
+from mock2pg.report.history_lists import history_lines
+from mock2pg.report.terminal import show, status_lines
+from mock2pg.results import MigrationResult, PastRun, Status
 from mock2pg.runs import new_run, open_run
 from mock2pg.step_results import Published, StepResult, Verified
 from tests.fix_results import result_of
@@ -138,10 +140,8 @@ def test_a_name_cannot_make_a_line_of_its_own() -> None:
     """A line break in the name of a database, a role or a file is escaped, or the rest of it is indented."""
     name = "a\n✔ Migrated and proven."
     status = Status(name, name, None, "now", "migrate", name, name, False, (name,), refused=name)
-    entry = dict.fromkeys(
-        ("kind", "at", "outcome", "error", "operator", "database_user", "host", "client_address", "run_id"), name
-    )
-    texts = [status_lines(status), history_lines([entry]), shown(VerifyFailed(f"it fails: {name}", hint=name))]
+    run = PastRun(datetime.now(UTC), name, name, name, name, name, 1, name, name, name, name)
+    texts = [status_lines(status), history_lines([run], 200), shown(VerifyFailed(f"it fails: {name}", hint=name))]
     for text in texts:
         assert "Migrated and proven." in text
         assert not any(line.startswith("✔") for line in text.splitlines())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,33 @@ class Status:
     protected: bool
     leftovers: tuple[str, ...]
     refused: str | None = None
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run that reached the database, or an attempt that was refused without one.
+
+    at            when it published; else when it ended
+    what          its command; prune for a removal
+    outcome       as in its record; `published` when no event says how it ended
+    error         the name of the error
+    rows_changed  None when it published nothing; 0 of a run that undid itself
+    backup_id     the backup that it took: to go back to the state before it
+    removed       of a pruning: how many backups, or runs
+    """
+
+    at: datetime
+    run_id: str | None
+    what: str
+    operator: str
+    outcome: str
+    error: str | None
+    rows_changed: int | None
+    backup_id: str | None
+    host: str | None
+    database_user: str | None
+    client_address: str | None
+    removed: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from mock2pg import settings as settings_module
 from mock2pg import watch as watch_module
 from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, Mock2pgError, UsageError
 from mock2pg.history import events, roles
+from mock2pg.history.past_runs import summarised
 from mock2pg.log import timestamp
 from mock2pg.pipeline import commands, destination, lifecycle, notices, prune, recovery, rollback, scenarios, target
 from mock2pg.pipeline.migrate import migrate
@@ -21,7 +22,7 @@ from mock2pg.pipeline.step import run_in_process
 from mock2pg.pipeline.steps import connect
 from mock2pg.pipeline.steps.publish import reviewed_plan
 from mock2pg.pipeline.work import Work
-from mock2pg.results import Evidence, MigrationResult, Status, TestReport
+from mock2pg.results import Evidence, MigrationResult, PastRun, Status, TestReport
 from mock2pg.runs import open_run
 from mock2pg.settings import Settings
 from mock2pg.source import presence
@@ -105,8 +106,16 @@ class MigrationService:
         return self._run("backup", commands.backup)
 
     def backups(self) -> list[dict[str, Any]]:
-        """Return every backup, newest first: id, timestamp, database, schema, bytes, encrypted."""
-        return [entry.as_dict() for entry in backups.list_backups(self._settings.backups_dir, self._settings.identity)]
+        """Return every backup, newest first: id, timestamp, database, schema, bytes, encrypted, tables, rows, run_id,
+        command, latest.
+
+        Reads the history for `latest`, which is None when that cannot be done; starts no server.
+        """
+        latest = destination.known_latest(self._settings)
+        return [
+            {**entry.as_dict(), "latest": None if latest is None else entry.listed.id == latest}
+            for entry in backups.described(self._settings)
+        ]
 
     def verify_backups(self, backup_id: str | None = None) -> list[dict[str, Any]]:
         """Read each backup through, or the one of that id: as `backups`, with valid, reason, tables and rows."""
@@ -150,13 +159,23 @@ class MigrationService:
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Return what was published and tried in the database, newest first; the `limit` newest. Reads only."""
+        with self._history() as connection:
+            return [{**entry, "at": timestamp(entry["at"])} for entry in events.listed(connection, limit)]
+
+    def past_runs(self, limit: int | None = None) -> list[PastRun]:
+        """Return the same as `history`, as one entry per run: the `limit` newest. Reads only."""
+        with self._history() as connection:
+            return summarised(events.listed(connection, limit, by_run=True))
+
+    @contextmanager
+    def _history(self) -> Iterator[postgres.Connection]:
         with (
             postgres.connect(
                 self.url(), name="history", read_only=True, lock_timeout=self._settings.lock_timeout
             ) as connection,
             postgres.named(DatabaseError, "cannot read the history"),
         ):
-            return [{**entry, "at": timestamp(entry["at"])} for entry in events.listed(connection, limit)]
+            yield connection
 
     def verify_evidence(self, run_id: str | None = None, *, every: bool = False) -> Evidence:
         """Verify that the folder of a run, the newest if none is named, is what the run left. Reads only.

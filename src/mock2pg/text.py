@@ -24,6 +24,15 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 
+def size(count: float) -> str:
+    """Bytes for a person: `12.3 MB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"
+
+
 def printable(text: str, *, keep: str = "") -> str:
     """Escape what would move the cursor, end the line or turn the direction of writing, but for the characters of
     `keep`."""

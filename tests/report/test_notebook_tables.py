@@ -9,6 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from mock2pg import text
 from mock2pg.errors import VerifyFailed
 from mock2pg.pipeline import notebook
 from mock2pg.pipeline.notebook import run_or_read
@@ -170,4 +171,4 @@ def test_facts_are_shown_by_the_names_given() -> None:
 )
 def test_bytes_are_said_for_a_person(count: int, said: str) -> None:
     """A size has a unit and at most one digit after the point."""
-    assert notebook_tables.size(count) == said
+    assert text.size(count) == said

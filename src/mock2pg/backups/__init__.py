@@ -20,6 +20,7 @@ SHA-256 of every byte before the line that holds it, so a file that was reformat
 The document may be packed (gzip, zstd), and what comes of that may be encrypted (age): never the other way round.
 """
 
+from mock2pg.backups.described import Described, described
 from mock2pg.backups.document import FORMAT
 from mock2pg.backups.encryption import new_key
 from mock2pg.backups.listing import Listed, Verified, list_backups, remove_unfinished, unfinished, verify
@@ -31,12 +32,14 @@ from mock2pg.backups.writing import Writer
 __all__ = [
     "FORMAT",
     "Backup",
+    "Described",
     "Listed",
     "RetentionDecision",
     "RetentionPolicy",
     "Verified",
     "Writer",
     "decide",
+    "described",
     "list_backups",
     "new_key",
     "open_backup",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, cast
 
 import zstandard
@@ -13,16 +15,25 @@ from mock2pg.backups.checksums import Damaged, Sink, Source
 _BLOCK = 1 << 16
 
 
+_MAGIC = {"zstd": zstandard.FRAME_HEADER, "gzip": b"\x1f\x8b\x08"}
+
+
 class Packed:
     """A sink that packs what is written to it."""
 
     def __init__(self, out: Sink, compression: str) -> None:
-        self._out = out
-        self._packer: Any = (
-            zstandard.ZstdCompressor(level=1).compressobj()
-            if compression == "zstd"
-            else zlib.compressobj(level=1, wbits=31)
-        )
+        self._out, self._compression = out, compression
+        self._packer = self._begun()
+
+    def _begun(self) -> Any:
+        if self._compression == "zstd":
+            return zstandard.ZstdCompressor(level=1).compressobj()
+        return zlib.compressobj(level=1, wbits=31)
+
+    def part(self) -> None:
+        """Begin a part that can be unpacked without the ones before it; together they unpack as one."""
+        self._out.write(self._packer.flush())
+        self._packer = self._begun()
 
     def write(self, block: bytes, /) -> None:
         self._out.write(self._packer.compress(block))
@@ -49,3 +60,14 @@ class Unpacked:
             raise Damaged("is damaged: it cannot be unpacked") from None
         except EOFError:
             raise Damaged("is cut short: it cannot be unpacked to its end") from None
+
+
+def last_parts(packed: bytes, compression: str, limit: int) -> Iterator[bytes]:
+    """Yield what each place from the end on unpacks to that may be the beginning of a part; at most `limit` bytes."""
+    at = len(packed)
+    while (at := packed.rfind(_MAGIC[compression], 0, at)) >= 0:
+        with suppress(zlib.error, zstandard.ZstdError):
+            if compression == "zstd":
+                yield zstandard.ZstdDecompressor().stream_reader(packed[at:], read_across_frames=True).read(limit)
+            else:
+                yield zlib.decompressobj(wbits=31).decompress(packed[at:], limit)

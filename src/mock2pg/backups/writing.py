@@ -6,8 +6,8 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -38,6 +38,7 @@ class Writer:
         self._open = ExitStack()
         self._file: BinaryIO
         self._out: ChecksumWriter
+        self._packed: Packed | None = None
 
     def __enter__(self) -> Self:
         folder = self.file.parent
@@ -60,7 +61,7 @@ class Writer:
             sink = encrypted = encryption.Encrypted(sink, [*self._recipients, *encryption.recipients(public)])
             self._open.callback(encrypted.abandon)
         if self._compression != "none":
-            sink = Packed(sink, self._compression)
+            sink = self._packed = Packed(sink, self._compression)
         self._out = ChecksumWriter(sink)
         return self
 
@@ -99,8 +100,11 @@ class Writer:
     def finish(self) -> Backup:
         """Close the document, see it onto the disk, and give it its name."""
         tables = {name: {"rows": rows, "sha256": self._digests[name]} for name, rows in self._counts.items()}
-        end = b"\n" if tables else b""
-        self._write(end + f'}},\n"tables": {json.dumps(tables, ensure_ascii=False)},\n'.encode())
+        self._write(b"\n" if tables else b"")
+        with self._named():
+            if self._packed:  # what follows can be read without all that comes before it
+                self._packed.part()
+        self._write(f'}},\n"tables": {json.dumps(tables, ensure_ascii=False)},\n'.encode())
         checksum = self._out.sha256
         try:
             self._out.close()
@@ -115,8 +119,13 @@ class Writer:
         return Backup(self.id, self.file, self._header, self._counts, checksum, size, self._digests, passes)
 
     def _write(self, text: bytes) -> None:
-        try:
+        with self._named():
             self._out.write(text)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise BackupFailed(f"cannot write {self.file.name}: {error.strerror}") from error
 

@@ -19,6 +19,8 @@ from mock2pg.errors import (
     TargetChanged,
     UsageError,
 )
+from mock2pg.report.history_lists import backup_lines
+from mock2pg.report.listings import width
 from mock2pg.report.output import say, say_json
 from mock2pg.report.terminal import show
 from mock2pg.text import counted
@@ -43,15 +45,20 @@ def backup(as_json: bool) -> None:
 def backups(context: click.Context, as_json: bool) -> None:
     """List the backups, newest first.
 
-    For an encrypted backup without its key, only id and size are shown. The files are not verified; `backups verify`
-    and a rollback do that.
+    Shows the rows, tables and size of each, the run that took it and why, and which one `rollback latest` restores. A
+    dash is what the file does not say without being read through, as an encrypted or an older one. The files are not
+    verified; `backups verify` and a rollback do that.
 
     Examples:
         mock2pg backups
     """
     if context.invoked_subcommand is None:
         found = service().backups()
-        _show(found, "There is no backup yet.", _where, as_json)
+        if as_json:
+            say_json(found)
+        else:
+            for line in backup_lines(found, width()).splitlines():
+                say(line)
 
 
 @backups.command("verify", fails=(BackupRefused,))
@@ -144,14 +151,6 @@ def _show(found: list[dict[str, Any]], none: str, line: Any, as_json: bool) -> N
         say(f"{entry['id']}  {entry['bytes']:>12,} bytes  {line(entry)}")
     if not found:
         say(none)
-
-
-def _where(entry: dict[str, Any]) -> str:
-    if entry.get("kind"):
-        return f"not a backup: it is {entry['kind']}"
-    if entry["timestamp"]:
-        return f"{entry['database']}.{entry['schema']}{', encrypted' if entry['encrypted'] else ''}"
-    return "encrypted, and its key is not available" if entry["encrypted"] else "damaged: its header is unreadable"
 
 
 def _validity(entry: dict[str, Any]) -> str:

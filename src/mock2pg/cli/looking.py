@@ -13,8 +13,10 @@ from mock2pg.cli.address import show_address
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import NotReady, UsageError
+from mock2pg.report.history_lists import history_lines
+from mock2pg.report.listings import width
 from mock2pg.report.output import say, say_json, say_lines
-from mock2pg.report.terminal import doctor_lines, history_lines, status_lines
+from mock2pg.report.terminal import doctor_lines, status_lines
 
 
 @command.command(section="Look")
@@ -37,23 +39,25 @@ def status(as_json: bool) -> None:
 
 
 @command.command(section="Look")
-@click.option("--limit", type=click.IntRange(min=1), default=20, metavar="N", help="The most entries to print.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, metavar="N", help="The most runs, or entries with --json."
+)
 @verb
 def history(limit: int, as_json: bool) -> None:
     """List published and attempted runs, newest first.
 
-    One entry each: when, which run, what it did and how it ended, by whom, from where. --json has every column. Reads
-    only. docs/evidence.md says what leaves an entry.
+    One line each: when, what, by whom, rows changed, verdict, and the backup of the state before it or the error. A
+    wide terminal shows the run, host, database user and client address, too. --json lists every entry of the database.
+    Reads only. docs/evidence.md says what leaves an entry.
 
     Examples:
         mock2pg history
         mock2pg history --limit 5 --json
     """
-    found = service().history(limit)
     if as_json:
-        say_json(found)
+        say_json(service().history(limit))
     else:
-        say_lines(history_lines(found))
+        say_lines(history_lines(service().past_runs(limit), width()))
 
 
 @command.command(section="Look")

@@ -21,6 +21,26 @@ _MAY: Mapping[str, LiteralString] = {
 }
 
 
+_ENTRIES: LiteralString = (
+    "SELECT published_at AS at, 'published' AS kind, command, run_id, 'succeeded' AS outcome,"
+    " NULL AS error, target_schema AS schema, published_run, backup_id, operator, NULL AS host,"
+    " database_user, host(client_address) AS client_address, application, NULL AS sha256, id, present_backup_id,"
+    " (SELECT coalesce(sum(coalesce((t.value ->> 'inserted')::bigint, 0) + coalesce((t.value ->> 'updated')::bigint, 0)"
+    " + coalesce((t.value ->> 'deleted')::bigint, 0)), 0)::bigint FROM jsonb_each(tables) AS t) AS rows_changed"
+    " FROM mock2pg.runs UNION ALL"
+    " SELECT happened_at, kind, CASE WHEN kind <> 'manifest' THEN kind END, run_id, outcome,"
+    " error, target_schema, NULL, backup_id, operator, host,"
+    " database_user, host(client_address), application, sha256, id, NULL, NULL"
+    " FROM mock2pg.events"
+)
+_LISTED: LiteralString = f"{_ENTRIES} ORDER BY id DESC LIMIT %s"
+_OF_RUN: LiteralString = "CASE WHEN kind = 'prune' OR run_id IS NULL THEN 'event ' || id ELSE run_id END"
+_BY_RUN: LiteralString = (
+    f"WITH e AS ({_ENTRIES}), newest AS (SELECT {_OF_RUN} AS run, max(id) AS last FROM e GROUP BY 1 ORDER BY 2 DESC"  # noqa: S608
+    f" LIMIT %s) SELECT e.* FROM e JOIN newest ON newest.run = {_OF_RUN} ORDER BY newest.last DESC, e.id DESC"
+)
+
+
 @dataclass(frozen=True)
 class Event:
     """One event. The server adds the time, the database user and the client address.
@@ -96,28 +116,20 @@ def manifests(connection: Connection) -> list[RecordedManifest] | None:
     return [RecordedManifest(*row) for row in rows]
 
 
-def listed(connection: Connection, limit: int | None) -> list[Mapping[str, Any]]:
+def listed(connection: Connection, limit: int | None, *, by_run: bool = False) -> list[Mapping[str, Any]]:
     """Return runs and events, newest first; empty when nothing was ever published.
 
+    limit   the most entries
+    by_run  the most runs: all entries of each. An event without a run counts as one, and so does a removal
+
     Of each: at (a datetime), kind (`published` for a row of mock2pg.runs), command, run_id, outcome, error, schema,
-    published_run, backup_id, operator, host, database_user, client_address, application, sha256.
+    published_run, backup_id, present_backup_id, rows_changed, operator, host, database_user, client_address,
+    application, sha256.
     """
     if not layout.present(connection):
         return []
     with connection.cursor(row_factory=dict_row) as cursor:
-        return list(
-            cursor.execute(
-                "SELECT published_at AS at, 'published' AS kind, command, run_id, 'succeeded' AS outcome,"
-                " NULL AS error, target_schema AS schema, published_run, backup_id, operator, NULL AS host,"
-                " database_user, host(client_address) AS client_address, application, NULL AS sha256, id"
-                " FROM mock2pg.runs UNION ALL"
-                " SELECT happened_at, kind, CASE WHEN kind <> 'manifest' THEN kind END, run_id, outcome,"
-                " error, target_schema, NULL, backup_id, operator, host,"
-                " database_user, host(client_address), application, sha256, id"
-                " FROM mock2pg.events ORDER BY id DESC LIMIT %s",
-                [limit],
-            )
-        )
+        return list(cursor.execute(_BY_RUN if by_run else _LISTED, [limit]))
 
 
 def backup_taken(connection: Connection, run_id: str) -> str | None:

@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 
 from mock2pg import history, postgres
-from mock2pg.errors import BackupRefused, DatabaseError, NothingPublished, UsageError
+from mock2pg.errors import BackupRefused, DatabaseError, Mock2pgError, NothingPublished, UsageError
 from mock2pg.history import events
-from mock2pg.log import timestamp
+from mock2pg.log import log, timestamp
+from mock2pg.pipeline import target
+from mock2pg.postgres.server import Server
 from mock2pg.runs import Run, open_run
 from mock2pg.settings import Settings
 from mock2pg.text import identity
@@ -40,6 +42,19 @@ def find(settings: Settings, url: str, backup_id: str | None, before: str | None
         postgres.named(DatabaseError, "cannot read the history"),
     ):
         return _latest(settings, connection) if before is None else _before(settings, connection, before)
+
+
+def known_latest(settings: Settings) -> str | None:
+    """Return the id of the latest backup, empty before any; None when the database cannot be asked, or is stopped."""
+    if settings.database_url is None and not Server(settings.postgres_dir).status().running:
+        return None
+    try:
+        return find(settings, target.url(settings), LATEST).backup_id
+    except (NothingPublished, BackupRefused):
+        return ""
+    except Mock2pgError as error:
+        log.debug("the latest backup is not known: %s", error.message)
+        return None
 
 
 def refuse_moved(settings: Settings, url: str, expected: str) -> None:

@@ -11,7 +11,7 @@ from mock2pg.errors import Mock2pgError
 from mock2pg.pages import Shown, shown
 from mock2pg.runs import Run
 from mock2pg.step_results import BackedUp, RolledBack, StepResult, Verified
-from mock2pg.text import duration
+from mock2pg.text import duration, size
 
 _LINES = 15
 
@@ -82,7 +82,11 @@ def figures(result: StepResult) -> dict[str, str]:
     match found := result.found:
         case BackedUp():
             restored = "never" if found.restore_seconds is None else duration(found.restore_seconds)
-            numbers = {"rows saved": sum(found.tables.values()), "on disk": size(found.bytes), "restored in": restored}
+            numbers = {
+                "rows saved": sum(found.tables.values()),
+                "on disk": size(found.bytes),
+                "restored in": restored,
+            }
         case Verified():
             numbers = {
                 "rows compared": found.rows_compared,
@@ -103,15 +107,6 @@ def figures(result: StepResult) -> dict[str, str]:
 def total(rows: Sequence[Mapping[str, Any]], *columns: str) -> int:
     """The sum of these columns over all rows."""
     return sum(row.get(column, 0) for row in rows for column in columns)
-
-
-def size(count: float) -> str:
-    """Bytes for a person: `12.3 MB`."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            break
-        count /= 1000
-    return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"
 
 
 def table(caption: str, rows: Rows | None, columns: Mapping[str, str], *, alarms: Sequence[str] = ()) -> Shown:

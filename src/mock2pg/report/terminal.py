@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -87,31 +86,6 @@ def doctor_lines(checks: list[dict[str, str]]) -> str:
         lines.append(f"{_MARKS[each['verdict']]} {each['name']}: {printable(each['found'])}")
         if each["remedy"]:
             lines.append(f"    {printable(each['remedy'])}")
-    return "\n".join(lines)
-
-
-def history_lines(entries: list[dict[str, Any]]) -> str:
-    """Return the output of `mock2pg history`: one line per entry."""
-    if not entries:
-        return "Nothing was published in this database yet."
-    lines = []
-    for entry in entries:
-        what = entry["kind"]
-        if what == "published":
-            published = entry["published_run"]
-            what = f"{entry['command']} published " + (f"run {published}" if published else "what was before any run")
-        elif (what, entry["outcome"]) == ("prune", "succeeded"):
-            what = f"pruned {entry['backup_id']}"
-        elif what == "manifest":
-            what = "manifest recorded"
-        else:
-            what += f" {entry['outcome']}" + (f" ({entry['error']})" if entry["error"] else "")
-        where = [entry["database_user"] and f"as {entry['database_user']}", entry["host"] and f"from {entry['host']}"]
-        if entry["client_address"]:
-            where.append(f"at {entry['client_address']}")
-        who = " ".join(filter(None, [f"by {entry['operator']}", *where]))
-        run = f"run {entry['run_id']}  " if entry["run_id"] else ""
-        lines.append(printable(f"{entry['at']}  {run}{what}, {who}"))
     return "\n".join(lines)
 
 

@@ -16,9 +16,8 @@ from mock2pg import progress
 from mock2pg.pages import moment
 from mock2pg.pages.outcome import outcome_of
 from mock2pg.progress import StepProgress
-from mock2pg.report.notebook_tables import size
 from mock2pg.runs import is_alive
-from mock2pg.text import counted, duration, printable
+from mock2pg.text import counted, duration, printable, size
 from mock2pg.watch import memory
 
 LISTED = 20  # runs

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mock2pg import files, pages
+from mock2pg import files, pages, text
 from mock2pg.contracts import Table
 from mock2pg.errors import InternalError, ValidationError
 from mock2pg.log import log
@@ -115,7 +115,7 @@ def run(run: Run) -> Reported:
         else "",
         times=charts.bars("Wall time per step", seconds) if len(seconds) > 1 else "",
         stacked=charts.stacked,
-        size=notebook_tables.size,
+        size=text.size,
         total=notebook_tables.total,
         now=now(),
     )

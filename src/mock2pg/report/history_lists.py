@@ -1,0 +1,110 @@
+"""Output of `mock2pg history` and `mock2pg backups`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mock2pg.report.listings import Column, table
+from mock2pg.results import PastRun
+from mock2pg.text import size
+
+_PREFIX = "backup-"
+_VERDICTS = {
+    "succeeded": "✔ passed",
+    "failed": "✘ failed",
+    "rolled_back": "✘ undone",
+    "rollback_failed": "✘ not undone",
+    "unknown": "⚠ unknown",
+    "published": "⚠ no event",
+}
+_HISTORY = (
+    Column("When (UTC)"),
+    Column("What", least=9),
+    Column("By", least=4),
+    Column("Changed", right=True),
+    Column("Verdict"),
+    Column("Backup or error"),
+    Column("Run", extra=True),
+    Column("Error", extra=True),
+    Column("Host", extra=True),
+    Column("User", extra=True),
+    Column("Client", extra=True),
+)
+_BACKUPS = (Column("Backup"), Column("Rows", right=True), Column("Tables", right=True), Column("Size", right=True))
+_UNKNOWN = "-"
+
+
+def history_lines(runs: Sequence[PastRun], limit: int) -> str:
+    """Return one line per run under a heading."""
+    if not runs:
+        return "Nothing was published in this database yet."
+    shown = table(_HISTORY, [_run(run, short=False) for run in runs], limit)
+    if max(map(len, shown)) > limit or not _is_whole(runs, shown):
+        shown = table(_HISTORY, [_run(run, short=True) for run in runs], limit)
+    return "\n".join(shown)
+
+
+def _is_whole(runs: Sequence[PastRun], shown: Sequence[str]) -> bool:
+    """Return True where nothing had to be cut for the complete ids of the backups."""
+    return all(run.operator in line and run.what in line for run, line in zip(runs, shown[1:], strict=True))
+
+
+def _run(run: PastRun, *, short: bool) -> tuple[str, ...]:
+    backup = (run.backup_id or "").removeprefix(_PREFIX if short else "")
+    return (
+        f"{run.at:%Y-%m-%d %H:%M}",
+        run.what,
+        run.operator,
+        "" if run.rows_changed is None else f"{run.rows_changed:,}",
+        _VERDICTS.get(run.outcome, run.outcome),
+        run.removed or backup or run.error or "",
+        run.run_id or "",
+        (backup and run.error) or "",
+        run.host or "",
+        run.database_user or "",
+        run.client_address or "",
+    )
+
+
+def backup_lines(found: Sequence[Mapping[str, Any]], limit: int) -> str:
+    """Return the backups under a heading, each with why it was taken: beside it, or below it where that is too wide."""
+    if not found:
+        return "There is no backup yet."
+    places = {(entry["database"], entry["schema"]) for entry in found if entry["timestamp"]}
+    rows = [_backup(entry) for entry in found]
+    notes = [_note(entry, place=len(places) > 1) for entry in found]
+    lines = table((*_BACKUPS, Column("Taken")), [(*row, note) for row, note in zip(rows, notes, strict=True)], limit)
+    if max(map(len, lines)) > limit:
+        head, *lines = table(_BACKUPS, rows, limit)
+        lines = [head, *(f"{line}\n  {note}" for line, note in zip(lines, notes, strict=True))]
+    if any(entry["rows"] is None and not entry.get("kind") for entry in found):
+        lines.append(f"{_UNKNOWN}: not known without reading the file through: `mock2pg backups verify`")
+    if any(entry["latest"] is None for entry in found):
+        lines.append("The database was not reached, so the backup that `rollback latest` restores is not marked.")
+    return "\n".join(lines)
+
+
+def _backup(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    if entry.get("kind"):
+        return entry["id"], "", "", ""
+    return entry["id"], _number(entry["rows"]), _number(entry["tables"]), size(entry["bytes"])
+
+
+def _number(number: int | None) -> str:
+    return _UNKNOWN if number is None else f"{number:,}"
+
+
+def _note(entry: Mapping[str, Any], *, place: bool) -> str:
+    """Return why the backup was taken, and what else is particular about it."""
+    if entry.get("kind"):
+        return f"not a backup: it is {entry['kind']}"
+    taken = f"{'by' if entry['command'] == 'backup' else 'before'} {entry['command']} {entry['run_id']}"
+    notes = [taken if entry["command"] else "by an unknown run"]
+    if entry["latest"]:
+        notes.append("restored by `rollback latest`")
+    if not entry["timestamp"]:
+        notes.append("its key is not available" if entry["encrypted"] else "damaged: its header is unreadable")
+    elif place:
+        notes.append(f"of {entry['database']}.{entry['schema']}")
+    return ", ".join([*notes, *["encrypted"] * entry["encrypted"]])

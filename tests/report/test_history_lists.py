@@ -1,0 +1,76 @@
+"""The lists of runs and of backups, in the columns that a terminal has."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from mock2pg.report.history_lists import backup_lines, history_lines
+from mock2pg.results import PastRun
+
+AT = datetime(2026, 11, 22, 10, 30, 7, tzinfo=UTC)
+ID = "2026-11-22T10-30-00-000Z"
+
+
+def past(what: str = "migrate", outcome: str = "succeeded", **given: Any) -> PastRun:
+    known = {"run_id": ID, "operator": "a long name", "error": None, "rows_changed": None, "backup_id": None}
+    known |= {"host": "a-host", "database_user": "app", "client_address": None}
+    return PastRun(**{"at": AT, "what": what, "outcome": outcome, **known, **given})
+
+
+def backup(**given: Any) -> dict[str, Any]:
+    known = {"timestamp": "t", "database": "shop", "schema": "public", "bytes": 123456, "encrypted": False}
+    known |= {"tables": 14, "rows": 12345, "run_id": ID, "command": "migrate", "latest": False}
+    return {"id": f"backup-{ID}", **known, **given}
+
+
+RUNS = [
+    past(rows_changed=100_593, backup_id=f"backup-{ID}"),
+    past("rollback --show"),
+    past("migrate", "rolled_back", rows_changed=0, backup_id=f"backup-{ID}", error="VerifyFailed"),
+    past("plan", "failed", error="PreflightFailed"),
+    past("prune", run_id=None, removed="2 backups removed", operator="root"),
+]
+
+
+def test_a_run_is_a_line_of_80_columns() -> None:
+    """When, what, by whom, rows changed, verdict, and the backup or the error; a name is cut, an id never."""
+    assert history_lines(RUNS, 80).splitlines() == [
+        "When (UTC)        What       By      Changed  Verdict   Backup or error",
+        "2026-11-22 10:30  migrate    a lon…  100,593  ✔ passed  2026-11-22T10-30-00-000Z",
+        "2026-11-22 10:30  rollback…  a lon…           ✔ passed",
+        "2026-11-22 10:30  migrate    a lon…        0  ✘ undone  2026-11-22T10-30-00-000Z",
+        "2026-11-22 10:30  plan       a lon…           ✘ failed  PreflightFailed",
+        "2026-11-22 10:30  prune      root             ✔ passed  2 backups removed",
+    ]
+    assert history_lines([], 80) == "Nothing was published in this database yet."
+
+
+def test_a_wide_terminal_shows_more() -> None:
+    """Complete names and ids, the error of a run that has a backup too, from which host and as which user."""
+    head, first, _, third, *_ = history_lines(RUNS, 200).splitlines()
+    assert head.split("  ")[-1].strip() == "User"
+    assert "Client" not in head  # no run has an address
+    assert first.split()[-4:] == [f"backup-{ID}", ID, "a-host", "app"]
+    assert "a long name" in first
+    assert "VerifyFailed" in third
+
+
+def test_a_backup_has_its_rows_and_why_it_was_taken() -> None:
+    """Beside it on a wide terminal, below it on one of 80 columns; what is not known is a dash, and how to find out."""
+    found = [backup(latest=True), backup(command="backup", encrypted=True, rows=None, tables=None)]
+    assert backup_lines(found, 80).splitlines() == [
+        "Backup                             Rows  Tables      Size",
+        f"backup-{ID}  12,345      14  123.5 kB",
+        f"  before migrate {ID}, restored by `rollback latest`",
+        f"backup-{ID}       -       -  123.5 kB",
+        f"  by backup {ID}, encrypted",
+        "-: not known without reading the file through: `mock2pg backups verify`",
+    ]
+    assert len(backup_lines(found[:1], 200).splitlines()) == 2
+    others = [backup(schema="other", latest=None), backup(command=None), backup(timestamp=None, kind="a directory")]
+    text = backup_lines(others, 200)
+    assert "of shop.other" in text
+    assert "by an unknown run" in text
+    assert "not a backup: it is a directory" in text
+    assert text.endswith("The database was not reached, so the backup that `rollback latest` restores is not marked.")
