@@ -155,7 +155,7 @@ def test_a_line_says_which_columns_reference_which() -> None:
 
 
 def test_a_drawing_of_keys_counts_the_other_columns() -> None:
-    """Where there are many tables, what holds them together is enough: keys, and what keys refer to."""
+    """With many tables, boxes show only keys, and the columns that keys refer to."""
     found = drawn(*CIRCLE, only_keys=True)
     assert texts(found, "departments")[-2:] == ["integer", "2 more"]
     assert texts(found, "shifts") == ["shifts", "PK", "employee_id", "integer", "PK", "day", "integer"]

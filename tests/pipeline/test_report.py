@@ -194,7 +194,7 @@ def test_the_report_stands_on_its_own(build: Build, run: Run) -> None:
 
 
 def test_a_command_in_a_hint_is_code(build: Build) -> None:
-    """What is to be typed is told apart from the words around it, and stays text."""
+    """A command in a hint is marked as code, and stays text."""
     error = VerifyFailed("found", hint="Run `mock2pg migrate` <now>.").as_dict()
     html = build("migrate", "failed", "stage", error=error)
     assert "Run <code>mock2pg migrate</code> &lt;now&gt;." in html
@@ -225,7 +225,7 @@ def test_only_what_there_is_is_linked(build: Build, run: Run) -> None:
 
 
 def test_the_target_tables_are_drawn_and_have_a_page(build: Build, run: Run) -> None:
-    """What was built is a picture in the report, whose boxes lead to the columns; the page needs no other host."""
+    """The report shows the built tables as a picture whose boxes link to the columns, without any other host."""
     tables = [
         Table("parents", (Column("id", "text", True, "id", None),), ("id",), source="parents"),
         Table(

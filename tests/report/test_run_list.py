@@ -56,7 +56,7 @@ def entries(settings: Settings) -> list[str]:
 
 
 def leads_to(run: Run, which: str) -> str | None:
-    """Where the redirect of a run leads, as its folder's name."""
+    """Return the folder's name that the redirect of a run leads to."""
     html = (run.settings.runs_dir / ".site" / f"{run.id}-{which}.html").read_text()
     found = re.search(r'content="0; url=\.\./([^/]*)/index\.html"', html)
     return found[1] if found else None
@@ -163,7 +163,7 @@ def test_what_is_known_is_not_read_again(settings: Settings, monkeypatch: pytest
 
 @pytest.mark.parametrize("text", ["", "[]", '{"version": 0}', '{"runs": 1}'])
 def test_a_damaged_memory_of_the_list_is_no_fault(settings: Settings, text: str) -> None:
-    """What an earlier call left is only a shortcut."""
+    """The cache of an earlier call changes nothing in the list."""
     ended(settings, 1)
     before = entries(settings)
     (settings.runs_dir / ".site" / "list.json").write_text(text)

@@ -1,4 +1,4 @@
-"""What became of a run, in the words and the colour that all pages have for it."""
+"""The outcome of a run, in the words and the colour that all pages use."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def _entry(run: Run, kept: Mapping[str, Any], stamp: list[int]) -> Entry:
 
 
 def _read(run: Run) -> Entry:
-    """Read the record of a run and its results; what cannot be read is said to be so."""
+    """Read the record of a run and its results; an unreadable record is an entry of its own."""
     record, results = _record(run), _results(run)
     if not record:
         return Entry(run.id, run.started_at, "", "", "", "", None, "failed", "Unreadable", "record.json", False)

@@ -1,4 +1,4 @@
-"""What a layout takes and gives, in pixels."""
+"""The input and the result of a layout, in pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NARROW = 10  # between a box and a line that passes it, and between two such lin
 MARGIN = 22  # from a box to the first line that turns: room for the end of a line
 STEP = 8  # between two parallel lines
 WIDTH = 900  # of connected boxes: they become wider only where they would be much higher than wide
-PAGE = 1120  # of all: what is not connected stands beside as long as there is room
+PAGE = 1120  # of all: unconnected boxes are beside them while there is room
 
 Point = tuple[int, int]
 
@@ -63,7 +63,7 @@ Item = str | Pass  # what has a place in a layer: a box by its name, or a net th
 
 
 class End(NamedTuple):
-    """Where a line meets an item, so many pixels below its top."""
+    """The point where a line meets an item, `y` pixels below its top."""
 
     item: Item
     y: int

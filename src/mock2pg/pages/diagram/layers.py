@@ -1,4 +1,4 @@
-"""Which box is in which layer, in which order and how high: few crossings, and lines as straight as can be."""
+"""Place boxes in layers, in an order and at heights with few crossings and straight lines."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Layers:
         return self._closed({item: floor(top) for item, top in tops.items()})
 
     def _closed(self, tops: dict[Item, int]) -> dict[Item, int]:
-        """The same without the heights where no layer has anything."""
+        """Return the heights without those where all layers are empty."""
         found: dict[Item, int] = {}
         end, moved = 0, -min(tops.values())
         for item, top in sorted(tops.items(), key=itemgetter(1)):

@@ -41,7 +41,7 @@ _STYLE = """
 
 @dataclass(frozen=True)
 class _Row:
-    """What is drawn of a column: its name, its type, whether it may hold NULL, and the keys that it is part of."""
+    """The parts of a column that are drawn: name, type, NULL or not, and its keys."""
 
     name: str
     kind: str
