@@ -65,7 +65,6 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, bool]]] = {
         {**ENDED, "status": "rolled_back", "error": ERROR, "message": "Rolled back"},
         ("care", "Rolled back", "Rolled back", True),
     ),
-    "of a later version": ({**ENDED, "status": "postponed"}, ("skipped", "Unreadable", state._UNSEEN, True)),
 }  # fmt: skip
 
 
@@ -104,6 +103,21 @@ def test_what_is_not_there_or_not_to_be_read_is_said(folder: Path) -> None:
         assert state.listed(folder.parent)["runs"][0]["word"] == "Unreadable"
     shutil.rmtree(folder)
     assert (shown(folder)["word"], shown(folder)["ended"]) == ("Removed", True)
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", [], {}, [5], {"name": 5}, float("inf")], ids=str)
+def test_a_record_of_any_content_is_shown_or_unreadable(value: Any, folder: Path) -> None:
+    """A record of another version, or one that somebody edited, does not end the page."""
+    channel = {"step": "stage", "started_at": "2026-11-22T10:30:01.000Z", "rows": 10, "total_rows": 40,
+               "detail": "pets", "counted_after": 0.0}  # fmt: skip
+    rules = {"rule": "r", "severity": "warning", "number": 2}
+    for name in (*RECORD, "pid", "pid_began"):
+        write(folder, "record.json", RECORD | ENDED | {"status": "succeeded", name: value})
+        write(folder, "steps/stage.json", {"data": {"fault_totals": [rules | {"number": value}]}, "step": value})
+        write(folder, "steps/check.json", {"data": value})
+        write(folder, "progress/load.json", channel | {"rows": value})
+        assert shown(folder)["word"]
+        assert state.listed(folder.parent)["runs"][0]["word"]
 
 
 def test_broken_rules_are_shown_as_soon_as_they_are_known(folder: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from mock2pg import browser as browser_module
 from mock2pg.settings import Settings, load
-from mock2pg.watch import beside
+from mock2pg.watch import beside, served
 from mock2pg.watch.app import Watch
 from tests.fix_watch import begin
 
@@ -50,16 +50,16 @@ def test_a_page_is_served_a_while_after_the_run(
     open_pages: int, since_end: float, since_seen: float, over: bool
 ) -> None:
     """As long as somebody has it open, up to a limit, and a moment for whoever comes back."""
-    assert beside.is_over(open_pages, since_end, since_seen) is over
+    assert served.is_over(open_pages, since_end, since_seen) is over
 
 
 def test_the_server_ends_when_the_command_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of its input is the end of the command, whether it had a run or was killed."""
-    monkeypatch.setattr(beside, "_UNSEEN", 0.0)
+    monkeypatch.setattr(served, "_UNSEEN", 0.0)
     watch = Watch(tmp_path / "runs", lambda: None)
     reading, writing = os.pipe()
     os.close(writing)
-    asyncio.run(beside._until_seen(watch, reading)())
+    asyncio.run(served._until_seen(watch, reading)())
     os.close(reading)
 
 

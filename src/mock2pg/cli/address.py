@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,4 +20,5 @@ def show_address(address: Address, cache: Path, *, as_json: bool = False, no_bro
     else:
         say(f"Watch at {address.url}", err=True)
     if not no_browser:
-        browser.opened(address.page(cache))
+        with suppress(OSError):  # nothing may be written there: the address is printed
+            browser.opened(address.page(cache))

@@ -52,7 +52,8 @@ class Notifier:
                 start_new_session=True,  # Ctrl-C on the terminal is for us
             )
         except OSError:
-            return  # `finish` says so
+            self._answered.set()  # `finish` says so
+            return
         self._reader.start()
         self._tell(urls=self._urls)
 

@@ -30,7 +30,8 @@ _KILLED = (
     "Its process is gone, and left no verdict. `mock2pg status` reports which run the target tables hold; the next run"
     " removes the leftovers.",
 )
-_UNSEEN = "The page cannot tell more: record.json cannot be read."
+_UNREADABLE = ("skipped", "Unreadable", "record.json cannot be read.")
+_DAMAGED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)  # of a record, or of another version
 State = dict[str, Any]
 
 
@@ -54,12 +55,19 @@ def of_run(runs: Path, run_id: str | None) -> State:
     folder = runs / run_id
     record = _json(folder / "record.json")
     if not record:
-        return _state(run_id, *(_GONE if not folder.is_dir() else ("skipped", "Unreadable", _UNSEEN)), ended=True)
+        return _state(run_id, *(_UNREADABLE if folder.is_dir() else _GONE), ended=True)
+    try:
+        return _of_record(folder, record)
+    except _DAMAGED:
+        return _state(run_id, *_UNREADABLE, ended=True)
+
+
+def _of_record(folder: Path, record: Mapping[str, Any]) -> State:
     steps = progress.read(folder)
     ended, alive = bool(record.get("finished_at")), is_alive(record)
     mood, word, message = _verdict(record, alive=alive)
     return _state(
-        run_id,
+        folder.name,
         mood,
         word,
         message,
@@ -68,7 +76,7 @@ def of_run(runs: Path, run_id: str | None) -> State:
         error=_error(record),
         report=(folder / "index.html").exists(),
         steps=[_step(step, alive=alive and not ended) for step in steps],
-        rules=list(_rules(folder)),
+        rules=_rules(folder),
         facts=_facts(record, alive=alive and not ended),
         warnings=[printable(str(warning)) for warning in record.get("warnings") or ()],
     )
@@ -118,10 +126,8 @@ def _parsed(file: str, _changed: int, _size: int) -> Mapping[str, Any]:
 def _verdict(record: Mapping[str, Any], *, alive: bool) -> tuple[str, str, str]:
     if not record.get("finished_at"):
         return ("running", "Running", "") if alive else _KILLED
-    with suppress(LookupError):
-        mood, word = outcome_of(record, warned=bool(record.get("warnings")))
-        return mood, word, printable(str(record.get("message", "")).split("\n", 1)[0])
-    return "skipped", "Unreadable", _UNSEEN
+    mood, word = outcome_of(record, warned=bool(record.get("warnings")))
+    return mood, word, printable(str(record.get("message", "")).split("\n", 1)[0])
 
 
 def _title(record: Mapping[str, Any]) -> str:
@@ -137,10 +143,9 @@ def _error(record: Mapping[str, Any]) -> str:
 
 
 def _facts(record: Mapping[str, Any], *, alive: bool) -> list[tuple[str, str]]:
-    facts = [("Started", moment(record.get("started_at")))]
-    with suppress(ValueError, TypeError):
-        began = datetime.fromisoformat(str(record["started_at"])).timestamp()
-        facts.append(("Time", duration(max(0.0, time.time() - began) if alive else float(record["seconds"]))))
+    began = datetime.fromisoformat(str(record["started_at"])).timestamp()
+    seconds = max(0.0, time.time() - began) if alive else float(record["seconds"])
+    facts = [("Started", moment(record["started_at"])), ("Time", duration(seconds))]
     now = memory.held_by(int(record.get("pid") or 0)) if alive else None
     if now is not None:
         facts.append(("Memory of all processes", size(now)))
@@ -170,30 +175,37 @@ def _step(step: StepProgress, *, alive: bool) -> State:
     }
 
 
-def _rules(folder: Path) -> Iterator[State]:
-    """Yield the rules that rows break, as soon as the check has found them: no rows, and no values."""
-    staged, checked = (_json(folder / "steps" / f"{name}.json").get("data") or {} for name in ("stage", "check"))
-    for total in staged.get("fault_totals") or ():
-        yield _rule("", str(total.get("rule")), str(total.get("severity")), total.get("number"))
-    for rule in checked.get("suites") or ():
-        if rule.get("status") in ("failed", "warned", "broken"):
-            yield _rule(str(rule.get("table")), str(rule.get("sentence")), str(rule.get("severity")), rule.get("rows"))
+def _rules(folder: Path) -> list[State]:
+    """Return the rules that rows break, as soon as the check has found them: no rows, and no values."""
+    found = []
+    with suppress(*_DAMAGED):
+        for total in _data(folder, "stage").get("fault_totals") or ():
+            found.append(_rule("", str(total["rule"]), str(total["severity"]), int(total["number"])))
+        for rule in _data(folder, "check").get("suites") or ():
+            if rule["status"] in ("failed", "warned", "broken"):
+                found.append(_rule(str(rule["table"]), str(rule["sentence"]), str(rule["severity"]), int(rule["rows"])))
+    return found
 
 
-def _rule(table: str, sentence: str, severity: str, rows: Any) -> State:
-    number = int(rows or 0)
-    kind = "warned" if severity == "warning" else "failed"
-    return {
-        "kind": kind,
-        "table": printable(table),
-        "rule": printable(sentence),
-        "rows": f"{number:,}" if number else "-",
-    }
+def _data(folder: Path, step: str) -> Mapping[str, Any]:
+    return _json(folder / "steps" / f"{step}.json").get("data") or {}
+
+
+def _rule(table: str, sentence: str, severity: str, number: int) -> State:
+    kind, rows = "warned" if severity == "warning" else "failed", f"{number:,}" if number else "-"
+    return {"kind": kind, "table": printable(table), "rule": printable(sentence), "rows": rows}
 
 
 def _entry(folder: Path) -> State:
     record = _json(folder / "record.json")
-    mood, word, message = _verdict(record, alive=is_alive(record)) if record else ("skipped", "Unreadable", "")
+    if record:
+        with suppress(*_DAMAGED):
+            return _of_entry(folder, record)
+    return _of_entry(folder, {}) | {"mood": "skipped", "word": "Unreadable"}
+
+
+def _of_entry(folder: Path, record: Mapping[str, Any]) -> State:
+    mood, word, message = _verdict(record, alive=is_alive(record)) if record else ("", "", "")
     return {
         "id": folder.name,
         "started": moment(record.get("started_at")),
