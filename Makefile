@@ -17,7 +17,7 @@ ID =
 RUN =
 
 .DEFAULT_GOAL := help
-TARGETS := init psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report watch sample test-migration test test-load test-crash test-long bench coverage docs lint lock clean
+TARGETS := init psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report watch sample test-migration test test-load test-crash test-long bench coverage docs docs-reference lint lock clean
 .PHONY: $(TARGETS)
 
 # A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
@@ -180,6 +180,9 @@ lint: $(DEV) ## lint, format check, types, layers and spelling
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/codespell" *.md docs src && "$(BIN)/mypy" && "$(BIN)/lint-imports"
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header
+
+docs-reference: $(READY) ## write the pages of the commands and the settings, and .env.example, from the code
+	@"$(BIN)/python" docs/_site/reference.py
 
 lock: ## write the four locks anew from pyproject.toml (needs uv)
 	$(COMPILE) --extra sample --group setup --output-file requirements.lock pyproject.toml

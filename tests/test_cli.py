@@ -16,7 +16,7 @@ from mock2pg import MigrationService, cli, errors
 from mock2pg.cli.sections import SECTIONS, Sections, sentence
 from mock2pg.errors import UsageError
 from mock2pg.report import output
-from mock2pg.settings import Settings
+from mock2pg.settings import Settings, explain, variable
 
 
 @pytest.fixture
@@ -114,6 +114,65 @@ def test_what_prints_can_ask_how_much(arguments: list[str], runner: CliRunner, m
     assert runner.invoke(cli.command, ["backups", *arguments]).exit_code == 0
     given = {argument.lstrip("-")[0] for argument in arguments if argument.startswith("-")}
     assert asked == ["q" in given, "v" in given]
+
+
+def test_settings_are_a_table_of_80_columns(
+    runner: CliRunner, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each setting has its value and origin on a line, folded where it is long, and its meaning below; no secret."""
+    monkeypatch.setenv("COLUMNS", "80")
+    key = f"age1{'q' * 58}"
+    given = {"DATABASE_URL": "postgresql://app:hunter2@db/shop?schema=x", "MIGRATION_BACKUP_RECIPIENT": f"{key}, {key}"}
+    said = runner.invoke(cli.command, ["settings"], env=given).output
+    assert max(map(len, said.splitlines())) <= 80
+    assert "hunter2" not in said
+    assert re.search(r"^DATABASE_URL +postgresql://app@db/shop +environment$", said, re.MULTILINE)
+    assert re.search(r"^MIGRATION_BACKUP_KEEP +unset +default$", said, re.MULTILINE)
+    assert "".join(said.replace(" environment\n", "\n").split()).count(key) == 2  # folded
+    words = " ".join(said.split())
+    for setting in explain(project=settings.project):
+        assert re.search(rf"^{setting.variable} ", said, re.MULTILINE)
+        assert setting.description in words
+    assert f"[default: {Settings.model_fields['source'].default}]" in words
+    quiet = runner.invoke(cli.command, ["settings", "-q"], env=given).output
+    assert "[default" not in quiet
+    found = json.loads(runner.invoke(cli.command, ["settings", "--json"], env=given).stdout)
+    assert [entry["name"] for entry in found] == list(Settings.model_fields)
+    assert {"name", "variable", "value", "default", "origin", "description"} == set(found[0])
+    service = mock2pg.MigrationService(settings, database_url="ignored")
+    assert {(one.name, one.origin) for one in service.explain_settings()} == {
+        (n, "flag") for n in Settings.model_fields
+    }
+
+
+@pytest.mark.parametrize("name", ["migrate", "plan", "check", "load", "rollback"])
+def test_a_flag_wins_over_the_setting_that_it_stands_for(
+    name: str, runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every flag of a command that has a setting's name reaches the settings, before the environment."""
+    flags = {
+        "mode": ("upsert", "replace"), "on_error": ("quarantine", "refuse"), "max_refused": ("7", "8"),
+        "max_deleted": ("7", "8"), "allow_empty": ("pets", "owners"), "allow_cascade": ("pins", "tags"),
+        "confirm": ("one", "two"), "alter": ("true", "false"),
+    }  # fmt: skip
+    given = {parameter.name: parameter for parameter in cli.command.commands[name].params}
+    taken = [flag for flag in flags if flag in given]
+    others = {"source", "debug", "project"}  # an argument, the flag for tracebacks, and one with a test of its own
+    assert {*given} & {*Settings.model_fields} - others == {*taken}
+    arguments = []
+    for flag in taken:
+        monkeypatch.setenv(variable(flag), flags[flag][1])
+        arguments += [given[flag].opts[0]] + ([flags[flag][0]] if flag != "alter" else [])
+    found: dict[str, object] = {}
+
+    def service(**overrides: object) -> None:
+        ours = {flag: value for flag, value in overrides.items() if flag in flags}
+        found.update({setting.name: (str(setting.value).lower(), setting.origin) for setting in explain(**ours)})
+        raise UsageError("looked at")
+
+    monkeypatch.setattr("mock2pg.service.MigrationService", service)
+    assert "looked at" in runner.invoke(cli.command, [name, *arguments, "latest"]).output
+    assert {flag: found[flag] for flag in taken} == {flag: (flags[flag][0], "flag") for flag in taken}
 
 
 @pytest.mark.parametrize("verb", ["migrate", "plan", "load", "check"])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import click
 import duckdb
 import pytest
 
-from mock2pg import MigrationService, cli, errors, postgres
+from mock2pg import MigrationService, cli, errors, postgres, settings
 from mock2pg.encoding import TABLE_HASH_DUCKDB, TABLE_HASH_POSTGRES, duckdb_value, kind, postgres_value
 from mock2pg.errors import Mock2pgError
 from mock2pg.settings import REPOSITORY, Settings
@@ -46,22 +48,42 @@ def kinds(root: type[Mock2pgError] = Mock2pgError) -> list[type[Mock2pgError]]:
     return [root, *(kind for child in root.__subclasses__() for kind in kinds(child))]
 
 
-def variable(name: str) -> str:
-    return str(Settings.model_fields[name].validation_alias or f"MIGRATION_{name.upper()}")
+def reference() -> ModuleType:
+    """The module that writes pages from the code."""
+    place = DOCS / "_site" / "reference.py"
+    spec = importlib.util.spec_from_file_location("reference", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_every_command_has_its_section() -> None:
-    """docs/command-line.md has one section per command, in which its arguments and its own options stand."""
-    head, *sections = re.split(r"^## ", page("command-line.md"), flags=re.MULTILINE)
-    described = {section.partition("\n")[0]: section for section in sections}
-    found = dict(commands(cli.command))
-    assert described.keys() == found.keys()
-    for name, command in found.items():
-        for parameter in command.get_params(click.Context(command)):
-            if isinstance(parameter, click.Argument):
-                assert f"`{str(parameter.name).upper()}`" in described[name]
-            else:
-                assert any(f"`{option}`" in head + described[name] for option in parameter.opts), f"{name} {parameter}"
+def test_pages_of_the_code_are_up_to_date() -> None:
+    """The commands in docs/command-line.md, the settings in docs/settings.md and .env.example are those of the code.
+
+    `make docs-reference` writes them.
+    """
+    for file, text in reference().pages().items():
+        assert file.read_text(encoding="utf-8") == text, f"{file.name} is stale: run make docs-reference"
+
+
+def test_pages_of_the_code_have_all_of_it() -> None:
+    """Every command has its section with its options, and every setting its line and its default."""
+    sections = re.split(r"^## ", page("command-line.md"), flags=re.MULTILINE)
+    for name, command in commands(cli.command):
+        (section,) = [text for text in sections if text.startswith(f"{name}\n")]
+        common = next(text for text in sections if text.startswith("Options of every command"))
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert any(f"`{option}" in section + common for option in parameter.opts), f"{name} {parameter}"
+    listed = {row[0]: row for row in table_rows(page("settings.md")) if row[1] in Settings.model_fields}
+    example = (REPOSITORY / ".env.example").read_text(encoding="utf-8")
+    assert all(line.startswith("# ") for line in example.splitlines() if line)
+    for name, field in Settings.model_fields.items():
+        shown = str(field.default or "unset") if not field.default_factory and field.default is not False else None
+        assert shown in (None, listed[settings.variable(name)][2])
+        assert f"\n# {settings.variable(name)}={'' if shown in (None, 'unset') else shown}" in example
 
 
 def test_every_make_target_that_is_named_is_there() -> None:
@@ -74,28 +96,6 @@ def test_every_make_target_that_is_named_is_there() -> None:
     for file in PAGES:
         named = re.findall(r"(?:`|^ {4})make ([a-z][a-z-]*)", file.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(named) <= targets, file.name
-
-
-def test_every_setting_has_its_line() -> None:
-    """docs/settings.md lists every setting with its variable, field and default, and no other."""
-    listed = {row[0]: row for row in table_rows(page("settings.md")) if row[1] in Settings.model_fields}
-    assert listed.keys() == {variable(name) for name in Settings.model_fields}
-    for name, field in Settings.model_fields.items():
-        row = listed[variable(name)]
-        assert row[1] == name
-        if field.default and name != "project" and not field.default_factory:
-            assert row[2] == str(field.default)
-
-
-def test_the_example_of_env_is_the_defaults() -> None:
-    """.env.example holds every variable, each as a comment with its default."""
-    text = (REPOSITORY / ".env.example").read_text()
-    assert all(line.startswith("# ") for line in text.splitlines() if line)
-    given = dict(re.findall(r"^# ([A-Z_]+)=(.*)$", text, re.MULTILINE))
-    assert given.keys() == {variable(name) for name in Settings.model_fields}
-    for name, field in Settings.model_fields.items():
-        if name != "project" and not field.default_factory:
-            assert given[variable(name)] == str(field.default or "")
 
 
 def test_every_error_has_its_line() -> None:

@@ -24,7 +24,7 @@ from mock2pg.pipeline.steps.publish import reviewed_plan
 from mock2pg.pipeline.work import Work
 from mock2pg.results import Evidence, MigrationResult, PastRun, Status, TestReport
 from mock2pg.runs import open_run
-from mock2pg.settings import Settings
+from mock2pg.settings import Setting, Settings
 from mock2pg.source import presence
 
 _NAME_IT = "Name it: `mock2pg migrate PATH`, `make migrate SOURCE=PATH`, or MIGRATION_SOURCE."
@@ -48,6 +48,7 @@ class MigrationService:
         **overrides: object,
     ) -> None:
         self._settings, self._console = settings or settings_module.load(**overrides), console
+        self._given = overrides if settings is None else dict(settings)  # in Python: what a flag is to the command
         self._ask, self._live = ask, live
         log.start(self._settings, console=console, live=live)
 
@@ -275,6 +276,10 @@ class MigrationService:
     @property
     def settings(self) -> Settings:
         return self._settings
+
+    def explain_settings(self) -> list[Setting]:
+        """Return every setting with its value, default, origin and description; passwords and keys are left out."""
+        return settings_module.explain(**self._given)
 
     def url(self) -> str:
         """The target's connection string; the embedded server is started when DATABASE_URL is unset."""

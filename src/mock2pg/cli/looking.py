@@ -8,14 +8,16 @@ from functools import partial
 
 import click
 
+from mock2pg import settings
 from mock2pg.cli import options
 from mock2pg.cli.address import show_address
 from mock2pg.cli.root import command
-from mock2pg.cli.verb import service, verb
+from mock2pg.cli.verb import project, service, verb
 from mock2pg.errors import NotReady, UsageError
 from mock2pg.report.history_lists import history_lines
 from mock2pg.report.listings import width
-from mock2pg.report.output import say, say_json, say_lines
+from mock2pg.report.output import quiet, say, say_json, say_lines
+from mock2pg.report.settings_table import settings_table
 from mock2pg.report.terminal import doctor_lines, status_lines
 
 
@@ -95,7 +97,7 @@ def watch(run_id: str | None, port: int, no_browser: bool, as_json: bool) -> Non
     Serves a page on this machine that follows RUN_ID, or else the newest run and each one that begins later: its steps
     with rows, rates and the time left, the memory of its processes, the rules that rows break, and then its verdict and
     report. It works for a run of any other process, from its folder. The address has a token, which nobody else knows;
-    the page shows no row values. Ctrl-C ends the page, and never the run.
+    the page shows no row values. Ctrl-C ends the page, and never the run. docs/watch.md has more.
 
     Examples:
         mock2pg watch
@@ -130,3 +132,23 @@ def doctor(notify: bool, as_json: bool) -> None:
         say_lines(doctor_lines(checks))
     if failed:
         sys.exit(NotReady.code)
+
+
+@command.command("settings", section="Look")
+@verb
+def list_settings(as_json: bool) -> None:
+    """List the settings with value, origin and meaning.
+
+    A setting comes from a flag of a command, the environment, .env with the line, [tool.mock2pg] of pyproject.toml, or
+    its default, in this order. Of DATABASE_URL user, host, port and database are shown, and of other secrets that they
+    are set. With --quiet, the meanings are left out.
+
+    Examples:
+        mock2pg settings
+        mock2pg settings --json
+    """
+    found = settings.explain(**project())
+    if as_json:
+        say_json([asdict(setting) for setting in found])
+    else:
+        say_lines(settings_table(found, width(), meanings=not quiet()))

@@ -28,20 +28,20 @@ _MAKES_ONE = ("init",)  # the project is what comes of it
 
 def current() -> Settings:
     """Return the settings of the command."""
-    return settings.load(**_project())
+    return settings.load(**project())
 
 
 def service(**overrides: Any) -> MigrationService:
     from mock2pg.service import MigrationService
 
     lists = {name: ",".join(value) or None for name, value in overrides.items() if isinstance(value, tuple)}
-    given = {name: value for name, value in {**_project(), **overrides, **lists}.items() if value is not None}
+    given = {name: value for name, value in {**project(), **overrides, **lists}.items() if value is not None}
     ask = (lambda question: str(click.prompt(question, err=True))) if sys.stdin and sys.stdin.isatty() else None
     meta = click.get_current_context().meta
     return MigrationService(console="quiet" not in meta, live="json" not in meta, ask=ask, **given)
 
 
-def _project() -> dict[str, Any]:
+def project() -> dict[str, Any]:
     """Return the project that --project names, as a setting."""
     return {name: folder for name, folder in click.get_current_context().meta.items() if name == "project"}
 

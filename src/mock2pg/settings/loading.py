@@ -19,7 +19,7 @@ from mock2pg.connection_string import schema_of, shown
 from mock2pg.errors import UsageError
 from mock2pg.project_folder import discovered
 from mock2pg.settings import project_file
-from mock2pg.settings.record import COMPLETE, Settings, default, plain, variable
+from mock2pg.settings.record import COMPLETE, Settings, default, meaning, plain, variable
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ def explain(**overrides: object) -> list[Setting]:
             value=_shown(field, getattr(settings, field)),
             default=default(field),
             origin=origins[field],
-            description=declared.description or "",
+            description=meaning(field),
         )
-        for field, declared in Settings.model_fields.items()
+        for field in Settings.model_fields
     ]
 
 

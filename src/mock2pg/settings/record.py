@@ -6,7 +6,7 @@ import getpass
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, get_args, get_origin
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -48,60 +48,98 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None,
         validation_alias="DATABASE_URL",
-        description="The target. Unset: the embedded server in .postgres/.",
+        description=(
+            "The target: `postgresql://user:password@host:5432/database`, or libpq's `key=value` text. Unset: an "
+            "embedded server is started."
+        ),
     )
-    target_schema: str = Field("public", validation_alias="MIGRATION_SCHEMA", description="The target schema.")
+    target_schema: str = Field(
+        "public",
+        validation_alias="MIGRATION_SCHEMA",
+        description=(
+            "The target schema, created if it does not exist. `?schema=` of `DATABASE_URL` wins over pyproject.toml "
+            "and the default."
+        ),
+    )
     project: Path = Field(
         default_factory=discovered,
         description="The folder of dbt_project, expectations, backups and runs.",
         json_schema_extra={"default": "the nearest project"},
     )
-    source: Path = Field(Path("mock_data"), description="What `migrate` takes when no source is named.")
-    postgres: Path = Field(Path(".postgres"), description="Where the embedded server keeps its data.")
-    max_errors_per_rule: int = Field(100, ge=1, description="Rows listed per broken rule; the totals stay exact.")
+    source: Path = Field(
+        Path("mock_data"),
+        description=(
+            "The source of `migrate` when none is named, from the project's folder. Required when `DATABASE_URL` is "
+            "set."
+        ),
+    )
+    postgres: Path = Field(
+        Path(".postgres"), description="Where the embedded server keeps its data, from the project's folder."
+    )
+    max_errors_per_rule: int = Field(
+        100, ge=1, description="The most rows listed for each broken rule. The totals stay exact."
+    )
     mode: Literal["replace", "upsert"] = Field(
         "replace",
-        description="replace: the target holds exactly the input. upsert: nothing is deleted.",
+        description=(
+            "`replace`: make the target tables hold exactly the source. `upsert`: insert and update, delete nothing."
+        ),
     )
     on_error: Literal["refuse", "quarantine"] = Field(
-        "refuse", description="What rows do that break a rule: refuse stops the run, quarantine leaves them out."
+        "refuse",
+        description=(
+            "Rows that break a rule: `refuse` stops the run, `quarantine` leaves them out, and what depends on them."
+        ),
     )
     max_refused: str = Field(
         "10%",
         pattern=_SHARE,
-        description="With quarantine: how many rows may be left out, as a number or a share of all rows.",
+        description="With `quarantine`: the most rows that may be left out, as a number or a share of all rows.",
     )
-    confirm: str = Field(
-        "", description="The name of the database that may be changed although it is on another machine."
-    )
+    confirm: str = Field("", description="The name of the database, to allow changes to one on another machine.")
     max_deleted: str = Field(
         "50%",
         pattern=_SHARE,
-        description="The most rows of one table that a run may delete; a share counts from 101 rows on.",
+        description=(
+            "The most rows of one table that a run may delete. A share counts for tables of more than 100 rows."
+        ),
     )
-    allow_empty: str = Field("", description="Entities, comma-separated, whose tables a run may empty.")
+    allow_empty: str = Field("", description="The entities whose tables a run may empty, comma-separated.")
     allow_cascade: str = Field(
-        "", description="Tables that are not migrated, comma-separated, whose rows may be changed by their ON DELETE."
+        "",
+        description=(
+            "The tables that are not migrated, and whose rows may be changed by their own ON DELETE, comma-separated."
+        ),
     )
     alter: bool = Field(
-        False, description="Alter tables that a migration created when their contract changed, while publishing."
+        False, description="Alter tables that a migration created when their contract changed, in the same transaction."
     )
     unknown_fields: Literal["refuse", "warn"] = Field(
         "refuse",
-        description="What a key that is not declared does: refuse is an error, warn leaves it out and says so.",
+        description=(
+            "A key that is not declared: `refuse` makes it an error, `warn` leaves it out, lists and counts it."
+        ),
     )
     max_unpacked: str = Field(
         "20x,10GiB",
         pattern=r"^\d+x,\d+[MG]iB$",
-        description="What a packed source may become: times its packed size, from 64 MiB on, and in all.",
+        description=(
+            "The most that a packed source may become: times its packed size, from 64 MiB on, and in all (MiB or GiB)."
+        ),
     )
     github_workspace: Path | None = Field(
         None,
         validation_alias="GITHUB_WORKSPACE",
-        description="Set by GitHub Actions: `--format github` names files from here.",
+        description="Set by GitHub Actions. `check --format github` names files from here.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug shows more.")
-    debug: str = Field("", validation_alias="DEBUG", description="`migration:*` is the same as log level debug.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least level of messages on the console and in `logs/migration.log`."
+    )
+    debug: str = Field(
+        "",
+        validation_alias="DEBUG",
+        description="`migration:*` is the same as the log level debug. Other values do nothing.",
+    )
     operator: str = Field(
         default_factory=_user,
         description="Who runs it, for `record.json` and the history.",
@@ -114,28 +152,40 @@ class Settings(BaseSettings):
     lock_timeout: str = Field(
         LOCK_TIMEOUT,
         pattern=_DURATION,
-        description="How long any session waits for a lock, as PostgreSQL writes durations: from 1ms to 24d.",
+        description="How long each statement waits for a lock, as PostgreSQL writes durations, from 1ms to 24d.",
     )
     statement_timeout: str = Field(
         "0",
         pattern=_DURATION,
-        description="How long one statement of publishing or a rollback may take; 0 is without a limit.",
+        description="How long one statement of publishing or a rollback may take. 0 is without a limit.",
     )
     publish_attempts: int = Field(
         5,
         ge=1,
-        description="How often publishing, rollback and backup are tried while others hold locks or change the schema.",
+        description=(
+            "How often publishing and a rollback are tried when a lock, a deadlock, a conflict or a lost connection "
+            "stops them, and a backup when others change the schema."
+        ),
     )
 
     backup_compression: Literal["none", "gzip", "zstd"] = Field("zstd", description="How backups are packed.")
     backup_recipient: str = Field(
-        "", pattern=_RECIPIENTS, description="The age public keys, comma-separated, that backups are encrypted to."
+        "",
+        pattern=_RECIPIENTS,
+        description=(
+            "The age public keys (age1...) that backups are encrypted to, comma-separated. Unset: not encrypted."
+        ),
     )
     backup_identity: SecretStr | None = Field(
-        None, description="The age key that opens encrypted backups, or the path of its file."
+        None,
+        description="The age key that opens encrypted backups, or the path of its file, from the project's folder.",
     )
     backup_keep: int | None = Field(
-        None, ge=1, description="How many of the newest backups to keep after a run that succeeded. Unset: all of them."
+        None,
+        ge=1,
+        description=(
+            "How many of the newest backups to keep after a migration, backup or rollback that succeeded. Unset: all."
+        ),
     )
     backup_restore_test: Literal["always", "never"] = Field(
         "always", description="`always`: restore every backup once and compare it. `never`: skip the restore test."
@@ -279,6 +329,15 @@ def default(field: str) -> str | int | None:
     if isinstance(extra := declared.json_schema_extra, dict):
         return str(extra["default"])
     return plain(declared.default)
+
+
+def meaning(field: str) -> str:
+    """Return the description of a field, with the words that it takes."""
+    declared = Settings.model_fields[field]
+    words = get_args(declared.annotation) if get_origin(declared.annotation) is Literal else ()
+    if not words or all(f"`{word}`" in str(declared.description) for word in words):
+        return str(declared.description)
+    return f"{declared.description} Takes {', '.join(words[:-1])} or {words[-1]}."
 
 
 def plain(value: object) -> str | int | None:
