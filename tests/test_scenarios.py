@@ -59,14 +59,17 @@ def project_of_every_kind(folder: Path) -> Path:
 def test_every_scenario_passes_and_the_target_is_not_touched(tmp_path: Path, database: str) -> None:
     """Good and bad migrations run in a database that is dropped afterwards; the target has no table more."""
     told: list[str] = []
+    begun: list[tuple[str, int]] = []
     settings = settings_module.load(
         project=project_of_every_kind(tmp_path), database_url=database, source=Path("mock_data")
     )
     service = MigrationService(settings)
-    report = service.test_migration(told.append)
+    report = service.test_migration(told.append, lambda name: begun.append((name, len(told))))
     assert report.success, told
     names = [scenario.name for scenario in report.results]
     assert len(told) == len(names) >= 12
+    assert [name for name, _ in begun if not name.startswith("making")] == names
+    assert all(told[ran].startswith(f"✔ {name}: ") for name, ran in begun if name in names)  # its result comes next
     for kind in ("valid", "again", "missing", "unknown", "no array", "a string", "does not exist", "duplicate", "refer",
                  "not JSON", "empty", "large", "publishing", "verify", "rollback", "others deleted"):  # fmt: skip
         assert any(kind in name for name in names), kind

@@ -247,14 +247,16 @@ class MigrationService:
         chosen = partial(command, backup_id=to.backup_id, discard_changes=discard_changes, latest=latest)
         return self._run(name, chosen)
 
-    def test_migration(self, tell: Callable[[str], None] = lambda _: None) -> TestReport:
+    def test_migration(
+        self, tell: Callable[[str], None] = lambda _: None, begin: Callable[[str], None] = lambda _: None
+    ) -> TestReport:
         """Run good and bad migrations in a scratch database that is made and dropped; the target is never touched.
 
-        tell  is given one line per scenario when it has been run
+        tell   is given one line per scenario when it has been run
+        begin  is given the name of each scenario when it begins
         """
-
         try:
-            return scenarios.run(self._settings, self.url(), MigrationService, tell)
+            return scenarios.run(self._settings, self.url(), MigrationService, tell, begin)
         finally:
             log.start(
                 self._settings, console=self._console, live=self._live

@@ -15,7 +15,7 @@ import pytest
 from mock2pg import log as log_module
 from mock2pg import progress
 from mock2pg import settings as settings_module
-from mock2pg.report import step_lines
+from mock2pg.report import live, step_lines
 from mock2pg.report.live import Display, _Lines
 from mock2pg.runs import Run, now
 from mock2pg.settings import Settings
@@ -76,13 +76,25 @@ def test_without_its_letters_a_terminal_gets_words(terminal: Terminal) -> None:
     assert "?" not in "".join(shown)
 
 
-def test_a_step_is_shown_from_its_begin_to_its_end(terminal: Terminal, tmp_path: Path) -> None:
+def test_a_step_is_shown_from_its_begin_to_its_end(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its line is there while it runs, with rows and what it works on; then the one that stays."""
     run = Run("a-run", settings_module.load(project=tmp_path))
     run.folder.mkdir(parents=True)
     handler = log_module.Terminal(stream(terminal))
-    display = Display(run.folder, handler)
-    display.begin()
+    monkeypatch.setattr(log_module.log, "handlers", [handler])
+    with live.display(run.folder) as display:
+        shown_from_begin_to_end(terminal, run, handler, display)
+    shown = terminal.read(lambda screen: any("check" in line for line in screen.shown))
+    assert handler.show is None
+    assert shown[0] == "⚠ Something else."
+    assert shown[-1] == "✘ check       0.50 s  2 rows break 1 rule"
+    assert shown[-2].startswith("✔ stage        1.5 s")
+    assert "\x1b[?25" not in terminal.raw  # the cursor is not touched
+
+
+def shown_from_begin_to_end(terminal: Terminal, run: Run, handler: log_module.Terminal, display: Display) -> None:
     with progress.of_step(run.folder, "stage", now()):
         progress.expect(100, "pets")
         progress.rows(12_345)
@@ -102,12 +114,6 @@ def test_a_step_is_shown_from_its_begin_to_its_end(terminal: Terminal, tmp_path:
     display.passed(staged.found)
     run.save(StepResult("check", "failed", now(), 0.5))
     display.failed("check", "2 rows break 1 rule\nand more")
-    display.end()
-    shown = terminal.read(lambda screen: any("check" in line for line in screen.shown))
-    assert shown[0] == "⚠ Something else."
-    assert shown[-1] == "✘ check       0.50 s  2 rows break 1 rule"
-    assert shown[-2].startswith("✔ stage        1.5 s")
-    assert "\x1b[?25" not in terminal.raw  # the cursor is not touched
 
 
 def on_a_terminal(terminal: Terminal, settings: Settings, *arguments: str) -> subprocess.Popen[bytes]:

@@ -23,6 +23,7 @@ from mock2pg.errors import (
     ScenarioFailed,
     SourceError,
 )
+from mock2pg.report import live
 from mock2pg.report.output import say, say_json, say_lines
 from mock2pg.report.terminal import show
 
@@ -60,7 +61,11 @@ def test_migration(as_json: bool) -> None:
     Examples:
         mock2pg test-migration
     """
-    report = service().test_migration((lambda _: None) if as_json else say)
+    testing, quiet = service(), as_json or "quiet" in click.get_current_context().meta
+    with live.activities() as (shown, begin):
+        on_it = shown.is_live and sys.stdout.isatty()
+        tell = (lambda _: None) if as_json else shown.say if on_it else say
+        report = testing.test_migration(tell, (lambda _: None) if quiet else begin)
     if as_json:
         say_json(asdict(report))
     if not report.success:

@@ -57,9 +57,17 @@ class _Stage:
 
 
 def run(
-    settings: Settings, url: str, service: Callable[[Settings], Service], tell: Callable[[str], None]
+    settings: Settings,
+    url: str,
+    service: Callable[[Settings], Service],
+    tell: Callable[[str], None],
+    begin: Callable[[str], None],
 ) -> TestReport:
-    """Run every scenario in a scratch database on the server at `url`; remove it and all files afterwards."""
+    """Run every scenario in a scratch database on the server at `url`; remove it and all files afterwards.
+
+    tell   is given one line per scenario when it has been run
+    begin  is given the name of each when it begins
+    """
     document = _document(settings.source_path)
     results: list[Scenario] = []
     with _scratch(settings, url) as scratch:
@@ -67,6 +75,7 @@ def run(
 
         def add(name: str, expected: str, happens: Callable[[], tuple[bool, str] | None]) -> None:
             began = time.perf_counter()
+            begin(name)
             outcome = happens()
             if outcome is None:
                 tell(f"- {name}: left out, no row of a target table can be deleted")
@@ -93,6 +102,7 @@ def run(
 
         recipes, large = settings.project / "mock_data" / "sample", scratch.project / "large"
         if recipes.is_dir():
+            begin(f"making {_LARGE:,} rows")
             sample.generate(recipes, large, rows=_LARGE, seed=1)
             add(f"a large one of {_LARGE:,} rows", "success", lambda: _good(stage.migrate(large)))
     return TestReport(all(result.passed for result in results), tuple(results))

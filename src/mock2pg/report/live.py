@@ -14,11 +14,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from mock2pg import log, progress
+from mock2pg.progress import StepProgress
 from mock2pg.report import step_lines
+from mock2pg.report.output import say
 from mock2pg.step_results import Found
 from mock2pg.text import printable
 
@@ -39,13 +43,14 @@ Kept = tuple[str, str, int]  # mark, text and indent
 
 
 class Display:
-    """The lines of a run's steps; none, unless the log goes to a live terminal.
+    """The lines of what runs, on a terminal.
 
-    Lines are handed over in the order in which they are to stay.
+    steps   the steps that began, as `progress.read` returns those of a run
+    stream  the terminal; None: nothing is shown
     """
 
-    def __init__(self, folder: Path, terminal: log.Terminal | None) -> None:
-        self._folder, self._terminal = folder, terminal
+    def __init__(self, steps: Callable[[], Sequence[StepProgress]], stream: TextIO | None) -> None:
+        self._steps, self._stream = steps, stream
         self._said: deque[Kept] = deque()
         self._told: set[str] = set()
         self._wake, self._ended = threading.Event(), False
@@ -58,7 +63,7 @@ class Display:
         mark    its sign: ✔, ✘ or ⚠
         indent  of its lines but the first, behind the mark
         """
-        if self._terminal is not None:
+        if self._stream is not None:
             self._said.append((mark, text, indent))
             self._wake.set()
 
@@ -73,13 +78,17 @@ class Display:
         self._keep(step, "✘", message.split("\n", 1)[0])
 
     def _keep(self, step: str, mark: str, text: str) -> None:
-        if self._terminal is None:
+        if self._stream is None:
             return
         with suppress(Exception):
-            seconds = next((each.elapsed for each in progress.read(self._folder) if each.step == step), None)
+            seconds = next((each.elapsed for each in self._steps() if each.step == step), None)
             if seconds is not None:
                 self._told.add(step)
                 self.say(step_lines.ended(step, seconds, printable(text)), mark, step_lines.INDENT)
+
+    @property
+    def is_live(self) -> bool:
+        return self._stream is not None
 
     def asking(self, ask: Callable[[str], str]) -> Callable[[str], str]:
         """Return the function that asks, for which the lines make room until it is answered."""
@@ -98,17 +107,13 @@ class Display:
         return asked
 
     def begin(self) -> None:
-        if self._terminal is not None:
-            self._terminal.show = self.say
-            self._thread = threading.Thread(target=self._show, args=(self._terminal.stream,), daemon=True)
+        if self._stream is not None:
+            self._thread = threading.Thread(target=self._show, args=(self._stream,), daemon=True)
             with suppress(RuntimeError):
                 self._thread.start()
 
     def end(self) -> None:
         """Write what is left, and remove the lines of the running steps."""
-        if self._terminal is None:
-            return
-        self._terminal.show = None
         self._ended = True
         self._wake.set()
         if self._thread and self._thread.is_alive():
@@ -131,7 +136,7 @@ class Display:
     def _running(self, lines: _Lines) -> Sequence[Line]:
         """Return the lines of the steps that began, and of which none is kept yet."""
         found = list[Line]()
-        for step in progress.read(self._folder):
+        for step in self._steps():
             if step.status == "running":
                 self._told.discard(step.step)  # a second time
                 found.append((lines.spinner, printable(step_lines.running(step, lines.width))))
@@ -233,12 +238,39 @@ def _takes(stream: TextIO, text: str) -> bool:
 @contextmanager
 def display(folder: Path) -> Iterator[Display]:
     """Show the steps of the run in that folder while the block runs, where the log goes to a live terminal."""
-    shown = Display(folder, log.terminal())
+    terminal = log.terminal()
+    shown = Display(partial(progress.read, folder), terminal.stream if terminal else None)
     shown.begin()
+    if terminal:
+        terminal.show = shown.say
     try:
         yield shown
+    finally:
+        if terminal:
+            terminal.show = None
+        shown.end()
+
+
+@contextmanager
+def activities() -> Iterator[tuple[Display, Callable[[str], None]]]:
+    """Show one line, of what the second function names, where the log goes to a live terminal; else print the name."""
+    running: list[StepProgress] = []
+    terminal = log.terminal()
+
+    def steps() -> Sequence[StepProgress]:
+        return [replace(step, elapsed=time.time() - float(step.started_at)) for step in running]
+
+    def begin(name: str) -> None:
+        running[:] = [StepProgress(name, "running", str(time.time()))]
+        if terminal is None:
+            say(f"… {name}", err=True)
+
+    shown = Display(steps, terminal.stream if terminal else None)
+    shown.begin()
+    try:
+        yield shown, begin
     finally:
         shown.end()
 
 
-SILENT = Display(Path(), None)
+SILENT = Display(tuple, None)
