@@ -98,7 +98,7 @@ def shown_from_begin_to_end(terminal: Terminal, run: Run, handler: log_module.Te
     with progress.of_step(run.folder, "stage", now()):
         progress.expect(100, "pets")
         progress.rows(12_345)
-        terminal.read(lambda screen: any("12,345 of 12,345 rows · pets" in line for line in screen.shown))
+        terminal.read(lambda screen: any("12,345 of 12,345 rows" in line and "· pets" in line for line in screen.shown))
         assert handler.show
         handler.show("Something else.", "⚠")
         terminal.read(lambda screen: "⚠ Something else." in screen.shown)
