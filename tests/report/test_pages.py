@@ -33,7 +33,7 @@ KINDS = [
 ]  # fmt: skip
 
 # What is wrong with the page as it is shown now, in words; nothing of a page that is right.
-LOOK = """
+LOOK = r"""
 (paper) => {
   const faults = [], style = getComputedStyle, root = document.documentElement;
   const width = paper || innerWidth;
@@ -62,6 +62,10 @@ LOOK = """
       const shows = here.backgroundImage.split("gradient").length > 4 && e.tabIndex === 0 && e.ariaLabel;
       if (paper || !e.matches(".scroll") || !shows) faults.push(`scrolls without a sign of it: ${said(e)}`);
     }
+    const words = /^T[DH]$/.test(e.tagName) ? e.innerText.trim() : " ";
+    const range = document.createRange();
+    range.selectNodeContents(e);
+    if (/^\S+$/.test(words) && range.getBoundingClientRect().height > 110) faults.push(`squeezed: ${said(e)}`);
     if (e.tagName === "svg" && box.width < 100) faults.push(`a bar has ${box.width} pixels: ${said(e.closest("tr"))}`);
     if (/^H[123]$/.test(e.tagName) && here.breakAfter !== "avoid" && paper) faults.push(`may end a page: ${said(e)}`);
     const text = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
@@ -165,7 +169,9 @@ def test_every_link_leads_to_a_file_or_a_heading(kind: str, site: dict[str, Path
     """The contents list has every section, and no page is a dead end: the list of all runs is one click away."""
     page = window.page
     page.goto(site[kind].as_uri())
-    links: list[str] = page.locator("a[href]").evaluate_all("links => links.map(link => link.href)")
+    links: list[str] = page.locator("a[href]").evaluate_all(
+        "links => links.map(link => new URL(link.getAttribute('href'), document.baseURI).href)"
+    )
     files = [Path(unquote(urlsplit(link).path)) for link in links]
     assert [str(file) for file in files if not file.is_file()] == []
     sections: list[str] = page.locator("h2").evaluate_all("heads => heads.map(head => head.id)")
