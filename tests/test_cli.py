@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from click.testing import CliRunner
 
 import mock2pg
 from mock2pg import MigrationService, cli, errors
-from mock2pg.cli.sections import SECTIONS, Sections, sentence
+from mock2pg.cli.sections import SECTIONS, Sections
 from mock2pg.errors import UsageError
 from mock2pg.report import output
 from mock2pg.settings import Settings, explain, variable
@@ -63,7 +66,7 @@ def test_commands_are_listed_whole_in_the_order_of_use() -> None:
         if isinstance(group, Sections):
             text = CliRunner().invoke(cli.command, [*path, "--help"], terminal_width=80).output
             for name, command in group.commands.items():
-                assert (said := sentence(command)).endswith("."), name
+                assert (said := command.get_short_help_str()).endswith("."), name
                 assert re.search(rf"^  {name} +{re.escape(said)}$", text, re.MULTILINE), name
     assert tuple(cli.command.sections()) == SECTIONS
     assert [name for name, _ in cli.command.sections()["Migrate"]] == ["init", "check", "plan", "migrate", "verify"]
@@ -271,3 +274,56 @@ def test_an_unforeseen_error_shows_its_kind_only(runner: CliRunner, monkeypatch:
     assert result.exit_code == 70
     assert "RuntimeError" in result.output
     assert "secret" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("mi", ["migrate"]),
+        ("backups ", ["verify", "prune"]),
+        ("help server st", ["start", "stop", "status"]),
+        ("migrate --mode ", ["replace", "upsert"]),
+        ("migrate --on", ["--on-error"]),
+        ("rollback ", ["latest", "backup-2026-02", "backup-2026-01"]),
+        ("rollback --project elsewhere ", ["latest"]),
+        ("rollback --before ", ["2026-01-01T00-00-00-000Z"]),
+        ("backups verify backup-2026-01", ["backup-2026-01"]),
+        ("verify-evidence 2", ["2026-01-01T00-00-00-000Z"]),
+        ("report 3", []),
+    ],
+)
+def test_a_shell_completes_commands_options_and_ids(
+    line: str, completed: list[str], runner: CliRunner, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands in the order of use, and the ids of backups and runs, newest first; without a project there are none."""
+    monkeypatch.chdir(settings.project)
+    Path("elsewhere").mkdir()
+    for name in ("backups/backup-2026-01.json.zst", "backups/backup-2026-02.json.zst.age", "backups/.gitkeep"):
+        (settings.project / name).parent.mkdir(exist_ok=True)
+        (settings.project / name).touch()
+    (settings.project / "runs" / "2026-01-01T00-00-00-000Z").mkdir(parents=True)
+    (settings.project / "runs" / "latest").symlink_to("2026-01-01T00-00-00-000Z")
+    words = f"mock2pg {line}"
+    given = {"_MOCK2PG_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    said = runner.invoke(cli.command, [], env=given)
+    assert said.stdout.split() == [f"plain,{value}" for value in completed]
+    zsh = runner.invoke(cli.command, [], env={**given, "_MOCK2PG_COMPLETE": "zsh_complete"}).stdout
+    assert zsh.splitlines()[1::3] == completed
+    assert "..." not in zsh
+
+
+def test_bash_completes_what_is_typed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script that `_MOCK2PG_COMPLETE=bash_source mock2pg` prints works in bash; zsh and fish have theirs."""
+    script = """eval "$(_MOCK2PG_COMPLETE=bash_source mock2pg)"
+        COMP_WORDS=(mock2pg rollback la); COMP_CWORD=2; _mock2pg_completion mock2pg; echo "${COMPREPLY[@]}"
+        complete -p mock2pg"""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script], env={"PATH": path, "HOME": os.environ["HOME"]}, cwd=settings.project,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.split("\n")[0] == "latest", done.stderr
+    assert "_mock2pg_completion mock2pg" in done.stdout
+    for shell, begins in (("zsh", "#compdef mock2pg"), ("fish", "function _mock2pg_completion")):
+        monkeypatch.setenv("_MOCK2PG_COMPLETE", f"{shell}_source")
+        assert CliRunner().invoke(cli.command, []).stdout.startswith(begins)

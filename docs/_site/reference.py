@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from mock2pg import cli
-from mock2pg.cli.sections import Sections, Verb, sentence
+from mock2pg.cli.sections import Sections, Verb
 from mock2pg.settings import Settings, default, meaning, variable
 
 REPOSITORY = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def command_line() -> str:
     parts = ["| Section | Command | |\n|---|---|---|\n"]
     for section, commands in cli.command.sections().items():
         for number, (name, command) in enumerate(commands):
-            parts.append(f"| {'' if number else section} | [{name}](#{name}) | {sentence(command)} |\n")
+            parts.append(f"| {'' if number else section} | [{name}](#{name}) | {command.get_short_help_str()} |\n")
     parts.append("\n## Options of every command\n\n")
     only_common = cli.command.commands["status"]
     parts += [_option(option, only_common) for option in _options(only_common)]

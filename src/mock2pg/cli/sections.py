@@ -32,6 +32,10 @@ class Verb(click.Command):
         self.section, self.fails = section, sorted(fails, key=lambda kind: kind.code)
         self.examples = [line.strip() for line in examples.splitlines() if line.strip()]
 
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """Return the first sentence of the help, whole whatever the limit."""
+        return super().get_short_help_str(limit=1_000)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)
         if self.examples:
@@ -63,7 +67,7 @@ class Sections(Verb, click.Group):
         width = max((len(name) for name in self.commands), default=0)
         for section, commands in self.sections().items():
             with formatter.section(section or "Commands"):
-                formatter.write_dl([(f"{name:<{width}}", sentence(command)) for name, command in commands])
+                formatter.write_dl([(f"{name:<{width}}", command.get_short_help_str()) for name, command in commands])
 
     def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
         """Run a command. A wrong option or argument ends it as any other error does: with a name and a code."""
@@ -78,11 +82,6 @@ class Sections(Verb, click.Group):
             sys.exit(error.exit_code)
         except click.ClickException as error:
             end(_usage_error(error), as_json="--json" in (sys.argv if args is None else args), debug=False)
-
-
-def sentence(command: click.Command) -> str:
-    """Return the first sentence of the help, whole."""
-    return command.get_short_help_str(limit=1_000)
 
 
 def _usage_error(error: click.ClickException) -> UsageError:

@@ -15,7 +15,6 @@ from mock2pg.errors import ValidationError
 from mock2pg.foreign_errors import traced
 from mock2pg.report.log_messages import changes, of_added
 from mock2pg.report.output import say, say_error, say_json, say_lines
-from mock2pg.report.reporters import check, verification
 from mock2pg.results import Evidence, MigrationResult, Status
 from mock2pg.signals import ignored
 from mock2pg.step_results import Checked, Loaded, Planned, Published, RolledBack, Staged, find
@@ -107,11 +106,15 @@ def show_evidence(evidence: Evidence, as_json: bool) -> None:
 
 def show_check(result: MigrationResult, form: str, workspace: Path | None) -> None:
     """Print the result of a check in one of the formats; `workspace` is where GitHub names files from."""
+    from mock2pg.report.reporters import check  # brings the modules for XML, which few commands need
+
     _show_as(form, result, {"junit": check.junit, "github": partial(check.github, workspace=workspace)})
 
 
 def show_verification(result: MigrationResult, form: str) -> None:
     """Print the result of a verification in one of the formats."""
+    from mock2pg.report.reporters import verification
+
     _show_as(form, result, {"junit": verification.junit})
 
 
