@@ -58,7 +58,7 @@ source = $(if $(value SOURCE),"$$MOCK2PG_SOURCE")
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
 
-setup: $(READY) ## make .venv from requirements.lock (every target does this by itself)
+setup: $(READY) ## create .venv from requirements.lock (every target does this by itself)
 
 # The stamp carries the lock's own age: a second run does nothing, a new lock installs what changed.
 # --no-deps because the lock is complete; --no-build-isolation because the build backend is locked too; --no-compile
@@ -95,19 +95,19 @@ $(BENCH)/.ready: requirements-bench.lock
 	$(environment)
 	@touch $@
 
-migrate: $(READY) ## migrate mock_data/ (or SOURCE=PATH) into PostgreSQL and print where the report is
+migrate: $(READY) ## migrate mock_data/ (or SOURCE=PATH) into PostgreSQL and print the path of the report
 	@$(MOCK2PG) migrate $(ARGS) $(source)
 
-init: $(READY) ## make a project of your own from mock JSON: make init SOURCE=../app/mocks INTO=../shop
+init: $(READY) ## make a project for your own mock JSON: make init SOURCE=../app/mocks INTO=../shop
 	@$(MOCK2PG) init "$$MOCK2PG_SOURCE" --into "$$MOCK2PG_INTO" $(ARGS)
 
-check-data: $(READY) ## check mock_data/ (or SOURCE=PATH) as migrate would, without any database
+check-data: $(READY) ## check mock_data/ (or SOURCE=PATH) as migrate does, without any database
 	@$(MOCK2PG) check $(ARGS) $(source)
 
-plan: $(READY) ## say what migrating mock_data/ (or SOURCE=PATH) would change; the target is only read
+plan: $(READY) ## show what migrating mock_data/ (or SOURCE=PATH) would change; only reads the target
 	@$(MOCK2PG) plan $(ARGS) $(source)
 
-verify: $(READY) ## prove the target tables against the run that published them; reads only
+verify: $(READY) ## verify the target tables against the published run; only reads
 	@$(MOCK2PG) verify $(ARGS)
 
 backup: $(READY) ## take a backup now
@@ -116,22 +116,22 @@ backup: $(READY) ## take a backup now
 backups: $(READY) ## list the backups
 	@$(MOCK2PG) backups $(ARGS)
 
-rollback: $(READY) ## go back to a backup: make rollback ID=backup-...
+rollback: $(READY) ## restore a backup: make rollback ID=latest, or ID=backup-...
 	@$(MOCK2PG) rollback "$(ID)" $(ARGS)
 
-doctor: $(READY) ## look at the target as a migration does first, and print every check with its verdict
+doctor: $(READY) ## check that the target is ready for a migration, and print every check
 	@$(MOCK2PG) doctor $(ARGS)
 
 status: $(READY) ## report the published run, who holds the lock, and leftovers of interrupted runs
 	@$(MOCK2PG) status $(ARGS)
 
-history: $(READY) ## list what was published and tried in the database: when, what, by whom, from where
+history: $(READY) ## list published and attempted runs, newest first
 	@$(MOCK2PG) history $(ARGS)
 
-verify-evidence: $(READY) ## prove the folders of all runs (or RUN=...) against their manifests; reads only
+verify-evidence: $(READY) ## verify the folders of all runs (or RUN=...) against their manifests; only reads
 	@$(MOCK2PG) verify-evidence $(or $(strip $(RUN) $(ARGS)),--all)
 
-init-roles: $(READY) ## print SQL for a role that may migrate and no more, and one that may only read
+init-roles: $(READY) ## print SQL for a role that can only migrate, and one that can only read
 	@$(MOCK2PG) init-roles $(ARGS)
 
 psql: $(READY) ## open psql on the target database
@@ -140,7 +140,7 @@ psql: $(READY) ## open psql on the target database
 dbt: $(READY) ## run dbt on the target database: make dbt ARGS="docs serve"
 	@$(MOCK2PG) dbt $(ARGS)
 
-report: $(READY) ## print where the report of the newest run is; build it if there is none
+report: $(READY) ## print the path of the newest report (or of RUN=...); build it if it is missing
 	@$(MOCK2PG) report $(RUN) $(ARGS)
 
 watch: $(READY) ## show the newest run (or RUN=...) on a page while it works; Ctrl-C ends the page
@@ -155,28 +155,28 @@ sample: $(READY) ## make mock data of any size: make sample ARGS="--rows 10000 -
 test-migration: $(READY) ## run good and bad migrations in a scratch database; the target is never touched
 	@$(MOCK2PG) test-migration $(ARGS)
 
-test: $(DEV) ## run the whole test suite
+test: $(DEV) ## run the whole test suite; about 10 minutes on two cores
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
 
-test-load: $(DEV) ## migrate, verify and roll back 30 times, ten at once on a busy machine; takes about 5 minutes
+test-load: $(DEV) ## migrate, verify and roll back 30 times, ten at once; about 5 minutes
 	@"$(BIN)/python" -m pytest tests/test_load.py --rounds 3 --at-once 10 -n 10 --dist worksteal $(ARGS)
 
-test-crash: $(DEV) ## kill the process and the server at 100 moments of publishing and of rolling back; takes about 15 minutes
+test-crash: $(DEV) ## kill the process and the server 100 times each, while publishing and rolling back; about 15 minutes
 	@"$(BIN)/python" -m pytest tests/test_crash_safety.py --moments 100 -n auto --dist worksteal $(ARGS)
 
-test-long: $(DEV) ## migrate 200 times in one process, which may then hold no more than after three; takes about 10 minutes
+test-long: $(DEV) ## migrate 200 times in one process, whose memory must not grow; about 10 minutes
 	@"$(BIN)/python" -m pytest tests/test_repeated.py --times 200 -s $(ARGS)
 
 bench: $(READY) $(BENCH)/.ready ## measure against other tools and write benchmarks/RESULTS.md; about 30 minutes
 	@"$(BIN)/python" -m benchmarks --peers-environment $(BENCH) $(ARGS)
 
-coverage: $(DEV) ## the same with a coverage report in htmlcov/
+coverage: $(DEV) ## run the test suite with a coverage report in htmlcov/
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
 
-docs: $(DEV) ## build the documentation as a site in site/, which needs no network; dead links end the build
+docs: $(DEV) ## build the documentation as a site in site/, which needs no network; a dead link is an error
 	@NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --quiet --strict $(ARGS) && echo "Documentation: site/index.html"
 
-lint: $(DEV) ## lint, format check, types, layers and spelling
+lint: $(DEV) ## check lint, format, types, layers and spelling
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/codespell" *.md docs src && "$(BIN)/mypy" && "$(BIN)/lint-imports"
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header
@@ -184,12 +184,12 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 docs-reference: $(READY) ## write the pages of the commands and the settings, and .env.example, from the code
 	@"$(BIN)/python" docs/_site/reference.py
 
-lock: ## write the four locks anew from pyproject.toml (needs uv)
+lock: ## write the four lock files from pyproject.toml (needs uv)
 	$(COMPILE) --extra sample --group setup --output-file requirements.lock pyproject.toml
 	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) --extra lab --group build --constraint requirements.lock --output-file requirements-lab.lock pyproject.toml
 	$(COMPILE) --group bench --output-file requirements-bench.lock
 
-clean: ## stop the embedded server and remove what runs made, except backups
+clean: ## stop the embedded server and remove everything that runs made, except backups
 	@test ! -x "$(BIN)/python" || $(MOCK2PG) server stop
 	rm -rf runs logs .postgres dbt_project/target dbt_project/logs htmlcov site .coverage .coverage.*

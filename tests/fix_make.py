@@ -8,14 +8,42 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from mock2pg.settings import REPOSITORY
+from tests.fix_terminal import Terminal
 
-Make = Callable[..., subprocess.CompletedProcess[str]]
+
+@dataclass(frozen=True)
+class Make:
+    """`make` in the folder `copy`, as a program or on a terminal of 80 columns."""
+
+    copy: Path
+    environment: dict[str, str]
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["make", "--no-print-directory", *arguments],
+            cwd=self.copy,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def on_terminal(self, *arguments: str) -> list[str]:
+        """Run make and return the lines that are shown in the end."""
+        terminal = Terminal()
+        command = ["make", "--no-print-directory", "-C", str(self.copy), *arguments]
+        process = terminal.run(command, **{**self.environment, "TERM": "xterm-256color", "LANG": "C.UTF-8"})
+        shown = terminal.read()
+        process.wait()
+        os.close(terminal.ours)
+        return shown
 
 
 def without_postgres(folder: Path) -> Path:
@@ -60,15 +88,6 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
     # what an outer make says to its own children is not for this one
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))}
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["make", "--no-print-directory", *arguments],
-            cwd=copy,
-            env={**inherited, "PATH": str(programs)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
+    run = Make(copy, {**inherited, "PATH": str(programs)})
     yield run
     run("clean")

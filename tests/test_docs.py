@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+import shlex
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,6 +97,47 @@ def test_every_make_target_that_is_named_is_there() -> None:
     for file in PAGES:
         named = re.findall(r"(?:`|^ {4})make ([a-z][a-z-]*)", file.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(named) <= targets, file.name
+
+
+def typed(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Every command of a page as it is typed, with the arguments that mock2pg gets; of make those in ARGS."""
+    made = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    targets = dict(re.findall(r"^([a-z-]+):.*\n\t@\$\(MOCK2PG\) ([a-z-]+)", made, re.MULTILINE))
+    sources = {"init": ["a", "--into", "b"], "rollback": ["latest"]}
+    for inline, line in re.findall(r"`((?:mock2pg|make) [^`\n]+)`|^ {4}(.+)$", text, re.MULTILINE):
+        for command in re.split(r" && | \| |; ", inline or line):
+            found = re.match(r"(?:\S+=\S+ )*(?:\S*/)?(mock2pg|make) (.*)", command)
+            if found is None or "[OPTIONS]" in command:
+                continue
+            arguments = shlex.split(re.sub(r" [<>].*", "", found[2]), comments=True)
+            if found[1] == "mock2pg":
+                yield command, arguments
+            elif arguments and arguments[0] in targets:
+                given = [word.removeprefix("ARGS=") for word in arguments if word.startswith("ARGS=")]
+                name = targets[arguments[0]]
+                yield command, [name, *shlex.split(" ".join(given)), *sources.get(name, [])]
+
+
+def parse(command: click.Command, arguments: list[str], parent: click.Context | None = None) -> None:
+    """Let click parse the arguments of a command and of those below it; run nothing. Raises click.UsageError."""
+    context = command.make_context(command.name, list(arguments), parent)
+    rest = [*context._protected_args, *context.args]
+    if isinstance(command, click.Group) and rest:
+        _, below, others = command.resolve_command(context, rest)
+        assert below is not None
+        parse(below, others, context)
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_every_command_can_be_typed(file: Path) -> None:
+    """mock2pg accepts each command of a page, with its options and arguments."""
+    for command, arguments in typed(file.read_text(encoding="utf-8")):
+        try:
+            parse(cli.command, arguments)
+        except (click.MissingParameter, click.exceptions.Exit):
+            pass  # a sentence names a command with an option alone; --help ends it
+        except click.UsageError as error:
+            pytest.fail(f"{command}: {error.format_message()}")
 
 
 def test_every_error_has_its_line() -> None:
