@@ -41,3 +41,4 @@ def _no_settings_from_outside() -> None:
     for name in list(os.environ):
         if name.startswith(("MIGRATION_", "DATABASE_URL", "PG", "DBT_")) or name in ("DEBUG", "GITHUB_WORKSPACE"):
             del os.environ[name]
+    os.environ |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")  # servers of tests are here

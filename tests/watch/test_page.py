@@ -44,6 +44,8 @@ def test_a_run_is_watched_to_its_verdict(browser: Browser, settings: Settings, t
         page.wait_for_url(re.compile(r"/runs/[^/]+/index\.html$"))
         assert "Succeeded" in page.title()
         assert MARK not in page.content()
+        page.get_by_role("link", name="All runs").first.click()
+        page.wait_for_url(re.compile(r"/runs/index\.html$"))
         assert opened.complaints == []
         assert all(request.startswith(url) for request in opened.requests)
     assert MARK not in printed + logged
