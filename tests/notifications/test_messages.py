@@ -6,6 +6,7 @@ import pytest
 
 from mock2pg.errors import CheckFailed, Mock2pgError, RollbackFailed, VerifyFailed
 from mock2pg.notifications import Message, Subject, of_end, of_loss, of_start, of_test
+from mock2pg.pages.outcome import outcome_of
 from mock2pg.step_results import Difference, Found, Published, RolledBack, RowChanges
 
 SUBJECT = Subject("migrate", "2026-11-22T10-30-00-000Z", "shop", "app\x1b[2J")
@@ -16,33 +17,27 @@ PUBLISHED = Published(
     published_at="2026-11-22T10:30:00.000Z",
 )
 ROLLED_BACK = RolledBack(backup_id="b", tables={}, changes={"a": RowChanges(1, 2, 3), "b": RowChanges(1, 0, 0)})
-SAME = "the target tables are as they were before"
+STATE = "The target tables were not changed."
 ENDS: dict[str, tuple[str, Mock2pgError | None, list[Found | None], str, str, list[str]]] = {
     "success": (
         "succeeded", None, [None, PUBLISHED], "succeeded", "success",
-        ["Verdict: succeeded", "Rows: 1,000 inserted, 2 updated, 1 deleted"],
+        ["Verdict: Succeeded", f"Data: {STATE}", "Rows: 1,000 inserted, 2 updated, 1 deleted"],
     ),
     "success of a rollback": (
         "succeeded", None, [ROLLED_BACK], "succeeded", "success",
-        ["Verdict: succeeded", "Rows: 2 restored, 2 removed, 3 changed"],
+        ["Verdict: Succeeded", f"Data: {STATE}", "Rows: 2 restored, 2 removed, 3 changed"],
     ),
     "failure": (
-        "failed", CheckFailed("CANARY"), [], "failed", "failure",
-        [f"Verdict: failed; {SAME}", "Error: CheckFailed, exit code 4"],
+        "failed", CheckFailed("CANARY", hint="CANARY"), [], "failed", "failure",
+        ["Verdict: Failed", f"Data: {STATE}", "Error: CheckFailed, exit code 4"],
     ),
     "a failure that was undone": (
-        "rolled_back", VerifyFailed("CANARY"), [PUBLISHED], "was rolled back", "warning",
-        [f"Verdict: failed and was rolled back; {SAME}", "Error: VerifyFailed, exit code 10"],
+        "rolled_back", VerifyFailed("CANARY"), [PUBLISHED], "rolled back", "warning",
+        ["Verdict: Rolled back", f"Data: {STATE}", "Error: VerifyFailed, exit code 10"],
     ),
     "a failure that was not undone": (
-        "rollback_failed", RollbackFailed("CANARY", hint="CANARY"), [PUBLISHED], "failed", "failure",
-        ["Verdict: failed, and so did its rollback; the target tables hold its rows",
-         "Error: RollbackFailed, exit code 11"],
-    ),
-    "a server that is gone": (
-        "unknown", RollbackFailed("CANARY"), [PUBLISHED], "failed", "failure",
-        ["Verdict: unknown; `mock2pg status` reports which run the target tables hold",
-         "Error: RollbackFailed, exit code 11"],
+        "rollback_failed", RollbackFailed("CANARY"), [PUBLISHED], "failed, and so did the rollback", "failure",
+        ["Verdict: Failed, and so did the rollback", f"Data: {STATE}", "Error: RollbackFailed, exit code 11"],
     ),
 }  # fmt: skip
 
@@ -54,7 +49,8 @@ def test_an_end_has_verdict_rows_duration_and_the_name_of_the_error(
     """Rows are those that changed in a run that succeeded; the reason of a failure is in the report alone."""
     status, error, found, title, kind, lines = end
     text = "\n".join([*ABOUT, *lines, "Duration: 4.2 s", REPORT])
-    assert of_end(SUBJECT, status, error, 4.2, found) == Message(f"mock2pg: migrate {title}", text, kind)
+    outcome = outcome_of({"status": status}, warned=False)
+    assert of_end(SUBJECT, outcome, STATE, error, 4.2, found) == Message(f"mock2pg: migrate {title}", text, kind)
 
 
 def test_the_other_messages() -> None:
@@ -63,4 +59,4 @@ def test_the_other_messages() -> None:
     assert of_test("shop", "app").body == "Database: shop\nSchema: app\nThis is a test. Nothing was migrated."
     killed = of_loss(SUBJECT)
     assert (killed.title, killed.kind) == ("mock2pg: migrate was killed", "failure")
-    assert "`mock2pg status` reports which run the target tables hold" in killed.body
+    assert killed.body.endswith("\nVerdict: None: the process was killed.\nNext: mock2pg status")

@@ -50,10 +50,10 @@ def test_every_service_is_reached_or_named(tmp_path: Path, webhook: Receiver, ma
     assert "secret" not in f"{faults}{refused.value}{refused.value.hint}"
     assert faults == [
         "nonsense (URL 7) is not valid",
-        "json (URL 3) was not reached",
-        "jsons (URL 4) was not reached",
-        "json (URL 5) was not reached",
-        "json (URL 6) was not reached",
+        "json (URL 3) did not accept it",
+        "jsons (URL 4) did not accept it",
+        "json (URL 5) did not accept it",
+        "json (URL 6) did not accept it",
     ]
     assert webhook.messages == [("info", FIRST.title, FIRST.body), ("failure", SECOND.title, SECOND.body)]
     assert mail.titles == [FIRST.title, SECOND.title]
@@ -67,7 +67,7 @@ def test_waiting_has_an_end(tmp_path: Path, webhook: Receiver, monkeypatch: pyte
     monkeypatch.setattr(notifier, "_QUIET", 0.0)
     sender = Notifier(notifying(tmp_path, webhook.url))
     sender.refuse_invalid()  # nobody knows yet, and nothing is refused
-    assert sender.finish() == ["json (URL 1) was not reached"]
+    assert sender.finish() == ["json (URL 1) did not accept it"]
     assert sender._process
     assert sender._process.returncode == -signal.SIGKILL
 
@@ -80,7 +80,7 @@ def test_a_process_that_cannot_be_started_is_reported(
     sender = Notifier(notifying(tmp_path, webhook.url))
     sender.send(FIRST)
     sender.refuse_invalid()
-    assert sender.finish() == ["json (URL 1) was not reached"]
+    assert sender.finish() == ["json (URL 1) did not accept it"]
 
 
 KILLED = """
@@ -154,6 +154,6 @@ def test_doctor_looks_at_the_services(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (check.verdict, check.found, sent) == ("passed", "valid, not tried: slack, json", [])
     (check,) = examine(settings, FIRST)
     assert (check.verdict, check.found, sent) == ("passed", "sent to slack, json", [FIRST])
-    faults += ["slack (URL 1) is not valid", "json (URL 2) was not reached"]
+    faults += ["slack (URL 1) is not valid", "json (URL 2) did not accept it"]
     (check,) = examine(settings, FIRST)
     assert (check.verdict, check.found) == ("failed", "; ".join(faults))

@@ -63,7 +63,7 @@ def fails(work: Work) -> None:
 
 def test_a_run_that_fails_is_reported_without_the_reason(tmp_path: Path, recorder: type[Recorder]) -> None:
     """The start, what to send if it is killed, and the verdict, in that order; what was not sent is a warning."""
-    recorder.faults = ["slack (URL 1) was not reached"]
+    recorder.faults = ["slack (URL 1) did not accept it"]
     result: MigrationResult = ran(tmp_path, "migrate", fails)
     recorder.faults = ()
     assert titles(recorder) == [
@@ -73,7 +73,7 @@ def test_a_run_that_fails_is_reported_without_the_reason(tmp_path: Path, recorde
     assert f"Run: {result.run_id}\nDatabase: mock2pg\nSchema: public" in recorder.sent[3]
     assert "CANARY" not in "".join(recorder.sent)
     assert isinstance(result.error, CheckFailed)
-    assert result.warnings == ("A notification was not sent: slack (URL 1) was not reached",)
+    assert result.warnings == ("A notification was not sent: slack (URL 1) did not accept it",)
 
 
 @pytest.mark.parametrize("name", ["check", "plan", "verify", "rollback --show"])

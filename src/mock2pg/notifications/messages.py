@@ -6,17 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mock2pg.errors import Mock2pgError
+from mock2pg.pages.outcome import Outcome
 from mock2pg.step_results import Found, Published, RolledBack
 from mock2pg.text import duration, printable
 
-_SAME = "the target tables are as they were before"
-_VERDICTS = {  # the status of a record -> what the title says, what the text says, the kind of message
-    "succeeded": ("succeeded", "succeeded", "success"),
-    "failed": ("failed", f"failed; {_SAME}", "failure"),
-    "rolled_back": ("was rolled back", f"failed and was rolled back; {_SAME}", "warning"),
-    "rollback_failed": ("failed", "failed, and so did its rollback; the target tables hold its rows", "failure"),
-    "unknown": ("failed", "unknown; `mock2pg status` reports which run the target tables hold", "failure"),
-}
+_KINDS = {"good": "success", "care": "warning", "bad": "failure"}
 
 
 @dataclass(frozen=True)
@@ -48,27 +42,31 @@ def of_start(subject: Subject) -> Message:
 
 
 def of_end(
-    subject: Subject, status: str, error: Mock2pgError | None, seconds: float, found: Sequence[Found | None]
+    subject: Subject,
+    outcome: Outcome,
+    state: str,
+    error: Mock2pgError | None,
+    seconds: float,
+    found: Sequence[Found | None],
 ) -> Message:
     """Report the verdict of a run.
 
-    status  as record.json has it
-    found   what its steps found
+    state  the state that the run left the target tables in
+    found  the findings of its steps
     """
-    title, verdict, kind = _VERDICTS[status]
-    lines = [("Verdict", verdict)]
+    lines = [("Verdict", outcome.word), ("Data", state)]
     if error is None:
         lines += [("Rows", rows) for rows in _rows(found)]
     else:
         lines.append(("Error", f"{type(error).__name__}, exit code {error.code}"))
     lines += [("Duration", duration(seconds)), ("Report", f"mock2pg report {subject.run_id}")]
-    return subject.message(title, kind, *lines)
+    return subject.message(outcome.word[:1].lower() + outcome.word[1:], _KINDS[outcome.mood], *lines)
 
 
 def of_loss(subject: Subject) -> Message:
     """Report a run whose process is gone without a verdict."""
-    told = "none: the process ended before it; `mock2pg status` reports which run the target tables hold"
-    return subject.message("was killed", "failure", ("Verdict", told))
+    lines = ("Verdict", "None: the process was killed."), ("Next", "mock2pg status")
+    return subject.message("was killed", "failure", *lines)
 
 
 def of_test(database: str, schema: str) -> Message:

@@ -74,7 +74,7 @@ class Notifier:
             which = ", ".join(map(str, invalid))
             raise UsageError(
                 f"a setting is not valid: MIGRATION_NOTIFY_URLS (apprise does not understand URL {which})",
-                hint="docs/watch.md shows how such a URL is written. The target tables were not changed.",
+                hint="docs/watch.md shows how such a URL is written.",
             )
 
     def finish(self) -> Sequence[str]:
@@ -90,7 +90,7 @@ class Notifier:
         if failed is None:  # it was killed, or is too slow
             failed = sorted(set(range(1, len(self._urls) + 1)) - set(self._numbers("invalid")))
         invalid = [f"{self._named(number)} is not valid" for number in self._numbers("invalid")]
-        return invalid + [f"{self._named(number)} was not reached" for number in failed]
+        return invalid + [f"{self._named(number)} did not accept it" for number in failed]
 
     def _wait(self) -> None:
         if self._process is None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from mock2pg import notifications
 from mock2pg.errors import Mock2pgError, UsageError
 from mock2pg.notifications import Notifier, Subject, of_end, of_loss, of_start, of_test
+from mock2pg.pages.outcome import outcome_of
 from mock2pg.pipeline import target
 from mock2pg.pipeline.record import Record
 from mock2pg.pipeline.verdict import paperwork
@@ -41,7 +42,8 @@ class Notices:
             with paperwork("The verdict could not be sent", record.warn):
                 found = [result.found for result in self._run.results()]
                 seconds = record.milliseconds / 1000
-                self._notifier.send(of_end(self._subject(), record.status, record.error, seconds, found))
+                outcome = outcome_of({"status": record.status}, warned=bool(record.warnings))
+                self._notifier.send(of_end(self._subject(), outcome, record.target_state, record.error, seconds, found))
 
     def finish(self) -> None:
         """Wait, for a limited time, until all is sent."""
