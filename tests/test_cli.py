@@ -18,8 +18,14 @@ import mock2pg
 from mock2pg import MigrationService, cli, errors
 from mock2pg.cli.sections import SECTIONS, Sections
 from mock2pg.errors import UsageError
-from mock2pg.report import output
+from mock2pg.report import output, typed
 from mock2pg.settings import Settings, explain, variable
+
+
+@pytest.fixture(autouse=True)
+def _named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command is found in PATH."""
+    monkeypatch.setattr(typed, "_program", lambda: "mock2pg")
 
 
 @pytest.fixture
@@ -84,12 +90,16 @@ def test_the_version_is_that_of_all_that_matters() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (["migrat"], "no such command 'migrat'", "Did you mean migrate or"),
-        (["backups", "prun"], "no such command 'prun'", "Did you mean prune? `mock2pg backups --help` lists"),
-        (["help", "backups", "prun"], "no such command 'prun'", "Did you mean prune?"),
+        (["migrat"], "no such command 'migrat'; did you mean migrate or", "`mock2pg --help`"),
+        (["backups", "prun"], "no such command 'prun'", "Run `mock2pg backups --help`: it lists"),
+        (["help", "backups", "prun"], "no such command 'prun'; did you mean prune?", "--help`"),
         (["help", "plan", "x"], "`mock2pg plan` has no commands", "`mock2pg plan --help`"),
-        (["migrate", "--moed", "upsert"], "no such option '--moed'", "Did you mean --mode? `mock2pg migrate --help`"),
-        (["migrate", "--mode", "x"], "invalid value for '--mode'", "`mock2pg migrate --help` explains the command."),
+        (["migrate", "--moed", "upsert"], "no such option '--moed'; did you mean --mode?", "`mock2pg migrate --help`"),
+        (
+            ["migrate", "--mode", "x"],
+            "invalid value for '--mode'",
+            "`mock2pg migrate --help`: it explains the command.",
+        ),
         (["sample"], "missing option '--out'", "`mock2pg sample --help`"),
         (["plan", "a", "b"], "got unexpected extra argument", "`mock2pg plan --help`"),
     ],
@@ -200,15 +210,15 @@ def test_the_sample_does_not_replace_a_target_that_is_named(verb: str, runner: C
         result = runner.invoke(cli.command, [verb, *arguments], env=environment)
         assert result.exit_code == 2
         assert said in result.output
-    assert "SOURCE=PATH" in runner.invoke(cli.command, [verb], env=environment).output
+    assert "`mock2pg migrate PATH`" in runner.invoke(cli.command, [verb], env=environment).output
     assert not settings.runs_dir.exists()
 
 
 def test_rollback_to_nothing_named(runner: CliRunner) -> None:
-    """`make rollback` without an ID says how to name one."""
+    """`rollback` without an id says how to name one."""
     result = runner.invoke(cli.command, ["rollback", ""])
     assert result.exit_code == 2
-    assert "ID=" in result.output
+    assert "`mock2pg rollback latest`" in result.output
 
 
 def test_verify_before_any_migration(runner: CliRunner) -> None:

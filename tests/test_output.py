@@ -58,7 +58,7 @@ def test_a_terminal_of_few_letters_is_given_what_it_has() -> None:
     """Marks become words, pictures a star, and other letters their escape."""
     done = shell('"$@"', "-c", "from mock2pg.streams import guard; guard(); print('✔ ⚠️ 📥 é Ω …')",
                  PYTHONIOENCODING="latin-1")  # fmt: skip
-    assert done.stdout.decode("latin-1") == "OK * * é \\u03a9 ...\n"
+    assert done.stdout.decode("latin-1") == "ok warning * é \\u03a9 ...\n"
 
 
 def test_a_closed_stream_does_not_lend_its_number() -> None:

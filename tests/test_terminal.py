@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,20 @@ from click.testing import CliRunner
 
 from mock2pg import settings as settings_module
 from mock2pg.backups.names import file_of
-from mock2pg.errors import Mock2pgError, ValidationError, VerifyFailed
+from mock2pg.cli.verb import end
+from mock2pg.errors import CheckFailed, Mock2pgError, ValidationError, VerifyFailed
 from mock2pg.evidence import verify
 from mock2pg.foreign_errors import unusable
-from mock2pg.report import log_messages
+from mock2pg.report import log_messages, typed
 from mock2pg.report.history_lists import history_lines
-from mock2pg.report.terminal import show, status_lines
+from mock2pg.report.result import show
+from mock2pg.report.table import cells, table
+from mock2pg.report.terminal import status_lines
 from mock2pg.results import MigrationResult, PastRun, Status
 from mock2pg.runs import new_run, open_run
 from mock2pg.step_results import Published, StepResult, Verified
 from tests.fix_results import result_of
+from tests.test_errors import ALL as KINDS
 
 ENTITY = {"read": 586, "refused": 0}
 CHANGED = {"before": 0, "after": 2, "inserted": 2, "updated": 0, "deleted": 0, "unchanged": 0}
@@ -37,26 +42,40 @@ SUMMARY: dict[str, Any] = {
 }
 
 
-def shown(error: Mock2pgError | None = None, *, errors: tuple[ValidationError, ...] = (), **summary: Any) -> str:
+def shown(
+    error: Mock2pgError | None = None,
+    *,
+    errors: tuple[ValidationError, ...] = (),
+    options: dict[str, bool] | None = None,
+    **summary: Any,
+) -> str:
     """The output of a migration, colours included; None: the step did not run, "failed": it found nothing."""
     found = tuple(
         StepResult(step, "failed") if data == "failed" else result_of(step, data)
         for step, data in (SUMMARY | summary).items()
         if data is not None
     )
-    result = MigrationResult(error is None, "The verdict.", found, errors, "a-run", Path("nowhere"), error)
+    result = MigrationResult(
+        error is None, "The verdict.", found, errors, "a-run", Path("nowhere"), error, command="migrate"
+    )
+    return printed(lambda: show(result, as_json=False), **options or {})
+
+
+def printed(function: Callable[[], None], *, color: bool = True, **meta: Any) -> str:
+    """The output of a command, both streams together."""
 
     @click.command()
     def command() -> None:
-        show(result, as_json=False)
+        click.get_current_context().meta.update(meta)
+        function()
 
-    return CliRunner().invoke(command, color=True).output
+    return CliRunner().invoke(command, color=color).output
 
 
 def test_a_success_is_green_and_counts_add_up() -> None:
     """The row that no source has is named beside those that were read."""
     text = shown()
-    assert "586 rows read = 586 loaded + 0 refused; 1 row that the model adds: users" in text
+    assert "586 rows read = 586 loaded + 0 refused; 1 row added by a model: users" in text
     assert "2 inserted, 0 updated, 0 deleted" in text
     assert "\x1b[32m✔ The verdict." in text
 
@@ -77,7 +96,6 @@ def test_a_success_with_something_to_tell_is_amber(told: dict[str, Any]) -> None
 def test_what_was_undone_is_not_shown_as_if_it_stayed() -> None:
     """No table of changes after a rollback: nothing changed. What may not have been undone is said to be."""
     undone = shown(VerifyFailed("1 row differs"), rollback={"tables": {"pets": SAME}})
-    assert "0 rows changed" in undone
     assert "inserted" not in undone
     left = shown(VerifyFailed("1 row differs"), rollback="failed")
     assert "This run published, and may not have been undone:" in left
@@ -90,27 +108,123 @@ def test_a_plan_ends_with_the_line_that_publishes_it() -> None:
     arguments = ["migrate", "my mocks", "--mode", "upsert", "--plan", "runs/x/plan.json"]
     text = shown(publish=None, plan={"tables": {"pets": CHANGED}, "arguments": arguments})
     assert re.search(r"mock2pg'? migrate 'my mocks' --mode upsert --plan runs/x/plan\.json", text)
-    assert "2 to be inserted, 0 to be updated, 0 to be deleted" in text
+    assert "2 rows in 1 table: 2 to insert, 0 to update, 0 to delete" in text
 
 
 def test_a_plan_without_a_difference_has_nothing_to_publish() -> None:
     """A statement of --alter is a difference; rows that are as they should be are none."""
     plan = {"tables": {"pets": SAME}, "arguments": ["migrate", "--plan", "plan.json"]}
-    assert "To publish just this" not in shown(publish=None, plan=plan)
-    assert "To publish just this" in shown(publish=None, plan={**plan, "statements": {"pets": ["ALTER TABLE pets"]}})
+    assert "Next" not in shown(publish=None, plan=plan)
+    assert "Next" in shown(publish=None, plan={**plan, "statements": {"pets": ["ALTER TABLE pets"]}})
 
 
-def test_the_line_of_a_plan_can_be_pasted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Called through make, the program is in no folder of PATH, and is named by its path."""
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("of_a_run", [True, False])
+def test_every_failure_answers_the_three_questions(
+    kind: type[Mock2pgError], of_a_run: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the target tables hold, what failed and where, and what to do, with the name and the code of the error; it
+    fits 80 columns, and nothing of a long word is lost."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir("/")
+    word = "x" * 100
+    error = kind(f"it failed in pets_{word} since the beginning of the world\n  and: elsewhere")
+    text = shown(error, publish=None) if of_a_run else printed(lambda: end(error, as_json=False, debug=False))
+    lines = re.sub(r"\x1b\[\d+m", "", text).splitlines()
+    block = lines[next(number for number, line in enumerate(lines) if line.startswith("✘ ")) :]
+    assert block[0].endswith(f" failed ({kind.__name__}, exit code {kind.code})")
+    labels = [line.split()[0] for line in block if re.match(r"  [A-Z]", line)]
+    assert labels == ["Data", "Cause", "Next"]
+    assert max(map(len, lines)) <= 80
+    assert word in "".join(line.strip() for line in lines)
+    answers = " ".join(line.strip() for line in block)
+    hint = re.sub("(un) the command again", r"\1 .* again", re.sub("`mock2pg", "`.*mock2pg", kind.hint))
+    assert re.search(hint, answers)
+    assert error.state in answers
+
+
+def test_errors_stand_before_one_line_of_warnings_and_the_verdict_is_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most 20 errors are listed; what a person needs next does not scroll away."""
+    monkeypatch.setenv("COLUMNS", "80")
+    errors = tuple(
+        ValidationError("pets", str(n), "hat", "is wrong", severity, row=n, file="pets.json", line=n, column=1)
+        for severity in ("warning", "critical")
+        for n in range(1, 31)
+    )
+    text = shown(CheckFailed("30 errors", errors), errors=errors, publish=None)
+    lines = re.sub(r"\x1b\[\d+m", "", text).splitlines()
+    assert lines[0] == "pets.json:1:1 pets[0].hat (id 1): is wrong"
+    assert lines[19].startswith("pets.json:20:1 pets[19].hat")
+    assert lines[20] == "and 10 more in nowhere/errors.json" or lines[20] == "and 10 more in errors.json"
+    assert lines[21].startswith("⚠ 30 warnings: pets.json:1:1 pets[0].hat (id 1): is wrong")
+    assert lines[23] == "✘ Migration failed: 30 errors (CheckFailed, exit code 4)"
+    assert lines[25] == "  Cause       pets.json:1:1 pets[0].hat (id 1): is wrong"
+    assert lines[-1].startswith("  Next        Correct the listed rows")
+
+
+def test_only_what_changed_is_shown_unless_it_is_asked_for() -> None:
+    """A table that did not change, and a column of zeros, come with --verbose; --quiet is the verdict alone."""
+    tables = {"pets": CHANGED, "owners": SAME}
+    said = shown(publish={"tables": tables})
+    assert re.findall(r"^(\w+) +\S+ +\S+$", said, re.MULTILINE) == ["Table", "pets"]
+    assert not re.search("Before|Updated|owners|Unchanged", said)
+    every = shown(publish={"tables": tables}, options={"verbose": True})
+    assert re.search(r"^Table +Before +Inserted +Unchanged +After$", every, re.MULTILINE)
+    assert re.search(r"^owners +2 +0 +2 +2$", every, re.MULTILINE)
+    assert shown(publish={"tables": tables}, options={"quiet": True}) == "\x1b[32m✔ The verdict.\x1b[0m\n"
+    failed = shown(VerifyFailed("1 row differs"), options={"quiet": True})
+    assert failed.startswith("\x1b[31m✘ Migration failed (VerifyFailed, exit code 10)")
+
+
+def test_a_name_that_is_too_long_for_its_column_goes_on_in_the_next_line() -> None:
+    """Numbers keep their columns and separators, and nothing of the name is lost; East Asian letters take two."""
+    lines = list(table({"n" * 60: [1_234_567], "名前" * 10: [0]}, ["Table", "Inserted"], 40))
+    assert lines[1].endswith("   1,234,567")
+    assert max(map(cells, lines)) <= 40
+    assert "".join(line.split()[0] for line in lines[1:4]) == "n" * 60
+
+
+def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR and a file have plain text."""
+    result = MigrationResult(True, "The verdict.", (), (), "a-run", Path("nowhere"), command="migrate")
+    assert printed(lambda: show(result, as_json=False), color=False) == "✔ The verdict.\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert shown().count("\x1b") == 0
+
+
+def test_a_hint_names_commands_as_they_are_typed_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of make where make runs the command and has the target; else of mock2pg, by its path where PATH has it not."""
+    monkeypatch.chdir(tmp_path)
+    hint = "Run the command again, or `mock2pg check 'my mocks' --mode upsert`, or `mock2pg doctor`."
+    ours = shlex.quote(str(Path(sys.executable).with_name("mock2pg")))
+    said: list[str] = []
+
+    def say(**given: Any) -> str:
+        printed(lambda: said.append(typed.typed(hint)), **given)
+        return said[-1]
+
     monkeypatch.setenv("PATH", str(tmp_path))
-    text = shown(publish=None, plan={"tables": {"pets": CHANGED}, "arguments": ["migrate"]})
-    assert f"To publish just this: {shlex.quote(str(Path(sys.executable).with_name('mock2pg')))} migrate" in text
+    assert f"`{ours} doctor`" in say()
+    (tmp_path / "mock2pg").write_text("#!/bin/sh\n")
+    (tmp_path / "mock2pg").chmod(0o755)
+    assert say() == hint
+    again = say(arguments=("migrate", "a b"), project="shop")
+    assert again.startswith(
+        "Run `mock2pg migrate 'a b'` again, or `mock2pg check 'my mocks' --mode upsert --project shop`"
+    )
+    monkeypatch.setenv("MAKELEVEL", "1")
+    (tmp_path / "Makefile").write_text("migrate: # it\n\ncheck-data:\n")
+    assert say(arguments=("migrate", "a b")) == (
+        "Run `make migrate 'SOURCE=a b'` again, or `make check-data 'SOURCE=my mocks' 'ARGS=--mode upsert'`,"
+        " or `mock2pg doctor`."
+    )
+    assert say(arguments=("psql", "-c", "SELECT 'a value'")).startswith("Run the command again")
 
 
 def test_a_migration_that_changed_nothing_is_not_called_migrated() -> None:
-    """Its verdict says that it is proven, and that nothing changed."""
-    same = log_messages.verdict("migrate", "succeeded", None, "backup-1", None, unchanged=True)
-    assert same == "Proven, and nothing changed: the target tables already held this input."
+    """Its verdict says that it was verified, and that nothing changed."""
+    same = log_messages.verdict("migrate", "succeeded", None, "backup-1", None, unchanged=True, seconds=3.8)
+    assert same == "Verified in 3.8 s; nothing changed: the target tables already held this input."
 
 
 def test_the_log_says_migrated_only_of_what_was_verified_and_changed() -> None:
@@ -121,29 +235,32 @@ def test_the_log_says_migrated_only_of_what_was_verified_and_changed() -> None:
 
     publish = published(pets=CHANGED, owners=SAME)
     verify = result_of("verify", summary="4 rows").of(Verified)
-    assert log_messages.of_step(publish, publish) == ["📤 Published, not verified yet: 2 inserted"]
-    lines = ["🧾 Verified: 4 rows", "✅ Migrated pets: 2 inserted", "✅ owners: unchanged"]
+    assert log_messages.of_step(publish, publish) == ["Published, not verified yet: 2 inserted"]
+    lines = ["Verified: 4 rows", "Migrated pets: 2 inserted", "owners: unchanged"]
     assert log_messages.of_step(verify, publish) == lines
-    assert "Nothing to change, proven by hash" in log_messages.of_step(verify, published(owners=SAME))[1]
+    assert "Nothing changed, as the row hashes prove" in log_messages.of_step(verify, published(owners=SAME))[1]
     made = published(owners={**SAME, "created": True})
-    assert log_messages.of_step(verify, made)[1] == "✅ Migrated owners: created, without rows"
+    assert log_messages.of_step(verify, made)[1] == "Migrated owners: created, without rows"
     assert log_messages.of_step(verify) == lines[:1]
 
 
 def test_a_run_ends_with_a_duration() -> None:
     """In units that a person reads."""
-    assert log_messages.of_end("migrate", 72_400, None) == "✅ Data migration completed in 1 min 12 s"
-    assert log_messages.of_end("plan", 4_210, VerifyFailed("x")) == "❌ Plan failed after 4.2 s"
+    assert log_messages.verdict("migrate", "succeeded", None, None, None, seconds=72.4) == (
+        "Migrated and verified in 1 min 12 s."
+    )
+    failed = log_messages.of_end("plan", "1 row", 4.21, VerifyFailed("x"))
+    assert failed == "Plan failed after 4.2 s: 1 row (VerifyFailed, exit code 10)"
 
 
 def test_a_name_cannot_make_a_line_of_its_own() -> None:
     """A line break in the name of a database, a role or a file is escaped, or the rest of it is indented."""
-    name = "a\n✔ Migrated and proven."
+    name = "a\n✔ Migrated and verified."
     status = Status(name, name, None, "now", "migrate", name, name, False, (name,), refused=name)
     run = PastRun(datetime.now(UTC), name, name, name, name, name, 1, name, name, name, name)
     texts = [status_lines(status), history_lines([run], 200), shown(VerifyFailed(f"it fails: {name}", hint=name))]
     for text in texts:
-        assert "Migrated and proven." in text
+        assert "Migrated and verified." in text
         assert not any(line.startswith("✔") for line in text.splitlines())
 
 

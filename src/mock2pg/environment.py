@@ -96,6 +96,22 @@ def is_dumb_terminal() -> bool:
     return os.environ.get("TERM", "dumb") in ("", "dumb", "unknown")
 
 
+def by_make() -> bool:
+    """Return whether a recipe of make runs the command: a person typed a target."""
+    return (os.environ if _given is None else _given).get("MAKELEVEL", "0") != "0"
+
+
+def columns() -> int:
+    """Return the width that COLUMNS gives to the output; 0 where it gives none."""
+    given = os.environ.get("COLUMNS", "")
+    return int(given) if given.isascii() and given.isdigit() else 0
+
+
+def colours() -> bool | None:
+    """Return False when NO_COLOR asks for none; None leaves it to the terminal."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
 def leave_behind() -> None:
     """Rid the command of all else, for good: Python's own variables, which have had their effect, by a new start."""
     global _given

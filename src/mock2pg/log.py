@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,20 +18,14 @@ from mock2pg.text import lines
 log = logging.getLogger("mock2pg")
 FILED: Mapping[str, bool] = MappingProxyType({"filed": True})  # `extra` of what a live terminal shows in its own way
 
-_PICTURES = re.compile(r"(?:[\U0001F000-\U0001FAFF\u2600-\u27BF]\uFE0F? )?(?P<text>.*)", re.DOTALL)
 _MARKS = ((logging.ERROR, "✘"), (logging.WARNING, "⚠"))
 
 
 class _Formatter(logging.Formatter):
-    """`[2026-11-22T10:30:00.000Z] text`; no line of the text can be taken for one of the log."""
-
-    def __init__(self, *, pictures: bool = True) -> None:
-        super().__init__()
-        self._pictures = pictures
+    """`[2026-11-22T10:30:00.000Z] ⚠ text`; no line of the text can be taken for one of the log."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = _text(record, pictures=True) if self._pictures else _marked(record)
-        return f"[{timestamp(datetime.fromtimestamp(record.created, UTC))}] {text}"
+        return f"[{timestamp(datetime.fromtimestamp(record.created, UTC))}] {_marked(record)}"
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -51,7 +44,7 @@ class _Handler(logging.StreamHandler[TextIO]):
         super().emit(record)
         if not self.told and (failure := streams.failure(self.stream)):
             self.told = True
-            log.warning("⚠️ %s cannot be written: %s", self.called, failure.strerror)
+            log.warning("%s cannot be written: %s", self.called, failure.strerror)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Print nothing: what cannot be logged stops nothing."""
@@ -71,7 +64,7 @@ class Terminal(_Handler):
         if self.show is None:
             super().emit(record)
             return
-        self.show(_text(record, pictures=False), _mark(record))
+        self.show(_text(record), _mark(record))
 
     def format(self, record: logging.LogRecord) -> str:
         return _marked(record)
@@ -82,12 +75,11 @@ def _mark(record: logging.LogRecord) -> str:
 
 
 def _marked(record: logging.LogRecord) -> str:
-    return f"{_mark(record)} {_text(record, pictures=False)}".removeprefix(" ")
+    return f"{_mark(record)} {_text(record)}".removeprefix(" ")
 
 
-def _text(record: logging.LogRecord, *, pictures: bool) -> str:
-    text = lines(record.getMessage()).replace("\n", "\n  ")
-    return text if pictures else _PICTURES.sub(r"\g<text>", text, count=1)
+def _text(record: logging.LogRecord) -> str:
+    return lines(record.getMessage()).replace("\n", "\n  ")
 
 
 def timestamp(moment: datetime) -> str:
@@ -114,16 +106,16 @@ def _to_file(file: Path) -> logging.Handler | None:
     try:
         handler = _add(streams.open_log(file), name)
     except OSError as error:
-        log.warning("⚠️ %s cannot be written: %s", name, error.strerror)
+        log.warning("%s cannot be written: %s", name, error.strerror)
         return None
     handler.owned = True
     return handler
 
 
-def _add(stream: TextIO, name: str, *, live: bool = False, pictures: bool = True) -> _Handler:
+def _add(stream: TextIO, name: str, *, live: bool = False) -> _Handler:
     handler = Terminal(stream) if live else _Handler(stream)
     handler.called = name
-    handler.setFormatter(_Formatter(pictures=pictures))
+    handler.setFormatter(_Formatter())
     log.addHandler(handler)
     return handler
 
@@ -145,7 +137,7 @@ def start(settings: Settings, *, console: bool = True, live: bool = False) -> No
     log.propagate = False
     if console and sys.stderr is not None:
         can_move = sys.stderr.isatty() and not environment.is_dumb_terminal() and log.level > logging.DEBUG
-        _add(sys.stderr, "standard error", live=live and can_move, pictures=False)
+        _add(sys.stderr, "standard error", live=live and can_move)
     with suppress(OSError):  # then it cannot be opened either
         settings.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _to_file(settings.log_file)

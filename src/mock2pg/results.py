@@ -24,6 +24,7 @@ class MigrationResult:
     error    the named error when it failed
     warnings what failed beside the verdict, which it does not change: the report, the manifest ...
     target_state  the state that the run left the target tables in, in one sentence
+    command  the command that was run
     """
 
     success: bool
@@ -35,6 +36,7 @@ class MigrationResult:
     error: Mock2pgError | None = None
     warnings: tuple[str, ...] = ()
     target_state: str = ""
+    command: str = ""
 
     @property
     def summary(self) -> dict[str, dict[str, Any]]:

@@ -95,7 +95,7 @@ class Run:
         except ValueError:
             record = None
         if not isinstance(record, dict):
-            log.warning("⚠️ runs/%s/record.json cannot be read: the run is passed over", self.id)
+            log.warning("runs/%s/record.json cannot be read: the run is passed over", self.id)
             return {}
         return record
 
@@ -152,7 +152,7 @@ def open_run(settings: Settings, run_id: str | None = None) -> Run:
     if run_id == "latest":  # the link that every run leaves
         run_id = (settings.runs_dir / run_id).resolve().name
     if run_id is None and not found:
-        raise UsageError("there is no run yet", hint="Run `make migrate` first.")
+        raise UsageError("there is no run yet", hint="Run `mock2pg migrate` first.")
     if run_id is not None and run_id not in found:
         raise UsageError(f"there is no run {identity(run_id)}", hint="Name a folder of runs/.")
     return found[run_id or max(found)]

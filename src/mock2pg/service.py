@@ -27,7 +27,7 @@ from mock2pg.runs import open_run
 from mock2pg.settings import Setting, Settings
 from mock2pg.source import presence
 
-_NAME_IT = "Name it: `mock2pg migrate PATH`, `make migrate SOURCE=PATH`, or MIGRATION_SOURCE."
+_NAME_IT = "Name it: `mock2pg migrate PATH`, or set MIGRATION_SOURCE."
 
 
 class MigrationService:
@@ -240,7 +240,7 @@ class MigrationService:
         with self._refusal_told("rollback", BackupRefused, backup_id):  # before a run begins
             to = destination.find(self._settings, url, backup_id, before)
             if to.words:
-                log.log.info("🔙 Going back: %s", to.words)
+                log.log.info("Going back: %s", to.words)
             backups.open_backup(self._settings.backups_dir, to.backup_id, self._settings.identity)
         name, command = ("rollback --show", rollback.show) if show else ("rollback", rollback.roll_back)
         latest = backup_id == destination.LATEST

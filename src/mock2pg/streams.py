@@ -12,7 +12,7 @@ from errno import EPIPE
 from pathlib import Path
 from typing import TextIO
 
-_PLAIN = {"✔": "OK", "✘": "FAILED", "…": "...", "\ufe0f": ""}
+_PLAIN = {"✔": "ok", "✘": "FAILED", "⚠": "warning", "…": "...", "·": "-", "\ufe0f": ""}
 _STREAMS: dict[str, _Forgiving] = {}
 
 

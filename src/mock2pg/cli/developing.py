@@ -26,7 +26,7 @@ from mock2pg.errors import (
 )
 from mock2pg.report import live
 from mock2pg.report.output import say, say_json, say_lines
-from mock2pg.report.terminal import show
+from mock2pg.report.result import show
 
 _THEIR_OWN = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 

@@ -23,7 +23,7 @@ from mock2pg.errors import (
 from mock2pg.report.history_lists import backup_lines
 from mock2pg.report.listings import width
 from mock2pg.report.output import say, say_json
-from mock2pg.report.terminal import show
+from mock2pg.report.result import show
 from mock2pg.text import counted
 
 
@@ -143,7 +143,7 @@ def rollback(backup_id: str | None, only_show: bool, confirm: str | None, as_jso
     """
     if not (backup_id or given["before"]):
         raise UsageError(
-            "no backup is named", hint="make rollback ID=latest, or ID=backup-...; `make backups` lists them."
+            "no backup is named", hint="Name one: `mock2pg rollback latest`, or an id that `mock2pg backups` lists."
         )
     result = service(confirm=confirm).rollback(backup_id or None, show=only_show, **given)
     show(result, as_json)

@@ -24,7 +24,8 @@ from mock2pg.errors import (
     SourceError,
     VerifyFailed,
 )
-from mock2pg.report.terminal import show, show_check, show_verification
+from mock2pg.report.result import show
+from mock2pg.report.terminal import show_check, show_verification
 
 _BUILDS = (SourceError, CheckFailed, AlreadyRunning, LoadFailed, PreflightFailed, BuiltRowsLost)
 

@@ -11,6 +11,7 @@ import click
 
 from mock2pg.cli.verb import end
 from mock2pg.errors import Mock2pgError, UsageError
+from mock2pg.report.typed import ARGUMENTS
 
 # In the order of use. A command names its own: `@command.command(section="Migrate")`.
 SECTIONS = ("Migrate", "Go back", "Look", "Develop", "Audit", "Help")
@@ -53,6 +54,11 @@ class Sections(Verb, click.Group):
     command_class = Verb
     group_class = type
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if ctx.parent is None:
+            ctx.meta[ARGUMENTS] = tuple(args)  # a hint may say to run this again
+        return super().parse_args(ctx, args)
+
     def sections(self) -> dict[str, list[tuple[str, click.Command]]]:
         """Return the commands of each section with their names, in the order of use."""
         found: dict[str, list[tuple[str, click.Command]]] = {section: [] for section in SECTIONS}
@@ -81,7 +87,13 @@ class Sections(Verb, click.Group):
             error.show()
             sys.exit(error.exit_code)
         except click.ClickException as error:
-            end(_usage_error(error), as_json="--json" in (sys.argv if args is None else args), debug=False)
+            context = getattr(error, "ctx", None)
+            end(
+                _usage_error(error),
+                as_json="--json" in (sys.argv if args is None else args),
+                debug=False,
+                command=context.command_path if context else "mock2pg",
+            )
 
 
 def _usage_error(error: click.ClickException) -> UsageError:
@@ -91,5 +103,5 @@ def _usage_error(error: click.ClickException) -> UsageError:
     context = getattr(error, "ctx", None)
     program = context.command_path if context else "mock2pg"
     lists = "lists the commands" if context and isinstance(context.command, click.Group) else "explains the command"
-    meant = f"Did you mean {' or '.join(near)}? " if near else ""
-    return UsageError(f"{text[:1].lower()}{text[1:]}", hint=f"{meant}`{program} --help` {lists}.")
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    return UsageError(f"{text[:1].lower()}{text[1:]}{meant}", hint=f"Run `{program} --help`: it {lists}.")

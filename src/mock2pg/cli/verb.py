@@ -11,9 +11,10 @@ import click
 
 from mock2pg import settings, signals, streams
 from mock2pg.cli import options
-from mock2pg.errors import InternalError, Interrupted, Mock2pgError, UsageError
+from mock2pg.errors import NEVER_A_MIX, InternalError, Interrupted, Mock2pgError, UsageError
 from mock2pg.foreign_errors import limited, traced, unusable
-from mock2pg.report.output import say, say_error, say_json, say_lines
+from mock2pg.report import failure
+from mock2pg.report.output import say, say_json, say_lines
 
 if TYPE_CHECKING:
     from mock2pg.service import MigrationService
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 # The work of these is done and recorded, whoever reads of it.
 _ACT = ("migrate", "load", "plan", "check", "verify", "backup", "rollback", "prune", "test_migration", "start", "stop")
-_FAULTS = 50  # of a source that are listed
+_CHANGE = ("migrate", "rollback")  # the target tables
 _MAKES_ONE = ("init",)  # the project is what comes of it
 
 
@@ -57,9 +58,8 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def wrapped(*args: Any, as_json: bool, quiet: bool, verbose: bool, debug: bool, **options: Any) -> None:
         context = click.get_current_context()
-        context.obj = debug
         # those of `mock2pg backups -q verify`, too
-        flags = {"quiet": quiet, "verbose": verbose, "json": as_json}
+        flags = {"quiet": quiet, "verbose": verbose, "json": as_json, "debug": debug}
         context.meta.update({name: True for name, given in flags.items() if given})
         try:
             with signals.interrupting():
@@ -87,23 +87,25 @@ def _refuse_lost(command: str) -> None:
     say(told, err=True, fg="yellow")
 
 
-def end(error: BaseException, *, as_json: bool, debug: bool, cause: BaseException | None = None) -> NoReturn:
+def end(
+    error: BaseException, *, as_json: bool, debug: bool, cause: BaseException | None = None, command: str = ""
+) -> NoReturn:
+    """Print an error and exit with its code. `command`: what failed, where click has no context any more."""
     if isinstance(error, KeyboardInterrupt):
         by = f" by {error}" if isinstance(error, signals.Signalled) else ""
         error = Interrupted(f"interrupted{by}")
     if isinstance(error, OSError):
         error = unusable(error, "cannot use a file")
     assert isinstance(error, Mock2pgError)  # noqa: S101
+    context = click.get_current_context(silent=True)
+    command = command or (context.command_path if context else "mock2pg")
+    if error.state == NEVER_A_MIX and command.partition(" ")[2] not in _CHANGE:
+        error.state = Mock2pgError.state
     if debug:
         say_lines(traced(cause or error), err=True)
     if as_json:
         say_json({"success": False, "error": error.as_dict()})
     else:
-        say_error(f"{type(error).__name__}: {error.message}", err=True, fg="red")
-        for fault in error.errors[:_FAULTS]:
-            say(f"  {fault}", err=True)
-        if len(error.errors) > _FAULTS:
-            say(f"  and {len(error.errors) - _FAULTS:,} more", err=True)
-        if error.hint:
-            say_error(error.hint, err=True)
+        failure.listed(error.errors, err=True)
+        failure.show(error, command, err=True)
     sys.exit(error.code)

@@ -30,7 +30,7 @@ def verify(settings: Settings, run_id: str | None, *, every: bool, known: Sequen
     if not every and run_id is not None and run_id not in kept.runs:
         raise UsageError(f"there is no run {identity(run_id)}", hint="Name a folder of runs/.")
     if not kept.runs:
-        raise UsageError("there is no run yet", hint="Run `make migrate` first.")
+        raise UsageError("there is no run yet", hint="Run `mock2pg migrate` first.")
     runs = kept.runs if every else [run_id or kept.runs[-1]]
     faults = tuple(dict.fromkeys(fault for run in runs for fault in kept.faults(run)))
     error = None

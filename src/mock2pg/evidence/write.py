@@ -126,7 +126,7 @@ def tell(url: str, what: str, events: Sequence[Event]) -> None:
     try:
         _add(url, what, events)
     except Mock2pgError as fault:
-        log.warning("⚠️ The database has no event of %s: %s", what, fault.message)
+        log.warning("The database has no event of %s: %s", what, fault.message)
 
 
 def _add(url: str, what: str, events: Sequence[Event]) -> None:

@@ -70,7 +70,7 @@ def remove(settings: Settings) -> None:
         try:
             clear(run)
         except OSError as error:
-            log.warning("⚠️ A leftover of run %s cannot be removed: %s", run.id, error.strerror)
+            log.warning("A leftover of run %s cannot be removed: %s", run.id, error.strerror)
     for link in _links(settings):
         link.unlink(missing_ok=True)
 

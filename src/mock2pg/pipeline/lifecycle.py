@@ -69,7 +69,8 @@ def _run(
             end.enter_context(signals.stage(partial(_tell_late, record), patience=1))
             _write_down(run, record, notices)
             level = logging.ERROR if record.error else logging.INFO
-            log.log.log(level, log_messages.of_end(name, record.milliseconds, record.error), extra=log.FILED)
+            ended = log_messages.of_end(name, record.message, record.milliseconds / 1000, record.error)
+            log.log.log(level, ended, extra=log.FILED)
         _write_manifest(run, record)
         with paperwork("The list of runs could not be written", record.warn):
             pages.write_run_list(settings)
@@ -128,6 +129,7 @@ def _result(run: Run, record: Record) -> MigrationResult:
         error=record.error,
         warnings=tuple(record.warnings),
         target_state=record.target_state,
+        command=record.command,
     )
 
 
@@ -141,11 +143,11 @@ def _named(settings: Settings, command: str) -> str | None:
 
 
 def _tell_stopping(record: Record, signal: str) -> None:
-    log.log.warning("⚠️ %s: %s is being stopped; wait for that", signal, record.command)
+    log.log.warning("%s: %s is being stopped; wait for that", signal, record.command)
 
 
 def _tell_late(record: Record, signal: str) -> None:
-    log.log.warning("⚠️ %s: %s has ended already; its report is finished first", signal, record.command)
+    log.log.warning("%s: %s has ended already; its report is finished first", signal, record.command)
 
 
 def _errors(run: Run) -> tuple[ValidationError, ...]:

@@ -67,7 +67,7 @@ def _undo_if_committed(work: Work) -> None:
 def _undo(work: Work) -> None:
     """Go back to the backup; a failure of that is kept beside the error that led to it."""
     record = work.record
-    log.log.error("🔙 A step after publishing failed; rolling back to %s", record.backup_id)
+    log.log.error("A step after publishing failed; rolling back to %s", record.backup_id)
     record.interrupted = None  # it is what led here, or comes to the same
     try:
         work.step(ROLLBACK, backup_id=str(record.backup_id), undo=True)
@@ -77,7 +77,7 @@ def _undo(work: Work) -> None:
         published = _is_published(work.run)
         record.status = {True: "rollback_failed", False: "rolled_back", None: "unknown"}[published]
         holds = f"The target holds what run {work.run.id} published." if published else ""
-        log.log.error("❌ The rollback failed too: %s. %s", record.undo_error.message, holds)
+        log.log.error("The rollback failed too: %s. %s", record.undo_error.message, holds)
 
 
 def _is_published(run: Run) -> bool | None:
@@ -88,9 +88,9 @@ def _is_published(run: Run) -> bool | None:
                 return False
             return verdict.committed("rollback", run, connection) is None
     except Mock2pgError as error:
-        log.log.error("❌ It is not known whether the run was published (%s). Run verify later.", error.message)
+        log.log.error("It is not known whether the run was published (%s). Run verify later.", error.message)
         return None
 
 
 def _tell_undoing(record: Record, signal: str) -> None:
-    log.log.warning("⚠️ %s: the run is being rolled back to %s; wait for that", signal, record.backup_id)
+    log.log.warning("%s: the run is being rolled back to %s; wait for that", signal, record.backup_id)

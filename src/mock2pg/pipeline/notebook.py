@@ -13,7 +13,7 @@ from mock2pg.runs import Run, all_runs
 from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult
 
-_FIRST = {"rollback": "Run `make backups`, which lists the ids, then `make rollback ID=...`."}
+_FIRST = {"rollback": "Run `mock2pg backups`, which lists the ids, then `mock2pg rollback ID`."}
 
 
 def run_or_read(step: str, run_id: str, project: str = "", **parameters: str | bool) -> Outcome:
@@ -24,9 +24,9 @@ def run_or_read(step: str, run_id: str, project: str = "", **parameters: str | b
     """
     settings = settings_module.load(**({"project": Path(project)} if project else {}))
     if run_id == "latest" and not (run_id := _latest(settings, step)):
-        none = UsageError("there is no run yet", hint="Run `make migrate` first.")
+        none = UsageError("there is no run yet", hint="Run `mock2pg migrate` first.")
         if any(all_runs(settings)):
-            none = UsageError(f"no run has come to {step} yet", hint=_FIRST.get(step, "Run `make migrate` first."))
+            none = UsageError(f"no run has come to {step} yet", hint=_FIRST.get(step, "Run `mock2pg migrate` first."))
         return Outcome(StepResult(step, status="failed", error=none.as_dict()))
     run = Run(run_id, settings)
     try:

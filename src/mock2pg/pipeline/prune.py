@@ -42,11 +42,11 @@ def after_success(settings: Settings, url: str) -> None:
         _remove(settings, url, decisions)
     except (Mock2pgError, OSError) as error:
         named = unusable(error, "cannot remove") if isinstance(error, OSError) else error
-        log.warning("🧹 No more backups were removed: %s", named.message)
+        log.warning("No more backups were removed: %s", named.message)
         return
     unverified = sum(decision.unverified for decision in decisions)
     if unverified:
-        log.warning("🧹 Kept %s: not verified without the key", counted(unverified, "encrypted backup"))
+        log.warning("Kept %s: not verified without the key", counted(unverified, "encrypted backup"))
 
 
 def _decisions(settings: Settings, url: str, policy: RetentionPolicy) -> list[RetentionDecision]:
@@ -74,7 +74,7 @@ def _remove(settings: Settings, url: str, decisions: list[RetentionDecision]) ->
             if decision.remove:
                 decision.listed.file.unlink()
                 removed.append(decision.listed.id)
-                log.info("🧹 Removed %s: %s", decision.listed.id, decision.reason)
+                log.info("Removed %s: %s", decision.listed.id, decision.reason)
     finally:
         known = {"operator": settings.operator, "schema": settings.target_schema}
         events = [Event("prune", "succeeded", backup_id=backup_id, **known) for backup_id in removed]

@@ -67,7 +67,7 @@ class Record:
             return
         text = f"{what}: {verdict.reason(error)}"
         self.warnings.append(text)
-        log.warning("⚠️ %s", text)
+        log.warning("%s", text)
         log.debug(traced(error))
 
     def end(self, run: Run) -> None:
@@ -83,6 +83,7 @@ class Record:
             self.undo_error,
             checked.refused if checked else 0,
             unchanged=published is not None and not log_messages.changes(published),
+            seconds=self.milliseconds / 1000,
         )
 
         facts = {**self.outcome(), "mode": run.settings.mode}

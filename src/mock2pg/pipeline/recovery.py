@@ -34,7 +34,7 @@ def after_killed(run: Run, url: str) -> None:
 def drop_scratch(connection: postgres.Connection) -> None:
     """Drop the scratch schemas; a session that uses one keeps nobody waiting, and the next run tries again."""
     for words in postgres.scratch.drop(connection):
-        log.warning("🧹 Not dropped, and left for the next run: %s", words)
+        log.warning("Not dropped, and left for the next run: %s", words)
 
 
 def after_killed_checks(run: Run) -> None:
@@ -102,9 +102,9 @@ def _close(run: Run, url: str | None) -> None:
             if url:
                 evidence.tell_of(run, url, {**record, **outcome}, sealed)
     except (Mock2pgError, OSError) as error:
-        log.warning("⚠️ Run %s, which was killed, cannot be closed: %s", run.id, verdict.reason(error))
+        log.warning("Run %s, which was killed, cannot be closed: %s", run.id, verdict.reason(error))
         return
-    log.info("🧹 Tidied up after run %s, which was killed", run.id)
+    log.info("Removed the leftovers of run %s, which was interrupted", run.id)
 
 
 def _outcome(run: Run, record: Mapping[str, Any]) -> dict[str, Any]:

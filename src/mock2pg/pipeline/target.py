@@ -39,7 +39,7 @@ def start_embedded(settings: Settings) -> str:
     ran = server.status().running
     postgres.ensure_database(server.start(), EMBEDDED_DATABASE)
     if not ran:
-        log.info("🐘 Started PostgreSQL %s: %s", server.status().version, url)
+        log.info("Started PostgreSQL %s: %s", server.status().version, url)
     return url
 
 
@@ -69,7 +69,7 @@ def _upgrade(settings: Settings) -> None:
     with postgres.connect(settings.url, name="upgrade", lock_timeout=settings.lock_timeout) as connection:
         before = layout.upgrade(connection, settings.lock_timeout)
     if before:
-        log.info("🗄️ Upgraded the tables of schema mock2pg from version %d to %d", before, layout.VERSION)
+        log.info("Upgraded the tables of schema mock2pg from version %d to %d", before, layout.VERSION)
 
 
 def _key(settings: Settings, record: Record) -> dict[str, object]:

@@ -84,7 +84,7 @@ class Work:
             for line in log_messages.of_step(found, run.find(Published)):
                 log.log.info(line, extra=log.FILED)
             for caution in found.cautions:
-                log.log.warning("⚠️ %s", caution)
+                log.log.warning("%s", caution)
         return found
 
     @contextmanager

@@ -38,7 +38,7 @@ def prepared(settings: Settings, run_id: str | None = None) -> Path:
 def _newest(settings: Settings) -> Run:
     found = {run.id: run for run in all_runs(settings) if any((run.folder / "notebooks").glob("*.ipynb"))}
     if not found:
-        raise UsageError("no run has executed a notebook yet", hint="Run `make migrate` first.")
+        raise UsageError("no run has executed a notebook yet", hint="Run `mock2pg migrate` first.")
     return found[max(found)]
 
 

@@ -9,29 +9,35 @@ from mock2pg.step_results import Found, Planned, Published, RollbackPreview, Row
 from mock2pg.text import counted, duration
 
 _DONE = {
-    "check": "The input can be migrated.",
-    "load": "Built and tested: nothing was published.",
-    "migrate": "Migrated and proven.",
-    "plan": "Planned: the target tables were only read.",
-    "verify": "The target tables hold what was published.",
-    "backup": "Backup taken.",
-    "rollback": "Rolled back.",
-    "rollback --show": "Shown: the target tables were only read.",
+    "check": "Checked in {}: the input can be migrated.",
+    "load": "Built and tested in {}: nothing was published.",
+    "migrate": "Migrated and verified in {}.",
+    "plan": "Planned in {}: the target tables were only read.",
+    "verify": "Verified in {}: the target tables hold what was published.",
+    "backup": "Backup taken in {}.",
+    "rollback": "Rolled back in {}.",
+    "rollback --show": "Compared in {}: the target tables were only read.",
 }
 _STEPS = {
-    "connect": "🔌 Connected to {}",
-    "stage": "📥 Staged {}",
-    "check": "🔎 Checked: {}",
-    "backup": "📦 Created backup {}",
-    "load": "🧱 Built: {}",
-    "preflight": "🛫 Preflight: {}",
-    "plan": "🧭 Planned: {}",
-    "publish": "📤 Published, not verified yet: {}",
-    "verify": "🧾 Verified: {}",
-    "rollback": "🔙 Rolled back: {}",
+    "connect": "Connected to {}",
+    "stage": "Staged {}",
+    "check": "Checked: {}",
+    "backup": "Created backup {}",
+    "load": "Built: {}",
+    "preflight": "Preflight: {}",
+    "plan": "Planned: {}",
+    "publish": "Published, not verified yet: {}",
+    "verify": "Verified: {}",
+    "rollback": "Rolled back: {}",
 }
-_NOTHING = "✅ Nothing to change, proven by hash: the target tables already held this input"
-_UNCHANGED = "Proven, and nothing changed: the target tables already held this input."
+_NOTHING = "Nothing changed, as the row hashes prove: the target tables already held this input"
+_UNCHANGED = "Verified in {}; nothing changed: the target tables already held this input."
+TITLES = {
+    "load": "Build",
+    "migrate": "Migration",
+    "verify": "Verification",
+    "rollback --show": "Comparison",
+}
 _CHANGED = ("inserted", "updated", "deleted")
 
 
@@ -41,9 +47,9 @@ def of_step(found: Found, published: Published | None = None) -> Sequence[str]:
     published  what a migration published: it is reported as migrated only when it is verified, too
     """
     if isinstance(found, RollbackPreview):
-        return [f"🔎 A rollback {found.summary}", *_undone(found)]
+        return [f"A rollback {found.summary}", *_undone(found)]
     lines = [_STEPS[found.step].format(found.summary)]
-    lines += [f"📎 {note}" for note in found.notes]
+    lines += [f"Accepted: {note}" for note in found.notes]
     if isinstance(found, Verified) and published is not None:
         lines += _migrated(published)
     return lines
@@ -63,14 +69,14 @@ def _migrated(published: Published) -> Sequence[str]:
     for name, table in published.tables.items():
         changed = [f"{getattr(table, key):,} {key}" for key in _CHANGED if getattr(table, key)]
         changed = changed or ["created, without rows"] * table.created
-        lines.append(f"✅ Migrated {name}: {', '.join(changed)}" if changed else f"✅ {name}: unchanged")
+        lines.append(f"Migrated {name}: {', '.join(changed)}" if changed else f"{name}: unchanged")
     return lines
 
 
 def of_added(added: Mapping[str, int]) -> str:
-    """`1 row that the model adds: users`: what is built and is in no source."""
-    models = "the model adds" if len(added) == 1 else "the models add"
-    return f"{counted(sum(added.values()), 'row')} that {models}: {', '.join(added)}"
+    """`1 row added by a model: users`: what is built and is in no source."""
+    models = "a model" if len(added) == 1 else "models"
+    return f"{counted(sum(added.values()), 'row')} added by {models}: {', '.join(added)}"
 
 
 def _undone(preview: RollbackPreview) -> Iterator[str]:
@@ -84,14 +90,19 @@ def _undone(preview: RollbackPreview) -> Iterator[str]:
 
 
 def of_start(command: str, run_id: str) -> str:
-    return f"🚀 Starting {_named(command)} (run {run_id})"
+    return f"{title(command)} begins (run {run_id})"
 
 
-def of_end(command: str, milliseconds: int, error: Mock2pgError | None) -> str:
-    name = _named(command)
-    name = name[0].upper() + name[1:]
-    time = duration(milliseconds / 1000)
-    return f"❌ {name} failed after {time}" if error else f"✅ {name} completed in {time}"
+def of_end(command: str, message: str, seconds: float, error: Mock2pgError | None) -> str:
+    """The verdict, which names how long it took; of a failure with the error's name, too."""
+    if error is None:
+        return message
+    return f"{title(command)} failed after {duration(seconds)}: {message} ({named(error)})"
+
+
+def named(error: Mock2pgError) -> str:
+    """Return the name of an error and its exit code, as they are printed everywhere."""
+    return f"{type(error).__name__}, exit code {error.code}"
 
 
 def verdict(
@@ -103,10 +114,11 @@ def verdict(
     refused: int = 0,
     *,
     unchanged: bool = False,
+    seconds: float = 0.0,
 ) -> str:
     """One line for the whole run. `unchanged`: a migration that changed nothing."""
     if error is None:
-        return (_UNCHANGED if unchanged else _DONE[command]) + (
+        return (_UNCHANGED if unchanged else _DONE[command]).format(duration(seconds)) + (
             f" {counted(refused, 'row')} refused: refused.jsonl says which and why." if refused else ""
         )
     what = error.message.split("\n", 1)[0]
@@ -119,5 +131,6 @@ def verdict(
     return what
 
 
-def _named(command: str) -> str:
-    return "data migration" if command == "migrate" else command
+def title(command: str) -> str:
+    """Return the noun for what a command does: `Migration`."""
+    return TITLES.get(command, command.capitalize())

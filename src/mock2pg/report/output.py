@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
 
-from mock2pg import text
+from mock2pg import environment, text
+
+COLUMNS = 80  # of what is no terminal
 
 
 def quiet() -> bool:
     """Return True when --quiet asks for the verdict alone."""
-    return _asked("quiet")
+    return bool(asked("quiet"))
 
 
 def verbose() -> bool:
     """Return True when --verbose asks for what is left out otherwise."""
-    return _asked("verbose")
+    return bool(asked("verbose"))
 
 
-def _asked(option: str) -> bool:
+def asked(name: str) -> Any:
+    """Return what the command was given under a name, such as the project; None outside of a command."""
     context = click.get_current_context(silent=True)
-    return context is not None and bool(context.meta.get(option))
+    return context.meta.get(name) if context else None
+
+
+def width(*, err: bool = False) -> int | None:
+    """Return the columns of the terminal, or COLUMNS; None where nobody reads lines of a width, as in a file."""
+    if columns := environment.columns():
+        return columns
+    stream = sys.stderr if err else sys.stdout
+    with suppress(OSError, ValueError, AttributeError):  # no terminal, a closed stream, one of a test
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
+    return None
 
 
 def say(message: str, *, fg: str | None = None, err: bool = False) -> None:
     """Print one line: what could steer a terminal is escaped, and so are line breaks, which names may hold."""
-    click.secho(text.printable(message), fg=fg, err=err)
+    click.secho(text.printable(message), fg=fg, err=err, color=environment.colours())
 
 
 def say_lines(message: str, *, fg: str | None = None, err: bool = False) -> None:
     """Print a text of several lines, with the same escaped but for the line breaks."""
-    click.secho(text.lines(message), fg=fg, err=err)
-
-
-def say_error(message: str, *, fg: str | None = None, err: bool = False) -> None:
-    """Print an error's message or hint: all lines but the first are indented, so that none can be taken for ours."""
-    say_lines(text.indented(message), fg=fg, err=err)
+    click.secho(text.lines(message), fg=fg, err=err, color=environment.colours())
 
 
 def say_json(value: Any) -> None:

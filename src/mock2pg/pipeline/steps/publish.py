@@ -218,7 +218,7 @@ def _hash(run: Run, connection: postgres.Connection, merge: TableMerge) -> str:
 
 def _tell(attempt: int, error: BaseException) -> None:
     blocked = f": {postgres.described(error)}" if isinstance(error, postgres.LockNotAvailable) else ""
-    log.warning("🔁 Attempt %d to publish stopped by %s%s; trying again", attempt, type(error).__name__, blocked)
+    log.warning("Attempt %d to publish stopped by %s%s; trying again", attempt, type(error).__name__, blocked)
 
 
 def refuse_other_input(plan: Path, run: Run) -> None:

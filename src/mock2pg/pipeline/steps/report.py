@@ -14,7 +14,7 @@ from mock2pg.log import log
 from mock2pg.pages import diagram
 from mock2pg.pages.outcome import cautions_of, outcome_of
 from mock2pg.report import charts, nesting, notebook_tables, notebooks, target_state, target_tables
-from mock2pg.report.log_messages import of_added
+from mock2pg.report.log_messages import of_added, title
 from mock2pg.runs import Run, now
 from mock2pg.step_results import (
     BackedUp,
@@ -40,16 +40,6 @@ Results = Mapping[str, StepResult]
 
 LISTED = 20  # errors of one rule that the page shows; errors.json has all that are listed
 
-_TITLES = {
-    "load": "Build",
-    "plan": "Plan",
-    "check": "Check",
-    "migrate": "Migration",
-    "verify": "Verification",
-    "backup": "Backup",
-    "rollback": "Rollback",
-    "rollback --show": "What a rollback would change",
-}
 _CHANGES = ("publish", "rollback", "plan")
 _EVIDENCE = {
     "data_docs/staged/index.html": "Data Docs of the staged input: every rule, and how it came out",
@@ -80,7 +70,7 @@ def run(run: Run) -> Reported:
         links=pages.RunLinks(run.id),
         record=record,
         results=results,
-        title=_TITLES.get(record["command"], record["command"].capitalize()),
+        title="What a rollback would change" if record["command"] == "rollback --show" else title(record["command"]),
         mood=mood,
         word=word,
         message=record["message"] or "This run is unfinished.",
@@ -269,7 +259,7 @@ def _show_notebooks(run: Run) -> None:
             notebooks.export_html(executed, page, title=f"{executed.stem.capitalize()} of run {run.id}", run_id=run.id)
         except Exception as error:  # the rest of the report does not need it
             reason = error.message if isinstance(error, InternalError) else type(error).__name__
-            log.warning("⚠️ %s cannot be shown as a page: %s", executed.name, reason)
+            log.warning("%s cannot be shown as a page: %s", executed.name, reason)
 
 
 def _evidence(run: Run) -> list[dict[str, str]]:

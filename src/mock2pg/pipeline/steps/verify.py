@@ -91,7 +91,7 @@ def _read(run: Run, times: Times) -> Verified:
 
 def _tell(attempt: int, error: BaseException) -> None:
     blocked = f": {postgres.described(error)}" if isinstance(error, postgres.LockNotAvailable) else ""
-    log.warning("🔁 Attempt %d to verify stopped by %s%s; trying again", attempt, type(error).__name__, blocked)
+    log.warning("Attempt %d to verify stopped by %s%s; trying again", attempt, type(error).__name__, blocked)
 
 
 def _references(

@@ -1,0 +1,200 @@
+"""Output on the terminal at the end of a run: what changed, the verdict, and what to type next."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from mock2pg.foreign_errors import traced
+from mock2pg.report import failure
+from mock2pg.report.log_messages import changes, of_added, title
+from mock2pg.report.output import COLUMNS, asked, quiet, say, say_json, say_lines, verbose, width
+from mock2pg.report.table import table, wrapped
+from mock2pg.report.typed import command, path
+from mock2pg.results import MigrationResult
+from mock2pg.signals import ignored
+from mock2pg.step_results import (
+    Checked,
+    Loaded,
+    Planned,
+    Published,
+    RollbackPreview,
+    RolledBack,
+    RowChanges,
+    Staged,
+    find,
+)
+from mock2pg.text import counted, printable
+
+_DONE = ("inserted", "updated", "deleted")
+# what a rollback does to a row is the reverse of what was done to it
+_WORDS = {
+    Published: ("inserted", "updated", "deleted"),
+    Planned: ("to insert", "to update", "to delete"),
+    RolledBack: ("restored", "changed back", "removed"),
+}
+
+
+@ignored()  # the result of the run is decided, and so is the exit code
+def show(result: MigrationResult, as_json: bool) -> None:
+    """Print the result of a run, and where the report is. Exits with the error's code."""
+    if as_json:
+        say_json(result.as_dict())
+    elif result.error:
+        _failed(result)
+    elif quiet():
+        _verdict(result)
+    else:
+        _succeeded(result)
+    if result.error:
+        if asked("debug"):
+            say_lines(traced(result.error), err=True)
+        sys.exit(result.error.code)
+
+
+def _succeeded(result: MigrationResult) -> None:
+    lines = [*_tables(result), *_accounts(result), *_preview(result)]
+    if lines:
+        say_lines("\n".join([*lines, ""]))
+    _warnings(result)
+    _verdict(result)
+    if result.report.exists():
+        _line("Report", _report(result))
+    published, planned = find(result.results, Published), find(result.results, Planned)
+    if published and changes(published):
+        _line("Undo", command("rollback", "latest"))
+    if planned and changes(planned):
+        _line("Next", command(*planned.arguments))
+
+
+def _failed(result: MigrationResult) -> None:
+    """Print the errors, one line about warnings, and last the block that a person needs."""
+    assert result.error is not None  # noqa: S101
+    hushed = quiet()
+    if not hushed:
+        checked = find(result.results, Checked)
+        listed = [error for error in result.errors if error.severity == "critical"] or result.error.errors
+        failure.listed(listed, checked.errors if checked else 0, where=path(result.report.parent / "errors.json"))
+        lines = [*_left(result)]
+        if lines:
+            say_lines("\n".join(lines))
+        _warnings(result)
+    report = _report(result) if result.report.exists() else ""
+    failure.show(result.error, title(result.command), causes=_causes(result), report=report, err=hushed)
+
+
+def _causes(result: MigrationResult) -> list[str]:
+    """Return what failed and where, step by step; of an invalid input the first error."""
+    assert result.error is not None  # noqa: S101
+    first = next((str(error) for error in result.error.errors if error.severity == "critical"), result.error.message)
+    found, told = [], False
+    for each in result.results:
+        if each.error:
+            same = each.error["message"] == result.error.message
+            found.append(f"{each.step}: {first if same else each.error['message']}")
+            told = told or same
+    return found if told else [first, *found]
+
+
+def _verdict(result: MigrationResult) -> None:
+    mark, colour = ("⚠", "yellow") if _warned(result) else ("✔", "green")
+    say_lines(f"{mark} {wrapped(printable(result.message), width(), '  ')}", fg=colour)
+
+
+def _report(result: MigrationResult) -> str:
+    return path(result.report)
+
+
+def _line(label: str, text: str) -> None:
+    """Print a line with a label. It is never broken: it is there to be pasted."""
+    say(f"  {label:<12}{text}")
+
+
+def _warned(result: MigrationResult) -> bool:
+    """Return whether a run that succeeded has something to report: refused rows, errors or warnings."""
+    checked = find(result.results, Checked)
+    cautions = any(each.found.cautions for each in result.results if each.found)
+    return bool((checked and checked.refused) or result.errors or cautions or result.warnings)
+
+
+def _warnings(result: MigrationResult) -> None:
+    """Print one line about all warnings; with --verbose each of them."""
+    of_rules = [str(error) for error in result.errors if error.severity != "critical"]
+    cautions = [caution for each in result.results if each.found for caution in each.found.cautions]
+    found = [*of_rules, *cautions, *result.warnings]
+    checked = find(result.results, Checked)
+    number = len(found) - len(of_rules) + max(len(of_rules), checked.warnings if checked else 0)
+    if not found:
+        return
+    if verbose():
+        for each in found:
+            say_lines(wrapped(printable(f"warning: {each}"), width(), "  "), fg="yellow")
+    said = f"⚠ {counted(number, 'warning')}: {found[0].partition(chr(10))[0]}"
+    more = f" and {number - 1:,} more, which the report lists" if number > 1 and not verbose() else ""
+    say_lines(wrapped(printable(said + more), width(), "  "), fg="yellow")
+
+
+def _accounts(result: MigrationResult) -> Iterable[str]:
+    """Yield the account of every row that was read; array by array when some were refused."""
+    staged, checked = find(result.results, Staged), find(result.results, Checked)
+    if staged is None or checked is None:
+        return
+    loaded = find(result.results, Loaded)
+    landed = loaded.landed if loaded and find(result.results, Published) else None
+    kept = "sound" if landed is None else "loaded"
+    rows = {}
+    for name, each in staged.tables.items():
+        refused = checked.entities[each.path].refused
+        stays = each.rows - refused if landed is None else landed[name]
+        rows[each.path] = (each.rows, stays, refused)
+    read, stayed, refused = (sum(numbers) for numbers in zip(*rows.values(), strict=True)) if rows else (0, 0, 0)
+    if refused:
+        shown = {name: numbers for name, numbers in rows.items() if numbers[2] or verbose()}
+        yield from table(shown, ("Array", "Read", kept.capitalize(), "Refused"), width() or COLUMNS)
+        yield ""
+    also = f"; {of_added(loaded.added)}" if loaded and loaded.added else ""
+    yield f"{counted(read, 'row')} read = {stayed:,} {kept} + {refused:,} refused{also}"
+
+
+def _tables(result: MigrationResult) -> Iterable[str]:
+    """Yield what was changed in each table, or would be; with --verbose also the tables that were not changed."""
+    found = find(result.results, Published) or find(result.results, RolledBack) or find(result.results, Planned)
+    if found is None:
+        return
+    words = _WORDS[type(found)]
+    changed = {name: each for name, each in found.tables.items() if each.changed or each.created}
+    shown = found.tables if verbose() else changed
+    if shown:
+        heads = ("Table", "Before", *(word.capitalize() for word in words), *(["Unchanged"] * verbose()), "After")
+        keys = ("before", *_DONE, *(["unchanged"] * verbose()), "after")
+        rows = {name: [getattr(each, key) for key in keys] for name, each in shown.items()}
+        yield from table(rows, heads, width() or COLUMNS)
+        yield ""
+    if changed:
+        sums = [sum(getattr(each, key) for each in changed.values()) for key in _DONE]
+        each = ", ".join(f"{number:,} {word}" for number, word in zip(sums, words, strict=True))
+        yield f"{counted(sum(sums), 'row')} in {counted(len(changed), 'table')}: {each}"
+
+
+def _preview(result: MigrationResult) -> Iterable[str]:
+    """Yield what a rollback would change."""
+    found = find(result.results, RollbackPreview)
+    if found is None:
+        return
+    rows = {
+        name: (each.restored, each.changed, each.removed)
+        for name, each in found.changes.items()
+        if each != RowChanges() or verbose()
+    }
+    if rows:
+        yield from table(rows, ("Table", "To restore", "To change back", "To remove"), width() or COLUMNS)
+        yield ""
+    yield wrapped(f"A rollback {found.summary}", width(), "  ")
+
+
+def _left(result: MigrationResult) -> Iterable[str]:
+    """Yield what a run published that failed afterwards, where it may not have been undone."""
+    if find(result.results, Published) and not find(result.results, RolledBack):
+        yield "This run published, and may not have been undone:"
+        yield from _tables(result)
+        yield ""

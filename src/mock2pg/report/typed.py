@@ -1,0 +1,91 @@
+"""Commands as a person can type them where they are: of make where make was typed, else mock2pg, by its path if need
+be."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from mock2pg import environment
+from mock2pg.report.output import asked
+
+ARGUMENTS = "arguments"  # the key in a context's meta: what was typed after the program's name
+_VARIABLES = {
+    "check": "SOURCE",
+    "lab": "RUN",
+    "migrate": "SOURCE",
+    "open": "RUN",
+    "plan": "SOURCE",
+    "report": "RUN",
+    "rollback": "ID",
+    "verify-evidence": "RUN",
+}
+_TARGETS = {"check": ("check-data",), "test-migration": ("test-migration", "test")}  # if not called like the command
+_OTHERS = ("psql", "dbt")  # what is typed after these is theirs, and may hold a value
+_COMMAND = re.compile(r"`mock2pg ([^`|]+?)( \|[^`]*)?`")
+_AGAIN = re.compile(r"\b([Rr])un the command again")
+
+
+def command(*arguments: str) -> str:
+    """Return a line to paste that runs a command of mock2pg."""
+    if environment.by_make() and (made := _by_make(*arguments)):
+        return made
+    folder = asked("project")
+    return shlex.join([_program(), *arguments, *(["--project", str(folder)] if folder else [])])
+
+
+def typed(text: str) -> str:
+    """Return a hint with its commands in backticks as they can be typed here, and `the command` as it was typed."""
+    text = _COMMAND.sub(lambda found: f"`{command(*shlex.split(found[1]))}{found[2] or ''}`", text)
+    if again := _again():
+        text = _AGAIN.sub(lambda found: f"{found[1]}un `{again}` again", text)
+    return text
+
+
+def path(file: Path) -> str:
+    """Return a path, from the current directory where that is shorter."""
+    try:
+        near = str(file.resolve().relative_to(Path.cwd().resolve()))
+    except (OSError, ValueError):
+        return str(file)
+    return min(near, str(file), key=len)
+
+
+def _again() -> str:
+    arguments = asked(ARGUMENTS)
+    if not isinstance(arguments, tuple) or not arguments or arguments[0] in _OTHERS or "\n" in "".join(arguments):
+        return ""
+    if environment.by_make() and (made := _by_make(*arguments)):
+        return made
+    return shlex.join([_program(), *arguments])
+
+
+def _program() -> str:
+    """Return the program by its name, or by its path where the shell would not find it, as after make."""
+    ours = Path(sys.executable).with_name("mock2pg")
+    return "mock2pg" if shutil.which("mock2pg") or not ours.exists() else path(ours)
+
+
+def _by_make(verb: str, *rest: str) -> str:
+    """Return the line for make; empty where the Makefile of this directory has no such target."""
+    try:
+        text = Path("Makefile").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    targets = _TARGETS.get(verb, (verb,))
+    target = next((name for name in targets if re.search(rf"^{re.escape(name)}:", text, re.MULTILINE)), None)
+    if target is None:
+        return ""
+    line, given = ["make", target], list(rest)
+    if given and not given[0].startswith("-") and verb in _VARIABLES:
+        line.append(f"{_VARIABLES[verb]}={_doubled(given.pop(0))}")
+    if given:
+        line.append(f"ARGS={_doubled(shlex.join(given))}")
+    return shlex.join(line)
+
+
+def _doubled(text: str) -> str:
+    return text.replace("$", "$$")
