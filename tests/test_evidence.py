@@ -281,11 +281,11 @@ def test_the_command_ends_with_a_code_of_its_own(stage: Stage, monkeypatch: pyte
     monkeypatch.setenv("MIGRATION_PROJECT", str(stage.settings.project))
     monkeypatch.setenv("DATABASE_URL", stage.settings.url)
     whole = CliRunner().invoke(cli.command, ["verify-evidence", "--all"])
-    assert (whole.exit_code, whole.stdout) == (0, "✔ The evidence of 3 runs holds.\n")
+    assert (whole.exit_code, whole.stdout) == (0, "✔ The evidence of 3 runs is as it was left.\n")
     (stage.folder(stage.first) / "index.html").unlink()
     broken = CliRunner().invoke(cli.command, ["verify-evidence", stage.first])
     assert broken.exit_code == EvidenceBroken.code == 17
-    assert f"  {stage.first} index.html is missing\n" in broken.stdout
+    assert f" {stage.first} index.html is missing\n" in broken.stdout
     told = CliRunner().invoke(cli.command, ["verify-evidence", "--all", "--json"])
     answer = json.loads(told.stdout)
     assert told.exit_code == 17

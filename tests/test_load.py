@@ -58,9 +58,9 @@ def test_every_verdict_is_true_on_a_busy_machine(
                 late(patched)
             document["pets"][-1]["id"] = f"new {number}"
             done = service.migrate_all_data(document)
-            assert (done.success, done.message, rows(settings)) == (
+            assert (done.success, done.message.partition(" in ")[0], rows(settings)) == (
                 True,
-                "Migrated and proven.",
+                "Migrated and verified",
                 sorted(pet["id"] for pet in document["pets"]),
             )
             with postgres.connect(settings.url, name="test") as connection:

@@ -55,7 +55,7 @@ def test_without_a_project_a_command_says_how_to_make_one(tmp_path: Path, monkey
     done = CliRunner().invoke(cli.command, ["status"])
     assert done.exit_code == UsageError.code
     assert "there is no mock2pg project in the current directory, nor in one above it" in done.output
-    assert "`mock2pg init SOURCE --into FOLDER`" in done.output
+    assert "mock2pg init SOURCE --into FOLDER`" in done.output
 
 
 def test_a_command_takes_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_nobody_elses_project_is_taken_by_itself(part: str, tmp_path: Path, monk
         monkeypatch.setattr(project_folder, "_trusted", lambda one, found=found: one.st_ino != found.st_ino)
         with pytest.raises(UsageError, match="is another user's, or others may write it") as failed:
             discovered()
-        assert failed.value.hint.endswith(f"name it: --project {Path.cwd().parent}")
+        assert failed.value.hint.startswith(f"If you trust it, name it: `--project {Path.cwd().parent}`.")
         monkeypatch.undo()
         monkeypatch.chdir(project / "below")
         assert discovered() == project.resolve()

@@ -375,8 +375,8 @@ def test_what_the_model_adds_is_named_where_rows_are_counted(build: Build) -> No
     """More rows in the target than in the source need a reason."""
     load = changed(STEPS["load"], added={"users": 1})
     text = Page(build("migrate", "succeeded", *MIGRATED[:2], load, *MIGRATED[3:])).text
-    assert "4,200 rows read = 4,200 loaded + 0 refused. Beside them, 1 row that the model adds: users." in text
-    assert "the columns that are changed on purpose, and 1 row that the model adds: users." in text
+    assert "4,200 rows read = 4,200 loaded + 0 refused. Beside them, 1 row added by a model: users." in text
+    assert "the columns that are changed on purpose, and 1 row added by a model: users." in text
 
 
 def test_an_undo_that_failed_shows_both_errors(build: Build) -> None:
