@@ -111,7 +111,7 @@ def test_an_exception_adds_no_text_of_its_own(tmp_path: Path) -> None:
         raise ValueError("Canary7291")
     except ValueError:
         log.exception("it went wrong")
-    assert settings.log_file.read_text()[27:] == "it went wrong\n"
+    assert settings.log_file.read_text()[27:] == "✘ it went wrong\n"
 
 
 def test_nothing_reaches_the_loggers_of_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
