@@ -13,7 +13,9 @@ import pytest
 
 from mock2pg import checks
 from mock2pg.build import sources
+from mock2pg.checks.records import DocumentedRule
 from mock2pg.settings import REPOSITORY
+from mock2pg.step_results import RuleOutcome
 from tests.fix_browser import Opened, open_page
 from tests.school.test_expectations import MARKER, checked, entry, rows_of
 
@@ -55,7 +57,9 @@ def write_docs(folder: Path, tables: dict[str, list[Any]], rows: dict[str, str])
         for table, entries in tables.items():
             connection.execute(f'CREATE TABLE "{table}" AS {rows[table]}')
             (suites / f"{table}.json").write_text(json.dumps({"name": table, "expectations": entries}))
-    checked(folder / "staging.duckdb", suites, index_columns=["id"], docs=folder / "docs", title="Staged tables")
+    checked(
+        folder / "staging.duckdb", suites, index_columns=["id"], docs=folder / "docs", title="Staged tables", rows=1234
+    )
     return folder / "docs"
 
 
@@ -99,9 +103,16 @@ def opened(window: Opened) -> Iterator[Open]:
     assert window.complaints == []
 
 
+_CELLS = """rows => rows.map(row => [...row.cells].map(cell => {
+  const shown = cell.cloneNode(true)
+  shown.querySelectorAll("details").forEach(details => details.remove())
+  return shown.textContent
+}))"""
+
+
 def rows(page: Page) -> list[list[str]]:
-    """The text of every cell, of the rows that can be seen."""
-    shown = page.locator("tbody tr:visible").evaluate_all("rows => rows.map(r => [...r.cells].map(c => c.innerText))")
+    """The text of every cell, but for what can be folded, of the rows that can be seen."""
+    shown = page.locator("tbody tr:visible").evaluate_all(_CELLS)
     return [[" ".join(text.split()) for text in row] for row in shown]
 
 
@@ -142,15 +153,33 @@ def test_the_page_of_a_faulty_table_says_what_is_wrong(docs: Path, opened: Open)
     page = opened(page_of(docs, "faulty"), docs)
     assert page.title() == "faulty · Staged tables"
     assert page.locator(".summary").inner_text() == "Of 6 rules 2 failed, 1 gives a warning, 2 could not run."
-    assert page.locator("thead th").all_inner_texts() == ["Status", "Rule", "Invalid rows"]
+    assert page.locator("thead th").all_inner_texts() == ["Status", "Rule", "Invalid"]
     assert rows(page) == [
-        ["⊘ could not run", 'length is at least 1. column "length" does not exist', ""],
-        ["⊘ could not run", "name is no number above 1. ConversionException", ""],
-        ["✗ failed", "id and name are not blank. name: 10", "10"],
-        ["✗ failed", "size is at most 9.", "10"],
-        ["⚠ warning", "No two rows have the same name. name: 20", "20"],
-        ["✓ passed", "No two rows have the same id.", ""],
+        ["⊘ could not run", 'length is at least 1. critical column "length" does not exist', ""],
+        ["⊘ could not run", "name is no number above 1. critical ConversionException", ""],
+        ["✗ failed", "id and name are not blank. critical name: 10 of 1,234 rows", "10 of 1,234 rows"],
+        ["✗ failed", "size is at most 9. critical", "10 of 1,234 rows"],
+        ["⚠ warning", "No two rows have the same name. warning name: 20 of 1,234 rows", "20 of 1,234 rows"],
+        ["✓ passed", "No two rows have the same id. critical", "0 of 1,234 rows"],
     ]
+
+
+def test_each_invalid_row_has_its_place_in_the_source(docs: Path, opened: Open) -> None:
+    """A rule lists its rows up to the limit, and how many more there are; one click selects a place, to be copied."""
+    page = opened(page_of(docs, "faulty"), docs)
+    rule = page.locator("tr", has_text="size is at most 9.")
+    assert rule.locator("li").count() == 10
+    assert rule.locator("li").first.inner_text() == "faulty.json:0:1 faulty[0].size: size is at most 9."
+    rule.locator("kbd").nth(1).click()
+    assert page.evaluate("getSelection().toString()") == "faulty.json:1:1"
+    rule.get_by_text("Parameters").click()
+    words = " ".join(rule.locator("dl").inner_text().split())
+    assert words == "type expect_column_values_to_be_between column size at most 9"
+    page.goto(page_of(docs, "odd").as_uri())
+    rule = page.locator("tr.warned")
+    assert rule.locator("li").last.is_hidden()
+    rule.get_by_text("100 rows to correct").click()
+    assert rule.locator("li").last.inner_text() == "and 1,134 more"
 
 
 def test_the_page_of_a_sound_table_says_so(docs: Path, opened: Open) -> None:
@@ -158,8 +187,8 @@ def test_the_page_of_a_sound_table_says_so(docs: Path, opened: Open) -> None:
     page = opened(page_of(docs, "sound"), docs)
     assert page.locator(".summary").inner_text() == "✓ All 2 rules passed."
     assert rows(page) == [
-        ["✓ passed", "id and name are not blank.", ""],
-        ["✓ passed", "No two rows have the same id.", ""],
+        ["✓ passed", "id and name are not blank. critical", "0 of 1,234 rows"],
+        ["✓ passed", "No two rows have the same id. critical", "0 of 1,234 rows"],
     ]
     nothing = page.get_by_text("Nothing failed")
     assert nothing.is_hidden()
@@ -260,10 +289,10 @@ def write(file: Path, template: str, page: dict[str, Any]) -> Path:
 def write_table(folder: Path, *statuses: str) -> Path:
     """The page of a table with one rule of each of these statuses."""
     rules = [
-        {"sentence": "No.", "status": status, "totals": {}, "reason": f"why {status}", "declared": False}
+        DocumentedRule(RuleOutcome("made", "expect_it", "No.", "critical", status, reason=f"why {status}"))
         for status in statuses
     ]
-    page = {"table": "made", "rules": rules, "counts": counts(*statuses)}
+    page = {"table": "made", "rows": 9, "rules": rules, "counts": counts(*statuses), "opened": 20}
     return write(folder / "made.html", "data_docs_table.html", page)
 
 
@@ -281,7 +310,7 @@ def test_a_rule_that_was_not_judged_is_no_rule_that_passed(opened: Open, tmp_pat
     page = opened(write_table(tmp_path, "skipped", "skipped", "passed"), tmp_path)
     assert page.locator(".summary").inner_text() == "Of 3 rules 2 were not judged."
     page.get_by_label("Failed only").click()
-    assert rows(page) == [["– not judged", "No. why skipped", ""]] * 2
+    assert rows(page) == [["– not judged", "No. critical why skipped", ""]] * 2
     page.get_by_role("link", name="Made").click()
     assert page.url == index.as_uri()
     assert page.locator(".summary").inner_text() == "Of 4 rules 2 were not judged."
@@ -303,7 +332,7 @@ def test_one_sentence_sums_up(opened: Open, tmp_path: Path) -> None:
 
 
 def test_no_page_holds_a_value(docs: Path, opened: Open) -> None:
-    """Neither what is seen nor the source of any page holds a text of the data, an id included."""
+    """Neither what is seen nor the source of any page holds a text of the data."""
     page = opened(docs / "index.html", docs)
     files = list(docs.rglob("*.html"))
     assert len(files) == len(TABLES) + 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult, RunIdentifier
-from great_expectations.data_context.store import ValidationResultsStore
+from great_expectations.data_context import set_context
 from great_expectations.data_context.types.resource_identifiers import (
     ExpectationSuiteIdentifier,
     ValidationResultIdentifier,
@@ -22,63 +22,61 @@ from great_expectations.expectations.expectation_configuration import Expectatio
 from great_expectations.render.renderer.renderer import Renderer
 
 from mock2pg import files, pages
-from mock2pg.checks.validation_results import BROKEN, FAILED, PASSED, SKIPPED, WARNED, RuleResult
+from mock2pg.checks.context import Context
+from mock2pg.checks.records import BROKEN, FAILED, PASSED, SKIPPED, WARNED, DocumentedRule
 from mock2pg.errors import InternalError
 
+OPENED = 20  # rows that a rule's list shows at once; a longer one opens by a click
 _ORDER = (BROKEN, FAILED, WARNED, SKIPPED)  # what a reader looks for first
 
 
-def build(
-    context: Any, folder: Path, title: str, results: Mapping[str, Sequence[RuleResult]], run_id: str | None = None
+def write(
+    folder: Path, title: str, rules: Sequence[DocumentedRule], rows: Mapping[str, int], run_id: str | None = None
 ) -> None:
-    """Write the site of these results, by table, into the folder; `run_id` of a folder in data_docs/ of a run.
+    """Write the site of these rules, by table, into the folder.
+
+    rows    how many each table has
+    run_id  the run in whose data_docs/ the folder is
 
     The stored results are made of ours, not of Great Expectations' own, which may hold or quote values.
     """
+    context = Context()
+    set_context(context)
     run = RunIdentifier(run_name="run", run_time=datetime.now(UTC))
-    for table, of_table in results.items():
+    for rule in rules:
+        context.documented.setdefault(rule.outcome.table, []).append(rule)
+    for table, of_table in context.documented.items():
         key = ValidationResultIdentifier(ExpectationSuiteIdentifier(files.named(table)), run, batch_identifier="rules")
-        context.validation_results_store.set(key, _stored(table, run, of_table))
+        context.validation_results_store.set(key, _stored(table, run, of_table, rows.get(table)))
     context.add_data_docs_site("docs", _site(_plain(str(folder.resolve())), _plain(title), run_id))
     context.build_data_docs(site_names=["docs"])
     shutil.rmtree(folder / "static", ignore_errors=True)  # 4 MB of fonts and pictures that no page of ours shows
     # a page that cannot be rendered is only a line in its log to Great Expectations
     pages = folder.glob(f"**/{run.run_time:%Y%m%dT%H%M%S.%fZ}/rules.html")
-    if len(list(pages)) != len(results) or not (folder / "index.html").read_bytes():
+    if len(list(pages)) != len(context.documented) or not (folder / "index.html").read_bytes():
         raise InternalError("Data Docs: a page could not be rendered")
 
 
-def _stored(table: str, run: Any, of_table: Sequence[RuleResult]) -> Any:
+def _stored(table: str, run: Any, rules: Sequence[DocumentedRule], rows: int | None) -> Any:
     results = [
         ExpectationValidationResult(
-            success=result.outcome.status == PASSED,
-            expectation_config=ExpectationConfiguration(result.outcome.rule, kwargs={}),
-            result={
-                "sentence": result.outcome.sentence,
-                "status": result.outcome.status,
-                "totals": result.totals,
-                "reason": result.outcome.reason,
-                "declared": result.outcome.declared,
-            },
+            success=rule.outcome.status == PASSED,
+            expectation_config=ExpectationConfiguration(rule.outcome.rule, kwargs={}),
+            result={"status": rule.outcome.status},
         )
-        for result in of_table
+        for rule in rules
     ]
     return ExpectationSuiteValidationResult(
         success=all(result.success for result in results),
         results=results,
         suite_name=files.named(table),
-        meta={"table": table, "run_id": run, "validated": f"{run.run_time:%Y-%m-%d %H:%M:%S UTC}"},
+        meta={
+            "table": table,
+            "rows": rows,
+            "run_id": run,
+            "validated": f"{run.run_time:%Y-%m-%d %H:%M:%S UTC}",
+        },
     )
-
-
-class ResultsStore(ValidationResultsStore):  # type: ignore[misc]
-    """The store of results in memory, which keeps them as they are instead of as JSON."""
-
-    def serialize(self, value: Any) -> Any:
-        return value
-
-    def deserialize(self, value: Any) -> Any:
-        return value
 
 
 def _plain(text: str) -> str:
@@ -116,16 +114,19 @@ def _site(folder: str, title: str, run_id: str | None) -> dict[str, Any]:
 class TableRenderer(Renderer):  # type: ignore[misc]
     """The renderer of one table's page."""
 
-    def __init__(self, data_context: Any = None) -> None:
+    def __init__(self, data_context: Any) -> None:
         super().__init__()
+        self._documented = data_context.documented
 
     def render(self, run: Any) -> dict[str, Any]:
-        rules = [result.result for result in run.results]
+        rules = self._documented[run.meta["table"]]
         return {
             "table": run.meta["table"],
+            "rows": run.meta["rows"],
             "validated": run.meta["validated"],
-            "rules": sorted(rules, key=lambda rule: [rule["status"] != status for status in _ORDER]),
+            "rules": sorted(rules, key=lambda rule: [rule.outcome.status != status for status in _ORDER]),
             "counts": _counts(run),
+            "opened": OPENED,
             "up": "../../../../",  # validations/<suite>/<run name>/<run time>/<page>
         }
 

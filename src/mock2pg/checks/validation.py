@@ -1,4 +1,4 @@
-"""Suites in, a `Validation` and Data Docs out."""
+"""Suites in, a `Validation` out."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from typing import Any
 
 import great_expectations as gx
 import sqlalchemy as sa
-from great_expectations.data_context import EphemeralDataContext, set_context
-from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+from great_expectations.data_context import set_context
 
-from mock2pg.checks import docs as data_docs
+from mock2pg.checks.context import Context
 from mock2pg.checks.engines import open_engine
-from mock2pg.checks.records import RuleException, Validation
+from mock2pg.checks.records import BROKEN, FAILED, SKIPPED, WARNED, RuleException, RuleResult, Validation
 from mock2pg.checks.source import GivenEngineDatasource
 from mock2pg.checks.suites import load_suites
-from mock2pg.checks.validation_results import BROKEN, FAILED, SKIPPED, WARNED, ResultReader, RuleResult
+from mock2pg.checks.validation_results import ResultReader
 from mock2pg.errors import InternalError, ProjectError
 from mock2pg.settings import LOCK_TIMEOUT
 from mock2pg.staged_tables import SourceTable
@@ -33,9 +32,6 @@ def validate(
     suites: Path,
     *,
     index_columns: Sequence[str] | Mapping[str, Sequence[str]],
-    docs: Path | None = None,
-    title: str = "Data Docs",
-    run_id: str | None = None,
     limit: int = 100,
     schema: str | None = None,
     lock_timeout: str = LOCK_TIMEOUT,
@@ -44,10 +40,9 @@ def validate(
     as_warnings: Collection[str] = (),
     sources: Sequence[SourceTable] = (),
 ) -> Validation:
-    """Run the declared rules and every suite in the folder `suites` on their tables; write Data Docs into `docs`.
+    """Run the declared rules and every suite in the folder `suites` on their tables.
 
     url            what `duckdb_url` gave, or a `postgresql://` URL
-    run_id         the run in whose data_docs/ `docs` is
     index_columns  the columns that name a row: of every table, or by table
     limit          rows listed for each rule and field; the totals stay exact
     schema         where PostgreSQL looks the tables up
@@ -63,7 +58,7 @@ def validate(
     loaded = load_suites(suites, sources)
     engine = open_engine(url, schema, lock_timeout)
     try:
-        context = _Context()
+        context = Context()
         set_context(context)
         results = {}
         with _source(context, engine) as source:
@@ -78,8 +73,6 @@ def validate(
                     raise fault(f"suite {suite.name}: table {table} cannot be validated: {kind}") from None
     finally:
         engine.dispose()  # else DuckDB refuses a later connection that writes
-    if docs is not None:
-        data_docs.build(context, docs, title, results, run_id)
     return _validation(list(itertools.chain(*results.values())))
 
 
@@ -90,28 +83,6 @@ def _is_of_no_table(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _stores() -> InMemoryStoreBackendDefaults:
-    stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
-    results = stores.stores[stores.validation_results_store_name]
-    results |= {"module_name": data_docs.__name__, "class_name": data_docs.ResultsStore.__name__}
-    return stores
-
-
-class _Context(EphemeralDataContext):  # type: ignore[misc]
-    """A context without files, whose stores are in memory."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            DataContextConfig(
-                store_backend_defaults=_stores(),
-                progress_bars={"globally": False},
-            )
-        )
-
-    def _save_project_config(self) -> None:
-        """Do nothing: all of it would be written as YAML twice for each table, into memory, and read by nobody."""
 
 
 @contextmanager
@@ -180,4 +151,5 @@ def _validation(results: Sequence[RuleResult]) -> Validation:
         skipped=counts[SKIPPED],
         totals=dict(totals),
         outcomes=tuple(outcomes),
+        results=tuple(results),
     )

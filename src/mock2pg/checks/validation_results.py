@@ -10,26 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from great_expectations.expectations.core import UnexpectedRowsExpectation
 
-from mock2pg.checks.records import Failure
+from mock2pg.checks.parameters import COLUMN_WORDS, parameters
+from mock2pg.checks.records import BROKEN, FAILED, PASSED, SKIPPED, WARNED, Failure, RuleResult
 from mock2pg.checks.rules import ExpectNoRows
 from mock2pg.checks.sql import identifier, quoted, string
 from mock2pg.foreign_errors import scrubbed
 from mock2pg.step_results import RuleOutcome
-
-PASSED, FAILED, WARNED, BROKEN, SKIPPED = "passed", "failed", "warned", "broken", "skipped"
-
-
-@dataclass(frozen=True)
-class RuleResult:
-    """The outcome of a rule, and the rows that break it.
-
-    totals    invalid rows, by field
-    failures  as many of them as the limit allows
-    """
-
-    outcome: RuleOutcome
-    totals: dict[str, int] = field(default_factory=dict)
-    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,10 +58,11 @@ class ResultReader:
             status=PASSED,
             declared=bool(meta.get("declared")),
         )
+        given = parameters(rule)
         if skipped := self.skips(table, rule):
-            return RuleResult(replace(outcome, status=SKIPPED, reason=skipped))
+            return RuleResult(replace(outcome, status=SKIPPED, reason=skipped), given)
         if result is None or result.success:
-            return RuleResult(outcome)
+            return RuleResult(outcome, given)
         reason = _reason(result.exception_info)
         if reason is None:
             try:
@@ -83,7 +70,7 @@ class ResultReader:
             except (sa.exc.SQLAlchemyError, KeyError) as error:
                 reason = _scrubbed(str(error))
         if reason is not None:
-            return RuleResult(replace(outcome, status=BROKEN, reason=reason))
+            return RuleResult(replace(outcome, status=BROKEN, reason=reason), given)
         failures = tuple(
             Failure(table, outcome.rule, column, _message(rule, column), outcome.severity, keys)
             for column, _, rows in found
@@ -91,7 +78,7 @@ class ResultReader:
         )
         totals = {column: total for column, total, _ in found}
         status = FAILED if outcome.severity == "critical" else WARNED
-        return RuleResult(replace(outcome, status=status, rows=sum(totals.values())), totals, failures)
+        return RuleResult(replace(outcome, status=status, rows=sum(totals.values())), given, totals, failures)
 
     def _faults(
         self, table: str, rule: Any, result: Mapping[str, Any]
@@ -152,7 +139,10 @@ def _message(rule: Any, column: str) -> str:
 
 
 def _sentence(rule: Any) -> str:
-    return str(rule.description or f"{rule.expectation_type.replace('_', ' ')}: {_field(rule)}")
+    if rule.description:
+        return str(rule.description)
+    more = ", ".join(f"{name} {value}" for name, value in parameters(rule).items() if name not in COLUMN_WORDS)
+    return f"{rule.expectation_type.replace('_', ' ')}: {_field(rule)}{f' ({more})' if more else ''}"
 
 
 def _reason(info: Any) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -62,12 +62,13 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
         if settings.mode == "replace":  # part of the rows may refer to rows of the target tables
             with postgres.named(LoadFailed, "cannot make the foreign keys of a circle"):
                 creation.prove(connection, postgres.scratch.NEXT, built.circular)
-        rules = _judged(run, tables, postgres.with_options(settings.url, session.get("PGOPTIONS", "")))
+        with postgres.named(LoadFailed, "cannot read the built tables"):
+            counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [table.name for table in tables])
+        rules = _judged(run, tables, counts, postgres.with_options(settings.url, session.get("PGOPTIONS", "")))
         with (
             postgres.named(LoadFailed, "cannot read the built tables"),
             staging.opened(database, read_only=True) as staged,
         ):
-            counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [table.name for table in tables])
             progress.expect(sum(counts.values()))
             for table in tables:
                 progress.detail(f"hashing {table.name}")
@@ -144,8 +145,11 @@ def _as_its_model_says(run: Run, connection: postgres.Connection, table: Table, 
     return False
 
 
-def _judged(run: Run, tables: Sequence[Table], url: str) -> int:
-    """Judge the rules about the built tables, if there are any; returns how many passed. Raises LoadFailed."""
+def _judged(run: Run, tables: Sequence[Table], rows: Mapping[str, int], url: str) -> int:
+    """Judge the rules about the built tables, if there are any; returns how many passed. Raises LoadFailed.
+
+    rows  how many each table has
+    """
     folder = run.settings.expectations_dir / "tables"
     if not any(folder.glob("*.json")):
         return 0
@@ -159,22 +163,26 @@ def _judged(run: Run, tables: Sequence[Table], url: str) -> int:
         url,
         folder,
         index_columns={table.name: table.primary_key for table in tables},
-        docs=run.folder / "data_docs" / "built",
-        title="Built tables",
-        run_id=run.id,
         limit=run.settings.max_errors_per_rule,
         schema=postgres.scratch.NEXT,
         lock_timeout=run.settings.lock_timeout,
         unknown_tables=empty,
         partial=partial,
     )
+    invalid = [
+        [checks.InvalidRow("", f"{f.table}.{f.field}{_row(f)}", f.message) for f in result.failures if f.keys]
+        for result in validation.results
+    ]
+    checks.write_docs(run.folder / "data_docs" / "built", "Built tables", validation, invalid, rows, run.id)
     if not validation.success:
         failed = [
-            f"  {f.table}.{f.field}: {f.message}"
-            + "".join(f" ({key} {identity(str(id_))})" for key, id_ in f.keys.items())
-            for f in validation.failures
-            if f.severity == "critical"
+            f"  {f.table}.{f.field}: {f.message}{_row(f)}" for f in validation.failures if f.severity == "critical"
         ]
         broken = [f"  {b.table}: {b.rule} could not run: {b.reason}" for b in validation.broken]
         raise LoadFailed("\n".join(["the built tables break their rules:", *failed[:20], *broken]))
     return validation.rules - validation.skipped
+
+
+def _row(failure: checks.Failure) -> str:
+    """The row that is invalid, by its primary key."""
+    return "".join(f" ({key} {identity(str(value))})" for key, value in failure.keys.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -38,19 +39,20 @@ def _run(run: Run) -> Checked:
     broken_source = any(fault.severity == "critical" for fault in faults)
     quarantines = settings.on_error == "quarantine" and not broken_source
     unknown = _unknown_tables(staged, tables.values(), settings.mode)
-    validation = _validated(
-        run, tables, unknown, limit=None if quarantines else settings.max_errors_per_rule, docs=True
-    )
+    validation = _validated(run, tables, unknown, limit=None if quarantines else settings.max_errors_per_rule)
     listed = _listed(validation, settings.max_errors_per_rule)
-    found = [*faults, *wording.errors(run.folder / "arrays", listed, tables)]
+    errors = wording.errors(run.folder / "arrays", itertools.chain(*listed), tables)
+    _write_docs(run, validation, listed, errors)
+    _refuse_broken(validation)
+    found = [*faults, *wording.in_order(errors)]
     sums = _sums(staged.fault_totals, validation)
     totals = Counter(validation.totals)
     for fault in staged.fault_totals:
         totals[fault.rule] += fault.number
     capped = {rule: total for rule, total in totals.items() if total > settings.max_errors_per_rule}
     if found:
-        errors = sorted(found, key=lambda error: error.severity != "critical")
-        run.write("errors.json", {"errors": encode(errors), "totals": totals, "capped": capped})
+        worst_first = sorted(found, key=lambda error: error.severity != "critical")
+        run.write("errors.json", {"errors": encode(worst_first), "totals": totals, "capped": capped})
     found_out = Checked(
         rules=validation.rules,
         failed=validation.failed,
@@ -68,7 +70,7 @@ def _run(run: Run) -> Checked:
     critical = [error for error in found if error.severity == "critical"]
     if quarantines and validation.failed:
         try:
-            again = partial(_validated, run, tables, unknown, limit=None)
+            again = partial(_validated_again, run, tables, unknown)
             found_out = replace(found_out, entities=quarantine.run(run, tables, validation, read, again))
         except CheckFailed as refusal:
             refusal.errors, refusal.found = tuple(critical), found_out
@@ -81,29 +83,48 @@ def _run(run: Run) -> Checked:
 
 
 def _validated(
-    run: Run, tables: Mapping[str, SourceTable], unknown: dict[str, str], *, limit: int | None, docs: bool = False
+    run: Run, tables: Mapping[str, SourceTable], unknown: dict[str, str], *, limit: int | None
 ) -> checks.Validation:
     settings = run.settings
-    validation = checks.validate(
+    return checks.validate(
         checks.duckdb_url(run.folder / "staging.duckdb"),
         settings.expectations_dir,
         index_columns=list(staging.HIDDEN[:5]),
-        docs=run.folder / "data_docs" / "staged" if docs else None,
-        title="Staged data",
-        run_id=run.id,
         limit=limit or _ALL,
         unknown_tables=unknown,
         partial=list(tables) if settings.mode == "upsert" else [],
         sources=list(tables.values()),
         as_warnings=[wording.DECLARED] if settings.unknown_fields == "warn" else [],
     )
+
+
+def _validated_again(run: Run, tables: Mapping[str, SourceTable], unknown: dict[str, str]) -> checks.Validation:
+    """Validate what is left of the staged tables. Raises ProjectError when a rule cannot run."""
+    validation = _validated(run, tables, unknown, limit=None)
+    _refuse_broken(validation)
+    return validation
+
+
+def _refuse_broken(validation: checks.Validation) -> None:
     if validation.broken:
         named = "; ".join(f"{rule.table}: {rule.rule}: {rule.reason}" for rule in validation.broken)
-        raise ProjectError(
-            f"a rule could not run: {named}",
-            hint="Correct the suite in expectations/.",
-        )
-    return validation
+        raise ProjectError(f"a rule could not run: {named}", hint="Correct the suite in expectations/.")
+
+
+def _write_docs(
+    run: Run, validation: checks.Validation, listed: Iterable[list[checks.Failure]], errors: Iterable[ValidationError]
+) -> None:
+    """Write Data Docs of the staged tables; `errors` are those of the listed failures, in their order."""
+    left = iter(errors)
+    invalid = [
+        [
+            checks.InvalidRow(error.place, error.subject, error.message)
+            for error in wording.in_order(error for failure, error in zip(of_rule, left, strict=False) if failure.keys)
+        ]
+        for of_rule in listed
+    ]
+    rows = {name: table.rows for name, table in run.require(Staged).tables.items()}
+    checks.write_docs(run.folder / "data_docs" / "staged", "Staged data", validation, invalid, rows, run.id)
 
 
 def _unknown_tables(staged: Staged, tables: Iterable[SourceTable], mode: str) -> dict[str, str]:
@@ -117,15 +138,17 @@ def _unknown_tables(staged: Staged, tables: Iterable[SourceTable], mode: str) ->
     return {table.name: why[table.entity] for table in tables if table.entity in why}
 
 
-def _listed(validation: checks.Validation, limit: int) -> list[checks.Failure]:
-    """The failures without those beyond the cap of each rule and field."""
+def _listed(validation: checks.Validation, limit: int) -> list[list[checks.Failure]]:
+    """The failures of each result without those beyond the cap of each rule and field."""
     counts: Counter[tuple[str, str, str]] = Counter()
     listed = []
-    for failure in validation.failures:
-        rule = failure.table, failure.rule, failure.field
-        counts[rule] += 1
-        if counts[rule] <= limit:
-            listed.append(failure)
+    for result in validation.results:
+        listed.append(list[checks.Failure]())
+        for failure in result.failures:
+            rule = failure.table, failure.rule, failure.field
+            counts[rule] += 1
+            if counts[rule] <= limit:
+                listed[-1].append(failure)
     return listed
 
 

@@ -29,7 +29,7 @@ _BEYOND = {"integer": "a number beyond 32 bits", "bigint": "a number beyond 64 b
 def errors(
     arrays: Path, failures: Iterable[checks.Failure], tables: Mapping[str, SourceTable]
 ) -> list[ValidationError]:
-    """Each failure with its place in the source, in the order of the source.
+    """Each failure with its place in the source, in their order.
 
     arrays  the folder in which `documents.read` left them
     """
@@ -44,11 +44,15 @@ def errors(
             place, hidden[row] = replace(place, nth=hidden[row]), hidden[row] + 1
         queries[number] = failure, place
     locations = documents.locate(arrays, [place for _, place in queries.values() if place])
-    found = [
+    return [
         _error(failure, tables, locations[place] if place else documents.Location(None, None, None, ""))
         for failure, place in queries.values()
     ]
-    return sorted(found, key=lambda one: (one.file or "", one.line or 0, one.column or 0, one.entity, one.row or 0))
+
+
+def in_order(errors: Iterable[ValidationError]) -> list[ValidationError]:
+    """The errors in the order of the source."""
+    return sorted(errors, key=lambda one: (one.file or "", one.line or 0, one.column or 0, one.entity, one.row or 0))
 
 
 def _query(failure: checks.Failure, tables: Mapping[str, SourceTable]) -> documents.Query | None:
