@@ -17,7 +17,7 @@ ID =
 RUN =
 
 .DEFAULT_GOAL := help
-TARGETS := init psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback report watch sample test-migration test test-load test-crash test-long bench coverage docs docs-reference lint lock clean
+TARGETS := init psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback open report runs watch sample test-migration test test-load test-crash test-long bench coverage docs docs-reference lint lock clean
 .PHONY: $(TARGETS)
 
 # A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
@@ -38,7 +38,7 @@ UNKNOWN := $(filter-out ARGS SOURCE INTO ID RUN PYTHON VENV LAB BENCH DATABASE_U
 TAKE_SOURCE := init migrate plan check-data
 TAKE_INTO := init
 TAKE_ID := rollback
-TAKE_RUN := lab report verify-evidence watch
+TAKE_RUN := lab open report verify-evidence watch
 ifeq ($(MAKELEVEL),0)
 $(foreach name,SOURCE INTO ID RUN,$(if $(filter $(name),$(GIVEN)),$(if $(filter $(TAKE_$(name)),$(MAKECMDGOALS)),,$(error make $(MAKECMDGOALS) takes no $(name): that is for $(TAKE_$(name))))))
 endif
@@ -140,8 +140,14 @@ psql: $(READY) ## open psql on the target database
 dbt: $(READY) ## run dbt on the target database: make dbt ARGS="docs serve"
 	@$(MOCK2PG) dbt $(ARGS)
 
+open: $(READY) ## open the newest report (or that of RUN=...) in the browser, and print its path
+	@$(MOCK2PG) open $(RUN) $(ARGS)
+
 report: $(READY) ## print the path of the newest report (or of RUN=...); build it if it is missing
 	@$(MOCK2PG) report $(RUN) $(ARGS)
+
+runs: $(READY) ## list the runs in runs/
+	@$(MOCK2PG) runs $(ARGS)
 
 watch: $(READY) ## show the newest run (or RUN=...) on a page while it works; Ctrl-C ends the page
 	@$(MOCK2PG) watch $(RUN) $(ARGS)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import click
 import pytest
@@ -255,6 +256,25 @@ def test_backups_are_listed_newest_first(runner: CliRunner) -> None:
     assert runner.invoke(cli.command, ["backup"]).exit_code == 0
     listed = json.loads(runner.invoke(cli.command, ["backups", "--json"]).stdout)
     assert [entry["schema"] for entry in listed] == ["public"]
+
+
+def test_a_report_is_opened_where_there_is_a_display(
+    runner: CliRunner, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`open` prints the path in any case, never waits for the browser, and is none the worse for one that fails."""
+    run = MigrationService(settings).check({"owners": [], "pets": []})
+    monkeypatch.setattr(subprocess, "Popen", Mock(side_effect=OSError))
+    for display in ({"DISPLAY": "", "WAYLAND_DISPLAY": ""}, {"DISPLAY": ":7"}):
+        shown = runner.invoke(cli.command, ["open"], env=display)
+        assert (shown.exit_code, shown.stdout) == (0, f"{run.report}\n")
+    monkeypatch.setattr(subprocess, "Popen", started := Mock())
+    shown = runner.invoke(cli.command, ["open", run.run_id, "--json"], env={"DISPLAY": ":7"})
+    assert json.loads(shown.stdout) == {"success": True, "report": str(run.report), "opened": True}
+    assert started.call_args.args[0][-1] == run.report.as_uri()
+    assert not started.return_value.method_calls  # nobody waits
+    shown = runner.invoke(cli.command, ["open", "--all"], env={"DISPLAY": ":7"})
+    assert shown.stdout == f"{settings.runs_dir / 'index.html'}\n"
+    assert runner.invoke(cli.command, ["open", "--all", run.run_id]).exit_code == 2
 
 
 def test_sample_makes_data(runner: CliRunner, settings: Settings, tmp_path: Path) -> None:

@@ -188,9 +188,9 @@ def test_the_history_as_text(small: Settings, monkeypatch: pytest.MonkeyPatch) -
     assert head.split()[:9] == ["When", "(UTC)", "What", "By", "Changed", "Verdict", "Backup", "or", "error"]
     assert max(map(len, [head, *lines])) <= 80
     assert [" ".join(line.split()[2:7]) for line in lines] == [
-        "prune Ada ✔ passed 1",
-        "backup Ada ✘ failed AlreadyRunning",
-        "backup Ada ✔ passed 1",
+        "prune Ada succeeded 1 backup",
+        "backup Ada failed AlreadyRunning 2",
+        f"backup Ada succeeded 1 {platform.node()}",
     ]
     newest = CliRunner().invoke(cli.command, ["history", "--limit", "1"]).stdout.splitlines()
     assert [line.split() for line in newest[1:]] == [lines[0].split()]

@@ -36,12 +36,12 @@ RUNS = [
 def test_a_run_is_a_line_of_80_columns() -> None:
     """When, what, by whom, rows changed, verdict, and the backup or the error; a name is cut, an id never."""
     assert history_lines(RUNS, 80).splitlines() == [
-        "When (UTC)        What       By      Changed  Verdict   Backup or error",
-        "2026-11-22 10:30  migrate    a lon…  100,593  ✔ passed  2026-11-22T10-30-00-000Z",
-        "2026-11-22 10:30  rollback…  a lon…           ✔ passed",
-        "2026-11-22 10:30  migrate    a lon…        0  ✘ undone  2026-11-22T10-30-00-000Z",
-        "2026-11-22 10:30  plan       a lon…           ✘ failed  PreflightFailed",
-        "2026-11-22 10:30  prune      root             ✔ passed  2 backups removed",
+        "When (UTC)        What      By    Changed  Verdict      Backup or error",
+        "2026-11-22 10:30  migrate   a l…  100,593  succeeded    2026-11-22T10-30-00-000Z",
+        "2026-11-22 10:30  rollbac…  a l…           succeeded",
+        "2026-11-22 10:30  migrate   a l…        0  rolled back  2026-11-22T10-30-00-000Z",
+        "2026-11-22 10:30  plan      a l…           failed       PreflightFailed",
+        "2026-11-22 10:30  prune     root           succeeded    2 backups removed",
     ]
     assert history_lines([], 80) == "Nothing was published in this database yet."
 

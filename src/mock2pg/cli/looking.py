@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 import click
 
-from mock2pg import settings
+from mock2pg import browser, settings
 from mock2pg.cli import options
 from mock2pg.cli.address import show_address
 from mock2pg.cli.completing import run_ids
@@ -78,11 +79,31 @@ def report(run_id: str | None, every: bool, as_json: bool) -> None:
         mock2pg report 2026-11-22T10-30-00-000Z
         mock2pg report --all
     """
-    if every and run_id is not None:
-        raise UsageError("--all is the list of all runs, which has no run id", hint="Give one of the two.")
-    page = service().run_list() if every else service().report(run_id)
+    page = _page(run_id, every)
     if as_json:
         say_json({"success": True, "report": str(page)})
+    else:
+        say(str(page))
+
+
+@command.command("open", section="Look")
+@click.argument("run_id", required=False)
+@click.option("--all", "every", is_flag=True, help="Open the page that lists all runs.")
+@verb
+def open_report(run_id: str | None, every: bool, as_json: bool) -> None:
+    """Open a run's report in the browser.
+
+    The report of RUN_ID, or of the newest run. Prints its path, which is all that it does where there is no display.
+
+    Examples:
+        mock2pg open
+        mock2pg open 2026-11-22T10-30-00-000Z
+        mock2pg open --all
+    """
+    page = _page(run_id, every)
+    opened = browser.opened(page)
+    if as_json:
+        say_json({"success": True, "report": str(page), "opened": opened})
     else:
         say(str(page))
 
@@ -153,3 +174,10 @@ def list_settings(as_json: bool) -> None:
         say_json([asdict(setting) for setting in found])
     else:
         say_lines(settings_table(found, width(), meanings=not quiet()))
+
+
+def _page(run_id: str | None, every: bool) -> Path:
+    """Return the report of a run, of the newest if none is named, or the page that lists all."""
+    if every and run_id is not None:
+        raise UsageError("--all is the list of all runs, which has no run id", hint="Give one of the two.")
+    return service().run_list() if every else service().report(run_id)

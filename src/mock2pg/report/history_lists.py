@@ -10,17 +10,13 @@ from mock2pg.results import PastRun
 from mock2pg.text import size
 
 _PREFIX = "backup-"
-_VERDICTS = {
-    "succeeded": "✔ passed",
-    "failed": "✘ failed",
-    "rolled_back": "✘ undone",
-    "rollback_failed": "✘ not undone",
-    "unknown": "⚠ unknown",
-    "published": "⚠ no event",
+_VERDICTS = {  # others are as in the record
+    "rolled_back": "rolled back",
+    "rollback_failed": "rollback failed",
 }
 _HISTORY = (
     Column("When (UTC)"),
-    Column("What", least=9),
+    Column("What", least=8),
     Column("By", least=4),
     Column("Changed", right=True),
     Column("Verdict"),
