@@ -41,6 +41,7 @@ VARIABLES = {
     "MIGRATION_BACKUP_RECIPIENT": ("backup_recipient", "age1" + "q" * 58 + ", age1" + "p" * 58),
     "MIGRATION_BACKUP_IDENTITY": ("backup_identity", CANARY),
     "MIGRATION_BACKUP_KEEP": ("backup_keep", 3),
+    "MIGRATION_RUNS_KEEP": ("runs_keep", 4),
     "MIGRATION_NOTIFY_URLS": ("notify_urls", f"slack://{CANARY} json://h"),
     "GITHUB_WORKSPACE": ("github_workspace", Path("/srv/work")),
 }

@@ -16,7 +16,18 @@ from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, Mock2pg
 from mock2pg.history import events, roles
 from mock2pg.history.past_runs import summarised
 from mock2pg.log import timestamp
-from mock2pg.pipeline import commands, destination, lifecycle, notices, prune, recovery, rollback, scenarios, target
+from mock2pg.pipeline import (
+    commands,
+    destination,
+    lifecycle,
+    notices,
+    prune,
+    prune_runs,
+    recovery,
+    rollback,
+    scenarios,
+    target,
+)
 from mock2pg.pipeline.migrate import migrate
 from mock2pg.pipeline.step import run_in_process
 from mock2pg.pipeline.steps import connect
@@ -216,6 +227,27 @@ class MigrationService:
             policy = backups.RetentionPolicy.of(last, keep_days, damaged=damaged)
             return prune.prune(self._settings, self.url(), policy, remove=yes)
 
+    def runs(self) -> list[dict[str, Any]]:
+        """Return every run that has a folder in runs/, newest first. Contacts no database."""
+        return prune_runs.listed(self._settings)
+
+    def prune_runs(
+        self, keep_last: int | None = None, keep_days: float | None = None, yes: bool = False
+    ) -> list[dict[str, Any]]:
+        """Decide which runs to remove from runs/: id, timestamp, bytes, remove, reason. With `yes` they are removed.
+
+        keep_last  keep the N newest; the setting `runs_keep` when neither this nor `keep_days` is given
+        keep_days  keep those of the last D days
+        """
+        last = self._settings.runs_keep if keep_last is keep_days is None else keep_last
+        url = self.url() if self._has_database() else None
+        with self._refusal_told("prune", AlreadyRunning):
+            return prune_runs.prune(self._settings, url, backups.RetentionPolicy.of(last, keep_days), remove=yes)
+
+    def _has_database(self) -> bool:
+        """Return whether there is a database without making one: the embedded server's is made by the first run."""
+        return self._settings.database_url is not None or self._settings.postgres_dir.exists()
+
     def rollback(
         self,
         backup_id: str | None = None,
@@ -298,7 +330,7 @@ class MigrationService:
         try:
             yield
         except error as refused:
-            if self._settings.database_url is not None or self._settings.postgres_dir.exists():
+            if self._has_database():
                 known = {"operator": self._settings.operator, "schema": self._settings.target_schema}
                 name = type(refused).__name__
                 event = events.Event(kind, "failed", **known, error=name, backup_id=backups.valid_id(backup_id))

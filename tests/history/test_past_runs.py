@@ -19,7 +19,7 @@ def runs(connection: postgres.Connection, limit: int | None = None) -> list[Past
 
 
 def test_a_run_is_one_entry_whatever_the_database_lists_of_it(connection: postgres.Connection) -> None:
-    """What was published, how the run ended and its manifest; an attempt without a run is an entry of its own."""
+    """Its row, its end and its manifest are one; an attempt without a run is an entry of its own."""
     layout.create(connection)
     record(connection, "1")
     told(connection, "migrate", "succeeded", "1", backup_id="backup-x")

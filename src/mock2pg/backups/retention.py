@@ -1,24 +1,25 @@
-"""Retention: which backups to remove, decided by their content and validity, never by the time of a file."""
+"""Retention: which backups and which runs to remove, decided by what they say, never by the time of a file."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Self
 
-from mock2pg.backups.listing import Listed, Verified
+from mock2pg.backups.listing import Verified
 from mock2pg.log import timestamp
 from mock2pg.text import counted
 
 
 @dataclass(frozen=True)
 class RetentionPolicy:
-    """The backups to keep. `last` and `since` each keep what they name; None keeps nothing.
+    """The backups or runs to keep. `last` and `since` each keep what they name; None keeps nothing.
 
-    last     keep the N newest that can be restored
-    since    keep those taken at this timestamp or later, by their own account
-    damaged  remove what cannot be restored
+    last     keep the N newest
+    since    keep those of this timestamp or later, by their own account
+    damaged  remove backups that cannot be restored
     """
 
     last: int | None = None
@@ -27,26 +28,50 @@ class RetentionPolicy:
 
     @classmethod
     def of(cls, last: int | None, days: float | None = None, *, damaged: bool = False) -> Self:
-        """Return the policy that keeps the `last` newest backups and those of the last `days`."""
+        """Return the policy that keeps the `last` newest and those of the last `days`."""
         since = None if days is None else timestamp(datetime.now(UTC) - timedelta(days=days))
         return cls(last, since, damaged)
+
+    @property
+    def keeps_nothing(self) -> bool:
+        return (self.last, self.since) == (None, None)
+
+    def decide(self, newer: int, at: str, noun: str, which: str) -> tuple[bool, str]:
+        """Return whether to remove one that may be removed, and why.
+
+        newer  how many newer ones count
+        at     its timestamp
+        which  what makes one count: `can be restored`
+        """
+        if newer == 0:
+            return False, f"the newest that {which}"
+        if newer < (self.last or 0):
+            return False, f"one of the {self.last} newest that {which}"
+        if self.since and at >= self.since:
+            return False, f"from {self.since} or later"
+        return True, f"{counted(newer, f'newer {noun}')} {which}"
 
 
 @dataclass(frozen=True)
 class RetentionDecision:
-    """The decision about one backup, and its reason.
+    """The decision about one backup or run, and its reason.
 
+    path        its file or folder
+    timestamp   empty when it is not known
     unverified  it is kept because no available key decrypts it
     """
 
-    listed: Listed
+    id: str
+    path: Path
+    timestamp: str
+    bytes: int
     remove: bool
     reason: str
     unverified: bool = False
 
     def as_dict(self) -> dict[str, object]:
         """Return the entry for `--json`."""
-        known = {"id": self.listed.id, "timestamp": self.listed.timestamp or None, "bytes": self.listed.bytes}
+        known = {"id": self.id, "timestamp": self.timestamp or None, "bytes": self.bytes}
         return {**known, "remove": self.remove, "reason": self.reason}
 
 
@@ -69,30 +94,24 @@ def decide(
         listed = entry.listed
         where = (listed.header.get("database"), listed.header.get("schema"))
         elsewhere = listed.header.get("system_identifier") != server
+        remove, reason = False, ""
         if listed.id in needed:
-            found.append(RetentionDecision(listed, False, "the target schema can be rolled back to it"))
+            reason = "the target schema can be rolled back to it"
         elif listed.kind:
-            found.append(RetentionDecision(listed, False, f"it is {listed.kind}, which mock2pg did not make"))
+            reason = f"it is {listed.kind}, which mock2pg did not make"
         elif entry.no_key:
-            found.append(RetentionDecision(listed, False, "encrypted: it cannot be verified without its key", True))
+            reason = "encrypted: it cannot be verified without its key"
         elif entry.refused:
-            found.append(RetentionDecision(listed, policy.damaged, entry.refused))
+            remove, reason = policy.damaged, entry.refused
         elif where != (database, schema):
-            found.append(RetentionDecision(listed, False, "of {}.{}, not of {}.{}".format(*where, database, schema)))
+            reason = "of {}.{}, not of {}.{}".format(*where, database, schema)
         elif elsewhere:
-            found.append(RetentionDecision(listed, False, f"of {database}.{schema} on another server"))
+            reason = f"of {database}.{schema} on another server"
         else:
-            found.append(_of_valid(listed, valid, policy))
+            remove, reason = policy.decide(valid, listed.timestamp, "backup", "can be restored")
+        unverified = entry.no_key and listed.id not in needed and not listed.kind
+        found.append(
+            RetentionDecision(listed.id, listed.file, listed.timestamp, listed.bytes, remove, reason, unverified)
+        )
         valid += not entry.refused and where == (database, schema) and not elsewhere
     return found
-
-
-def _of_valid(listed: Listed, newer: int, policy: RetentionPolicy) -> RetentionDecision:
-    """Decide about a backup that can be restored, given the number of newer ones that can."""
-    if newer == 0:
-        return RetentionDecision(listed, False, "the newest that can be restored")
-    if newer < (policy.last or 0):
-        return RetentionDecision(listed, False, f"one of the {policy.last} newest that can be restored")
-    if policy.since and listed.timestamp >= policy.since:
-        return RetentionDecision(listed, False, f"taken since {policy.since}")
-    return RetentionDecision(listed, True, f"{counted(newer, 'newer backup')} can be restored")

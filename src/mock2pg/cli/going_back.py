@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -20,7 +21,7 @@ from mock2pg.errors import (
     TargetChanged,
     UsageError,
 )
-from mock2pg.report.history_lists import backup_lines
+from mock2pg.report.history_lists import backup_lines, decision
 from mock2pg.report.listings import width
 from mock2pg.report.output import say, say_json
 from mock2pg.report.result import show
@@ -105,7 +106,7 @@ def prune(as_json: bool, **options: Any) -> None:
         mock2pg backups prune --keep-last 10 --keep-days 30 --yes
     """
     found = service().prune_backups(**options)
-    _show(found, "There is no backup yet.", lambda entry: _decision(entry, options["yes"]), as_json)
+    _show(found, "There is no backup yet.", partial(decision, removed=options["yes"]), as_json)
 
 
 @command.command(
@@ -163,8 +164,3 @@ def _validity(entry: dict[str, Any]) -> str:
     if entry["valid"]:
         return f"valid: {counted(entry['rows'], 'row')} of {counted(entry['tables'], 'table')}"
     return f"refused: {entry['reason']}"
-
-
-def _decision(entry: dict[str, Any], removed: bool) -> str:
-    word = ("removed" if removed else "would be removed") if entry["remove"] else "kept"
-    return f"{word}: {entry['reason']}"

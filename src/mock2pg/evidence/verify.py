@@ -12,7 +12,7 @@ from mock2pg.errors import EvidenceBroken, UsageError
 from mock2pg.evidence import manifest
 from mock2pg.evidence.manifest import NAME, UNSEALED, Damaged, Manifest
 from mock2pg.history.events import RecordedManifest
-from mock2pg.pages import SITE
+from mock2pg.log import timestamp
 from mock2pg.results import Evidence, Fault
 from mock2pg.runs import is_alive
 from mock2pg.settings import Settings
@@ -48,7 +48,7 @@ class _Runs:
         self._folders = {
             folder.name: folder
             for folder in settings.runs_dir.glob("*")
-            if folder.is_dir() and not folder.is_symlink() and folder.name != SITE
+            if folder.is_dir() and not folder.is_symlink() and not folder.name.startswith(".")
         }
         self._manifests: dict[str, Manifest] = {}
         self._damaged: dict[str, str] = {}
@@ -69,7 +69,10 @@ class _Runs:
     def faults(self, run: str) -> Iterator[Fault]:
         """Yield every difference between the run's folder and its manifest, and between that and the database."""
         if run not in self._folders:
-            yield Fault(run, "", "is missing: the database lists it")
+            if not (removed := self._removed(run)):
+                yield Fault(run, "", "is missing: the database lists it")
+            elif removed.removed_sha256 != removed.sha256:
+                yield Fault(run, NAME, "was rewritten before the run was removed: the database has another hash")
         elif run in self._damaged:
             yield Fault(run, NAME, self._damaged[run])
         elif run not in self._manifests:
@@ -89,7 +92,9 @@ class _Runs:
         elif unknown := [run for run in runs if run not in self._known and self._told_a_database(run)]:
             yield f"this database does not list the manifest of {', '.join(unknown)}"
         for run in runs:
-            if run in self._manifests:
+            if run not in self._folders and (removed := self._removed(run)) and removed.removed_at:
+                yield f"{run} was removed by retention at {timestamp(removed.removed_at)}, by {removed.removed_by}"
+            elif run in self._manifests:
                 for file in self._manifests[run].content["backups"]:
                     if not (self._settings.backups_dir / file).exists():
                         yield f"{run} backups/{file} no longer exists"
@@ -118,6 +123,11 @@ class _Runs:
             yield Fault(run, NAME, "was rewritten: the database has another hash")
         elif len({each.sha256 for each in known if each.runs_folder == found.runs_folder}) > 1:
             yield Fault(run, NAME, "was written more than once: the database has several hashes")
+
+    def _removed(self, run: str) -> RecordedManifest | None:
+        """Return the newest manifest of a run whose folder retention removed, as the database says; else None."""
+        newest = self._known[run][-1]
+        return newest if newest.removed_at else None
 
     def _told_a_database(self, run: str) -> bool:
         """Return whether the run has a manifest and is of a command that reaches a database."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 
 from psycopg import sql
@@ -45,7 +46,7 @@ _BY_RUN: LiteralString = (
 class Event:
     """One event. The server adds the time, the database user and the client address.
 
-    kind         the command, `prune` for a backup that was removed, or `manifest`: the folder of a run was sealed
+    kind         the command, `prune` for a backup or a run that was removed, or `manifest`: of a run that ended
     outcome      what became of it, as in the run's record; `sealed` of a manifest
     error        the name of the error, when there was one
     runs_folder  of a manifest: the id of the folder of runs that it is in
@@ -65,11 +66,19 @@ class Event:
 
 @dataclass(frozen=True)
 class RecordedManifest:
-    """A manifest as the database lists it."""
+    """A manifest as the database lists it.
+
+    removed_at      when an event says that retention removed the run's folder; None without one
+    removed_by      the operator, as that event says
+    removed_sha256  of the manifest that the folder then had
+    """
 
     run_id: str
     runs_folder: str
     sha256: str
+    removed_at: datetime | None = None
+    removed_by: str | None = None
+    removed_sha256: str | None = None
 
 
 def add(connection: Connection, events: Sequence[Event]) -> str:
@@ -111,7 +120,11 @@ def manifests(connection: Connection) -> list[RecordedManifest] | None:
     if not (layout.present(connection) and _may(connection, "SELECT")):
         return None
     rows = connection.execute(
-        "SELECT run_id, chain, sha256 FROM mock2pg.events WHERE kind = 'manifest' ORDER BY id"
+        "SELECT m.run_id, m.chain, m.sha256, p.happened_at, p.operator, p.sha256 FROM mock2pg.events AS m"
+        " LEFT JOIN (SELECT DISTINCT ON (run_id, chain) * FROM mock2pg.events WHERE kind = 'prune'"
+        " AND outcome = 'succeeded' AND run_id IS NOT NULL ORDER BY run_id, chain, id DESC) AS p"
+        " ON p.run_id = m.run_id AND p.chain = m.chain AND p.id > m.id"
+        " WHERE m.kind = 'manifest' ORDER BY m.id"
     ).fetchall()
     return [RecordedManifest(*row) for row in rows]
 

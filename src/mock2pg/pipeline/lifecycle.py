@@ -11,7 +11,7 @@ from typing import Any
 
 from mock2pg import environment, evidence, log, pages, signals, workers
 from mock2pg.errors import DatabaseError, Mock2pgError, ValidationError
-from mock2pg.pipeline import leftovers, target
+from mock2pg.pipeline import leftovers, prune_runs, target
 from mock2pg.pipeline import step as step_module
 from mock2pg.pipeline.notices import Notices
 from mock2pg.pipeline.record import Record
@@ -72,6 +72,8 @@ def _run(
             ended = log_messages.of_end(name, record.message, record.milliseconds / 1000, record.error)
             log.log.log(level, ended, extra=log.FILED)
         _write_manifest(run, record)
+        with paperwork("Old runs could not be removed", record.warn):
+            prune_runs.after_end(run, record.url)
         with paperwork("The list of runs could not be written", record.warn):
             pages.write_run_list(settings)
         notices.finish()

@@ -21,7 +21,7 @@ def prune(settings: Settings, url: str, policy: RetentionPolicy, *, remove: bool
     Takes the advisory lock to remove. Raises UsageError when the policy keeps nothing, and DatabaseError when the
     history cannot be read; then nothing is removed.
     """
-    if (policy.last, policy.since) == (None, None):
+    if policy.keeps_nothing:
         raise UsageError(
             "no option or setting says which backups to keep",
             hint="Add `--keep-last N` or `--keep-days D`, or set MIGRATION_BACKUP_KEEP. No backup was removed.",
@@ -72,9 +72,9 @@ def _remove(settings: Settings, url: str, decisions: list[RetentionDecision]) ->
     try:
         for decision in decisions:
             if decision.remove:
-                decision.listed.file.unlink()
-                removed.append(decision.listed.id)
-                log.info("Removed %s: %s", decision.listed.id, decision.reason)
+                decision.path.unlink()
+                removed.append(decision.id)
+                log.info("Removed %s: %s", decision.id, decision.reason)
     finally:
         known = {"operator": settings.operator, "schema": settings.target_schema}
         events = [Event("prune", "succeeded", backup_id=backup_id, **known) for backup_id in removed]

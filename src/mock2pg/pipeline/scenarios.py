@@ -249,6 +249,7 @@ def _scratch(settings: Settings, url: str) -> Iterator[Settings]:
                     "unknown_fields": "refuse",
                     "mode": "replace",
                     "backup_keep": None,
+                    "runs_keep": None,
                     "notify_urls": None,
                 }
             )

@@ -1,4 +1,4 @@
-"""Output of `mock2pg history` and `mock2pg backups`."""
+"""Output of `mock2pg history`, `mock2pg backups` and `mock2pg runs`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from mock2pg.report.listings import Column, table
 from mock2pg.results import PastRun
-from mock2pg.text import size
+from mock2pg.text import duration, size
 
 _PREFIX = "backup-"
 _VERDICTS = {  # others are as in the record
@@ -28,6 +28,17 @@ _HISTORY = (
     Column("Client", extra=True),
 )
 _BACKUPS = (Column("Backup"), Column("Rows", right=True), Column("Tables", right=True), Column("Size", right=True))
+_RUNS = (
+    Column("Run"),
+    Column("What", least=8),
+    Column("Verdict"),
+    Column("Time", right=True),
+    Column("Size", right=True),
+    Column("By", extra=True),
+    Column("Target", extra=True),
+    Column("Source", extra=True),
+    Column("Backup", extra=True),
+)
 _UNKNOWN = "-"
 
 
@@ -85,6 +96,32 @@ def _backup(entry: Mapping[str, Any]) -> tuple[str, ...]:
     if entry.get("kind"):
         return entry["id"], "", "", ""
     return entry["id"], _number(entry["rows"]), _number(entry["tables"]), size(entry["bytes"])
+
+
+def run_lines(found: Sequence[Mapping[str, Any]], limit: int) -> list[str]:
+    """Return the runs in runs/ under a heading; nothing when there are none."""
+    return table(_RUNS, [_folder(entry) for entry in found], limit) if found else []
+
+
+def _folder(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    status = entry["status"] or "record unreadable"
+    return (
+        entry["id"],
+        entry["command"] or "",
+        _VERDICTS.get(status, status),
+        duration(entry["seconds"]) if entry["finished_at"] else "",
+        size(entry["bytes"]),
+        entry["operator"] or "",
+        f"{entry['name']}.{entry['schema']}" if entry["name"] else "",
+        entry["source"] or "",
+        entry["backup_id"] or "",
+    )
+
+
+def decision(entry: Mapping[str, Any], *, removed: bool) -> str:
+    """Return what retention decided about a backup or a run."""
+    word = ("removed" if removed else "would be removed") if entry["remove"] else "kept"
+    return f"{word}: {entry['reason']}"
 
 
 def _number(number: int | None) -> str:

@@ -187,6 +187,11 @@ class Settings(BaseSettings):
             "How many of the newest backups to keep after a migration, backup or rollback that succeeded. Unset: all."
         ),
     )
+    runs_keep: int | None = Field(
+        None,
+        ge=1,
+        description="How many of the newest runs to keep after a run that ended. Unset: all of them.",
+    )
     backup_restore_test: Literal["always", "never"] = Field(
         "always", description="`always`: restore every backup once and compare it. `never`: skip the restore test."
     )
