@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from mock2pg import MigrationResult, MigrationService, pages
+from mock2pg import MigrationResult, MigrationService, pages, postgres
 from mock2pg import settings as settings_module
 from mock2pg.pipeline.steps import report
 from mock2pg.postgres.server import Server
@@ -101,12 +101,14 @@ def site(server: Server, migrated_small: MigrationResult, tmp_path_factory: pyte
         settings = settings_module.load(project=project, database_url=url, operator="a tester")
         service = MigrationService(settings)
         runs = {"migrate": migrated_small, "plan": service.plan(rows), "failed check": service.check(faulty)}
-        changed = service.migrate_all_data(rows)
+        backup_id = service.backup()
+        with postgres.connect(url, name="test") as connection:
+            connection.execute("DELETE FROM public.pets WHERE name ~ '[05]$'")
+            connection.execute("UPDATE public.owners SET name = name || ' renamed' WHERE name ~ '7$'")
         with executing_notebooks():
             runs["verify"] = service.verify()
-            runs["rollback"] = service.rollback("latest")
-    assert [name for name, run in runs.items() if not run.success] == ["failed check"]
-    assert changed.success, changed.message
+            runs["rollback"] = service.rollback(backup_id, discard_changes=True)
+    assert [name for name, run in runs.items() if not run.success] == ["failed check", "verify"]
     found = {name: settings.runs_dir / run.run_id / "index.html" for name, run in runs.items()}
     for name in ("verify", "rollback"):
         found[f"notebook of {name}"] = found[name].parent / "notebooks" / f"{name}.html"
@@ -115,7 +117,7 @@ def site(server: Server, migrated_small: MigrationResult, tmp_path_factory: pyte
     for name in ("data docs of a table", "data docs of a faulty table"):
         first = found["data docs" if name == "data docs of a table" else name]
         (found[name],) = (first.parent / "validations" / "pets").rglob("*.html")
-    found["wide names"] = _with_wide_names(Run(changed.run_id, settings))
+    found["wide names"] = _with_wide_names(found["migrate"].parent, settings)
     last = found["rollback"].parent.name
     empty = Settings(project=tmp_path_factory.mktemp("pages of nothing"))
     return {
@@ -127,8 +129,10 @@ def site(server: Server, migrated_small: MigrationResult, tmp_path_factory: pyte
     }
 
 
-def _with_wide_names(run: Run) -> Path:
-    """The report of a run whose table has a long name."""
+def _with_wide_names(of: Path, settings: Settings) -> Path:
+    """The report of a run whose table has a long name: that of another one, in a folder of its own."""
+    run = Run("2026-11-22T10-30-00-000Z", settings)
+    shutil.copytree(of, run.folder)
     for file in [*run.folder.glob("steps/*.json"), run.folder / "record.json"]:
         file.write_text(file.read_text().replace("pets", LONG))
     report.run(run)
@@ -186,7 +190,7 @@ def test_a_reader_walks_from_run_to_run(site: dict[str, Path], window: Opened) -
     """From the list to a report, to its Data Docs, a table and back, and on to the run after it and before it."""
     page = window.page
     page.goto(site["all runs"].as_uri())
-    page.get_by_role("row").filter(has_text="migrate").get_by_role("link").last.click()
+    page.get_by_role("row").filter(has_text="migrate").first.get_by_role("link").click()
     assert page.url == site["migrate"].as_uri()
     page.get_by_role("link", name="Data Docs of the staged input").click()
     page.get_by_role("link", name="pets", exact=True).click()
@@ -209,13 +213,13 @@ def test_the_list_is_filtered_without_a_script(site: dict[str, Path], window: Op
     def shown() -> list[str]:
         return [cell.inner_text().split()[0] for cell in page.locator("td.command").filter(visible=True).all()]
 
-    assert shown() == ["rollback", "verify", "migrate", "check", "plan", "migrate"]
+    assert shown() == ["rollback", "verify", "backup", "check", "plan", "migrate", "migrate"]
     page.get_by_label("Changed the tables").check()
     assert shown() == ["rollback", "migrate", "migrate"]
     page.get_by_label("Failed or with warnings").check()
-    assert shown() == ["check"]
+    assert shown() == ["rollback", "verify", "check"]
     page.get_by_label("All (").check()
-    assert len(shown()) == 6
+    assert len(shown()) == 7
 
 
 def test_a_page_prints(site: dict[str, Path], window: Opened) -> None:
