@@ -55,11 +55,6 @@ export MOCK2PG_SOURCE = $(value SOURCE)
 export MOCK2PG_INTO = $(value INTO)
 source = $(if $(value SOURCE),"$$MOCK2PG_SOURCE")
 
-help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
-
-setup: $(READY) ## create .venv from requirements.lock (every target does this by itself)
-
 # The stamp carries the lock's own age: a second run does nothing, a new lock installs what changed.
 # --no-deps because the lock is complete; --no-build-isolation because the build backend is locked too; --no-compile
 # because most modules are never imported. The lock's own pip comes first: that of Python 3.11 takes twice as long.
@@ -95,107 +90,130 @@ $(BENCH)/.ready: requirements-bench.lock
 	$(environment)
 	@touch $@
 
-migrate: $(READY) ## migrate mock_data/ (or SOURCE=PATH) into PostgreSQL and print the path of the report
-	@$(MOCK2PG) migrate $(ARGS) $(source)
+##@ Migrate
 
-init: $(READY) ## make a project for your own mock JSON: make init SOURCE=../app/mocks INTO=../shop
+init: $(READY) ## Make a project that migrates your own mock JSON.
 	@$(MOCK2PG) init "$$MOCK2PG_SOURCE" --into "$$MOCK2PG_INTO" $(ARGS)
 
-check-data: $(READY) ## check mock_data/ (or SOURCE=PATH) as migrate does, without any database
+check-data: $(READY) ## Check the source as migrate does, without a database.
 	@$(MOCK2PG) check $(ARGS) $(source)
 
-plan: $(READY) ## show what migrating mock_data/ (or SOURCE=PATH) would change; only reads the target
+plan: $(READY) ## Show what a migration would change, and change nothing.
 	@$(MOCK2PG) plan $(ARGS) $(source)
 
-verify: $(READY) ## verify the target tables against the published run; only reads
+migrate: $(READY) ## Migrate the source into PostgreSQL, and verify the result.
+	@$(MOCK2PG) migrate $(ARGS) $(source)
+
+verify: $(READY) ## Verify the target tables against the published run.
 	@$(MOCK2PG) verify $(ARGS)
 
-backup: $(READY) ## take a backup now
+##@ Go back
+
+backup: $(READY) ## Take a backup of the target schema.
 	@$(MOCK2PG) backup $(ARGS)
 
-backups: $(READY) ## list the backups
+backups: $(READY) ## List the backups, newest first.
 	@$(MOCK2PG) backups $(ARGS)
 
-rollback: $(READY) ## restore a backup: make rollback ID=latest, or ID=backup-...
+rollback: $(READY) ## Restore the target schema from a backup.
 	@$(MOCK2PG) rollback "$(ID)" $(ARGS)
 
-doctor: $(READY) ## check that the target is ready for a migration, and print every check
-	@$(MOCK2PG) doctor $(ARGS)
+##@ Look
 
-status: $(READY) ## report the published run, who holds the lock, and leftovers of interrupted runs
+status: $(READY) ## Show the published run, the lock holder and leftovers.
 	@$(MOCK2PG) status $(ARGS)
 
-history: $(READY) ## list published and attempted runs, newest first
+history: $(READY) ## List published and attempted runs, newest first.
 	@$(MOCK2PG) history $(ARGS)
 
-verify-evidence: $(READY) ## verify the folders of all runs (or RUN=...) against their manifests; only reads
-	@$(MOCK2PG) verify-evidence $(or $(strip $(RUN) $(ARGS)),--all)
-
-init-roles: $(READY) ## print SQL for a role that can only migrate, and one that can only read
-	@$(MOCK2PG) init-roles $(ARGS)
-
-psql: $(READY) ## open psql on the target database
-	@$(MOCK2PG) psql $(ARGS)
-
-dbt: $(READY) ## run dbt on the target database: make dbt ARGS="docs serve"
-	@$(MOCK2PG) dbt $(ARGS)
-
-open: $(READY) ## open the newest report (or that of RUN=...) in the browser, and print its path
-	@$(MOCK2PG) open $(RUN) $(ARGS)
-
-report: $(READY) ## print the path of the newest report (or of RUN=...); build it if it is missing
+report: $(READY) ## Print the path of a run's report.
 	@$(MOCK2PG) report $(RUN) $(ARGS)
 
-runs: $(READY) ## list the runs in runs/
-	@$(MOCK2PG) runs $(ARGS)
+open: $(READY) ## Open a run's report in the browser.
+	@$(MOCK2PG) open $(RUN) $(ARGS)
 
-watch: $(READY) ## show the newest run (or RUN=...) on a page while it works; Ctrl-C ends the page
+watch: $(READY) ## Show runs on a page while they work.
 	@$(MOCK2PG) watch $(RUN) $(ARGS)
 
-lab: $(LAB)/.ready ## open the notebooks of the newest run (or RUN=...) in JupyterLab, as copies
-	@$(PROJECT) "$(LAB)/bin/python" -I -m mock2pg lab $(RUN) $(ARGS)
+doctor: $(READY) ## Check that the target is ready for a migration.
+	@$(MOCK2PG) doctor $(ARGS)
 
-sample: $(READY) ## make mock data of any size: make sample ARGS="--rows 10000 --out big"
-	@$(MOCK2PG) sample $(ARGS)
+runs: $(READY) ## List the runs in runs/, newest first.
+	@$(MOCK2PG) runs $(ARGS)
 
-test-migration: $(READY) ## run good and bad migrations in a scratch database; the target is never touched
+##@ Develop
+
+test-migration: $(READY) ## Run good and bad migrations in a scratch database.
 	@$(MOCK2PG) test-migration $(ARGS)
 
-test: $(DEV) ## run the whole test suite; about 10 minutes on two cores
+sample: $(READY) ## Make mock data of any size.
+	@$(MOCK2PG) sample $(ARGS)
+
+dbt: $(READY) ## Run dbt on the target database.
+	@$(MOCK2PG) dbt $(ARGS)
+
+psql: $(READY) ## Open psql on the target database.
+	@$(MOCK2PG) psql $(ARGS)
+
+lab: $(LAB)/.ready ## Open a run's notebooks in JupyterLab, as copies.
+	@$(PROJECT) "$(LAB)/bin/python" -I -m mock2pg lab $(RUN) $(ARGS)
+
+##@ Audit
+
+verify-evidence: $(READY) ## Verify the folders of runs against their manifests.
+	@$(MOCK2PG) verify-evidence $(or $(strip $(RUN) $(ARGS)),--all)
+
+init-roles: $(READY) ## Print SQL for a migrating and an auditing role.
+	@$(MOCK2PG) init-roles $(ARGS)
+
+##@ Contribute
+
+test: $(DEV) ## Run the test suite; about 10 minutes on two cores.
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
 
-test-load: $(DEV) ## migrate, verify and roll back 30 times, ten at once; about 5 minutes
+test-load: $(DEV) ## Migrate 30 times, ten at once; about 5 minutes.
 	@"$(BIN)/python" -m pytest tests/test_load.py --rounds 3 --at-once 10 -n 10 --dist worksteal $(ARGS)
 
-test-crash: $(DEV) ## kill the process and the server 100 times each, while publishing and rolling back; about 15 minutes
+test-crash: $(DEV) ## Kill the process and the server 100 times; about 15 minutes.
 	@"$(BIN)/python" -m pytest tests/test_crash_safety.py --moments 100 -n auto --dist worksteal $(ARGS)
 
-test-long: $(DEV) ## migrate 200 times in one process, whose memory must not grow; about 10 minutes
+test-long: $(DEV) ## Migrate 200 times in one process; about 10 minutes.
 	@"$(BIN)/python" -m pytest tests/test_repeated.py --times 200 -s $(ARGS)
 
-bench: $(READY) $(BENCH)/.ready ## measure against other tools and write benchmarks/RESULTS.md; about 30 minutes
-	@"$(BIN)/python" -m benchmarks --peers-environment $(BENCH) $(ARGS)
-
-coverage: $(DEV) ## run the test suite with a coverage report in htmlcov/
+coverage: $(DEV) ## Run the test suite, and report its coverage.
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
 
-docs: $(DEV) ## build the documentation as a site in site/, which needs no network; a dead link is an error
+lint: $(DEV) ## Check lint, format, types, layers and spelling.
+	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/codespell" *.md docs src && "$(BIN)/mypy" && "$(BIN)/lint-imports"
+
+docs: $(DEV) ## Build the documentation as a site in site/.
 	@NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --quiet --strict $(ARGS) && echo "Documentation: site/index.html"
 
-lint: $(DEV) ## check lint, format, types, layers and spelling
-	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/codespell" *.md docs src && "$(BIN)/mypy" && "$(BIN)/lint-imports"
+docs-reference: $(READY) ## Write the pages of commands and settings from the code.
+	@"$(BIN)/python" docs/_site/reference.py
+
+bench: $(READY) $(BENCH)/.ready ## Measure against other tools; about 30 minutes.
+	@"$(BIN)/python" -m benchmarks --peers-environment $(BENCH) $(ARGS)
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header
 
-docs-reference: $(READY) ## write the pages of the commands and the settings, and .env.example, from the code
-	@"$(BIN)/python" docs/_site/reference.py
-
-lock: ## write the four lock files from pyproject.toml (needs uv)
+lock: ## Write the lock files from pyproject.toml (needs uv).
 	$(COMPILE) --extra sample --group setup --output-file requirements.lock pyproject.toml
 	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) --extra lab --group build --constraint requirements.lock --output-file requirements-lab.lock pyproject.toml
 	$(COMPILE) --group bench --output-file requirements-bench.lock
 
-clean: ## stop the embedded server and remove everything that runs made, except backups
+clean: ## Stop the server, and remove what runs made, not backups.
 	@test ! -x "$(BIN)/python" || $(MOCK2PG) server stop
 	rm -rf runs logs .postgres dbt_project/target dbt_project/logs htmlcov site .coverage .coverage.*
+
+##@ Help
+
+help: ## List the targets.
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "%s%s:\n", nl, substr($$0, 5); nl = "\n"} \
+	/^[a-z-]+:.*## / {printf "  %-15s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\n%s\n%s\n%s\n' 'Variables: SOURCE=PATH (init, check-data, plan, migrate), INTO=FOLDER (init),' \
+	'ID=BACKUP (rollback), RUN=RUN_ID (report, open, watch, lab, verify-evidence),' \
+	'settings, and ARGS="..." for the options that `mock2pg help COMMAND` explains.'
+
+setup: $(READY) ## Create .venv, as every target does by itself.

@@ -142,6 +142,35 @@ def test_every_command_can_be_typed(file: Path) -> None:
             pytest.fail(f"{command}: {error.format_message()}")
 
 
+TEMPLATE = REPOSITORY / "src" / "mock2pg" / "init" / "writing" / "templates" / "Makefile"
+
+
+@pytest.mark.parametrize(
+    ("file", "called"),
+    [(REPOSITORY / "Makefile", {"check": "check-data"}), (TEMPLATE, {"check": "check-data", "test-migration": "test"})],
+)
+def test_make_help_has_the_words_of_the_commands(file: Path, called: dict[str, str]) -> None:
+    """A target that is a command is in its section, in its order, with its sentence; each is a line of 80 columns."""
+    text = file.read_text(encoding="utf-8")
+    found: dict[str, dict[str, str]] = {}
+    for heading, target, words in re.findall(r"^(?:##@ (.*)|([a-z-]+):.*?## (.*))$", text, re.MULTILINE):
+        if heading:
+            found[heading] = {}
+        else:
+            found[list(found)[-1]][target] = words
+            assert len(f"  {target:<15}  {words}") <= 80
+            assert words.endswith((".", ")"))
+    own = {"setup", "help", "update", *found.get("Contribute", {})}
+    targets = [target for section in found.values() for target in section]
+    assert targets == re.findall(r"^([a-z-]+):(?!=)", text, re.MULTILINE)
+    assert sorted(targets) == sorted(re.findall(r"^TARGETS := (.*)$", text, re.MULTILINE)[0].split())
+    for section, listed in cli.command.sections().items():
+        expected = {called.get(name, name): command.get_short_help_str() for name, command in listed}
+        ours = {target: words for target, words in found.get(section, {}).items() if target not in own}
+        assert list(ours.items()) == [item for item in expected.items() if item[0] in ours]
+        assert set(ours) == expected.keys() & set(targets) - own
+
+
 def test_every_error_has_its_line() -> None:
     """docs/errors.md and the tree atop errors.py list every error with its exit code, and no two share one."""
     listed = {row[0]: row[1] for row in table_rows(page("errors.md")) if hasattr(errors, row[0])}

@@ -46,7 +46,12 @@ def test_a_migration_installs_what_it_needs_and_no_more(make: Make) -> None:
 
 
 def test_what_make_does_not_know_is_an_error(make: Make) -> None:
-    """A word or a variable that would be ignored ends make with 2 and what to type, before anything is run."""
+    """`make` lists the targets. A word or a variable that would be ignored ends make with 2 and what to type, before
+    anything is run."""
+    listed = make().stdout
+    assert listed.startswith("Migrate:\n  init  ")
+    assert "\n\nGo back:\n  backup  " in listed
+    assert max(map(len, listed.splitlines())) <= 80
     for arguments, said in (
         ("migrate|my data", 'make migrate SOURCE="my data"'),
         ("plan|mock_data", 'make plan SOURCE="mock_data"'),

@@ -60,9 +60,10 @@ def test_a_new_project_works_as_printed(make: Make) -> None:
 def test_its_makefile_takes_what_it_knows_and_nothing_else(make: Make) -> None:
     """`make` lists the targets; a word or a variable that nothing reads is an error that says what to type."""
     listed = make().stdout
-    targets = "migrate plan check-data verify backup backups rollback status history test report psql update"
+    targets = "migrate plan check-data verify backup backups rollback status history report watch test psql update"
     for target in targets.split():
-        assert f"  make {target} " in listed
+        assert f"\n  {target} " in listed
+    assert max(map(len, listed.splitlines())) <= 80
     assert "There is no target `../x`" in make("migrate", "../x").stderr
     assert "no variable FOO" in make("migrate", "FOO=1").stderr
     assert "make update SOURCE=" in make("update").stderr

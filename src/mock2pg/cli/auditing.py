@@ -17,7 +17,7 @@ from mock2pg.report.terminal import show_evidence
 @click.option("--all", "every", is_flag=True, help="Look at every run, and for runs whose folder is gone.")
 @verb
 def verify_evidence(run_id: str | None, every: bool, as_json: bool) -> None:
-    """Verify a run's folder against its manifest.
+    """Verify the folders of runs against their manifests.
 
     Verifies the folder of RUN_ID, or of the newest run, against its manifest, the runs before and after it, and what
     the database knows. Reads only. The Make target looks at all runs, or at RUN=... docs/evidence.md says what is
