@@ -12,6 +12,7 @@ from mock2pg import postgres
 from mock2pg.build import DbtProject, sources
 from mock2pg.contracts import tables_from
 from mock2pg.errors import LoadFailed
+from mock2pg.pages.diagram import er_diagram
 from mock2pg.settings import REPOSITORY
 from tests.build.test_dbt_project import CANARY, connection_of, unchanged_environment
 from tests.fix_small import shared_cache
@@ -32,9 +33,15 @@ def dbt(database: str, tmp_path: Path) -> DbtProject:
 
 
 @pytest.mark.usefixtures("unchanged_environment")
-def test_the_contracts_of_the_project(dbt: DbtProject) -> None:
-    """Every target table with its keys, references, checks and reasons, parents first, and again as a run keeps it."""
+def test_the_contracts_of_the_project(dbt: DbtProject, tmp_path: Path) -> None:
+    """Every target table with its keys, references, checks and reasons, parents first, and again as a run keeps it.
+
+    The documentation has their picture.
+    """
     tables = {table.name: table for table in dbt.tables()}
+    (tmp_path / "sample-tables.svg").write_text(er_diagram(tuple(tables.values()), alone=True), encoding="utf-8")
+    drawn = (REPOSITORY / "docs" / "sample-tables.svg").read_text(encoding="utf-8")
+    assert drawn == (tmp_path / "sample-tables.svg").read_text(encoding="utf-8"), f"copy it from {tmp_path} to docs/"
     assert len(tables) == 14
     assert tables_from([table.as_dict() for table in tables.values()]) == tuple(tables.values())
     staged = {table.name for table in sources(REAL)}

@@ -75,7 +75,7 @@ def er_diagram(tables: Sequence[Table], href: str = "", *, only_keys: bool = Fal
 
     href       the page of the tables, where each box leads; "" when the drawing is on that page
     only_keys  of the columns only those of a key, and the number of the others
-    alone      the drawing is a file of its own, with a background
+    alone      the drawing is a file of its own, with a background and without links
     """
     by_name = {table.name: _Shown(table, tuple(_rows(table, tables, only_keys=only_keys))) for table in tables}
     keys = [
@@ -108,7 +108,10 @@ def er_diagram(tables: Sequence[Table], href: str = "", *, only_keys: bool = Fal
         _line(by_name[table.name], key, by_name[key.parent], hues[key.parent], path)
         for (table, key), path in zip(keys, drawing.paths, strict=True)
     ]
-    boxes = [_drawn(shown, drawing.boxes[name], href, hues.get(name, "line")) for name, shown in by_name.items()]
+    boxes = [
+        _drawn(shown, drawing.boxes[name], None if alone else href, hues.get(name, "line"))
+        for name, shown in by_name.items()
+    ]
     width, height = drawing.width + 2 * _PAD, drawing.height + 2 * _PAD
     size = f'width="{width}" height="{height}"'
     label = f"Entity-relationship diagram of {counted(len(tables), 'table')}"
@@ -170,7 +173,7 @@ def _hues(tables: Sequence[Table]) -> dict[str, str]:
     return {name: f"h{number % _HUES}" for number, (name, _) in enumerate(referred.most_common())}
 
 
-def _drawn(shown: _Shown, place: Point, href: str, hue: str) -> str:
+def _drawn(shown: _Shown, place: Point, href: str | None, hue: str) -> str:
     box, (x, y) = shown.box, place
     rows = []
     for number, row in enumerate(shown.rows):
@@ -182,13 +185,13 @@ def _drawn(shown: _Shown, place: Point, href: str, hue: str) -> str:
         kind = escape(printable(row.kind)) + (" null" if row.null else "")
         rows.append(f'<text x="{x + box.width - _EDGE}" y="{at}" text-anchor="end" class="soft">{kind}</text>')
     name = escape(printable(shown.table.name))
-    return (
-        f'<a href="{escape(href)}#{escape(anchor(shown.table.name))}">'
+    drawn = (
         f'<rect class="box" x="{x}" y="{y}" width="{box.width}" height="{box.height}" rx="5"/>'
         f'<rect class="wash" x="{x + 1}" y="{y + 2}" width="{box.width - 2}" height="{_HEAD - 7}"/>'
         f'<rect x="{x}" y="{y}" width="{box.width}" height="4" rx="2" fill="var(--{hue})"/>'
-        f'<text class="name" x="{x + _EDGE}" y="{y + 18}">{name}</text>{"".join(rows)}</a>'
+        f'<text class="name" x="{x + _EDGE}" y="{y + 18}">{name}</text>{"".join(rows)}'
     )
+    return drawn if href is None else f'<a href="{escape(href)}#{escape(anchor(shown.table.name))}">{drawn}</a>'
 
 
 def _line(child: _Shown, key: ForeignKey, parent: _Shown, hue: str, path: Sequence[Point]) -> str:
