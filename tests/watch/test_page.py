@@ -37,7 +37,9 @@ def test_a_run_is_watched_to_its_verdict(browser: Browser, settings: Settings, t
         assert [step.split()[1] for step in steps][:3] == ["connect", "stage", "check"]
         assert {"load", "preflight", "backup", "publish", "verify"} <= {step.split()[1] for step in steps}
         assert page.title().startswith("✔ migrate ")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        for width in (390, 820, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.locator("#run-rows tr").count() == 1
         assert MARK not in page.content()
         page.locator("#report-link").click()

@@ -51,7 +51,7 @@ def shown(folder: Path) -> state.State:
 
 CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, bool]]] = {
     "running": ({"pid": os.getpid(), "pid_began": began(os.getpid())}, ("running", "Running", "", False)),
-    "killed": (dead(), ("bad", "Killed", state._KILLED[2], True)),
+    "killed": (dead(), ("bad", "Interrupted", "The process was killed and left no verdict.", True)),
     "succeeded": ({**ENDED, "status": "succeeded", "message": "Migrated."}, ("good", "Succeeded", "Migrated.", True)),
     "with warnings": (
         {**ENDED, "status": "succeeded", "message": "Migrated.", "warnings": ["a warning"]},
@@ -88,8 +88,10 @@ def test_a_run_has_a_word_whatever_became_of_it(
     assert facts["Started"] == "2026-11-22 10:30:00 UTC"
     assert facts["Operator"] == "a\\x1btester"
     assert ("Memory of all processes" in facts, facts.get("Most memory")) == (
-        (False, "3.0 MB") if found["ended"] else (True, None)
+        (found["word"] == "Running", "3.0 MB" if "seconds" in change else None)
     )
+    assert ("Time" in facts) == (found["word"] != "Interrupted")
+    assert found["warnings"] == change.get("warnings", [state._TO_DO] if found["word"] == "Interrupted" else [])
     assert found["error"] == ("CheckFailed, exit code 4" if "error" in change else "")
 
 

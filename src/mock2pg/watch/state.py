@@ -24,12 +24,8 @@ LISTED = 20  # runs
 _RUN = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d{3}Z")
 _STATUS = {"running": ("…", ""), "passed": ("✔", "passed"), "failed": ("✘", "failed")}
 _GONE = ("skipped", "Removed", "The folder of this run is no longer there.")
-_KILLED = (
-    "bad",
-    "Killed",
-    "Its process is gone, and left no verdict. `mock2pg status` reports which run the target tables hold; the next run"
-    " removes the leftovers.",
-)
+_KILLED = ("bad", "Interrupted", "The process was killed and left no verdict.")
+_TO_DO = "mock2pg status reports which run the target tables hold. The next run removes the leftovers."
 _UNREADABLE = ("skipped", "Unreadable", "record.json cannot be read.")
 _DAMAGED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)  # of a record, or of another version
 State = dict[str, Any]
@@ -78,7 +74,8 @@ def _of_record(folder: Path, record: Mapping[str, Any]) -> State:
         steps=[_step(step, alive=alive and not ended) for step in steps],
         rules=_rules(folder),
         facts=_facts(record, alive=alive and not ended),
-        warnings=[printable(str(warning)) for warning in record.get("warnings") or ()],
+        warnings=[printable(str(warning)) for warning in record.get("warnings") or ()]
+        + [_TO_DO] * (not ended and not alive),
     )
 
 
@@ -144,12 +141,15 @@ def _error(record: Mapping[str, Any]) -> str:
 
 def _facts(record: Mapping[str, Any], *, alive: bool) -> list[tuple[str, str]]:
     began = datetime.fromisoformat(str(record["started_at"])).timestamp()
-    seconds = max(0.0, time.time() - began) if alive else float(record["seconds"])
-    facts = [("Started", moment(record["started_at"])), ("Time", duration(seconds))]
+    facts = [("Started", moment(record["started_at"]))]
+    if alive:
+        facts.append(("Time", duration(max(0.0, time.time() - began))))
+    elif record.get("finished_at"):  # else nobody knows
+        facts.append(("Time", duration(float(record["seconds"]))))
     now = memory.held_by(int(record.get("pid") or 0)) if alive else None
     if now is not None:
         facts.append(("Memory of all processes", size(now)))
-    elif record.get("peak_memory_bytes") and not alive:
+    elif record.get("peak_memory_bytes") and record.get("finished_at"):
         facts.append(("Most memory", size(int(record["peak_memory_bytes"]))))
     facts.append(("Operator", printable(str(record.get("operator") or "-"))))
     return facts
