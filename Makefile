@@ -17,7 +17,7 @@ ID =
 RUN =
 
 .DEFAULT_GOAL := help
-TARGETS := init psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback open report runs watch sample test-migration test test-load test-crash test-long bench coverage docs docs-reference lint lock clean
+TARGETS := init psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback open report runs watch metrics sample test-migration test test-load test-crash test-long bench coverage docs docs-reference lint lock clean
 .PHONY: $(TARGETS)
 
 # A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
@@ -38,7 +38,7 @@ UNKNOWN := $(filter-out ARGS SOURCE INTO ID RUN PYTHON VENV LAB BENCH DATABASE_U
 TAKE_SOURCE := init migrate plan check-data
 TAKE_INTO := init
 TAKE_ID := rollback
-TAKE_RUN := lab open report verify-evidence watch
+TAKE_RUN := lab metrics open report verify-evidence watch
 ifeq ($(MAKELEVEL),0)
 $(foreach name,SOURCE INTO ID RUN,$(if $(filter $(name),$(GIVEN)),$(if $(filter $(TAKE_$(name)),$(MAKECMDGOALS)),,$(error make $(MAKECMDGOALS) takes no $(name): that is for $(TAKE_$(name))))))
 endif
@@ -59,11 +59,24 @@ source = $(if $(value SOURCE),"$$MOCK2PG_SOURCE")
 # --no-deps because the lock is complete; --no-build-isolation because the build backend is locked too; --no-compile
 # because most modules are never imported. The lock's own pip comes first: that of Python 3.11 takes twice as long.
 PIP = "$(@D)/bin/python" -I -m pip install -qq --disable-pip-version-check --no-compile --no-deps
+# await TEXT COMMAND...: on a terminal TEXT and the seconds that the command takes, elsewhere TEXT alone. The command is
+# the foreground's, so that Ctrl-C ends it.
+define AWAIT
+await() { \
+text=$$1; shift; \
+if test ! -t 2 || test "$${TERM:-dumb}" = dumb; then echo "$$text ..." >&2; "$$@"; return; fi; \
+( n=0; while kill -0 $$$$ 2>/dev/null; do printf '\r%s ... %s s ' "$$text" $$((n / 5)); n=$$((n + 1)); sleep 0.2; done ) >&2 & \
+trap "kill $$! 2>/dev/null; wait $$! 2>/dev/null; printf '\\r\\033[K' >&2" EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
+"$$@"; }
+endef
+# Expanded when the recipe begins, and run when it ends.
+TOOK = s=$$(($$(date +%s) - $(shell date +%s))); \
+test $$s -lt 60 && took="$$s s" || took="$$((s / 60)) min $$((s % 60)) s"; echo "$(1) in $$took." >&2
 define environment
 	@$(PYTHON) -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mock2pg needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
-	@test -x "$(@D)/bin/python" && "$(@D)/bin/python" -I -m pip --version >/dev/null 2>&1 || { rm -rf $(@D); echo "Setting up $(@D) (once, half a minute) ..." >&2; $(PYTHON) -I -m venv $(@D) || { rm -rf $(@D); echo "Python's venv module is incomplete here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }; }
-	@sed -n '/^pip==/,/[^\\]$$/p' requirements.lock > $(@D)/pip.lock && $(PIP) --require-hashes -r $(@D)/pip.lock
-	@$(PIP) --require-hashes -r $<
+	@$(AWAIT); test -x "$(@D)/bin/python" && "$(@D)/bin/python" -I -m pip --version >/dev/null 2>&1 || { rm -rf $(@D); echo "Setting up $(@D) (once, half a minute):" >&2; await "  making the environment" $(PYTHON) -I -m venv $(@D) || { rm -rf $(@D); echo "Python's venv module is incomplete here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }; }
+	@sed -n '/^pip==/,/[^\\]$$/p' requirements.lock > $(@D)/pip.lock && $(AWAIT); await "  installing pip" $(PIP) --require-hashes -r $(@D)/pip.lock
+	@$(AWAIT); await "  installing $$(grep -c == $<) packages" $(PIP) --require-hashes -r $<
 endef
 define install
 	$(environment)
@@ -73,17 +86,20 @@ endef
 # What a run loads is compiled here, once: a later user may not be allowed to write into the environment.
 $(READY): requirements.lock pyproject.toml
 	$(install)
-	@for kind in RULES DBT CELLS; do "$(BIN)/python" -I -c "from mock2pg.workers import kinds, serving; serving.load(kinds.$$kind.loads)" & done; "$(BIN)/python" -I -c "import mock2pg.service"; wait
+	@$(AWAIT); compile() ( for kind in RULES DBT CELLS; do "$(BIN)/python" -I -c "from mock2pg.workers import kinds, serving; serving.load(kinds.$$kind.loads)" & done; "$(BIN)/python" -I -c "import mock2pg.service"; wait ); await "  compiling" compile
 	@touch $@
+	@$(call TOOK,Set up $(@D))
 
 $(DEV): requirements-dev.lock $(READY)
-	@test -e $@ || echo "Adding to $(VENV) what tests and lint need (once, half a minute) ..." >&2
-	@$(PIP) --require-hashes -r $<
+	@test -e $@ || echo "Adding the tools of test and lint to $(VENV) (once, half a minute):" >&2
+	@$(AWAIT); await "  installing $$(grep -c == $<) packages" $(PIP) --require-hashes -r $<
 	@touch $@
+	@$(call TOOK,Set up the tools of test and lint)
 
 $(LAB)/.ready: requirements-lab.lock pyproject.toml
 	$(install)
 	@touch $@
+	@$(call TOOK,Set up $(@D))
 
 # Peers alone: mock2pg is measured from its own environment.
 $(BENCH)/.ready: requirements-bench.lock
@@ -125,6 +141,9 @@ status: $(READY) ## Show the published run, the lock holder and leftovers.
 
 history: $(READY) ## List published and attempted runs, newest first.
 	@$(MOCK2PG) history $(ARGS)
+
+metrics: $(READY) ## Print the metrics of a run for Prometheus.
+	@$(MOCK2PG) metrics $(RUN) $(ARGS)
 
 report: $(READY) ## Print the path of a run's report.
 	@$(MOCK2PG) report $(RUN) $(ARGS)

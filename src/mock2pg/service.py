@@ -33,8 +33,9 @@ from mock2pg.pipeline.step import run_in_process
 from mock2pg.pipeline.steps import connect
 from mock2pg.pipeline.steps.publish import reviewed_plan
 from mock2pg.pipeline.work import Work
+from mock2pg.report import prometheus
 from mock2pg.results import Evidence, MigrationResult, PastRun, Status, TestReport
-from mock2pg.runs import open_run
+from mock2pg.runs import newest_ended, open_run
 from mock2pg.settings import Setting, Settings
 from mock2pg.source import presence
 
@@ -302,6 +303,22 @@ class MigrationService:
             run_in_process("report", run)
             pages.write_run_list(self._settings)
         return page
+
+    def metrics(self, run_id: str | None = None, *, out: Path | None = None) -> str:
+        """Return the metrics of a run, the newest that has ended if none is named, in the text format of Prometheus.
+
+        out  a file for the textfile collector of node_exporter, which gets them in one step
+        """
+        run = open_run(self._settings, run_id) if run_id else newest_ended(self._settings)
+        try:
+            found = prometheus.text(run.record(), run.results())
+            if out is not None:
+                prometheus.write(out, found)
+        except LookupError:
+            raise UsageError(
+                f"the record of run {run.id} has no metrics", hint="Run `mock2pg migrate`, then this command again."
+            ) from None
+        return found
 
     def run_list(self) -> Path:
         """Return the page that lists all runs, written anew: a run that was killed or removed since is known then."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from dbt.adapters.postgres.connections import PostgresConnectionManager
@@ -21,10 +22,18 @@ class Sessions(PostgresConnectionManager):  # type: ignore[misc]  # dbt has no t
     reporter: progress.Reporter | None = None
 
     def set_connection_name(self, name: str | None = None) -> Any:
-        kind, _, model = (name or "").partition(".")
-        if self.reporter and kind in ("model", "test"):
-            self.reporter.detail(f"dbt {kind} {model.split('.')[1] if '.' in model else model}")
+        if self.reporter and (name or "").startswith(("model.", "test.")):
+            self.reporter.detail(f"dbt {_node(str(name))}")
         return super().set_connection_name(name)
+
+    def add_query(self, *arguments: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return super().add_query(*arguments, **named)
+        finally:
+            if self.reporter and (connection := self.get_if_exists()):
+                seconds = time.perf_counter() - began
+                self.reporter.statements.add(seconds, lambda: f"dbt: {_node(str(connection.name))}")
 
     def release(self) -> None:
         connection = self.get_if_exists()
@@ -43,3 +52,9 @@ class Sessions(PostgresConnectionManager):  # type: ignore[misc]  # dbt has no t
             handle.autocommit = False
         except Exception:  # of a session that was lost
             super().release()
+
+
+def _node(name: str) -> str:
+    """`model pets` of `model.mock2pg.pets`."""
+    kind, _, node = name.partition(".")
+    return f"{kind} {node.split('.')[1]}" if "." in node else name

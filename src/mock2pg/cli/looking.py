@@ -66,6 +66,32 @@ def history(limit: int, as_json: bool) -> None:
 
 @command.command(section="Look")
 @click.argument("run_id", required=False, shell_complete=run_ids)
+@click.option(
+    "--out", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="The file to write, in one step."
+)
+@verb
+def metrics(run_id: str | None, out: Path | None, as_json: bool) -> None:
+    """Print the metrics of a run for Prometheus.
+
+    Those of RUN_ID, or of the newest run that has ended: durations, rows a second, memory, time in the database and
+    WAL, with the labels command and verdict. --out writes them into a file for the textfile collector of node_exporter,
+    whose name must end in .prom.
+
+    Examples:
+        mock2pg metrics
+        mock2pg metrics --out /var/lib/node_exporter/mock2pg.prom
+    """
+    text = service().metrics(run_id, out=out)
+    if as_json:
+        say_json({"metrics": text})
+    elif out is None:
+        say_lines(text.rstrip("\n"))
+    elif not quiet():
+        say(f"Metrics  {out}")
+
+
+@command.command(section="Look")
+@click.argument("run_id", required=False, shell_complete=run_ids)
 @click.option("--all", "every", is_flag=True, help="The page that lists all runs, written anew.")
 @verb
 def report(run_id: str | None, every: bool, as_json: bool) -> None:

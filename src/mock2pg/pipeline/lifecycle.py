@@ -55,6 +55,7 @@ def _run(
         signals.taken(partial(_tell_stopping, record)),
         ExitStack() as end,
     ):
+        record.memory = end.enter_context(workers.watched())
         record.write(run)
         evidence.begin(run)
         notices = Notices(run, record)

@@ -10,11 +10,11 @@ from typing import Any
 from mock2pg.errors import Mock2pgError
 from mock2pg.foreign_errors import traced
 from mock2pg.log import log
-from mock2pg.pipeline import verdict
+from mock2pg.pipeline import metrics, verdict
 from mock2pg.report import log_messages, target_state
 from mock2pg.runs import VERSION, Run, began, now
 from mock2pg.step_results import Checked, Database, Published, Staged, encode, find
-from mock2pg.workers.memory import all_peaks
+from mock2pg.workers.memory import Together, all_peaks
 
 
 @dataclass
@@ -29,6 +29,8 @@ class Record:
     warnings    what failed after the verdict, or beside it
     decided     the last step has passed: whatever fails now is a warning
     interrupted what interrupted the run when a step had passed; the next step must not begin
+    wal_bytes   what the server wrote meanwhile; None when it cannot be asked, or the run failed
+    memory      what the processes of the run hold together
     url         where the database was reached; it may hold a password, and is written nowhere
     """
 
@@ -46,6 +48,8 @@ class Record:
     decided: bool = False
     interrupted: KeyboardInterrupt | None = None
     url: str | None = field(default=None, repr=False)
+    wal_bytes: int | None = None
+    memory: Together | None = field(default=None, repr=False)
     _began: float = field(default_factory=time.perf_counter)
 
     @property
@@ -119,6 +123,7 @@ class Record:
                 "input_sha256": staged.sha256 if staged else None,
                 "database": encode(self.database),
                 "peak_memory_bytes": all_peaks(),
+                "metrics": metrics.of(results, self.memory.peak if self.memory else None, self.wal_bytes),
                 "warnings": self.warnings,
                 "undo_error": self.undo_error.as_dict() if self.undo_error else None,
             },

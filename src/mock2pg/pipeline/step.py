@@ -103,7 +103,7 @@ def run_in_process(name: str, run: Run, parameters: Mapping[str, str | bool] | N
     started_at, began = now(), time.perf_counter()
     try:
         step: Callable[..., Found] = import_module(f"mock2pg.pipeline.steps.{name}").run
-        with progress.of_step(run.folder, name, started_at):
+        with progress.of_step(run.folder, name, started_at) as statements:
             found = step(run, **(parameters or {}))
     except BaseException as error:
         known = verdict.classified(error, name)
@@ -123,7 +123,17 @@ def run_in_process(name: str, run: Run, parameters: Mapping[str, str | bool] | N
             raise
         raise known from error
     result = StepResult(
-        name, "passed", started_at, _since(began), found.summary, found, rows=found.rows, peak_memory_bytes=own_peak()
+        name,
+        "passed",
+        started_at,
+        _since(began),
+        found.summary,
+        found,
+        rows=found.rows,
+        peak_memory_bytes=own_peak(),
+        statements=statements.number,
+        database_seconds=round(statements.seconds, 3),
+        slowest=tuple((round(seconds, 3), text) for seconds, text in statements.slowest),
     )
     run.save(result)
     return result

@@ -57,11 +57,14 @@ def with_url(run: Run, record: Record) -> Run:
 @contextmanager
 def exclusive(run: Run, record: Record) -> Iterator[None]:
     """Keep other runs off the database while the block runs, and remove leftovers of interrupted runs first."""
-    with postgres.advisory_lock(run.settings.url, f"run {run.id}"):
+    with postgres.advisory_lock(run.settings.url, f"run {run.id}") as session:
         _upgrade(run.settings)
         recovery.after_killed(run, run.settings.url)
+        before = postgres.wal_position(session)
         yield
-        if record.command not in ("load", "plan", "rollback --show"):  # not reached when the run failed
+        after = postgres.wal_position(session)  # not reached when the run failed: the server may be gone
+        record.wal_bytes = None if before is None or after is None else after - before
+        if record.command not in ("load", "plan", "rollback --show"):
             prune.after_success(run.settings, run.settings.url)
 
 

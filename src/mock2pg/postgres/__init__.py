@@ -17,6 +17,7 @@ from mock2pg.postgres.connection import (
     host,
     lock_holder,
     named,
+    wal_position,
     with_options,
 )
 from mock2pg.postgres.describing import described
@@ -48,5 +49,6 @@ __all__ = [
     "schemas",
     "scratch",
     "transact",
+    "wal_position",
     "with_options",
 ]  # fmt: skip

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, Self
 
 import psycopg
 from psycopg import conninfo, pq, sql
 
+from mock2pg import progress
 from mock2pg.environment import ours
 from mock2pg.errors import AlreadyRunning, DatabaseError, Mock2pgError, UsageError
 from mock2pg.postgres import locks, session
 from mock2pg.postgres.describing import Session, described, is_lock_timeout, is_raised
+from mock2pg.postgres.statements import without_literals
 from mock2pg.settings import LOCK_TIMEOUT
 
 Connection = psycopg.Connection[Any]
@@ -26,13 +30,26 @@ class _Cursor(psycopg.Cursor[Any]):
     """An error keeps its statement, and one about a lock has a note for each session that holds it."""
 
     def execute(self, query: Any, params: Any = None, **more: Any) -> Self:
-        with _blockers_noted(self.connection, query):
+        with _timed(query), _blockers_noted(self.connection, query):
             return super().execute(query, params, **more)
 
     @contextmanager
     def copy(self, statement: Any, params: Any = None, **more: Any) -> Iterator[psycopg.Copy]:
-        with _blockers_noted(self.connection, statement), super().copy(statement, params, **more) as copy:
+        with (
+            _timed(statement),
+            _blockers_noted(self.connection, statement),
+            super().copy(statement, params, **more) as copy,
+        ):
             yield copy
+
+
+@contextmanager
+def _timed(query: str | sql.Composable) -> Iterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        progress.executed(time.perf_counter() - began, partial(without_literals, query))
 
 
 @contextmanager
@@ -203,15 +220,26 @@ def drop_database(url: str, database: str) -> None:
 
 
 @contextmanager
-def advisory_lock(url: str, name: str) -> Iterator[None]:
-    """Hold the database's advisory lock for as long as the block runs. Raises AlreadyRunning, saying who holds it."""
+def advisory_lock(url: str, name: str) -> Iterator[Connection]:
+    """Hold the database's advisory lock for as long as the block runs, which is given the session that holds it.
+
+    Raises AlreadyRunning, saying who holds it.
+    """
     with connect(url, name=name) as connection:
         with named(DatabaseError, "cannot take the lock"):
             taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
             if taken != (True,):
                 holder = lock_holder(connection) or "it has just ended"
                 raise AlreadyRunning(f"another run holds the lock on this database: {holder}")
-        yield
+        yield connection
+
+
+def wal_position(connection: Connection) -> int | None:
+    """Return how many bytes of WAL the server has written; None when the role may not ask, or the server is gone."""
+    with suppress(psycopg.Error):
+        row = connection.execute("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint").fetchone()
+        return int(row[0]) if row else None
+    return None
 
 
 def lock_holder(connection: Connection) -> str | None:

@@ -58,6 +58,8 @@ class StepResult:
     error    the error as `Mock2pgError.as_dict` gives it, when it failed
     rows     how many it read or wrote; None for one that counts none
     peak_memory_bytes  the most that its process held until it ended
+    statements         how many it executed in the database; database_seconds: their seconds
+    slowest            the slowest of them: seconds and text, without values
     """
 
     step: str
@@ -69,6 +71,9 @@ class StepResult:
     error: dict[str, Any] | None = None
     rows: int | None = None
     peak_memory_bytes: int = 0
+    statements: int = 0
+    database_seconds: float = 0.0
+    slowest: tuple[tuple[float, str], ...] = ()
 
     @property
     def data(self) -> dict[str, Any]:
@@ -94,6 +99,7 @@ class StepResult:
         """Return what `as_dict` gave. Raises UsageError, naming the file, for what cannot be read."""
         try:
             known = {name: record[name] for name in cls.__dataclass_fields__ if name in record}
+            known["slowest"] = tuple((float(seconds), str(text)) for seconds, text in known.get("slowest", ()))
             result = cls(**known)
             kind = _kind(record.get("kind"), result)
             if kind is None:

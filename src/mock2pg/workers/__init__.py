@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from mock2pg.workers.kinds import CELLS, DBT, FIRST, RULES
+from mock2pg.workers.memory import Together
 from mock2pg.workers.worker import Kind, Worker
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "DBT",
     "RULES",
     "Kind",
+    "Together",
     "Worker",
     "call",
     "end_all",
@@ -28,8 +30,10 @@ __all__ = [
     "load",
     "prepare",
     "prepare_first",
+    "processes",
     "stop",
     "wait_until_loaded",
+    "watched",
 ]
 
 
@@ -87,6 +91,23 @@ def lent(kind: Kind) -> Iterator[Worker]:
                 _spare.setdefault(kind, []).append(worker)
         if not worker.usable:
             worker.end()
+
+
+def processes() -> list[int]:
+    """Return this process and its workers by their numbers."""
+    workers = [worker for kind in (_spare, _lent) for some in list(kind.values()) for worker in list(some)]
+    return [os.getpid(), *(worker.process.pid for worker in workers if worker.owner == os.getpid())]
+
+
+@contextmanager
+def watched() -> Iterator[Together]:
+    """Watch what this process and its workers hold together while the block runs."""
+    together = Together(processes)
+    together.begin()
+    try:
+        yield together
+    finally:
+        together.end()
 
 
 def interrupt(kind: Kind, thread: threading.Thread) -> None:

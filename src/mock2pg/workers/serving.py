@@ -72,25 +72,25 @@ def serve(loads: list[str]) -> None:
 def _called(
     function: str, arguments: tuple[Any, ...], given: dict[str, Any], channel: progress.Channel | None
 ) -> bytes:
-    """Call a function; return what it raised or None, its result, and the most memory held until then.
+    """Call a function; return what it raised or None, its result, the most memory held until then, its statements.
 
     channel  of the step that calls it
     """
     try:
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            with progress.continued(channel):
+            with progress.continued(channel) as statements:
                 result = named(function)(*arguments, **given)
-            return pickle.dumps((None, result, own_peak()))
+            return pickle.dumps((None, result, own_peak(), statements))
         finally:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
     except (Mock2pgError, KeyboardInterrupt, OSError, MemoryError) as error:
         error.add_note(traced(error))
-        return pickle.dumps((error, None, own_peak()))
+        return pickle.dumps((error, None, own_peak(), None))
     except BaseException as error:  # its text may hold a value, and its module may be one that is not loaded there
         unexpected = InternalError(f"unexpected: {type(error).__name__}")
         unexpected.add_note(traced(error))
-        return pickle.dumps((unexpected, None, own_peak()))
+        return pickle.dumps((unexpected, None, own_peak(), None))
 
 
 if __name__ == "__main__":

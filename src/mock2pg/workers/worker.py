@@ -140,8 +140,9 @@ class Worker:
             except (EOFError, OSError):
                 raise self._ended() from None
             if answer is not None:  # which says that it has loaded what it is for
-                error, result, peak = answer
+                error, result, peak, statements = answer
                 memory.note(self.kind.purpose, peak)
+                progress.merge(statements)
                 return error, result
 
     def _ended(self) -> InternalError:
