@@ -123,7 +123,7 @@ def test_a_plan_without_a_difference_has_nothing_to_publish() -> None:
 def test_every_failure_answers_the_three_questions(
     kind: type[Mock2pgError], of_a_run: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the target tables hold, what failed and where, and what to do, with the name and the code of the error; it
+    """A failure ends with the state of the target tables, the error with its name, code and place, and a command; it
     fits 80 columns, and nothing of a long word is lost."""
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir("/")
