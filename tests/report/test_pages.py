@@ -159,10 +159,12 @@ def test_a_page_is_readable_at_every_width_in_both_schemes_and_in_print(
         assert page.evaluate(LOOK) == [], width
     page.emulate_media(color_scheme="dark")
     assert page.evaluate(LOOK) == [], "dark"
+    page.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = false)")
     page.set_viewport_size({"width": PAPER, "height": 900})
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate(LOOK, PAPER) == [], "print"
-    assert page.locator("nav, details.contents").filter(visible=True).count() == 0
+    assert page.locator("nav, details.contents, details.code").filter(visible=True).count() == 0
+    assert page.locator("main details:not(.code, .parameters) *").filter(visible=False).count() == 0
     page.emulate_media(media="screen", color_scheme="light")
     assert window.elsewhere(site[kind].parent if kind == "no runs" else site["runs"]) == []
     assert window.complaints == []
