@@ -330,7 +330,7 @@ def test_a_run_that_was_rolled_back_shows_both_ways(build: Build) -> None:
         "4,200 rows read = 0 loaded + 0 refused + 4,200 left out",
         "24 rows restored",
         "parents 1,200 1,200 1 0 21 missing p7; different p8 …",
-        "Tables before and after the rollback",
+        "Rows restored, removed and changed back",
         "Dropped, because the backup does not know them: a_later_table.",
     ):
         assert words in text
@@ -423,7 +423,7 @@ def test_a_run_that_failed_at_once_has_a_report(build: Build) -> None:
     [
         ("verify", "The target tables were only read.", "4,200 rows compared"),
         ("backup", "The target tables were only read.", "1,190 rows saved"),
-        ("rollback", "The target tables are what the backup says.", "24 rows restored"),
+        ("rollback", "The target tables are what the backup says.", "rows changed back"),
     ],
 )
 def test_every_command_has_a_report(build: Build, command: str, target_state: str, number: str) -> None:

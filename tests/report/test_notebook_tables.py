@@ -36,8 +36,11 @@ FIGURES: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         ["5,000", "6", "8"],
     ),
-    "rollback": ({"tables": {"a": CHANGES, "b": CHANGES}, "dropped": ["c"]}, ["12", "8,000", "1"]),
+    "rollback": ({"tables": {"a": CHANGES, "b": CHANGES}, "dropped": ["c"]}, ["2", "6", "4"]),
 }
+
+
+PASSED = {"backup": "Backup taken", "verify": "Verified", "rollback": "Rolled back"}
 
 
 def ended(folder: Path, result: StepResult, run_id: str = "a-run") -> None:
@@ -54,20 +57,50 @@ def test_the_three_numbers_that_matter_stand_in_the_verdict(step: str) -> None:
     assert list(notebook_tables.figures(result_of(step, data)).values()) == numbers
     box = notebook_tables.verdict(Outcome(result_of(step, data, summary="all is well"), RUN))
     lines = repr(box).splitlines()
-    assert lines[:2] == [f"Passed: {step}", "all is well"]
+    assert lines[:2] == [PASSED[step], "all is well"]
     assert all(line.startswith(f"{number} ") for line, number in zip(lines[2:], numbers, strict=True))
     assert "#1a8a50" in box
     warned = notebook_tables.verdict(Outcome(result_of(step, {**data, "cautions": ["look <here>"]}), RUN))
-    assert repr(warned).splitlines()[:2] == [f"Passed with warnings: {step}", "look <here>"]
+    assert repr(warned).splitlines()[:2] == [f"{PASSED[step]}, with warnings", "look <here>"]
 
 
 def test_a_verdict_that_failed_names_the_error_and_the_next_step() -> None:
     """A verdict that failed is red and says name, message and hint; markup in them is text."""
     error = VerifyFailed("2 rows differ in <b>\n  a: 1", hint="Look & see.").as_dict()
     box = notebook_tables.verdict(Outcome(StepResult("verify", status="failed", error=error), RUN))
-    assert repr(box) == "Failed: verify\nVerifyFailed: 2 rows differ in <b>\na: 1\nNext: Look & see."
+    assert repr(box) == (
+        f"Verification failed\n2 rows differ in <b> (VerifyFailed)\na: 1\n{VerifyFailed.state}\nNext: Look & see."
+    )
     assert "#d6402f" in box
     assert "differ in &lt;b&gt;" in box
+
+
+def test_what_a_rollback_did_is_told_in_its_own_words() -> None:
+    """Restored, removed and changed back, of the tables that changed; of the others, how many they are."""
+    same = {"before": 3, "after": 3, "inserted": 0, "updated": 0, "deleted": 0}
+    done = notebook_tables.rows_rolled_back(Outcome(result_of("rollback", {"tables": {"a": CHANGES, "b": same}}), RUN))
+    assert repr(done).splitlines() == [
+        "Rows restored, removed and changed back (1 table as in the backup)",
+        "table before restored removed changed back after",
+        "a 4,005 1 3 2 4,003",
+    ]
+    changes = {"a": {"restored": 1, "removed": 0, "changed": 2}}
+    would = notebook_tables.rows_rolled_back(
+        Outcome(result_of("rollback", {"changes": changes}, kind="RollbackComparison"), RUN)
+    )
+    assert repr(would).splitlines()[1:] == ["table to restore to remove to change back", "a 1 0 2"]
+
+
+def test_definitions_are_grouped() -> None:
+    """A hundred constraints of a recreated schema are a line, with the first of their names."""
+    changed = {f"FK CONSTRAINT t{n} k{n}": "removed" for n in range(100)} | {"TABLE a": "added", "VIEW b": "removed"}
+    groups = notebook_tables.by_kind(changed)
+    assert groups is not None
+    assert [(group["kind"], group["what"]) for group in groups] == [
+        ("FK CONSTRAINT", "100 removed"), ("TABLE", "1 added"), ("VIEW", "1 removed")
+    ]  # fmt: skip
+    assert groups[0]["names"].endswith("t11 k11 and 88 more")
+    assert notebook_tables.by_kind(None) is None
 
 
 def test_a_long_message_does_not_push_the_numbers_away() -> None:
@@ -124,9 +157,9 @@ def test_the_latest_run_is_the_newest_that_has_ended_and_has_the_step(
     none = run_or_read("rollback", "latest", backup_id="b")
     assert (none.run, none.failure, none.found("tables")) == (None, None, None)
     assert repr(notebook_tables.verdict(none)).splitlines() == [
-        "Nothing to show yet: rollback",
+        "Nothing to show yet",
         "no run has come to rollback yet",
-        "Next: Run `make backups`, which lists the ids, then `make rollback ID=...`.",
+        "Next: Run `mock2pg backups`, which lists the ids, then `mock2pg rollback ID`.",
     ]
 
 

@@ -174,13 +174,14 @@ RESULTS: dict[str, dict[str, Any]] = {
     "rollback": {
         "backup_id": "backup-1",
         "way": "merge",
-        "tables": {"a_table": {**ROWS, "before": 4713}},
+        "tables": {"a_table": {**ROWS, "before": 4714, "inserted": 4711}},
         "times": TIMES,
     },
 }
 
 
-CHARTS = {"backup": 2, "verify": 2, "rollback": 3}
+CHARTS = {"backup": 2, "verify": 2, "rollback": 1}
+PASSED = {"backup": "Backup taken", "verify": "Verified", "rollback": "Rolled back"}
 
 
 @pytest.fixture(scope="module", params=OURS)
@@ -204,13 +205,13 @@ def test_an_executed_notebook_of_ours_is_a_report(report: tuple[str, Path]) -> N
     name, folder = report
     cells = json.loads((folder / f"{name}.ipynb").read_text())["cells"]
     shown = ["".join(output["data"]["text/html"]) for cell in cells for output in cell.get("outputs", ())]
-    assert f"Passed: {name}" in shown[0]
+    assert PASSED[name] in shown[0]
     assert "4,711" in shown[0]
     assert all(words in shown[1] for words in ("This run", "a-run", "app", "public"))
     assert sum("<table" in html for html in shown) >= 3
     assert sum('class="chart"' in html for html in shown) == CHARTS[name]
     text = (folder / f"{name}.html").read_text()
-    assert text.index(f"Passed: {name}") < text.index("<svg") < text.index("run_or_read(")
+    assert text.index(PASSED[name]) < text.index("<svg") < text.index("run_or_read(")
     assert "://" not in text
 
 
@@ -247,12 +248,12 @@ def test_run_all_needs_no_parameter(name: str, has_run: bool, tmp_path: Path) ->
     cells = json.loads(executed.read_text())["cells"]
     shown = ["".join(output["data"]["text/plain"]) for cell in cells for output in cell.get("outputs", ())]
     if has_run:
-        assert shown[0].startswith(f"Passed: {name}\n")
+        assert shown[0].startswith(f"{PASSED[name]}\n")
         assert all(
             figure in "\n".join(shown) for figure in ("4,711", "a-run", "a_table", "backup-1"[: 8 * (name != "verify")])
         )
     else:
-        assert shown[0] == f"Nothing to show yet: {name}\nthere is no run yet\nNext: Run `make migrate` first."
+        assert shown[0] == "Nothing to show yet\nthere is no run yet\nNext: Run `mock2pg migrate` first."
         assert all(text in ("", "''") or text.endswith(": not known") for text in shown[1:])
 
 
@@ -271,7 +272,9 @@ def test_an_executed_notebook_that_failed_says_so_first_and_ends_with_the_error(
     cells = json.loads(executed.read_text())["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", ())]
     first = "".join(outputs[0]["data"]["text/html"])
-    assert all(words in first for words in ("Failed: verify", "VerifyFailed: 2 rows differ", "Next: Look at them."))
+    assert all(
+        words in first for words in ("Verification failed", "2 rows differ (VerifyFailed)", "Next: Look at them.")
+    )
     assert outputs[-1]["ename"] == "VerifyFailed"
     assert "step.py" not in "".join(outputs[-1]["traceback"])
     assert cells[0]["id"] == "title"

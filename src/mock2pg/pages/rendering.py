@@ -28,7 +28,8 @@ class Shown(str):
     _repr_html_ = __html__
 
     def __repr__(self) -> str:
-        lines = re.sub(r"</(?:caption|tr|p|div)>", "\n", re.sub(r"\s+", " ", self)).splitlines()
+        text = re.sub(r"</?(?:code|kbd)>", "`", self)
+        lines = re.sub(r"</(?:caption|tr|p|div)>", "\n", re.sub(r"\s+", " ", text)).splitlines()
         texts = (" ".join(re.sub(r"<[^>]*>|&nbsp;", " ", line).split()) for line in lines)
         return unescape("\n".join(filter(None, texts)))
 
@@ -84,7 +85,9 @@ def _shown(value: Any) -> Any:
 
 
 def _cell(value: Any) -> str:
-    """A value of a table, on one line."""
+    """A value of a table, on one line; numbers by name as `name (2)`."""
+    if isinstance(value, dict):
+        value = [f"{name} ({number:,})" for name, number in value.items()]
     if isinstance(value, list | tuple):
         return printable(", ".join(map(str, value)))
     if isinstance(value, bool):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from mock2pg.pages import Shown, shown
@@ -59,8 +60,8 @@ def grouped(title: str, tables: Rows | None, keys: Mapping[str, str]) -> Shown:
     return _chart(title, rows, columns=dict(zip(keys.values(), colours, strict=True)), note=note, ticks=ticks)
 
 
-def stacked(title: str, tables: Rows | None) -> Shown:
-    """One full bar per table, split into inserted, updated, deleted and unchanged."""
+def stacked(title: str, tables: Rows | None, words: Mapping[str, str] = MappingProxyType({})) -> Shown:
+    """One full bar per table, split into inserted, updated, deleted and unchanged, or as `words` calls them."""
     rows = []
     for name, row in (tables or {}).items():
         counts = {key: row.get(key, 0) for key in COLOURS}
@@ -68,9 +69,9 @@ def stacked(title: str, tables: Rows | None) -> Shown:
         for key, share in _shares(counts).items():
             bar.append((left, share, COLOURS[key]))
             left += share
-        text = ", ".join(f"{count:,} {key}" for key, count in counts.items() if count)
+        text = ", ".join(f"{count:,} {words.get(key, key)}" for key, count in counts.items() if count)
         rows.append({"name": name, "bars": [bar], "texts": [text or "no rows"]})
-    return _chart(title, rows, legend=COLOURS)
+    return _chart(title, rows, legend={words.get(key, key): colour for key, colour in COLOURS.items()})
 
 
 def _shares(counts: Mapping[str, int]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import dedent
@@ -11,9 +12,19 @@ from mock2pg.errors import Mock2pgError
 from mock2pg.pages import Shown, shown
 from mock2pg.runs import Run
 from mock2pg.step_results import BackedUp, RolledBack, StepResult, Verified
-from mock2pg.text import duration, size
+from mock2pg.text import counted, duration, size
 
 _LINES = 15
+_NAMES = 12  # objects of one kind that are named; their number is exact
+
+# The headline of a step's notebook when it passed, and when it failed.
+_WORDS = {
+    "backup": ("Backup taken", "No backup was taken"),
+    "verify": ("Verified", "Verification failed"),
+    "rollback": ("Rolled back", "Not rolled back"),
+}
+# What a rollback calls the differences of a table.
+ROLLED_BACK = {"inserted": "restored", "deleted": "removed", "updated": "changed back"}
 
 Rows = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
@@ -54,20 +65,21 @@ def about(outcome: Outcome) -> Shown:
 
 
 def verdict(outcome: Outcome) -> Shown:
-    """A coloured box: passed or failed, in one sentence, with the three numbers that matter."""
+    """A coloured box: the outcome in words, the state of the target tables, what to do next, and three numbers."""
     result = outcome.result
     mood = result.status if outcome.run else "nothing"
     cautions = outcome.found("cautions") if mood == "passed" else None
     if cautions:
         mood = "warned"
-    words = {"warned": "Passed with warnings", "passed": "Passed", "failed": "Failed", "nothing": "Nothing to show yet"}
+    passed, failed = _WORDS[result.step]
+    words = {"warned": f"{passed}, with warnings", "passed": passed, "failed": failed, "nothing": "Nothing to show yet"}
     said = [*filter(None, [result.summary]), *(cautions or ())]
     if result.error:
         first, more = told(result.error["message"])
-        said = [f"{result.error['name']}: {first}" if outcome.run else first, *more]
+        said = [f"{first} ({result.error['name']})" if outcome.run else first, *more]
+        said += filter(None, [outcome.run and result.error.get("state")])
         said += [f"Next: {result.error['hint']}"] if result.error.get("hint") else []
-    word = f"{words[mood]}: {result.step}"
-    return shown("verdict.html", mood=mood, word=word, said=said, figures=figures(result))
+    return shown("verdict.html", mood=mood, word=words[mood], said=said, figures=figures(result))
 
 
 def told(message: str) -> tuple[str, list[str]]:
@@ -95,9 +107,8 @@ def figures(result: StepResult) -> dict[str, str]:
             }
         case RolledBack():
             numbers = {
-                "rows restored": sum(table.changed for table in found.tables.values()),
-                "rows unchanged": sum(table.unchanged for table in found.tables.values()),
-                "tables dropped": len(found.dropped),
+                f"rows {word}": sum(getattr(table, key) for table in found.tables.values())
+                for key, word in ROLLED_BACK.items()
             }
         case _:
             return {}
@@ -115,6 +126,40 @@ def table(caption: str, rows: Rows | None, columns: Mapping[str, str], *, alarms
     rows  rows, or rows by name, for the first column; a bare value is a row of one value. None: not known
     """
     return _table(caption, rows, columns, alarms)
+
+
+def rows_rolled_back(outcome: Outcome) -> Shown:
+    """Show the tables whose rows a rollback changed, or would have; of the others, how many there are."""
+    caption, done = "Rows restored, removed and changed back", outcome.found("tables")
+    rows = done or outcome.found("changes")
+    columns = {"table": "table", "before": "before", **ROLLED_BACK, "after": "after"}
+    if not done:
+        caption = "Rows to restore, to remove and to change back"
+        columns = {"table": "table", "restored": "to restore", "removed": "to remove", "changed": "to change back"}
+    counts = ROLLED_BACK if done else ("restored", "removed", "changed")
+    changed = rows and {name: row for name, row in rows.items() if any(row[key] for key in counts)}
+    if rows and len(rows) > len(changed):
+        caption += f" ({counted(len(rows) - len(changed), 'table')} as in the backup)"
+    return table(caption, changed, columns)
+
+
+def by_kind(definitions: Mapping[str, str] | None) -> list[dict[str, Any]] | None:
+    """Group changed definitions (`TABLE a` -> `added`) by kind and change: number, and the first of the names."""
+    if definitions is None:
+        return None
+    groups: dict[tuple[str, str], list[str]] = {}
+    for thing, what in definitions.items():
+        kind = " ".join(itertools.takewhile(str.isupper, thing.split(" "))) or thing.split(" ")[0]
+        groups.setdefault((kind, what), []).append(thing.removeprefix(kind).strip())
+    return [
+        {"kind": kind, "what": f"{len(names):,} {what}", "names": _some(names)}
+        for (kind, what), names in groups.items()
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
+    return ", ".join(names[:_NAMES]) + more
 
 
 def facts(caption: str, outcome: Outcome, names: Mapping[str, str]) -> Shown:

@@ -105,6 +105,8 @@ def run(run: Run) -> Reported:
         else "",
         times=charts.bars("Wall time per step", seconds) if len(seconds) > 1 else "",
         stacked=charts.stacked,
+        rolled_back=notebook_tables.ROLLED_BACK,
+        by_kind=notebook_tables.by_kind,
         size=text.size,
         total=notebook_tables.total,
         now=now(),
@@ -194,8 +196,8 @@ def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
         figures["rows changed"] = f"{sum(table.changed for table in published.tables.values()):,}"
     if planned := _find(results, Planned):
         figures["rows that would change"] = f"{sum(table.changed for table in planned.tables.values()):,}"
-    if _find(results, RolledBack):
-        figures["rows restored"] = notebook_tables.figures(results["rollback"])["rows restored"]
+    if back := _find(results, RolledBack):
+        figures["rows restored"] = f"{sum(table.changed for table in back.tables.values()):,}"
     return figures
 
 
