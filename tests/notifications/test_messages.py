@@ -11,7 +11,7 @@ from mock2pg.step_results import Difference, Found, Published, RolledBack, RowCh
 
 SUBJECT = Subject("migrate", "2026-11-22T10-30-00-000Z", "shop", "app\x1b[2J")
 ABOUT = ["Run: 2026-11-22T10-30-00-000Z", "Database: shop", "Schema: app\\x1b[2J"]
-REPORT = "Report: mock2pg report 2026-11-22T10-30-00-000Z"
+REPORT = "Report: mock2pg open 2026-11-22T10-30-00-000Z"
 PUBLISHED = Published(
     tables={"a": Difference(0, 1_000, 1_000, 0, 0, created=True), "b": Difference(5, 4, 0, 2, 1)},
     published_at="2026-11-22T10:30:00.000Z",

@@ -100,8 +100,9 @@ PROJECT = click.option(
 )
 NO_BROWSER = click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
 PORT = click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, metavar="N", show_default="a free one", help="On 127.0.0.1."
-)
+    "--port", cls=Option, type=click.IntRange(0, 65535), default=0, metavar="N", show_default="a free one",
+    help="The port on 127.0.0.1.",
+)  # fmt: skip
 CONFIRM = _of_setting("confirm", "--confirm", metavar="DATABASE")
 _LIMITS = (
     _of_setting("alter", "--alter", is_flag=True),

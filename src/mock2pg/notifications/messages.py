@@ -59,7 +59,7 @@ def of_end(
         lines += [("Rows", rows) for rows in _rows(found)]
     else:
         lines.append(("Error", f"{type(error).__name__}, exit code {error.code}"))
-    lines += [("Duration", duration(seconds)), ("Report", f"mock2pg report {subject.run_id}")]
+    lines += [("Duration", duration(seconds)), ("Report", f"mock2pg open {subject.run_id}")]
     return subject.message(outcome.word[:1].lower() + outcome.word[1:], _KINDS[outcome.mood], *lines)
 
 

@@ -147,7 +147,10 @@ class Settings(BaseSettings):
     )
     notify_urls: SecretStr | None = Field(
         None,
-        description="Where to report the start and the verdict of a run, as apprise writes it, separated by spaces.",
+        description=(
+            "The services that are sent the start and the verdict of `migrate` and `rollback`: URLs as apprise writes "
+            "them, separated by spaces or commas. docs/watch.md has examples."
+        ),
     )
     lock_timeout: str = Field(
         LOCK_TIMEOUT,

@@ -98,7 +98,7 @@
   });
   const ended = () => {
     source.close();
-    show("notice", "The server of this page has ended, and its links with it. `mock2pg report` prints where the report is.");
+    show("notice", "The server of this page has ended, and its links with it. The command mock2pg open shows the report.");
   };
   source.addEventListener("end", ended);
   source.addEventListener("error", () => {
