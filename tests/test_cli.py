@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 import mock2pg
 from mock2pg import MigrationService, cli, errors
+from mock2pg.cli import verb
 from mock2pg.cli.sections import SECTIONS, Sections
 from mock2pg.errors import UsageError
 from mock2pg.report import output, typed
@@ -118,6 +119,25 @@ def test_a_wrong_command_line_is_a_usage_error(arguments: list[str], message: st
     assert (said.exit_code, error["name"], error["code"]) == (2, "UsageError", 2)
     assert message in error["message"]
     assert hint in error["hint"]
+
+
+def test_an_option_before_its_command_is_told_to_follow_it() -> None:
+    """`mock2pg --quiet status` has no such option, and the hint says that it comes after the command."""
+    said = CliRunner().invoke(cli.command, ["--quiet", "status"])
+    assert (said.exit_code, "Options of a command follow its name" in said.stderr) == (2, True)
+    assert "follow its name" not in CliRunner().invoke(cli.command, ["status", "--quit"]).stderr
+
+
+def test_a_question_that_is_not_answered_interrupts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C and Ctrl-D at a question are Ctrl-C: exit code 130, and no fault of mock2pg."""
+
+    @click.command()
+    @verb.verb
+    def status(as_json: bool) -> None:
+        verb.asked("Type its name")
+
+    said = CliRunner().invoke(status, [], input="")
+    assert (said.exit_code, "Interrupted" in said.stderr) == (errors.Interrupted.code, True)
 
 
 @pytest.mark.parametrize("arguments", [["-q", "-v"], ["--quiet", "verify"], ["verify", "--verbose"], ["verify"]])

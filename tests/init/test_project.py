@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mock2pg import MigrationService
 from mock2pg.init import init
 
 Make = Callable[..., subprocess.CompletedProcess[str]]
@@ -70,6 +71,22 @@ def test_its_makefile_takes_what_it_knows_and_nothing_else(make: Make) -> None:
     refused = make("check-data", "SOURCE=not there")
     assert refused.returncode != 0
     assert "there is no source at not there" in refused.stderr
+
+
+def test_the_source_of_a_project_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyproject.toml names it, for make and for mock2pg, also where it is one document; .env wins."""
+    for name, document, source in (
+        ("shop", SHOP, "mock_data"),
+        ("the site's", {"a": [], "A": []}, "mock_data/the_site_s.json"),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+        project = init(tmp_path / f"{name}.json", tmp_path / f"of {name}").project
+        monkeypatch.setenv("DATABASE_URL", "postgresql://h/db")
+        (found,) = [one for one in MigrationService(project=project).explain_settings() if one.name == "source"]
+        assert (found.value, found.origin) == (source, "pyproject.toml")
+        assert MigrationService(project=project)._source(None) == project / source
+        (project / ".env").write_text("MIGRATION_SOURCE=elsewhere\n")
+        assert MigrationService(project=project).settings.source_path == project / "elsewhere"
 
 
 def test_the_makefile_finds_mock2pg(tmp_path: Path) -> None:

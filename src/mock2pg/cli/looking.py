@@ -113,7 +113,7 @@ def report(run_id: str | None, every: bool, as_json: bool) -> None:
 
 
 @command.command("open", section="Look")
-@click.argument("run_id", required=False)
+@click.argument("run_id", required=False, shell_complete=run_ids)
 @click.option("--all", "every", is_flag=True, help="Open the page that lists all runs.")
 @verb
 def open_report(run_id: str | None, every: bool, as_json: bool) -> None:

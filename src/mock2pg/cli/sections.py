@@ -104,4 +104,6 @@ def _usage_error(error: click.ClickException) -> UsageError:
     program = context.command_path if context else "mock2pg"
     lists = "lists the commands" if context and isinstance(context.command, click.Group) else "explains the command"
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    if isinstance(error, click.NoSuchOption) and context and context.parent is None:
+        lists += ". Options of a command follow its name"  # as in `mock2pg --json status`
     return UsageError(f"{text[:1].lower()}{text[1:]}{meant}", hint=f"Run `{program} --help`: it {lists}.")

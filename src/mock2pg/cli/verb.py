@@ -37,9 +37,17 @@ def service(**overrides: Any) -> MigrationService:
 
     lists = {name: ",".join(value) or None for name, value in overrides.items() if isinstance(value, tuple)}
     given = {name: value for name, value in {**project(), **overrides, **lists}.items() if value is not None}
-    ask = (lambda question: str(click.prompt(question, err=True))) if sys.stdin and sys.stdin.isatty() else None
+    ask = asked if sys.stdin and sys.stdin.isatty() else None
     meta = click.get_current_context().meta
     return MigrationService(console="quiet" not in meta, live="json" not in meta, ask=ask, **given)
+
+
+def asked(question: str) -> str:
+    """Return what a person answers. Ctrl-C and the end of the input interrupt the command, as elsewhere."""
+    try:
+        return str(click.prompt(question, err=True))
+    except click.Abort:
+        raise KeyboardInterrupt from None
 
 
 def project() -> dict[str, Any]:

@@ -36,7 +36,7 @@ def copy(source: Path, project: Path, *, whole: str = "") -> str:
     document = into / f"{stem}.json"
     if cut or not _is_object(document):
         return FOLDER
-    plain = re.sub(r"[^\w-]", "_", stem)  # the Makefile names it, and make reads `$`, `#` and more as its own
+    plain = re.sub(r"[^\w-]", "_", stem)  # pyproject.toml names it, and so do people in a shell and in make
     return f"{FOLDER}/{document.rename(into / f'{plain}.json').name}"
 
 

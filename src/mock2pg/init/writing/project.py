@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.metadata import version
 from importlib.resources import files as resources
@@ -30,7 +31,7 @@ def files(conclusions: Conclusions, name: str, data: str = "mock_data") -> dict[
         "DBT_NAME": names.dbt_name(name),
         "PACKAGE_NAME": names.package_name(name),
         "VERSION": version("mock2pg"),
-        "DATA": data,
+        "DATA": json.dumps(data, ensure_ascii=False),  # a text of TOML, too
     }
     found = {file: _filled(template, words) for file, template in _TEMPLATES.items()}
     found |= {
