@@ -39,7 +39,10 @@ def test_a_rule_over_several_tables_stops_the_run(tmp_path: Path, database: str)
     assert isinstance(failed.error, LoadFailed)
     assert failed.error.message == "the built tables break their rules:\n  owners.id: must have one pet (id Ann)"
     docs = settings.runs_dir / failed.run_id / "data_docs" / "built"
-    assert "An owner has one pet." in next(docs.rglob("rules.html")).read_text()
+    page = next(docs.rglob("rules.html")).read_text()
+    assert "An owner has one pet." in page
+    assert "<li><code>owners.id (id Ann)</code>: must have one pet</li>" in page
+    assert f"1 of {len(document['owners'])} rows" in page
 
     upserted = MigrationService(settings.model_copy(update={"mode": "upsert"})).load(document)
     assert upserted.success, upserted.message

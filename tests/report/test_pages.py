@@ -29,7 +29,8 @@ PAPER = 688  # A4 between its margins, in the pixels of print
 LONG = "a_table_whose_name_is_longer_than_a_narrow_window_is_wide"
 KINDS = [
     "all runs", "no runs", "no newer run", "migrate", "failed check", "plan", "rollback", "verify", "wide names",
-    "notebook of verify", "notebook of rollback", "data docs", "data docs of a table", "data docs of a faulty table",
+    "tables", "notebook of verify", "notebook of rollback", "data docs", "data docs of a table",
+    "data docs of a faulty table",
 ]  # fmt: skip
 
 # What is wrong with the page as it is shown now, in words; nothing of a page that is right.
@@ -79,8 +80,10 @@ LOOK = r"""
   if (paper && light(behind(document.body)) < .99) faults.push("dark paper");
   const ids = [...document.querySelectorAll("[id]")].map(e => e.id);
   if (new Set(ids).size !== ids.length) faults.push("an id is there twice");
-  for (const link of document.querySelectorAll("a[href^='#']"))
-    if (!ids.includes(decodeURIComponent(link.hash.slice(1)))) faults.push(`leads nowhere: ${link.hash}`);
+  for (const link of document.querySelectorAll("a[href^='#']")) {
+    const to = link.getAttribute("href");  // a link of SVG has no hash
+    if (!ids.includes(decodeURIComponent(to.slice(1)))) faults.push(`leads nowhere: ${to}`);
+  }
   return faults;
 }
 """
@@ -117,6 +120,7 @@ def site(server: Server, migrated_small: MigrationResult, tmp_path_factory: pyte
     for name in ("data docs of a table", "data docs of a faulty table"):
         first = found["data docs" if name == "data docs of a table" else name]
         (found[name],) = (first.parent / "validations" / "pets").rglob("*.html")
+    found["tables"] = found["migrate"].parent / "tables.html"
     found["wide names"] = _with_wide_names(found["migrate"].parent, settings)
     last = found["rollback"].parent.name
     empty = Settings(project=tmp_path_factory.mktemp("pages of nothing"))

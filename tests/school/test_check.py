@@ -6,12 +6,14 @@ import copy
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -251,15 +253,18 @@ def test_two_keys_that_may_not_be_shown_have_a_place_each(own_project: Path, tmp
 # --- caps ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_listed_is_capped_and_totals_are_exact(own_project: Path) -> None:
-    """So many rows are listed for each rule and field; the totals in verdict, errors.json and report are exact."""
+def test_what_is_listed_is_capped_and_totals_are_exact(own_project: Path, tmp_path: Path) -> None:
+    """So many rows are listed for each rule and field; the totals in verdict, errors.json and report are exact.
+
+    Data Docs list the same rows with their places in the source.
+    """
     document = sample()
     for row in document["homeworkSubmissions"][:40]:
         row["status"] = "lost"
     for row in document["homeworkSubmissions"][40:60]:
         row["maxScore"] = "10"
     document["students"][0]["phone"] = None
-    found = checked(own_project, document, max_errors_per_rule=5)
+    found = checked(own_project, folder_of(tmp_path / "mocks", document), max_errors_per_rule=5)
     rule = f"homework_submissions.{IN_SET}.status"
     listed = Counter((error.field, error.rule) for error in found.errors if error.severity == "critical")
     assert listed["status", IN_SET] == 5
@@ -277,6 +282,15 @@ def test_what_is_listed_is_capped_and_totals_are_exact(own_project: Path) -> Non
     assert written["capped"] == data["capped"]
     assert "61" in found.report.read_text(encoding="utf-8")
     assert len(found.errors) == len(written["errors"])
+    (docs,) = found.report.parent.joinpath("data_docs", "staged", "validations", "homework_submissions").rglob("*.html")
+    [listed_there] = re.findall(r"<summary>5 rows to correct.*?</ul>", docs.read_text(encoding="utf-8"), re.DOTALL)[:1]
+    assert re.findall(r"<li><kbd>(.*?)</kbd> <code>(.*?)</code>: (.*?)</li>", unescape(listed_there)) == [
+        (error.place, error.subject, error.message)
+        for error in found.errors
+        if (error.field, error.rule) == ("maxScore", FITS)
+    ]
+    assert "<li>and 15 more</li>" in listed_there
+    assert "40 of 132 rows" in docs.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("form", ["ndjson", "dict"])
