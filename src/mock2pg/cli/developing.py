@@ -24,7 +24,6 @@ from mock2pg.errors import (
     ScenarioFailed,
     SourceError,
 )
-from mock2pg.report import live
 from mock2pg.report.output import say, say_json, say_lines
 from mock2pg.report.result import show
 
@@ -62,6 +61,8 @@ def test_migration(as_json: bool) -> None:
     Examples:
         mock2pg test-migration
     """
+    from mock2pg.report import live  # with much that --help does not need
+
     testing, quiet = service(), as_json or "quiet" in click.get_current_context().meta
     with live.activities() as (shown, begin):
         on_it = shown.is_live and sys.stdout.isatty()

@@ -75,7 +75,7 @@ class Display:
 
     def failed(self, step: str, message: str) -> None:
         """Replace the line of a step by why it failed."""
-        self._keep(step, "✘", message.split("\n", 1)[0])
+        self._keep(step, "✘", message.split("\n", 1)[0].removesuffix(":"))
 
     def _keep(self, step: str, mark: str, text: str) -> None:
         if self._stream is None:
