@@ -267,7 +267,7 @@ class MigrationService:
         if (backup_id is None) == (before is None):
             raise UsageError(
                 "a rollback needs one backup" if before is None else "a backup and a run are both given",
-                hint="Name a backup, `latest`, or a run with --before. The target tables were not changed.",
+                hint="Name a backup, `latest`, or a run with --before.",
             )
         url = self.url() if before or backup_id == destination.LATEST else ""
         with self._refusal_told("rollback", BackupRefused, backup_id):  # before a run begins

@@ -21,9 +21,7 @@ from mock2pg.errors import (
     TargetChanged,
     UsageError,
 )
-from mock2pg.report.history_lists import backup_lines, decision
-from mock2pg.report.listings import width
-from mock2pg.report.output import say, say_json
+from mock2pg.report.output import COLUMNS, say, say_json, width
 from mock2pg.report.result import show
 from mock2pg.text import counted
 
@@ -59,7 +57,9 @@ def backups(context: click.Context, as_json: bool) -> None:
         if as_json:
             say_json(found)
         else:
-            for line in backup_lines(found, width()).splitlines():
+            from mock2pg.report.history_lists import backup_lines
+
+            for line in backup_lines(found, width() or COLUMNS).splitlines():
                 say(line)
 
 
@@ -105,6 +105,8 @@ def prune(as_json: bool, **options: Any) -> None:
         mock2pg backups prune --keep-last 10 --keep-days 30
         mock2pg backups prune --keep-last 10 --keep-days 30 --yes
     """
+    from mock2pg.report.history_lists import decision
+
     found = service().prune_backups(**options)
     _show(found, "There is no backup yet.", partial(decision, removed=options["yes"]), as_json)
 

@@ -1,4 +1,4 @@
-"""The commands that look at the target, its history and its runs, and change nothing."""
+"""The commands that look at the target, its history and its runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,12 +16,12 @@ from mock2pg.cli.address import show_address
 from mock2pg.cli.completing import run_ids
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import project, service, verb
-from mock2pg.errors import NotReady, UsageError
-from mock2pg.report.history_lists import history_lines
-from mock2pg.report.listings import width
-from mock2pg.report.output import quiet, say, say_json, say_lines
+from mock2pg.errors import AlreadyRunning, NotReady, UsageError
+from mock2pg.report.output import COLUMNS, quiet, say, say_json, say_lines, width
 from mock2pg.report.settings_table import settings_table
 from mock2pg.report.terminal import doctor_lines, status_lines
+
+_NO_RUN = "There is no run yet."
 
 
 @command.command(section="Look")
@@ -58,10 +59,12 @@ def history(limit: int, as_json: bool) -> None:
         mock2pg history
         mock2pg history --limit 5 --json
     """
+    from mock2pg.report.history_lists import history_lines
+
     if as_json:
         say_json(service().history(limit))
     else:
-        say_lines(history_lines(service().past_runs(limit), width()))
+        say_lines(history_lines(service().past_runs(limit), width() or COLUMNS))
 
 
 @command.command(section="Look")
@@ -110,6 +113,63 @@ def report(run_id: str | None, every: bool, as_json: bool) -> None:
         say_json({"success": True, "report": str(page)})
     else:
         say(str(page))
+
+
+@command.group(section="Look", invoke_without_command=True)
+@click.pass_context
+@verb
+def runs(context: click.Context, as_json: bool) -> None:
+    """List the runs in runs/, newest first.
+
+    What each did, how it ended, how long it took, and the size of its folder. Contacts no database: `mock2pg history`
+    lists the runs of everybody who uses the database.
+
+    Examples:
+        mock2pg runs
+    """
+    from mock2pg.report.history_lists import run_lines
+
+    if context.invoked_subcommand is None:
+        found = service().runs()
+        if as_json:
+            say_json(found)
+        else:
+            for line in run_lines(found, width() or COLUMNS) or [_NO_RUN]:
+                say(line)
+
+
+@runs.command("prune", fails=(AlreadyRunning,))
+@click.option(
+    "--keep-last",
+    cls=options.Option,
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="MIGRATION_RUNS_KEEP unless --keep-days is given",
+    help="Keep the N newest runs.",
+)
+@click.option("--keep-days", type=click.FloatRange(0), metavar="D", help="Keep the runs of the last D days, too.")
+@click.option("--yes", is_flag=True, help="Remove the folders; otherwise they are only listed.")
+@verb
+def prune(as_json: bool, **given: Any) -> None:
+    """Report which runs to remove, and remove them with --yes.
+
+    Reports for each run why to remove or keep its folder. The database records each removal, so that `mock2pg
+    verify-evidence` reports it as that. Backups are kept. docs/evidence.md has the policy.
+
+    Examples:
+        mock2pg runs prune --keep-last 50 --keep-days 90
+        mock2pg runs prune --keep-last 50 --keep-days 90 --yes
+    """
+    from mock2pg.report.history_lists import decision
+
+    found = service().prune_runs(**given)
+    if as_json:
+        say_json(found)
+        return
+    for entry in found:
+        say(f"{entry['id']}  {entry['bytes']:>12,} bytes  {decision(entry, removed=given['yes'])}")
+    if not found:
+        say(_NO_RUN)
 
 
 @command.command("open", section="Look")
@@ -199,7 +259,7 @@ def list_settings(as_json: bool) -> None:
     if as_json:
         say_json([asdict(setting) for setting in found])
     else:
-        say_lines(settings_table(found, width(), meanings=not quiet()))
+        say_lines(settings_table(found, width() or COLUMNS, meanings=not quiet()))
 
 
 def _page(run_id: str | None, every: bool) -> Path:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from mock2pg import history, postgres
+from mock2pg.backups import names
 from mock2pg.errors import BackupRefused, DatabaseError, Mock2pgError, NothingPublished, UsageError
 from mock2pg.history import events
 from mock2pg.log import log, timestamp
@@ -36,7 +37,7 @@ def find(settings: Settings, url: str, backup_id: str | None, before: str | None
     Raises NothingPublished when nothing was ever published, and BackupRefused for a run that took no backup.
     """
     if backup_id is not None and backup_id != LATEST:
-        return Destination(f"backup-{backup_id}" if _TIMESTAMP.fullmatch(backup_id) else backup_id)
+        return Destination(_complete(settings, backup_id))
     with (
         postgres.connect(url, name="rollback", read_only=True, lock_timeout=settings.lock_timeout) as connection,
         postgres.named(DatabaseError, "cannot read the history"),
@@ -62,8 +63,21 @@ def refuse_moved(settings: Settings, url: str, expected: str) -> None:
     if find(settings, url, LATEST).backup_id != expected:
         raise BackupRefused(
             "another run published meanwhile, so the latest backup is another one now",
-            hint="The target tables were not changed. Run the command again to undo that run.",
+            hint="Run the command again to undo that run.",
         )
+
+
+def _complete(settings: Settings, backup_id: str) -> str:
+    """Return the id with its prefix. Raises BackupRefused for the id of a run, which looks like one without it."""
+    if not _TIMESTAMP.fullmatch(backup_id):
+        return backup_id
+    complete = f"backup-{backup_id}"
+    if (settings.runs_dir / backup_id).exists() and complete not in names.files(settings.backups_dir).values():
+        raise BackupRefused(
+            f"{backup_id} is a run, and no backup",
+            hint=f"`mock2pg rollback --before {backup_id}` restores the state before it.",
+        )
+    return complete
 
 
 def _latest(settings: Settings, connection: postgres.Connection) -> Destination:
@@ -71,7 +85,7 @@ def _latest(settings: Settings, connection: postgres.Connection) -> Destination:
     if newest is None:
         raise NothingPublished(
             f"nothing was ever published into schema {settings.target_schema}: there is no change to undo",
-            hint="Nothing was changed. `mock2pg backups` lists the backups; name one to go back to it.",
+            hint="`mock2pg backups` lists the backups; name one to go back to it.",
         )
     return _before(settings, connection, newest.run_id)
 
@@ -86,7 +100,7 @@ def _before(settings: Settings, connection: postgres.Connection, run_id: str) ->
             raise UsageError(f"there is no run {identity(run_id)}", hint="`mock2pg history` lists the runs.")
         raise BackupRefused(
             f"run {identity(run_id)} took no backup: it changed nothing in the target tables",
-            hint="The target tables were not changed. `mock2pg history` lists the runs, and the backup that each took.",
+            hint="`mock2pg history` lists the runs, and the backup that each took.",
         )
     if row is None:
         return Destination(taken, f"{taken} holds the state that run {run_id} backed up")

@@ -63,7 +63,8 @@ def prune(settings: Settings, url: str | None, policy: RetentionPolicy, *, remov
     if policy.keeps_nothing:
         raise UsageError(
             "no option or setting says which runs to keep",
-            hint="--keep-last N, --keep-days D, or MIGRATION_RUNS_KEEP. No run was removed.",
+            hint="Add `--keep-last N` or `--keep-days D`, or set MIGRATION_RUNS_KEEP.",
+            state="No run was removed.",
         )
     with postgres.advisory_lock(url, "prune") if remove and url else nullcontext():
         decisions = _decisions(settings, url, policy)
@@ -171,7 +172,9 @@ def _tell(settings: Settings, url: str, runs: Sequence[Run]) -> None:
     ):
         if layout.present(connection) and (left_out := events.add(connection, found)):
             raise DatabaseError(
-                f"the database cannot record which runs are removed: {left_out}", hint="No run was removed."
+                f"the database cannot record which runs are removed: {left_out}",
+                state="No run was removed.",
+                hint="Run the command as a role that may migrate.",
             )
 
 

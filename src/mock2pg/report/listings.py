@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mock2pg.report.table import cells, folded
 from mock2pg.text import printable
 
 _GAP = "  "
@@ -26,18 +26,13 @@ class Column:
     extra: bool = False
 
 
-def width() -> int:
-    """Return how many columns the terminal has; 80 where that is not known."""
-    return shutil.get_terminal_size().columns
-
-
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], limit: int) -> list[str]:
-    """Return a heading and a line per row, of at most `limit` characters as far as cutting allows."""
-    cells = [[column.title for column in columns], *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[at]) for row in cells) for at in range(len(columns))]
+    """Return a heading and a line per row, of at most `limit` cells as far as cutting allows."""
+    lines = [[column.title for column in columns], *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(cells(row[at]) for row in lines) for at in range(len(columns))]
     kept = [at for at, column in enumerate(columns) if not column.extra]
     for at, column in enumerate(columns):
-        if column.extra and any(row[at] for row in cells[1:]) and _total(widths, [*kept, at]) <= limit:
+        if column.extra and any(row[at] for row in lines[1:]) and _total(widths, [*kept, at]) <= limit:
             kept.append(at)
     over = _total(widths, kept) - limit
     for at in (at for at in kept if columns[at].least):
@@ -45,7 +40,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], limit: int) 
         widths[at], over = widths[at] - less, over - less
     return [
         _GAP.join(_fitted(row[at], widths[at], right=columns[at].right) for at in sorted(kept)).rstrip()
-        for row in cells
+        for row in lines
     ]
 
 
@@ -54,5 +49,7 @@ def _total(widths: Sequence[int], kept: Sequence[int]) -> int:
 
 
 def _fitted(cell: str, size: int, *, right: bool) -> str:
-    cut = cell if len(cell) <= size else f"{cell[: size - 1]}…"
-    return cut.rjust(size) if right else cut.ljust(size)
+    if cells(cell) > size:
+        cell = f"{folded(cell, size - 1)[0]}…"
+    padding = " " * (size - cells(cell))
+    return f"{padding}{cell}" if right else f"{cell}{padding}"
