@@ -115,63 +115,6 @@ def report(run_id: str | None, every: bool, as_json: bool) -> None:
         say(str(page))
 
 
-@command.group(section="Look", invoke_without_command=True)
-@click.pass_context
-@verb
-def runs(context: click.Context, as_json: bool) -> None:
-    """List the runs in runs/, newest first.
-
-    What each did, how it ended, how long it took, and the size of its folder. Contacts no database: `mock2pg history`
-    lists the runs of everybody who uses the database.
-
-    Examples:
-        mock2pg runs
-    """
-    from mock2pg.report.history_lists import run_lines
-
-    if context.invoked_subcommand is None:
-        found = service().runs()
-        if as_json:
-            say_json(found)
-        else:
-            for line in run_lines(found, width() or COLUMNS) or [_NO_RUN]:
-                say(line)
-
-
-@runs.command("prune", fails=(AlreadyRunning,))
-@click.option(
-    "--keep-last",
-    cls=options.Option,
-    type=click.IntRange(1),
-    metavar="N",
-    show_default="MIGRATION_RUNS_KEEP unless --keep-days is given",
-    help="Keep the N newest runs.",
-)
-@click.option("--keep-days", type=click.FloatRange(0), metavar="D", help="Keep the runs of the last D days, too.")
-@click.option("--yes", is_flag=True, help="Remove the folders; otherwise they are only listed.")
-@verb
-def prune(as_json: bool, **given: Any) -> None:
-    """Report which runs to remove, and remove them with --yes.
-
-    Reports for each run why to remove or keep its folder. The database records each removal, so that `mock2pg
-    verify-evidence` reports it as that. Backups are kept. docs/evidence.md has the policy.
-
-    Examples:
-        mock2pg runs prune --keep-last 50 --keep-days 90
-        mock2pg runs prune --keep-last 50 --keep-days 90 --yes
-    """
-    from mock2pg.report.history_lists import decision
-
-    found = service().prune_runs(**given)
-    if as_json:
-        say_json(found)
-        return
-    for entry in found:
-        say(f"{entry['id']}  {entry['bytes']:>12,} bytes  {decision(entry, removed=given['yes'])}")
-    if not found:
-        say(_NO_RUN)
-
-
 @command.command("open", section="Look")
 @click.argument("run_id", required=False, shell_complete=run_ids)
 @click.option("--all", "every", is_flag=True, help="Open the page that lists all runs.")
@@ -260,6 +203,63 @@ def list_settings(as_json: bool) -> None:
         say_json([asdict(setting) for setting in found])
     else:
         say_lines(settings_table(found, width() or COLUMNS, meanings=not quiet()))
+
+
+@command.group(section="Look", invoke_without_command=True)
+@click.pass_context
+@verb
+def runs(context: click.Context, as_json: bool) -> None:
+    """List the runs in runs/, newest first.
+
+    What each did, how it ended, how long it took, and the size of its folder. Contacts no database: `mock2pg history`
+    lists the runs of everybody who uses the database.
+
+    Examples:
+        mock2pg runs
+    """
+    from mock2pg.report.history_lists import run_lines
+
+    if context.invoked_subcommand is None:
+        found = service().runs()
+        if as_json:
+            say_json(found)
+        else:
+            for line in run_lines(found, width() or COLUMNS) or [_NO_RUN]:
+                say(line)
+
+
+@runs.command("prune", fails=(AlreadyRunning,))
+@click.option(
+    "--keep-last",
+    cls=options.Option,
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="MIGRATION_RUNS_KEEP unless --keep-days is given",
+    help="Keep the N newest runs.",
+)
+@click.option("--keep-days", type=click.FloatRange(0), metavar="D", help="Keep the runs of the last D days, too.")
+@click.option("--yes", is_flag=True, help="Remove the folders; otherwise they are only listed.")
+@verb
+def prune(as_json: bool, **given: Any) -> None:
+    """Report which runs to remove, and remove them with --yes.
+
+    Reports for each run why to remove or keep its folder. The database records each removal, so that `mock2pg
+    verify-evidence` reports it as that. Backups are kept. docs/evidence.md has the policy.
+
+    Examples:
+        mock2pg runs prune --keep-last 50 --keep-days 90
+        mock2pg runs prune --keep-last 50 --keep-days 90 --yes
+    """
+    from mock2pg.report.history_lists import decision
+
+    found = service().prune_runs(**given)
+    if as_json:
+        say_json(found)
+        return
+    for entry in found:
+        say(f"{entry['id']}  {entry['bytes']:>12,} bytes  {decision(entry, removed=given['yes'])}")
+    if not found:
+        say(_NO_RUN)
 
 
 def _page(run_id: str | None, every: bool) -> Path:
