@@ -111,6 +111,15 @@ def test_a_plan_ends_with_the_line_that_publishes_it() -> None:
     assert "2 rows in 1 table: 2 to insert, 0 to update, 0 to delete" in text
 
 
+def test_a_plan_names_keys_and_columns() -> None:
+    """The first keys of each kind, and each column that would change with its number of rows."""
+    pets = {"before": 9, "after": 9, "inserted": 1, "updated": 7, "deleted": 1, "columns": {"name": 7, "legs": 1}}
+    pets["keys"] = {"inserted": ["x"], "updated": list("abcdefg"), "deleted": ["y"]}
+    text = shown(publish=None, plan={"tables": {"pets": pets, "toys": SAME}, "arguments": ["migrate"]})
+    assert "\npets: insert x; update a, b, c, d, e, ... in name (7), legs (1); delete y\n" in text
+    assert "toys" not in text
+
+
 def test_a_plan_without_a_difference_has_nothing_to_publish() -> None:
     """A statement of --alter is a difference; rows that are as they should be are none."""
     plan = {"tables": {"pets": SAME}, "arguments": ["migrate", "--plan", "plan.json"]}

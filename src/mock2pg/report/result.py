@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from mock2pg.foreign_errors import traced
 from mock2pg.report import failure
@@ -27,6 +28,8 @@ from mock2pg.step_results import (
 from mock2pg.text import counted, printable
 
 _DONE = ("inserted", "updated", "deleted")
+_IMPERATIVE = {"inserted": "insert", "updated": "update", "deleted": "delete"}
+_KEYS = 5  # of the rows that a plan would change in one way, in each table; with --verbose all that it has
 # what a rollback does to a row is the reverse of what was done to it
 _WORDS = {
     Published: ("inserted", "updated", "deleted"),
@@ -64,7 +67,7 @@ def _succeeded(result: MigrationResult) -> None:
     if published and changes(published):
         _line("Undo", command("rollback", "latest"))
     if planned and changes(planned):
-        _line("Next", command(*planned.arguments))
+        _line("Next", command(*(path(Path(word)) if word.startswith("/") else word for word in planned.arguments)))
 
 
 def _failed(result: MigrationResult) -> None:
@@ -174,6 +177,23 @@ def _tables(result: MigrationResult) -> Iterable[str]:
         sums = [sum(getattr(each, key) for each in changed.values()) for key in _DONE]
         each = ", ".join(f"{number:,} {word}" for number, word in zip(sums, words, strict=True))
         yield f"{counted(sum(sums), 'row')} in {counted(len(changed), 'table')}: {each}"
+        if isinstance(found, Planned):
+            yield ""
+            yield from _keys(found)
+
+
+def _keys(found: Planned) -> Iterable[str]:
+    """Yield the keys that a migration would insert, update and delete, and the columns that it would change."""
+    for name, each in found.tables.items():
+        told = []
+        for kind in _DONE:
+            keys, rows = each.keys.get(kind, ())[: None if verbose() else _KEYS], getattr(each, kind)
+            if keys:
+                told.append(f"{_IMPERATIVE[kind]} {', '.join(keys)}{', ...' if rows > len(keys) else ''}")
+            if kind == "updated" and each.columns:
+                told[-1] += " in " + ", ".join(f"{column} ({number:,})" for column, number in each.columns.items())
+        if told:
+            yield wrapped(printable(f"{name}: {'; '.join(told)}"), width(), "  ")
 
 
 def _preview(result: MigrationResult) -> Iterable[str]:
