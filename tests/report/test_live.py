@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pytest
 
 from mock2pg import log as log_module
 from mock2pg import progress
 from mock2pg import settings as settings_module
+from mock2pg.progress import StepProgress
 from mock2pg.report import live, step_lines
 from mock2pg.report.live import Display, _Lines
 from mock2pg.runs import Run, now
@@ -161,3 +162,53 @@ def test_a_check_that_fails_or_is_stopped_leaves_a_clean_terminal(terminal: Term
     assert any(line.startswith("✘ check") for line in shown)
     assert not any(line[:1] in "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏" for line in shown if line)
     os.close(other.ours)
+
+
+@pytest.mark.parametrize(
+    ("step", "data", "kind", "text"),
+    [
+        ("connect", {"database": {"name": "app", "schema": "public", "server_version": "18.6", "system_identifier": "1",
+                                  "host": "db.example"}}, None, "app on db.example, PostgreSQL 18.6"),
+        ("stage", {"summary": "2 rows of 1 array from a very long path", "unread": ["owners"]}, None,
+         "2 rows of 1 array, 1 could not be read"),
+        ("load", {"built": {"pets": 1, "owners": 1_000}}, None, "1,001 rows in 2 tables"),
+        ("backup", {"tables": {"pets": 1}, "restore_tested": True}, None, "1 row of 1 table, restore test passed"),
+        ("publish", {"tables": {"pets": {"before": 1, "after": 3, "inserted": 2, "updated": 0, "deleted": 0}}}, None,
+         "2 inserted; not verified yet"),
+        ("publish", {}, None, "no rows changed; not verified yet"),
+        ("verify", {"rows_compared": 1}, None, "1 row and 0 foreign keys as published"),
+        ("rollback", {"changes": {"pets": {"restored": 1, "removed": 0, "changed": 2}}}, "RollbackPreview",
+         "would restore 1 row, change back 2 rows"),
+        ("rollback", {"tables": {"pets": {"before": 1, "after": 1, "inserted": 0, "updated": 0, "deleted": 0}}}, None,
+         "1 table as in backup-1"),
+    ],
+)  # fmt: skip
+def test_the_line_of_a_step_is_short(step: str, data: dict[str, Any], kind: str | None, text: str) -> None:
+    """What a step found in the words that fit beside its name; what was published is not called done."""
+    found = dict(data)
+    summary = found.pop("summary", "")
+    if step == "connect":
+        result = StepResult.from_dict({"step": step, "status": "passed", "data": found}, step)
+    else:
+        result = result_of(step, found, kind=kind, summary=summary)
+    assert result.found
+    assert step_lines.of(result.found) == text
+
+
+@pytest.mark.parametrize(
+    ("rows", "total", "rate", "left", "width", "text"),
+    [
+        (12_345, 100_000, 40_120.4, 2.2, 78,
+         "backup       1.2 s  12,345 of 100,000 rows · 40,120 rows/s · 2.2 s left · pets"),
+        (12_345, 100_000, 40_120.4, 2.2, 72, "backup       1.2 s  12,345 of 100,000 rows · 40,120 rows/s · 2.2 s left"),
+        (12_345, 100_000, 40_120.4, 2.2, 30, "backup       1.2 s  12,345 of 100,000 rows"),
+        (1, None, None, None, 77, "backup       1.2 s  1 row · pets"),
+        (None, 100, None, None, 77, "backup       1.2 s  pets"),
+    ],
+)  # fmt: skip
+def test_a_running_step_says_as_much_as_fits(
+    rows: int | None, total: int | None, rate: float | None, left: float | None, width: int, text: str
+) -> None:
+    """Rows come first, then the rate, the time that is left, and what it works on."""
+    step = StepProgress("backup", "running", "", rows, total, rate, 1.2, left, "pets")
+    assert step_lines.running(step, width) == text

@@ -23,7 +23,7 @@ from mock2pg import log, progress
 from mock2pg.progress import StepProgress
 from mock2pg.report import step_lines
 from mock2pg.report.output import say
-from mock2pg.step_results import Found
+from mock2pg.step_results import Found, RollbackPreview
 from mock2pg.text import printable
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class Display:
 
     def passed(self, found: Found) -> None:
         """Replace the line of a step by what it found."""
-        self._keep(found.step, "✔", step_lines.of(found))
+        name = "preview" if isinstance(found, RollbackPreview) else found.step
+        self._keep(found.step, "✔", step_lines.of(found), name)
         for note in found.notes:
             self.say(" " * step_lines.INDENT + note, " ", step_lines.INDENT)
 
@@ -77,14 +78,14 @@ class Display:
         """Replace the line of a step by why it failed."""
         self._keep(step, "✘", message.split("\n", 1)[0].removesuffix(":"))
 
-    def _keep(self, step: str, mark: str, text: str) -> None:
+    def _keep(self, step: str, mark: str, text: str, name: str = "") -> None:
         if self._stream is None:
             return
         with suppress(Exception):
             seconds = next((each.elapsed for each in self._steps() if each.step == step), None)
             if seconds is not None:
                 self._told.add(step)
-                self.say(step_lines.ended(step, seconds, printable(text)), mark, step_lines.INDENT)
+                self.say(step_lines.ended(name or step, seconds, printable(text)), mark, step_lines.INDENT)
 
     @property
     def is_live(self) -> bool:

@@ -52,8 +52,17 @@ def of(found: Found) -> str:
         case RolledBack():
             return f"{counted(len(found.tables), 'table')} as in {found.backup_id}"
         case RollbackPreview():
-            return found.summary.removeprefix(f"to {found.backup_id} ")
+            return f"would {_undone(found)}"
     return found.summary.split("\n", 1)[0]
+
+
+def _undone(preview: RollbackPreview) -> str:
+    acts = {"restored": "restore", "removed": "remove", "changed": "change back"}
+    rows = {act: sum(getattr(change, key) for change in preview.changes.values()) for key, act in acts.items()}
+    parts = [f"{act} {counted(number, 'row')}" for act, number in rows.items() if number]
+    if preview.definitions_changed:
+        parts.append(f"restore {counted(len(preview.definitions_changed), 'definition')}")
+    return ", ".join(parts) or "change nothing"
 
 
 def ended(name: str, seconds: float, text: str) -> str:
