@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mock2pg import browser
 from mock2pg.report.output import say, say_json
 
 if TYPE_CHECKING:
@@ -20,5 +19,7 @@ def show_address(address: Address, cache: Path, *, as_json: bool = False, no_bro
     else:
         say(f"Watch at {address.url}", err=True)
     if not no_browser:
+        from mock2pg import browser
+
         with suppress(OSError):  # nothing may be written there: the address is printed
             browser.opened(address.page(cache))

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mock2pg import browser, settings
+from mock2pg import settings
 from mock2pg.cli import options
 from mock2pg.cli.address import show_address
 from mock2pg.cli.completing import run_ids
@@ -129,6 +129,8 @@ def open_report(run_id: str | None, every: bool, as_json: bool) -> None:
         mock2pg open 2026-11-22T10-30-00-000Z
         mock2pg open --all
     """
+    from mock2pg import browser
+
     page = _page(run_id, every)
     opened = browser.opened(page)
     if as_json:
