@@ -233,7 +233,7 @@ def test_a_hint_names_commands_as_they_are_typed_here(tmp_path: Path, monkeypatc
 def test_a_migration_that_changed_nothing_is_not_called_migrated() -> None:
     """Its verdict says that it was verified, and that nothing changed."""
     same = log_messages.verdict("migrate", "succeeded", None, "backup-1", None, unchanged=True, seconds=3.8)
-    assert same == "Verified in 3.8 s; nothing changed: the target tables already held this input."
+    assert same == "Verified in 3.8 s; nothing changed: the target tables hold this input."
 
 
 def test_the_log_says_migrated_only_of_what_was_verified_and_changed() -> None:

@@ -324,4 +324,4 @@ def test_with_quarantine_too_a_second_run_changes_nothing(published_small: Setti
         assert connection.execute("SELECT count(*) FROM mock2pg.runs").fetchone() == (1,)
     code, said = mock2pg(published_small, *quarantine, "1")
     assert code == 0, said
-    assert "nothing changed: the target tables already held" in said
+    assert "nothing changed: the target tables hold" in said

@@ -31,7 +31,7 @@ _STEPS = {
     "rollback": "Rolled back: {}",
 }
 _NOTHING = "Nothing changed, as the row hashes prove: the target tables already held this input"
-_UNCHANGED = "Verified in {}; nothing changed: the target tables already held this input."
+_UNCHANGED = "Verified in {}; nothing changed: the target tables hold this input."
 TITLES = {
     "load": "Build",
     "migrate": "Migration",

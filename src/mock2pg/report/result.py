@@ -105,7 +105,10 @@ def _verdict(result: MigrationResult) -> None:
 
 
 def _report(result: MigrationResult) -> str:
-    return path(result.report)
+    """Return the path, with the command that opens it where the line has room."""
+    file = path(result.report)
+    opens = f"{file}   ({command('open')})"
+    return opens if len(opens) + 14 <= (width() or COLUMNS) else file
 
 
 def _line(label: str, text: str) -> None:
