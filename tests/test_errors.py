@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import json
 import re
 from pathlib import Path
 
+import click
 import pytest
 
-from mock2pg import errors, foreign_errors
+from mock2pg import cli, errors, foreign_errors
 from mock2pg.errors import CheckFailed, InternalError, LoadFailed, Mock2pgError, ValidationError, from_dict
 from mock2pg.foreign_errors import scrubbed, traced, unusable
 from mock2pg.pipeline import verdict
@@ -170,3 +172,61 @@ def test_a_limit_that_is_reached_is_named(error: BaseException, said: str) -> No
     """A small limit of files, processes or memory is no fault of mock2pg, and the error says how to raise it."""
     known = verdict.classified(error, "backup")
     assert (known.code, "the limit of" in known.message, said in known.hint) == (2, True, True)
+
+
+_VERBS = (
+    "Add Allow As Begin Check Choose Compare Connect Copy Correct Create Declare Do Drop End Escape Find Free Give If"
+    " Install Keep Look Make Map Migrate Move Name On Pipe Plan Put Raise Read Report Restore Rewrite Run Save Say Set"
+    " Shorten Stage Store Take Turn Undo Use Wait Write"
+)
+
+
+def hints() -> list[str]:
+    """Every hint that the code writes as one text, its parts that are put in left out."""
+    found = []
+    for file in Path(errors.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            named = (
+                node.value
+                if (isinstance(node, ast.keyword) and node.arg == "hint")
+                or (isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "hint")
+                else None
+            )
+            parts = named.values if isinstance(named, ast.JoinedStr) else [named]
+            text = "".join(part.value if isinstance(part, ast.Constant) else "…" for part in parts if part is not None)
+            if isinstance(named, ast.JoinedStr | ast.Constant) and text not in ("", "None"):
+                found.append(text)
+    return found
+
+
+def test_every_hint_is_a_thing_to_do() -> None:
+    """It begins with a verb in the imperative, or with the condition for one, and does not say what the state says."""
+    found = hints()
+    assert len(found) > 80
+    assert [text for text in found if not text.startswith("…") and text.split()[0] not in _VERBS.split()] == []
+    assert [text for text in found if re.search(r"not (changed|touched)|as (it|they) w(as|ere)\b", text)] == []
+
+
+def test_every_command_that_a_text_names_exists() -> None:
+    """`mock2pg X` and `make X` in the texts of the code are commands and targets that there are."""
+    source = Path(errors.__file__).parent
+    templates = [source / "init" / "writing" / "templates" / "Makefile", source.parents[1] / "Makefile"]
+    targets = {name for file in templates for name in re.findall(r"^([a-z-]+):", file.read_text(), re.MULTILINE)}
+    texts = [
+        node.value
+        for file in source.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    named = [words.split() for text in texts for words in re.findall(r"`mock2pg ([a-z][a-z -]*)", text)]
+    assert len(named) > 20
+    for words in named:
+        group: click.Command = cli.command
+        for word in words:
+            if not isinstance(group, click.Group):
+                break
+            assert word in group.commands, words
+            group = group.commands[word]
+    made = {name for text in texts for name in re.findall(r"`make ([a-z][a-z-]*)", text)}
+    assert made
+    assert made <= targets

@@ -169,7 +169,7 @@ def test_a_migration_that_lets_everything_through_fails_the_scenarios(tmp_path: 
     """The scenarios can fail: one that takes whatever it is given passes none that must be refused."""
     project = project_of_every_kind(tmp_path)
     settings = settings_module.load(project=project, database_url=database, source=Path("mock_data"))
-    report = scenarios.run(settings, settings.url, Careless, lambda _: None)
+    report = scenarios.run(settings, settings.url, Careless, lambda _: None, lambda _: None)
     assert not report.success
     passed = [scenario for scenario in report.results if scenario.passed]
     assert len(passed) == 5

@@ -84,7 +84,7 @@ def test_no_value_of_the_data_is_printed(source: Path) -> None:
     """Data that changed are written, and no diff shows them."""
     source.write_text(json.dumps({**DOCUMENT, "orders": [{"id": "o3", "secret": "a secret value"}]}))
     shown = CliRunner().invoke(cli.command, ["init", str(source), "--into", str(source.with_suffix("")), "--update"])
-    assert "mock_data/orders.json: rewritten: you had not edited it\nNext:\n    cd " in shown.output
+    assert "mock_data/orders.json: rewritten: you had not edited it\n  Next        cd " in shown.output
     assert "a secret value" not in shown.output
     assert "a secret value" in (source.with_suffix("") / "mock_data/orders.json").read_text()
 
@@ -137,7 +137,7 @@ def test_the_command_says_what_comes_next(tmp_path: Path, concluded: list[Conclu
     shown = CliRunner().invoke(cli.command, [*words, str(tmp_path / "a shop")])
     assert shown.exit_code == 0
     assert "orders.coupon_id: 1 of 2 is in coupons" in shown.output
-    assert shown.output.endswith(f"Next:\n    cd '{tmp_path}/a shop'\n    make migrate\n")
+    assert shown.output.endswith(f"  Next        cd '{tmp_path}/a shop' && make migrate\n")
     found = json.loads(CliRunner().invoke(cli.command, [*words, str(tmp_path / "b"), "--json"]).output)
     assert [table["name"] for table in found["tables"]] == ["customers", "coupons", "orders"]
     assert found["doubts"] == [{"place": "orders.coupon_id", "message": "1 of 2 is in coupons: row 2 is not."}]

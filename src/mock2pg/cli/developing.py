@@ -24,8 +24,9 @@ from mock2pg.errors import (
     ScenarioFailed,
     SourceError,
 )
-from mock2pg.report.output import say, say_json, say_lines
+from mock2pg.report.output import say, say_fact, say_json
 from mock2pg.report.result import show
+from mock2pg.text import counted, duration
 
 _THEIR_OWN = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -66,13 +67,17 @@ def test_migration(as_json: bool) -> None:
     testing, quiet = service(), as_json or "quiet" in click.get_current_context().meta
     with live.activities() as (shown, begin):
         on_it = shown.is_live and sys.stdout.isatty()
-        tell = (lambda _: None) if as_json else shown.say if on_it else say
+        tell = (lambda _: None) if quiet else shown.say if on_it else say
         report = testing.test_migration(tell, (lambda _: None) if quiet else begin)
     if as_json:
         say_json(asdict(report))
     if not report.success:
         failed = [scenario.name for scenario in report.results if not scenario.passed]
-        raise ScenarioFailed(f"{len(failed)} of {len(report.results)} scenarios failed: {', '.join(failed)}")
+        number = counted(len(report.results), "scenario")
+        raise ScenarioFailed(f"{len(failed)} of {number} failed: {', '.join(failed)}")
+    if not as_json:
+        time = duration(sum(scenario.seconds for scenario in report.results))
+        say(f"✔ {counted(len(report.results), 'scenario')} passed in {time}.", fg="green")
 
 
 @command.command(section="Develop")
@@ -256,6 +261,9 @@ def status(as_json: bool) -> None:
     if as_json:
         say_json(asdict(found))
     elif found.running:
-        say_lines(f"PostgreSQL {found.version} is running (pid {found.pid}) in {found.home}\n{found.url}")
+        say(f"✔ PostgreSQL {found.version} is running (process {found.pid}).", fg="green")
+        say_fact("Folder", str(found.home))
+        say_fact("URL", str(found.url))
     else:
-        say(f"not running; its data is kept in {found.home}")
+        say("The server is not running; its data are kept.")
+        say_fact("Folder", str(found.home))

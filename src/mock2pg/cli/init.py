@@ -15,7 +15,9 @@ from mock2pg.cli.options import Option
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import verb
 from mock2pg.errors import SourceError
-from mock2pg.report.output import say, say_json, say_lines
+from mock2pg.report.output import quiet, say, say_fact, say_json, say_lines, width
+from mock2pg.report.table import wrapped
+from mock2pg.text import printable
 
 if TYPE_CHECKING:
     from mock2pg.init import Initialised
@@ -91,16 +93,15 @@ def _completing(target: settings.Settings | None) -> Iterator[Callable[[Conclusi
 def _show(done: Initialised, into: Path, target: settings.Settings | None) -> None:
     from mock2pg.init.writing import review
 
-    for note in done.notes:
-        say(note, fg="yellow")
-    for line in review.summary(done.conclusions):
+    for note in () if quiet() else done.notes:
+        say_lines(wrapped(printable(note), width(), "  "), fg="yellow")
+    for line in () if quiet() else [*review.summary(done.conclusions), ""]:
         say(line)
-    folder = shlex.quote(str(into))
-    say(f"Wrote {into}. INIT.md there says what was concluded, and why.")
+    say(f"✔ Wrote {into}. INIT.md there says what was concluded, and why.", fg="green")
     if target:
         schema = f" and MIGRATION_SCHEMA={target.target_schema}" if target.target_schema != "public" else ""
         say(f"Set DATABASE_URL{schema} there, too: in .env, as .env.example shows.")
-    say_lines(f"Next:\n    cd {folder}\n    make {'plan' if target else 'migrate'}")
+    say_fact("Next", f"cd {shlex.quote(str(into))} && make {'plan' if target else 'migrate'}")
 
 
 def _show_update(done: Initialised, into: Path) -> None:
@@ -114,5 +115,5 @@ def _show_update(done: Initialised, into: Path) -> None:
         return
     if any(change.act == "edited" and change.diff for change in done.changes):
         say("Bring what you want of the diffs above into the files that you edited.")
-    there = "" if into.resolve() == Path.cwd() else f"\n    cd {shlex.quote(str(into))}"
-    say_lines(f"Next:{there}\n    make check-data\n    make plan")
+    there = "" if into.resolve() == Path.cwd() else f"cd {shlex.quote(str(into))} && "
+    say_fact("Next", f"{there}make check-data && make plan")

@@ -74,7 +74,7 @@ class Notifier:
             which = ", ".join(map(str, invalid))
             raise UsageError(
                 f"a setting is not valid: MIGRATION_NOTIFY_URLS (apprise does not understand URL {which})",
-                hint="docs/watch.md shows how such a URL is written.",
+                hint="Write the URL as docs/watch.md shows.",
             )
 
     def finish(self) -> Sequence[str]:

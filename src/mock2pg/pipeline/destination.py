@@ -85,7 +85,7 @@ def _latest(settings: Settings, connection: postgres.Connection) -> Destination:
     if newest is None:
         raise NothingPublished(
             f"nothing was ever published into schema {settings.target_schema}: there is no change to undo",
-            hint="`mock2pg backups` lists the backups; name one to go back to it.",
+            hint="Name a backup to go back to: `mock2pg backups` lists them.",
         )
     return _before(settings, connection, newest.run_id)
 
@@ -97,10 +97,10 @@ def _before(settings: Settings, connection: postgres.Connection, run_id: str) ->
     taken = history.backup_before(connection, run_id) or events.backup_taken(connection, run_id) or _recorded(run)
     if taken is None:
         if run is None and not events.is_known(connection, run_id):
-            raise UsageError(f"there is no run {identity(run_id)}", hint="`mock2pg history` lists the runs.")
+            raise UsageError(f"there is no run {identity(run_id)}", hint="Name a run that `mock2pg history` lists.")
         raise BackupRefused(
             f"run {identity(run_id)} took no backup: it changed nothing in the target tables",
-            hint="`mock2pg history` lists the runs, and the backup that each took.",
+            hint="Name another run: `mock2pg history` lists them, and the backup that each took.",
         )
     if row is None:
         return Destination(taken, f"{taken} holds the state that run {run_id} backed up")

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from mock2pg import backups, build, postgres, private
 from mock2pg.backups import dump
-from mock2pg.errors import Mock2pgError, PublishFailed, SourceError, UsageError, VerifyFailed
+from mock2pg.errors import CheckFailed, Mock2pgError, PublishFailed, SourceError, UsageError, VerifyFailed
 from mock2pg.pipeline import faults
 from mock2pg.pipeline.faults import Document
 from mock2pg.results import MigrationResult, Scenario, TestReport
@@ -28,9 +28,15 @@ from mock2pg.settings import Settings
 from mock2pg.source import modules
 from mock2pg.source.documents import spool
 from mock2pg.step_results import Published, find
-from mock2pg.text import duration
+from mock2pg.text import counted, duration
 
 _LARGE = 5_000
+_ACTS = {  # what a migration does that ends with this error
+    CheckFailed.__name__: "refused",
+    SourceError.__name__: "refused",
+    PublishFailed.__name__: "rolled back",
+    VerifyFailed.__name__: "found",
+}
 _DATA = re.compile(r"(?P<entity>[^.].*)\.(?P<form>json|ndjson|jsonl)(\.gz|\.zst)?", re.DOTALL)
 
 
@@ -82,7 +88,7 @@ def run(
                 return
             passed, happened = outcome
             results.append(Scenario(name, passed, expected, happened, round(time.perf_counter() - began, 1)))
-            tell(f"{'✔' if passed else '✘'} {name}: {happened} ({duration(results[-1].seconds)})")
+            tell(_line(results[-1]))
 
         add("a valid document", "success", lambda: _good(stage.migrate()))
         add("rollback", "success, the target as before the document", lambda: _rolled_back(stage))
@@ -108,7 +114,17 @@ def run(
     return TestReport(all(result.passed for result in results), tuple(results))
 
 
-def _good(result: MigrationResult, success: str = "published and proven") -> tuple[bool, str]:
+def _line(scenario: Scenario) -> str:
+    """`✔ a value is missing: refused (CheckFailed), 1.2 s`."""
+    time = duration(scenario.seconds)
+    if not scenario.passed:
+        return f"✘ {scenario.name}: {scenario.happened}; expected {scenario.expected}, {time}"
+    act = _ACTS.get(scenario.happened)
+    happened = f"{act} ({scenario.happened})" if act else scenario.happened
+    return f"✔ {scenario.name}: {happened}, {time}"
+
+
+def _good(result: MigrationResult, success: str = "published and verified") -> tuple[bool, str]:
     return result.success, success if result.success else _happened(result)
 
 
@@ -117,7 +133,7 @@ def _unchanged(result: MigrationResult) -> tuple[bool, str]:
         return False, _happened(result)
     published = find(result.results, Published)
     changed = sum(table.changed for table in published.tables.values()) if published else -1
-    return changed == 0, f"{changed} rows changed"
+    return changed == 0, f"{counted(changed, 'row')} changed"
 
 
 def _rolled_back(stage: _Stage) -> tuple[bool, str]:
@@ -127,7 +143,7 @@ def _rolled_back(stage: _Stage) -> tuple[bool, str]:
         return False, "there is no backup"
     result = stage.service.rollback(kept[-1].id)
     left = _target_rows(stage.settings)
-    return result.success and not left, _happened(result) + (f", and {len(left)} tables are left" if left else "")
+    return result.success and not left, _happened(result) + (f"; left: {counted(len(left), 'table')}" if left else "")
 
 
 def _refused(

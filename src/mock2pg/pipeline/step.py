@@ -92,7 +92,9 @@ def run_step(name: str, run_id: str, *, project: str, **parameters: str | bool) 
         return run_in_process(name, run, parameters)
     result = run.result(name)
     if result is None:
-        raise UsageError(f"run {run_id} has ended without {name}", hint="Its folder is sealed: begin another run.")
+        raise UsageError(
+            f"run {run_id} has ended without {name}", hint="Begin another run: the folder of this one is sealed."
+        )
     if result.error is not None:
         raise from_dict(result.error)
     return result

@@ -65,7 +65,7 @@ def refuse_foreign(connection: Connection, schemas: Collection[str], emptied: Co
         place = sql.Identifier(row[0]).as_string()
         raise SchemaRefused(
             f"everybody may create objects in schema {place}",
-            hint=f"REVOKE CREATE ON SCHEMA {place} FROM PUBLIC.",
+            hint=f"Take that away: REVOKE CREATE ON SCHEMA {place} FROM PUBLIC.",
         )
 
 

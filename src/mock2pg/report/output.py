@@ -50,6 +50,11 @@ def say_lines(message: str, *, fg: str | None = None, err: bool = False) -> None
     click.secho(text.lines(message), fg=fg, err=err, color=environment.colours())
 
 
+def say_fact(label: str, fact: str) -> None:
+    """Print a line with a label. The fact is never broken: it is there to be copied."""
+    say(f"  {label:<12}{fact}")
+
+
 def say_json(value: Any) -> None:
     """Print JSON that is JSON in the encoding of standard output, too."""
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")

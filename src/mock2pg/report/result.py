@@ -9,7 +9,7 @@ from pathlib import Path
 from mock2pg.foreign_errors import traced
 from mock2pg.report import failure
 from mock2pg.report.log_messages import changes, of_added, title
-from mock2pg.report.output import COLUMNS, asked, quiet, say, say_json, say_lines, verbose, width
+from mock2pg.report.output import COLUMNS, asked, quiet, say_fact, say_json, say_lines, verbose, width
 from mock2pg.report.table import table, wrapped
 from mock2pg.report.typed import command, path
 from mock2pg.results import MigrationResult
@@ -62,12 +62,12 @@ def _succeeded(result: MigrationResult) -> None:
     _warnings(result)
     _verdict(result)
     if result.report.exists():
-        _line("Report", _report(result))
+        say_fact("Report", _report(result))
     published, planned = find(result.results, Published), find(result.results, Planned)
     if published and changes(published):
-        _line("Undo", command("rollback", "latest"))
+        say_fact("Undo", command("rollback", "latest"))
     if planned and changes(planned):
-        _line("Next", command(*(path(Path(word)) if word.startswith("/") else word for word in planned.arguments)))
+        say_fact("Next", command(*(path(Path(word)) if word.startswith("/") else word for word in planned.arguments)))
 
 
 def _failed(result: MigrationResult) -> None:
@@ -109,11 +109,6 @@ def _report(result: MigrationResult) -> str:
     file = path(result.report)
     opens = f"{file}   ({command('open')})"
     return opens if len(opens) + 14 <= (width() or COLUMNS) else file
-
-
-def _line(label: str, text: str) -> None:
-    """Print a line with a label. It is never broken: it is there to be pasted."""
-    say(f"  {label:<12}{text}")
 
 
 def _warned(result: MigrationResult) -> bool:

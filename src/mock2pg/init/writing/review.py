@@ -54,7 +54,7 @@ def diagram(entities: Sequence[Entity]) -> str:
 def summary(conclusions: Conclusions) -> list[str]:
     """Return what the terminal shows: lines of at most 80 columns."""
     entities = conclusions.entities
-    lines = [f"{'table':<32}{'rows':>10}{'columns':>9}  {'key':<27}".rstrip()]
+    lines = [f"{'Table':<32}{'Rows':>10}{'Columns':>9}  {'Key':<27}".rstrip()]
     for entity in entities:
         key = ", ".join(entity.primary_key)
         lines.append(f"{_cut(entity.name, 31):<32}{entity.rows:>10,}{len(entity.columns):>9}  {_cut(key, 27)}")

@@ -69,7 +69,7 @@ def read(project: Path) -> Record:
             hint="Name the folder of a project that init made, or make a new one: leave out --update.",
         ) from None
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise ProjectError(f"{project / RECORD} cannot be read", hint="Bring it back from git.") from None
+        raise ProjectError(f"{project / RECORD} cannot be read", hint="Restore it from git.") from None
 
 
 def update(project: Path, wanted: Path) -> list[Changed]:
