@@ -68,7 +68,9 @@ LOOK = r"""
     range.selectNodeContents(e);
     if (/^\S+$/.test(words) && range.getBoundingClientRect().height > 110) faults.push(`squeezed: ${said(e)}`);
     if (e.tagName === "svg" && box.width < 100) faults.push(`a bar has ${box.width} pixels: ${said(e.closest("tr"))}`);
-    if (/^H[123]$/.test(e.tagName) && here.breakAfter !== "avoid" && paper) faults.push(`may end a page: ${said(e)}`);
+    const leads = e.tagName === "P" && e.nextElementSibling?.matches(".scroll, table, figure");
+    const alone = paper && here.breakAfter !== "avoid" && (/^H[123]$/.test(e.tagName) || leads);
+    if (alone) faults.push(`may end a page: ${said(e)}`);
     const text = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
     if (!text) continue;
     if (!paper && parseFloat(here.fontSize) < 12.5) faults.push(`small: ${here.fontSize} ${said(e)}`);
