@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import tomllib
+from pathlib import Path
 
 from mock2pg.settings import REPOSITORY
 from tests.fix_make import Make
+from tests.fix_terminal import Terminal
 
 
 def locked(name: str) -> dict[str, str]:
@@ -77,3 +81,28 @@ def test_all_runs_are_proven_unless_one_is_named(make: Make) -> None:
     """`make verify-evidence` looks at every run; RUN= and ARGS= take the place of that."""
     for given, said in (((), " --all\n"), (("RUN=2026",), " 2026\n"), (("ARGS=--json --all",), " --json --all\n")):
         assert make("-n", "verify-evidence", *given).stdout.endswith(f"verify-evidence{said}"), given
+
+
+def test_what_takes_long_is_shown_while_it_runs(tmp_path: Path) -> None:
+    """On a terminal with its seconds, and nothing of that is left; elsewhere in a line. Its exit code counts."""
+
+    def command(recipe: str) -> list[str]:
+        (tmp_path / "extra.mk").write_text(f"lock:\n\t{recipe}\n")  # in the place of a target without prerequisites
+        made = ["make", "--no-print-directory", "-C", str(REPOSITORY), "-f", "Makefile"]
+        return [*made, "-f", str(tmp_path / "extra.mk"), "lock"]
+
+    slow = "@$(AWAIT); await '  installing' sh -c 'sleep 0.5; exit 3'"
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(command(slow), env=plain, capture_output=True, text=True, check=False)
+    assert "\n  installing ...\n" in done.stderr
+    assert "Error 3" in done.stderr
+    took = command("@sleep 1\n\t@$(call TOOK,Set up)")
+    done = subprocess.run(took, env=plain, capture_output=True, text=True, check=False)
+    assert re.search(r"Set up in [1-9]\d* s\.\n", done.stderr), done.stderr
+    terminal = Terminal()
+    process = terminal.run(command(slow))
+    shown = terminal.read()
+    os.close(terminal.ours)
+    assert process.wait() == 2
+    assert "  installing ... 0 s" in terminal.raw
+    assert not any("installing" in line for line in shown)

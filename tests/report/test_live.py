@@ -184,7 +184,7 @@ def test_a_check_that_fails_or_is_stopped_leaves_a_clean_terminal(terminal: Term
     ],
 )  # fmt: skip
 def test_the_line_of_a_step_is_short(step: str, data: dict[str, Any], kind: str | None, text: str) -> None:
-    """What a step found in the words that fit beside its name; what was published is not called done."""
+    """The summary fits beside the name of the step; what was published is not called done."""
     found = dict(data)
     summary = found.pop("summary", "")
     if step == "connect":
