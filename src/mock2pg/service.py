@@ -269,7 +269,8 @@ class MigrationService:
                 "a rollback needs one backup" if before is None else "a backup and a run are both given",
                 hint="Name a backup, `latest`, or a run with --before.",
             )
-        url = self.url() if before or backup_id == destination.LATEST else ""
+        asks = before is not None or backup_id == destination.LATEST
+        url = self.url() if asks and self._has_database() else ""
         with self._refusal_told("rollback", BackupRefused, backup_id):  # before a run begins
             to = destination.find(self._settings, url, backup_id, before)
             if to.words:

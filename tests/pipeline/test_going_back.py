@@ -71,3 +71,7 @@ def test_a_run_that_took_no_backup_is_named(published_small: Settings) -> None:
     assert destination.find(published_small, published_small.url, None, newest).backup_id == taken
     with pytest.raises(NothingPublished, match="nothing was ever published into schema public"):
         service.rollback("latest")
+    fresh = MigrationService(project=published_small.project)
+    with pytest.raises(NothingPublished, match="there is no database yet"):
+        fresh.rollback("latest")
+    assert not fresh.settings.postgres_dir.exists()

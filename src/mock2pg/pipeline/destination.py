@@ -33,11 +33,14 @@ def find(settings: Settings, url: str, backup_id: str | None, before: str | None
 
     backup_id  an id, or `latest`: the state before the newest change that was published into the target schema
     before     a run: the state before it
+    url        empty where no database was made yet
 
     Raises NothingPublished when nothing was ever published, and BackupRefused for a run that took no backup.
     """
     if backup_id is not None and backup_id != LATEST:
         return Destination(_complete(settings, backup_id))
+    if not url:
+        raise NothingPublished("there is no database yet, so there is nothing to go back from")
     with (
         postgres.connect(url, name="rollback", read_only=True, lock_timeout=settings.lock_timeout) as connection,
         postgres.named(DatabaseError, "cannot read the history"),
