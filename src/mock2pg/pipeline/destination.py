@@ -78,7 +78,7 @@ def _complete(settings: Settings, backup_id: str) -> str:
     if (settings.runs_dir / backup_id).exists() and complete not in names.files(settings.backups_dir).values():
         raise BackupRefused(
             f"{backup_id} is a run, and no backup",
-            hint=f"`mock2pg rollback --before {backup_id}` restores the state before it.",
+            hint=f"Run `mock2pg rollback --before {backup_id}`: it restores the state before it.",
         )
     return complete
 
