@@ -9,7 +9,6 @@ from mock2pg.cli.root import command
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import EvidenceBroken, UsageError
 from mock2pg.report.output import say_json
-from mock2pg.report.terminal import show_evidence
 
 
 @command.command("verify-evidence", section="Audit", fails=(EvidenceBroken,))
@@ -28,6 +27,8 @@ def verify_evidence(run_id: str | None, every: bool, as_json: bool) -> None:
         mock2pg verify-evidence 2026-11-22T10-30-00-000Z
         mock2pg verify-evidence --all
     """
+    from mock2pg.report.terminal import show_evidence
+
     if run_id and every:
         raise UsageError("a run and --all are both given", hint="Name a run, or look at all of them.")
     show_evidence(service().verify_evidence(run_id, every=every), as_json)

@@ -25,7 +25,6 @@ from mock2pg.errors import (
     SourceError,
 )
 from mock2pg.report.output import say, say_fact, say_json
-from mock2pg.report.result import show
 from mock2pg.text import counted, duration
 
 _THEIR_OWN = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -46,6 +45,8 @@ def load(source: Path | None, keep: bool, as_json: bool, **given: Any) -> None:
         mock2pg load ../frontend/src/mocks --keep
         mock2pg dbt build
     """
+    from mock2pg.report.result import show
+
     show(service(**given).load(source, keep=keep), as_json)
 
 

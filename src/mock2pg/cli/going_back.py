@@ -22,7 +22,6 @@ from mock2pg.errors import (
     UsageError,
 )
 from mock2pg.report.output import COLUMNS, say, say_json, width
-from mock2pg.report.result import show
 from mock2pg.text import counted
 
 
@@ -36,6 +35,8 @@ def backup(as_json: bool) -> None:
     Examples:
         mock2pg backup
     """
+    from mock2pg.report.result import show
+
     show(service().take_backup(), as_json)
 
 
@@ -144,6 +145,8 @@ def rollback(backup_id: str | None, only_show: bool, confirm: str | None, as_jso
         mock2pg rollback backup-2026-11-22T10-30-00-000Z --show
         make rollback ID=backup-2026-11-22T10-30-00-000Z
     """
+    from mock2pg.report.result import show
+
     if not (backup_id or given["before"]):
         raise UsageError(
             "no backup is named", hint="Name one: `mock2pg rollback latest`, or an id that `mock2pg backups` lists."

@@ -18,8 +18,6 @@ from mock2pg.cli.root import command
 from mock2pg.cli.verb import project, service, verb
 from mock2pg.errors import AlreadyRunning, NotReady, UsageError
 from mock2pg.report.output import COLUMNS, quiet, say, say_json, say_lines, width
-from mock2pg.report.settings_table import settings_table
-from mock2pg.report.terminal import doctor_lines, status_lines
 
 _NO_RUN = "There is no run yet."
 
@@ -36,6 +34,8 @@ def status(as_json: bool) -> None:
     Examples:
         mock2pg status
     """
+    from mock2pg.report.terminal import status_lines
+
     found = service().status()
     if as_json:
         say_json(asdict(found))
@@ -177,6 +177,8 @@ def doctor(notify: bool, as_json: bool) -> None:
         mock2pg doctor --notify
         mock2pg doctor --json
     """
+    from mock2pg.report.terminal import doctor_lines
+
     checks = service().doctor(notify=notify)
     failed = [check["name"] for check in checks if check["verdict"] == "failed"]
     if as_json:
@@ -200,6 +202,8 @@ def list_settings(as_json: bool) -> None:
         mock2pg settings
         mock2pg settings --json
     """
+    from mock2pg.report.settings_table import settings_table
+
     found = settings.explain(**project())
     if as_json:
         say_json([asdict(setting) for setting in found])

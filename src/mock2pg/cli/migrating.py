@@ -24,8 +24,6 @@ from mock2pg.errors import (
     SourceError,
     VerifyFailed,
 )
-from mock2pg.report.result import show
-from mock2pg.report.terminal import show_check, show_verification
 
 _BUILDS = (SourceError, CheckFailed, AlreadyRunning, LoadFailed, PreflightFailed, BuiltRowsLost)
 
@@ -44,6 +42,8 @@ def check(source: Path | None, form: str, as_json: bool, **given: Any) -> None:
         mock2pg check mock.json.gz --format github
         cat mock.json | mock2pg check -
     """
+    from mock2pg.report.terminal import show_check
+
     checking = service(**given)
     show_check(checking.check(source), "json" if as_json else form, checking.settings.github_workspace)
 
@@ -65,6 +65,8 @@ def plan(source: Path | None, as_json: bool, **given: Any) -> None:
         mock2pg plan ../frontend/src/mocks
         mock2pg migrate ../frontend/src/mocks --plan runs/2026-11-22T10-30-00-000Z/plan.json
     """
+    from mock2pg.report.result import show
+
     show(service(**given).plan(source), as_json)
 
 
@@ -90,6 +92,8 @@ def migrate(
         mock2pg migrate mock.json --watch
         mock2pg migrate mock.json --json
     """
+    from mock2pg.report.result import show
+
     migrating = service(**given)
     with migrating.watched() if watch else nullcontext() as address:
         if address:
@@ -111,4 +115,6 @@ def verify(form: str, as_json: bool) -> None:
         mock2pg verify
         mock2pg verify --format junit
     """
+    from mock2pg.report.terminal import show_verification
+
     show_verification(service().verify(), "json" if as_json else form)

@@ -13,7 +13,6 @@ from mock2pg import settings, signals, streams
 from mock2pg.cli import options
 from mock2pg.errors import NEVER_A_MIX, InternalError, Interrupted, Mock2pgError, UsageError
 from mock2pg.foreign_errors import limited, traced, unusable
-from mock2pg.report import failure
 from mock2pg.report.output import say, say_json, say_lines
 
 if TYPE_CHECKING:
@@ -114,6 +113,8 @@ def end(
     if as_json:
         say_json({"success": False, "error": error.as_dict()})
     else:
+        from mock2pg.report import failure
+
         failure.listed(error.errors, err=True)
         failure.show(error, command, err=True)
     sys.exit(error.code)
