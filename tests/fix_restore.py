@@ -39,7 +39,9 @@ def back_up(url: str, folder: Path, schema: str = "public", moment: str = "2026-
     """A backup file as the backup step writes it; its restore test must pass, of the definitions too."""
     with snapshot.export(url, schema, binary("pg_dump")) as found:
         with backups.Writer(folder, moment) as writer:
-            backup = snapshot.save(found, writer, found.header(moment, backups.FORMAT))
+            backup = snapshot.save(
+                found, writer, found.header(moment, backups.FORMAT, run_id="a-run", command="backup")
+            )
         state = state_of(backups.open_backup(folder, backup.id))
         tested = restore_test.run(url, state, found, binary("pg_dump"))
     outside = "does not exist" in tested.definitions  # what the schema refers to is in another schema
