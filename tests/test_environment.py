@@ -54,6 +54,19 @@ def test_one_list_says_which_variables_count(monkeypatch: pytest.MonkeyPatch) ->
     assert environment.inherited("psql")["PAGER"] == "false"
 
 
+@pytest.mark.parametrize("program", ["", "psql", "browser", "notifications", "watch"])
+def test_a_credential_is_handed_to_who_needs_it(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser, the senders of notifications and the server of the page use no database; the URLs of services go
+    through a pipe to who sends."""
+    given = {"DATABASE_URL": "secret", "PGPASSWORD": "secret", "MIGRATION_BACKUP_IDENTITY": "secret", "HOME": "/root"}
+    for name, value in {**given, "MIGRATION_NOTIFY_URLS": "sent", "migration_notify_urls": "sent"}.items():
+        monkeypatch.setenv(name, value)
+    values = list(environment.inherited(program).values())
+    assert values.count("secret") == (3 if program in ("", "psql") else 0)
+    assert "sent" not in values
+    assert "/root" in values
+
+
 def test_who_has_no_home_gets_the_name_of_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """For a uid without a name, libraries that ask for a home get a path that is not there."""
     monkeypatch.delenv("HOME")

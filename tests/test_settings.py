@@ -305,7 +305,7 @@ def test_an_env_file_that_cannot_be_read_has_a_name(tmp_path: Path) -> None:
 
 def test_another_process_gets_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings that `environment` hands on are read back as they were, whatever the other process finds elsewhere: also
-    what is empty or unset."""
+    what is empty or unset. The URLs of services are credentials that no other process needs."""
     for given in (dict(VARIABLES.values()), {"allow_empty": "", "backup_keep": None, "alter": False}):
         first = load(project=tmp_path, **given)
         elsewhere = {"MIGRATION_OPERATOR": "another", "MIGRATION_ALLOW_EMPTY": "x", "MIGRATION_BACKUP_KEEP": "1"}
@@ -314,7 +314,7 @@ def test_another_process_gets_the_same_settings(tmp_path: Path, monkeypatch: pyt
         with monkeypatch.context() as child:
             for name, text in first.environment().items():
                 child.setenv(name, text)
-            assert load() == first
+            assert load() == first.model_copy(update={"notify_urls": None})
 
 
 def test_a_credential_is_not_shown(tmp_path: Path) -> None:

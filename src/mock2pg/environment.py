@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # A name, or the beginning of names.
-_KEPT = (
+_MACHINE = (
     # the machine and the account
     "HOME", "LANG", "LC_*", "LOGNAME", "PATH", "PWD", "SHELL", "TEMP", "TMP", "TMPDIR", "TZ", "USER",
     # the terminal
@@ -24,14 +24,17 @@ _KEPT = (
     "COMP_CWORD", "COMP_WORDS",
     # the loader of shared libraries, and TLS
     "DYLD_*", "LD_*", "OPENSSL_*", "SSL_CERT_*",
+    # the measuring of tests
+    "COV_CORE_*", "COVERAGE_*",
+)  # fmt: skip
+_DATABASE = (
     # libpq's for proving who is who. Where a server is, and what a session is set to, DATABASE_URL says alone.
     "KRB5*", "PGCHANNELBINDING", "PGGSS*", "PGKRBSRVNAME", "PGPASSFILE", "PGPASSWORD", "PGREQUIREAUTH", "PGREQUIREPEER",
     "PGSERVICEFILE", "PGSSL*",
     # the settings
     "DATABASE_URL", "DEBUG", "GITHUB_WORKSPACE", "MIGRATION_*",
-    # the measuring of tests
-    "COV_CORE_*", "COVERAGE_*",
 )  # fmt: skip
+_KEPT = _MACHINE + _DATABASE
 _SCREEN = ("BROWSER", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_*")
 # The variables with which a person uses another program.
 _FOR = {
@@ -46,6 +49,8 @@ _FOR = {
         for name in (plain, plain.lower())
     ),
 }
+_APART = ("browser", "notifications", "watch")  # which use no database: they get neither settings nor credentials
+_SENT = "MIGRATION_NOTIFY_URLS"  # which no program gets: it goes through a pipe
 _SET = {
     "DO_NOT_TRACK": "1",
     "GX_ANALYTICS_ENABLED": "false",
@@ -61,7 +66,9 @@ _inside, _before = 0, dict[str, str]()
 def inherited(program: str = "") -> dict[str, str]:
     """The environment of a program that we start. A Python finds the modules that this one does, in the same order."""
     given = _before if _inside and program else os.environ  # in Python, a method of ours has put the rest aside
-    kept = _ours(given if _given is None else _given, _FOR.get(program, ()))
+    counts = (_MACHINE if program in _APART else _KEPT) + _FOR.get(program, ())
+    kept = _ours(given if _given is None else _given, counts)
+    kept = {name: value for name, value in kept.items() if name.upper() != _SENT}
     modules = os.pathsep.join(place for place in sys.path if place)
     return kept | {"PYTHONPATH": modules, "PYTHONSAFEPATH": "1", "PYTHONUTF8": str(sys.flags.utf8_mode)}
 
@@ -74,7 +81,7 @@ def ours(**more: str) -> Iterator[None]:
         _inside += 1
         if _inside == 1:
             _before = dict(os.environ)
-        outside = _ours(os.environ, ())
+        outside = _ours(os.environ, _KEPT)
         _become(outside | more)
     try:
         yield
@@ -88,7 +95,7 @@ def ours(**more: str) -> Iterator[None]:
 
 def within(**more: str) -> dict[str, str]:
     """Return the variables that there are in a block of `ours`."""
-    return _ours(os.environ, ()) | more
+    return _ours(os.environ, _KEPT) | more
 
 
 def is_dumb_terminal() -> bool:
@@ -122,7 +129,7 @@ def leave_behind() -> None:
     if script or (python and not sys.flags.ignore_environment):
         _restart({name: value for name, value in os.environ.items() if name not in python})
     _given = dict(os.environ)
-    _become(_ours(os.environ, ()))
+    _become(_ours(os.environ, _KEPT))
     files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files < _FILES:
         with suppress(OSError, ValueError):  # as many as we may have: macOS gives 256 to begin with
@@ -137,8 +144,8 @@ def _restart(variables: Mapping[str, str]) -> None:
     os.execve(sys.executable, [sys.executable, "-E", "-P", "-c", begin, *sys.argv[1:]], variables)  # noqa: S606
 
 
-def _ours(variables: Mapping[str, str], more: tuple[str, ...]) -> dict[str, str]:
-    kept = {name: value for name, value in variables.items() if _counts(name, _KEPT + more)}
+def _ours(variables: Mapping[str, str], counts: tuple[str, ...]) -> dict[str, str]:
+    kept = {name: value for name, value in variables.items() if _counts(name, counts)}
     if not os.path.isabs(kept.get("HOME", "")):
         home = os.path.expanduser("~")  # "~" for a uid without a name, and many a library fails without a home
         kept["HOME"] = home if os.path.isabs(home) else "/nonexistent"

@@ -294,9 +294,9 @@ class Settings(BaseSettings):
         return self.log_level == "debug" or self.debug.startswith("migration:")
 
     def environment(self) -> dict[str, str]:
-        """Return the settings as environment variables, for a child process, which reads no file."""
+        """Return the settings as environment variables, for a child process, which reads no file, and sends nothing."""
         values = {COMPLETE: "1"}
-        for name in type(self).model_fields:
+        for name in type(self).model_fields.keys() - {"notify_urls"}:
             value = getattr(self, name)
             if value is not None:
                 text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -23,7 +23,7 @@ def watched(settings: Settings, port: int = 0) -> Iterator[Address]:
     with listening:
         server = subprocess.Popen(
             [sys.executable, "-P", "-m", "mock2pg.watch.served"],
-            env=inherited(),
+            env=inherited("watch"),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
