@@ -9,6 +9,8 @@ from mock2pg.contracts import Table
 from mock2pg.source import staging
 from mock2pg.staged_tables import SourceTable
 
+SECRET = "0123456789abcdef" * 2
+
 
 def csv_blocks(database: Path, table: SourceTable) -> Generator[bytes, None, None]:
     """The staged table as CSV, from a connection of its own."""
@@ -19,4 +21,4 @@ def csv_blocks(database: Path, table: SourceTable) -> Generator[bytes, None, Non
 def write_hashes(database: Path, table: Table, built: Path, file: Path) -> None:
     """Write the hashes of the staged table, from a connection of its own."""
     with staging.opened(database, read_only=True) as staged:
-        staging.write_hashes(staged, table, built, file)
+        staging.write_hashes(staged, table, built, file, SECRET)

@@ -316,7 +316,7 @@ def test_a_table_without_a_source_is_what_its_model_gives(
     rows = run.path("hashes", "users.csv")
     postgres.row_hashes.write(connection, postgres.scratch.NEXT, users, rows, built_only=True)
     with staging.opened(tmp_path / "x.duckdb") as staged:
-        staging.write_hashes(staged, users, rows, run.path("hashes", "users.parquet"))
+        staging.write_hashes(staged, users, rows, run.path("hashes", "users.parquet"), "a secret")
 
     def built(query: str) -> Built:
         return Built(1, 0, {"users": query})

@@ -20,7 +20,7 @@ from mock2pg.spellings import FORMATS
 from mock2pg.staged_tables import SourceColumn, SourceTable
 from mock2pg.step_results import Compared
 from tests.fix_postgres import new_database
-from tests.fix_staging import csv_blocks, write_hashes
+from tests.fix_staging import SECRET, csv_blocks, write_hashes
 
 # column -> type of the contract, and that of a column which an application made for it
 COLUMNS = {
@@ -281,8 +281,8 @@ class Published:
                 assert connection.execute(query.format(t=sql.Identifier("public", name))).rowcount
             postgres.row_hashes.write(connection, "public", contract(name), target)
             keys = staging.different_keys(self.hashes, target, publish="merge", limit=1)
-            values = postgres.row_hashes.encoded(connection, "public", contract(name), keys)
-        columns = staging.different_columns(self.hashes, contract(name), values)
+            [values] = postgres.row_hashes.encoded(connection, "public", contract(name), keys)
+        columns = staging.different_columns(self.hashes, contract(name), values, SECRET)
         return replace(staging.compare(self.hashes, target, publish="merge"), columns=columns)
 
 

@@ -1,9 +1,10 @@
-"""Temporary folders that only their owner may read, and locks that end with their process, however it ends."""
+"""Temporary folders and secrets of their owner alone, and locks that end with their process, however it ends."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -39,6 +40,20 @@ def remove_leftovers() -> None:
     """Remove those folders."""
     for found in leftovers():
         shutil.rmtree(found, ignore_errors=True)
+
+
+def secret(file: Path) -> str:
+    """Return the secret in a file (0600), made when it is asked for first; where it cannot be kept, one for once."""
+    made = secrets.token_hex(16)
+    with suppress(OSError, UnicodeDecodeError):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (
+            suppress(FileExistsError),
+            open(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as out,
+        ):
+            out.write(made)
+        return file.read_text(encoding="ascii") or made
+    return made
 
 
 @contextmanager

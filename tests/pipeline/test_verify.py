@@ -120,11 +120,19 @@ def test_verify_writes_nothing_and_keeps_nobody_waiting(
     assert verify.run(new_run(reader)).rows_compared == 4
     assert sorted(seen) == ["owners", "pets"]
     monkeypatch.undo()
+    monkeypatch.setattr(postgres.row_hashes, "_PORTION", 1)  # so many characters of the rows are looked at together
     with pytest.raises(
         VerifyFailed,
         match=r"owners: 2 different \(Ann, Bob\) in name \(2\)\n  pets: 2 different \(Rex, Tom\) in name \(2\)",
     ):
         verify.run(new_run(reader))
+    secret = migrated.secret_file
+    assert secret.stat().st_mode & 0o777 == 0o600
+    kept = secret.read_text()
+    secret.write_text("another")  # as on another machine
+    with pytest.raises(VerifyFailed, match=r"owners: 2 different \(Ann, Bob\)\n"):
+        verify.run(new_run(reader))
+    secret.write_text(kept)
     with postgres.connect(migrated.url, name="test") as connection:
         connection.execute("UPDATE public.owners SET name = id; UPDATE public.pets SET name = id")
 

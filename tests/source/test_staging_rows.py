@@ -169,6 +169,19 @@ def test_any_key_is_followed_from_the_staged_to_the_built_row(keys: list[str], t
     assert staging.compare(file, target, publish="merge").different == len(keys)
 
 
+def test_nobody_tells_a_value_by_its_bits(tmp_path: Path) -> None:
+    """The same value has others in each row and column, and with another secret: a file that is shared shows nothing of
+    a value that is one of few."""
+    columns = (*CONTRACT.columns, Column("b", "boolean", False, "b", None), Column("c", "boolean", False, "c", None))
+    rows = [{"id": str(number), "b": True, "c": True} for number in range(100)]
+    source = SourceTable("t", "a", tuple(SourceColumn(each.name, each.data_type, each.name) for each in columns))
+    staged = stage(tmp_path, rows, source)
+    file = written(tmp_path, staged, [row["id"] for row in rows], Table("t", columns, ("id",), source="t"))
+    with duckdb.connect() as connection:
+        found = connection.execute('SELECT "bits of b", "bits of c" FROM read_parquet(?)', [str(file)]).fetchall()
+    assert len({bits for row in found for bits in row}) > 150
+
+
 def test_a_model_that_loses_or_invents_rows_is_noticed(tmp_path: Path) -> None:
     """Every staged row is built, and nothing else is."""
     staged = stage(tmp_path, [{"id": "1"}, {"id": "2"}, {"id": "3"}], ONE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +18,8 @@ from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.target_records import TargetColumn
 from mock2pg.spellings import is_alike
 
+_PORTION, _FETCHED = 1 << 24, 50  # characters in memory, and rows that the server sends at once
+
 
 def write(connection: Connection, schema: str, table: Table, file: Path, *, built_only: bool = False) -> None:
     """Write a CSV (0600) of `key`, `hash` of the compared columns and `built` of the derived ones."""
@@ -31,14 +33,28 @@ def write(connection: Connection, schema: str, table: Table, file: Path, *, buil
         out.writelines(copying.blocks(connection, copy))
 
 
-def encoded(connection: Connection, schema: str, table: Table, keys: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the rows of these keys: the key, the hash of the derived columns, and the encoded compared values."""
+def encoded(
+    connection: Connection, schema: str, table: Table, keys: Sequence[str]
+) -> Iterator[Sequence[tuple[str, ...]]]:
+    """Yield the rows of these keys: the key, the hash of the derived columns, and the encoded compared values.
+
+    Inside a transaction. A portion has `_PORTION` characters, and the rest of its last rows.
+    """
     own = _own_columns(connection, schema, table)
     values = [_key(table), _hash(table.derived, own), *(_as_there(column, own) for column in table.compared)]
     query = sql.SQL("SELECT {} FROM {} AS t WHERE {} = ANY ({})").format(
         sql.SQL(", ").join(values), own_rows(connection, schema, table.name), _key(table), sql.Literal(list(keys))
     )
-    return connection.execute(query).fetchall()
+    some, characters = list[tuple[str, ...]](), 0
+    with connection.cursor("encoded") as cursor:
+        cursor.itersize = _FETCHED
+        for row in cursor.execute(query):
+            some.append(row)
+            characters += sum(map(len, row))
+            if characters >= _PORTION:
+                yield some
+                some, characters = [], 0
+    yield some
 
 
 def _own_columns(connection: Connection, schema: str, table: Table) -> Mapping[str, TargetColumn]:

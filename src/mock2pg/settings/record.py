@@ -258,6 +258,11 @@ class Settings(BaseSettings):
         return self.project / ".cache"
 
     @property
+    def secret_file(self) -> Path:
+        """The file of the secret that what a run leaves of values is hashed with."""
+        return self.cache_dir / "hashes.secret"
+
+    @property
     def log_file(self) -> Path:
         return self.project / "logs" / "migration.log"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from mock2pg import build, checks, files, postgres, progress, workers
+from mock2pg import build, checks, files, postgres, private, progress, workers
 from mock2pg.contracts import Table, contracts_sha256, derived_columns
 from mock2pg.errors import LoadFailed, PreflightFailed
 from mock2pg.publishing import creation, preflight
@@ -74,7 +74,8 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
                 progress.detail(f"hashing {table.name}")
                 rows = run.path("hashes", f"{files.named(table.name)}.csv")
                 postgres.row_hashes.write(connection, postgres.scratch.NEXT, table, rows, built_only=True)
-                staging.write_hashes(staged, table, rows, run.path("hashes", f"{files.named(table.name)}.parquet"))
+                hashes = run.path("hashes", f"{files.named(table.name)}.parquet")
+                staging.write_hashes(staged, table, rows, hashes, private.secret(settings.secret_file))
                 rows.unlink()
             unproven = [table.name for table in tables if not _as_its_model_says(run, connection, table, built)]
     added = {table.name: counts[table.name] for table in tables if not table.source and counts[table.name]}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
-from mock2pg import files, history, postgres, progress
+from mock2pg import files, history, postgres, private, progress
 from mock2pg.backups import dump
 from mock2pg.contracts import Table, derived_columns
 from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed
@@ -174,8 +175,10 @@ def _compare(run: Run, published: Run, connection: postgres.Connection, table: T
             found = staging.compare(file, rows, publish=table.publish, key_columns=len(table.key))
             if found.different:
                 keys = staging.different_keys(file, rows, publish=table.publish, limit=_EXAMINED)
-                values = postgres.row_hashes.encoded(connection, run.settings.target_schema, table, keys)
-                found = replace(found, columns=staging.different_columns(file, table, values))
+                columns, secret = Counter[str](), private.secret(run.settings.secret_file)
+                for some in postgres.row_hashes.encoded(connection, run.settings.target_schema, table, keys):
+                    columns.update(staging.different_columns(file, table, some, secret))
+                found = replace(found, columns=dict(columns))
             return found
     finally:
         rows.unlink(missing_ok=True)

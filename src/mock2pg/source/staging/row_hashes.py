@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from functools import cache
@@ -19,16 +20,16 @@ from mock2pg.step_results import Compared
 from mock2pg.text import identity
 
 _KEYS_SHOWN = 20
-_VERSION = (duckdb.__version__.encode(),)
 
 
-def write_hashes(staged: Connection, table: Table, built: Path, file: Path) -> None:
+def write_hashes(staged: Connection, table: Table, built: Path, file: Path, secret: str) -> None:
     """Write one Parquet row per key: `key`, `hash` of the compared columns as staged, `built` of the derived ones.
 
     Beside them 16 bits of each compared value: they name the columns in which a row differs that `hash` has found.
     DuckDB's own hash costs little and may be another in its next version, which the file names.
 
-    built  a CSV of key and hash of the derived columns, read from the table that dbt built
+    built   a CSV of key and hash of the derived columns, read from the table that dbt built
+    secret  without it nobody can tell which of a few values has those bits
     Raises LoadFailed when the model lost or invented a row.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,12 +43,13 @@ def write_hashes(staged: Connection, table: Table, built: Path, file: Path) -> N
                 f"{table.name}: its primary key is not a staged column",
                 hint="Stage the key, so that every row can be followed from the JSON to the target table.",
             )
-        bits = "".join(f", {_bits(_encoded(each))} AS {_bits_of(each.name)}" for each in table.compared)
-        hashed = f"SELECT {_key(keys)} AS key, {_hash(table.compared)} AS hash{bits} FROM {quoted(table.source)}"
+        key = _key(keys)
+        bits = "".join(
+            f", {_bits(secret, each.name, key, _encoded(each))} AS {_bits_of(each.name)}" for each in table.compared
+        )
+        hashed = f"SELECT {key} AS key, {_hash(table.compared)} AS hash{bits} FROM {quoted(table.source)}"
         rows = f"SELECT * FROM ({hashed}) FULL JOIN {read} USING (key) ORDER BY key"
-    staged.execute(
-        f"COPY ({rows}) TO {text(str(file))} (FORMAT parquet, KV_METADATA {{duckdb: '{duckdb.__version__}'}})"
-    )
+    staged.execute(f"COPY ({rows}) TO {text(str(file))} (FORMAT parquet, KV_METADATA {{bits: '{_made_by(secret)}'}})")
     file.chmod(0o600)
     lost, invented = staged.execute(
         f"SELECT count(*) FILTER (built IS NULL), count(*) FILTER (hash IS NULL) FROM read_parquet({text(str(file))})"
@@ -94,8 +96,9 @@ def different_keys(file: Path, target: Path, *, publish: str, limit: int) -> lis
     return list(keys)
 
 
-def different_columns(file: Path, table: Table, rows: Sequence[tuple[str, ...]]) -> dict[str, int]:
-    """Count, by column, the rows that differ from what `write_hashes` wrote; empty for what another version wrote.
+def different_columns(file: Path, table: Table, rows: Sequence[tuple[str, ...]], secret: str) -> dict[str, int]:
+    """Count, by column, the rows that differ from what `write_hashes` wrote; empty for what another version wrote, or
+    with another secret.
 
     rows  key, hash of the derived columns, and the encoded compared values of target rows; they stay in memory
     Derived columns have one hash: they are counted together, by all of their names.
@@ -103,12 +106,13 @@ def different_columns(file: Path, table: Table, rows: Sequence[tuple[str, ...]])
     names = [column.name for column in table.compared]
     derived = ", ".join(column.name for column in table.derived)
     given = [f"unnest(?::VARCHAR[]) AS {quoted(name)}" for name in ("key", "built", *map(_value_of, names))]
-    differ = [f"e.{_bits_of(name)} <> {_bits(f'l.{quoted(_value_of(name))}')}" for name in names]
+    differ = [f"e.{_bits_of(name)} <> {_bits(secret, name, 'l.key', f'l.{quoted(_value_of(name))}')}" for name in names]
     counts = ", ".join(f"count(*) FILTER ({each})" for each in ["e.built <> l.built", *differ])
     query = (
         f"SELECT {counts} FROM read_parquet({text(str(file))}) AS e JOIN (SELECT {', '.join(given)}) AS l USING (key)"
     )
-    if not rows or _row("SELECT value FROM parquet_kv_metadata(?) WHERE key = 'duckdb'", [str(file)]) != _VERSION:
+    made_by = (_made_by(secret).encode(),)
+    if not rows or _row("SELECT value FROM parquet_kv_metadata(?) WHERE key = 'bits'", [str(file)]) != made_by:
         return {}
     counted = zip([derived, *names], _row(query, [list(values) for values in zip(*rows, strict=True)]), strict=True)
     return {name: number for name, number in counted if number}
@@ -140,9 +144,16 @@ def _csv(file: Path, *columns: str) -> str:
     )
 
 
-def _bits(value: str) -> str:
-    """SQL for 16 bits of a value's hash. Of two values that differ, one pair in 65,536 has the same."""
-    return f"(hash({value}) & 65535)::USMALLINT"
+def _bits(secret: str, column: str, key: str, value: str) -> str:
+    """SQL for 16 bits of a value's hash, others in each row. Of two values that differ, one pair in 65,536 has the
+    same.
+    """
+    return f"(hash({text(f'{secret} {column} ')} || {key} || ' ' || {value}) & 65535)::USMALLINT"
+
+
+def _made_by(secret: str) -> str:
+    """Return what tells whether bits can be compared."""
+    return f"DuckDB {duckdb.__version__}, {hashlib.sha256(secret.encode()).hexdigest()[:16]}"
 
 
 def _bits_of(column: str) -> str:
