@@ -65,7 +65,8 @@ def test_a_run_records_what_it_cost(published_small: Settings, tmp_path: Path) -
 
 
 def test_a_run_that_failed_has_metrics_too(tmp_path: Path) -> None:
-    """A number that is not known is left out; without a run that has ended, there is nothing to tell."""
+    """A number that is not known is left out; without a run that has ended, there is nothing to tell. --out replaces a
+    file, and nothing else."""
     settings = settings_module.load(project=tmp_path)
     with pytest.raises(UsageError, match="no run yet"):
         MigrationService(settings).metrics()
@@ -74,6 +75,20 @@ def test_a_run_that_failed_has_metrics_too(tmp_path: Path) -> None:
     assert 'mock2pg_run_success{command="check",verdict="failed"} 0.0' in text
     assert "wal_bytes" not in text
     assert "changed_rows" not in text
+
+    (shared := tmp_path / "shared").mkdir()  # others write here, too
+    (theirs := tmp_path / "theirs").write_text("theirs")
+    out = shared / "mock2pg.prom"
+    (shared / "mock2pg.prom.part").symlink_to(theirs)
+    MigrationService(settings).metrics(out=out)
+    assert out.read_text() == text
+    os.mkfifo(shared / "pipe.prom")
+    (shared / "link.prom").symlink_to(theirs)
+    for name in ("pipe.prom", "link.prom"):
+        with pytest.raises(UsageError, match="is no file, which --out would replace"):
+            MigrationService(settings).metrics(out=shared / name)
+    assert theirs.read_text() == "theirs"
+    assert sorted(os.listdir(shared)) == ["link.prom", "mock2pg.prom", "mock2pg.prom.part", "pipe.prom"]
 
 
 def test_memory_is_looked_at_of_all_processes_together() -> None:

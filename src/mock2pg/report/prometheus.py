@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mock2pg import files
+from mock2pg.errors import UsageError
 from mock2pg.step_results import Published, StepResult, find
 
 _OF_RUN = {
@@ -65,6 +67,18 @@ def text(record: Mapping[str, Any], results: list[StepResult]) -> str:
 
 
 def write(file: Path, content: str) -> None:
-    """Write a file that its reader sees whole or not at all, and may read. Raises OSError."""
-    files.write(file, content.encode())
-    file.chmod(0o644)
+    """Write a file that its reader sees whole or not at all, and may read. Raises UsageError and OSError.
+
+    The folder may be one that others write into, too: no link of theirs is followed.
+    """
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        raise UsageError(f"{file} is no file, which --out would replace", hint="Name a file, or print the metrics.")
+    descriptor, aside = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.absolute().parent)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as out:
+            out.write(content)
+            os.fchmod(out.fileno(), 0o644)
+        os.replace(aside, file)
+    except BaseException:
+        os.unlink(aside)
+        raise
