@@ -89,9 +89,11 @@ class Run:
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
 
     def record(self) -> dict[str, Any]:
-        """Read the run's own record; empty, with a warning, when that cannot be read."""
+        """Read the run's own record; empty, with a warning, when that cannot be read, and when it is gone."""
         try:
             record = self.read("record.json")
+        except FileNotFoundError:  # somebody has pruned it meanwhile
+            return {}
         except ValueError:
             record = None
         if not isinstance(record, dict):

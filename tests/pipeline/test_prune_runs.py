@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from mock2pg import MigrationService, cli, postgres
 from mock2pg import settings as settings_module
 from mock2pg.errors import AlreadyRunning, DatabaseError, UsageError
+from mock2pg.pages import run_list
 from mock2pg.pipeline import prune_runs
 from mock2pg.private import locked
 from mock2pg.runs import Run, all_runs, point_latest
@@ -68,6 +69,21 @@ def test_runs_are_kept_by_number_and_by_age_as_backups_are(here: Settings, recor
         service.prune_runs()
     kept = MigrationService(here.model_copy(update={"runs_keep": 1}))
     assert removed(kept) == runs[1:3]
+
+
+def test_a_run_that_is_removed_meanwhile_is_no_failure(
+    here: Settings, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process prunes between the look at the folder and the look at the run."""
+    kept, gone = recorded(2), Run("2026-11-22T10-30-01-000Z", here)
+    for module in (prune_runs, run_list):
+        monkeypatch.setattr(module, "all_runs", lambda _: [Run(kept, here), gone])
+    assert [entry["id"] for entry in MigrationService(here).runs()] == [kept]
+    decisions = prune_runs.prune(here, None, prune_runs.RetentionPolicy(1), remove=True)
+    assert [entry["remove"] for entry in decisions] == [False, False]
+    page = run_list.write_run_list(here).read_text()
+    assert "10:30:02" in page
+    assert "10:30:01" not in page
 
 
 def test_a_run_that_somebody_needs_is_kept(here: Settings, recorded: Recorded) -> None:

@@ -78,7 +78,10 @@ def write_run_list(settings: Settings, *, anew: bool = False) -> Path:
     site.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(site, patience=_PATIENCE):
         kept = {} if anew else _kept(site)
-        stamps = {run: _stamp(run) for run in sorted(all_runs(settings), key=lambda run: run.id, reverse=True)}
+        stamps = dict[Run, list[int]]()
+        for run in sorted(all_runs(settings), key=lambda run: run.id, reverse=True):
+            with suppress(FileNotFoundError):  # somebody has pruned it meanwhile
+                stamps[run] = _stamp(run)
         entries = {run: _entry(run, kept, stamp) for run, stamp in stamps.items()}
         with_page = [run.id for run in entries if (run.folder / "index.html").exists()]
         redirects = _redirects(with_page)

@@ -41,6 +41,8 @@ def listed(settings: Settings) -> list[dict[str, Any]]:
     found = []
     for run in _runs(settings):
         record = run.record()
+        if not record and not run.folder.exists():  # somebody has pruned it meanwhile
+            continue
         database = record.get("database") or {}
         keys = ("command", "status", "started_at", "finished_at", "seconds", "operator", "source", "backup_id")
         known = {key: record.get(key) for key in keys}
@@ -195,4 +197,9 @@ def _is_at_work(run: Run, record: Mapping[str, Any]) -> bool:
 
 
 def _size(run: Run) -> int:
-    return sum(file.lstat().st_size for file in run.folder.rglob("*") if not file.is_dir())
+    """Return the bytes of its files; of those that were found before somebody pruned it."""
+    found = 0
+    with suppress(FileNotFoundError):
+        for file in run.folder.rglob("*"):
+            found += 0 if file.is_dir() else file.lstat().st_size
+    return found
