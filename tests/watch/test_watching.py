@@ -13,10 +13,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
 from mock2pg import browser as browser_module
 from mock2pg.settings import Settings, load
-from mock2pg.watch import beside, served
+from mock2pg.watch import access, beside, served, serving
+from mock2pg.watch.address import Address
 from mock2pg.watch.app import Watch
 from tests.fix_watch import begin
 
@@ -61,6 +64,29 @@ def test_the_server_ends_when_the_command_is_gone(tmp_path: Path, monkeypatch: p
     os.close(writing)
     asyncio.run(served._until_seen(watch, reading)())
     os.close(reading)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET"])
+def test_who_asks_for_nothing_keeps_nobody_out(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection ends where no request becomes complete, so that the number of connections is no use to others."""
+    monkeypatch.setattr(serving, "_IDLE", 0.05)
+
+    async def answered() -> bytes:
+        config = uvicorn.Config(access.Guarded(app, Address(1, "token")), lifespan="off", log_config=None)
+        config.load()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: serving._Connection(config, ServerState(), {}), "127.0.0.1")
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(sent)
+        answer = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+        server.close()
+        return answer
+
+    async def app(*_: object) -> None:
+        raise AssertionError
+
+    assert asyncio.run(answered())[:12] == (b"HTTP/1.1 421" if b"\r\n" in sent else b"")
 
 
 def test_the_page_of_a_command_shows_its_own_run(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mock2pg.watch import app
 from mock2pg.watch.address import Address
@@ -19,6 +20,7 @@ from mock2pg.watch.app import Watch
 Until = Callable[[], Coroutine[Any, Any, None]]
 _STOP = 1.0  # seconds for open pages to be told that the server ends
 _LOOK = 0.2
+_IDLE = 10.0  # seconds after which a client that asks for nothing is left
 
 
 def serve(watch: Watch, listening: socket.socket, address: Address, until: Until) -> None:
@@ -26,7 +28,7 @@ def serve(watch: Watch, listening: socket.socket, address: Address, until: Until
     config = uvicorn.Config(
         app.app(watch, address),
         loop="asyncio",
-        http="h11",
+        http=_Connection,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -40,6 +42,23 @@ def serve(watch: Watch, listening: socket.socket, address: Address, until: Until
     )
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(watch, _Server(config), listening, until))
+
+
+class _Connection(H11Protocol):
+    """Ends where no request is complete for a while: clients that ask for nothing, or slowly, keep nobody else out."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._look(object())
+
+    def _look(self, before: object) -> None:
+        """End it when nothing was asked since it was looked at before."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is before and (self.cycle is None or self.cycle.response_complete):
+            self.transport.close()
+        else:
+            self.loop.call_later(_IDLE, self._look, self.cycle)
 
 
 class _Server(uvicorn.Server):
