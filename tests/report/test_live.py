@@ -89,7 +89,7 @@ def test_a_step_is_shown_from_its_begin_to_its_end(
         shown_from_begin_to_end(terminal, run, handler, display)
     shown = terminal.read(lambda screen: any("check" in line for line in screen.shown))
     assert handler.show is None
-    assert shown[0] == "⚠ Something else."
+    assert shown[0] == r"⚠ Something else \x1b[2J\u202e."
     assert shown[-1] == "✘ check       0.50 s  2 rows break 1 rule"
     assert shown[-2].startswith("✔ stage        1.5 s")
     assert "\x1b[?25" not in terminal.raw  # the cursor is not touched
@@ -101,8 +101,8 @@ def shown_from_begin_to_end(terminal: Terminal, run: Run, handler: log_module.Te
         progress.rows(12_345)
         terminal.read(lambda screen: any("12,345 of 12,345 rows" in line and "· pets" in line for line in screen.shown))
         assert handler.show
-        handler.show("Something else.", "⚠")
-        terminal.read(lambda screen: "⚠ Something else." in screen.shown)
+        handler.show("Something else \x1b[2J\u202e.", "⚠")
+        terminal.read(lambda screen: r"⚠ Something else \x1b[2J\u202e." in screen.shown)
 
         def answered(question: str) -> str:
             os.write(terminal.theirs, question.encode())

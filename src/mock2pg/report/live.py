@@ -24,7 +24,7 @@ from mock2pg.progress import StepProgress
 from mock2pg.report import step_lines
 from mock2pg.report.output import say
 from mock2pg.step_results import Found, RollbackPreview
-from mock2pg.text import printable
+from mock2pg.text import lines, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,7 +64,7 @@ class Display:
         indent  of its lines but the first, behind the mark
         """
         if self._stream is not None:
-            self._said.append((mark, text, indent))
+            self._said.append((mark, lines(text), indent))
             self._wake.set()
 
     def passed(self, found: Found) -> None:
