@@ -269,3 +269,12 @@ def test_a_deaf_worker_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
         os.kill(lent.process.pid, signal.SIGSTOP)
         lent.end()
     assert lent.process.returncode == -signal.SIGKILL
+
+
+def test_nobody_waits_for_one_that_has_loaded() -> None:
+    """A call has read that it is loaded: who waits for that later goes on at once."""
+    assert workers.call(HERE, f"{__name__}:pid")
+    waiting = threading.Thread(target=workers.wait_until_loaded, args=[HERE], daemon=True)
+    waiting.start()
+    waiting.join(30)
+    assert not waiting.is_alive()

@@ -72,7 +72,7 @@ class Reporter:
 
     def __init__(self, channel: Channel) -> None:
         self._channel, self._lock = channel, threading.Lock()
-        self._news, self._ended = threading.Event(), False
+        self._news, self._ended = threading.Event(), threading.Event()
         self._rows, self._total, self._detail = channel.rows, channel.total_rows, channel.detail
         self._after, self.statements = channel.counted_after, Statements()
         self._news.set()
@@ -105,7 +105,7 @@ class Reporter:
     def end(self) -> None:
         """Write nothing from now on."""
         with self._lock:
-            self._ended = True
+            self._ended.set()
         self._news.set()
 
     def _now(self) -> Channel:
@@ -116,12 +116,12 @@ class Reporter:
     def _report(self) -> None:
         while self._news.wait():
             with self._lock:
-                if self._ended:
+                if self._ended.is_set():
                     return
                 if self._news.is_set():
                     self._news.clear()
                     _write(self._now())
-            time.sleep(_EVERY)
+            self._ended.wait(_EVERY)
 
 
 class _Mine(threading.local):

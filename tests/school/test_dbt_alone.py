@@ -61,7 +61,8 @@ def test_dbt_builds_what_was_loaded_and_documents_it(tmp_path: Path, database: s
     """
     settings = settings_module.load(project=copied(tmp_path), database_url=database, source=Path("mock_data"))
     loaded = MigrationService(settings).load(REPOSITORY / "mock_data", keep=True)
-    assert (loaded.success, loaded.message) == (True, "Built and tested: nothing was published.")
+    assert loaded.success, loaded.message
+    assert loaded.message.endswith("nothing was published.")
     with postgres.connect(database, name="test") as connection:
         assert postgres.scratch.present(connection) == [postgres.scratch.LANDING, postgres.scratch.NEXT]
         assert postgres.catalogue.oids(connection, "public") == []

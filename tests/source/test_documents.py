@@ -316,7 +316,7 @@ def test_what_never_ends_is_refused_in_a_folder(tmp_path: Path) -> None:
         "source/b.json b: is a pipe, not a file",
         "source/c.json c: is a device, not a file",
         "source/d.json d: cannot be read: Too many levels of symbolic links",
-        "source/h\\udcff.json: a key that is not a plain name: is not declared in _sources.yml, so it would be lost",
+        "source/h\\udcff.json a key that is not a plain name: is not declared in _sources.yml, so it would be lost",
     ]
 
 

@@ -149,8 +149,9 @@ os.register_at_fork(after_in_child=_renew)
 @atexit.register
 def end_all() -> None:
     """End the workers that wait for a call."""
-    waiting = [worker for spare in _spare.values() for worker in spare if worker.owner == os.getpid()]
+    with _moving:  # one that a thread starts meanwhile is not lost
+        waiting = [worker for spare in _spare.values() for worker in spare if worker.owner == os.getpid()]
+        _spare.clear()
     for end in (Worker.kill, Worker.stop):  # at once, and then one after the other is waited for
         for worker in waiting:
             end(worker)
-    _spare.clear()

@@ -53,7 +53,7 @@ class Worker:
             start_new_session=True,  # Ctrl-C on the terminal is for us
         )
         theirs.close()
-        self._busy = False
+        self._busy = self._loaded = False
 
     @property
     def runs(self) -> bool:
@@ -93,7 +93,9 @@ class Worker:
     def wait_until_loaded(self) -> None:
         """Wait until a new one has loaded what it is for, or is gone."""
         with suppress(OSError):
-            self._pipe.poll(None)
+            # looked at again and again: what it says may be read by a call meanwhile
+            while self.runs and not (self._loaded or self._pipe.poll(0.1)):
+                pass
 
     def end(self) -> None:
         """End it, by force if it does not end by itself."""
@@ -139,7 +141,8 @@ class Worker:
                 answer = self._pipe.recv()
             except (EOFError, OSError):
                 raise self._ended() from None
-            if answer is not None:  # which says that it has loaded what it is for
+            self._loaded = True
+            if answer is not None:  # which says just that
                 error, result, peak, statements = answer
                 memory.note(self.kind.purpose, peak)
                 progress.merge(statements)

@@ -33,7 +33,7 @@ def run(run: Run) -> BackedUp:
             backup = snapshot.save(
                 exported,
                 writer,
-                exported.header(timestamp, backups.FORMAT, run_id=run.id, command=run.read("record.json")["command"]),
+                exported.header(timestamp, backups.FORMAT, run_id=run.id, command=_command(run)),
             )
         tested = None if settings.backup_restore_test == "never" else _restore_test(run, backup, exported)
         hashes = tested.tables if tested else exported.hashes
@@ -63,6 +63,14 @@ def discard(run: Run) -> None:
         (run.settings.backups_dir / Path(taken.file).name).unlink(missing_ok=True)
     (run.folder / "notebooks" / "backup.ipynb").unlink(missing_ok=True)
     run.forget(BackedUp.step)
+
+
+def _command(run: Run) -> str:
+    """The command that takes the backup; a step that is run by itself is a backup alone."""
+    try:
+        return str(run.read("record.json")["command"])
+    except FileNotFoundError:
+        return BackedUp.step
 
 
 def _targets(run: Run) -> list[str]:
