@@ -783,7 +783,7 @@ def target(server: Server) -> Iterator[str]:
 
 
 @printed_whole
-@settings(PROPERTY, max_examples=2)
+@settings(PROPERTY, max_examples=1)
 @given(pools=POOLS.filter(lambda pools: len(set(pools["words"])) > 5))  # the simplest document shows little
 def test_every_value_in_postgresql_is_the_jsons(
     made_up: Path, target: str, tmp_path_factory: pytest.TempPathFactory, pools: dict[str, list[str]]
