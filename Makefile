@@ -80,7 +80,7 @@ define environment
 endef
 define install
 	$(environment)
-	@$(PIP) --no-build-isolation --editable .
+	@$(AWAIT); await "  installing mock2pg" $(PIP) --no-build-isolation --editable .
 endef
 
 # What a run loads is compiled here, once: a later user may not be allowed to write into the environment.

@@ -234,6 +234,21 @@ def test_a_migration_that_changed_nothing_is_not_called_migrated() -> None:
     """Its verdict says that it was verified, and that nothing changed."""
     same = log_messages.verdict("migrate", "succeeded", None, "backup-1", None, unchanged=True, seconds=3.8)
     assert same == "Verified in 3.8 s; nothing changed: the target tables hold this input."
+    text = shown(publish=None, rollback={"tables": {"pets": SAME}})
+    assert "Undo" not in text
+
+
+def test_a_rollback_ends_with_the_line_that_undoes_it_and_its_preview_with_the_one_that_does_it() -> None:
+    """As a migration does; a preview that would change nothing has no next command."""
+    assert re.search(r"Undo +\S*mock2pg'? rollback latest", shown(publish=None, rollback={"tables": {"pets": CHANGED}}))
+    for restored, next_line in ((2, True), (0, False)):
+        changes = {"pets": {"restored": restored, "removed": 0, "changed": 0}}
+        preview = result_of("rollback", {"changes": changes}, kind="RollbackPreview")
+        result = MigrationResult(
+            True, "Compared.", (preview,), (), "a-run", Path("nowhere"), None, command="rollback --show"
+        )
+        text = printed(lambda result=result: show(result, as_json=False))
+        assert bool(re.search(r"Next +\S*mock2pg'? rollback backup-1", text)) is next_line
 
 
 def test_the_log_says_migrated_only_of_what_was_verified_and_changed() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TextIO
@@ -67,7 +70,12 @@ class Terminal(_Handler):
         self.show(_text(record), _mark(record))
 
     def format(self, record: logging.LogRecord) -> str:
-        return _marked(record)
+        text = _marked(record)
+        with suppress(OSError, ValueError):
+            columns = os.get_terminal_size(self.stream.fileno()).columns
+            folded = partial(textwrap.wrap, width=columns or 80, subsequent_indent="  ", break_on_hyphens=False)
+            return "\n".join(line for each in text.split("\n") for line in folded(each, break_long_words=False))
+        return text
 
 
 def _mark(record: logging.LogRecord) -> str:

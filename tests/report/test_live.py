@@ -133,6 +133,7 @@ def test_a_migration_on_a_terminal_leaves_one_line_a_step(terminal: Terminal, tm
     marked = [line.split()[:2] for line in shown[1:9]]
     steps = ["connect", "stage", "check", "load", "preflight", "backup", "publish", "verify"]
     assert [step for mark, step in marked if mark == "✔"] == steps
+    assert shown[9] == ""  # the result is apart from the steps
     assert shown[0].startswith("migrate ")
     assert not any(line[:1] in "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏" for line in shown if line)
     assert max(map(len, shown[1:9])) < 80
@@ -176,11 +177,16 @@ def test_a_check_that_fails_or_is_stopped_leaves_a_clean_terminal(terminal: Term
         ("publish", {"tables": {"pets": {"before": 1, "after": 3, "inserted": 2, "updated": 0, "deleted": 0}}}, None,
          "2 inserted; not verified yet"),
         ("publish", {}, None, "no rows changed; not verified yet"),
+        ("plan", {"tables": {"pets": {"before": 1, "after": 3, "inserted": 2, "updated": 0, "deleted": 0}}}, None,
+         "2 to insert"),
+        ("plan", {}, None, "nothing to change"),
         ("verify", {"rows_compared": 1}, None, "1 row and 0 foreign keys as published"),
         ("rollback", {"changes": {"pets": {"restored": 1, "removed": 0, "changed": 2}}}, "RollbackPreview",
          "would restore 1 row, change back 2 rows"),
         ("rollback", {"tables": {"pets": {"before": 1, "after": 1, "inserted": 0, "updated": 0, "deleted": 0}}}, None,
          "1 table as in backup-1"),
+        ("rollback", {"tables": {"pets": {"before": 1, "after": 0, "inserted": 0, "updated": 0, "deleted": 1}},
+                      "dropped": ["pets"]}, None, "0 tables as in backup-1, 1 table dropped"),
     ],
 )  # fmt: skip
 def test_the_line_of_a_step_is_short(step: str, data: dict[str, Any], kind: str | None, text: str) -> None:

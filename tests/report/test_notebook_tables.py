@@ -100,6 +100,7 @@ def test_definitions_are_grouped() -> None:
         ("FK CONSTRAINT", "100 removed"), ("TABLE", "1 added"), ("VIEW", "1 removed")
     ]  # fmt: skip
     assert groups[0]["names"].endswith("t11 k11 and 88 more")
+    assert [group["many"] for group in groups] == [True, False, False]  # what is folded on the page
     assert notebook_tables.by_kind(None) is None
 
 

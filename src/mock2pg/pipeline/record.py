@@ -13,7 +13,7 @@ from mock2pg.log import log
 from mock2pg.pipeline import metrics, verdict
 from mock2pg.report import log_messages, target_state
 from mock2pg.runs import VERSION, Run, began, now
-from mock2pg.step_results import Checked, Database, Published, Staged, encode, find
+from mock2pg.step_results import Checked, Database, Planned, Published, RolledBack, Staged, encode, find
 from mock2pg.workers.memory import Together, all_peaks
 
 
@@ -76,7 +76,9 @@ class Record:
 
     def end(self, run: Run) -> None:
         """Settle the status and the message."""
-        checked, published = verdict.found(Checked, run), verdict.found(Published, run)
+        checked = verdict.found(Checked, run)
+        published, planned = verdict.found(Published, run), verdict.found(Planned, run)
+        changing = published or planned or verdict.found(RolledBack, run)
         if self.status == "running":
             self.status = "failed" if self.error else "succeeded"
         self.message = log_messages.verdict(
@@ -86,7 +88,7 @@ class Record:
             self.backup_id,
             self.undo_error,
             checked.refused if checked else 0,
-            unchanged=published is not None and not log_messages.changes(published),
+            unchanged=changing is not None and not log_messages.changes(changing),
             seconds=self.milliseconds / 1000,
         )
 

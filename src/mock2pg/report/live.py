@@ -207,6 +207,7 @@ class _Lines:
             for line in textwrap.wrap(
                 each, self.width, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
             )
+            or [""]
         ]
         return [(mark if number == 0 or not mark else " ", line) for number, line in enumerate(lines)]
 
@@ -249,6 +250,7 @@ def display(folder: Path) -> Iterator[Display]:
     finally:
         if terminal:
             terminal.show = None
+        shown.say("")  # the result is apart from the steps
         shown.end()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from mock2pg.errors import Mock2pgError
-from mock2pg.step_results import Found, Planned, Published, RollbackPreview, RowChanges, Verified
+from mock2pg.step_results import Found, Planned, Published, RollbackPreview, RolledBack, RowChanges, Verified
 from mock2pg.text import counted, duration
 
 _DONE = {
@@ -31,7 +31,11 @@ _STEPS = {
     "rollback": "Rolled back: {}",
 }
 _NOTHING = "Nothing changed, as the row hashes prove: the target tables already held this input"
-_UNCHANGED = "Verified in {}; nothing changed: the target tables hold this input."
+_UNCHANGED = {
+    "migrate": "Verified in {}; nothing changed: the target tables hold this input.",
+    "plan": "Planned in {}; nothing to change: the target tables hold this input.",
+    "rollback": "Rolled back in {}; nothing changed: the target tables were as in the backup.",
+}
 TITLES = {
     "load": "Build",
     "migrate": "Migration",
@@ -55,9 +59,15 @@ def of_step(found: Found, published: Published | None = None) -> Sequence[str]:
     return lines
 
 
-def changes(found: Published | Planned) -> bool:
-    """Return whether what publish did, or plan would do, changes anything: rows or definitions."""
-    definitions = found.redefined if isinstance(found, Published) else bool(found.statements)
+def changes(found: Published | Planned | RolledBack) -> bool:
+    """Return whether what publish or a rollback did, or plan would do, changes anything: rows or definitions."""
+    match found:
+        case Published():
+            definitions = found.redefined
+        case Planned():
+            definitions = bool(found.statements)
+        case RolledBack():
+            definitions = bool(found.dropped or found.definitions_changed)
     return definitions or not found.tables or any(table.changed or table.created for table in found.tables.values())
 
 
@@ -116,9 +126,12 @@ def verdict(
     unchanged: bool = False,
     seconds: float = 0.0,
 ) -> str:
-    """One line for the whole run. `unchanged`: a migration that changed nothing."""
+    """One line for the whole run.
+
+    unchanged  a migration or a rollback changed nothing, or a plan would not
+    """
     if error is None:
-        return (_UNCHANGED if unchanged else _DONE[command]).format(duration(seconds)) + (
+        return (_UNCHANGED if unchanged else _DONE)[command].format(duration(seconds)) + (
             f" {counted(refused, 'row')} refused: refused.jsonl says which and why." if refused else ""
         )
     what = error.message.split("\n", 1)[0]

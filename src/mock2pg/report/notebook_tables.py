@@ -16,6 +16,7 @@ from mock2pg.text import counted, duration, size
 
 _LINES = 15
 _NAMES = 12  # objects of one kind that are named; their number is exact
+_FEW = 3  # of them that are not folded
 
 # The headline of a step's notebook when it passed, and when it failed.
 _WORDS = {
@@ -152,7 +153,7 @@ def by_kind(definitions: Mapping[str, str] | None) -> list[dict[str, Any]] | Non
         kind = " ".join(itertools.takewhile(str.isupper, thing.split(" "))) or thing.split(" ")[0]
         groups.setdefault((kind, what), []).append(thing.removeprefix(kind).strip())
     return [
-        {"kind": kind, "what": f"{len(names):,} {what}", "names": _some(names)}
+        {"kind": kind, "what": f"{len(names):,} {what}", "names": _some(names), "many": len(names) > _FEW}
         for (kind, what), names in groups.items()
     ]
 

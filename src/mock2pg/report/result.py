@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import astuple
 from pathlib import Path
 
 from mock2pg.foreign_errors import traced
@@ -63,9 +64,12 @@ def _succeeded(result: MigrationResult) -> None:
     _verdict(result)
     if result.report.exists():
         say_fact("Report", _report(result))
-    published, planned = find(result.results, Published), find(result.results, Planned)
-    if published and changes(published):
+    changed = find(result.results, Published) or find(result.results, RolledBack)
+    planned, previewed = find(result.results, Planned), find(result.results, RollbackPreview)
+    if changed and changes(changed):
         say_fact("Undo", command("rollback", "latest"))
+    if previewed and (previewed.definitions_changed or any(map(any, map(astuple, previewed.changes.values())))):
+        say_fact("Next", command("rollback", previewed.backup_id))
     if planned and changes(planned):
         say_fact("Next", command(*(path(Path(word)) if word.startswith("/") else word for word in planned.arguments)))
 

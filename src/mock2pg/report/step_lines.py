@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from mock2pg.progress import StepProgress
 from mock2pg.runs import Run
 from mock2pg.step_results import (
     BackedUp,
     Connected,
+    Difference,
     Found,
     Loaded,
     Planned,
@@ -42,18 +45,25 @@ def of(found: Found) -> str:
         case BackedUp():
             tested = "restore test passed" if found.restore_tested else "no restore test"
             return f"{counted(found.rows, 'row')} of {counted(len(found.tables), 'table')}, {tested}"
-        case Planned() | Published():
-            rows = {key: sum(getattr(table, key) for table in found.tables.values()) for key in _CHANGES}
-            changed = ", ".join(f"{number:,} {key}" for key, number in rows.items() if number) or "no rows changed"
-            return f"{changed}; {'not published' if isinstance(found, Planned) else 'not verified yet'}"
+        case Planned():
+            return _rows(found.tables, ("to insert", "to update", "to delete")) or "nothing to change"
+        case Published():
+            return f"{_rows(found.tables, _CHANGES) or 'no rows changed'}; not verified yet"
         case Verified():
             keys = counted(len(found.foreign_keys), "foreign key")
             return f"{counted(found.rows_compared, 'row')} and {keys} as published"
         case RolledBack():
-            return f"{counted(len(found.tables), 'table')} as in {found.backup_id}"
+            dropped = f", {counted(len(found.dropped), 'table')} dropped" if found.dropped else ""
+            return f"{counted(len(found.tables.keys() - {*found.dropped}), 'table')} as in {found.backup_id}{dropped}"
         case RollbackPreview():
             return f"would {_undone(found)}"
     return found.summary.split("\n", 1)[0]
+
+
+def _rows(tables: Mapping[str, Difference], words: Sequence[str]) -> str:
+    """Return the rows inserted, updated and deleted, in these words; empty where there are none."""
+    sums = [sum(getattr(table, key) for table in tables.values()) for key in _CHANGES]
+    return ", ".join(f"{number:,} {word}" for number, word in zip(sums, words, strict=True) if number)
 
 
 def _undone(preview: RollbackPreview) -> str:

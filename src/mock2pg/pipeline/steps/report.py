@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from mock2pg.log import log
 from mock2pg.pages import diagram
 from mock2pg.pages.outcome import cautions_of, outcome_of
 from mock2pg.report import charts, nesting, notebook_tables, notebooks, target_state, target_tables
-from mock2pg.report.log_messages import of_added, title
+from mock2pg.report.log_messages import changes, of_added, title
 from mock2pg.runs import Run, now
 from mock2pg.step_results import (
     BackedUp,
@@ -49,7 +50,7 @@ _EVIDENCE = {
     "refused.jsonl": "The rows that were left out, and why",
     "plan.json": "What would change, for `mock2pg migrate --plan`",
     "tables.html": "The target tables: columns, types, keys and descriptions",
-    "contracts.json": "The same by the contracts, for programs",
+    "contracts.json": "The contracts of the target tables, for programs",
     "migration.log": "The log of the run",
 }
 
@@ -80,7 +81,8 @@ def run(run: Run) -> Reported:
         accounts=_accounts(record, results),
         steps=_steps(record, results),
         added=_added(record, results),
-        command=_command(results),
+        command=_command(run, results),
+        undo=back.present_backup_id if (back := _find(results, RolledBack)) and changes(back) else None,
         changes=[
             (found.step, encode(found.tables))
             for found in (_published(record, results), _find(results, RolledBack), _find(results, Planned))
@@ -164,10 +166,13 @@ def _added(record: Mapping[str, Any], results: Results) -> str:
     return of_added(loaded.added) if loaded and loaded.added else ""
 
 
-def _command(results: Results) -> str:
-    """The line that publishes what was planned."""
+def _command(run: Run, results: Results) -> str:
+    """The line that publishes what was planned, from the project's folder; empty where nothing would change."""
     planned = _find(results, Planned)
-    return shlex.join(["mock2pg", *planned.arguments]) if planned else ""
+    if planned is None or not changes(planned):
+        return ""
+    project = f"{run.settings.project}{os.sep}"
+    return shlex.join(["mock2pg", *(word.removeprefix(project) for word in planned.arguments)])
 
 
 def _verified(record: Mapping[str, Any], results: Results) -> Verified | None:
