@@ -170,7 +170,7 @@ def test_any_key_is_followed_from_the_staged_to_the_built_row(keys: list[str], t
 
 
 def test_nobody_tells_a_value_by_its_bits(tmp_path: Path) -> None:
-    """The same value has others in each row and column, and with another secret: a file that is shared shows nothing of
+    """A value has other bits in each row and column, and with another secret: a file that is shared shows nothing of
     a value that is one of few."""
     columns = (*CONTRACT.columns, Column("b", "boolean", False, "b", None), Column("c", "boolean", False, "c", None))
     rows = [{"id": str(number), "b": True, "c": True} for number in range(100)]

@@ -1,18 +1,10 @@
 """The settings: one frozen record, and where its values come from."""
 
 from mock2pg.project_folder import REPOSITORY
+from mock2pg.settings.describing import default, meaning
 from mock2pg.settings.loading import Setting, explain, load
-from mock2pg.settings.record import (
-    LOCK_TIMEOUT,
-    Settings,
-    default,
-    listed,
-    meaning,
-    notification_urls,
-    share,
-    unpacked,
-    variable,
-)
+from mock2pg.settings.record import LOCK_TIMEOUT, Settings, variable
+from mock2pg.settings.values import listed, notification_urls, share, unpacked
 
 __all__ = [
     "LOCK_TIMEOUT",

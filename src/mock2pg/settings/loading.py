@@ -19,7 +19,8 @@ from mock2pg.connection_string import schema_of, shown
 from mock2pg.errors import UsageError
 from mock2pg.project_folder import discovered
 from mock2pg.settings import project_file
-from mock2pg.settings.record import COMPLETE, Settings, default, meaning, plain, variable
+from mock2pg.settings.describing import default, meaning, plain
+from mock2pg.settings.record import COMPLETE, Settings, variable
 
 
 @dataclass(frozen=True)

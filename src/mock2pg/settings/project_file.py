@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from mock2pg.errors import UsageError
-from mock2pg.settings.record import Settings, secret, variable
+from mock2pg.settings.describing import secret
+from mock2pg.settings.record import Settings, variable
 
 FILE, TABLE = "pyproject.toml", "[tool.mock2pg]"
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import getpass
 import re
-from decimal import Decimal
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,13 +14,13 @@ from mock2pg import resources
 from mock2pg.connection_string import ConnectionString, parse
 from mock2pg.errors import UsageError
 from mock2pg.project_folder import discovered
+from mock2pg.settings.values import notification_urls
 
 COMPLETE = "_MOCK2PG_SETTINGS"  # in the environment of a child process: it has all the settings, no file counts
 _RECIPIENTS = r"^(\s*age1[0-9a-z]{58}\s*(,|$))*$"
 LOCK_TIMEOUT = "2s"  # the default, also of sessions that know no settings
 _DURATION = r"^[0-9]+(us|ms|s|min|h|d)?$"
 _MILLISECONDS = {"us": 0.001, "ms": 1, "": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-_BETWEEN = " \t\r\n,;"  # what may separate the URLs of services
 _SERVICE = re.compile(r"[A-Za-z0-9]+://[^\s]")
 _SHARE = r"^\d+$|^\d+(\.\d+)?%$"  # a number of rows, or a share of them
 
@@ -307,55 +306,6 @@ class Settings(BaseSettings):
                 text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
                 values[variable(name)] = text
         return values
-
-
-def share(setting: str, rows: int) -> int:
-    """A number of rows or a share of them, as max_refused and max_deleted give it, as a number of rows."""
-    return int(Decimal(setting.removesuffix("%")) * rows / 100) if setting.endswith("%") else int(setting)
-
-
-def unpacked(setting: str) -> tuple[int, int]:
-    """Read max_unpacked: a factor, and a number of bytes."""
-    times, size = setting.split(",")
-    return int(times.removesuffix("x")), int(size[:-3]) << {"M": 20, "G": 30}[size[-3]]
-
-
-def notification_urls(setting: SecretStr | None) -> list[str]:
-    """The URLs in notify_urls. A comma separates two where the next one begins, so that a URL may hold commas."""
-    text = setting.get_secret_value().strip(_BETWEEN) if setting else ""
-    return re.split(rf"[{_BETWEEN}]+(?=[A-Za-z0-9]+://)", text) if text else []
-
-
-def listed(setting: str) -> list[str]:
-    """The names in a setting that takes several, comma-separated."""
-    return [name.strip() for name in setting.split(",") if name.strip()]
-
-
-def secret(field: str) -> bool:
-    """Return True for a setting that is never shown, and never in a file that others read."""
-    return SecretStr in (annotation := Settings.model_fields[field].annotation, *get_args(annotation))
-
-
-def default(field: str) -> str | int | None:
-    """Return the default of a field as a person reads it: None where it is unset, words where it is found."""
-    declared = Settings.model_fields[field]
-    if isinstance(extra := declared.json_schema_extra, dict):
-        return str(extra["default"])
-    return plain(declared.default)
-
-
-def meaning(field: str) -> str:
-    """Return the description of a field, with the words that it takes."""
-    declared = Settings.model_fields[field]
-    words = get_args(declared.annotation) if get_origin(declared.annotation) is Literal else ()
-    if not words or all(f"`{word}`" in str(declared.description) for word in words):
-        return str(declared.description)
-    return f"{declared.description} Takes {', '.join(words[:-1])} or {words[-1]}."
-
-
-def plain(value: object) -> str | int | None:
-    """Return a value as JSON has it; None for one that is empty."""
-    return value if isinstance(value, int) else str(value) if value else None
 
 
 def variable(field: str) -> str:
