@@ -92,7 +92,7 @@ def test_what_cannot_be_written_or_read_fails_nothing(tmp_path: Path) -> None:
     (tmp_path / "progress").write_text("in its place")
     with progress.of_step(tmp_path, "stage", now()):
         progress.rows(1)
-        progress._write(Channel(str(tmp_path / "progress" / "stage.json"), "stage", now()))
+        progress.counting._write(Channel(str(tmp_path / "progress" / "stage.json"), "stage", now()))
     assert progress.read(tmp_path) == progress.read(tmp_path / "nowhere") == ()
     (tmp_path / "steps").mkdir()
     for name, text in {"check": "[]", "load": "{", "stage": '{"step": "stage"}', "publish": "\xff"}.items():

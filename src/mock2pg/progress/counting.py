@@ -1,8 +1,4 @@
-"""The progress of a run's steps: counted where a step works, written into the run's folder, read by whoever shows it.
-
-A step reports to runs/<run_id>/progress/<step>.json, in whichever process it runs. Nothing of this may fail a step, and
-counting costs a step nothing: a thread of its own writes, a few times a second.
-"""
+"""Counting: by the thread that runs a step, and by those and the processes that it starts."""
 
 from __future__ import annotations
 
@@ -14,13 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+
+from mock2pg.progress.statements import Statements
 
 FOLDER = "progress"
 _EVERY = 0.2  # seconds between two writes
-_SETTLED = 0.5  # seconds of counting after which a rate is known
 
 
 @dataclass(frozen=True)
@@ -42,31 +37,6 @@ class Channel:
     counted_after: float = 0.0
 
 
-class Statements:
-    """The statements of a step: their number, their seconds, and the slowest of them."""
-
-    LISTED = 5
-
-    def __init__(self) -> None:
-        self.number, self.seconds, self.slowest = 0, 0.0, list[tuple[float, str]]()
-
-    def add(self, seconds: float, text: Callable[[], str]) -> None:
-        """Add one that was executed. `text` gives it without values; it is asked only of a slow one."""
-        self.number += 1
-        self.seconds += seconds
-        if len(self.slowest) < self.LISTED or seconds > self.slowest[-1][0]:
-            with suppress(Exception):  # nothing of this may fail a statement that has passed
-                self._keep([(seconds, text())])
-
-    def merge(self, other: Statements) -> None:
-        """Add those of another process."""
-        self.number, self.seconds = self.number + other.number, self.seconds + other.seconds
-        self._keep(other.slowest)
-
-    def _keep(self, more: list[tuple[float, str]]) -> None:
-        self.slowest = sorted([*self.slowest, *more], reverse=True)[: self.LISTED]
-
-
 class Reporter:
     """One step's counter, used by the thread that runs the step and by those it starts."""
 
@@ -85,7 +55,7 @@ class Reporter:
 
     def expect(self, total: int | None, detail: str = "") -> None:
         self._rows, self._total, self._detail = 0, total, detail
-        self._after = max(0.0, time.time() - _seconds(self._channel.started_at))
+        self._after = max(0.0, time.time() - seconds_of(self._channel.started_at))
         self._news.set()
 
     def total(self, total: int | None) -> None:
@@ -202,86 +172,6 @@ def continued(channel: Channel | None) -> Iterator[Statements]:
             current.end()
 
 
-@dataclass(frozen=True)
-class StepProgress:
-    """One step of a run that began.
-
-    status      "running", "passed" or "failed"
-    rows        done of the part that it is at; of a step that ended, all of it, None when it counts none
-    total_rows  None when it is unknown
-    rate        rows a second; None when it is not known yet
-    elapsed     seconds
-    remaining   seconds that the part will take, by its rate; None when it is unknown
-    detail      the table or file that it works on
-    summary     of a step that ended
-    """
-
-    step: str
-    status: str
-    started_at: str
-    rows: int | None = None
-    total_rows: int | None = None
-    rate: float | None = None
-    elapsed: float = 0.0
-    remaining: float | None = None
-    detail: str = ""
-    summary: str = ""
-
-
-def read(run_folder: Path) -> tuple[StepProgress, ...]:
-    """Return the steps of a run that began, in the order in which they did; what cannot be read is left out."""
-    found: dict[str, StepProgress] = {}
-    for folder, made in ((FOLDER, _running), ("steps", _ended)):
-        for file in _files(run_folder / folder):
-            with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-                state = file.stat()
-                found[file.stem] = made(str(file), state.st_mtime_ns, state.st_size)
-    return tuple(sorted(found.values(), key=lambda step: step.started_at))
-
-
-def _running(file: str, changed: int, size: int) -> StepProgress:
-    channel = _channel(file, changed, size)
-    elapsed = max(0.0, time.time() - _seconds(channel.started_at))
-    counting = elapsed - channel.counted_after
-    rate = channel.rows / counting if channel.rows and counting >= _SETTLED else None
-    total = None if channel.total_rows is None else max(channel.total_rows, channel.rows)
-    remaining = (total - channel.rows) / rate if rate and total is not None else None
-    return StepProgress(
-        channel.step, "running", channel.started_at, channel.rows or None, total, rate, elapsed, remaining,
-        channel.detail,
-    )  # fmt: skip
-
-
-@lru_cache(maxsize=64)
-def _channel(file: str, _changed: int, _size: int) -> Channel:
-    record = json.loads(Path(file).read_text(encoding="utf-8"))
-    channel = Channel(file=file, **{name: record[name] for name in Channel.__dataclass_fields__ if name != "file"})
-    _seconds(channel.started_at)
-    return channel
-
-
-@lru_cache(maxsize=64)
-def _ended(file: str, _changed: int, _size: int) -> StepProgress:
-    record: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
-    done, seconds = record.get("rows"), float(record["seconds"])
-    return StepProgress(
-        step=str(record["step"]),
-        status=str(record["status"]),
-        started_at=str(record["started_at"]),
-        rows=done,
-        total_rows=done,
-        rate=done / seconds if done and seconds else None,
-        elapsed=seconds,
-        summary=str(record["summary"]),
-    )
-
-
-def _files(folder: Path) -> list[Path]:
-    with suppress(OSError):
-        return sorted(folder.glob("*.json"))
-    return []
-
-
 def _write(channel: Channel) -> None:
     """Give the file its content in one step; nothing waits for the disk."""
     record = asdict(channel)
@@ -292,5 +182,5 @@ def _write(channel: Channel) -> None:
         Path(aside).replace(channel.file)
 
 
-def _seconds(moment: str) -> float:
+def seconds_of(moment: str) -> float:
     return datetime.fromisoformat(moment).astimezone(UTC).timestamp()
