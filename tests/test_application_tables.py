@@ -60,7 +60,7 @@ def test_rows_that_are_not_ours_are_no_failure_of_ours(
         ("licences", "licences_id_fkey", "customers"), ("owners", "owner_is", "customers"),
     ]  # fmt: skip
     said = [
-        f"{table}: 1 row of {name} refers to no row of {parent}, which no migration caused"
+        f"{table}: 1 row of {name} refers to no row of {parent}, not caused by a migration"
         for table, name, parent in orphans
     ]
     assert result.summary["verify"]["cautions"] == said

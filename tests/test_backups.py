@@ -76,7 +76,7 @@ def test_verify_says_of_each_backup_whether_it_is_valid(run: Any, three: list[st
     assert [line.split()[0] for line in lines] == three
     assert [line.partition(" bytes  ")[2] for line in lines] == [
         "valid: 3 rows of 2 tables",
-        "refused: it is cut short: it does not end with its checksum",
+        "refused: it is truncated: it does not end with its checksum",
         "valid: 3 rows of 2 tables",
     ]
     assert run("verify", three[0]).exit_code == 0
@@ -92,7 +92,7 @@ def test_verify_tells_a_program_the_same(run: Any, three: list[str]) -> None:
     expected = {"id": three[0], "valid": True, "reason": None, "tables": 2, "rows": 3, "encrypted": False}
     assert first.items() >= expected.items()
     assert (second["valid"], second["rows"]) == (False, 0)
-    assert "cut short" in second["reason"]
+    assert "truncated" in second["reason"]
 
 
 def test_verify_without_a_backup_is_no_failure(run: Any) -> None:
@@ -106,7 +106,7 @@ def test_prune_says_what_it_would_do_and_does_it_when_told(run: Any, settings: S
     assert done.exit_code == 0, done.output
     assert [line.partition(" bytes  ")[2] for line in done.output.splitlines()] == [
         "kept: the newest that can be restored",
-        "kept: it is cut short: it does not end with its checksum",
+        "kept: it is truncated: it does not end with its checksum",
         "would be removed: 1 newer backup can be restored",
     ]
     assert len(list(settings.backups_dir.iterdir())) == 3

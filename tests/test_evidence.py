@@ -151,7 +151,7 @@ def test_a_manifest_holds_at_every_byte(stage: Stage) -> None:
         with pytest.raises(manifest.Damaged):
             manifest.read(file.parent)
     file.write_bytes(content.replace(b" ", b"  ", 1))
-    assert [fault.what for fault in stage.judged().faults] == ["is damaged: its checksum does not hold"]
+    assert [fault.what for fault in stage.judged().faults] == ["is damaged: its checksum does not match"]
 
 
 def test_what_was_added_is_found(stage: Stage) -> None:
@@ -281,7 +281,7 @@ def test_the_command_ends_with_a_code_of_its_own(stage: Stage, monkeypatch: pyte
     monkeypatch.setenv("MIGRATION_PROJECT", str(stage.settings.project))
     monkeypatch.setenv("DATABASE_URL", stage.settings.url)
     whole = CliRunner().invoke(cli.command, ["verify-evidence", "--all"])
-    assert (whole.exit_code, whole.stdout) == (0, "✔ The evidence of 3 runs is as it was left.\n")
+    assert (whole.exit_code, whole.stdout) == (0, "✔ The evidence of 3 runs is unchanged.\n")
     (stage.folder(stage.first) / "index.html").unlink()
     broken = CliRunner().invoke(cli.command, ["verify-evidence", stage.first])
     assert broken.exit_code == EvidenceBroken.code == 17
@@ -294,7 +294,7 @@ def test_the_command_ends_with_a_code_of_its_own(stage: Stage, monkeypatch: pyte
     monkeypatch.setenv("DATABASE_URL", postgres.database_url(stage.settings.url, "no such database"))
     away = CliRunner().invoke(cli.command, ["verify-evidence", stage.last])
     assert away.exit_code == 0
-    assert "not judged: the manifests were not compared with the database: cannot connect" in away.stdout
+    assert "not checked: the manifests were not compared with the database: cannot connect" in away.stdout
     assert CliRunner().invoke(cli.command, ["verify-evidence", stage.last, "--all"]).exit_code == 2
     assert hashlib.sha256((stage.folder(stage.last) / "manifest.json").read_bytes()).hexdigest() in {
         entry["sha256"] for entry in MigrationService(stage.settings).history()

@@ -639,9 +639,9 @@ CASES = [
     Case("a list with U+0000", "list", '["a", "\\u0000"]', NO_CHARACTER),
     Case("the first date", "day", '"0001-01-01"'),
     Case("the last date", "day", '"9999-12-31"'),
-    Case("no date", "day", '"2023-02-29"', f"must be {SAID['day']}; found a string that is none"),
+    Case("no date", "day", '"2023-02-29"', f"must be {SAID['day']}; found a string of another form"),
     Case("midnight", "moment", '"00:00"'),
-    Case("the hour after midnight", "moment", '"24:00"', f"must be {SAID['moment']}; found a string that is none"),
+    Case("the hour after midnight", "moment", '"24:00"', f"must be {SAID['moment']}; found a string of another form"),
 ]  # fmt: skip
 CASES += [
     Case(f"{name}: {text[:40]}", name, text, f"must be {SAID[name]}; found {found}" if found else "")
@@ -656,12 +656,16 @@ CASES += [
         ("price", "", ["0.01", "-12345678.90", "99999999.99", "1e2", "1.500", "-0.00", "1.5e-1"]),
         ("price", "a number that numeric(10,2) cannot keep exactly", ["1.005", "100000000", "0.001", "1e8", "1e-3"]),
         ("seen", "", ['"0001-01-01T00:00:00.000Z"', '"9999-12-31T23:59:59.999Z"', '"2024-02-29T00:00:00.120Z"']),
-        ("seen", "a string that is none", [spelled(text) for text in NO_MOMENTS]),
+        ("seen", "a string of another form", [spelled(text) for text in NO_MOMENTS]),
         ("seen", "a whole number", ["1700000000000"]),
         ("planned", "", ['"0001-01-01T00:00:00"', '"9999-12-31T23:59:59"']),
-        ("planned", "a string that is none", ['"2024-01-01 00:00:00"', '"2023-02-29T00:00:00"', '"-infinity"', '""']),
+        (
+            "planned",
+            "a string of another form",
+            ['"2024-01-01 00:00:00"', '"2023-02-29T00:00:00"', '"-infinity"', '""'],
+        ),
         ("token", "", ['"123e4567-e89b-12d3-a456-426614174000"']),
-        ("token", "a string that is none", ['"123E4567-e89b-12d3-a456-426614174000"', '"{}"']),
+        ("token", "a string of another form", ['"123E4567-e89b-12d3-a456-426614174000"', '"{}"']),
         ("counts", "", ["[]", "[-2147483648, 2147483647, -0]"]),
         ("counts", "an array that holds something else", ["[1, null]", "[2147483648]", "[[1]]", '["1"]', "[1.0]"]),
         ("counts", "a whole number", ["1"]),
@@ -672,10 +676,14 @@ CASES += [
         ("flag", "", ["true", "false"]),
         ("stays", "an array that holds something else", ['["2024-01-01T00:00:00.000Z"]', "[null]"]),
         ("quoted", "", ['"9223372036854775807"', '"0"', '"-1"']),
-        ("quoted", "a string that is none", [spelled(text) for text in NO_NUMBERS]),
+        ("quoted", "a string of another form", [spelled(text) for text in NO_NUMBERS]),
         ("quoted", "a whole number", ["1"]),
         ("fee", "", ['"0.00"', '"-99999999.99"']),
-        ("fee", "a string that is none", ['"1"', '"1.5"', '"1.005"', '"-0.00"', '"100000000.00"', '"1e2"', '"007.00"']),
+        (
+            "fee",
+            "a string of another form",
+            ['"1"', '"1.5"', '"1.005"', '"-0.00"', '"100000000.00"', '"1e2"', '"007.00"'],
+        ),
         ("fee", "a number with a fraction", ["1.50"]),
     ]
     for text in texts

@@ -208,7 +208,7 @@ def test_who_owns_the_database_may_have_made_them(mallory: str, connection: post
         ("CREATE TRIGGER t BEFORE INSERT ON mock2pg_next.t EXECUTE FUNCTION mock2pg_next.f()", "has a trigger"),
         ("CREATE RULE r AS ON INSERT TO mock2pg_next.t DO INSTEAD NOTHING", "has a rule"),
         ("CREATE POLICY p ON mock2pg_next.t", "has a row security policy"),
-        ("CREATE TABLE public.c () INHERITS (mock2pg_next.t)", "is no table of its own"),
+        ("CREATE TABLE public.c () INHERITS (mock2pg_next.t)", "is not a table of its own"),
         (
             "GRANT USAGE ON SCHEMA mock2pg_next TO {0}; GRANT INSERT ON mock2pg_next.t TO {0}",
             "may be written by mallory",

@@ -77,7 +77,7 @@ def test_what_other_schemas_have_to_do_with_ours_stays(
     done = service.migrate_all_data(small_document("Rex", "Ida"))
     assert done.success, done.message
     assert done.summary["verify"]["cautions"] == [
-        "profiles: profiles_id_fkey cannot be followed: no SELECT on both of its tables"
+        "profiles: profiles_id_fkey cannot be checked: no SELECT on both of its tables"
     ]
     execute(database, "INSERT INTO auth.users VALUES (3)")
     execute(database, "DELETE FROM public.profiles WHERE id = 3; DELETE FROM auth.users WHERE id = 3")
@@ -85,7 +85,7 @@ def test_what_other_schemas_have_to_do_with_ours_stays(
     refused = service.rollback(done.summary["backup"]["backup_id"])
     assert refused.error is not None
     assert refused.error.message == (
-        "what depends on relations added since the backup (pets, owners) would be dropped: view api.pets"
+        "objects that depend on relations added since the backup (pets, owners) would be dropped: view api.pets"
     )
     execute(database, "DROP VIEW api.pets")
     back = service.rollback(done.summary["backup"]["backup_id"])

@@ -101,7 +101,7 @@ def column(name: str, data_type: str = "text", path: str = "", **words: Any) -> 
             SourceTable("users", "users{}", (column("id", path="{}"), column("at", "timestamptz", "a.at"))),
             {"users": {"u1": {"a": {"at": "2026-01-01T00:00:00.000Z"}}}},
             {"a date does not exist": {"users": {"u1": {"a": {"at": "2026-02-30T00:00:00.000Z"}}}},
-             "an entity is no array": {"users": []},
+             "an entity is not an array": {"users": []},
              "a key is unknown": {"users": {"u1": {"a": {"at": "2026-01-01T00:00:00.000Z"}, "notDeclared": 1}}}},
         ),
         (

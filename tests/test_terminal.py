@@ -47,6 +47,7 @@ def shown(
     *,
     errors: tuple[ValidationError, ...] = (),
     options: dict[str, bool] | None = None,
+    status: str = "",
     **summary: Any,
 ) -> str:
     """The output of a migration, colours included; None: the step did not run, "failed": it found nothing."""
@@ -56,7 +57,7 @@ def shown(
         if data is not None
     )
     result = MigrationResult(
-        error is None, "The verdict.", found, errors, "a-run", Path("nowhere"), error, command="migrate"
+        error is None, "The verdict.", found, errors, "a-run", Path("nowhere"), error, command="migrate", status=status
     )
     return printed(lambda: show(result, as_json=False), **options or {})
 
@@ -85,7 +86,7 @@ def test_a_success_is_green_and_counts_add_up() -> None:
     [
         {"check": {"entities": {"pets": {"read": 586, "refused": 202}}}},
         {"backup": {"cautions": ["No restore test."]}},
-        {"errors": (ValidationError("pets", "1", "hat", "is not declared", severity="warning", row=1),)},
+        {"check": {"entities": {"pets": ENTITY}, "warnings": 1}},
     ],
 )
 def test_a_success_with_something_to_tell_is_amber(told: dict[str, Any]) -> None:
@@ -95,10 +96,12 @@ def test_a_success_with_something_to_tell_is_amber(told: dict[str, Any]) -> None
 
 def test_what_was_undone_is_not_shown_as_if_it_stayed() -> None:
     """No table of changes after a rollback: nothing changed. What may not have been undone is said to be."""
-    undone = shown(VerifyFailed("1 row differs"), rollback={"tables": {"pets": SAME}})
+    undone = shown(VerifyFailed("1 row differs"), status="rolled_back", rollback={"tables": {"pets": SAME}})
+    assert "✘ Migration failed and was rolled back (VerifyFailed, exit code 10)" in undone
     assert "inserted" not in undone
-    left = shown(VerifyFailed("1 row differs"), rollback="failed")
-    assert "This run published, and may not have been undone:" in left
+    left = shown(VerifyFailed("1 row differs"), status="rollback_failed", rollback="failed")
+    assert "✘ Migration failed, and so did its rollback (VerifyFailed, exit code 10)" in left
+    assert "This run published these changes, and did not undo them:" in left
     assert "2 inserted" in left
     assert "inserted" not in shown(VerifyFailed("1 row differs"), publish="failed")
 

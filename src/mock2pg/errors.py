@@ -16,7 +16,7 @@ Mock2pgError                  exit  what the user does next
 ├── PublishFailed               9   looks at the constraint or lock that is named
 ├── VerifyFailed               10   looks at the keys that are listed
 ├── RollbackFailed             11   acts on the message: the target tables are as they were before
-│   ├── BackupRefused          12   takes another backup: this one is damaged or not there
+│   ├── BackupRefused          12   names another backup: this one is damaged or not there
 │   └── TargetChanged            16   looks at what others wrote, and keeps it or gives it up
 ├── NothingPublished           13   migrates first
 ├── ScenarioFailed             14   reads which scenario of test-migration went wrong
@@ -208,15 +208,14 @@ class RollbackFailed(Mock2pgError):
 class BackupRefused(RollbackFailed):
     code = 12
     state = Mock2pgError.state
-    hint = "Take another backup: `mock2pg backups` lists them."
+    hint = "Name another backup: `mock2pg backups` lists them."
 
 
 class TargetChanged(RollbackFailed):
     code = 16
     state = Mock2pgError.state
     hint = (
-        "Keep what others wrote, or go back all the same with `--discard-changes`: what the target tables hold now is"
-        " backed up first."
+        "Keep what others wrote, or add `--discard-changes` to roll back anyway: the present state is backed up first."
     )
 
 

@@ -44,8 +44,9 @@ def _refuse_foreign(folder: Path) -> None:
         there += [place.stat()] if place.exists() else []
         if not all(map(_trusted, there)):
             raise UsageError(
-                f"the project in {folder} is not taken by itself: {place} is another user's, or others may write it",
-                hint=f"If you trust it, name it: `--project {folder}`. What is in a project runs with your rights.",
+                f"the project in {folder} is not used unless it is named: {place} is another user's, or others may"
+                " write it",
+                hint=f"If you trust it, name it: `--project {folder}`. The code of a project runs with your rights.",
             )
 
 

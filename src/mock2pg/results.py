@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg.errors import Mock2pgError, ValidationError
-from mock2pg.step_results import StepResult
+from mock2pg.step_results import StepResult, is_warned
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class MigrationResult:
     warnings what failed beside the verdict, which it does not change: the report, the manifest ...
     target_state  the state that the run left the target tables in, in one sentence
     command  the command that was run
+    status   what became of it: succeeded, failed, rolled_back, rollback_failed, or unknown
     """
 
     success: bool
@@ -37,6 +38,12 @@ class MigrationResult:
     warnings: tuple[str, ...] = ()
     target_state: str = ""
     command: str = ""
+    status: str = ""
+
+    @property
+    def warned(self) -> bool:
+        """True if it succeeded and has something to report: refused rows, broken rules or warnings."""
+        return self.success and is_warned(self.results, self.warnings)
 
     @property
     def summary(self) -> dict[str, dict[str, Any]]:
@@ -47,6 +54,8 @@ class MigrationResult:
         """The result for `--json`."""
         return {
             "success": self.success,
+            "status": self.status,
+            "warned": self.warned,
             "message": self.message,
             "run_id": self.run_id,
             "report": str(self.report),

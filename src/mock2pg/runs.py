@@ -156,7 +156,7 @@ def open_run(settings: Settings, run_id: str | None = None) -> Run:
     if run_id is None and not found:
         raise UsageError("there is no run yet", hint="Run `mock2pg migrate` first.")
     if run_id is not None and run_id not in found:
-        raise UsageError(f"there is no run {identity(run_id)}", hint="Name a folder of runs/.")
+        raise UsageError(f"there is no run {identity(run_id)}", hint="Name a folder in runs/.")
     return found[run_id or max(found)]
 
 

@@ -48,6 +48,11 @@ def lines(text: str) -> str:
     return printable(text, keep="\n")
 
 
+def first_line(message: str) -> str:
+    """Return what a message says before it lists anything."""
+    return message.split("\n", 1)[0].removesuffix(":")
+
+
 def indented(text: str) -> str:
     """The text with two spaces before every line but the first, unless it has them."""
     return re.sub(r"\n(?!  )", "\n  ", text)

@@ -116,7 +116,7 @@ def test_a_folder_that_cannot_be_made_has_a_name(tmp_path: Path) -> None:
 def test_a_backup_is_never_written_over(backup: Backup) -> None:
     """A second backup of the same millisecond fails, whether the first is done or still being written."""
     before = backup.file.read_bytes()
-    with pytest.raises(BackupFailed, match="is there already"):
+    with pytest.raises(BackupFailed, match="already exists"):
         write(backup.file.parent, {})
     assert backup.file.read_bytes() == before
     with Writer(backup.file.parent, "2026-01-01T00:00:00.000Z") as first:
@@ -161,7 +161,7 @@ def test_a_file_that_ends_early_is_noticed_wherever_it_ends(backup: Backup) -> N
     content = backup.file.read_bytes()
     for length in range(len(content)):
         backup.file.write_bytes(content[:length])
-        assert "cut short" in refusal(backup), length
+        assert "truncated" in refusal(backup), length
 
 
 def resealed(content: bytes) -> bytes:
@@ -201,7 +201,7 @@ def test_tables_that_are_not_those_that_were_listed_are_refused(edit: str, backu
     edited = EDITS[edit](content)
     assert edited != content
     backup.file.write_bytes(edited)
-    assert "its checksum does not hold" in refusal(backup)
+    assert "its checksum does not match" in refusal(backup)
     backup.file.write_bytes(resealed(edited))
     assert "its tables are not those that it lists" in refusal(backup)
     backup.file.write_bytes(resealed(content))
@@ -211,7 +211,7 @@ def test_tables_that_are_not_those_that_were_listed_are_refused(edit: str, backu
 def test_a_damaged_table_is_named(backup: Backup) -> None:
     """An error names the table to fix, never the row."""
     backup.file.write_bytes(backup.file.read_bytes().replace(b'"text": "a"', b'"text": "b"'))
-    assert refusal(backup).endswith("is damaged: its checksum does not hold (table plain)")
+    assert refusal(backup).endswith("is damaged: its checksum does not match (table plain)")
 
 
 @pytest.mark.parametrize("more", [b"\0", b"\n", b" ", b"{}", b'"checksum": "sha256:' + b"0" * 64 + b'"}\n'])
@@ -275,7 +275,7 @@ def test_a_file_that_changes_after_it_was_opened_is_refused_while_it_is_read(bac
     opened = backups.open_backup(backup.file.parent, backup.id)
     for changed in (EDITS["an edited row"](content), EDITS["swapped names"](content), content[:100], b""):
         backup.file.write_bytes(changed)
-        with pytest.raises(BackupRefused, match=r"after it was opened \(table plain\)|cut short|does not hold"):
+        with pytest.raises(BackupRefused, match=r"after it was opened \(table plain\)|truncated|does not match"):
             read(opened, "plain")
     backup.file.unlink()
     with pytest.raises(BackupRefused, match="cannot be read: No such file"):
@@ -297,7 +297,7 @@ def test_tables_come_in_any_order_and_may_be_left_half_read(backup: Backup) -> N
 def test_a_backup_that_is_there_twice_is_refused(backup: Backup) -> None:
     """Nobody guesses which of two files of the same id is meant."""
     backup.file.with_name(f"{backup.id}.json.gz").write_bytes(b"")
-    assert "is there twice" in refusal(backup)
+    assert "exists twice" in refusal(backup)
 
 
 def test_the_list_is_newest_first_and_survives_damage(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_each_backup_is_judged_on_its_own(tmp_path: Path) -> None:
     first, second = backups.verify(tmp_path)
     assert (first.listed.id, first.refused, first.rows) == (whole.id, "", whole.tables)
     assert (second.listed.id, second.rows) == (bad.id, {})
-    assert "cut short" in second.refused
+    assert "truncated" in second.refused
     assert backups.verify(tmp_path, backup_id=bad.id) == [second]
     with pytest.raises(BackupRefused, match="there is no backup"):
         backups.verify(tmp_path, backup_id="backup-1")

@@ -190,7 +190,7 @@ def test_a_backup_that_does_not_hold_all_rows_is_noticed(database: str) -> None:
     state = restore.State(definitions, {"t": 2}, {}, lambda table: [b'{"v":"a"}\n'])
     with (
         postgres.connect(database, name="test") as connection,
-        pytest.raises(RollbackFailed, match="table t: 1 of 2 rows came back"),
+        pytest.raises(RollbackFailed, match="table t: 1 of 2 rows were restored"),
         connection.transaction(),
     ):
         restore.restore(connection, "public", restore.Staged(connection, state), definitions)

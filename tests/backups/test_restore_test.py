@@ -130,7 +130,7 @@ DAMAGES: dict[str, tuple[Callable[[State], State], str]] = {
     ),
     "a row twice": (changed(lambda rows: rows["u"].append(rows["u"][0])), r"u \(0 rows\)"),
     "a row less": (changed(lambda rows: rows["u"].pop()), r"u \(1 row\)"),
-    "rows fewer than it says": (lambda state: replace(state, tables={"t": 4, "u": 3}), "3 of 4 rows came back"),
+    "rows fewer than it says": (lambda state: replace(state, tables={"t": 4, "u": 3}), "3 of 4 rows were restored"),
     "a table less": (lambda state: replace(state, tables={"t": 3}), "does not hold the tables of the target schema"),
     "a line that is no JSON": (changed(lambda rows: rows["u"].append(b'{"v":\n')), "cannot be restored for a test"),
     "a value of another type": (
@@ -193,7 +193,7 @@ def test_it_needs_no_more_rights_than_to_make_a_schema_and_no_more_locks_than_a_
     monkeypatch.setattr(dump, "lines_hash", watched)
     with captured(modest) as (state, found):
         proved = restore_test.run(modest, state, found, binary("pg_dump"))
-    assert proved.definitions == "the role may not create a database to do it in"
+    assert proved.definitions == "the role may not create a database for it"
     assert {name: value.split(":")[0] for name, value in proved.tables.items()} == {"t": "3", "u": "3"}
     assert modes == {"AccessShareLock"}
     assert catalogue.rows(connection, "public", "u") == 7

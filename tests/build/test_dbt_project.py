@@ -102,11 +102,11 @@ def spoiled(**changes: object) -> Any:
         (spoiled(column=True, config={"meta": {"place": "own"}}), "rest: the JSON key is its path"),
         (
             spoiled(column=True, config={"meta": {"references": "a.b"}}),
-            "parts.own: references a.b, which is no column",
+            "parts.own: references a.b, which is not a column",
         ),
         (
             spoiled(column=True, config={"meta": {"references": "parts.whole_id"}}),  # another type
-            "parts.own: references parts.whole_id, which is no column of the type text[] in _sources.yml",
+            "parts.own: references parts.whole_id, which is not a column of the type text[] in _sources.yml",
         ),
         (spoiled(columns=None), "_sources.yml: parts: cannot be read: KeyError: 'columns'"),
         (spoiled(columns=["id"]), "_sources.yml: parts: cannot be read: TypeError"),
@@ -120,7 +120,10 @@ def spoiled(**changes: object) -> Any:
             spoiled(column=True, data_type="jsonb", config={"meta": {"format": "text"}}),
             "_sources.yml: parts.own: format text is not known: jsonb has none",
         ),
-        (spoiled(column=True, name="ID"), "_sources.yml: parts: columns of one name, but perhaps for case: ID, id"),
+        (
+            spoiled(column=True, name="ID"),
+            "_sources.yml: parts: columns whose names differ in case at the most: ID, id",
+        ),
         (spoiled(column=True, name="é" * 32), "_sources.yml: parts: the name " + "é" * 32 + " has 64 bytes, and"),
         (spoiled(name="x" * 64), "has 64 bytes, and PostgreSQL keeps 63"),
         (spoiled(column=True, config={"meta": {"uuid5": ["x"]}}), "parts.own: uuid5 takes a list of other columns"),
@@ -130,7 +133,7 @@ def spoiled(**changes: object) -> Any:
         (spoiled(column=True, name="a\nb"), r'_sources.yml: parts: the name "a\nb" is empty or has characters that'),
         (spoiled(name=""), '_sources.yml: : the name "" is empty or has characters that cannot be printed'),
         (spoiled(column=True, name="_ID"), "_sources.yml: parts._ID: the staged table has a column _id of its own"),
-        ({"sources": DECLARED["sources"] * 2}, "_sources.yml: tables of one name, but perhaps for case: parts"),
+        ({"sources": DECLARED["sources"] * 2}, "_sources.yml: tables whose names differ in case at the most: parts"),
     ],
 )
 def test_a_fault_in_the_sources_is_named(declared: object, said: str, tmp_path: Path) -> None:
@@ -268,9 +271,10 @@ def test_a_model_that_fails_has_a_reason(message: str, reason: str) -> None:
 def test_a_column_may_have_a_name_that_sql_has(database: str, tmp_path: Path) -> None:
     """`group` in a contract, in its keys and in a reference; a model that forgets to quote it is told where.
 
-    A model between the landing table and the target's is no target table. A model's own index and hook count, and the
-    order of its columns does not. The second build is of a schema that has the tables of the first; beside the model a
-    data test fails. dbt's own data tests take such a column, too. In the third the columns are not the contract's.
+    A model between the landing table and the target's is not a target table. A model's own index and hook count, and
+    the order of its columns does not. The second build is of a schema that has the tables of the first; beside the
+    model a data test fails. dbt's own data tests take such a column, too. In the third the columns are not the
+    contract's.
     """
     models = small_project(tmp_path) / "dbt_project" / "models"
     between = "{{ config(materialized='ephemeral', contract={'enforced': false}) }}"
@@ -379,7 +383,7 @@ def referring(**key: Any) -> dict[str, Any]:
         (keyed(type="unique", columns=[]), "parts: its unique constraint names no column: it needs columns of the "),
         (keyed(type="unique", columns=["gone"]), "parts: its unique constraint names gone: it needs columns of the "),
         (keyed(type="foreign_key", columns=["id"], to=None), "parts: its contract cannot be read: TypeError"),
-        (told(source="wholes"), "parts: config.meta.source names wholes, which is no table of _sources.yml"),
+        (told(source="wholes"), "parts: config.meta.source names wholes, which is not a table of _sources.yml"),
         (
             told(foreign_keys=[{"column": "id"}]),
             "parts: config.meta.foreign_keys: column is not one of name, columns, ",
@@ -390,13 +394,16 @@ def referring(**key: Any) -> dict[str, Any]:
         (referring(on_delete="vanish"), "parts: config.meta.foreign_keys: on_delete is vanish, which is not one of no"),
         (referring(columns=["gone"]), "parts: config.meta.foreign_keys: columns (gone) refer to to_columns (id): it"),
         (referring(to_columns=["id", "id"]), "parts: config.meta.foreign_keys: columns (id) refer to to_columns (id, "),
-        (referring(to="gone"), "parts: config.meta.foreign_keys: gone is no target table"),
-        (referring(to_columns=["whole_id"]), "parts: config.meta.foreign_keys: (whole_id) is no primary or unique key"),
+        (referring(to="gone"), "parts: config.meta.foreign_keys: gone is not a target table"),
+        (
+            referring(to_columns=["whole_id"]),
+            "parts: config.meta.foreign_keys: (whole_id) is not a primary or unique key",
+        ),
         (told(publish="merg"), "parts: config.meta.publish is merg, which is not one of merge, ensure"),
         (told(database_columns=["a"]), "parts: its contract cannot be read: ValueError"),
         (
             node(made={"meta": {"source": "gone"}}),
-            "parts.made: config.meta.source names gone, which is no column of the staged table parts",
+            "parts.made: config.meta.source names gone, which is not a column of the staged table parts",
         ),
     ],
 )
@@ -538,17 +545,19 @@ def test_a_circle_of_references_is_declared_beside_the_constraints() -> None:
         ("Employee", ForeignKey(("to_id",), "shops", ("id",), "on delete set null")),
         ("shops", ForeignKey(("to_id",), "Employee", ("id",), "on delete set null")),
     }
-    with pytest.raises(ProjectError, match="target tables of one name, but perhaps for case: Employee, employee"):
+    with pytest.raises(ProjectError, match="target tables whose names differ in case at the most: Employee, employee"):
         target_tables.contracts([models[0], {**models[1], "alias": "employee"}], [])
 
 
 def test_models_that_dbt_could_build_in_no_order_are_named() -> None:
     """Before anything is built, with the declaration that takes such a reference."""
     nodes = {"model.p.a": ["model.p.b"], "model.p.b": ["model.p.a"], "model.p.c": ["model.p.a"], "model.p.d": []}
-    with pytest.raises(ProjectError, match="dbt cannot build a, b: each is built after what it refers to") as failed:
+    with pytest.raises(
+        ProjectError, match="dbt cannot build a, b: a model is built after those it refers to"
+    ) as failed:
         dbt_project._refuse_circles({"parent_map": nodes})
     assert "config.meta.foreign_keys" in failed.value.hint
-    with pytest.raises(ProjectError, match="dbt cannot build d: each"):
+    with pytest.raises(ProjectError, match=r"dbt cannot build d: .* refers to itself"):
         dbt_project._refuse_circles({"parent_map": {"model.p.d": ["model.p.d"]}})
     dbt_project._refuse_circles({"parent_map": {"model.p.d": [], "test.p.d": ["model.p.d"]}})
 

@@ -95,7 +95,7 @@ REFUSED: list[tuple[list[SourceTable], str]] = [
     ([table("a", "b", left_out=("b.c",))], "t: left_out b.c hides the column c0"),
     (
         [table("a", left_out=("b[]",))],
-        "t: left_out b[] is no key of the row: what is inside arrays is for their tables",
+        "t: left_out b[] is not a key of the row: what is inside arrays is for their tables",
     ),
     ([table("a", unique=(("c0",),))], "t: unique takes lists of two or more of its columns: unique: [[a, b]]"),
     ([table("a", unique=(("c0", "x"),))], "t: unique takes lists of two or more of its columns: unique: [[a, b]]"),

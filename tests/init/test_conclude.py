@@ -400,7 +400,7 @@ def test_what_the_migration_refuses(tmp_path: Path) -> None:
     text += "".join(f', {{"id": {n}}}' for n in range(4, 20)) + "]}"
     found = concluded(tmp_path, text)
     assert doubts(found, "t") == (
-        "1 of 20 are no objects: the migration refuses them (t[3]);"
+        "1 of 20 are not objects: the migration refuses them (t[3]);"
         " 1 object with a key that appears twice: the migration refuses those rows (t[1].b);"
         " 1 text with U+0000 or a lone surrogate, which PostgreSQL cannot hold: the migration refuses those rows"
         " (t[0].a); 1 number beyond what PostgreSQL's numeric holds: the migration refuses those rows (t[2].n)"
@@ -425,7 +425,7 @@ def test_a_key_that_postgresql_cannot_hold_is_in_no_path(tmp_path: Path) -> None
         ("3", "must be an object or an array"),
         ("{}", "holds nothing to make a table of"),
         (json.dumps({str(number): [] for number in range(1001)}), "has 1,001 keys at the top: each would be a table"),
-        ('{"a": NaN}', "NaN is no JSON value"),
+        ('{"a": NaN}', "NaN is not a JSON value"),
         ("[" * 2000 + "]" * 2000, "is nested deeper than 100 levels"),
     ],
 )

@@ -98,7 +98,7 @@ def test_a_folder_of_modules_is_one_source(tmp_path: Path) -> None:
     found = modules.exported(folder)
     posts = [{"id": 1, "user": "u"}]
     assert found.data == {"users": [{"id": "u"}], "posts": posts, "tags": ["a", "b"], "more": ["a"]}
-    assert "users.test.ts is left out: it is no data" in found.notes
+    assert "users.test.ts is left out: it is not data" in found.notes
     assert "types.ts exports no data: left out" in found.notes
 
 

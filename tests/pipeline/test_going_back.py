@@ -54,7 +54,7 @@ def test_a_run_that_took_no_backup_is_named(published_small: Settings) -> None:
     checked = service.check(small_rows())
     with pytest.raises(BackupRefused, match=f"run {checked.run_id} took no backup"):
         service.rollback(before=checked.run_id)
-    with pytest.raises(BackupRefused, match=f"{checked.run_id} is a run, and no backup"):
+    with pytest.raises(BackupRefused, match=f"{checked.run_id} is a run, not a backup"):
         service.rollback(checked.run_id)
     for name in ("2026-11-22T10-30-00-000Z", "../runs"):
         with pytest.raises(UsageError, match="there is no run "):

@@ -6,14 +6,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from mock2pg.errors import CheckFailed, UsageError
 from mock2pg.notifications import Message
-from mock2pg.pipeline import lifecycle, notices
+from mock2pg.pipeline import lifecycle, notices, prune_runs
 from mock2pg.pipeline.work import Work
+from mock2pg.report.history_lists import run_lines
+from mock2pg.report.result import show
 from mock2pg.results import MigrationResult
+from mock2pg.runs import open_run
 from mock2pg.settings import Settings, load
+from mock2pg.watch import state
+from tests.fix_results import result_of
 from tests.fix_small import small_project
 
 
@@ -67,13 +74,46 @@ def test_a_run_that_fails_is_reported_without_the_reason(tmp_path: Path, recorde
     result: MigrationResult = ran(tmp_path, "migrate", fails)
     recorder.faults = ()
     assert titles(recorder) == [
-        "mock2pg: migrate started", "(mock2pg: migrate was killed)", "refuse", "mock2pg: migrate failed", "finish",
+        "mock2pg migrate: started", "(mock2pg migrate: killed)", "refuse", "mock2pg migrate: failed", "finish",
     ]  # fmt: skip
     assert "Error: CheckFailed, exit code 4" in recorder.sent[3]
     assert f"Run: {result.run_id}\nDatabase: mock2pg\nSchema: public" in recorder.sent[3]
     assert "CANARY" not in "".join(recorder.sent)
     assert isinstance(result.error, CheckFailed)
     assert result.warnings == ("A notification was not sent: slack (URL 1) did not accept it",)
+
+
+def warns(work: Work) -> None:
+    work.run.save(result_of("backup", {"cautions": ["No restore test was made."]}))
+
+
+ENDS: dict[str, tuple[Callable[[Work], None], str]] = {
+    "succeeded": (lambda _: None, "✔"),
+    "succeeded with warnings": (warns, "⚠"),
+    "failed": (fails, "✘"),
+}
+
+
+@pytest.mark.parametrize("word", ENDS)
+def test_a_run_has_one_outcome(word: str, tmp_path: Path, recorder: type[Recorder]) -> None:
+    """Terminal, JSON, record, report, lists of runs, page of a run and notification have the same one."""
+    command, mark = ENDS[word]
+    result: MigrationResult = ran(tmp_path, "migrate", command)
+    settings = load(project=tmp_path / "project")
+    record = open_run(settings).record()
+    outcome = {"status": word.partition(" ")[0], "warned": word.endswith("warnings")}
+    assert outcome.items() <= record.items()
+    assert outcome.items() <= result.as_dict().items()
+    assert titles(recorder)[-2] == f"mock2pg migrate: {word}"
+    assert f'<div class="word">{word.capitalize()}</div>' in result.report.read_text(encoding="utf-8")
+    assert word.capitalize() in (settings.runs_dir / "index.html").read_text(encoding="utf-8")
+    assert state.of_run(settings.runs_dir, result.run_id)["word"] == word.capitalize()
+    (_, line) = run_lines(prune_runs.listed(settings), 200)
+    assert f"  {word}  " in line
+    shown = CliRunner().invoke(click.Command("show", callback=lambda: show(result, as_json=False))).output
+    assert f"{mark} " in shown
+    code = result.error.code if result.error else None
+    assert (record["error"] or {}).get("code") == code
 
 
 @pytest.mark.parametrize("name", ["check", "plan", "verify", "rollback --show"])

@@ -103,7 +103,7 @@ def test_a_file_that_is_no_plan_is_refused_before_a_run(content: str, settings: 
     """A wrong path or file is an error of the one who typed it."""
     (file := tmp_path / "plan.json").write_text(content)
     for path in (file, tmp_path / "nothing"):
-        with pytest.raises(UsageError, match="is no plan"):
+        with pytest.raises(UsageError, match="is not a plan"):
             MigrationService(settings).migrate_all_data({}, reviewed=path)
     assert not settings.runs_dir.exists()
 

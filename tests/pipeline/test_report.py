@@ -18,7 +18,7 @@ from mock2pg.pipeline.steps import report
 from mock2pg.report import nesting
 from mock2pg.runs import Run
 from mock2pg.settings import REPOSITORY, Settings
-from mock2pg.step_results import StepResult
+from mock2pg.step_results import StepResult, is_warned
 from tests.fix_results import changed, result_of
 
 BACKUP = "backup-2026-11-22T10-30-02-118Z"
@@ -144,11 +144,13 @@ def build(run: Run) -> Build:
             "error": None,
             "undo_error": None,
         }
+        results = [STEPS[step] if isinstance(step, str) else step for step in steps]
+        record["warned"] = is_warned(results, changes.get("warnings", ()))
         run.write("record.json", {**record, **changes})
-        for step in steps:
-            run.save(STEPS[step] if isinstance(step, str) else step)
-        result = report.run(run)
-        assert result.index == f"runs/{run.id}/index.html"
+        for result in results:
+            run.save(result)
+        reported = report.run(run)
+        assert reported.index == f"runs/{run.id}/index.html"
         return (run.folder / "index.html").read_text(encoding="utf-8")
 
     return make
@@ -159,7 +161,7 @@ def test_the_report_of_a_migration_says_everything_that_an_auditor_asks(build: B
     text = Page(build("migrate", "succeeded", *MIGRATED, backup_id=BACKUP)).text
     for words in (
         "Succeeded The verdict in one line.",
-        "exactly the input, row by row, but for the columns that are changed on purpose",
+        "exactly the input, row by row, except for the columns that are changed on purpose",
         "Command mock2pg migrate",
         "Operator ada",
         "Source mock_data (12.3 MB)",
@@ -168,7 +170,7 @@ def test_the_report_of_a_migration_says_everything_that_an_auditor_asks(build: B
         "PostgreSQL 18.6",
         "Started 2026-11-22 10:30:00 UTC",
         "Ended 2026-11-22 10:30:17 UTC",
-        "Memory, at most 388.0 MB",
+        "Peak memory 388.0 MB",
         "Version mock2pg 1.2.3",
         "4,200 rows read = 4,200 loaded + 0 refused.",
         "parents[].kids[] children 3,000 3,000 0",
@@ -177,7 +179,7 @@ def test_the_report_of_a_migration_says_everything_that_an_auditor_asks(build: B
         "children_parent_id_fkey children (parent_id) parents 0",
         "children kind two spellings become one",
         f"make rollback ID={BACKUP}",
-        "held its transaction for 0.24 s",
+        "kept its transaction open for 0.24 s",
     ):
         assert words in text
     assert text.index("Succeeded The verdict") < text.index("What ran")
@@ -328,10 +330,10 @@ def test_a_run_that_was_rolled_back_shows_both_ways(build: Build) -> None:
         "Rolled back Rolled back: the target tables are not what was published: parents: 1 missing",
         "The target tables are as they were before this run, restored from its backup. 0 rows changed.",
         "4,200 rows read = 0 loaded + 0 refused + 4,200 left out",
-        "24 rows restored",
+        "24 rows rolled back",
         "parents 1,200 1,200 1 0 21 missing p7; different p8 …",
         "Rows restored, removed and changed back",
-        "Dropped, because the backup does not know them: a_later_table.",
+        "Dropped, because they are not in the backup: a_later_table.",
     ):
         assert words in text
     assert "Proof" not in text
@@ -382,7 +384,8 @@ def test_what_the_model_adds_is_named_where_rows_are_counted(build: Build) -> No
 def test_an_undo_that_failed_shows_both_errors(build: Build) -> None:
     """After a rollback that failed too, the page says in which state the target tables are, and how to go back."""
     errors = {"error": VerifyFailed("1 row differs").as_dict(), "undo_error": RollbackFailed("a lock").as_dict()}
-    text = Page(build("migrate", "rollback_failed", *MIGRATED, backup_id=BACKUP, **errors)).text
+    verify = StepResult("verify", "failed", "6", 2, "1 row differs", error=errors["error"])
+    text = Page(build("migrate", "rollback_failed", *MIGRATED[:6], verify, backup_id=BACKUP, **errors)).text
     assert "which did not pass verification." in text
     assert f"VerifyFailed: {VerifyFailed.hint}".replace("`", "") in text
     assert f"RollbackFailed: {RollbackFailed.hint}".replace("`", "") in text
@@ -394,8 +397,8 @@ def test_an_undo_that_failed_shows_both_errors(build: Build) -> None:
     [
         ((), "The target tables were not changed."),
         (("stage", "check"), "The target tables were not changed."),
-        (MIGRATED[:4], "as before, or wholly as this run built them"),
-        (MIGRATED[:6], "The target tables hold what this run published; it has not been verified."),
+        (MIGRATED[:4], "as before, or exactly as this run built them"),
+        (MIGRATED[:6], "The target tables hold what this run published, which was not verified."),
     ],
 )
 def test_a_run_that_was_killed_says_how_far_it_came(build: Build, steps: tuple[str, ...], target_state: str) -> None:
@@ -423,7 +426,7 @@ def test_a_run_that_failed_at_once_has_a_report(build: Build) -> None:
     [
         ("verify", "The target tables were only read.", "4,200 rows compared"),
         ("backup", "The target tables were only read.", "1,190 rows saved"),
-        ("rollback", "The target tables are what the backup says.", "rows changed back"),
+        ("rollback", "The target tables are as in the backup.", "rows changed back"),
     ],
 )
 def test_every_command_has_a_report(build: Build, command: str, target_state: str, number: str) -> None:

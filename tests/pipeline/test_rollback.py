@@ -246,7 +246,7 @@ def test_a_migration_that_undoes_itself_says_what_else_it_undoes(migrated: Migra
     before = dumped(migrated.settings.url, "public")
     result = roll_back(migrated, migrated.second, undo=True)
     assert dumped(migrated.settings.url, "public") == migrated.dump_second
-    assert result.data["cautions"] == ["theirs: not as in the backup: 1 row (1 extra); undone too"]
+    assert result.data["cautions"] == ["theirs: not as in the backup: 1 row (1 extra); undone as well"]
     roll_back(migrated, str(result.data["present_backup_id"]), discard_changes=True)
     assert dumped(migrated.settings.url, "public") == before
 
@@ -350,6 +350,6 @@ def test_what_does_not_come_back_as_the_backup_says_is_not_left_so(
     monkeypatch.setattr(restore.json_rows, "insert", spoiled)
     execute(migrated.settings.url, "CREATE TYPE public.more AS ENUM ()")  # so that all is made anew
     before = dumped(migrated.settings.url, "public")
-    with pytest.raises(RollbackFailed, match="the restored rows are not those of the backup: theirs"):
+    with pytest.raises(RollbackFailed, match="the restored rows differ from the backup: theirs"):
         roll_back(migrated, migrated.second, discard_changes=True)
     assert dumped(migrated.settings.url, "public") == before

@@ -31,7 +31,7 @@ def test_an_entity_or_a_table_may_be_emptied_by_name() -> None:
     differences, tables = {"a": Difference(3, 0, 0, 0, 3)}, [Table("a", (), ("id",), source="staged")]
     entities = {"staged": "anArray"}
     assert DeletionLimits(entities=entities).refusals(tables, differences) == [
-        ("a", "would be emptied of 3 rows", "If that is meant: --allow-empty anArray")
+        ("a", "would be emptied of 3 rows", "If that is intended: --allow-empty anArray")
     ]
     for name in ("a", "anArray"):
         assert DeletionLimits(allow_empty=frozenset({name}), entities=entities).refusals(tables, differences) == []

@@ -89,9 +89,9 @@ CASES = [
     (
         "CREATE TABLE public.t (id int PRIMARY KEY, a int, n boolean)",
         [
-            "t: column a is integer, which does not take what is built:"
+            "t: column a is integer, which does not accept what is built:"
             " invalid input syntax for type integer: (a value) (SQLSTATE 22P02)",
-            "t: column n is boolean, which would change 1 value of those built",
+            "t: column n is boolean, which would change 1 value of the built ones",
         ],
     ),
     (
@@ -114,14 +114,14 @@ CASES = [
     (
         "CREATE TABLE public.t (id text PRIMARY KEY, a text, n int); CREATE UNIQUE INDEX half ON public.t ((n > 0));"
         "CREATE UNIQUE INDEX fine ON public.t (lower(a)) WHERE n > 0",
-        ["t: unique index half would be broken: two rows would be alike"],
+        ["t: unique index half would be violated: two rows would be equal"],
     ),
     (
         "CREATE TABLE public.t (id text PRIMARY KEY, a text, n int, own text DEFAULT 'same' UNIQUE,"
         " CONSTRAINT apart EXCLUDE (own WITH =))",
         [
-            "t: unique constraint apart would be broken: two rows would be alike",
-            "t: unique constraint t_own_key would be broken: two rows would be alike",
+            "t: unique constraint apart would be violated: two rows would be equal",
+            "t: unique constraint t_own_key would be violated: two rows would be equal",
         ],
     ),
     (
@@ -197,15 +197,15 @@ def test_everything_is_named_at_once(connection: postgres.Connection) -> None:
         "parent: column name is missing",
         "child: public.child is a view, and rows are published into tables",
         "t: column c is missing",
-        "t: column b is boolean, which does not take what is built: invalid input syntax for type boolean: (a value)"
+        "t: column b is boolean, which does not accept what is built: invalid input syntax for type boolean: (a value)"
         " (SQLSTATE 22P02)",
-        "u: column id is uuid, which does not take what is built: invalid input syntax for type uuid: (a value)"
+        "u: column id is uuid, which does not accept what is built: invalid input syntax for type uuid: (a value)"
         " (SQLSTATE 22P02)",
         "u: column own is NOT NULL without a default, and no model fills it",
         "t: column more is NOT NULL without a default, and no model fills it",
         "t: column e is NOT NULL, and 1 row would have no value in it",
         "t: check t_a_check would be broken by 2 rows (1, 2)",
-        "t: unique constraint t_a_key would be broken: two rows would be alike",
+        "t: unique constraint t_a_key would be violated: two rows would be equal",
         "t: t_d_fkey: 1 row would refer to no row of parent (1)",
     ]
 
@@ -306,7 +306,7 @@ def test_rows_that_stay_count_for_what_must_be_unique(connection: postgres.Conne
     assert said(connection, [(T, ROWS)]) == []
     for publish in ("upsert", "ensure"):
         found = said(connection, [(replace(T, publish=publish), ROWS)])
-        assert found == ["t: unique constraint t_a_key would be broken: two rows would be alike"]
+        assert found == ["t: unique constraint t_a_key would be violated: two rows would be equal"]
 
 
 def test_a_reference_is_looked_up_among_the_rows_to_be(connection: postgres.Connection) -> None:
@@ -334,7 +334,7 @@ def test_losses_and_rows_of_others_are_named(connection: postgres.Connection) ->
     limits = DeletionLimits("50%", entities={"source": "parents"})
     found = look(connection, [(replace(PARENT, source="source"), [])], limits).findings
     assert [str(finding) for finding in found] == [
-        "parent: would be emptied of 2 rows. If that is meant: --allow-empty parents",
+        "parent: would be emptied of 2 rows. If that is intended: --allow-empty parents",
         "1 row of public.pins (pins_p_fkey) refer to parent and prevent their deletion. Keep those rows in the input,"
         " change the rows that refer to them, or name the table: --allow-cascade TABLE",
     ]

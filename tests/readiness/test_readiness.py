@@ -51,7 +51,7 @@ CASES = {
         "REVOKE CREATE ON SCHEMA public FROM PUBLIC, {0}", "target schema", "failed", "GRANT CREATE ON SCHEMA"),
     "no CREATE on a public with tables": (
         "REVOKE CREATE ON SCHEMA public FROM PUBLIC, {0}; CREATE TABLE public.a (); GRANT SELECT ON public.a TO {0}",
-        "target schema", "warning", "tables that are not there cannot be created"),
+        "target schema", "warning", "missing tables cannot be created"),
     "no TEMPORARY": (
         "REVOKE TEMPORARY ON DATABASE {1} FROM PUBLIC", "temporary tables", "failed", "GRANT TEMPORARY ON DATABASE"),
     "no EXECUTE on pg_control_system": (

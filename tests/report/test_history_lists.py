@@ -65,7 +65,7 @@ def test_a_backup_has_its_rows_and_why_it_was_taken() -> None:
         f"  before migrate {ID}, restored by `rollback latest`",
         f"backup-{ID}       -       -  123.5 kB",
         f"  by backup {ID}, encrypted",
-        "-: not known without reading the file through: `mock2pg backups verify`",
+        "-: known only after the whole file is read: `mock2pg backups verify`",
     ]
     assert len(backup_lines(found[:1], 200).splitlines()) == 2
     others = [backup(schema="other", latest=None), backup(command=None), backup(timestamp=None, kind="a directory")]

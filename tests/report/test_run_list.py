@@ -17,7 +17,7 @@ from mock2pg.errors import CheckFailed
 from mock2pg.private import locked
 from mock2pg.runs import Run, began
 from mock2pg.settings import Settings
-from mock2pg.step_results import StepResult
+from mock2pg.step_results import StepResult, is_warned
 from tests.fix_results import changed, result_of
 
 TABLES = {
@@ -42,6 +42,7 @@ def ended(settings: Settings, number: int, command: str = "migrate", *steps: Ste
     }  # fmt: skip
     for step in steps:
         run.save(step)
+    record["warned"] = is_warned(steps, ())
     run.write("record.json", {**record, **changes})
     if record["status"] != "running" and "finished_at" not in changes:
         run.path("index.html").write_text("a report")
@@ -96,7 +97,7 @@ def test_every_run_has_a_line_that_says_what_became_of_it(settings: Settings) ->
 
 
 def test_a_run_that_did_not_end_is_in_the_list_without_a_link(settings: Settings) -> None:
-    """One whose process works is in progress; one whose process is gone was killed; a damaged record stops nothing."""
+    """One whose process works is running; one whose process is gone was killed; a damaged record stops nothing."""
     unfinished: dict[str, Any] = {"status": "running", "finished_at": None, "seconds": 0.0}
     ended(settings, 1, **unfinished)
     ended(settings, 2, **unfinished, pid_began="long ago")
@@ -104,7 +105,7 @@ def test_a_run_that_did_not_end_is_in_the_list_without_a_link(settings: Settings
     assert entries(settings) == [
         "✗ Unreadable 10:30:00 record.json",
         "✗ Interrupted 10:30:00 migrate the process was killed; the next run removes what it left ada",
-        "… In progress 10:30:00 migrate in progress when this page was written ada",
+        "… Running 10:30:00 migrate in progress when this page was written ada",
     ]
     html = (settings.runs_dir / "index.html").read_text()
     assert re.findall(r'href="\./([^/]*)', html) == ["2026-11-03T10-30-00-000Z"] * 2

@@ -104,7 +104,7 @@ def test_no_value_leaves_a_run_that_succeeds(settings: Settings, source: Path, w
     """
     done = mock2pg(settings, "migrate", str(source), MIGRATION_NOTIFY_URLS=webhook.url)
     assert done.returncode == 0, done.stderr.decode()
-    assert webhook.titles == ["mock2pg: migrate started", "mock2pg: migrate succeeded"]
+    assert webhook.titles == ["mock2pg migrate: started", "mock2pg migrate: succeeded"]
     assert MARK.encode() not in b"".join(webhook.raw)
     assert b"hook-secret" not in done.stdout + done.stderr
     assert MARK.encode() not in done.stdout + done.stderr

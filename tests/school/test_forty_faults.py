@@ -320,13 +320,13 @@ FAULTS = (
         "a day that no calendar has",
         "students",
         {"enrollmentDate": "2026-02-30"},
-        unfit("enrollmentDate", f"{DATE}; found a string that is none"),
+        unfit("enrollmentDate", f"{DATE}; found a string of another form"),
     ),
     Fault(
         "a date with a time",
         "students",
         {"enrollmentDate": "2026-09-01T00:00:00Z"},
-        unfit("enrollmentDate", f"{DATE}; found a string that is none"),
+        unfit("enrollmentDate", f"{DATE}; found a string of another form"),
     ),
     Fault(
         "a date as a number",
@@ -334,8 +334,8 @@ FAULTS = (
         {"enrollmentDate": 20260901},
         unfit("enrollmentDate", f"{DATE}; found a whole number"),
     ),
-    Fault("24:00", "schedules", {"endTime": "24:00"}, unfit("endTime", f"{TIME}; found a string that is none")),
-    Fault("9:00", "schedules", {"startTime": "9:00"}, unfit("startTime", f"{TIME}; found a string that is none")),
+    Fault("24:00", "schedules", {"endTime": "24:00"}, unfit("endTime", f"{TIME}; found a string of another form")),
+    Fault("9:00", "schedules", {"startTime": "9:00"}, unfit("startTime", f"{TIME}; found a string of another form")),
     Fault("a text for a list", "meetings", {"participants": "1"}, unfit("participants", f"{TEXTS}; found a string")),
     Fault(
         "a number in a list",

@@ -100,7 +100,7 @@ def test_a_byte_order_mark_and_white_space_around_are_accepted(mark: bytes, tmp_
     """A byte order mark and white space around the JSON are no part of the array, and the mark is said."""
     found = read(folder_of(tmp_path / "source", {"a": mark + b"\n\t [] \r\n"}), tmp_path / "1", "a")
     assert found.arrays["a"].read_bytes().strip() == b"[]"
-    said = f"{tmp_path}/source/a.json begins with a byte order mark; it is no part of JSON and was left out"
+    said = f"{tmp_path}/source/a.json begins with a byte order mark, which is not part of JSON and was left out"
     assert found.notes == ((said,) if mark else ())
     assert (found.faults, found.bytes) == ((), 2)
     assert found.sha256 == read(file_of(tmp_path, mark + b' {"a": []} '), tmp_path / "2", "a").sha256
@@ -156,11 +156,11 @@ def test_the_place_is_exact(tmp_path: Path) -> None:
         ("{'a': []}", "strings and keys take double quotes"),
         ("{\"a\": ['x']}", "strings and keys take double quotes"),
         ("{a: []}", "a key must be a string in double quotes"),
-        ('{"a": [NaN]}', "NaN is no JSON value"),
-        ('{"a": [nan]}', "nan is no JSON value"),
-        ('{"a": [-Infinity]}', "Infinity is no JSON value"),
-        ('{"a": [None]}', "None is no JSON value"),
-        ('{"a": [undefined]}', "undefined is no JSON value"),
+        ('{"a": [NaN]}', "NaN is not a JSON value"),
+        ('{"a": [nan]}', "nan is not a JSON value"),
+        ('{"a": [-Infinity]}', "Infinity is not a JSON value"),
+        ('{"a": [None]}', "None is not a JSON value"),
+        ('{"a": [undefined]}', "undefined is not a JSON value"),
         ('{"a": []} {}', "there is more after the end of the document"),
         ('{"a": [', "it ends too early: a bracket or a quote is not closed"),
         ('{"a": ["\n"]}', "a line break, tab or control character must be written as an escape (\\n)"),
@@ -210,7 +210,7 @@ def test_a_nesting_beyond_all_measure_is_refused(tmp_path: Path) -> None:
     inner: list[Any] = []
     for _ in range(100_000):
         inner = [inner]
-    assert refusal({"a": inner}, tmp_path) == "a[0]: holds what JSON cannot say (RecursionError)"
+    assert refusal({"a": inner}, tmp_path) == "a[0]: holds a value that JSON cannot represent (RecursionError)"
     while inner:  # taken apart from outside, or Python would recurse to free it
         inner = inner.pop()
 
@@ -408,7 +408,7 @@ def test_a_hostile_name_chooses_no_path_and_is_not_repeated(name: str, tmp_path:
 def test_what_json_cannot_say_is_refused_without_the_value(value: object, tmp_path: Path) -> None:
     """A Python value that is no JSON is named by its row; the value itself stays unsaid."""
     said = refusal({"a": [{}, {"id": "1", "x": value}]}, tmp_path)
-    assert said.startswith("a[1]: holds what JSON cannot say (")
+    assert said.startswith("a[1]: holds a value that JSON cannot represent (")
     assert CANARY not in said
     assert "2026" not in said
 
@@ -417,7 +417,7 @@ def test_a_dict_that_holds_itself_is_refused(tmp_path: Path) -> None:
     """A circle has no JSON text."""
     rows: list[Any] = []
     rows.append(rows)
-    assert refusal({"a": rows}, tmp_path) == "a[0]: holds what JSON cannot say (ValueError)"
+    assert refusal({"a": rows}, tmp_path) == "a[0]: holds a value that JSON cannot represent (ValueError)"
 
 
 def test_half_of_a_surrogate_pair_in_a_dict_is_left_to_the_check(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, bool]]] = {
     "killed": (dead(), ("bad", "Interrupted", "The process was killed and left no verdict.", True)),
     "succeeded": ({**ENDED, "status": "succeeded", "message": "Migrated."}, ("good", "Succeeded", "Migrated.", True)),
     "with warnings": (
-        {**ENDED, "status": "succeeded", "message": "Migrated.", "warnings": ["a warning"]},
+        {**ENDED, "status": "succeeded", "message": "Migrated.", "warnings": ["a warning"], "warned": True},
         ("care", "Succeeded with warnings", "Migrated.", True),
     ),
     "failed": (
@@ -87,7 +87,7 @@ def test_a_run_has_a_word_whatever_became_of_it(
     facts = dict(found["facts"])
     assert facts["Started"] == "2026-11-22 10:30:00 UTC"
     assert facts["Operator"] == "a\\x1btester"
-    assert ("Memory of all processes" in facts, facts.get("Most memory")) == (
+    assert ("Memory of all processes" in facts, facts.get("Peak memory")) == (
         (found["word"] == "Running", "3.0 MB" if "seconds" in change else None)
     )
     assert ("Time" in facts) == (found["word"] != "Interrupted")

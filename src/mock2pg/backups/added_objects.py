@@ -77,7 +77,8 @@ def refuse_dependents(connection: Connection, schema: str, added: Added) -> None
     if lost := [name for name in before if name not in kept]:
         relations = ", ".join(name for _, name in added.relations)
         raise RollbackFailed(
-            f"what depends on relations added since the backup ({relations}) would be dropped: {', '.join(lost)}",
+            f"objects that depend on relations added since the backup ({relations}) would be dropped:"
+            f" {', '.join(lost)}",
             hint=drop_objects.DROP_FIRST,
         )
 

@@ -55,9 +55,9 @@ class ChecksumReader:
     def _check(self) -> None:
         line = _LINE.fullmatch(self._held)
         if line is None:
-            raise Damaged("is cut short: it does not end with its checksum")
+            raise Damaged("is truncated: it does not end with its checksum")
         if line[1].decode() != self.sha256:
-            raise Damaged("is damaged: its checksum does not hold")
+            raise Damaged("is damaged: its checksum does not match")
 
 
 class ChecksumWriter:

@@ -109,9 +109,9 @@ class Decrypted:
         if not block:
             self._work.join()
             if isinstance(self._work.error, pyrage.DecryptError) and "No matching keys" in str(self._work.error):
-                raise NoKey("is encrypted to another key than the one that is given")
+                raise NoKey("is encrypted to a key other than the given one")
             if self._work.error:
-                raise Damaged("is damaged or cut short: it cannot be decrypted")
+                raise Damaged("is damaged or truncated: it cannot be decrypted")
         return block
 
 

@@ -55,7 +55,7 @@ def insert(code: OwnersCode, home: sql.Identifier, target: sql.Identifier, field
         )
     restored = code.count(query)
     if restored != rows:
-        raise RollbackFailed(f"{restored} of {rows} rows came back")
+        raise RollbackFailed(f"{restored} of {rows} rows were restored")
     return restored
 
 

@@ -88,5 +88,5 @@ def file_of(folder: Path, backup_id: str) -> Path:
     if not found:
         raise BackupRefused(f"there is no backup {backup_id} in {folder.name}/")
     if len(found) > 1:
-        raise BackupRefused(f"{backup_id} is there twice: {', '.join(file.name for file in found)}")
+        raise BackupRefused(f"{backup_id} exists twice: {', '.join(file.name for file in found)}")
     return found[0]

@@ -59,7 +59,7 @@ class Unpacked:
         except (zlib.error, gzip.BadGzipFile, zstandard.ZstdError):
             raise Damaged("is damaged: it cannot be unpacked") from None
         except EOFError:
-            raise Damaged("is cut short: it cannot be unpacked to its end") from None
+            raise Damaged("is truncated: it cannot be unpacked completely") from None
 
 
 def last_parts(packed: bytes, compression: str, limit: int) -> Iterator[bytes]:

@@ -73,7 +73,7 @@ class Staged:
             home = self.homes[name] = sql.Identifier("pg_temp", f"mock2pg_lines_{number}")
             found = json_rows.load(connection, home, state.rows(name))
             if found != rows:
-                raise RollbackFailed(f"table {name}: {found} of {rows} rows came back")
+                raise RollbackFailed(f"table {name}: {found} of {rows} rows were restored")
             connection.execute(sql.SQL("ANALYZE {}").format(home))
             self.hashes[name] = dump.lines_hash(connection, json_rows.as_written(home))
 
@@ -251,6 +251,6 @@ def _prove(connection: Connection, schema: str, staged: Staged) -> None:
     ]
     if wrong:
         raise RollbackFailed(
-            f"the restored rows are not those of the backup: {', '.join(wrong)}",
+            f"the restored rows differ from the backup: {', '.join(wrong)}",
             hint="Look for a trigger or rule that changes the rows, and disable it for the rollback.",
         )

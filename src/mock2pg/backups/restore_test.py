@@ -114,7 +114,7 @@ def _definitions(url: str, state: State, snapshot: Snapshot, program: Path, time
     assert row is not None  # noqa: S101
     oid, collate, ctype, may = row
     if not may:
-        return "the role may not create a database to do it in"
+        return "the role may not create a database for it"
     name = f"{SCHEMA}_{oid}"  # the same each time, so that the leftover of an interrupted process is found
     if owner := schemas.other_owner(snapshot.connection, name):
         return f"the database {name} belongs to {owner}"

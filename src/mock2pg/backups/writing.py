@@ -46,7 +46,7 @@ class Writer:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
             if self.id in names.files(folder).values():
-                raise BackupFailed(f"{self.id} is there already: another backup began at the same moment")
+                raise BackupFailed(f"{self.id} already exists: another backup began at the same moment")
             self._file = open(os.open(self._aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
             fcntl.flock(self._file, fcntl.LOCK_EX)  # as long as this process lives, nobody removes it
         except OSError as error:

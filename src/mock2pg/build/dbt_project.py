@@ -186,8 +186,9 @@ def _refuse_circles(manifest: Mapping[str, Any]) -> None:
     for group in key_groups(list(above), above):
         if len(group) > 1 or group[0] in above[group[0]]:
             names = ", ".join(sorted(key.split(".", 2)[2] for key in group))
+            circle = "these refer to each other" if len(group) > 1 else "this one refers to itself"
             raise ProjectError(
-                f"dbt cannot build {names}: each is built after what it refers to, and here that is a circle",
+                f"dbt cannot build {names}: a model is built after those it refers to, and {circle}",
                 hint="Declare a foreign key to the own table or in a circle as config.meta.foreign_keys in the model's"
                 " YAML, not as a constraint with ref(): see docs/adding-an-entity.md.",
             )

@@ -80,9 +80,9 @@ def refuse_dangling(of_tables: Mapping[str, Iterable[ForeignKey]], tables: Seque
         for key in keys:
             parent = by_name.get(key.parent)
             if parent is None:
-                raise ProjectError(f"{name}: config.meta.foreign_keys: {key.parent} is no target table")
+                raise ProjectError(f"{name}: config.meta.foreign_keys: {key.parent} is not a target table")
             if set(key.parent_columns) not in map(set, (parent.primary_key, *parent.uniques)):
                 raise ProjectError(
-                    f"{name}: config.meta.foreign_keys: ({', '.join(key.parent_columns)}) is no primary or unique"
+                    f"{name}: config.meta.foreign_keys: ({', '.join(key.parent_columns)}) is not a primary or unique"
                     f" key of {key.parent}"
                 )

@@ -44,4 +44,4 @@ def refuse_alike(what: str, names: Iterable[str]) -> None:
     for name in names:
         by_folded.setdefault(name.casefold(), []).append(name)
     if alike := sorted(name for same in by_folded.values() if len(same) > 1 for name in set(same)):
-        raise ProjectError(f"{what} of one name, but perhaps for case: {', '.join(alike)}")
+        raise ProjectError(f"{what} whose names differ in case at the most: {', '.join(alike)}")

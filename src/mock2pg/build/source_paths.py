@@ -45,7 +45,9 @@ def _refuse_table(table: SourceTable) -> None:
         except ValueError as error:
             raise _fault(table.name, f"left_out {path}: {error}") from None
         if not left or any(isinstance(step, Mark) for step in left[left[0] is Mark.SOURCE :]):
-            raise _fault(table.name, f"left_out {path} is no key of the row: what is inside arrays is for their tables")
+            raise _fault(
+                table.name, f"left_out {path} is not a key of the row: what is inside arrays is for their tables"
+            )
 
 
 def _refuse_columns(table: SourceTable) -> None:

@@ -146,5 +146,5 @@ def _refuse_dangling(tables: Sequence[SourceTable]) -> None:
             if column.references and types.get(column.references) != column.data_type:
                 raise ProjectError(
                     f"_sources.yml: {table.name}.{column.name}: references {'.'.join(column.references)},"
-                    f" which is no column of the type {column.data_type} in _sources.yml"
+                    f" which is not a column of the type {column.data_type} in _sources.yml"
                 )

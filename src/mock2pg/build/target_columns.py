@@ -48,7 +48,7 @@ def _column(table: str, column: Mapping[str, Any], source: SourceTable | None) -
     origin = own.get("source") or (name if name in staged else None)
     if own.get("source") and origin not in staged:
         where = f"the staged table {source.name}" if source else "a staged table: the model has none"
-        raise ProjectError(f"{table}.{name}: config.meta.source names {origin}, which is no column of {where}")
+        raise ProjectError(f"{table}.{name}: config.meta.source names {origin}, which is not a column of {where}")
     if source and origin is None and not own.get("derived"):
         raise ProjectError(
             f"{table}.{name} comes from no staged column",

@@ -64,7 +64,7 @@ def _table(node: Mapping[str, Any], staged: Mapping[str, SourceTable], names: Ma
     refuse_unfit(name, (name, *node["columns"]))
     source = staged.get(meta.get("source", name))
     if source is None and "source" in meta:
-        raise ProjectError(f"{name}: config.meta.source names {meta['source']}, which is no table of _sources.yml")
+        raise ProjectError(f"{name}: config.meta.source names {meta['source']}, which is not a table of _sources.yml")
     if (publish := meta.get("publish", "merge")) not in _PUBLISH:
         raise ProjectError(f"{name}: config.meta.publish is {publish}, which is not one of {', '.join(_PUBLISH)}")
     filled = dict(meta.get("database_columns", {}))

@@ -46,7 +46,7 @@ def load_suites(folder: Path, sources: Sequence[SourceTable] = ()) -> dict[str, 
         if table in files:
             raise ProjectError(f"{file}: another suite is about table {table}")
         if sources and table not in tables:
-            raise ProjectError(f"{file}: {table} is no table of _sources.yml")
+            raise ProjectError(f"{file}: {table} is not a table of _sources.yml")
         files[table] = file
         # Handed over one by one: from a whole suite Great Expectations drops, with a line in its log, what it
         # does not know.

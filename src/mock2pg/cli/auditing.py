@@ -13,7 +13,7 @@ from mock2pg.report.output import say_json
 
 @command.command("verify-evidence", section="Audit", fails=(EvidenceBroken,))
 @click.argument("run_id", required=False, shell_complete=run_ids)
-@click.option("--all", "every", is_flag=True, help="Look at every run, and for runs whose folder is gone.")
+@click.option("--all", "every", is_flag=True, help="Verify every run, and report runs whose folder is gone.")
 @verb
 def verify_evidence(run_id: str | None, every: bool, as_json: bool) -> None:
     """Verify the folders of runs against their manifests.

@@ -82,14 +82,16 @@ def test_migration(as_json: bool) -> None:
 
 
 @command.command(section="Develop")
-@click.option("--rows", default=10_000, metavar="N", help="Rows in all, those of nested arrays included; 50 or more.")
+@click.option(
+    "--rows", default=10_000, metavar="N", help="The total number of rows, with those of nested arrays; at least 50."
+)
 @click.option("--seed", default=1, metavar="N", help="The same seed gives the same bytes.")
 @click.option(
     "--out",
     required=True,
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="The folder for the files: empty, or not there.",
+    help="The folder for the files, which is empty or does not exist.",
 )
 @verb
 def sample(rows: int, seed: int, out: Path, as_json: bool) -> None:
@@ -173,8 +175,8 @@ def lab(run_id: str | None, no_browser: bool, as_json: bool) -> None:
     """Open a run's notebooks in JupyterLab, as copies.
 
     The executed notebooks of RUN_ID, or of the newest run that has some. The copies are in .cache/lab/: change and run
-    them as you like. A copy that is there already stays as you left it; remove it to get a fresh copy. A cell finds
-    what the run left as Python values; it does nothing again, asks no database, and the run's evidence stays as it is.
+    them as you like. A copy that exists already stays as you left it; remove it to get a fresh copy. A cell reads what
+    the run left as Python values: it repeats no step, contacts no database, and leaves the run's evidence as it is.
     JupyterLab, which `make lab` installs into .venv-lab/, answers on this machine only. --json prints the folder alone,
     and opens nothing.
 
@@ -228,7 +230,7 @@ def start(as_json: bool) -> None:
 def stop(as_json: bool) -> None:
     """Stop the server, and keep its data.
 
-    It is no error when the server was not running.
+    It is not an error if the server was not running.
 
     Examples:
         mock2pg server stop

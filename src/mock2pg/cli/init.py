@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _TELL = {
     "new": "new",
     "written": "rewritten: you had not edited it",
-    "removed": "removed: nothing of the source is in it any more",
+    "removed": "removed: the source no longer has its rows",
     "edited": "left as it is: you edited it",
     "deleted": "not written: you deleted it",
 }
@@ -39,7 +39,7 @@ _TELL = {
     required=True,
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="The project's folder: empty, or not there.",
+    help="The project's folder, which is empty or does not exist.",
 )
 @click.option(
     "--update",
@@ -114,6 +114,6 @@ def _show_update(done: Initialised, into: Path) -> None:
         say("Nothing to update: init would write the same files.")
         return
     if any(change.act == "edited" and change.diff for change in done.changes):
-        say("Bring what you want of the diffs above into the files that you edited.")
+        say("Copy what you want to keep of the diffs above into the files that you edited.")
     there = "" if into.resolve() == Path.cwd() else f"cd {shlex.quote(str(into))} && "
     say_fact("Next", f"{there}make check-data && make plan")

@@ -45,7 +45,11 @@ def status(as_json: bool) -> None:
 
 @command.command(section="Look")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=20, metavar="N", help="The most runs, or entries with --json."
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    metavar="N",
+    help="The maximum number of runs, or of entries with --json.",
 )
 @verb
 def history(limit: int, as_json: bool) -> None:
@@ -76,9 +80,9 @@ def history(limit: int, as_json: bool) -> None:
 def metrics(run_id: str | None, out: Path | None, as_json: bool) -> None:
     """Print the metrics of a run for Prometheus.
 
-    Those of RUN_ID, or of the newest run that has ended: durations, rows a second, memory, time in the database and
-    WAL, with the labels command and verdict. --out writes them into a file for the textfile collector of node_exporter,
-    whose name must end in .prom.
+    Prints durations, rows per second, memory, time in the database and WAL of RUN_ID, or of the newest run that has
+    ended, with the labels command and verdict. --out writes them into a file for the textfile collector of
+    node_exporter, whose name must end in .prom.
 
     Examples:
         mock2pg metrics
@@ -95,7 +99,7 @@ def metrics(run_id: str | None, out: Path | None, as_json: bool) -> None:
 
 @command.command(section="Look")
 @click.argument("run_id", required=False, shell_complete=run_ids)
-@click.option("--all", "every", is_flag=True, help="The page that lists all runs, written anew.")
+@click.option("--all", "every", is_flag=True, help="The page that lists all runs; it is written again.")
 @verb
 def report(run_id: str | None, every: bool, as_json: bool) -> None:
     """Print the path of a run's report.
@@ -122,7 +126,7 @@ def report(run_id: str | None, every: bool, as_json: bool) -> None:
 def open_report(run_id: str | None, every: bool, as_json: bool) -> None:
     """Open a run's report in the browser.
 
-    The report of RUN_ID, or of the newest run. Prints its path, which is all that it does where there is no display.
+    The report of RUN_ID, or of the newest run. Where there is no display, only prints its path.
 
     Examples:
         mock2pg open
@@ -195,8 +199,8 @@ def list_settings(as_json: bool) -> None:
     """List the settings with value, origin and meaning.
 
     A setting comes from a flag of a command, the environment, .env with the line, [tool.mock2pg] of pyproject.toml, or
-    its default, in this order. Of DATABASE_URL user, host, port and database are shown, and of other secrets that they
-    are set. With --quiet, the meanings are left out.
+    its default, in this order. DATABASE_URL is shown without its password, and other secrets only as set. With
+    --quiet, the meanings are left out.
 
     Examples:
         mock2pg settings

@@ -128,7 +128,7 @@ _CHANGES = (
         "reviewed",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        help="A plan.json that was reviewed: publish just that, or nothing.",
+        help="A plan.json that was reviewed: publish exactly that, or nothing.",
     ),
     CONFIRM,
 )

@@ -60,7 +60,9 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
 
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; the log stays on standard error.")
     @click.option("-q", "--quiet", is_flag=True, help="Print the verdict alone.")
-    @click.option("-v", "--verbose", is_flag=True, help="Print what is left out otherwise, such as unchanged tables.")
+    @click.option(
+        "-v", "--verbose", is_flag=True, help="Also print what is left out by default, such as unchanged tables."
+    )
     @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
     @functools.wraps(function)
     def wrapped(*args: Any, as_json: bool, quiet: bool, verbose: bool, debug: bool, **options: Any) -> None:

@@ -56,7 +56,7 @@ def write(folder: Path, content: Mapping[str, Any]) -> Manifest:
 
 
 def read(folder: Path) -> Manifest:
-    """Read the manifest. Raises FileNotFoundError, and Damaged when its checksum does not hold."""
+    """Read the manifest. Raises FileNotFoundError, and Damaged when its checksum does not match."""
     try:
         text = (folder / NAME).read_bytes()
     except FileNotFoundError:
@@ -70,7 +70,7 @@ def read(folder: Path) -> Manifest:
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         valid = False
     if not valid:
-        raise Damaged("is damaged: its checksum does not hold")
+        raise Damaged("is damaged: its checksum does not match")
     if content.get("format") != FORMAT or not content.keys() >= _KEYS:
         raise Damaged("has a format that this version does not know")
     return Manifest(content, hashlib.sha256(text).hexdigest())

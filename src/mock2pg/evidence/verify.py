@@ -28,7 +28,7 @@ def verify(settings: Settings, run_id: str | None, *, every: bool, known: Sequen
     if run_id == "latest":  # the link that every run leaves
         run_id = (settings.runs_dir / run_id).resolve().name
     if not every and run_id is not None and run_id not in kept.runs:
-        raise UsageError(f"there is no run {identity(run_id)}", hint="Name a folder of runs/.")
+        raise UsageError(f"there is no run {identity(run_id)}", hint="Name a folder in runs/.")
     if not kept.runs:
         raise UsageError("there is no run yet", hint="Run `mock2pg migrate` first.")
     runs = kept.runs if every else [run_id or kept.runs[-1]]
@@ -36,7 +36,7 @@ def verify(settings: Settings, run_id: str | None, *, every: bool, known: Sequen
     error = None
     if faults:
         lines = "\n".join(f"  {fault}" for fault in faults)
-        error = EvidenceBroken(f"the evidence does not hold, in {counted(len(faults), 'place')}:\n{lines}")
+        error = EvidenceBroken(f"the evidence is not intact, in {counted(len(faults), 'place')}:\n{lines}")
     return Evidence(not faults, tuple(runs), faults, tuple(kept.notes(runs)), error)
 
 

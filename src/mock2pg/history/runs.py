@@ -28,7 +28,7 @@ class Findings:
     definitions_left    of a rollback: the fingerprint of those afterwards; None when it is unknown
     redefined           of a migration: it created or altered tables
     contracts           of a migration: the tables that it published
-    kept_keys           of a migration: table -> rows under keys that were there before
+    kept_keys           of a migration: table -> rows under keys that existed before
     """
 
     hashes: Mapping[str, str]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from mock2pg.errors import Mock2pgError
 from mock2pg.pages.outcome import Outcome
-from mock2pg.step_results import Found, Published, RolledBack
+from mock2pg.step_results import Difference, Found, Published, RolledBack
 from mock2pg.text import duration, printable
 
 _KINDS = {"good": "success", "care": "warning", "bad": "failure"}
@@ -34,7 +34,7 @@ class Subject:
     def message(self, title: str, kind: str, *lines: tuple[str, str]) -> Message:
         about = ("Run", self.run_id), ("Database", self.database), ("Schema", self.schema)
         text = "\n".join(f"{name}: {printable(value)}" for name, value in (*about, *lines))
-        return Message(f"mock2pg: {self.command} {title}", text, kind)
+        return Message(f"mock2pg {self.command}: {title}", text, kind)
 
 
 def of_start(subject: Subject) -> Message:
@@ -66,7 +66,7 @@ def of_end(
 def of_loss(subject: Subject) -> Message:
     """Report a run whose process is gone without a verdict."""
     lines = ("Verdict", "None: the process was killed."), ("Next", "mock2pg status")
-    return subject.message("was killed", "failure", *lines)
+    return subject.message("killed", "failure", *lines)
 
 
 def of_test(database: str, schema: str) -> Message:
@@ -78,10 +78,10 @@ def _rows(found: Sequence[Found | None]) -> Iterator[str]:
     """Yield how many rows were changed, where that is known."""
     for each in found:
         if isinstance(each, Published):
-            yield _counted(each.tables.values(), "inserted", "updated", "deleted")
+            yield _counted(each.tables.values(), inserted="inserted", updated="updated", deleted="deleted")
         elif isinstance(each, RolledBack):
-            yield _counted(each.changes.values(), "restored", "removed", "changed")
+            yield _counted(each.tables.values(), inserted="restored", updated="changed back", deleted="removed")
 
 
-def _counted(tables: object, *names: str) -> str:
-    return ", ".join(f"{sum(getattr(table, name) for table in tables):,} {name}" for name in names)  # type: ignore[attr-defined]
+def _counted(tables: Collection[Difference], **words: str) -> str:
+    return ", ".join(f"{sum(getattr(table, kind) for table in tables):,} {word}" for kind, word in words.items())

@@ -1,11 +1,9 @@
-"""The outcome of a run, in the words and the colour that all pages use."""
+"""The outcome of a run: the words and the colour that pages, lists and notifications share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
-
-from mock2pg.step_results import StepResult
 
 
 class Outcome(NamedTuple):
@@ -19,20 +17,20 @@ _OUTCOMES = {
     "succeeded": Outcome("good", "Succeeded"),
     "failed": Outcome("bad", "Failed"),
     "rolled_back": Outcome("care", "Rolled back"),
-    "rollback_failed": Outcome("bad", "Failed, and so did the rollback"),
-    "unknown": Outcome("bad", "Failed, state unknown"),
+    "rollback_failed": Outcome("bad", "Rollback failed"),
+    "unknown": Outcome("bad", "Outcome unknown"),
     "running": Outcome("care", "Unfinished"),
 }
 _WARNED = Outcome("care", "Succeeded with warnings")
 
 
-def outcome_of(record: Mapping[str, Any], *, warned: bool) -> Outcome:
-    """Return the outcome that record.json has; `warned` when something is to be told about a success."""
+def outcome_of(record: Mapping[str, Any]) -> Outcome:
+    """Return the outcome that record.json has: the status, and whether a success was `warned`."""
     status = record["status"]
-    return _WARNED if status == "succeeded" and warned else _OUTCOMES[status]
+    return _WARNED if status == "succeeded" and record.get("warned") else _OUTCOMES[status]
 
 
-def cautions_of(record: Mapping[str, Any], results: Iterable[StepResult]) -> list[str]:
-    """Return the warnings of a run: those of its steps, and what failed after its verdict."""
-    cautions = [caution for result in results if result.found for caution in result.found.cautions]
-    return [*cautions, *record.get("warnings", ())]
+def word_of(record: Mapping[str, Any]) -> str:
+    """Return the outcome as a list on the terminal has it: `rolled back`. A status of no record is its own word."""
+    status = str(record["status"])
+    return outcome_of(record).word.lower() if status in _OUTCOMES and status != "running" else status

@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg.errors import UsageError
-from mock2pg.pages.outcome import cautions_of, outcome_of
+from mock2pg.pages.outcome import outcome_of
 from mock2pg.pages.rendering import render
 from mock2pg.pages.run_links import SITE, RunLinks
 from mock2pg.private import locked
 from mock2pg.runs import VERSION, Run, all_runs, is_alive, now
 from mock2pg.settings import Settings
-from mock2pg.step_results import Checked, Difference, Planned, Published, RolledBack, StepResult, find
+from mock2pg.step_results import Difference, StepResult, changes_of, is_redefined
 from mock2pg.text import counted
 
 _PATIENCE = 2.0  # seconds that a run waits for another one's list
 _UNFINISHED = {
-    "In progress": "in progress when this page was written",
+    "Running": "in progress when this page was written",
     "Interrupted": "the process was killed; the next run removes what it left",
 }
 _WORDS = {  # of what a command changes, or would
@@ -137,8 +137,8 @@ def _read(run: Run) -> Entry:
         return Entry(run.id, run.started_at, "", "", "", "", None, "failed", "Unreadable", "record.json", False)
     database = record.get("database") or {}
     ended = record["status"] != "running"
-    kind, word = _outcome(run, record, results)
-    changed = _tables(record, results)
+    kind, word = _outcome(record)
+    changed = changes_of(record, results.values())
     return Entry(
         id=run.id,
         started_at=record["started_at"],
@@ -150,7 +150,7 @@ def _read(run: Run) -> Entry:
         kind=kind,
         word=word,
         what=_what(record, results, changed) if ended else _UNFINISHED[word],
-        changed=record["command"] != "plan" and any(table.changed or table.created for table in changed.values()),
+        changed=record["command"] != "plan" and bool(changed or is_redefined(record, results.values())),
     )
 
 
@@ -168,34 +168,27 @@ def _results(run: Run) -> dict[str, StepResult]:
     return {}
 
 
-def _outcome(run: Run, record: Mapping[str, Any], results: Mapping[str, StepResult]) -> tuple[str, str]:
+def _outcome(record: Mapping[str, Any]) -> tuple[str, str]:
     if record["status"] == "running":
-        return ("skipped", "In progress") if is_alive(record) else ("failed", "Interrupted")
-    checked = find(results.values(), Checked)
-    warned = bool(cautions_of(record, results.values()) or (checked and (checked.errors or checked.warnings)))
-    mood, word = outcome_of(record, warned=warned)
+        return ("skipped", "Running") if is_alive(record) else ("failed", "Interrupted")
+    mood, word = outcome_of(record)
     return {"good": "passed", "care": "warned", "bad": "failed"}[mood], word
-
-
-def _tables(record: Mapping[str, Any], results: Mapping[str, StepResult]) -> Mapping[str, Difference]:
-    """Return the tables that the run changed and left changed, or would change."""
-    if record["status"] == "rolled_back":
-        return {}
-    found = [find(results.values(), Published), find(results.values(), RolledBack), find(results.values(), Planned)]
-    tables: Mapping[str, Difference] = next((each.tables for each in found if each), {})
-    return {name: table for name, table in tables.items() if table.changed or table.created}
 
 
 def _what(record: Mapping[str, Any], results: Mapping[str, StepResult], changed: Mapping[str, Difference]) -> str:
     """Return what a run that has ended changed or found out, in one line."""
-    if record["error"]:
+    if record["status"] != "succeeded":
         return str(record["message"]).split("\n", 1)[0]
     if words := _WORDS.get(record["command"]):
         counts = {word: sum(getattr(table, kind) for table in changed.values()) for kind, word in words.items()}
         rows = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "no rows"
-        nothing = "nothing to change" if record["command"] == "plan" else "nothing changed"
-        return f"{rows} in {counted(len(changed), 'table')}" if changed else nothing
-    result = results.get(record["command"])
+        if changed:
+            return f"{rows} in {counted(len(changed), 'table')}"
+        what = "definitions" if is_redefined(record, results.values()) else "nothing"
+        return f"{what} to change" if record["command"] == "plan" else f"{what} changed"
+    result = results.get(record["command"].partition(" ")[0])
+    if result and record["command"] == "rollback --show":
+        return f"A rollback {result.summary}"
     return result.summary if result else str(record["message"])
 
 

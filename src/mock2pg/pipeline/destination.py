@@ -65,7 +65,7 @@ def refuse_moved(settings: Settings, url: str, expected: str) -> None:
     """Raise BackupRefused when another run published since `latest` was looked up."""
     if find(settings, url, LATEST).backup_id != expected:
         raise BackupRefused(
-            "another run published meanwhile, so the latest backup is another one now",
+            "another run published in the meantime, so there is a newer latest backup",
             hint="Run the command again to undo that run.",
         )
 
@@ -77,7 +77,7 @@ def _complete(settings: Settings, backup_id: str) -> str:
     complete = f"backup-{backup_id}"
     if (settings.runs_dir / backup_id).exists() and complete not in names.files(settings.backups_dir).values():
         raise BackupRefused(
-            f"{backup_id} is a run, and no backup",
+            f"{backup_id} is a run, not a backup",
             hint=f"Run `mock2pg rollback --before {backup_id}`: it restores the state before it.",
         )
     return complete

@@ -64,7 +64,7 @@ def bad_ones(tables: Sequence[SourceTable], document: Document) -> list[Bad]:
     return [
         *_one("an entity is missing", either, _missing(filled, document)),
         *_one("an entity is unknown", either, _unknown(tables, document)),
-        *_one("an entity is no array", either, _of_another_kind(filled, document)),
+        *_one("an entity is not an array", either, _of_another_kind(filled, document)),
         *_one("a value is missing", (CheckFailed,), _without_value(filled, document)),
         *_one("a key is unknown", (CheckFailed,), _with_key(filled, document)),
         *_one("a number is a string", (CheckFailed,), _with_value(filled, document, dict.fromkeys(_NUMBERS, "1"))),

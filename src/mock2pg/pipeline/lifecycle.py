@@ -133,6 +133,7 @@ def _result(run: Run, record: Record) -> MigrationResult:
         warnings=tuple(record.warnings),
         target_state=record.target_state,
         command=record.command,
+        status=record.status,
     )
 
 

@@ -42,7 +42,7 @@ class Notices:
             with paperwork("The verdict could not be sent", record.warn):
                 found = [result.found for result in self._run.results()]
                 seconds = record.milliseconds / 1000
-                outcome = outcome_of({"status": record.status}, warned=bool(record.warnings))
+                outcome = outcome_of({"status": record.status, "warned": record.warned})
                 self._notifier.send(of_end(self._subject(), outcome, record.target_state, record.error, seconds, found))
 
     def finish(self) -> None:

@@ -44,7 +44,17 @@ def listed(settings: Settings) -> list[dict[str, Any]]:
         if not record and not run.folder.exists():  # somebody has pruned it meanwhile
             continue
         database = record.get("database") or {}
-        keys = ("command", "status", "started_at", "finished_at", "seconds", "operator", "source", "backup_id")
+        keys = (
+            "command",
+            "status",
+            "warned",
+            "started_at",
+            "finished_at",
+            "seconds",
+            "operator",
+            "source",
+            "backup_id",
+        )
         known = {key: record.get(key) for key in keys}
         if known["status"] == "running" and not _is_at_work(run, record):
             known["status"] = "interrupted"

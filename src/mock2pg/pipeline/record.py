@@ -13,7 +13,18 @@ from mock2pg.log import log
 from mock2pg.pipeline import metrics, verdict
 from mock2pg.report import log_messages, target_state
 from mock2pg.runs import VERSION, Run, began, now
-from mock2pg.step_results import Checked, Database, Planned, Published, RolledBack, Staged, encode, find
+from mock2pg.step_results import (
+    Checked,
+    Database,
+    Planned,
+    Published,
+    RolledBack,
+    Staged,
+    StepResult,
+    encode,
+    find,
+    is_warned,
+)
 from mock2pg.workers.memory import Together, all_peaks
 
 
@@ -50,16 +61,22 @@ class Record:
     url: str | None = field(default=None, repr=False)
     wal_bytes: int | None = None
     memory: Together | None = field(default=None, repr=False)
+    _results: tuple[StepResult, ...] = field(default=(), repr=False)
     _began: float = field(default_factory=time.perf_counter)
 
     @property
     def milliseconds(self) -> int:
         return round((time.perf_counter() - self._began) * 1000)
 
+    @property
+    def warned(self) -> bool:
+        """Return whether the run succeeded and has warnings, of its steps or of what followed them."""
+        return self.status == "succeeded" and is_warned(self._results, self.warnings)
+
     def fail(self, error: BaseException, doing: str) -> None:
         """Take the error as the run's. The first one is kept, and none counts when the run has succeeded."""
         if self.decided:
-            self.warn(f"{self.command} succeeded, but what follows it is incomplete", error)
+            self.warn(f"{self.command} succeeded, but its records are incomplete", error)
         elif self.error is None:
             self.error = verdict.classified(error, doing)
         log.debug(traced(error))
@@ -76,9 +93,9 @@ class Record:
 
     def end(self, run: Run) -> None:
         """Settle the status and the message."""
-        checked = verdict.found(Checked, run)
-        published, planned = verdict.found(Published, run), verdict.found(Planned, run)
-        changing = published or planned or verdict.found(RolledBack, run)
+        self._results = results = verdict.readable(run)
+        checked, published, planned = find(results, Checked), find(results, Published), find(results, Planned)
+        changing = published or planned or find(results, RolledBack)
         if self.status == "running":
             self.status = "failed" if self.error else "succeeded"
         self.message = log_messages.verdict(
@@ -93,8 +110,7 @@ class Record:
         )
 
         facts = {**self.outcome(), "mode": run.settings.mode}
-        steps = [result for step in target_state.STEPS if (result := verdict.written(step, run))]
-        self.target_state = target_state.of_run(facts, steps)
+        self.target_state = target_state.of_run(facts, self._results)
         if self.error:
             self.error.state = self.target_state
             self.error.hint = target_state.next_step(facts) or self.error.hint
@@ -112,6 +128,7 @@ class Record:
             {
                 "run_id": run.id,
                 **self.outcome(),
+                "warned": self.warned,
                 "message": self.message,
                 "started_at": self.started_at,
                 "finished_at": None if self.status == "running" else now(),

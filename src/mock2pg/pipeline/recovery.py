@@ -15,7 +15,7 @@ from mock2pg.pipeline import step as step_module
 from mock2pg.report import log_messages
 from mock2pg.runs import Run, all_runs
 from mock2pg.settings import Settings
-from mock2pg.step_results import BackedUp, RollbackPreview, find
+from mock2pg.step_results import BackedUp, RollbackPreview, find, is_warned
 
 _LAST = {"migrate": "verify"}  # command -> the step that decides, where it has another name
 
@@ -108,7 +108,7 @@ def _close(run: Run, url: str | None) -> None:
 
 
 def _outcome(run: Run, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return status, error, backup_id and message of an interrupted run."""
+    """Return status, warned, error, backup_id and message of an interrupted run."""
     command = str(record.get("command"))
     results = {result.step: result for result in run.results() if not isinstance(result.found, RollbackPreview)}
     passed = {step for step, result in results.items() if result.error is None}
@@ -122,4 +122,5 @@ def _outcome(run: Run, record: Mapping[str, Any]) -> dict[str, Any]:
     if error or status == "succeeded":
         known = from_dict(error) if error else None
         message = f"{log_messages.verdict(command, status, known, backup_id, None)} {message}"
-    return {"status": status, "error": error, "backup_id": backup_id, "message": message}
+    warned = status == "succeeded" and is_warned(results.values(), record.get("warnings") or ())
+    return {"status": status, "warned": warned, "error": error, "backup_id": backup_id, "message": message}

@@ -33,6 +33,7 @@ from mock2pg.step_results import (
     StepResult,
     Verified,
 )
+from mock2pg.text import first_line
 from mock2pg.workers.memory import own_peak
 
 
@@ -114,7 +115,7 @@ def run_in_process(name: str, run: Run, parameters: Mapping[str, str | bool] | N
             status="failed",
             started_at=started_at,
             seconds=_since(began),
-            summary=known.message.split("\n", 1)[0],
+            summary=first_line(known.message),
             found=known.found,
             error=known.as_dict(),
             peak_memory_bytes=own_peak(),

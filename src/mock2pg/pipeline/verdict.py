@@ -19,7 +19,8 @@ from mock2pg.foreign_errors import limited, unusable
 from mock2pg.postgres.abandoned_sessions import end_sessions
 from mock2pg.runs import Run
 from mock2pg.signals import Signalled, interruptible
-from mock2pg.step_results import Difference, F, Found, Published, RolledBack, StepResult, decode, find
+from mock2pg.step_results import Difference, Found, Published, RolledBack, StepResult, decode
+from mock2pg.text import first_line
 
 Warn = Callable[[str, BaseException], None]
 
@@ -47,7 +48,7 @@ def passed(step: str, run: Run, failure: BaseException | None, warn: Warn) -> St
     if result is None or result.error:
         return None
     if failure is not None:
-        warn(f"{step} passed, but its paperwork is incomplete", failure)
+        warn(f"{step} passed, but its records are incomplete", failure)
     return result
 
 
@@ -58,10 +59,10 @@ def written(step: str, run: Run) -> StepResult | None:
     return None
 
 
-def found(kind: type[F], run: Run) -> F | None:
-    """Return what a step found; None when it wrote nothing of the kind that can be read."""
-    result = written(kind.step, run)
-    return find([result] if result else [], kind)
+def readable(run: Run) -> tuple[StepResult, ...]:
+    """Return the results that the steps wrote, without those that cannot be read."""
+    steps = sorted(file.stem for file in (run.folder / "steps").glob("*.json"))
+    return tuple(result for step in steps if (result := written(step, run)))
 
 
 def committed(step: str, run: Run, connection: postgres.Connection) -> StepResult | None:
@@ -104,7 +105,7 @@ def _committed(step: str, run: Run) -> StepResult | None:
             return None  # of a migration it is asked again; a rollback that says how it failed is believed
         raise RollbackFailed(
             f"the rollback ended without a result, and the server cannot be asked what became of it: {error.message}",
-            state="The target tables are as they were before, or as the backup says: never a mix.",
+            state="The target tables are as they were before, or as in the backup: never a mix.",
             hint="Run `mock2pg status` when the server is back: it reports which.",
         ) from error
     if result is not None:
@@ -130,7 +131,7 @@ def classified(error: BaseException, doing: str) -> Mock2pgError:
 def reason(error: BaseException) -> str:
     """Return why something failed, in a few words and without a value."""
     if isinstance(error, Mock2pgError):
-        return error.message.split("\n", 1)[0]
+        return first_line(error.message)
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return f"interrupted by {error}" if isinstance(error, Signalled) else "interrupted"
     if isinstance(error, OSError) and error.strerror:

@@ -183,7 +183,7 @@ def describe_database(connection: Connection) -> dict[str, str]:
     if encoding != "UTF8":
         raise UsageError(
             f"the database {name} is encoded in {encoding}",
-            hint="Create a database with ENCODING 'UTF8', which JSON has.",
+            hint="Create a database with ENCODING 'UTF8', the encoding of JSON.",
         )
     return {"name": name, "server_version": version.split(" ")[0], "system_identifier": identifier}
 

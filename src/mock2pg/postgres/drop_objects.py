@@ -79,7 +79,7 @@ def dependents(connection: Connection, schema: str) -> list[str]:
 def _refuse_dependents(connection: Connection, schema: str) -> None:
     if found := dependents(connection, schema):
         raise RollbackFailed(
-            f"what depends on schema {schema} without being part of it would be dropped: {', '.join(found)}",
+            f"objects outside schema {schema} that depend on it would be dropped: {', '.join(found)}",
             hint=DROP_FIRST,
         )
 

@@ -84,7 +84,7 @@ def refuse_meddled(connection: Connection, schemas: Collection[str]) -> None:
             WHEN EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = r.oid) THEN 'has a row security policy'
             WHEN r.relkind NOT IN ('v', 'm', 'r', 'S', 'c') OR r.relispartition OR r.relhassubclass
                 OR EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = r.oid)
-                THEN 'is no table of its own'
+                THEN 'is not a table of its own'
             ELSE (SELECT 'may be written by ' || coalesce(g.rolname, 'everybody')
                 FROM aclexplode(r.relacl) AS a LEFT JOIN pg_roles AS g ON g.oid = a.grantee
                 WHERE a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER')

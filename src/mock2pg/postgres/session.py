@@ -96,7 +96,7 @@ def _unreached(error: Exception, url: str) -> str:
     secrets = [str(known[key]) for key in ("password", "sslpassword") if known.get(key)]
     text = str(error).strip().split("\n", 1)[0].removeprefix("connection failed: ")
     if isinstance(error, UnicodeError):
-        text = "the host is no name"
+        text = "the host is not a valid name"
     elif any(secret in text for secret in secrets):
         text = scrubbed(text)
     return printable(f"{text} ({where})" if where else text)
@@ -178,7 +178,7 @@ def _raw(url: str) -> psycopg.Connection[Any]:
 
 def _pooled() -> DatabaseError:
     return DatabaseError(
-        "cannot connect: a transaction pooler (PgBouncer or one like it) is between here and PostgreSQL, and hands each"
+        "cannot connect: a transaction pooler (such as PgBouncer) is in front of PostgreSQL, and gives each"
         " transaction to another server process",
         hint="Use the direct port of the server (PostgreSQL's is 5432), or a pool in session mode: locks, settings and"
         " snapshots need a session of their own.",
@@ -212,4 +212,4 @@ def _answering(connection: psycopg.Connection[Any]) -> int:
                 raise _pooled()
             pid = int(result.get_value(0, 0) or 0)
         select.select([pgconn.socket], [], [], 0.1)
-    raise DatabaseError("cannot connect: the connection pooler gives no second session meanwhile", hint=_ROOM)
+    raise DatabaseError("cannot connect: the connection pooler gives no second session at the same time", hint=_ROOM)

@@ -112,5 +112,5 @@ def _was_committed(url: str, name: str, committed: Callable[[Connection], bool],
         raise PublishFailed(
             "the connection was lost during COMMIT, and the server cannot be asked what became of it",
             state=NEVER_A_MIX,
-            hint="Run `mock2pg verify` when the server is back: it tells which run the target tables hold.",
+            hint="Run `mock2pg verify` when the server is back: it reports which run the target tables hold.",
         ) from error

@@ -50,10 +50,10 @@ class DeletionLimits:
             if difference.deleted and not difference.after:
                 if not {entity, table.name} & self.allow_empty:
                     lost = f"would be emptied of {counted(difference.before, 'row')}"
-                    found.append((table.name, lost, f"If that is meant: --allow-empty {entity}"))
+                    found.append((table.name, lost, f"If that is intended: --allow-empty {entity}"))
             elif not small and difference.deleted > share(self.max_deleted, difference.before):
                 lost = f"would lose {difference.deleted:,} of {counted(difference.before, 'row')}"
-                found.append((table.name, lost, f"If that is meant: --max-deleted {difference.deleted}"))
+                found.append((table.name, lost, f"If that is intended: --max-deleted {difference.deleted}"))
         return found
 
     def refuse(self, tables: Sequence[Table], differences: Mapping[str, Difference]) -> None:
@@ -62,5 +62,5 @@ class DeletionLimits:
         if refused:
             raise PublishFailed(
                 f"more would be deleted than is allowed: {'; '.join(refused)}",
-                hint="Add `--allow-empty ENTITY` or `--max-deleted N` (or `N%`) if that is meant.",
+                hint="Add `--allow-empty ENTITY` or `--max-deleted N` (or `N%`) if that is intended.",
             )

@@ -86,10 +86,10 @@ class TableMerge(Comparison):
                 with self.connection.transaction():
                     changed = self._reading.number(query)
             except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.CannotCoerce) as error:
-                found[column.name] = f"{home}, which does not take what is built: {described(error)}"
+                found[column.name] = f"{home}, which does not accept what is built: {described(error)}"
                 continue
             if changed:
-                found[column.name] = f"{home}, which would change {counted(changed, 'value')} of those built"
+                found[column.name] = f"{home}, which would change {counted(changed, 'value')} of the built ones"
         return found
 
     def difference(self) -> Difference:

@@ -53,12 +53,12 @@ def of_server(facts: Mapping[str, Any], needs: Needs) -> Iterator[Check]:
     else:
         yield Check("writing", PASSED, "transactions are not read-only by default")
     if facts["may_identify"]:
-        yield Check("server identity", PASSED, "pg_control_system() tells one server from another")
+        yield Check("server identity", PASSED, "pg_control_system() identifies the server")
     else:
         yield Check(
             "server identity",
             WARNING,
-            f"{facts['role']} may not execute pg_control_system(): the server is known by its address alone",
+            f"{facts['role']} may not execute pg_control_system(): the server is identified by its address alone",
             f"GRANT EXECUTE ON FUNCTION pg_control_system() TO {sql.Identifier(facts['role']).as_string()}",
         )
 

@@ -34,12 +34,11 @@ def of_role(connection: Connection, facts: Mapping[str, Any], schema: str, needs
         yield Check(
             "schemas of mock2pg",
             FAILED,
-            f"{me} has no CREATE on database {facts['database']}, and these schemas are not there:"
-            f" {', '.join(lacking)}",
+            f"{me} has no CREATE on database {facts['database']}, and these schemas do not exist: {', '.join(lacking)}",
             f"GRANT CREATE ON DATABASE {database} TO {role}; {ROLES}",
         )
     elif wanted:
-        yield Check("schemas of mock2pg", PASSED, "they are there, or can be created")
+        yield Check("schemas of mock2pg", PASSED, "they exist, or can be created")
     grant, found = "", ""
     if facts["there"] and not facts["may_use"]:
         grant, found = f"GRANT USAGE ON SCHEMA {home} TO {role}", f"{me} has no USAGE on schema {schema}"
@@ -53,7 +52,7 @@ def of_role(connection: Connection, facts: Mapping[str, Any], schema: str, needs
         yield Check(
             "target schema",
             WARNING,
-            f"{me} has no CREATE on schema {schema}: tables that are not there cannot be created",
+            f"{me} has no CREATE on schema {schema}: missing tables cannot be created",
             f"GRANT CREATE ON SCHEMA {home} TO {role}",
         )
     else:

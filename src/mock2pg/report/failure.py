@@ -29,14 +29,23 @@ def listed(errors: Sequence[ValidationError], total: int = 0, *, err: bool = Fal
         say(f"and {more:,} more{f' in {where}' if where else ''}", err=err)
 
 
-def show(error: Mock2pgError, what: str, *, causes: Sequence[str] = (), report: str = "", err: bool = False) -> None:
+def show(
+    error: Mock2pgError,
+    what: str,
+    ended: str = "failed",
+    *,
+    causes: Sequence[str] = (),
+    report: str = "",
+    err: bool = False,
+) -> None:
     """Print the block that ends a command that failed.
 
     what    did not succeed: `Migration`, `mock2pg status`
+    ended   how it ended
     causes  what failed and where; the error's message unless there are others
     """
     summary = f": {error.message}" if error.errors and "\n" not in error.message else ""
-    headline = printable(f"{what} failed{summary} ({named(error)})")
+    headline = printable(f"{what} {ended}{summary} ({named(error)})")
     say_lines(f"✘ {wrapped(headline, width(err=err), '  ')}", fg="red", err=err)
     cause = "\n".join(causes or [error.message])
     for label, text in (("Data", error.state), ("Cause", cause), ("Next", typed(error.hint)), ("Report", report)):

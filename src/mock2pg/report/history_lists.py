@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mock2pg.pages.outcome import word_of
 from mock2pg.report.listings import Column, table
 from mock2pg.results import PastRun
 from mock2pg.text import duration, size
 
 _PREFIX = "backup-"
-_VERDICTS = {  # others are as in the record
-    "rolled_back": "rolled back",
-    "rollback_failed": "rollback failed",
-}
 _HISTORY = (
     Column("When (UTC)"),
     Column("What", least=8),
@@ -64,7 +61,7 @@ def _run(run: PastRun, *, short: bool) -> tuple[str, ...]:
         run.what,
         run.operator,
         "" if run.rows_changed is None else f"{run.rows_changed:,}",
-        _VERDICTS.get(run.outcome, run.outcome),
+        word_of({"status": run.outcome}),
         run.removed or backup or run.error or "",
         run.run_id or "",
         (backup and run.error) or "",
@@ -86,7 +83,7 @@ def backup_lines(found: Sequence[Mapping[str, Any]], limit: int) -> str:
         head, *lines = table(_BACKUPS, rows, limit)
         lines = [head, *(f"{line}\n  {note}" for line, note in zip(lines, notes, strict=True))]
     if any(entry["rows"] is None and not entry.get("kind") for entry in found):
-        lines.append(f"{_UNKNOWN}: not known without reading the file through: `mock2pg backups verify`")
+        lines.append(f"{_UNKNOWN}: known only after the whole file is read: `mock2pg backups verify`")
     if any(entry["latest"] is None for entry in found):
         lines.append("The database was not reached, so the backup that `rollback latest` restores is not marked.")
     return "\n".join(lines)
@@ -104,11 +101,10 @@ def run_lines(found: Sequence[Mapping[str, Any]], limit: int) -> list[str]:
 
 
 def _folder(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    status = entry["status"] or "record unreadable"
     return (
         entry["id"],
         entry["command"] or "",
-        _VERDICTS.get(status, status),
+        word_of(entry) if entry["status"] else "unreadable",
         duration(entry["seconds"]) if entry["finished_at"] else "",
         size(entry["bytes"]),
         entry["operator"] or "",

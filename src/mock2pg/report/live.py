@@ -24,7 +24,7 @@ from mock2pg.progress import StepProgress
 from mock2pg.report import step_lines
 from mock2pg.report.output import say
 from mock2pg.step_results import Found, RollbackPreview
-from mock2pg.text import lines, printable
+from mock2pg.text import first_line, lines, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,7 +76,7 @@ class Display:
 
     def failed(self, step: str, message: str) -> None:
         """Replace the line of a step by why it failed."""
-        self._keep(step, "✘", message.split("\n", 1)[0].removesuffix(":"))
+        self._keep(step, "✘", first_line(message))
 
     def _keep(self, step: str, mark: str, text: str, name: str = "") -> None:
         if self._stream is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mock2pg.errors import Mock2pgError
 from mock2pg.step_results import Found, Planned, Published, RollbackPreview, RolledBack, RowChanges, Verified
-from mock2pg.text import counted, duration
+from mock2pg.text import counted, duration, first_line
 
 _DONE = {
     "check": "Checked in {}: the input can be migrated.",
@@ -132,15 +132,15 @@ def verdict(
     """
     if error is None:
         return (_UNCHANGED if unchanged else _DONE)[command].format(duration(seconds)) + (
-            f" {counted(refused, 'row')} refused: refused.jsonl says which and why." if refused else ""
+            f" {counted(refused, 'row')} refused: refused.jsonl lists them with the reasons." if refused else ""
         )
-    what = error.message.split("\n", 1)[0]
+    what = first_line(error.message)
     if status == "rolled_back":
         return f"Rolled back to {backup_id}: {what}"
     if status == "rollback_failed":
         return f"Failed, and the rollback failed too: {what}; {undo_error}"
     if status == "unknown":
-        return f"The target tables hold the new rows or the old ones, never a mix, and cannot be asked now: {what}"
+        return f"It is not known yet whether the target tables hold the new rows or the old ones, never a mix: {what}"
     return what
 
 

@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg.errors import UsageError
-from mock2pg.step_results import Published, StepResult, find
+from mock2pg.step_results import Published, RolledBack, StepResult, changes_of, find, warnings_of
 
 _OF_RUN = {
     "duration_seconds": "Wall time of the newest run.",
     "started_timestamp_seconds": "When the newest run began.",
     "success": "1 when the newest run succeeded, 0 when it did not.",
-    "peak_memory_bytes": "The most that all processes of the newest run held together.",
+    "peak_memory_bytes": "Peak memory of all processes of the newest run together.",
     "database_seconds": "Time that the steps of the newest run waited for PostgreSQL.",
     "statements": "Statements that the steps of the newest run executed.",
-    "wal_bytes": "WAL that the server wrote during the newest run, for others, too.",
+    "wal_bytes": "WAL that the server wrote during the newest run, also for other sessions.",
     "warnings": "Warnings of the newest run.",
 }
 _OF_STEP = {
     "seconds": ("duration_seconds", "Wall time of a step."),
     "rows": ("rows", "Rows that a step read or wrote."),
     "rows_per_second": ("rows_per_second", "Rows a second of a step."),
-    "peak_memory_bytes": ("peak_memory_bytes", "The most that the process of a step held until the step ended."),
+    "peak_memory_bytes": ("peak_memory_bytes", "Peak memory of the process of a step, until the step ended."),
     "database_seconds": ("database_seconds", "Time that a step waited for PostgreSQL."),
 }
 _CHANGES = ("inserted", "updated", "deleted")
@@ -53,15 +53,16 @@ def text(record: Mapping[str, Any], results: list[StepResult]) -> str:
         "duration_seconds": record["seconds"],
         "started_timestamp_seconds": datetime.fromisoformat(record["started_at"]).timestamp(),
         "success": record["status"] == "succeeded",
-        "warnings": len(record["warnings"]),
+        "warnings": warnings_of(results, record["warnings"]),
     }
     for name, about in _OF_RUN.items():
         gauge(f"run_{name}", about, {"": of_run.get(name)})
     steps = metrics.get("steps") or {}
     for key, (name, about) in _OF_STEP.items():
         gauge(f"step_{name}", about, {step: each.get(key) for step, each in steps.items()}, "step")
-    if published := find(results, Published):
-        rows = {change: sum(getattr(t, change) for t in published.tables.values()) for change in _CHANGES}
+    if find(results, Published) or find(results, RolledBack):
+        changed = changes_of(record, results).values()
+        rows = {change: sum(getattr(table, change) for table in changed) for change in _CHANGES}
         gauge("run_changed_rows", "Rows of the target tables that the newest run changed.", rows, "change")
     return generate_latest(registry).decode()
 

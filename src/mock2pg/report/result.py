@@ -31,6 +31,11 @@ from mock2pg.text import counted, printable
 _DONE = ("inserted", "updated", "deleted")
 _IMPERATIVE = {"inserted": "insert", "updated": "update", "deleted": "delete"}
 _KEYS = 5  # of the rows that a plan would change in one way, in each table; with --verbose all that it has
+_FAILED = {
+    "rolled_back": "failed and was rolled back",
+    "rollback_failed": "failed, and so did its rollback",
+    "unknown": "failed, and its outcome is unknown",
+}
 # what a rollback does to a row is the reverse of what was done to it
 _WORDS = {
     Published: ("inserted", "updated", "deleted"),
@@ -87,7 +92,14 @@ def _failed(result: MigrationResult) -> None:
             say_lines("\n".join(lines))
         _warnings(result)
     report = _report(result) if result.report.exists() else ""
-    failure.show(result.error, title(result.command), causes=_causes(result), report=report, err=hushed)
+    failure.show(
+        result.error,
+        title(result.command),
+        _FAILED.get(result.status, "failed"),
+        causes=_causes(result),
+        report=report,
+        err=hushed,
+    )
 
 
 def _causes(result: MigrationResult) -> list[str]:
@@ -104,7 +116,7 @@ def _causes(result: MigrationResult) -> list[str]:
 
 
 def _verdict(result: MigrationResult) -> None:
-    mark, colour = ("⚠", "yellow") if _warned(result) else ("✔", "green")
+    mark, colour = ("⚠", "yellow") if result.warned else ("✔", "green")
     say_lines(f"{mark} {wrapped(printable(result.message), width(), '  ')}", fg=colour)
 
 
@@ -113,13 +125,6 @@ def _report(result: MigrationResult) -> str:
     file = path(result.report)
     opens = f"{file}   ({command('open')})"
     return opens if len(opens) + 14 <= (width() or COLUMNS) else file
-
-
-def _warned(result: MigrationResult) -> bool:
-    """Return whether a run that succeeded has something to report: refused rows, errors or warnings."""
-    checked = find(result.results, Checked)
-    cautions = any(each.found.cautions for each in result.results if each.found)
-    return bool((checked and checked.refused) or result.errors or cautions or result.warnings)
 
 
 def _warnings(result: MigrationResult) -> None:
@@ -215,8 +220,8 @@ def _preview(result: MigrationResult) -> Iterable[str]:
 
 
 def _left(result: MigrationResult) -> Iterable[str]:
-    """Yield what a run published that failed afterwards, where it may not have been undone."""
-    if find(result.results, Published) and not find(result.results, RolledBack):
-        yield "This run published, and may not have been undone:"
+    """Yield what a run published that failed afterwards and was not undone."""
+    if find(result.results, Published) and result.status != "rolled_back":
+        yield "This run published these changes, and did not undo them:"
         yield from _tables(result)
         yield ""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mock2pg.errors import Mock2pgError
+from mock2pg.errors import Mock2pgError, VerifyFailed
 from mock2pg.report.log_messages import of_added
 from mock2pg.step_results import Checked, Loaded, StepResult, Verified, find
 
 UNCHANGED = Mock2pgError.state
-STEPS = ("check", "load", "publish", "verify", "rollback")  # whose results say it
 _ONLY_READS = ("load", "plan", "verify", "backup", "rollback --show")
 
 
@@ -32,17 +31,17 @@ def of_run(record: Mapping[str, Any], steps: Iterable[StepResult]) -> str:
 def next_step(record: Mapping[str, Any]) -> str:
     """Return what to do after a migration that could not undo itself; empty where the error's own hint says it."""
     if record["status"] == "rollback_failed":
-        return f"Correct what the rollback failed with, then run `mock2pg rollback {record['backup_id']}`."
+        return f"Correct the cause of the failed rollback, then run `mock2pg rollback {record['backup_id']}`."
     if record["status"] == "unknown":
-        return "Run `mock2pg verify` when the server accepts connections: it tells what the target tables hold."
+        return "Run `mock2pg verify` when the server accepts connections: it reports what the target tables hold."
     return ""
 
 
 def _of_rollback(record: Mapping[str, Any], results: Mapping[str, StepResult]) -> str:
     if record["status"] == "running":
-        return "A rollback is one transaction: the target tables are as before, or wholly as the backup says."
+        return "A rollback is one transaction: the target tables are as before, or exactly as in the backup."
     if _passed(results, "rollback"):
-        return "The target tables are what the backup says."
+        return "The target tables are as in the backup."
     error = record["error"] or {}
     return str(error.get("state") or "The target tables are as they were before.")
 
@@ -52,15 +51,15 @@ def _of_migration(record: Mapping[str, Any], results: Mapping[str, StepResult]) 
         case "rolled_back":
             return "The target tables are as they were before this run, restored from its backup. 0 rows changed."
         case "rollback_failed":
-            return "The target tables hold what this run published, which did not pass verification."
+            return f"The target tables hold what this run published, which {_unproven(results)}."
         case "unknown":
             return "The target tables hold what they held before, or what this run built: never a mix."
         case "succeeded":
             return _of_success(record, results)
     if _passed(results, "publish"):
-        return "The target tables hold what this run published; it has not been verified."
+        return f"The target tables hold what this run published, which {_unproven(results)}."
     if record["status"] == "running" and "load" in results:
-        return "Publishing is one transaction: the target tables are as before, or wholly as this run built them."
+        return "Publishing is one transaction: the target tables are as before, or exactly as this run built them."
     return UNCHANGED
 
 
@@ -70,9 +69,17 @@ def _of_success(record: Mapping[str, Any], results: Mapping[str, StepResult]) ->
     checked, loaded = find(results.values(), Checked), find(results.values(), Loaded)
     found = loaded or find(results.values(), Verified)
     without = ", without the rows that are refused" if checked and checked.refused else ""
-    but = ", but for the columns that are changed on purpose" if found and found.derived else ""
+    but = ", except for the columns that are changed on purpose" if found and found.derived else ""
     added = f", and {of_added(loaded.added)}" if loaded and loaded.added else ""
     return f"The target tables hold exactly the input, row by row{without}{but}{added}."
+
+
+def _unproven(results: Mapping[str, StepResult]) -> str:
+    """Return what is known of rows that were published and are not proven."""
+    if _passed(results, "verify"):
+        return "passed verification"
+    compared = "verify" in results and (results["verify"].error or {}).get("name") == VerifyFailed.__name__
+    return "did not pass verification" if compared else "was not verified"
 
 
 def _passed(results: Mapping[str, StepResult], step: str) -> bool:

@@ -55,11 +55,11 @@ def show_evidence(evidence: Evidence, as_json: bool) -> None:
         say_json(evidence.as_dict())
     else:
         for note in () if quiet() else evidence.notes:
-            say_lines(wrapped(printable(f"not judged: {note}"), width(), "  "), fg="yellow")
+            say_lines(wrapped(printable(f"not checked: {note}"), width(), "  "), fg="yellow")
         if evidence.error:
             failure.show(evidence.error, "Verification of the evidence", err=quiet())
         else:
-            say(f"✔ The evidence of {counted(len(evidence.runs), 'run')} is as it was left.", fg="green")
+            say(f"✔ The evidence of {counted(len(evidence.runs), 'run')} is unchanged.", fg="green")
     if evidence.error:
         sys.exit(evidence.error.code)
 

@@ -87,6 +87,7 @@ def _resolved(overrides: Mapping[str, object]) -> tuple[Settings, dict[str, str]
     declared, problems = ({}, []) if alone else project_file.read(project)
     variables = {name: value for name, (value, _) in written.items()} | dict(os.environ)
     problems = _misspelt(variables, target_given="database_url" in overrides) + problems
+    problems = _unknown(overrides) + problems
     origins = _origins(overrides, os.environ, written, declared)
     given: dict[str, Any] = {field: text for field, text in declared.items() if origins[field] == project_file.FILE}
     given |= overrides
@@ -145,6 +146,15 @@ def _why(fault: Mapping[str, Any]) -> str:
     if fault["type"] == "literal_error":
         return f" (it takes {fault['ctx']['expected']})"
     return f" ({fault['ctx']['error']})" if fault["type"] == "value_error" else ""
+
+
+def _unknown(overrides: Mapping[str, object]) -> list[str]:
+    """Name the overrides that are no field of the settings, each with the nearest one."""
+    wrong = []
+    for name in overrides.keys() - Settings.model_fields.keys():
+        near = difflib.get_close_matches(name, Settings.model_fields, 1)
+        wrong.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+    return wrong
 
 
 def _misspelt(given: Mapping[str, str], *, target_given: bool) -> list[str]:

@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         Path(".postgres"), description="Where the embedded server keeps its data, from the project's folder."
     )
     max_errors_per_rule: int = Field(
-        100, ge=1, description="The most rows listed for each broken rule. The totals stay exact."
+        100, ge=1, description="The maximum number of rows listed for each broken rule. The totals stay exact."
     )
     mode: Literal["replace", "upsert"] = Field(
         "replace",
@@ -93,14 +93,14 @@ class Settings(BaseSettings):
     max_refused: str = Field(
         "10%",
         pattern=_SHARE,
-        description="With `quarantine`: the most rows that may be left out, as a number or a share of all rows.",
+        description="With `quarantine`: the maximum of rows that may be left out, as a number or a share of all rows.",
     )
     confirm: str = Field("", description="The name of the database, to allow changes to one on another machine.")
     max_deleted: str = Field(
         "50%",
         pattern=_SHARE,
         description=(
-            "The most rows of one table that a run may delete. A share counts for tables of more than 100 rows."
+            "The maximum of rows of one table that a run may delete. A share counts for tables of more than 100 rows."
         ),
     )
     allow_empty: str = Field("", description="The entities whose tables a run may empty, comma-separated.")
@@ -123,7 +123,7 @@ class Settings(BaseSettings):
         "20x,10GiB",
         pattern=r"^\d+x,\d+[MG]iB$",
         description=(
-            "The most that a packed source may become: times its packed size, from 64 MiB on, and in all (MiB or GiB)."
+            "The limit for unpacking a source: a multiple of its packed size, from 64 MiB on, and a total (MiB or GiB)."
         ),
     )
     github_workspace: Path | None = Field(
@@ -132,7 +132,7 @@ class Settings(BaseSettings):
         description="Set by GitHub Actions. `check --format github` names files from here.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least level of messages on the console and in `logs/migration.log`."
+        "info", description="The lowest level of messages on the console and in `logs/migration.log`."
     )
     debug: str = Field(
         "",
@@ -141,13 +141,13 @@ class Settings(BaseSettings):
     )
     operator: str = Field(
         default_factory=_user,
-        description="Who runs it, for `record.json` and the history.",
+        description="Who runs mock2pg, for `record.json` and the history.",
         json_schema_extra={"default": "the user's name"},
     )
     notify_urls: SecretStr | None = Field(
         None,
         description=(
-            "The services that are sent the start and the verdict of `migrate` and `rollback`: URLs as apprise writes "
+            "The services that receive the start and the verdict of `migrate` and `rollback`: URLs as apprise writes "
             "them, separated by spaces or commas. docs/watch.md has examples."
         ),
     )
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     statement_timeout: str = Field(
         "0",
         pattern=_DURATION,
-        description="How long one statement of publishing or a rollback may take. 0 is without a limit.",
+        description="How long one statement of publishing or a rollback may take. 0: no limit.",
     )
     publish_attempts: int = Field(
         5,

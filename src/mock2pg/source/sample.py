@@ -41,7 +41,7 @@ def _write(recipes: Path, entities: list[Path], out: Path, rows: int, seed: int)
     existed = out.exists()
     if existed and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(
-            f"{out} is there already and is not an empty folder",
+            f"{out} already exists and is not an empty folder",
             hint="Name another folder, or empty this one.",
         )
     out.mkdir(parents=True, exist_ok=True)

@@ -32,11 +32,13 @@ from mock2pg.step_results.target import (
     NotConnected,
     Preflighted,
 )
+from mock2pg.step_results.together import cautions_of, changes_of, is_redefined, is_warned, warnings_of
 
 __all__ = [
     "Account", "BackedUp", "Check", "Checked", "Compared", "Conflicts", "Connected", "Database",
     "DerivedColumn", "Difference", "F", "FaultTotal", "Finding", "ForeignKeyCheck", "Found", "Loaded",
     "NotConnected", "Planned", "PlannedDifference", "Preflighted", "Published", "Reported", "RollbackComparison",
     "RollbackPreview", "RolledBack", "RowChanges", "RuleOutcome", "SourceFile", "Staged", "StagedTable",
-    "StepResult", "Verified", "decode", "encode", "find",
+    "StepResult", "Verified", "cautions_of", "changes_of", "decode", "encode", "find", "is_redefined", "is_warned",
+    "warnings_of",
 ]  # fmt: skip

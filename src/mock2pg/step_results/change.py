@@ -117,7 +117,7 @@ class Verified(Found):
     """The target tables were compared with what a run published.
 
     matched_by  table -> the columns by which its rows are matched, where that is not the primary key
-    kept_keys   table -> rows under keys that were there before
+    kept_keys   table -> rows under keys that existed before
     """
 
     step = "verify"

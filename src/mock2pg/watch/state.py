@@ -123,7 +123,7 @@ def _parsed(file: str, _changed: int, _size: int) -> Mapping[str, Any]:
 def _verdict(record: Mapping[str, Any], *, alive: bool) -> tuple[str, str, str]:
     if not record.get("finished_at"):
         return ("running", "Running", "") if alive else _KILLED
-    mood, word = outcome_of(record, warned=bool(record.get("warnings")))
+    mood, word = outcome_of(record)
     return mood, word, printable(str(record.get("message", "")).split("\n", 1)[0])
 
 
@@ -150,7 +150,7 @@ def _facts(record: Mapping[str, Any], *, alive: bool) -> list[tuple[str, str]]:
     if now is not None:
         facts.append(("Memory of all processes", size(now)))
     elif record.get("peak_memory_bytes") and record.get("finished_at"):
-        facts.append(("Most memory", size(int(record["peak_memory_bytes"]))))
+        facts.append(("Peak memory", size(int(record["peak_memory_bytes"]))))
     facts.append(("Operator", printable(str(record.get("operator") or "-"))))
     return facts
 

@@ -129,7 +129,7 @@ def _table(
     refer_to_parent(table)
     if rows.odd:
         of, places = len(rows) + rows.odd_rows, odd_places(rows, ancestors)
-        table.doubt(f"{rows.odd_rows:,} of {of:,} are no objects: the migration refuses them ({places})")
+        table.doubt(f"{rows.odd_rows:,} of {of:,} are not objects: the migration refuses them ({places})")
     tables.append(table)
     lists = {id(field.lists) for field in draft.fields if field.lists}
     for child in rows.children:

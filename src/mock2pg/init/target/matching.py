@@ -200,7 +200,7 @@ def match_columns(entity: Entity, matched: Mapping[str, ExistingTable]) -> tuple
     for ours, theirs in sorted(found.items(), key=lambda pair: pair[1] not in table.primary_key):
         if theirs.casefold() in folded:
             del found[ours]
-            told = "only its case tells its name from another column's, which the staging database does not see"
+            told = "its name differs from another column's only in case, which the staging database ignores"
             doubts.append(Doubt(f"{table.name}.{theirs}", f"{told}: {ours} is left out"))
         folded.add(theirs.casefold())
     return found, doubts

@@ -61,7 +61,7 @@ def agreed(entities: Sequence[Entity]) -> tuple[list[Entity], list[Doubt]]:
     doubts = [
         Doubt(
             ".".join(ours),
-            f"it refers to {'.'.join(theirs)}, which has another type: the plan looks whether every row is found",
+            f"it refers to {'.'.join(theirs)}, which has another type: the plan checks that every row is found",
         )
         for ours, theirs in apart
     ]

@@ -82,7 +82,7 @@ def _of_enum(field: Field, column: ExistingColumn) -> Fit:
     number = sum(not label for label in pairs.values())
     return Fit(
         "text",
-        doubt=f"{number} of {len(allowed)} different values are no label of the enum {column.data_type}"
+        doubt=f"{number} of {len(allowed)} different values are not labels of the enum {column.data_type}"
         f" ({', '.join(column.labels)}): write a `case` in the model and say why in `derived`, or add the labels",
     )
 
@@ -169,7 +169,7 @@ def _from_text(field: Field, base: str, column: ExistingColumn) -> Fit:
     if base in (*_NUMBERS, *_TIMES, "boolean", "uuid") and _holds(base, field.quoted):
         if field.gaps:
             told = f"its empty texts become NULL: the column is {column.data_type}"
-            return Fit("text", "", kind, f"cast(nullif({{x}}, '') as {kind})", "an empty text is no value", told)
+            return Fit("text", "", kind, f"cast(nullif({{x}}, '') as {kind})", "an empty text is not a value", told)
         if base == "double precision" and field.quoted == "numeric":
             return _binary("text", "", column)
         return Fit(kind, "text", doubt=_decimals(column) if field.quoted == "numeric" else "")

@@ -257,4 +257,4 @@ def reviewed_plan(file: Path) -> dict[str, Any]:
             return plan
     except (OSError, ValueError, AttributeError):
         pass
-    raise UsageError(f"{file} is no plan", hint="Run `mock2pg plan`: it writes plan.json into its run's folder.")
+    raise UsageError(f"{file} is not a plan", hint="Run `mock2pg plan`: it writes plan.json into its run's folder.")

@@ -13,7 +13,7 @@ from mock2pg.contracts import Table
 from mock2pg.errors import InternalError, ValidationError
 from mock2pg.log import log
 from mock2pg.pages import diagram
-from mock2pg.pages.outcome import cautions_of, outcome_of
+from mock2pg.pages.outcome import outcome_of
 from mock2pg.report import charts, nesting, notebook_tables, notebooks, target_state, target_tables
 from mock2pg.report.log_messages import changes, of_added, title
 from mock2pg.runs import Run, now
@@ -32,6 +32,7 @@ from mock2pg.step_results import (
     Staged,
     StepResult,
     Verified,
+    cautions_of,
     decode,
     encode,
     find,
@@ -61,9 +62,9 @@ def run(run: Run) -> Reported:
     results = {result.step: result for result in run.results() if result.step != "report"}
     _show_notebooks(run)
     tables = _write_tables(run, record, results)
-    cautions = cautions_of(record, results.values())
+    cautions = cautions_of(results.values(), record.get("warnings", ()))
     faults = _faults(run)
-    mood, word = outcome_of(record, warned=bool(cautions or faults or _refused(results)))
+    mood, word = outcome_of(record)
     _, details = notebook_tables.told(record["error"]["message"] if record["error"] else "")
     seconds = {step: result.seconds for step, result in results.items()}
     page = pages.render(
@@ -186,7 +187,7 @@ def _steps(record: Mapping[str, Any], results: Results) -> Results:
     error = record["error"]
     if error is None or any(result.error for result in results.values()):
         return results
-    failed = StepResult(record["command"], status="failed", summary=error["message"].split("\n", 1)[0], error=error)
+    failed = StepResult(record["command"], status="failed", summary=text.first_line(error["message"]), error=error)
     return {**results, record["command"]: failed}
 
 
@@ -202,13 +203,8 @@ def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
     if planned := _find(results, Planned):
         figures["rows that would change"] = f"{sum(table.changed for table in planned.tables.values()):,}"
     if back := _find(results, RolledBack):
-        figures["rows restored"] = f"{sum(table.changed for table in back.tables.values()):,}"
+        figures["rows rolled back"] = f"{sum(table.changed for table in back.tables.values()):,}"
     return figures
-
-
-def _refused(results: Results) -> int:
-    checked = _find(results, Checked)
-    return checked.refused if checked else 0
 
 
 def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:

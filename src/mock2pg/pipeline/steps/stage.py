@@ -59,7 +59,7 @@ def run(run: Run) -> Staged:
     unread = f", {len(document.unread)} could not be read" if document.unread else ""
     return Staged(
         summary=f"{counted(sum(counts.values()), 'row')} of {entries} from {run.source_label}{unread}",
-        notes=(*document.notes, *(f"{entity} is not there: left alone" for entity in document.absent)),
+        notes=(*document.notes, *(f"{entity} is not in the source: left alone" for entity in document.absent)),
         source=run.source_label,
         sha256=document.sha256,
         files={file: SourceFile(**read) for file, read in document.files.items()},

@@ -54,8 +54,7 @@ def run(run: Run) -> Verified:
         raise error
     proven = f"{counted(found.rows_compared, 'row')} and {counted(len(found.foreign_keys), 'foreign key')}"
     kept = (
-        f"; {counted(rows, 'row')} of {name} under keys that were there before"
-        for name, rows in found.kept_keys.items()
+        f"; {counted(rows, 'row')} of {name} under keys that existed before" for name, rows in found.kept_keys.items()
     )
     return replace(found, summary=f"{proven} are as run {found.published_run} published them{''.join(kept)}")
 
@@ -112,9 +111,9 @@ def _references(
             with connection.transaction():  # a savepoint
                 if orphans := postgres.catalogue.orphans(connection, key):
                     rows = f"{counted(orphans, 'row')} of {key.name} {'refers' if orphans == 1 else 'refer'}"
-                    cautions.append(f"{key.table}: {rows} to no row of {key.parent}, which no migration caused")
+                    cautions.append(f"{key.table}: {rows} to no row of {key.parent}, not caused by a migration")
         except postgres.InsufficientPrivilege:
-            cautions.append(f"{key.table}: {key.name} cannot be followed: no SELECT on both of its tables")
+            cautions.append(f"{key.table}: {key.name} cannot be checked: no SELECT on both of its tables")
     return judged, cautions
 
 

@@ -147,7 +147,7 @@ def _check(merge: TableMerge, home: sql.Identifier, name: str, expression: str) 
         return Finding(merge.table.name, f"check {name} cannot be judged: {described(error)}", _PATH)
     if not rows:
         return None
-    what = f"check {name} would be broken by {counted(rows, 'row')} ({keys_of(merge, broken)})"
+    what = f"check {name} would be violated by {counted(rows, 'row')} ({keys_of(merge, broken)})"
     return Finding(merge.table.name, what, FIX_ROWS)
 
 
@@ -156,7 +156,7 @@ def _computed(merge: TableMerge, home: sql.Identifier, name: str) -> Finding | N
     rows = catalogue.count(merge.connection, merge.compose(query, c=home) + merge.differs([name]))
     if not rows:
         return None
-    what = f"column {name} is generated, and for {counted(rows, 'row')} not to what is built"
+    what = f"column {name} is generated, and would differ from what is built in {counted(rows, 'row')}"
     return Finding(merge.table.name, what, "Leave the column out of the contract, or build what is generated")
 
 
@@ -170,7 +170,7 @@ def _index(merge: TableMerge, home: sql.Identifier, name: str, kind: str, defini
         with merge.connection.transaction():
             merge.connection.execute(statement)
     except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation):
-        what = f"unique {kind} {name} would be broken: two rows would be alike"
+        what = f"unique {kind} {name} would be violated: two rows would be equal"
         return Finding(merge.table.name, what, FIX_ROWS)
     except psycopg.DataError as error:
         return Finding(merge.table.name, f"{kind} {name} cannot be judged: {described(error)}", FIX_ROWS)

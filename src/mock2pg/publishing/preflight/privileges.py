@@ -42,7 +42,7 @@ def of_reading(connection: Connection, schema: str) -> list[Finding]:
                 Finding(
                     name,
                     f"row-level security would hide rows from {_role(connection)}",
-                    "Use the table's owner or a role with BYPASSRLS: a backup without the hidden rows is none",
+                    "Use the table's owner or a role with BYPASSRLS: without the hidden rows a backup is incomplete",
                 )
             )
     return found

@@ -104,7 +104,7 @@ def _duplicates(
         yield Finding(
             table.name,
             f"{counted(twice, 'value')} of its key ({', '.join(table.primary_key)}) are in more than one target row",
-            "A row is found by its key: remove the rows that are too many, and make the key unique",
+            "Rows are matched by key: remove the duplicates, and make the key unique",
         )
 
 

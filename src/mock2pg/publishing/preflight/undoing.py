@@ -8,7 +8,7 @@ from mock2pg.postgres import drop_objects
 from mock2pg.postgres.connection import Connection
 from mock2pg.step_results import Finding
 
-_WHY = "could not be undone: a rollback makes the schema anew"
+_WHY = "could not be undone: a rollback creates the schema again"
 _BY_HAND = "or alter the tables by hand: `mock2pg plan` prints the statements"
 
 
@@ -18,7 +18,7 @@ def findings(connection: Connection, schema: str, *, writes: bool = True) -> Ite
     writes  False for a role that only plans: what it may do itself is not looked at
     """
     if outside := drop_objects.dependents(connection, schema):
-        what = f"--alter {_WHY}, and what depends on it would be dropped: {', '.join(outside)}"
+        what = f"--alter {_WHY}, and objects that depend on it would be dropped: {', '.join(outside)}"
         yield Finding("", what, f"Drop it and create it again afterwards, {_BY_HAND}")
     if not writes:
         return
@@ -26,11 +26,11 @@ def findings(connection: Connection, schema: str, *, writes: bool = True) -> Ite
     if others := connection.execute(_OWNED_BY_OTHERS, parameters).fetchall():
         named = ", ".join(f"{identity} of {owner}" for identity, owner in others)
         to_do = f"Use a role that is a member of the owners', {_BY_HAND}"
-        yield Finding("", f"--alter {_WHY}, and this role may not make another role's: {named}", to_do)
+        yield Finding("", f"--alter {_WHY}, and this role may not create objects of another role: {named}", to_do)
     if unreached := connection.execute(_UNREACHED, parameters).fetchall():
         named = ", ".join(f"{table}.{key}: REFERENCES on {parent}" for table, key, parent in unreached)
         to_do = f"Grant it, {_BY_HAND}"
-        yield Finding("", f"--alter {_WHY}, and this role may not make each foreign key: {named}", to_do)
+        yield Finding("", f"--alter {_WHY}, and this role may not create every foreign key: {named}", to_do)
 
 
 _OWNED_BY_OTHERS = """

@@ -65,7 +65,7 @@ def _headline(cells: list[dict[str, Any]], error: BaseException | None) -> list[
         what = "Interrupted"
     elif errors:
         what = f"Failed in cell {errors[-1][0]['execution_count']}: {errors[-1][1]['ename']}"
-    text = f"**{what}.** Below is what was found out until then. It proves nothing."
+    text = f"**{what}.** What was found before that is below, and proves nothing."
     return [{"cell_type": "markdown", "id": "headline", "metadata": {}, "source": text}]
 
 

@@ -51,7 +51,7 @@ class Files:
             copied = spool.copy(source, to, self.unpacking, stream=self.stream)
             self.files[file] = {"sha256": copied.sha256, "bytes": copied.bytes}
             if copied.marked:
-                self.notes.append(f"{file} begins with a byte order mark; it is no part of JSON and was left out")
+                self.notes.append(f"{file} begins with a byte order mark, which is not part of JSON and was left out")
         except spool.Unreadable as fault:
             self.faults.add(READABLE_SOURCE, str(fault), entity, file=file)
             to.unlink(missing_ok=True)

@@ -171,7 +171,7 @@ def _text(value: Any, entity: str, row: int | None, faults: Faults) -> str | Non
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:  # their texts may quote a value
-        reason = f"holds what JSON cannot say ({type(error).__name__})"
+        reason = f"holds a value that JSON cannot represent ({type(error).__name__})"
         place = pointer([entity, *([] if row is None else [row - 1])])
         faults.add(STRICT_JSON, reason, entity, row=row, pointer=place)
         return None

@@ -78,7 +78,7 @@ def copy(source: Path, to: Path, unpacking: Unpacking, *, stream: bool) -> Copie
             out.write(head.removeprefix(codecs.BOM_UTF8))
             out.writelines(blocks)
     except (zlib.error, zstandard.ZstdError):
-        raise Unreadable("cannot be unpacked: it is damaged, or packed in another way than its name says") from None
+        raise Unreadable("cannot be unpacked: it is damaged, or packed in another format than its name says") from None
     except EOFError:
         raise Unreadable("cannot be unpacked: it ends too early") from None
     return Copied(marked, read.digest.hexdigest(), read.bytes)

@@ -91,7 +91,7 @@ def _explained(content: Text, reason: str, offset: int) -> NotJson:
     elif near == b"'":
         reason = "strings and keys take double quotes"
     elif word and word[0].decode() in _NO_VALUES:
-        reason = f"{word[0].decode()} is no JSON value"
+        reason = f"{word[0].decode()} is not a JSON value"
     elif reason == "trailing characters":
         reason, offset = "there is more after the end of the document", offset - 1  # msgspec has read it by then
     elif reason in ("object keys must be strings", "expected '\"'"):

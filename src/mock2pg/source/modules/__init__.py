@@ -62,14 +62,14 @@ def exported(source: Path) -> Exported:
     if source.is_dir():
         found = sorted(file for file in source.iterdir() if _MODULE.fullmatch(file.name) and file.is_file())
         modules = [file for file in found if not _ASIDE.fullmatch(file.name)]
-        notes = [f"{printable(file.name)} is left out: it is no data" for file in found if file not in modules]
+        notes = [f"{printable(file.name)} is left out: it is not data" for file in found if file not in modules]
     answer = _evaluated(program, modules, source)
     if faults := answer["faults"]:
         told = [f"  {fault}" for fault in faults[:_SHOWN]]
         more = [f"  and {len(faults) - _SHOWN:,} more"] if len(faults) > _SHOWN else []
         raise SourceError(
             lines("\n".join([f"{source.name} is not plain data: {counted(len(faults), 'fault')}", *told, *more])),
-            hint=f"Move what is no data into a module of its own, or make JSON yourself. {by_hand(source)}",
+            hint=f"Move what is not data into a module of its own, or make JSON yourself. {by_hand(source)}",
         )
     return Exported(answer["data"], (*notes, *map(printable, answer["notes"])))
 

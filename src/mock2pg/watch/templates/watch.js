@@ -98,7 +98,7 @@
   });
   const ended = () => {
     source.close();
-    show("notice", "The server of this page has ended, and its links with it. The command mock2pg open shows the report.");
+    show("notice", "The server of this page has stopped, so its links no longer work. Type mock2pg open to see the report.");
   };
   source.addEventListener("end", ended);
   source.addEventListener("error", () => {

@@ -187,7 +187,7 @@ def _found(kind: str, column: SourceColumn) -> str:
         return "an array that holds something else" if kind == "an array" else kind
     if kind == "a string":
         if own.pattern(column.format):
-            return "a string that is none"
+            return "a string of another form"
         return kind if own.scalar in ("text", "jsonb") else "a string: write it without quotes"
     if own.pattern(column.format) is None and "number" in kind:
         if own.scalar in ("double precision", "numeric"):

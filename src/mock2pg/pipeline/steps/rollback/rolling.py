@@ -97,7 +97,7 @@ def _shown(way: _Way, connection: postgres.Connection) -> RollbackPreview:
         found = _found(way, look, written)
         if written and way.refuse and not way.discard:
             raise _refusal(found)
-    stops = "" if way.discard else "; a rollback stops for that, unless --discard-changes is given"
+    stops = "" if way.discard else "; a rollback refuses to undo that without --discard-changes"
     cautions = tuple(f"{name}: {words}{stops}" for name, words in written.items())
     return replace(found, summary=f"to {way.backup.id} would {_told(look)}", cautions=cautions)
 
@@ -125,7 +125,7 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
     gone = f", {counted(len(restored.dropped), 'table')} dropped" if restored.dropped else ""
     rows = f"{counted(sum(way.backup.tables.values()), 'row')} of {counted(len(way.backup.tables), 'table')}"
     kept = f"the state before is in {present}" if present else "the state before has no backup"
-    warnings = [f"{name}: {words}; undone too" for name, words in written.items()]
+    warnings = [f"{name}: {words}; undone as well" for name, words in written.items()]
     warnings += [f"materialized view {name} may not be refreshed by this role" for name in restored.stale]
     return RolledBack(
         summary=f"{rows} as in {way.backup.id}{gone}; {kept}",
