@@ -240,7 +240,7 @@ def test_what_fails_when_a_notebook_has_its_result_is_a_warning(error: BaseExcep
         result = stage.run(command)
         assert (result.success, stage.rows(), stage.event(result)) == (True, rows, ("succeeded", None)), command
         last = result.warnings[-1]
-        assert last.startswith(f"{'verify' if command == 'migrate' else command} passed, but its paperwork"), last
+        assert last.startswith(f"{'verify' if command == 'migrate' else command} passed, but its records"), last
     stage.faults["verify"] = VerifyFailed("1 row differs")
     result = stage.run("migrate")
     assert (type(result.error), stage.rows(), stage.record(result)["status"]) == (VerifyFailed, ["old"], "rolled_back")

@@ -184,7 +184,7 @@ def test_each_recipient_can_open_it_and_nobody_else(tmp_path: Path) -> None:
     _, stranger = backups.new_key()
     backup = write(tmp_path, ROWS, recipient=f"{PUBLIC}, {second}")
     assert backups.open_backup(tmp_path, backup.id, IDENTITY) == backups.open_backup(tmp_path, backup.id, kept)
-    assert "encrypted to another key" in refusal(backup, stranger).message
+    assert "encrypted to a key other than" in refusal(backup, stranger).message
     missing = refusal(backup, None)
     assert "is encrypted, and no key is given" in missing.message
     assert "MIGRATION_BACKUP_IDENTITY" in missing.hint

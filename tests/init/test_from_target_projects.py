@@ -185,8 +185,8 @@ def test_a_plan_lists_all_that_the_tables_do_not_take(
         "profiles: column email is NOT NULL, and 1 row would have no value in it",
         "profiles: column email is character varying(5), which would change 1 value of the built ones",
         "profiles: column invited is NOT NULL without a default, and no model fills it",
-        "profiles: unique constraint profiles_username_key would be violated: two rows would be equal",
-        "todos: check todos_task_check would be broken by 1 row (1)",
+        "profiles: unique constraint profiles_username_key would be violated by two rows",
+        "todos: check todos_task_check would be violated by 1 row (1)",
         "todos: column position is NOT NULL, and 1 row would have no value in it",
         "todos: column priority is integer, which does not accept what is built: invalid input syntax for type integer:"
         " (a value) (SQLSTATE 22P02)",

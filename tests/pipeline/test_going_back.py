@@ -44,7 +44,7 @@ def test_latest_is_the_state_before_the_newest_change(published_small: Settings)
     assert service.validate_migration()
     log = published_small.log_file.read_text()
     assert f"which rolled back to {held} at " in log
-    with pytest.raises(BackupRefused, match="another run published meanwhile"):
+    with pytest.raises(BackupRefused, match="another run published in the meantime"):
         destination.refuse_moved(published_small, published_small.url, held)
 
 

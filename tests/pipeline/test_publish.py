@@ -227,7 +227,7 @@ def test_what_the_catalogue_shows_stops_the_run_before_dbt_builds(database: str,
     planned = service.plan(small_document("Rex"))
     assert [finding["what"].split(" is ")[0] for finding in planned.summary["preflight"]["findings"]] == [
         "column name", "column legs", "column mail", "column kind",
-        "check owners_name_check would be broken by 1 row (Bob)",
+        "check owners_name_check would be violated by 1 row (Bob)",
     ]  # fmt: skip
 
 

@@ -261,7 +261,7 @@ def test_it_can_be_looked_at_first(migrated: Migrated) -> None:
     assert ids(migrated) == had
     execute(migrated.settings.url, "INSERT INTO public.theirs VALUES (3, 'secret')")
     shown = roll_back(migrated, migrated.second, show=True)
-    told = "theirs: not as in the backup: 1 row (1 extra); a rollback stops for that, unless --discard-changes"
+    told = "theirs: not as in the backup: 1 row (1 extra); a rollback refuses to undo that without --discard-changes"
     assert [caution[: len(told)] for caution in shown.data["cautions"]] == [told]
     with pytest.raises(TargetChanged):  # before a rollback that would be refused
         roll_back(migrated, migrated.second, show=True, refuse=True)

@@ -52,7 +52,7 @@ def test_a_transaction_pooler_is_refused_and_left_as_it_was(size: int, database:
             except Mock2pgError as error:
                 refused = error
             assert isinstance(refused, DatabaseError), name
-            assert "a transaction pooler (PgBouncer or one like it)" in refused.message, name
+            assert "a transaction pooler (such as PgBouncer)" in refused.message, name
             assert "direct port" in refused.hint, name
         assert service.doctor()[1]["verdict"] == "failed"
         with psycopg.connect(pooled.url, autocommit=True, prepare_threshold=None) as application:

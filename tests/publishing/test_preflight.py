@@ -106,22 +106,22 @@ CASES = [
         "CREATE TABLE public.t (id text PRIMARY KEY, a text CHECK (a <> 'y'), n int,"
         " CONSTRAINT few CHECK (n < 2) NOT VALID, CONSTRAINT odd CHECK (10 / (n - 1) < 5))",
         [
-            "t: check few would be broken by 1 row (2)",
+            "t: check few would be violated by 1 row (2)",
             "t: check odd cannot be judged: division by zero (SQLSTATE 22012)",
-            "t: check t_a_check would be broken by 1 row (2)",
+            "t: check t_a_check would be violated by 1 row (2)",
         ],
     ),
     (
         "CREATE TABLE public.t (id text PRIMARY KEY, a text, n int); CREATE UNIQUE INDEX half ON public.t ((n > 0));"
         "CREATE UNIQUE INDEX fine ON public.t (lower(a)) WHERE n > 0",
-        ["t: unique index half would be violated: two rows would be equal"],
+        ["t: unique index half would be violated by two rows"],
     ),
     (
         "CREATE TABLE public.t (id text PRIMARY KEY, a text, n int, own text DEFAULT 'same' UNIQUE,"
         " CONSTRAINT apart EXCLUDE (own WITH =))",
         [
-            "t: unique constraint apart would be violated: two rows would be equal",
-            "t: unique constraint t_own_key would be violated: two rows would be equal",
+            "t: unique constraint apart would be violated by two rows",
+            "t: unique constraint t_own_key would be violated by two rows",
         ],
     ),
     (
@@ -131,7 +131,7 @@ CASES = [
     ),
     (
         "CREATE TABLE public.t (id text PRIMARY KEY, a text GENERATED ALWAYS AS (upper(id)) STORED, n int)",
-        ["t: column a is generated, and for 3 rows not to what is built"],
+        ["t: column a is generated, and would differ from what is built in 3 rows"],
     ),
     (
         "CREATE TABLE public.t (id text PRIMARY KEY, a text, n int GENERATED ALWAYS AS IDENTITY);"
@@ -204,8 +204,8 @@ def test_everything_is_named_at_once(connection: postgres.Connection) -> None:
         "u: column own is NOT NULL without a default, and no model fills it",
         "t: column more is NOT NULL without a default, and no model fills it",
         "t: column e is NOT NULL, and 1 row would have no value in it",
-        "t: check t_a_check would be broken by 2 rows (1, 2)",
-        "t: unique constraint t_a_key would be violated: two rows would be equal",
+        "t: check t_a_check would be violated by 2 rows (1, 2)",
+        "t: unique constraint t_a_key would be violated by two rows",
         "t: t_d_fkey: 1 row would refer to no row of parent (1)",
     ]
 
@@ -306,7 +306,7 @@ def test_rows_that_stay_count_for_what_must_be_unique(connection: postgres.Conne
     assert said(connection, [(T, ROWS)]) == []
     for publish in ("upsert", "ensure"):
         found = said(connection, [(replace(T, publish=publish), ROWS)])
-        assert found == ["t: unique constraint t_a_key would be violated: two rows would be equal"]
+        assert found == ["t: unique constraint t_a_key would be violated by two rows"]
 
 
 def test_a_reference_is_looked_up_among_the_rows_to_be(connection: postgres.Connection) -> None:

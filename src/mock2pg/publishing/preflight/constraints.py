@@ -170,7 +170,7 @@ def _index(merge: TableMerge, home: sql.Identifier, name: str, kind: str, defini
         with merge.connection.transaction():
             merge.connection.execute(statement)
     except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation):
-        what = f"unique {kind} {name} would be violated: two rows would be equal"
+        what = f"unique {kind} {name} would be violated by two rows"
         return Finding(merge.table.name, what, FIX_ROWS)
     except psycopg.DataError as error:
         return Finding(merge.table.name, f"{kind} {name} cannot be judged: {described(error)}", FIX_ROWS)
