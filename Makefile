@@ -17,7 +17,7 @@ ID =
 RUN =
 
 .DEFAULT_GOAL := help
-TARGETS := init psql dbt doctor status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback open report runs watch metrics sample test-migration test test-load test-crash test-long bench coverage docs docs-reference lint lock clean
+TARGETS := init psql dbt doctor settings status history verify-evidence init-roles help setup lab migrate check-data plan verify backup backups rollback open report runs watch metrics sample test-migration test test-load test-crash test-long bench coverage docs docs-reference lint lock clean
 .PHONY: $(TARGETS)
 
 # A word that is neither a target nor a variable would be ignored, and the sample migrated in its place.
@@ -156,6 +156,9 @@ watch: $(READY) ## Show runs on a page while they work.
 
 doctor: $(READY) ## Check that the target is ready for a migration.
 	@$(MOCK2PG) doctor $(ARGS)
+
+settings: $(READY) ## List the settings with value, origin and meaning.
+	@$(MOCK2PG) settings $(ARGS)
 
 runs: $(READY) ## List the runs in runs/, newest first.
 	@$(MOCK2PG) runs $(ARGS)

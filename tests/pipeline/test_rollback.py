@@ -256,7 +256,7 @@ def test_it_can_be_looked_at_first(migrated: Migrated) -> None:
     had = ids(migrated)
     result = roll_back(migrated, migrated.second, show=True)
     assert result.data["shown"]
-    assert result.summary == f"to {migrated.second} would restore 1 row, remove 1, change back 1"
+    assert result.summary == f"A rollback to {migrated.second} would restore 1 row, remove 1, change back 1"
     assert dumped(migrated.settings.url, "public") == migrated.dump_now
     assert ids(migrated) == had
     execute(migrated.settings.url, "INSERT INTO public.theirs VALUES (3, 'secret')")

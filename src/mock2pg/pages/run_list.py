@@ -23,7 +23,7 @@ from mock2pg.private import locked
 from mock2pg.runs import VERSION, Run, all_runs, is_alive, now
 from mock2pg.settings import Settings
 from mock2pg.step_results import Difference, StepResult, changes_of, is_redefined
-from mock2pg.text import counted
+from mock2pg.text import counted, first_line
 
 _PATIENCE = 2.0  # seconds that a run waits for another one's list
 _UNFINISHED = {
@@ -178,7 +178,7 @@ def _outcome(record: Mapping[str, Any]) -> tuple[str, str]:
 def _what(record: Mapping[str, Any], results: Mapping[str, StepResult], changed: Mapping[str, Difference]) -> str:
     """Return what a run that has ended changed or found out, in one line."""
     if record["status"] != "succeeded":
-        return str(record["message"]).split("\n", 1)[0]
+        return first_line(str(record["message"]))
     if words := _WORDS.get(record["command"]):
         counts = {word: sum(getattr(table, kind) for table in changed.values()) for kind, word in words.items()}
         rows = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "no rows"

@@ -51,7 +51,7 @@ def of_step(found: Found, published: Published | None = None) -> Sequence[str]:
     published  what a migration published: it is reported as migrated only when it is verified, too
     """
     if isinstance(found, RollbackPreview):
-        return [f"A rollback {found.summary}", *_undone(found)]
+        return [found.summary, *_undone(found)]
     lines = [_STEPS[found.step].format(found.summary)]
     lines += [f"Accepted: {note}" for note in found.notes]
     if isinstance(found, Verified) and published is not None:

@@ -11,7 +11,7 @@ from typing import Any
 from mock2pg.errors import Mock2pgError
 from mock2pg.pages import Shown, shown
 from mock2pg.runs import Run
-from mock2pg.step_results import BackedUp, RolledBack, StepResult, Verified
+from mock2pg.step_results import BackedUp, RollbackPreview, RolledBack, StepResult, Verified
 from mock2pg.text import counted, duration, size
 
 _LINES = 15
@@ -110,6 +110,11 @@ def figures(result: StepResult) -> dict[str, str]:
             numbers = {
                 f"rows {word}": sum(getattr(table, key) for table in found.tables.values())
                 for key, word in ROLLED_BACK.items()
+            }
+        case RollbackPreview():
+            numbers = {
+                f"rows to {word}": sum(getattr(change, key) for change in found.changes.values())
+                for key, word in (("restored", "restore"), ("removed", "remove"), ("changed", "change back"))
             }
         case _:
             return {}

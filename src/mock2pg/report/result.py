@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import astuple
 from pathlib import Path
 
 from mock2pg.foreign_errors import traced
@@ -73,7 +72,7 @@ def _succeeded(result: MigrationResult) -> None:
     planned, previewed = find(result.results, Planned), find(result.results, RollbackPreview)
     if changed and changes(changed):
         say_fact("Undo", command("rollback", "latest"))
-    if previewed and (previewed.definitions_changed or any(map(any, map(astuple, previewed.changes.values())))):
+    if previewed and previewed.differs:
         say_fact("Next", command("rollback", previewed.backup_id))
     if planned and changes(planned):
         say_fact("Next", command(*(path(Path(word)) if word.startswith("/") else word for word in planned.arguments)))
@@ -216,7 +215,7 @@ def _preview(result: MigrationResult) -> Iterable[str]:
     if rows:
         yield from table(rows, ("Table", "To restore", "To change back", "To remove"), width() or COLUMNS)
         yield ""
-    yield wrapped(f"A rollback {found.summary}", width(), "  ")
+    yield wrapped(found.summary, width(), "  ")
 
 
 def _left(result: MigrationResult) -> Iterable[str]:

@@ -178,6 +178,11 @@ class RollbackPreview(RollbackComparison):
     passed = False
     shown: bool = True
 
+    @property
+    def differs(self) -> bool:
+        """Return whether a rollback would change anything: rows or definitions."""
+        return bool(self.definitions_changed) or any(change != RowChanges() for change in self.changes.values())
+
 
 @dataclass(frozen=True, kw_only=True)
 class RolledBack(RollbackComparison):

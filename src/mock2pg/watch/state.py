@@ -17,7 +17,7 @@ from mock2pg.pages import moment
 from mock2pg.pages.outcome import outcome_of
 from mock2pg.progress import StepProgress
 from mock2pg.runs import is_alive
-from mock2pg.text import counted, duration, printable, size
+from mock2pg.text import counted, duration, first_line, printable, size
 from mock2pg.watch import memory
 
 LISTED = 20  # runs
@@ -124,7 +124,7 @@ def _verdict(record: Mapping[str, Any], *, alive: bool) -> tuple[str, str, str]:
     if not record.get("finished_at"):
         return ("running", "Running", "") if alive else _KILLED
     mood, word = outcome_of(record)
-    return mood, word, printable(str(record.get("message", "")).split("\n", 1)[0])
+    return mood, word, printable(first_line(str(record.get("message", ""))))
 
 
 def _title(record: Mapping[str, Any]) -> str:
@@ -171,7 +171,7 @@ def _step(step: StepProgress, *, alive: bool) -> State:
         "rate": f"{step.rate:,.0f} rows/s" if step.rate else "",
         "left": f"{duration(step.remaining)} left" if running and alive and step.remaining is not None else "",
         "share": step.rows / step.total_rows if running and step.rows and step.total_rows else None,
-        "text": printable((step.detail if running else step.summary).split("\n", 1)[0]),
+        "text": printable(first_line(step.detail if running else step.summary)),
     }
 
 

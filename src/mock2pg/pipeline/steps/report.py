@@ -28,6 +28,7 @@ from mock2pg.step_results import (
     Published,
     Reported,
     RollbackComparison,
+    RollbackPreview,
     RolledBack,
     Staged,
     StepResult,
@@ -83,6 +84,7 @@ def run(run: Run) -> Reported:
         steps=_steps(record, results),
         added=_added(record, results),
         command=_command(run, results),
+        go_back=preview.backup_id if (preview := _find(results, RollbackPreview)) and preview.differs else None,
         undo=back.present_backup_id if (back := _find(results, RolledBack)) and changes(back) else None,
         changes=[
             (found.step, encode(found.tables))
@@ -194,7 +196,8 @@ def _steps(record: Mapping[str, Any], results: Results) -> Results:
 def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
     """Return the numbers beside the verdict, by label."""
     if record["command"] not in ("check", "load", "plan", "migrate"):
-        return notebook_tables.figures(results[record["command"]]) if record["command"] in results else {}
+        step = record["command"].partition(" ")[0]  # that of `rollback --show`, too
+        return notebook_tables.figures(results[step]) if step in results else {}
     figures = {f"rows {key}": f"{number:,}" for key, number in _accounts(record, results)["sum"].items()}
     if "check" in results and results["check"].status == "failed":
         figures["errors"] = f"{checked.errors if (checked := _find(results, Checked)) else 0:,}"

@@ -99,7 +99,7 @@ def _shown(way: _Way, connection: postgres.Connection) -> RollbackPreview:
             raise _refusal(found)
     stops = "" if way.discard else "; a rollback refuses to undo that without --discard-changes"
     cautions = tuple(f"{name}: {words}{stops}" for name, words in written.items())
-    return replace(found, summary=f"to {way.backup.id} would {_told(look)}", cautions=cautions)
+    return replace(found, summary=f"A rollback to {way.backup.id} would {_told(look)}", cautions=cautions)
 
 
 def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
