@@ -193,14 +193,14 @@ def test_an_alteration_that_could_not_be_undone_is_refused(steps: Steps, connect
     connection.execute("ALTER TABLE public.t ADD u int, ADD CONSTRAINT t_u FOREIGN KEY (u) REFERENCES api.p")
     connection.execute("ALTER TABLE public.t OWNER TO undoes; CREATE DOMAIN public.d AS int; SET ROLE undoes")
     try:
-        found = [finding.what.partition("anew, and ")[2] for finding in undoing.findings(connection, "public")]
+        found = [finding.what.partition("again, and ")[2] for finding in undoing.findings(connection, "public")]
         assert list(undoing.findings(connection, "public", writes=False)) == []
     finally:
         connection.execute("RESET ROLE; DROP TABLE public.t; DROP SCHEMA api CASCADE; DROP DOMAIN public.d")
         connection.execute("DROP OWNED BY undoes; DROP ROLE undoes")
     assert found == [
-        f"this role may not make another role's: type public.d of {connection.info.user}",
-        "this role may not make each foreign key: t.t_u: REFERENCES on api.p",
+        f"this role may not create objects of another role: type public.d of {connection.info.user}",
+        "this role may not create every foreign key: t.t_u: REFERENCES on api.p",
     ]
 
 

@@ -342,6 +342,13 @@ def test_a_run_that_was_rolled_back_shows_both_ways(build: Build) -> None:
     assert '<td class="n alarm">1</td>' in html
 
 
+def test_a_run_of_unknown_outcome_accounts_for_no_row_as_left_out(build: Build) -> None:
+    """The server could not be asked whether they were published."""
+    text = Page(build("migrate", "unknown", *MIGRATED[:5], error=VerifyFailed("lost").as_dict())).text
+    assert "4,200 of which it is not known whether they were published" in text
+    assert "left out" not in text
+
+
 def test_what_held_and_was_undone_all_the_same_is_no_proof(build: Build) -> None:
     """The tables that were compared are gone."""
     text = Page(build("migrate", "rolled_back", *MIGRATED, error=VerifyFailed("stopped").as_dict())).text

@@ -199,7 +199,11 @@ def test_what_others_wrote_since_is_not_undone_unasked(what: str, migrated: Migr
     assert ids(migrated) == had
     result = roll_back(migrated, migrated.second, discard_changes=True)
     assert dumped(migrated.settings.url, "public") == migrated.dump_second
-    assert any("undone too" in warning for warning in result.data["cautions"])
+    assert any("undone as well" in warning for warning in result.data["cautions"])
+    for name, change in refused.value.found.changes.items():  # what was foretold, also where tables are created again
+        done = result.data["tables"][name]
+        counts = done["inserted"], done["deleted"], done["updated"]
+        assert counts == (change.restored, change.removed, change.changed), name
     roll_back(migrated, str(result.data["present_backup_id"]))
     assert dumped(migrated.settings.url, "public") == before
 

@@ -29,11 +29,13 @@ def of_run(record: Mapping[str, Any], steps: Iterable[StepResult]) -> str:
 
 
 def next_step(record: Mapping[str, Any]) -> str:
-    """Return what to do after a migration that could not undo itself; empty where the error's own hint says it."""
+    """Return what to do after a migration that had published, or may have; empty where the error's own hint says it."""
     if record["status"] == "rollback_failed":
         return f"Correct the cause of the failed rollback, then run `mock2pg rollback {record['backup_id']}`."
     if record["status"] == "unknown":
         return "Run `mock2pg verify` when the server accepts connections: it reports what the target tables hold."
+    if record["status"] == "rolled_back" and record["error"]["name"] == VerifyFailed.__name__:
+        return "Find out what changes these rows: a trigger, or another session. Then run the command again."
     return ""
 
 

@@ -213,9 +213,10 @@ def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
 def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
     """Account for every row that was read, per array of the input: loaded + refused + left out = read.
 
-    A check loads nothing: there what is left are the sound rows.
+    A check loads nothing: there what is left are the sound rows. Of a run that may have published it is not known.
     """
     left = "sound" if record["command"] in ("check", "load", "plan") else "left out"
+    left = "not known" if record["status"] == "unknown" else left
     staged, checked, loaded = _find(results, Staged), _find(results, Checked), _loaded(record, results)
     rows = []
     for name, table in staged.tables.items() if staged else ():

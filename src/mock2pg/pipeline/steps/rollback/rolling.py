@@ -15,7 +15,7 @@ from mock2pg.pipeline.steps.rollback import since
 from mock2pg.postgres import server
 from mock2pg.publishing import alteration, others_code, writers
 from mock2pg.runs import VERSION, Run, Times, now
-from mock2pg.step_results import RollbackPreview, RolledBack
+from mock2pg.step_results import Difference, RollbackPreview, RolledBack, RowChanges
 from mock2pg.text import counted
 
 
@@ -89,6 +89,16 @@ def run(
             raise RollbackFailed(error.message, hint=error.hint, state=error.state) from error
 
 
+def _differences(restored: restore.Restored, changes: Mapping[str, RowChanges]) -> dict[str, Difference]:
+    """Return the differences of the tables by their content: rows that were only created again are not changed."""
+    found = dict(restored.tables)
+    for name, change in changes.items() if restored.way == "recreate" else ():
+        known = found.get(name)
+        if known and known.before + change.restored - change.removed == known.after:
+            found[name] = replace(known, inserted=change.restored, updated=change.changed, deleted=change.removed)
+    return found
+
+
 def _shown(way: _Way, connection: postgres.Connection) -> RollbackPreview:
     """Return the preview of a rollback."""
     with connection.transaction(force_rollback=True):
@@ -117,6 +127,7 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
     try:
         with times.of("restore and prove"):
             restored = restore.restore(connection, settings.target_schema, look.staged, look.current, look.added)
+        restored = replace(restored, tables=_differences(restored, found.changes))
         _record(way, connection, found, restored, present)
     except BaseException:
         if file:  # nothing has changed, so there is nothing to go back to
