@@ -100,6 +100,7 @@ REFUSED: dict[str, tuple[int, dict[str, Any]]] = {
     **{method: (405, {"path": "/the-token/", "method": method})
        for method in ("HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT")},
     "what is not there": (404, {"path": "/the-token/nothing"}),
+    "a folder without its slash": (404, {"path": "/the-token/runs"}),
 }  # fmt: skip
 
 

@@ -74,7 +74,9 @@ def app(watch: Watch, address: Address) -> access.App:
         return StreamingResponse(_events(watch), media_type="text/event-stream")
 
     routes = [Route("/", page), Route("/events", events), Route("/runs/{path:path}", file)]
-    return access.Guarded(Starlette(routes=routes), address)
+    served = Starlette(routes=routes)
+    served.router.redirect_slashes = False  # to an address without the token
+    return access.Guarded(served, address)
 
 
 async def _events(watch: Watch) -> AsyncIterator[str]:
