@@ -66,6 +66,8 @@ def test_a_run_that_failed_has_metrics_too(tmp_path: Path) -> None:
     settings = settings_module.load(project=tmp_path)
     with pytest.raises(UsageError, match="no run yet"):
         MigrationService(settings).metrics()
+    with pytest.raises(UsageError, match="there is no run"):  # a variable of a script that is empty
+        MigrationService(settings).metrics("")
     assert not MigrationService(settings).check({"pets": []}).success  # there is no project
     text = MigrationService(settings).metrics()
     assert 'mock2pg_run_success{command="check",verdict="failed"} 0.0' in text

@@ -310,7 +310,7 @@ class MigrationService:
 
         out  a file for the textfile collector of node_exporter, which gets them in one step
         """
-        run = open_run(self._settings, run_id) if run_id else newest_ended(self._settings)
+        run = open_run(self._settings, run_id) if run_id is not None else newest_ended(self._settings)
         try:
             found = prometheus.text(run.record(), run.results())
             if out is not None:

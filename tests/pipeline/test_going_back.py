@@ -56,7 +56,7 @@ def test_a_run_that_took_no_backup_is_named(published_small: Settings) -> None:
         service.rollback(before=checked.run_id)
     with pytest.raises(BackupRefused, match=f"{checked.run_id} is a run, not a backup"):
         service.rollback(checked.run_id)
-    for name in ("2026-11-22T10-30-00-000Z", "../runs"):
+    for name in ("2026-11-22T10-30-00-000Z", "../runs", "\udcff", "\0", "a" * 5000):
         with pytest.raises(UsageError, match="there is no run "):
             service.rollback(before=name)
     for given in ({}, {"backup_id": "latest", "before": checked.run_id}):

@@ -79,8 +79,11 @@ def test_a_run_that_is_removed_meanwhile_is_no_failure(
     for module in (prune_runs, run_list):
         monkeypatch.setattr(module, "all_runs", lambda _: [Run(kept, here), gone])
     assert [entry["id"] for entry in MigrationService(here).runs()] == [kept]
+    (elsewhere := here.project / "elsewhere").mkdir()
+    (here.runs_dir / ".removed").symlink_to(elsewhere)
     decisions = prune_runs.prune(here, None, prune_runs.RetentionPolicy(1), remove=True)
     assert [entry["remove"] for entry in decisions] == [False, False]
+    assert not (here.runs_dir / ".removed").is_symlink()
     page = run_list.write_run_list(here).read_text()
     assert "10:30:02" in page
     assert "10:30:01" not in page

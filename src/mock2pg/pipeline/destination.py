@@ -14,9 +14,10 @@ from mock2pg.pipeline import target
 from mock2pg.postgres.server import Server
 from mock2pg.runs import Run, open_run
 from mock2pg.settings import Settings
-from mock2pg.text import identity
+from mock2pg.text import LIMIT, identity
 
 LATEST = "latest"
+_LISTED = "Name a run that `mock2pg history` lists."
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT[0-9-]+Z")  # an id without its prefix, as `history` shows it in few columns
 
 
@@ -94,13 +95,15 @@ def _latest(settings: Settings, connection: postgres.Connection) -> Destination:
 
 
 def _before(settings: Settings, connection: postgres.Connection, run_id: str) -> Destination:
+    if not run_id.isprintable() or len(run_id) > LIMIT:  # neither the database nor a folder takes such a name
+        raise UsageError(f"there is no run {identity(run_id)}", hint=_LISTED)
     run = open_run(settings, run_id) if (settings.runs_dir / run_id / "record.json").exists() else None
     run_id = run.id if run else run_id
     row = history.of(connection, run_id, "migrate") or history.of(connection, run_id, "rollback")
     taken = history.backup_before(connection, run_id) or events.backup_taken(connection, run_id) or _recorded(run)
     if taken is None:
         if run is None and not events.is_known(connection, run_id):
-            raise UsageError(f"there is no run {identity(run_id)}", hint="Name a run that `mock2pg history` lists.")
+            raise UsageError(f"there is no run {identity(run_id)}", hint=_LISTED)
         raise BackupRefused(
             f"run {identity(run_id)} took no backup: it changed nothing in the target tables",
             hint="Name another run: `mock2pg history` lists them, and the backup that each took.",

@@ -156,6 +156,8 @@ def _target(settings: Settings, url: str) -> _Target:
 def _remove(settings: Settings, url: str | None, decisions: Sequence[RetentionDecision]) -> None:
     """Record what will be removed, and remove it: whatever is then still there is looked at as before."""
     aside = settings.runs_dir / _ASIDE
+    if aside.is_symlink():  # nothing is moved out of the folder of runs
+        aside.unlink()
     shutil.rmtree(aside, ignore_errors=True)
     if not (removed := [decision for decision in decisions if decision.remove]):
         return

@@ -19,7 +19,7 @@ def watch(settings: Settings, run_id: str | None, port: int, tell: Callable[[Add
     from mock2pg.watch.serving import for_ever, serve
 
     runs = settings.runs_dir
-    named = open_run(settings, run_id).id if run_id else None
+    named = open_run(settings, run_id).id if run_id is not None else None
     listening, address = listen(port)
     with listening:
         tell(address)
