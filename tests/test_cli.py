@@ -134,9 +134,10 @@ def test_a_question_that_is_not_answered_interrupts(monkeypatch: pytest.MonkeyPa
     @click.command()
     @verb.verb
     def status(as_json: bool) -> None:
-        verb.asked("Type its name")
+        verb.asked("the database is far away. Type its name")
 
     said = CliRunner().invoke(status, [], input="")
+    assert said.stderr.startswith("the database is far away.\nType its name: \n")  # what follows begins a line
     assert (said.exit_code, "Interrupted" in said.stderr) == (errors.Interrupted.code, True)
 
 

@@ -13,7 +13,8 @@ from mock2pg import settings, signals, streams
 from mock2pg.cli import options
 from mock2pg.errors import NEVER_A_MIX, InternalError, Interrupted, Mock2pgError, UsageError
 from mock2pg.foreign_errors import limited, traced, unusable
-from mock2pg.report.output import say, say_json, say_lines
+from mock2pg.report.output import say, say_json, say_lines, width
+from mock2pg.text import printable
 
 if TYPE_CHECKING:
     from mock2pg.service import MigrationService
@@ -43,9 +44,15 @@ def service(**overrides: Any) -> MigrationService:
 
 def asked(question: str) -> str:
     """Return what a person answers. Ctrl-C and the end of the input interrupt the command, as elsewhere."""
+    from mock2pg.report.table import wrapped
+
+    told, _, asking = question.rpartition(". ")
+    if told:
+        say_lines(wrapped(printable(f"{told}."), width(err=True), ""), err=True)
     try:
-        return str(click.prompt(question, err=True))
+        return str(click.prompt(asking, err=True))
     except click.Abort:
+        say("", err=True)  # what follows begins a line
         raise KeyboardInterrupt from None
 
 

@@ -91,8 +91,10 @@ def confirm(settings: Settings, database: str, host: str, ask: Ask | None = None
     if not host or settings.confirm == database:
         return
     what = f"the database {database} is on {host}, not on this machine"
-    if not settings.confirm and ask and ask(f"{what}. Type its name to change it") == database:
-        return
+    if not settings.confirm and ask:
+        if ask(f"{what}. Type its name to change it") == database:
+            return
+        what += ", and the answer is not its name"
     raise UsageError(what, hint=f"Add `--confirm {database}` if it is the database to change.")
 
 

@@ -42,8 +42,9 @@ class _Lock:
             return f"table {table} is locked by a prepared transaction (pg_prepared_xacts lists it)"
         since = f", in a transaction since {self.since}" if self.since else ""
         verb = "is locked" if self.granted else "is waited for"
-        user, application = printable(self.user or ""), printable(self.application or "no name")
-        return f"table {table} {verb} by server process {self.pid}, user {user}, application {application}{since}"
+        user = printable(self.user or "")
+        application = f"application {printable(self.application)}" if self.application else "no application name"
+        return f"table {table} {verb} by server process {self.pid}, user {user}, {application}{since}"
 
 
 def blockers(connection: Connection, waiter: int, statement: str, *, reads: bool = False) -> list[str]:

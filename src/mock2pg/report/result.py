@@ -139,7 +139,7 @@ def _warnings(result: MigrationResult) -> None:
         for each in found:
             say_lines(wrapped(printable(f"warning: {each}"), width(), "  "), fg="yellow")
     said = f"⚠ {counted(number, 'warning')}: {found[0].partition(chr(10))[0]}"
-    more = f" and {number - 1:,} more, in the report or the log" if number > 1 and not verbose() else ""
+    more = f" (and {number - 1:,} more in the report or the log)" if number > 1 and not verbose() else ""
     say_lines(wrapped(printable(said + more), width(), "  "), fg="yellow")
 
 
