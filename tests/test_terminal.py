@@ -170,8 +170,9 @@ def test_errors_stand_before_one_line_of_warnings_and_the_verdict_is_last(monkey
     assert lines[20] == "and 10 more in nowhere/errors.json" or lines[20] == "and 10 more in errors.json"
     assert lines[21].startswith("⚠ 30 warnings: pets.json:1:1 pets[0].hat (id 1): is wrong")
     assert "(and 29 more in the report or the log)" in " ".join(line.strip() for line in lines[21:23])
-    assert lines[23] == "✘ Migration failed: 30 errors (CheckFailed, exit code 4)"
-    assert lines[25] == "  Cause       pets.json:1:1 pets[0].hat (id 1): is wrong"
+    assert lines[23] == ""
+    assert lines[24] == "✘ Migration failed: 30 errors (CheckFailed, exit code 4)"
+    assert lines[26] == "  Cause       pets.json:1:1 pets[0].hat (id 1): is wrong"
     assert lines[-1].startswith("  Next        Correct the listed rows")
 
 

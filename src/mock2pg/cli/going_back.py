@@ -110,6 +110,8 @@ def prune(as_json: bool, **options: Any) -> None:
 
     found = service().prune_backups(**options)
     _show(found, "There is no backup yet.", partial(decision, removed=options["yes"]), as_json)
+    if not as_json and not options["yes"] and any(entry["remove"] for entry in found):
+        say("Nothing was removed: add --yes to remove them.")
 
 
 @command.command(

@@ -270,6 +270,8 @@ def prune(as_json: bool, **given: Any) -> None:
         say(f"{entry['id']}  {entry['bytes']:>12,} bytes  {decision(entry, removed=given['yes'])}")
     if not found:
         say(_NO_RUN)
+    elif not given["yes"] and any(entry["remove"] for entry in found):
+        say("Nothing was removed: add --yes to remove them.")
 
 
 def _page(run_id: str | None, every: bool) -> Path:

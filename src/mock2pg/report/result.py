@@ -9,7 +9,7 @@ from pathlib import Path
 from mock2pg.foreign_errors import traced
 from mock2pg.report import failure
 from mock2pg.report.log_messages import changes, of_added, title
-from mock2pg.report.output import COLUMNS, asked, quiet, say_fact, say_json, say_lines, verbose, width
+from mock2pg.report.output import COLUMNS, asked, quiet, say, say_fact, say_json, say_lines, verbose, width
 from mock2pg.report.table import table, wrapped
 from mock2pg.report.typed import command, path
 from mock2pg.results import MigrationResult
@@ -90,6 +90,8 @@ def _failed(result: MigrationResult) -> None:
         if lines:
             say_lines("\n".join(lines))
         _warnings(result)
+        if listed or lines:
+            say("")
     report = _report(result) if result.report.exists() else ""
     failure.show(
         result.error,
