@@ -151,7 +151,7 @@ def test_damaged_ones_are_not_counted_and_go_only_when_told(
     damaged = [backup.id for backup in spoiled]
     decisions = service.prune_backups(keep_last=2)
     assert removed(decisions) == whole[2:]
-    assert all("cut short" in reasons(decisions)[name] for name in damaged)
+    assert all("truncated" in reasons(decisions)[name] for name in damaged)
     assert removed(service.prune_backups(keep_last=2, damaged=True, yes=True)) == [*damaged, whole[2]]
     assert there(settings) == {needed.id, *whole[:2]}
 
