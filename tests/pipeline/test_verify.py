@@ -87,15 +87,19 @@ def test_verify_needs_no_right_but_to_read(reader: Settings) -> None:
     assert result.summary["verify"]["rows_compared"] == 4
 
     with row_of_an_earlier_version(reader):
-        with pytest.raises(VerifyFailed, match="its folder in runs/ is gone, and the row hashes with it"):
+        with pytest.raises(VerifyFailed, match="its row hashes in runs/ are gone"):
             verify.run(new_run(reader))
         file.write_text(json.dumps(tables))
         assert verify.run(new_run(reader)).rows_compared == 4
     hashes = file.parent / "hashes"
     hashes.rename(file.parent / "elsewhere")
-    with pytest.raises(VerifyFailed, match="its folder in runs/ is gone, and the row hashes with it"):
+    with pytest.raises(VerifyFailed, match="its row hashes in runs/ are gone"):
         verify.run(new_run(reader))
     (file.parent / "elsewhere").rename(hashes)
+    (hashes / "pets.parquet").rename(file.parent / "elsewhere")
+    with pytest.raises(VerifyFailed, match="its row hashes in runs/ are gone"):
+        verify.run(new_run(reader))
+    (file.parent / "elsewhere").rename(hashes / "pets.parquet")
 
 
 def test_verify_writes_nothing_and_keeps_nobody_waiting(
@@ -125,6 +129,12 @@ def test_verify_writes_nothing_and_keeps_nobody_waiting(
         VerifyFailed,
         match=r"owners: 2 different \(Ann, Bob\) in name \(2\)\n  pets: 2 different \(Rex, Tom\) in name \(2\)",
     ):
+        verify.run(new_run(reader))
+    with (
+        monkeypatch.context() as of_few,
+        pytest.raises(VerifyFailed, match=r"owners: 2 different \(Ann, Bob\) in name \(1\) of the first 1\n"),
+    ):
+        of_few.setattr(verify, "_EXAMINED", 1)
         verify.run(new_run(reader))
     secret = migrated.secret_file
     assert secret.stat().st_mode & 0o777 == 0o600

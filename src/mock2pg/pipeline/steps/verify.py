@@ -147,8 +147,8 @@ def _rows(row: history.HistoryRow | None) -> int | None:
 
 def _gone(published: Run) -> VerifyFailed:
     return VerifyFailed(
-        f"run {published.id} published the target tables, but its folder in runs/ is gone, and the row hashes with it",
-        hint="Restore the folder, or run `mock2pg migrate` again.",
+        f"run {published.id} published the target tables, but its row hashes in runs/ are gone",
+        hint="Restore its folder, or run `mock2pg migrate` again.",
     )
 
 
@@ -171,6 +171,8 @@ def _compare(run: Run, published: Run, connection: postgres.Connection, table: T
             postgres.row_hashes.write(connection, run.settings.target_schema, table, rows)
         with times.of("compare"):
             file = published.folder / "hashes" / f"{files.named(table.name)}.parquet"
+            if not file.exists():
+                raise _gone(published)
             found = staging.compare(file, rows, publish=table.publish, key_columns=len(table.key))
             if found.different:
                 keys = staging.different_keys(file, rows, publish=table.publish, limit=_EXAMINED)
@@ -188,5 +190,6 @@ def _named(table: Compared, kind: str) -> str:
     rows, listed = getattr(table, kind), getattr(table, f"{kind}_keys")
     keys = ", ".join(map(identity, listed))
     columns = ", ".join(f"{name} ({number:,})" for name, number in table.columns.items())
-    where = f" in {columns}" if columns and kind == "different" else ""
+    first = f" of the first {_EXAMINED:,}" if rows > _EXAMINED else ""
+    where = f" in {columns}{first}" if columns and kind == "different" else ""
     return f"{rows:,} {kind} ({keys}{', ...' if rows > len(listed) else ''}){where}" if rows else ""
