@@ -45,3 +45,5 @@ def _no_settings_from_outside() -> None:
         if name.startswith(("MIGRATION_", "DATABASE_URL", "PG", "DBT_")) or name in _FROM_OUTSIDE:
             del os.environ[name]
     os.environ |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")  # servers of tests are here
+    if os.environ.get("TERM") == "dumb":  # which has no colours
+        del os.environ["TERM"]

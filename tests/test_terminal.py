@@ -199,11 +199,15 @@ def test_a_name_that_is_too_long_for_its_column_goes_on_in_the_next_line() -> No
 
 
 def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_COLOR and a file have plain text."""
+    """NO_COLOR, a terminal that is called dumb and a file have plain text; a width of any number is none."""
     result = MigrationResult(True, "The verdict.", (), (), "a-run", Path("nowhere"), command="migrate")
     assert printed(lambda: show(result, as_json=False), color=False) == "✔ The verdict.\n"
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert shown().count("\x1b") == 0
+    monkeypatch.setenv("COLUMNS", "9" * 5000)
+    assert shown().count("\x1b") > 0
+    for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+        with monkeypatch.context() as plain:
+            plain.setenv(name, value)
+            assert shown().count("\x1b") == 0
 
 
 def test_a_hint_names_commands_as_they_are_typed_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

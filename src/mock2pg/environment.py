@@ -111,12 +111,12 @@ def by_make() -> bool:
 def columns() -> int:
     """Return the width that COLUMNS gives to the output; 0 where it gives none."""
     given = os.environ.get("COLUMNS", "")
-    return int(given) if given.isascii() and given.isdigit() else 0
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 6 else 0
 
 
 def colours() -> bool | None:
-    """Return False when NO_COLOR asks for none; None leaves it to the terminal."""
-    return False if os.environ.get("NO_COLOR") else None
+    """Return False when NO_COLOR asks for none, or the terminal has none by its name; None leaves it to the terminal."""
+    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
 
 
 def leave_behind() -> None:
