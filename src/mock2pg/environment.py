@@ -115,7 +115,7 @@ def columns() -> int:
 
 
 def colours() -> bool | None:
-    """Return False when NO_COLOR asks for none, or the terminal has none by its name; None leaves it to the terminal."""
+    """Return False when NO_COLOR asks for none, or the terminal is a dumb one; None leaves it to the terminal."""
     return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
 
 
