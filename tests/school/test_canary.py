@@ -13,7 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mock2pg import cli, postgres
+from mock2pg.runs import all_runs
 from mock2pg.settings import Settings
+from mock2pg.watch import state
 from tests.fix_receivers import Receiver
 
 MARK = "CANARY"
@@ -111,6 +113,24 @@ def test_no_value_leaves_a_run_that_succeeds(settings: Settings, source: Path, w
     said = in_process(settings, "verify", "--json")
     assert said.exit_code == 0, said.output
     assert MARK not in said.output
+    for looks in (
+        ["metrics"],
+        ["history", "--json"],
+        ["runs"],
+        ["backups"],
+        ["status"],
+        ["settings"],
+        ["report", "--all"],
+    ):
+        said = in_process(settings, *looks, MIGRATION_NOTIFY_URLS=webhook.url)
+        assert said.exit_code == 0, said.output
+        assert MARK not in said.output
+        assert "hook-secret" not in said.output
+    watched = [
+        state.listed(settings.runs_dir),
+        *(state.of_run(settings.runs_dir, run.id) for run in all_runs(settings)),
+    ]
+    assert MARK not in json.dumps(watched)
     with postgres.connect(settings.url, name="test") as connection:
         row = connection.execute("SELECT count(*) FROM public.students WHERE name LIKE '%CANARY'").fetchone()
         assert row is not None
