@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -89,6 +90,10 @@ def test_a_step_is_shown_from_its_begin_to_its_end(
         shown_from_begin_to_end(terminal, run, handler, display)
     shown = terminal.read(lambda screen: any("check" in line for line in screen.shown))
     assert handler.show is None
+    handler.emit(logging.makeLogRecord({"levelno": logging.INFO, "msg": "words " * 30}))
+    after = terminal.read(lambda screen: any(line.startswith("  words") for line in screen.shown))
+    assert after[-3].startswith("words words")
+    assert max(map(len, after)) <= 80
     assert shown[0] == r"⚠ Something else \x1b[2J\u202e."
     assert shown[-1] == "✘ check       0.50 s  2 rows break 1 rule"
     assert shown[-2].startswith("✔ stage        1.5 s")

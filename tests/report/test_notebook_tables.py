@@ -85,6 +85,9 @@ def test_what_a_rollback_did_is_told_in_its_own_words() -> None:
         "a 4,005 1 3 2 4,003",
     ]
     changes = {"a": {"restored": 1, "removed": 0, "changed": 2}}
+    preview = result_of("rollback", {"changes": changes}, kind="RollbackPreview")
+    figures = {"rows to restore": "1", "rows to remove": "0", "rows to change back": "2"}
+    assert notebook_tables.figures(preview) == figures
     would = notebook_tables.rows_rolled_back(
         Outcome(result_of("rollback", {"changes": changes}, kind="RollbackComparison"), RUN)
     )
