@@ -185,7 +185,7 @@ def test_tables_of_an_application_are_called_as_it_calls_them(database: str, tmp
         assert 'ALTER TABLE "public"."User" ALTER "updatedAt" SET DEFAULT ...' in str(refused.error)
         connection.execute('ALTER TABLE public."User" ALTER "updatedAt" SET DEFAULT now()')
         refused = service.migrate_all_data(bought("x", "y", role="KING", line=-1))
-        assert 'User: column role is public."Role", which does not take what is built' in str(refused.error)
+        assert 'User: column role is public."Role", which does not accept what is built' in str(refused.error)
         assert "OrderItem: check lineNo_check would be violated by 2 rows ((7, -1), (7, 0))" in str(refused.error)
         for document in (bought("x", "y", "z"), bought("y", "x", role="ADMIN")):
             done = service.migrate_all_data(document)
