@@ -70,8 +70,9 @@ def test_every_scenario_passes_and_the_target_is_not_touched(tmp_path: Path, dat
     assert len(told) == len(names) >= 12
     assert [name for name, _ in begun if not name.startswith("making")] == names
     assert all(told[ran].startswith(f"✔ {name}: ") for name, ran in begun if name in names)  # its result comes next
-    for kind in ("valid", "again", "missing", "unknown", "not an array", "a string", "does not exist", "duplicate", "refer",
-                 "not JSON", "empty", "large", "publishing", "verify", "rollback", "others deleted"):  # fmt: skip
+    for kind in ("valid", "again", "missing", "unknown", "not an array", "a string", "does not exist", "duplicate",
+                 "refer", "not JSON", "empty", "large", "publishing", "verify", "rollback",
+                 "others deleted"):  # fmt: skip
         assert any(kind in name for name in names), kind
     with postgres.connect(settings.url, name="test") as connection:
         assert postgres.catalogue.tables(connection, "public") == []

@@ -584,7 +584,7 @@ def test_a_suite_that_is_not_understood_is_refused(tmp_path: Path, things: Path,
 def test_rules_in_the_old_place_are_not_overlooked(tmp_path: Path, things: Path, suites: Callable[..., Path]) -> None:
     """A project with expectations/suites/ is told where its rules belong now; a rule about no declared table, too."""
     folder = suites(things=[DECLARED])
-    with pytest.raises(ProjectError, match=r"things\.json: things is no table of _sources\.yml"):
+    with pytest.raises(ProjectError, match=r"things\.json: things is not a table of _sources\.yml"):
         checked(things, folder, sources=SOURCES)
     (folder / "suites").mkdir()
     with pytest.raises(ProjectError, match=r"suites/suites/ is not read any more: business rules are in"):
