@@ -248,6 +248,7 @@ def test_the_target_tables_are_drawn_and_have_a_page(build: Build, run: Run) -> 
     assert all(f'id="{link.removeprefix("#")}"' in html for link in page.links if link.startswith("#"))
     assert "Rows from parents[].kids[] of the JSON" in page.text
     assert f"Check children_check: {HOSTILE}" in page.text
+    assert html.count("<th>Description</th>") == 1  # parents have none
     assert not {"script", "img", "link"} & page.tags | report.tags & {"script"}
 
 
