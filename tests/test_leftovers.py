@@ -26,7 +26,7 @@ HOLD = "import sys, time, pathlib; from mock2pg import private\n"
 
 @pytest.fixture
 def here(tmp_path: Path) -> Settings:
-    return settings_module.load(project=tmp_path, log_file=tmp_path / "log")
+    return settings_module.load(project=tmp_path)
 
 
 def child(script: str, *arguments: object) -> tuple[subprocess.Popen[str], str]:
