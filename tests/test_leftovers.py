@@ -104,7 +104,7 @@ def test_what_a_killed_run_left_is_named_and_removed_by_the_next_command(here: S
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
 def test_a_command_that_is_stopped_leaves_nothing_private(number: signal.Signals, tmp_path: Path) -> None:
     """SIGTERM and SIGHUP end it with the code of Ctrl-C and their name; after kill -9 the next command removes it."""
-    settings = settings_module.load(project=small_project(tmp_path), log_file=tmp_path / "log")
+    settings = settings_module.load(project=small_project(tmp_path))
     command = [sys.executable, "-m", "mock2pg", "check", "-"]
     environment = {**os.environ, "MIGRATION_PROJECT": str(tmp_path)}
     process = subprocess.Popen(
