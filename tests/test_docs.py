@@ -8,6 +8,7 @@ import re
 import shlex
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -133,9 +134,9 @@ def test_every_command_can_be_typed(file: Path) -> None:
     """mock2pg accepts each command of a page, with its options and arguments."""
     for command, arguments in typed(file.read_text(encoding="utf-8")):
         try:
-            parse(cli.command, arguments)
-        except (click.MissingParameter, click.exceptions.Exit):
-            pass  # a sentence names a command with an option alone; --help ends it
+            # a sentence may name a command with one option alone, and --help ends it
+            with suppress(click.MissingParameter, click.exceptions.Exit):
+                parse(cli.command, arguments)
         except click.UsageError as error:
             pytest.fail(f"{command}: {error.format_message()}")
 

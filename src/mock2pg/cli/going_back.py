@@ -85,17 +85,8 @@ def verify_backups(backup_id: str | None, as_json: bool) -> None:
 
 
 @backups.command(fails=(AlreadyRunning,))
-@click.option(
-    "--keep-last",
-    cls=options.Option,
-    type=click.IntRange(1),
-    metavar="N",
-    show_default="MIGRATION_BACKUP_KEEP unless --keep-days is given",
-    help="Keep the N newest backups.",
-)
-@click.option("--keep-days", type=click.FloatRange(0), metavar="D", help="Keep the backups of the last D days, too.")
+@options.retention("backups", "MIGRATION_BACKUP_KEEP")
 @click.option("--damaged", is_flag=True, help="Remove backups that are not valid; otherwise they are kept.")
-@click.option("--yes", is_flag=True, help="Remove the backups; otherwise they are only listed.")
 @verb
 def prune(as_json: bool, **options: Any) -> None:
     """Report which backups to remove, and remove them with --yes.

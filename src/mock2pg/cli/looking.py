@@ -239,16 +239,7 @@ def runs(context: click.Context, as_json: bool) -> None:
 
 
 @runs.command("prune", fails=(AlreadyRunning,))
-@click.option(
-    "--keep-last",
-    cls=options.Option,
-    type=click.IntRange(1),
-    metavar="N",
-    show_default="MIGRATION_RUNS_KEEP unless --keep-days is given",
-    help="Keep the N newest runs.",
-)
-@click.option("--keep-days", type=click.FloatRange(0), metavar="D", help="Keep the runs of the last D days, too.")
-@click.option("--yes", is_flag=True, help="Remove the folders; otherwise they are only listed.")
+@options.retention("runs", "MIGRATION_RUNS_KEEP")
 @verb
 def prune(as_json: bool, **given: Any) -> None:
     """Report which runs to remove, and remove them with --yes.

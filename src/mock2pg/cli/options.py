@@ -132,3 +132,23 @@ _CHANGES = (
     ),
     CONFIRM,
 )
+
+
+def retention(what: str, setting: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the options that say which of the backups or runs to keep.
+
+    setting  the variable whose number counts when no option is given
+    """
+    keep_last = click.option(
+        "--keep-last",
+        cls=Option,
+        type=click.IntRange(1),
+        metavar="N",
+        show_default=f"{setting} unless --keep-days is given",
+        help=f"Keep the N newest {what}.",
+    )
+    keep_days = click.option(
+        "--keep-days", type=click.FloatRange(0), metavar="D", help=f"Keep the {what} of the last D days, too."
+    )
+    yes = click.option("--yes", is_flag=True, help=f"Remove the {what}; otherwise they are only listed.")
+    return lambda function: keep_last(keep_days(yes(function)))
