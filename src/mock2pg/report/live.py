@@ -126,10 +126,10 @@ class Display:
             while True:
                 self._wake.wait(_EVERY)
                 self._wake.clear()
-                ends = self._ended
-                said = [self._said.popleft() for _ in range(len(self._said))] if not self._asking or ends else []
-                lines.write(said, [] if ends or self._asking else self._running(lines))
-                if self._asking:
+                ends, asking = self._ended, self._asking  # read once: what is written and what is promised agree
+                said = [self._said.popleft() for _ in range(len(self._said))] if not asking or ends else []
+                lines.write(said, [] if ends or asking else self._running(lines))
+                if asking:
                     self._cleared.set()
                 if ends:
                     return
