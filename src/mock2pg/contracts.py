@@ -10,6 +10,8 @@ from typing import Any
 
 from mock2pg.step_results import DerivedColumn, decode
 
+REFERENCE = "reference"  # the distribution of a reference table
+
 
 @dataclass(frozen=True)
 class Column:
@@ -51,6 +53,8 @@ class Table:
                      "ensure": these rows are there, whatever they hold, and others are left alone
     database_columns columns that the database fills: name and definition, added where we create the table
     natural_key      where the primary key is a UUIDv5 of other columns: these. A row that has them keeps the key it has
+    distribution     in Citus: the distribution column, "reference" for a reference table, empty for a local table. Of a
+                     table that exists it is what the database says, else what is declared
     """
 
     name: str
@@ -63,6 +67,17 @@ class Table:
     publish: str = "merge"
     database_columns: tuple[tuple[str, str], ...] = ()
     natural_key: tuple[str, ...] = ()
+    distribution: str = ""
+
+    @property
+    def distribution_column(self) -> str:
+        """The distribution column; empty for a local or a reference table."""
+        return "" if self.distribution == REFERENCE else self.distribution
+
+    @property
+    def merge_key(self) -> tuple[str, ...]:
+        """The columns by which target rows and built rows are matched: the primary key, and the distribution column."""
+        return tuple(dict.fromkeys([*self.primary_key, *filter(None, [self.distribution_column])]))
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 from mock2pg.build import target_columns
 from mock2pg.build.foreign_keys import declared, foreign_keys, refuse_dangling
 from mock2pg.build.names import refuse_alike, refuse_unfit
-from mock2pg.contracts import ForeignKey, Table, key_groups
+from mock2pg.contracts import REFERENCE, ForeignKey, Table, key_groups
 from mock2pg.errors import ProjectError
 from mock2pg.staged_tables import SourceTable
 
@@ -81,11 +81,24 @@ def _table(node: Mapping[str, Any], staged: Mapping[str, SourceTable], names: Ma
             source=source.name if source else None,
             publish=publish,
             database_columns=tuple(filled.items()),
+            distribution=_distribution(name, node),
         ),
         node,
         names,
     )
     return replace(made, natural_key=_natural_key(made, source)) if source else made
+
+
+def _distribution(name: str, node: Mapping[str, Any]) -> str:
+    """What config.meta.distribution says: a column of the contract that is never null, "reference", or nothing."""
+    declared = node["config"].get("meta", {}).get("distribution", "")
+    if declared in ("", REFERENCE):
+        return str(declared)
+    if not isinstance(declared, str) or declared not in node["columns"]:
+        raise ProjectError(
+            f"{name}: config.meta.distribution is {declared}, which is neither {REFERENCE} nor a column of the contract"
+        )
+    return declared
 
 
 def _natural_key(table: Table, source: SourceTable) -> tuple[str, ...]:

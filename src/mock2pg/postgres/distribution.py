@@ -1,0 +1,105 @@
+"""Citus: which tables are distributed, how a table becomes one, and the transactions that change them.
+
+A coordinator is PostgreSQL with the extension `citus`; everywhere else nothing here does anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from mock2pg.contracts import REFERENCE
+from mock2pg.postgres.connection import Connection
+
+LOCAL, DISTRIBUTED, OTHER = "local", "distributed", "other"  # beside REFERENCE
+
+# pg_dist_partition.partmethod and repmodel: h hash; n with repmodel t a reference table, else a local table that Citus
+# knows (s) or one of a distributed schema.
+_OF_SCHEMA = """
+    SELECT c.relname, p.partmethod::text, p.repmodel::text, p.colocationid,
+        CASE WHEN p.partkey IS NOT NULL THEN pg_catalog.column_to_column_name(p.logicalrelid, p.partkey) END,
+        (SELECT count(*) FROM pg_catalog.pg_dist_shard AS s WHERE s.logicalrelid = p.logicalrelid)
+    FROM pg_catalog.pg_dist_partition AS p JOIN pg_class AS c ON c.oid = p.logicalrelid::oid
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s ORDER BY c.relname COLLATE "C"
+"""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How Citus holds a table.
+
+    kind        "reference", "distributed" (by the hash of a column) or "other", which mock2pg does not publish into
+    column      the distribution column; empty unless distributed
+    shards      how many
+    colocation  pg_dist_partition.colocationid: tables of one group have equal values on the same node
+    """
+
+    kind: str
+    column: str = ""
+    shards: int = 1
+    colocation: int = 0
+
+    @property
+    def declared(self) -> str:
+        """Return it as a model declares it: "reference", or the column."""
+        return REFERENCE if self.kind == REFERENCE else self.column
+
+
+def is_citus(connection: Connection) -> bool:
+    """Return whether the database has the extension, with what a coordinator needs of it."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
+        " AND to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL"
+    ).fetchone()
+    return row == (True,)
+
+
+def of_schema(connection: Connection, schema: str) -> dict[str, Distribution]:
+    """Return the distribution of each table of the schema that has one; a local table is not among them."""
+    if not is_citus(connection):
+        return {}
+    return {
+        name: found
+        for name, method, model, colocation, column, shards in connection.execute(_OF_SCHEMA, [schema]).fetchall()
+        if (found := _distribution(method, model, colocation, column, shards)).kind != LOCAL
+    }
+
+
+def distribute(connection: Connection, schema: str, table: str, how: str, like: sql.Identifier | None = None) -> None:
+    """Make a reference or a distributed table of a local one, with the rows that it has.
+
+    how   "reference", or the distribution column
+    like  a distributed table, with which it is to be colocated; else it joins Citus's default group
+    """
+    name = sql.Literal(sql.Identifier(schema, table).as_string())
+    if how == REFERENCE:
+        connection.execute(sql.SQL("SELECT pg_catalog.create_reference_table({})").format(name))
+        return
+    group = sql.SQL(", colocate_with => {}").format(sql.Literal(like.as_string())) if like else sql.SQL("")
+    query = sql.SQL("SELECT pg_catalog.create_distributed_table({}, {}{})")
+    connection.execute(query.format(name, sql.Literal(how), group))
+
+
+def begin(connection: Connection, lock_timeout: str) -> None:
+    """Let the transaction write distributed and reference tables one after the other, and its timeout reach the shards.
+
+    Citus passes on what SET LOCAL sets, not what set_config() does.
+    """
+    for statement in (
+        "SET LOCAL citus.multi_shard_modify_mode TO 'sequential'",
+        "SET LOCAL citus.propagate_set_commands TO 'local'",
+    ):
+        connection.execute(statement)
+    connection.execute(sql.SQL("SET LOCAL lock_timeout TO {}").format(sql.Literal(lock_timeout)))
+
+
+def _distribution(method: str, model: str, colocation: int, column: str | None, shards: int) -> Distribution:
+    if method == "h":
+        return Distribution(DISTRIBUTED, column or "", shards, colocation)
+    if method == "n" and model == "t":
+        return Distribution(REFERENCE, colocation=colocation)
+    if method == "n" and model == "s" and not colocation:
+        return Distribution(LOCAL)
+    return Distribution(OTHER, column or "", shards, colocation)
