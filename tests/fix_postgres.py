@@ -114,6 +114,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "on_both_servers: with the embedded server, and with an older PostgreSQL")
+    config.addinivalue_line("markers", "citus: on a cluster, which MOCK2PG_TEST_CITUS_URL names; else skipped")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
