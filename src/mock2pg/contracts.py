@@ -105,8 +105,11 @@ class Table:
         return tuple(c for c in self.columns if c not in compared and c.name not in self.invented)
 
     def as_dict(self) -> dict[str, Any]:
-        """The table as a run keeps it, for a later verification."""
-        return asdict(self)
+        """The table as a run keeps it, for a later verification; of a local table no distribution is kept."""
+        record = asdict(self)
+        if not self.distribution:  # as before there were others: the hash over all contracts stays
+            del record["distribution"]
+        return record
 
 
 def derived_columns(tables: Iterable[Table]) -> tuple[DerivedColumn, ...]:

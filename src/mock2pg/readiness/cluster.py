@@ -7,9 +7,12 @@ from typing import Any
 
 from psycopg import sql
 
+from mock2pg.contracts import REFERENCE
+from mock2pg.postgres import distribution
 from mock2pg.postgres.connection import Connection
 from mock2pg.readiness.check import FAILED, PASSED, ROLES, WARNING, Needs
 from mock2pg.step_results import Check
+from mock2pg.text import counted
 
 
 def of_server(facts: Mapping[str, Any], needs: Needs) -> Iterator[Check]:
@@ -64,35 +67,34 @@ def of_server(facts: Mapping[str, Any], needs: Needs) -> Iterator[Check]:
 
 
 def of_citus(connection: Connection, facts: Mapping[str, Any], schema: str) -> Iterator[Check]:
-    """A backup of a distributed table is not one, and a rollback makes local tables of them."""
+    """A coordinator that keeps the tables of the schema in ways that publish, backup and rollback know."""
     if not facts["citus"]:
         return
-    there = connection.execute(
-        "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL,"
-        " to_regclass('pg_catalog.pg_dist_local_group') IS NOT NULL"
-    ).fetchone()
-    partitions, groups = there or (False, False)
-    if groups:
-        row = connection.execute("SELECT groupid FROM pg_catalog.pg_dist_local_group").fetchone()
-        if row is not None and row[0] != 0:
-            yield Check("Citus", FAILED, "this server is a worker of a Citus cluster", "Connect to the coordinator")
-            return
-    rows = (
-        connection.execute(
-            "SELECT c.relname FROM pg_catalog.pg_dist_partition AS p JOIN pg_class AS c ON c.oid = p.logicalrelid::oid"
-            " JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = %s ORDER BY 1",
-            [schema],
-        ).fetchall()
-        if partitions
-        else []
-    )
-    if rows:
-        names = ", ".join(name for (name,) in rows)
+    if _number(connection, "pg_dist_local_group", "groupid"):
+        yield Check("Citus", FAILED, "this server is a worker of a Citus cluster", "Connect to the coordinator")
+        return
+    there = distribution.of_schema(connection, schema)
+    others = [name for name, found in there.items() if found.kind == distribution.OTHER]
+    if others:
         yield Check(
             "Citus",
             FAILED,
-            f"tables of schema {schema} are distributed or reference tables: {names}",
-            "mock2pg migrates into local tables only: use a schema of local tables, or undistribute_table()",
+            f"tables of schema {schema} are neither local, reference nor distributed by hash: {', '.join(others)}",
+            "mock2pg keeps no others: move them into another schema",
         )
-    else:
-        yield Check("Citus", PASSED, f"no table of schema {schema} is distributed")
+        return
+    references = sum(found.kind == REFERENCE for found in there.values())
+    distributed = len(there) - references
+    told = f"{counted(references, 'reference table')}, {counted(distributed, 'distributed table')}"
+    yield Check(
+        "Citus", PASSED, f"schema {schema} has {told}" if there else f"no table of schema {schema} is distributed"
+    )
+
+
+def _number(connection: Connection, table: str, column: str) -> int:
+    """Return what a table of Citus with one row says; 0 when it is not there."""
+    if connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"pg_catalog.{table}"]).fetchone() != (True,):
+        return 0
+    query = sql.SQL("SELECT {} FROM pg_catalog.{}").format(sql.Identifier(column), sql.Identifier(table))
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0

@@ -10,6 +10,7 @@ from mock2pg import build, checks, files, postgres, private, progress, workers
 from mock2pg.contracts import Table, contracts_sha256, derived_columns
 from mock2pg.errors import LoadFailed, PreflightFailed
 from mock2pg.publishing import creation, preflight
+from mock2pg.publishing.preflight import distribution
 from mock2pg.report.log_messages import of_added
 from mock2pg.runs import Run
 from mock2pg.source import staging
@@ -48,7 +49,8 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
     sources = build.sources(settings.dbt_dir)
     database = run.folder / "staging.duckdb"
     with postgres.connect(settings.url, name=f"load {run.id}", lock_timeout=settings.lock_timeout) as connection:
-        there = _preflight(run, connection, tables, all_at_once=purpose == "plan")
+        there, effective = _preflight(run, connection, tables, all_at_once=purpose == "plan")
+        tables = list(effective.tables)
         postgres.scratch.recreate(connection)
         accounts = run.require(Checked).entities.values()
         progress.expect(sum(rows.read - rows.refused for rows in accounts))
@@ -85,6 +87,7 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
         cautions=tuple(
             f"{name}: its model gives other rows each time, so they are proven as built" for name in unproven
         ),
+        notes=effective.notes,
         landed=landed,
         built=counts,
         target_oids=tuple(there),
@@ -102,20 +105,23 @@ def _passed(tests: int, rules: int) -> str:
     return f", {' and '.join(counts)} passed" if counts else ""
 
 
-def _preflight(run: Run, connection: postgres.Connection, tables: Sequence[Table], *, all_at_once: bool) -> list[int]:
+def _preflight(
+    run: Run, connection: postgres.Connection, tables: Sequence[Table], *, all_at_once: bool
+) -> tuple[list[int], distribution.Effective]:
     """Stop before anything is built when contracts and catalogue already show that it could not be published.
 
-    Returns the oids of the tables that are in the target schema.
+    Returns the oids of the tables that are in the target schema, and the tables as the target distributes them.
     """
     settings = run.settings
     rows = {name: table.rows for name, table in run.require(Staged).tables.items()}
     with postgres.named(PreflightFailed, "cannot look at the target tables"), connection.transaction():
+        effective = distribution.effective(connection, settings.target_schema, tables)
         found = preflight.before_build(
-            connection, settings.target_schema, tables, rows, alter=settings.alter, all_at_once=all_at_once
+            connection, settings.target_schema, effective.tables, rows, alter=settings.alter, all_at_once=all_at_once
         )
         there = postgres.catalogue.oids(connection, settings.target_schema)
-    preflight.refuse(found, settings.target_schema)
-    return there
+    preflight.refuse((*effective.findings, *found), settings.target_schema)
+    return there, effective
 
 
 def _land(run: Run, connection: postgres.Connection, staged: staging.Connection, table: SourceTable) -> int:

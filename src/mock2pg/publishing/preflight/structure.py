@@ -79,7 +79,7 @@ def _columns(
         for column in table.columns
         if column.name not in there and not (alter and altered and column in altered.added)
     ]
-    if not found and table.primary_key != catalogue.primary_key(connection, schema, table.name):
+    if not found and table.merge_key != catalogue.primary_key(connection, schema, table.name):
         found += _duplicates(connection, schema, table, there)
     return found
 
@@ -92,18 +92,18 @@ def _duplicates(
         sql.SQL("{}" if there[name].deterministic or there[name].unique_by else '{} COLLATE "C"').format(
             sql.Identifier(name)
         )
-        for name in table.primary_key
+        for name in table.merge_key
     )
     twice = catalogue.count(
         connection,
-        sql.SQL("SELECT count(*) FROM (SELECT FROM {} GROUP BY {} HAVING count(*) > 1) AS t").format(
+        sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {} GROUP BY {} HAVING count(*) > 1) AS t").format(
             catalogue.own_rows(connection, schema, table.name), columns
         ),
     )
     if twice:
         yield Finding(
             table.name,
-            f"{counted(twice, 'value')} of its key ({', '.join(table.primary_key)}) are in more than one target row",
+            f"{counted(twice, 'value')} of its key ({', '.join(table.merge_key)}) are in more than one target row",
             "Rows are matched by key: remove the duplicates, and make the key unique",
         )
 

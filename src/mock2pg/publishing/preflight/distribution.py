@@ -1,0 +1,88 @@
+"""The distribution of each target table in Citus: an existing table keeps its own, a new one gets what is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from psycopg import sql
+
+from mock2pg.contracts import REFERENCE, Table
+from mock2pg.postgres import catalogue
+from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.distribution import Distribution, is_citus, of_schema
+from mock2pg.step_results import Finding
+from mock2pg.text import counted
+
+
+@dataclass(frozen=True)
+class Effective:
+    """tables    with the distribution that they have, or will have
+    findings  declarations that differ from the target tables
+    notes     declarations that have no effect, and distributions that no model declares
+    """
+
+    tables: tuple[Table, ...]
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def effective(connection: Connection, schema: str, tables: Sequence[Table]) -> Effective:
+    """Return the tables as the target distributes them; where it is no Citus coordinator, all are local."""
+    if not is_citus(connection):
+        declared = [table.name for table in tables if table.distribution]
+        return Effective(
+            tuple(replace(table, distribution="") for table in tables),
+            notes=(f"{_all(declared)} a distribution, and the target has no Citus: local tables",) if declared else (),
+        )
+    there, present = of_schema(connection, schema), set(catalogue.tables(connection, schema))
+    existing = [table for table in tables if table.name in present]
+    return Effective(
+        tuple(
+            replace(table, distribution=_of(there, table.name)) if table.name in present else table for table in tables
+        ),
+        tuple(
+            _differing(schema, table, _of(there, table.name))
+            for table in existing
+            if table.distribution not in ("", _of(there, table.name))
+        ),
+        tuple(
+            f"{table.name} is {_as_words(_of(there, table.name))}, which its model does not declare"
+            for table in existing
+            if not table.distribution and _of(there, table.name)
+        ),
+    )
+
+
+def _of(there: Mapping[str, Distribution], name: str) -> str:
+    return there[name].declared if name in there else ""
+
+
+def _differing(schema: str, table: Table, found: str) -> Finding:
+    """A migration changes no distribution: it moves all rows, and locks the table meanwhile."""
+    name = sql.Literal(sql.Identifier(schema, table.name).as_string())
+    column = sql.Literal(table.distribution)
+    if table.distribution == REFERENCE:
+        steps = ["SELECT undistribute_table({name})"] if found else []
+        steps += ["SELECT create_reference_table({name})"]
+    elif found and found != REFERENCE:
+        steps = ["SELECT alter_distributed_table({name}, distribution_column := {column})"]
+    else:
+        steps = ["SELECT undistribute_table({name})"] if found else []
+        steps += ["SELECT create_distributed_table({name}, {column})"]
+    statement = "; ".join(sql.SQL(step).format(name=name, column=column).as_string() for step in steps)
+    return Finding(
+        table.name,
+        f"its model declares {_as_words(table.distribution)}, and the table is {_as_words(found)}",
+        f"Correct config.meta.distribution, or change the table by hand: {statement}",
+    )
+
+
+def _as_words(distribution: str) -> str:
+    if not distribution:
+        return "local"
+    return "a reference table" if distribution == REFERENCE else f"distributed by {distribution}"
+
+
+def _all(names: Sequence[str]) -> str:
+    return f"{counted(len(names), 'model')} declare{'s' if len(names) == 1 else ''}"
