@@ -22,6 +22,7 @@ class Entity:
     meta          column -> more of its config.meta
     foreign_keys  config.meta.foreign_keys of the model
     file          the model's file, where it is not called as the table
+    distribution  config.meta.distribution of the model
     """
 
     name: str
@@ -33,6 +34,7 @@ class Entity:
     constraints: Sequence[Mapping[str, Any]] = ()
     foreign_keys: Sequence[Mapping[str, Any]] = ()
     file: str = ""
+    distribution: str = ""
 
     @property
     def source(self) -> dict[str, Any]:
@@ -50,7 +52,8 @@ class Entity:
             {"name": name, "data_type": kind.rstrip("!"), "constraints": [{"type": "not_null"}] * kind.endswith("!")}
             for name, kind in self.columns.items()
         ]
-        config: dict[str, Any] = {"meta": {"foreign_keys": list(self.foreign_keys)}} if self.foreign_keys else {}
+        meta = {"foreign_keys": list(self.foreign_keys), "distribution": self.distribution}
+        config: dict[str, Any] = {"meta": {name: value for name, value in meta.items() if value}}
         if self.file:
             config = {"alias": self.name, "meta": {**config.get("meta", {}), "source": self.name}}
         constraints = [{"type": "primary_key", "columns": list(self.key)}, *self.constraints]
