@@ -15,11 +15,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from mock2pg.encoding import TABLE_HASH_POSTGRES
 from mock2pg.environment import inherited
 from mock2pg.errors import BackupFailed
 from mock2pg.foreign_errors import scrubbed
-from mock2pg.postgres import catalogue, client_programs, copying, locks
+from mock2pg.postgres import catalogue, client_programs, copying, distribution, locks, row_hashes
 from mock2pg.postgres.connection import Connection, environment
 from mock2pg.settings import LOCK_TIMEOUT
 
@@ -53,6 +52,7 @@ def repeatable_read(connection: Connection) -> Iterator[None]:
     """Open a REPEATABLE READ transaction: every query in it sees the same snapshot."""
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     with connection.transaction():
+        distribution.spell_alike(connection)
         yield
 
 
@@ -190,21 +190,30 @@ def rows(
 
 def lines(connection: Connection, schema: str, table: str) -> sql.Composed:
     """A query for every row of the table as a backup has it: `line`, a row of JSON; one row once."""
+    found, home = fields(connection, schema, table), catalogue.own_rows(connection, schema, table)
+    if distribution.is_citus(connection):
+        return sql.SQL("SELECT {} AS line FROM {}").format(_on_shards(found), home)
     return sql.SQL("SELECT row_to_json(t.*)::text AS line FROM (SELECT {} FROM {}) AS t").format(
-        sql.SQL(", ").join(
-            sql.SQL("{} AS {}").format(field.written, sql.Identifier(field.name))
-            for field in fields(connection, schema, table)
-        ),
-        catalogue.own_rows(connection, schema, table),
+        sql.SQL(", ").join(sql.SQL("{} AS {}").format(field.written, sql.Identifier(field.name)) for field in found),
+        home,
     )
+
+
+def _on_shards(found: Sequence[Field]) -> sql.Composable:
+    """The bytes of row_to_json, which on a shard would know no column by its name."""
+    parts = sql.SQL(" || ").join(
+        sql.SQL("{} || coalesce(to_json({})::text, 'null')").format(
+            sql.Literal(f"{',' if number else '{'}{json.dumps(field.name, ensure_ascii=False)}:"), field.written
+        )
+        for number, field in enumerate(found)
+    )
+    return sql.SQL("{} || '}}'").format(parts) if found else sql.SQL("'{}'::text")
 
 
 def lines_hash(connection: Connection, query: sql.Composed) -> str:
     """Return the content hash `<rows>:<a>:<b>` of the lines that the query returns, in any order."""
     hashes = sql.SQL("SELECT encode(sha256(convert_to(l.line, 'UTF8')), 'hex') AS hash FROM ({}) AS l").format(query)
-    row = connection.execute(sql.SQL(TABLE_HASH_POSTGRES).format(hashes=hashes)).fetchone()
-    assert row is not None  # noqa: S101
-    return str(row[0])
+    return row_hashes.added_up(connection, hashes)
 
 
 def content_hash(connection: Connection, schema: str, table: str) -> str:

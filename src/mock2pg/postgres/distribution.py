@@ -11,6 +11,7 @@ from psycopg import sql
 
 from mock2pg.contracts import REFERENCE
 from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.session import SETTINGS, SPELLING
 
 LOCAL, DISTRIBUTED, OTHER = "local", "distributed", "other"  # beside REFERENCE
 
@@ -48,12 +49,8 @@ class Distribution:
 
 
 def is_citus(connection: Connection) -> bool:
-    """Return whether the database has the extension, with what a coordinator needs of it."""
-    row = connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
-        " AND to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL"
-    ).fetchone()
-    return row == (True,)
+    """Return whether the database has Citus; every session of ours knows it from when it was set up."""
+    return bool(connection.__dict__.get("citus"))
 
 
 def of_schema(connection: Connection, schema: str) -> dict[str, Distribution]:
@@ -85,14 +82,24 @@ def distribute(connection: Connection, schema: str, table: str, how: str, like: 
 def begin(connection: Connection, lock_timeout: str) -> None:
     """Let the transaction write distributed and reference tables one after the other, and its timeout reach the shards.
 
-    Citus passes on what SET LOCAL sets, not what set_config() does.
+    Nothing happens where there is no Citus.
     """
-    for statement in (
-        "SET LOCAL citus.multi_shard_modify_mode TO 'sequential'",
-        "SET LOCAL citus.propagate_set_commands TO 'local'",
-    ):
-        connection.execute(statement)
-    connection.execute(sql.SQL("SET LOCAL lock_timeout TO {}").format(sql.Literal(lock_timeout)))
+    if is_citus(connection):
+        connection.execute("SET LOCAL citus.multi_shard_modify_mode TO 'sequential'")
+        spell_alike(connection)
+        connection.execute(sql.SQL("SET LOCAL lock_timeout TO {}").format(sql.Literal(lock_timeout)))
+
+
+def spell_alike(connection: Connection) -> None:
+    """Let the shards spell values in this transaction as this session does: a worker's database may be set otherwise.
+
+    Nothing happens where there is no Citus. It passes on what SET LOCAL sets, not what set_config() does.
+    """
+    if is_citus(connection):
+        connection.execute("SET LOCAL citus.propagate_set_commands TO 'local'")
+        for name in SPELLING:
+            query = sql.SQL("SET LOCAL {} TO {}")
+            connection.execute(query.format(sql.Identifier(name), sql.Literal(SETTINGS[name])))
 
 
 def _distribution(method: str, model: str, colocation: int, column: str | None, shards: int) -> Distribution:

@@ -11,10 +11,11 @@ from psycopg import sql
 
 from mock2pg.contracts import Column, Table
 from mock2pg.conversions import of_json_text
-from mock2pg.encoding import OWN_TYPE_POSTGRES, TABLE_HASH_POSTGRES, kind, postgres_value
+from mock2pg.encoding import OWN_TYPE_POSTGRES, TABLE_HASH_CITUS, TABLE_HASH_POSTGRES, kind, postgres_value
 from mock2pg.postgres import copying
 from mock2pg.postgres.catalogue import columns, own_rows
 from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.distribution import is_citus
 from mock2pg.postgres.target_records import TargetColumn
 from mock2pg.spellings import is_alike
 
@@ -70,7 +71,12 @@ def table_hash(
     own  the columns as they are there, for rows whose values nobody has compared with what was built
     """
     hashes = sql.SQL("SELECT {} AS hash FROM {} AS t").format(_hash(table.compared, own), rows)
-    query = sql.SQL(TABLE_HASH_POSTGRES).format(hashes=hashes)
+    return added_up(connection, hashes)
+
+
+def added_up(connection: Connection, hashes: sql.Composable) -> str:
+    """The table hash of the row hashes that a query returns as `hash`."""
+    query = sql.SQL(TABLE_HASH_CITUS if is_citus(connection) else TABLE_HASH_POSTGRES).format(hashes=hashes)
     row = connection.execute(query).fetchone()
     assert row is not None  # noqa: S101
     return str(row[0])

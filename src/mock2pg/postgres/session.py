@@ -60,13 +60,16 @@ _NEWER: Mapping[int, Mapping[str, str]] = MappingProxyType(
     {140000: {"idle_session_timeout": "0"}, 170000: {"transaction_timeout": "0"}}
 )
 _WHERE = MappingProxyType({"host": "host", "port": "port", "dbname": "database", "user": "user"})
+# Those by which a value is spelled: a shard's session has its own.
+SPELLING = ("TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "bytea_output", "lc_monetary", "xmlbinary")
 _PRIVILEGED = ("session_replication_role",)  # set only where it is something else; then it takes a right
 
 _ROOM = "Connect to PostgreSQL itself, or raise the pooler's pool_size: mock2pg needs several sessions at once."
 
 # In pg_catalog's own words: the session's search_path is not ours yet. A setting that is right is left alone.
 _SET: LiteralString = """
-    SELECT pg_catalog.pg_backend_pid(), pg_catalog.count(pg_catalog.set_config(s.name, s.value, false))
+    SELECT pg_catalog.pg_backend_pid(), pg_catalog.count(pg_catalog.set_config(s.name, s.value, false)),
+        pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL
     FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[]))
         AS s (name, value)
     WHERE pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.int4[])
@@ -187,7 +190,10 @@ def _pooled() -> DatabaseError:
 
 def _set(connection: psycopg.Connection[Any], settings: Mapping[str, str], pid: int) -> bool:
     row = connection.execute(_SET, [list(settings), list(settings.values()), [pid]], prepare=False).fetchone()
-    return row is not None and row[0] == pid
+    if row is None or row[0] != pid:
+        return False
+    connection.__dict__["citus"] = row[2]  # only the extension makes a table in pg_catalog
+    return True
 
 
 def _pid(connection: psycopg.Connection[Any]) -> int:
