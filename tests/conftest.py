@@ -27,6 +27,7 @@ pytest_plugins = [
     "tests.fix_published",
     "tests.fix_receivers",
     "tests.fix_restore",
+    "tests.fix_stage",
 ]
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,115 +13,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from mock2pg import MigrationResult, MigrationService, backups, evidence, history, pages, postgres, signals
-from mock2pg import settings as settings_module
-from mock2pg.errors import DatabaseError, InternalError, Interrupted, Mock2pgError, VerifyFailed
-from mock2pg.history import layout
+from mock2pg import evidence, pages, postgres, signals
+from mock2pg.errors import DatabaseError, InternalError, Interrupted, VerifyFailed
 from mock2pg.pipeline import leftovers, lifecycle, prune, target, verdict
 from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.record import Record
 from mock2pg.report import log_messages, notebooks
-from mock2pg.runs import Run, now
-from mock2pg.settings import Settings
-from mock2pg.step_results import Found, RollbackPreview, StepResult
-from tests.fix_results import result_of
+from mock2pg.runs import Run
+from mock2pg.step_results import RollbackPreview, StepResult
+from tests.fix_stage import Stage
 
 FULL = OSError(28, "No space left on device")
-COUNTS = {"before": 0, "after": 1, "inserted": 1, "updated": 0, "deleted": 0, "unchanged": 0, "created": False}
-
-
-@dataclass
-class Stage:
-    """A project whose steps take no time; publish and rollback are real transactions with their row of the history.
-
-    faults  step -> what it raises in the place of passing
-    after   what a notebook raises when its step has written its result
-    """
-
-    settings: Settings
-    faults: dict[str, BaseException]
-    after: dict[str, BaseException]
-
-    @property
-    def service(self) -> MigrationService:
-        return MigrationService(self.settings)
-
-    def rows(self) -> list[str]:
-        """The target table as it is now."""
-        with postgres.connect(self.settings.url, name="test") as connection:
-            return [row[0] for row in connection.execute("SELECT id FROM public.pets ORDER BY id").fetchall()]
-
-    def event(self, result: MigrationResult) -> tuple[str, str | None]:
-        """Outcome and error of the run, as the database remembers them."""
-        with postgres.connect(self.settings.url, name="test") as connection:
-            row = connection.execute(
-                "SELECT outcome, error FROM mock2pg.events WHERE run_id = %s AND kind <> 'manifest'", [result.run_id]
-            ).fetchone()
-        assert row is not None
-        return row[0], row[1]
-
-    def record(self, result: MigrationResult) -> dict[str, Any]:
-        record: dict[str, Any] = Run(result.run_id, self.settings).read("record.json")
-        return record
-
-    def run(self, command: str) -> MigrationResult:
-        if command == "migrate":
-            return self.service.migrate_all_data({"pets": []})
-        if command == "rollback":
-            return self.service.rollback("backup-1")
-        return self.service.verify() if command == "verify" else self.service.take_backup()
-
-
-def change(run: Run, command: str, statement: str) -> None:
-    with postgres.connect(run.settings.url, name=f"{command} {run.id}") as connection, connection.transaction():
-        connection.execute(statement)  # type: ignore[arg-type]
-        history.record(
-            connection, run_id=run.id, command=command, operator="a tester", started_at=now(), schema="public",
-            published_run=run.id if command == "migrate" else None, input_sha256=None, backup_id="backup-1",
-            tables={"pets": COUNTS}, owned={}, version="1",
-        )  # fmt: skip
-
-
-@pytest.fixture
-def stage(tmp_path: Path, database: str, executed_notebooks: None, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    settings = settings_module.load(project=tmp_path, database_url=database, operator="a tester")
-    stage = Stage(settings, {}, {})
-    with postgres.connect(database, name="test") as connection:
-        connection.execute("CREATE TABLE public.pets (id text PRIMARY KEY); INSERT INTO public.pets VALUES ('old')")
-        layout.create(connection)
-    data = {"publish": {"tables": {"pets": COUNTS}}, "rollback": {"tables": {"pets": COUNTS}}}
-
-    def step(name: str) -> Callable[..., Found | None]:
-        def run(run: Run, **parameters: Any) -> Found | None:
-            if name in stage.faults and not parameters.get("show"):
-                raise stage.faults[name]
-            if name == "publish":
-                change(run, "migrate", "UPDATE public.pets SET id = 'new'")
-            if name == "rollback" and not parameters.get("show"):
-                change(run, "rollback", "UPDATE public.pets SET id = 'old'")
-            if name == "report":
-                (run.folder / "index.html").write_text(run.read("record.json")["message"])
-            kind = "RollbackPreview" if parameters.get("show") else None
-            return result_of(name, data.get(name), summary="done", kind=kind).found
-
-        return run
-
-    for name in (*(each.name for each in steps.MIGRATE), "rollback", "report"):
-        monkeypatch.setattr(import_module(f"mock2pg.pipeline.steps.{name}"), "run", step(name))
-
-    def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], **_: Any) -> None:
-        name, given = notebook.stem, dict(parameters)
-        monkeypatch.setattr(steps.settings_module, "load", lambda **_: settings)
-        try:
-            steps.run_step(name, given.pop("run_id"), project=given.pop("project"), **given)
-        except Mock2pgError as error:
-            raise InternalError(f"{name}.ipynb failed in cell 3 ({type(error).__name__})") from None
-        if name in stage.after:
-            raise stage.after[name]
-
-    monkeypatch.setattr(notebooks, "execute", execute)
-    monkeypatch.setattr(backups, "open_backup", lambda *_: None)
-    return stage
 
 
 def raising(error: BaseException, when: Callable[..., bool] = lambda *_: True) -> Callable[[Any], Callable[..., Any]]:

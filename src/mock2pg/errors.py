@@ -14,6 +14,7 @@ Mock2pgError                  exit  what the user does next
 │   └── BuiltRowsLost          20   runs again: the server was restarted, and emptied the tables that were built
 ├── PreflightFailed            15   resolves the conflicts, or allows them by name
 ├── PublishFailed               9   looks at the constraint or lock that is named
+├── NotAppliedYet              22   brings back the node that is named: it is committed there when it answers
 ├── VerifyFailed               10   looks at the keys that are listed
 ├── RollbackFailed             11   acts on the message: the target tables are as they were before
 │   ├── BackupRefused          12   names another backup: this one is damaged or not there
@@ -192,6 +193,14 @@ class PreflightFailed(Mock2pgError):
 class PublishFailed(Mock2pgError):
     code = 9
     state = "The transaction was rolled back: the target tables were not changed."
+
+
+class NotAppliedYet(Mock2pgError):
+    code = 22
+    hint = (
+        "Make the node answer: Citus then applies it, within a minute unless citus.recover_2pc_interval is longer."
+        " `mock2pg status` reports when that is done."
+    )
 
 
 class VerifyFailed(Mock2pgError):

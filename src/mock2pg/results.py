@@ -25,7 +25,7 @@ class MigrationResult:
     warnings what failed beside the verdict, which it does not change: the report, the manifest ...
     target_state  the state that the run left the target tables in, in one sentence
     command  the command that was run
-    status   what became of it: succeeded, failed, rolled_back, rollback_failed, or unknown
+    status   what became of it: succeeded, failed, rolled_back, rollback_failed, not_applied, or unknown
     """
 
     success: bool
@@ -77,6 +77,7 @@ class Status:
     protected      whether the database only takes what was migrated elsewhere before
     leftovers      the leftovers of interrupted runs; the next run that takes the lock removes them
     refused        the schema of another role that the next run is refused for, and what to do; None without one
+    unapplied      the nodes of a cluster that have not applied yet what the newest run committed
     """
 
     database: str
@@ -89,6 +90,7 @@ class Status:
     protected: bool
     leftovers: tuple[str, ...]
     refused: str | None = None
+    unapplied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

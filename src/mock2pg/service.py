@@ -33,6 +33,7 @@ from mock2pg.pipeline.step import run_in_process
 from mock2pg.pipeline.steps import connect
 from mock2pg.pipeline.steps.publish import reviewed_plan
 from mock2pg.pipeline.work import Work
+from mock2pg.postgres import prepared_transactions
 from mock2pg.report import prometheus
 from mock2pg.results import Evidence, MigrationResult, PastRun, Status, TestReport
 from mock2pg.runs import newest_ended, open_run
@@ -158,6 +159,7 @@ class MigrationService:
                 protected=history.is_protected(connection),
                 leftovers=() if lock_holder else tuple(recovery.leftovers_of(self._settings, connection)),
                 refused=recovery.refused(connection),
+                unapplied=prepared_transactions.unapplied(connection, newest.transaction) if newest else (),
             )
 
     def doctor(self, *, notify: bool = False) -> list[dict[str, str]]:

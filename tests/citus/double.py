@@ -16,7 +16,8 @@ _INSTALL: LiteralString = """
     INSERT INTO pg_extension VALUES (99999, 'citus', 10, 11, false, '14.0-1', NULL, NULL);
     CREATE TABLE pg_catalog.pg_dist_local_group (groupid int);
     INSERT INTO pg_catalog.pg_dist_local_group VALUES (0);
-    CREATE TABLE pg_catalog.pg_dist_node (nodeid int, groupid int, nodename text, nodeport int, isactive boolean);
+    CREATE TABLE pg_catalog.pg_dist_node (nodeid int, groupid int, nodename text, nodeport int, isactive boolean,
+        noderole text DEFAULT 'primary');
     INSERT INTO pg_catalog.pg_dist_node VALUES (1, 0, 'coordinator', 5432, true), (2, 1, 'worker-1', 5432, true),
         (3, 2, 'worker-2', 5432, true);
     CREATE TABLE pg_catalog.double_partition (logicalrelid regclass, partmethod "char", partkey text, colocationid int,
@@ -103,13 +104,41 @@ _INSTALL: LiteralString = """
 
     CREATE FUNCTION pg_catalog.undistribute_table(table_name regclass) RETURNS void LANGUAGE plpgsql
         AS $$BEGIN RAISE 'nothing is ever un-distributed'; END$$;
+    -- the nodes that are lost while a transaction is committed, which it is prepared on from then on
+    CREATE TABLE pg_catalog.double_lost (groupid int, answers boolean);
+    CREATE TABLE pg_catalog.pg_dist_transaction (groupid int, gid text, outer_xid xid8);
+    CREATE FUNCTION pg_catalog.get_current_transaction_id(OUT process_id int, OUT transaction_number bigint)
+        LANGUAGE plpgsql AS $$
+    BEGIN
+        process_id := pg_catalog.pg_backend_pid();
+        transaction_number := pg_catalog.txid_current();
+        INSERT INTO pg_catalog.pg_dist_transaction
+            SELECT groupid, format('citus_0_%s_%s_%s', process_id, transaction_number, groupid)
+            FROM pg_catalog.double_lost;
+    END$$;
+    CREATE FUNCTION pg_catalog.recover_prepared_transactions() RETURNS int LANGUAGE plpgsql AS $$
+    DECLARE
+        recovered int;
+    BEGIN
+        DELETE FROM pg_catalog.pg_dist_transaction
+            WHERE groupid NOT IN (SELECT groupid FROM pg_catalog.double_lost WHERE NOT answers);
+        GET DIAGNOSTICS recovered = ROW_COUNT;
+        RETURN recovered;
+    END$$;
     CREATE FUNCTION pg_catalog.run_command_on_workers(command text)
         RETURNS TABLE (nodename text, nodeport int, success boolean, result text) LANGUAGE plpgsql AS $$
+    DECLARE
+        number int;
     BEGIN
-        FOR nodename, nodeport IN SELECT n.nodename, n.nodeport FROM pg_catalog.pg_dist_node AS n WHERE n.groupid > 0
+        FOR number, nodename, nodeport IN SELECT n.groupid, n.nodename, n.nodeport FROM pg_catalog.pg_dist_node AS n
+            WHERE n.groupid > 0
         LOOP
-            EXECUTE command INTO result;
-            success := true;
+            success := number NOT IN (SELECT groupid FROM pg_catalog.double_lost WHERE NOT answers);
+            result := 'connection refused';
+            IF success THEN
+                EXECUTE replace(command, 'pg_catalog.pg_prepared_xacts',
+                    format('(SELECT gid FROM pg_catalog.pg_dist_transaction WHERE groupid = %s)', number)) INTO result;
+            END IF;
             RETURN NEXT;
         END LOOP;
     END$$;

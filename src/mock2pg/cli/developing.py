@@ -20,6 +20,7 @@ from mock2pg.errors import (
     CheckFailed,
     LoadFailed,
     Mock2pgError,
+    NotAppliedYet,
     PreflightFailed,
     ScenarioFailed,
     SourceError,
@@ -30,7 +31,9 @@ from mock2pg.text import counted, duration
 _THEIR_OWN = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
-@command.command(section="Develop", fails=(SourceError, CheckFailed, AlreadyRunning, LoadFailed, PreflightFailed))
+@command.command(
+    section="Develop", fails=(SourceError, CheckFailed, AlreadyRunning, LoadFailed, PreflightFailed, NotAppliedYet)
+)
 @options.source
 @click.option("--keep", is_flag=True, help="Keep the landing tables and the built tables, to look at or for dbt.")
 @verb

@@ -16,6 +16,7 @@ from mock2pg.errors import (
     AlreadyRunning,
     BackupFailed,
     BackupRefused,
+    NotAppliedYet,
     NothingPublished,
     RollbackFailed,
     TargetChanged,
@@ -25,7 +26,7 @@ from mock2pg.report.output import COLUMNS, say, say_json, width
 from mock2pg.text import counted
 
 
-@command.command(section="Go back", fails=(AlreadyRunning, BackupFailed))
+@command.command(section="Go back", fails=(AlreadyRunning, BackupFailed, NotAppliedYet))
 @verb
 def backup(as_json: bool) -> None:
     """Take a backup of the target schema.
@@ -107,7 +108,7 @@ def prune(as_json: bool, **options: Any) -> None:
 
 @command.command(
     section="Go back",
-    fails=(AlreadyRunning, RollbackFailed, BackupRefused, NothingPublished, TargetChanged),
+    fails=(AlreadyRunning, RollbackFailed, BackupRefused, NothingPublished, TargetChanged, NotAppliedYet),
 )
 @click.argument("backup_id", required=False, shell_complete=backup_ids_or_latest)
 @click.option(

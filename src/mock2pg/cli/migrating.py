@@ -18,6 +18,7 @@ from mock2pg.errors import (
     BuiltRowsLost,
     CheckFailed,
     LoadFailed,
+    NotAppliedYet,
     NothingPublished,
     PreflightFailed,
     PublishFailed,
@@ -25,7 +26,7 @@ from mock2pg.errors import (
     VerifyFailed,
 )
 
-_BUILDS = (SourceError, CheckFailed, AlreadyRunning, LoadFailed, PreflightFailed, BuiltRowsLost)
+_BUILDS = (SourceError, CheckFailed, AlreadyRunning, LoadFailed, PreflightFailed, BuiltRowsLost, NotAppliedYet)
 
 
 @command.command(section="Migrate", fails=(SourceError, CheckFailed))
@@ -102,7 +103,7 @@ def migrate(
     show(result, as_json)
 
 
-@command.command(section="Migrate", fails=(VerifyFailed, NothingPublished))
+@command.command(section="Migrate", fails=(VerifyFailed, NothingPublished, NotAppliedYet))
 @options.form("text", "json", "junit")
 @verb
 def verify(form: str, as_json: bool) -> None:

@@ -29,6 +29,7 @@ class Findings:
     redefined           of a migration: it created or altered tables
     contracts           of a migration: the tables that it published
     kept_keys           of a migration: table -> rows under keys that existed before
+    transaction         how the names begin under which it was prepared on the nodes of a cluster; empty without one
     """
 
     hashes: Mapping[str, str]
@@ -37,6 +38,7 @@ class Findings:
     redefined: bool = False
     contracts: tuple[Table, ...] = ()
     kept_keys: Mapping[str, int] = field(default_factory=dict)
+    transaction: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class HistoryRow:
     def findings(self) -> Findings | None:
         """Return what the run found; None in a row of an earlier version: the folder of the run has it."""
         return None if self.found is None else decode(Findings, self.found)
+
+    @property
+    def transaction(self) -> str:
+        """Return `Findings.transaction`."""
+        return str((self.found or {}).get("transaction", ""))
 
 
 def record(

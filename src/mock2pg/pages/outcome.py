@@ -18,6 +18,7 @@ _OUTCOMES = {
     "failed": Outcome("bad", "Failed"),
     "rolled_back": Outcome("care", "Rolled back"),
     "rollback_failed": Outcome("bad", "Rollback failed"),
+    "not_applied": Outcome("bad", "Not applied on every node"),
     "unknown": Outcome("bad", "Outcome unknown"),
     "running": Outcome("care", "Unfinished"),
 }

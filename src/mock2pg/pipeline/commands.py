@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from mock2pg.pipeline import recovery
+from mock2pg.pipeline import nodes, recovery
 from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PLAN, PREFLIGHT, STAGE, VERIFY, load_ahead
 from mock2pg.pipeline.work import Work
 
@@ -41,6 +41,7 @@ def plan(work: Work) -> None:
 def verify(work: Work) -> None:
     """Prove the target tables against the run that published them."""
     with work.connected(exclusive=False) as work:
+        nodes.require_applied(work.run)
         work.step(VERIFY, last=True)
 
 

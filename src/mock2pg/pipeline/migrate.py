@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 from mock2pg import log, signals
-from mock2pg.errors import Mock2pgError
-from mock2pg.pipeline import target, verdict
+from mock2pg.errors import Mock2pgError, NotAppliedYet
+from mock2pg.pipeline import nodes, target, verdict
 from mock2pg.pipeline.record import Record
 from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PREFLIGHT, PUBLISH, ROLLBACK, STAGE, VERIFY, load_ahead
 from mock2pg.pipeline.steps import backup
@@ -60,7 +60,11 @@ def _undo_if_committed(work: Work) -> None:
         published = _is_published(work.run)
         if published is None:
             work.record.status = "unknown"
-        elif published:
+        elif not published:
+            return
+        elif isinstance(work.record.error, NotAppliedYet) or not _is_applied(work.run):
+            work.record.status = "not_applied"  # to undo it would be on top of what a node does not have yet
+        else:
             _undo(work)
 
 
@@ -74,6 +78,9 @@ def _undo(work: Work) -> None:
         record.status = "rolled_back"
     except BaseException as error:
         record.undo_error = verdict.classified(error, "rollback")
+        if isinstance(error, NotAppliedYet):
+            record.status = "not_applied"
+            return
         published = _is_published(work.run)
         record.status = {True: "rollback_failed", False: "rolled_back", None: "unknown"}[published]
         holds = f"The target holds what run {work.run.id} published." if published else ""
@@ -90,6 +97,13 @@ def _is_published(run: Run) -> bool | None:
     except Mock2pgError as error:
         log.log.error("It is not known whether the run was published (%s). Run verify later.", error.message)
         return None
+
+
+def _is_applied(run: Run) -> bool:
+    """Return whether every node has applied the run; False when that cannot be asked."""
+    with suppress(Mock2pgError):
+        return nodes.is_applied(run)
+    return False
 
 
 def _tell_undoing(record: Record, signal: str) -> None:

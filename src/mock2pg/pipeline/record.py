@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from mock2pg.errors import Mock2pgError
+from mock2pg.errors import Mock2pgError, NotAppliedYet
 from mock2pg.foreign_errors import traced
 from mock2pg.log import log
 from mock2pg.pipeline import metrics, verdict
@@ -32,8 +32,9 @@ from mock2pg.workers.memory import Together, all_peaks
 class Record:
     """One run in progress.
 
-    status      running, succeeded, failed, rolled_back, rollback_failed, or unknown: the server was gone
-                when it would have reported whether the run was published
+    status      running, succeeded, failed, rolled_back, rollback_failed, not_applied: committed, but a node of the
+                cluster has not applied it yet, or unknown: the server was gone when it would have reported whether the
+                run was published
     database    what the connect step found out about the target: name, schema, server_version ...
     target_state  the state that the run left the target tables in, in words
     undo_error  why the run could not undo itself
@@ -98,6 +99,8 @@ class Record:
         changing = published or planned or find(results, RolledBack)
         if self.status == "running":
             self.status = "failed" if self.error else "succeeded"
+        if self.status == "failed" and isinstance(self.error, NotAppliedYet) and changing:
+            self.status = "not_applied"
         self.message = log_messages.verdict(
             self.command,
             self.status,

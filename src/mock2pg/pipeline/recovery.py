@@ -10,7 +10,7 @@ from mock2pg import evidence, postgres
 from mock2pg.backups import restore_test
 from mock2pg.errors import Mock2pgError, SchemaRefused, from_dict
 from mock2pg.log import log
-from mock2pg.pipeline import leftovers, verdict
+from mock2pg.pipeline import leftovers, nodes, verdict
 from mock2pg.pipeline import step as step_module
 from mock2pg.report import log_messages
 from mock2pg.runs import Run, all_runs
@@ -21,14 +21,19 @@ _LAST = {"migrate": "verify"}  # command -> the step that decides, where it has 
 
 
 def after_killed(run: Run, url: str) -> None:
-    """Close the interrupted runs on this database. Only under the lock: then no other run works on it."""
+    """Close the interrupted runs on this database. Only under the lock: then no other run works on it.
+
+    Raises NotAppliedYet when a node of a cluster has not applied yet what the newest run committed, killed or not.
+    """
     with postgres.connect(url, name=f"recovery {run.id}", lock_timeout=run.settings.lock_timeout) as connection:
+        killed = [other for other in _killed(run.settings, connection) if other.id != run.id]
+        for other in killed:
+            _recover(other, connection)
+        nodes.require_applied(run)  # a run whose outcome is open on a node is not closed
         with suppress(Mock2pgError):  # a schema of another role: whoever needs it will say so
             drop_scratch(connection)
-        for other in _killed(run.settings, connection):
-            if other.id != run.id:
-                _recover(other, connection)
-                _close(other, url)
+        for other in killed:
+            _close(other, url)
 
 
 def drop_scratch(connection: postgres.Connection) -> None:

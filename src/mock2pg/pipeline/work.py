@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 from mock2pg import log, signals
+from mock2pg.pipeline import nodes, target, verdict
 from mock2pg.pipeline import step as step_module
-from mock2pg.pipeline import target, verdict
 from mock2pg.pipeline.beside import Beside
 from mock2pg.pipeline.notices import Notices
 from mock2pg.pipeline.record import Record
@@ -17,7 +17,7 @@ from mock2pg.pipeline.verdict import paperwork
 from mock2pg.report import log_messages
 from mock2pg.report.live import SILENT, Display
 from mock2pg.runs import Run
-from mock2pg.step_results import F, Published, StepResult
+from mock2pg.step_results import F, Published, RolledBack, StepResult
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ class Work:
         with signals.closed():  # between a result and its verdict, too
             try:
                 found = result().of(step.kind)
+                if isinstance(found, Published | RolledBack):
+                    nodes.require_applied(run)
             except BaseException as error:
                 record.fail(error, step.name)
                 self.display.failed(step.name, verdict.classified(error, step.name).message)

@@ -4,6 +4,7 @@ Only reads, but for one transaction that is rolled back: where event triggers ar
 """
 
 from mock2pg.readiness.check import FAILED, PASSED, WARNING
+from mock2pg.readiness.cluster import CITUS
 from mock2pg.readiness.look import look
 
-__all__ = ["FAILED", "PASSED", "WARNING", "look"]
+__all__ = ["CITUS", "FAILED", "PASSED", "WARNING", "look"]

@@ -14,6 +14,8 @@ from mock2pg.readiness.check import FAILED, PASSED, ROLES, WARNING, Needs
 from mock2pg.step_results import Check
 from mock2pg.text import counted
 
+CITUS = "Citus"  # the check that only a database with the extension has
+
 
 def of_server(facts: Mapping[str, Any], needs: Needs) -> Iterator[Check]:
     version = f"PostgreSQL {facts['version'].split(' ')[0]}"
@@ -71,13 +73,13 @@ def of_citus(connection: Connection, facts: Mapping[str, Any], schema: str) -> I
     if not facts["citus"]:
         return
     if _number(connection, "pg_dist_local_group", "groupid"):
-        yield Check("Citus", FAILED, "this server is a worker of a Citus cluster", "Connect to the coordinator")
+        yield Check(CITUS, FAILED, "this server is a worker of a Citus cluster", "Connect to the coordinator")
         return
     there = distribution.of_schema(connection, schema)
     others = [name for name, found in there.items() if found.kind == distribution.OTHER]
     if others:
         yield Check(
-            "Citus",
+            CITUS,
             FAILED,
             f"tables of schema {schema} are neither local, reference nor distributed by hash: {', '.join(others)}",
             "mock2pg keeps no others: move them into another schema",
@@ -87,7 +89,7 @@ def of_citus(connection: Connection, facts: Mapping[str, Any], schema: str) -> I
     distributed = len(there) - references
     told = f"{counted(references, 'reference table')}, {counted(distributed, 'distributed table')}"
     yield Check(
-        "Citus", PASSED, f"schema {schema} has {told}" if there else f"no table of schema {schema} is distributed"
+        CITUS, PASSED, f"schema {schema} has {told}" if there else f"no table of schema {schema} is distributed"
     )
 
 

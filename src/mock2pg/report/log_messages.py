@@ -139,6 +139,8 @@ def verdict(
         return f"Rolled back to {backup_id}: {what}"
     if status == "rollback_failed":
         return f"Failed, and the rollback failed too: {what}; {undo_error}"
+    if status == "not_applied":
+        return f"Committed, and not applied on every node yet: {first_line((undo_error or error).message)}"
     if status == "unknown":
         return f"It is not known yet whether the target tables hold the new rows or the old ones, never a mix: {what}"
     return what

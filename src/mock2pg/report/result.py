@@ -33,6 +33,7 @@ _KEYS = 5  # of the rows that a plan would change in one way, in each table; wit
 _FAILED = {
     "rolled_back": "failed and was rolled back",
     "rollback_failed": "failed, and so did its rollback",
+    "not_applied": "is committed, and not applied on every node yet",
     "unknown": "failed, and its outcome is unknown",
 }
 # what a rollback does to a row is the reverse of what was done to it

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mock2pg.errors import Mock2pgError, VerifyFailed
+from mock2pg.errors import Mock2pgError, NotAppliedYet, VerifyFailed
 from mock2pg.report.log_messages import of_added
 from mock2pg.step_results import Checked, Loaded, StepResult, Verified, find
 
 UNCHANGED = Mock2pgError.state
+_EXCEPT = ", except on the nodes that have not applied it yet: their part is"
 _ONLY_READS = ("load", "plan", "verify", "backup", "rollback --show")
 
 
@@ -32,6 +33,8 @@ def next_step(record: Mapping[str, Any]) -> str:
     """Return what to do after a migration that had published, or may have; empty where the error's own hint says it."""
     if record["status"] == "rollback_failed":
         return f"Correct the cause of the failed rollback, then run `mock2pg rollback {record['backup_id']}`."
+    if record["status"] == "not_applied":
+        return NotAppliedYet.hint
     if record["status"] == "unknown":
         return "Run `mock2pg verify` when the server accepts connections: it reports what the target tables hold."
     if record["status"] == "rolled_back" and record["error"]["name"] == VerifyFailed.__name__:
@@ -40,6 +43,8 @@ def next_step(record: Mapping[str, Any]) -> str:
 
 
 def _of_rollback(record: Mapping[str, Any], results: Mapping[str, StepResult]) -> str:
+    if record["status"] == "not_applied":
+        return f"The target tables are as in the backup{_EXCEPT} as before the rollback."
     if record["status"] == "running":
         return "A rollback is one transaction: the target tables are as before, or exactly as in the backup."
     if _passed(results, "rollback"):
@@ -54,6 +59,10 @@ def _of_migration(record: Mapping[str, Any], results: Mapping[str, StepResult]) 
             return "The target tables are as they were before this run, restored from its backup. 0 rows changed."
         case "rollback_failed":
             return f"The target tables hold what this run published, which {_unproven(results)}."
+        case "not_applied":
+            if _passed(results, "rollback"):
+                return f"The target tables are as they were before this run{_EXCEPT} as it published them."
+            return f"The target tables hold what this run published{_EXCEPT} as before."
         case "unknown":
             return "The target tables hold what they held before, or what this run built: never a mix."
         case "succeeded":

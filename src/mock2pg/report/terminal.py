@@ -29,6 +29,8 @@ def status_lines(status: Status) -> str:
         "lock holder": status.lock_holder or "none",
         "leftovers": "; ".join(status.leftovers) or "none",
     }
+    if status.unapplied:
+        facts["not applied"] = f"{', '.join(status.unapplied)}: committed, and Citus applies it when the node answers"
     if status.refused:
         facts["next run"] = f"refused: {status.refused}"
     elif status.leftovers:

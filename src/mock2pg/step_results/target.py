@@ -28,7 +28,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Database:
-    """The target. `system_identifier` tells one server from another; `host` is empty for this machine."""
+    """The target. `system_identifier` tells one server from another; `host` is empty for this machine.
+
+    citus  it is the coordinator of a Citus cluster
+    """
 
     name: str
     schema: str
@@ -36,6 +39,7 @@ class Database:
     system_identifier: str
     host: str = ""
     protected: bool = False
+    citus: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

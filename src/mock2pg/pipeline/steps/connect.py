@@ -35,13 +35,14 @@ def run(run: Run, command: str) -> Connected:
         _refuse_schemas(connection, command)
         with postgres.named(DatabaseError, "cannot read mock2pg.settings"):
             protected = command == "migrate" and history.is_protected(connection)
+        citus = any(check.name == readiness.CITUS for check in checks)
     where = f"on {host}" if host else "on this machine"
     named = printable(f"{database['name']}, schema {settings.target_schema}")
     return Connected(
         summary=f"{named}, PostgreSQL {database['server_version']} {where}",
         cautions=tuple(str(check) for check in checks if check.verdict == WARNING),
         notes=(f"DATABASE_URL: not used: {', '.join(unused)}",) if (unused := _unused(settings)) else (),
-        database=Database(**database, schema=settings.target_schema, host=host, protected=protected),
+        database=Database(**database, schema=settings.target_schema, host=host, protected=protected, citus=citus),
         checks=tuple(checks),
     )
 

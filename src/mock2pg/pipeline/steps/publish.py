@@ -16,6 +16,7 @@ from mock2pg.backups import dump
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed, UsageError
 from mock2pg.log import log
+from mock2pg.pipeline import nodes
 from mock2pg.postgres import server
 from mock2pg.publishing import alteration, deletion_limits, kept_keys, others_code, plan_fingerprint, writers
 from mock2pg.publishing.merge import Merge, TableMerge
@@ -144,6 +145,7 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
             redefined=_redefined(run, done),
             contracts=tuple(tables),
             kept_keys=run.require(Preflighted).kept_keys,
+            transaction=nodes.transaction(run, connection),
         ),
     )
     return done

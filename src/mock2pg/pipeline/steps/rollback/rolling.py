@@ -11,6 +11,7 @@ from typing import Any
 from mock2pg import backups, history, postgres
 from mock2pg.backups import added_objects, diff, dump, restore, snapshot
 from mock2pg.errors import BackupFailed, BackupRefused, PublishFailed, RollbackFailed, TargetChanged
+from mock2pg.pipeline import nodes
 from mock2pg.pipeline.steps.rollback import since
 from mock2pg.postgres import server
 from mock2pg.publishing import alteration, others_code, writers
@@ -239,6 +240,7 @@ def _record(
             hashes=found.hashes or {},
             definitions_sha256=found.definitions_sha256,
             definitions_left=dump.definitions_fingerprint(way.backup.header["definitions"]),
+            transaction=nodes.transaction(way.run, connection),
         ),
     )
 
