@@ -16,6 +16,7 @@ _INSTALL: LiteralString = """
     INSERT INTO pg_extension VALUES (99999, 'citus', 10, 11, false, '14.0-1', NULL, NULL);
     CREATE TABLE pg_catalog.pg_dist_local_group (groupid int);
     INSERT INTO pg_catalog.pg_dist_local_group VALUES (0);
+    CREATE TABLE pg_catalog.pg_dist_schema (schemaid oid, colocationid int);
     CREATE TABLE pg_catalog.pg_dist_node (nodeid int, groupid int, nodename text, nodeport int, isactive boolean,
         noderole text DEFAULT 'primary');
     INSERT INTO pg_catalog.pg_dist_node VALUES (1, 0, 'coordinator', 5432, true), (2, 1, 'worker-1', 5432, true),
@@ -29,7 +30,7 @@ _INSTALL: LiteralString = """
         FROM pg_catalog.pg_dist_partition, generate_series(1, CASE WHEN partmethod = 'h' THEN 4 ELSE 1 END) AS n;
     CREATE TABLE pg_catalog.double_calls (number int GENERATED ALWAYS AS IDENTITY, call text);
     GRANT SELECT ON pg_catalog.pg_dist_local_group, pg_catalog.pg_dist_node, pg_catalog.pg_dist_partition,
-        pg_catalog.pg_dist_shard TO PUBLIC;
+        pg_catalog.pg_dist_schema, pg_catalog.pg_dist_shard TO PUBLIC;
     CREATE FUNCTION pg_catalog.citus_version() RETURNS text LANGUAGE sql AS $$SELECT 'Citus 14.0.1 (a double)'$$;
     CREATE FUNCTION pg_catalog.column_to_column_name(regclass, text) RETURNS text LANGUAGE sql AS $$SELECT $2$$;
     CREATE FUNCTION pg_catalog.double_record(call text) RETURNS void LANGUAGE sql
@@ -137,7 +138,8 @@ _INSTALL: LiteralString = """
             result := 'connection refused';
             IF success THEN
                 EXECUTE replace(command, 'pg_catalog.pg_prepared_xacts',
-                    format('(SELECT gid FROM pg_catalog.pg_dist_transaction WHERE groupid = %s)', number)) INTO result;
+                    format('(SELECT gid, current_database() AS database, now() - interval ''1 min'' AS prepared'
+                    ' FROM pg_catalog.pg_dist_transaction WHERE groupid = %s)', number)) INTO result;
             END IF;
             RETURN NEXT;
         END LOOP;

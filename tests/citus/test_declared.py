@@ -1,12 +1,23 @@
-"""The target decides how its tables are distributed, and a declaration that differs is refused with what to do."""
+"""The target decides how its tables are distributed; what Citus does not take is refused before anything is built."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+
+import psycopg
 import pytest
 
 from mock2pg import postgres
+from mock2pg.contracts import ForeignKey, Table
+from mock2pg.distributed_keys import widened
+from mock2pg.postgres import distribution
+from mock2pg.publishing import creation
+from mock2pg.publishing.preflight import distributed_tables
 from mock2pg.publishing.preflight.distribution import effective
-from tests.fix_merge import table
+from tests.fix_merge import build, table
 
 THERE = """
     CREATE TABLE public.t (id text, tenant text, PRIMARY KEY (id, tenant));
@@ -41,20 +52,19 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_table_that_exists_keeps_its_distribution(case: str, doubled: str) -> None:
+def test_a_table_that_exists_keeps_its_distribution(doubled: str) -> None:
     """A new one gets the declared one; a declaration that differs is a conflict with the statement to run by hand."""
-    there, declared, holds, said = CASES[case]
     with postgres.connect(doubled, name="test") as connection:
-        connection.execute(there or "SELECT 1")  # type: ignore[arg-type]
-        found = effective(
-            connection, "public", [table("t", "id text!", "tenant text!", key=("id",), distribution=declared)]
-        )
-    assert [each.distribution for each in found.tables] == [holds]
-    told = [*map(str, found.findings), *found.notes]
-    assert len(told) == bool(said)
-    assert said in "".join(told)
-    assert bool(found.findings) == (declared not in ("", holds))
+        for case, (there, declared, holds, said) in CASES.items():
+            with connection.transaction(force_rollback=True):
+                connection.execute(there or "SELECT 1")  # type: ignore[arg-type]
+                tables = [table("t", "id text!", "tenant text!", key=("id",), distribution=declared)]
+                found = effective(connection, "public", tables)
+            assert [each.distribution for each in found.tables] == [holds], case
+            told = [*map(str, found.findings), *found.notes]
+            assert len(told) == bool(said), (case, told)
+            assert said in "".join(told), case
+            assert bool(found.findings) == (declared not in ("", holds)), case
 
 
 def test_a_declaration_has_no_effect_without_citus(database: str) -> None:
@@ -65,3 +75,136 @@ def test_a_declaration_has_no_effect_without_citus(database: str) -> None:
     assert [each.distribution for each in found.tables] == ["", ""]
     assert found.findings == ()
     assert found.notes == ("1 model declares a distribution, and the target has no Citus: local tables",)
+
+
+def child(*, how: str = "tenant", parent: str = "p", action: str = "", columns: Sequence[str] = ("p_id",)) -> Table:
+    to = ("id",) if len(columns) == 1 else ("id", "tenant")
+    keys = (ForeignKey(tuple(columns), parent, to, action),)
+    return table("c", "id text!", "tenant text!", "p_id text!", foreign_keys=keys, distribution=how)
+
+
+def parent(how: str = "tenant", kind: str = "text") -> Table:
+    return table("p", "id text!", f"tenant {kind}!", uniques=(("id", "tenant"),), distribution=how)
+
+
+def circle(column: str, action: str = "") -> list[Table]:
+    """Two tables that refer to each other; each contract's column is as given."""
+    return [
+        table(name, "id text!", "tenant text!", f"other {column}", distribution="tenant",
+              foreign_keys=(ForeignKey(("other",), to, ("id",), action),))
+        for name, to, column, action in (("a", "b", column, action), ("b", "a", "text!", ""))
+    ]  # fmt: skip
+
+
+EXISTING = "CREATE TABLE public.{0} (id text, tenant {1}, PRIMARY KEY (id, tenant)); "
+DISTRIBUTED = EXISTING + "SELECT create_distributed_table('public.{0}', 'tenant'); "
+TRIGGER = (
+    "CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS 'begin return new; end';"
+    " CREATE TRIGGER told BEFORE INSERT ON public.p FOR EACH ROW EXECUTE FUNCTION public.f()"
+)
+KEY = "c: Citus does not take the foreign key (p_id) to p"
+
+# the target, the contracts, and what is said, if anything
+REFUSED: dict[str, tuple[str, list[Table], str]] = {
+    "a key within a tenant": ("", [parent(), child()], ""),
+    "a key that has the column": ("", [parent(), child(columns=("p_id", "tenant"))], ""),
+    "a key to a reference table": ("", [parent("reference"), child(action="on delete set null")], ""),
+    "a key to a reference table, from a local one": ("", [parent("reference"), child(how="")], ""),
+    "a key to a local table": ("", [parent(""), child()], KEY + ": p is a local table. Declare another distribution"),
+    "a key from a reference table": (
+        "", [parent(), child(how="reference")], KEY + ": c is a reference table, and p is distributed"),
+    "a key from a local table": ("", [parent(), child(how="")], KEY + ": c is a local table, and p is distributed"),
+    "a key to another distribution": (
+        "", [parent("id"), child()], KEY + ": it does not refer from the distribution column tenant to p's, id"),
+    "a key between types": (
+        "", [parent(kind="integer"), child()], KEY + ": the distribution columns are text and integer"),
+    "a key to an existing table of another type": (
+        DISTRIBUTED.format("p", "varchar(9)"), [parent(), child()],
+        KEY + ": the distribution columns are text and character varying"),
+    "a key of an existing table": (DISTRIBUTED.format("c", "text"), [parent("id"), child()], ""),
+    "set null": (
+        "", [parent(), child(action="on delete set null")],
+        KEY + " on delete set null: tenant is the distribution column, and part of the key. Use another action"),
+    "set default": ("", [parent(), child(action="ON DELETE SET DEFAULT")], KEY + " ON DELETE SET DEFAULT"),
+    "cascade": ("", [parent(), child(action="on delete cascade")], ""),
+    "an update that cascades": ("", [parent(), child(action="on update cascade")], KEY + " on update cascade"),
+    "a column that may be null": (
+        "", [table("t", "id text!", "tenant text", distribution="tenant")],
+        "t: rows are distributed by tenant, which may be null. Give the column a not_null constraint"),
+    "parents that are apart": (
+        DISTRIBUTED.format("p", "text") + EXISTING.format("q", "text")
+        + "INSERT INTO double_partition VALUES ('public.q', 'h', 'tenant', 99, 's')",
+        [parent(), table("q", "id text!", "tenant text!", distribution="tenant"),
+         table("c", "id text!", "tenant text!", "p_id text!", distribution="tenant",
+               foreign_keys=(ForeignKey(("p_id",), "p", ("id",)), ForeignKey(("p_id",), "q", ("id",))))],
+        "c: it refers to p, q, which are not colocated with each other"),
+    "a trigger": (
+        DISTRIBUTED.format("p", "text") + TRIGGER, [parent()],
+        "p: the table has the trigger told, and Citus disables and restores none. Drop it by hand: DROP TRIGGER"),
+    "a trigger of a local table": (
+        EXISTING.format("p", "text") + TRIGGER, [parent(""), child(how="reference", parent="c")], ""),
+    "a columnar table": (
+        "CREATE ACCESS METHOD columnar TYPE TABLE HANDLER heap_tableam_handler;"
+        " SET LOCAL default_table_access_method = columnar; " + DISTRIBUTED.format("p", "text"), [parent()],
+        """p: the table is columnar, which takes no UPDATE and no DELETE. Change it by hand: SELECT """
+        """alter_table_set_access_method('"public"."p"', 'heap')"""),
+    "a transaction that is left over": (
+        "INSERT INTO double_lost VALUES (2, true); INSERT INTO pg_dist_transaction VALUES (2, 'citus_0_7_7_7')",
+        [parent()], "node worker-2:5432: 1 transaction of Citus is prepared and not ended. Run the command again"),
+    "a node that does not answer": (
+        "INSERT INTO double_lost VALUES (1, false)", [parent()], "node worker-1:5432 does not answer. Run the command"),
+    "a circle": ("", circle("text!"), "a, b refer to each other, and Citus looks at each key at once. Make a column"),
+    "a circle that may be null": ("", circle("text"), ""),
+    "a circle that is deferred": ("", circle("text!", "deferrable initially deferred"), ""),
+    "a circle of local tables": ("", [replace(each, distribution="") for each in circle("text!")], ""),
+    "a table that refers to itself": (
+        "", [table("c", "id text!", "tenant text!", "p_id text!", distribution="tenant",
+                   foreign_keys=(ForeignKey(("p_id",), "c", ("id",)),))], ""),
+}  # fmt: skip
+
+
+def test_what_citus_does_not_take_is_a_conflict(doubled: str) -> None:
+    """It is named with what to do, before anything is built; what Citus takes is not."""
+    with postgres.connect(doubled, name="test") as connection:
+        for case, (there, tables, said) in REFUSED.items():
+            with connection.transaction(force_rollback=True):
+                connection.execute(there or "SELECT 1")  # type: ignore[arg-type]
+                found = [*map(str, effective(connection, "public", tables).findings)]
+            assert len(found) == bool(said), (case, found)
+            assert said in "".join(found), case
+
+
+def test_a_row_of_another_tenant_than_its_parent_is_a_conflict(doubled: str) -> None:
+    """The database would refuse the widened key; the rows are named by their keys."""
+    parents = [("1", "north"), ("2", "south")]
+    children = [("x", "north", "1"), ("y", "north", "2"), ("z", "north", "3")]
+    with postgres.connect(doubled, name="test") as connection:
+        for tables, said in (
+            ([parent(), child()], ["c: p_id: 1 row would refer to a row of p with another tenant (y). Correct"]),
+            ([parent("reference"), child()], []),
+            ([parent(""), child(how="")], []),
+        ):
+            built = build(connection, zip(tables, (parents, children), strict=True))
+            found = list(distributed_tables.of_rows(connection, postgres.scratch.NEXT, built))
+            assert [re.match(".*?Correct", str(each))[0] for each in found] == said
+
+
+@pytest.mark.citus
+def test_citus_itself_takes_what_is_no_conflict(citus_url: str) -> None:
+    """The tables of each case are made as publishing makes them: Citus refuses the keys that are conflicts."""
+    with postgres.connect(citus_url, name="test") as connection:
+        for case, (there, tables, said) in REFUSED.items():
+            if there or "circle" in case or case == "a column that may be null":
+                continue
+            by_name = {each.name: widened(each, {each.name: each for each in tables}) for each in tables}
+            with connection.transaction(force_rollback=True):
+                connection.execute("SET LOCAL citus.multi_shard_modify_mode TO 'sequential'")
+                for each in by_name.values():
+                    creation.create(connection, "public", each)
+                    if each.distribution:
+                        distribution.distribute(connection, "public", each.name, each.distribution)
+                for each in by_name.values():
+                    creation.constrain(connection, "public", each)
+                with pytest.raises(psycopg.Error) if said else nullcontext():
+                    for each in by_name.values():
+                        creation.refer(connection, "public", each)

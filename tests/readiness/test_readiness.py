@@ -59,19 +59,24 @@ CASES = {
         FORBIDS.format(tag="CREATE TABLE"), "event triggers", "failed",
         r"with the event triggers no_tables, CREATE UNLOGGED fails \(SQLSTATE P0001\)\. ALTER EVENT TRIGGER"),
     "an event trigger for something else": (FORBIDS.format(tag="DROP VIEW"), "event triggers", "passed", "no_tables"),
-    "a coordinator with local tables": ("SELECT 1", "Citus", "passed", "no table of schema public is distributed"),
     "a coordinator": (
         "CREATE TABLE public.shared (id int); SELECT create_reference_table('public.shared');"
         " CREATE TABLE public.own (id int); SELECT create_distributed_table('public.own', 'id');"
         " GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC",
-        "Citus", "passed", "schema public has 1 reference table, 1 distributed table"),
+        "Citus", "passed", "Citus: version 14.0-1"),
     "a table by range": (
         "CREATE TABLE public.own (id int); INSERT INTO double_partition VALUES ('public.own', 'r', 'id', 9, 'c');"
         " GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC",
-        "Citus", "failed", "neither local, reference nor distributed by hash: own"),
+        "Citus", "failed", "distributed by append or range, or have one shard: own"),
+    "a distributed schema": (
+        "INSERT INTO pg_dist_schema SELECT oid, 7 FROM pg_namespace WHERE nspname = 'public'",
+        "Citus", "failed", r"schema public is distributed as a whole \(schema-based sharding\)"),
     "a worker": (
         "UPDATE pg_dist_local_group SET groupid = 2", "Citus", "failed",
         "a worker of a Citus cluster. Connect to the coordinator"),
+    "an old Citus": (
+        "SET allow_system_table_mods = on; UPDATE pg_extension SET extversion = '12.1-1' WHERE extname = 'citus'",
+        "Citus", "failed", r"version 12.1-1\. mock2pg needs Citus 13 or later"),
 }  # fmt: skip
 
 

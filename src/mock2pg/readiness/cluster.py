@@ -7,14 +7,13 @@ from typing import Any
 
 from psycopg import sql
 
-from mock2pg.contracts import REFERENCE
 from mock2pg.postgres import distribution
 from mock2pg.postgres.connection import Connection
 from mock2pg.readiness.check import FAILED, PASSED, ROLES, WARNING, Needs
 from mock2pg.step_results import Check
-from mock2pg.text import counted
 
 CITUS = "Citus"  # the check that only a database with the extension has
+_OLDEST = 13  # the oldest version whose behaviour is known
 
 
 def of_server(facts: Mapping[str, Any], needs: Needs) -> Iterator[Check]:
@@ -70,33 +69,28 @@ def of_server(facts: Mapping[str, Any], needs: Needs) -> Iterator[Check]:
 
 def of_citus(connection: Connection, facts: Mapping[str, Any], schema: str) -> Iterator[Check]:
     """A coordinator that keeps the tables of the schema in ways that publish, backup and rollback know."""
-    if not facts["citus"]:
-        return
-    if _number(connection, "pg_dist_local_group", "groupid"):
-        yield Check(CITUS, FAILED, "this server is a worker of a Citus cluster", "Connect to the coordinator")
-        return
+    if facts["citus"]:
+        version = f"version {facts['citus']}"
+        found, remedy = _unfit_for_citus(connection, facts["citus"], schema) or (version, "")
+        yield Check(CITUS, FAILED if remedy else PASSED, found, remedy)
+
+
+def _unfit_for_citus(connection: Connection, version: str, schema: str) -> tuple[str, str] | None:
+    """Return what mock2pg does not work with, and what to do."""
+    if int(version.partition(".")[0]) < _OLDEST:
+        return f"version {version}", f"mock2pg needs Citus {_OLDEST} or later"
+    row = connection.execute("SELECT groupid FROM pg_catalog.pg_dist_local_group").fetchone()
+    if row and row[0]:
+        return "this server is a worker of a Citus cluster", "Connect to the coordinator"
+    row = connection.execute(
+        "SELECT FROM pg_catalog.pg_dist_schema WHERE schemaid = (SELECT oid FROM pg_namespace WHERE nspname = %s)",
+        [schema],
+    ).fetchone()
+    if row is not None:
+        told = "mock2pg publishes into schemas that are not: citus_schema_undistribute(), or MIGRATION_SCHEMA"
+        return f"schema {schema} is distributed as a whole (schema-based sharding)", told
     there = distribution.of_schema(connection, schema)
-    others = [name for name, found in there.items() if found.kind == distribution.OTHER]
-    if others:
-        yield Check(
-            CITUS,
-            FAILED,
-            f"tables of schema {schema} are neither local, reference nor distributed by hash: {', '.join(others)}",
-            "mock2pg keeps no others: move them into another schema",
-        )
-        return
-    references = sum(found.kind == REFERENCE for found in there.values())
-    distributed = len(there) - references
-    told = f"{counted(references, 'reference table')}, {counted(distributed, 'distributed table')}"
-    yield Check(
-        CITUS, PASSED, f"schema {schema} has {told}" if there else f"no table of schema {schema} is distributed"
-    )
-
-
-def _number(connection: Connection, table: str, column: str) -> int:
-    """Return what a table of Citus with one row says; 0 when it is not there."""
-    if connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"pg_catalog.{table}"]).fetchone() != (True,):
-        return 0
-    query = sql.SQL("SELECT {} FROM pg_catalog.{}").format(sql.Identifier(column), sql.Identifier(table))
-    row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0
+    if others := [name for name, found in there.items() if found.kind == distribution.OTHER]:
+        found = f"tables of schema {schema} are distributed by append or range, or have one shard: {', '.join(others)}"
+        return found, "Distribute them by hash, make them reference tables, or move them into another schema"
+    return None

@@ -52,7 +52,7 @@ def _facts(connection: Connection, schema: str) -> dict[str, Any]:
                     - current_setting('superuser_reserved_connections')::int AS max_sessions,
                 (SELECT array_agg(evtname::text ORDER BY evtname) FROM pg_event_trigger
                     WHERE evtenabled IN ('O', 'A') AND evtevent <> 'login') AS event_triggers,
-                EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') AS citus,
+                (SELECT extversion FROM pg_extension WHERE extname = 'citus') AS citus,
                 coalesce((SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace
                     WHERE nspname = 'mock2pg_next'), false) AS may_build
             FROM pg_database AS d CROSS JOIN pg_roles AS r LEFT JOIN pg_namespace AS n ON n.nspname = %s

@@ -10,7 +10,7 @@ from mock2pg import build, checks, files, postgres, private, progress, workers
 from mock2pg.contracts import Table, contracts_sha256, derived_columns
 from mock2pg.errors import LoadFailed, PreflightFailed
 from mock2pg.publishing import creation, preflight
-from mock2pg.publishing.preflight import distribution
+from mock2pg.publishing.preflight import distributed_tables, distribution
 from mock2pg.report.log_messages import of_added
 from mock2pg.runs import Run
 from mock2pg.source import staging
@@ -65,6 +65,8 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
             with postgres.named(LoadFailed, "cannot make the foreign keys of a circle"):
                 creation.prove(connection, postgres.scratch.NEXT, built.circular)
         with postgres.named(LoadFailed, "cannot read the built tables"):
+            apart = tuple(distributed_tables.of_rows(connection, postgres.scratch.NEXT, tables))
+            preflight.refuse(apart, settings.target_schema)
             counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [table.name for table in tables])
         rules = _judged(run, tables, counts, postgres.with_options(settings.url, session.get("PGOPTIONS", "")))
         with (

@@ -11,6 +11,7 @@ from mock2pg.contracts import REFERENCE, Table
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.distribution import Distribution, is_citus, of_schema
+from mock2pg.publishing.preflight import distributed_tables
 from mock2pg.step_results import Finding
 from mock2pg.text import counted
 
@@ -18,7 +19,7 @@ from mock2pg.text import counted
 @dataclass(frozen=True)
 class Effective:
     """tables    with the distribution that they have, or will have
-    findings  declarations that differ from the target tables
+    findings  declarations that differ from the target tables, and what Citus does not take
     notes     declarations that have no effect, and distributions that no model declares
     """
 
@@ -37,15 +38,17 @@ def effective(connection: Connection, schema: str, tables: Sequence[Table]) -> E
         )
     there, present = of_schema(connection, schema), set(catalogue.tables(connection, schema))
     existing = [table for table in tables if table.name in present]
+    held = tuple(
+        replace(table, distribution=_of(there, table.name)) if table.name in present else table for table in tables
+    )
+    differing = (
+        _differing(schema, table, _of(there, table.name))
+        for table in existing
+        if table.distribution not in ("", _of(there, table.name))
+    )
     return Effective(
-        tuple(
-            replace(table, distribution=_of(there, table.name)) if table.name in present else table for table in tables
-        ),
-        tuple(
-            _differing(schema, table, _of(there, table.name))
-            for table in existing
-            if table.distribution not in ("", _of(there, table.name))
-        ),
+        held,
+        (*differing, *distributed_tables.findings(connection, schema, held, there)),
         tuple(
             f"{table.name} is {_as_words(_of(there, table.name))}, which its model does not declare"
             for table in existing
