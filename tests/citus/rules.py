@@ -1,4 +1,4 @@
-"""What Citus takes, as rules about the statements that mock2pg sends; read with PostgreSQL's own parser.
+"""Rules of Citus for the statements that mock2pg sends; they are read with PostgreSQL's own parser.
 
 Each rule stands for an error, or a wrong answer, that Citus gave (versions 13 and 14). A statement that keeps them is
 not proven to be taken: that is for the tests marked `citus`.
@@ -39,7 +39,7 @@ class Broken:
 
 @dataclass
 class Known:
-    """What is known of the database: tables and how they are distributed, columns, types and functions.
+    """The database: tables and how they are distributed, columns, types and functions.
 
     tables     a distributed table and its column, or "reference"
     columns    table -> column -> type, whatever the schema

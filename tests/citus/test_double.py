@@ -57,7 +57,7 @@ def test_the_double_refuses_what_citus_refuses(doubled: str, table: str, how: st
 
 @pytest.mark.citus
 def test_the_cluster_answers_as_the_double_does(citus_url: str) -> None:
-    """What is read of a real cluster's catalogue is what the double gives."""
+    """A real cluster's catalogue gives what the double's gives."""
     with postgres.connect(citus_url, name="test") as connection:
         connection.execute("SET search_path = public")
         connection.execute(TABLES)

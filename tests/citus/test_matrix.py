@@ -47,7 +47,7 @@ def counts(result: MigrationResult) -> dict[str, tuple[int, int, int]]:
     return {name: numbers for name, numbers in found.items() if any(numbers)}
 
 
-def migrated(service: MigrationService, document: fix_shop.Document) -> MigrationResult:
+def migrated(service: MigrationService, document: fix_shop.Document | Path) -> MigrationResult:
     result = service.migrate_all_data(document)
     assert result.success, (result.message, str(result.errors[:1]))
     return result
@@ -85,7 +85,7 @@ def test_a_layout_is_migrated_verified_and_rolled_back(citus_url: str, tmp_path:
 
 @pytest.mark.parametrize("layout", LAYOUTS_OF_A_CLUSTER)
 def test_rows_move_between_tenants(citus_url: str, tmp_path: Path, layout: str) -> None:
-    """What is not ours of such a row is kept; where the table is distributed by the tenant, moving is deleting too."""
+    """Columns that no contract has are kept; where the table is distributed by the tenant, moving is deleting too."""
     service = service_of(citus_url, tmp_path, layout)
     migrated(service, fix_shop.first())
     with postgres.connect(citus_url, name="test") as connection:
