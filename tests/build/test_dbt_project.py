@@ -399,6 +399,7 @@ def referring(**key: Any) -> dict[str, Any]:
             referring(to_columns=["whole_id"]),
             "parts: config.meta.foreign_keys: (whole_id) is not a primary or unique key",
         ),
+        (told(distribution="gone"), "parts: config.meta.distribution is gone, which is neither reference nor a column"),
         (told(publish="merg"), "parts: config.meta.publish is merg, which is not one of merge, ensure"),
         (told(database_columns=["a"]), "parts: its contract cannot be read: ValueError"),
         (
@@ -594,3 +595,20 @@ def test_a_project_that_dbt_cannot_read_is_a_mistake_in_it(tmp_path: Path) -> No
         project.tables()
     assert "trying to read your profiles.yml file" in failed.value.message
     assert "secret7291" not in failed.value.message
+
+
+@pytest.mark.usefixtures("unchanged_environment")
+def test_a_distribution_is_declared_for_a_folder_or_a_model(tmp_path: Path) -> None:
+    """What a model says counts before its folder; a second `config`, which would replace the first, is refused."""
+    models = small_project(tmp_path) / "dbt_project" / "models"
+    main, pets = models.parent / "dbt_project.yml", models / "core" / "pets.yml"
+    main.write_text(main.read_text().replace("vars:", "    core: {+meta: {distribution: reference}}\nvars:"))
+    contract = pets.read_text().replace("- columns:", "- config: {meta: {distribution: owner_id}}\n  columns:", 1)
+    pets.write_text(contract)
+    connected = unreachable(tmp_path)
+    tables = DbtProject(models.parent, tmp_path / "target", connected, tmp_path / "cache").tables()
+    assert {table.name: table.distribution for table in tables} == {"owners": "reference", "pets": "owner_id"}
+    assert {len(table.database_columns) for table in tables} == {1}, "the meta of the project is kept"
+    pets.write_text(contract.replace("  columns:", "  config: {meta: {publish: ensure}}\n  columns:", 1))
+    with pytest.raises(ProjectError, match=r"Duplicate key 'config' .*line 3, column 3.*\n.*models/core/pets\.yml"):
+        DbtProject(models.parent, tmp_path / "target", connected, tmp_path / "cache").tables()

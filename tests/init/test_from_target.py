@@ -13,10 +13,12 @@ from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity
 from mock2pg.init.target import from_target
 from mock2pg.init.target.conversions import Field
 from mock2pg.init.target.types import fit
+from mock2pg.init.writing import models
 from mock2pg.postgres import existing_tables
 from mock2pg.postgres.server import Server
 from mock2pg.settings import REPOSITORY
 from mock2pg.staged_tables import SourceColumn, SourceTable
+from tests.citus import double
 from tests.fix_postgres import new_database
 
 _ROWS = 10
@@ -374,3 +376,42 @@ def test_the_command_reads_the_database_that_the_environment_names(
     review = (tmp_path / "shop" / "INIT.md").read_text()
     assert "## Left to the database" in review
     assert "- `employees`: no entity fills it: it is left alone" in review
+
+
+def test_a_distributed_schema_declares_its_distribution(database: str) -> None:
+    """Keys are those of the source: the database has them with the distribution column, which Citus wants in each."""
+    double.install(database)
+    with postgres.connect(database, name="test") as connection:
+        connection.execute("""
+            SET LOCAL search_path = public;
+            CREATE TABLE public.plans (id int PRIMARY KEY, name text NOT NULL);
+            CREATE TABLE public.shops (id int, tenant int NOT NULL, plan_id int REFERENCES plans, slug text NOT NULL,
+                PRIMARY KEY (id, tenant), UNIQUE (slug, tenant));
+            CREATE TABLE public.orders (id int, tenant int NOT NULL, shop_id int NOT NULL, PRIMARY KEY (id, tenant),
+                FOREIGN KEY (shop_id, tenant) REFERENCES shops (id, tenant) ON DELETE CASCADE);
+            CREATE TABLE public.notes (id int, tenant int NOT NULL, text text NOT NULL, PRIMARY KEY (id, tenant));
+            SELECT create_reference_table('public.plans');
+            SELECT create_distributed_table('public.' || name, 'tenant')
+            FROM unnest(ARRAY['shops', 'orders', 'notes']) AS name;
+        """)
+        found, _ = applied(
+            connection,
+            "public",
+            entity("plans", "plans", "id:integer, name:text"),
+            entity("shops", "shops", "id:integer, tenant:integer, plan_id:integer=planId, slug:text",
+                   references=[refers("plan_id", "plans")]),
+            entity("orders", "orders", "id:integer, tenant:integer, shop_id:integer=shopId",
+                   references=[refers("shop_id", "shops")]),
+            entity("notes", "notes", "id:integer, text:text"),
+        )  # fmt: skip
+    made = {each.name: each for each in found.entities}
+    assert {name: each.distribution for name, each in made.items()} == {
+        "plans": "reference", "shops": "tenant", "orders": "tenant", "notes": "",
+    }  # fmt: skip
+    assert {each.primary_key for each in made.values()} == {("id",)}
+    assert made["orders"].references[0].parent_columns == ("id",)
+    assert made["orders"].references[0].on_delete == "cascade"
+    assert "distribution: tenant" in models.contract(made["orders"], {name: name for name in made})
+    assert "distribution" not in models.contract(made["notes"], {name: name for name in made})
+    (told,) = [str(doubt.message) for doubt in found.doubts if "distributed" in doubt.message]
+    assert told.startswith("its rows are distributed by tenant, which no field of the source fills")

@@ -27,7 +27,8 @@ _SAFE = re.compile(
 )
 _PARSED = re.compile(r'syntax error at or near "[^"\n]*"|[a-z]+ "?[\w.]+"? does not exist')
 _EXTRACT = re.compile(r"^ *(?:\d+ +\|.*|-+)\n", re.MULTILINE)  # lines of a file, around an error of YAML
-_ERRORS = json.dumps({"error": ["NoNodeForYamlKey"]})  # a contract without its model is no table
+# a contract without its model is no table; of a key that is twice in a mapping, one would silently win
+_ERRORS = json.dumps({"error": ["NoNodeForYamlKey", "DuplicateYAMLKeysDeprecation"]})
 _SHOWN = 12  # lines of what dbt says of a model
 
 

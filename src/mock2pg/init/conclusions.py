@@ -90,6 +90,7 @@ class Entity:
     table         its `columns` are the declared ones of `columns`
     key_evidence  why the primary key is one: "unique in 830 rows"
     target        the name of the target table, where it is another
+    distribution  of an existing table in Citus, as a model declares it
     """
 
     table: SourceTable
@@ -100,6 +101,7 @@ class Entity:
     uniques: tuple[tuple[str, ...], ...] = ()
     references: tuple[Reference, ...] = ()
     target: str = ""
+    distribution: str = ""
 
     @property
     def name(self) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from mock2pg.postgres import catalogue
+from mock2pg.contracts import REFERENCE
+from mock2pg.postgres import catalogue, distribution
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.target_records import TargetForeignKey
 
@@ -45,7 +46,11 @@ class ExistingColumn:
 
 @dataclass(frozen=True)
 class ExistingTable:
-    """One table; `uniques` are those that compare plain columns and all rows."""
+    """One table.
+
+    uniques       those that compare plain columns and all rows
+    distribution  in Citus: the distribution column, "reference" for a reference table, empty for a local one
+    """
 
     name: str
     columns: tuple[ExistingColumn, ...]
@@ -53,6 +58,16 @@ class ExistingTable:
     uniques: tuple[tuple[str, ...], ...]
     foreign_keys: tuple[TargetForeignKey, ...]
     holds_rows: bool
+    distribution: str = ""
+
+    @property
+    def distribution_column(self) -> str:
+        """The distribution column; empty for a local or a reference table."""
+        return "" if self.distribution == REFERENCE else self.distribution
+
+    def narrowed(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a key without the distribution column, which Citus wants in every key."""
+        return tuple(name for name in columns if name != self.distribution_column) or columns
 
     def column(self, name: str) -> ExistingColumn | None:
         return next((column for column in self.columns if column.name == name), None)
@@ -61,6 +76,7 @@ class ExistingTable:
 def read(connection: Connection, schema: str) -> tuple[ExistingTable, ...]:
     """The tables of the schema by name."""
     foreign = catalogue.foreign_keys(connection, schema)
+    distributed = distribution.of_schema(connection, schema)
     return tuple(
         ExistingTable(
             name=name,
@@ -69,6 +85,7 @@ def read(connection: Connection, schema: str) -> tuple[ExistingTable, ...]:
             uniques=tuple(_uniques(connection, schema, name)),
             foreign_keys=tuple(key for key in foreign if key.table == name),
             holds_rows=_holds_rows(connection, schema, name),
+            distribution=distributed[name].declared if name in distributed else "",
         )
         for name in catalogue.tables(connection, schema)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from mock2pg.init.conclusions import ConcludedColumn, Doubt, Entity, Reference
@@ -54,6 +54,7 @@ class Fitting:
             told = "it holds rows already: one whose key is not in the source is deleted, within the limits of a run"
             self.notes.append(Doubt(self.table.name, told))
         theirs = [*self.table.uniques, self.table.primary_key]
+        theirs += [self.table.narrowed(each) for each in theirs]
         uniques = [unique for each in self.given.uniques if (unique := self._all(each)) and _among(unique, theirs)]
         kept = [
             replace(column, declared=replace(column.declared, unique=False))
@@ -67,7 +68,8 @@ class Fitting:
         left = tuple(path for path in paths if path not in made.table.left_out)
         grouped = [names for each in made.table.unique if (names := self._all(each)) and _among(names, theirs)]
         table = replace(made.table, left_out=(*made.table.left_out, *left), unique=tuple(grouped))
-        return replace(made, table=table, key_evidence=self.key_evidence)
+        distribution = self._distribution(self.table, {column.name for column in made.columns})
+        return replace(made, table=table, key_evidence=self.key_evidence, distribution=distribution)
 
     def _with(
         self,
@@ -86,6 +88,18 @@ class Fitting:
             references=tuple(found for each in self.given.references if (found := self._reference(each, apart))),
         )
 
+    def _distribution(self, table: ExistingTable, filled: Collection[str]) -> str:
+        """The distribution that the model declares, as the table has it."""
+        column = table.distribution_column
+        if column and column not in filled:
+            told = f"its rows are distributed by {column}, which no field of the source fills: fill it in the model"
+            self.doubts.append(Doubt(table.name, f"{told}, and declare config.meta.distribution"))
+            return ""
+        if table.distribution:
+            told = f"distributed by {column}" if column else "a reference table"
+            self.notes.append(Doubt(table.name, f"it is {told} in Citus, which its model declares"))
+        return table.distribution
+
     def _all(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The target's names of the columns, if it has all of them."""
         return tuple(self.names[name] for name in names) if all(name in self.names for name in names) else ()
@@ -95,6 +109,10 @@ class Fitting:
         filled, given = set(self.names.values()), self.given
         alone = [(column.name,) for column in given.columns if column.declared.unique]
         known = [self._all(each) for each in (given.primary_key, *given.uniques, *given.table.unique, *alone)]
+        narrow = table.narrowed(table.primary_key)
+        if set(narrow) < set(table.primary_key) and _among(narrow, [each for each in known if each]):
+            told = f"the primary key in the database, without its distribution column; {given.key_evidence}"
+            return narrow, told.rstrip("; ")
         if table.primary_key and set(table.primary_key) <= filled:
             seen = any(each and set(each) <= set(table.primary_key) for each in known)
             if seen:
@@ -202,10 +220,9 @@ class Fitting:
             return None
         found = replace(reference, columns=columns, parent=parent.name, parent_columns=theirs)
         for key in self.table.foreign_keys if self.table else ():
-            if (key.parent, dict(zip(key.columns, key.parent_columns, strict=True))) == (
-                parent.name,
-                dict(zip(columns, theirs, strict=True)),
-            ):
+            pairs = dict(zip(key.columns, key.parent_columns, strict=True))
+            wanted = dict(zip(columns, theirs, strict=True))
+            if key.parent == parent.name and (pairs == wanted or {**self._by_distribution(parent), **wanted} == pairs):
                 if found.held < found.of:
                     broken = counted(found.of - found.held, "row")
                     self.doubts.append(
@@ -218,6 +235,11 @@ class Fitting:
                 action = "" if key.on_delete == "NO ACTION" else key.on_delete.lower()
                 return replace(found, on_delete=action)
         return found
+
+    def _by_distribution(self, parent: Fitting) -> dict[str, str]:
+        """The pair of distribution columns, which is in a foreign key of the database beside the source's own."""
+        ours, theirs = (each.table.distribution_column if each.table else "" for each in (self, parent))
+        return {ours: theirs} if ours and theirs else {}
 
 
 def _among(names: tuple[str, ...], several: Sequence[tuple[str, ...]]) -> bool:

@@ -32,10 +32,12 @@ def contract(entity: Entity, named: Mapping[str, str]) -> str:
     text = f"models:\n  - name: {flow(model)}\n    description: {flow(names.jinja_safe(described(entity.table)))}\n"
     circular = [_foreign_key(entity, key) for key in entity.references if key.enforced and key.cyclic]
     config = f"      alias: {flow(entity.name)}\n" if model != entity.name else ""
-    if model != entity.table.name or circular:
+    if model != entity.table.name or circular or entity.distribution:
         config += "      meta:\n"
     if model != entity.table.name:
         config += f"        source: {flow(entity.table.name)}\n"
+    if entity.distribution:
+        config += f"        distribution: {flow(entity.distribution)}\n"
     if circular:
         config += "        foreign_keys:\n" + "".join(item(key, 10) for key in circular)
     text += f"    config:\n{config}" if config else ""

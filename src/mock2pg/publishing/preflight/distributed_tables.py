@@ -51,6 +51,9 @@ def findings(
     }
     for table in tables:
         column = table.distribution_column
+        if column and column not in {each.name for each in table.columns}:
+            what = f"rows are distributed by {column}, and no model fills it"
+            yield Finding(table.name, what, "Fill it in the model and its contract")
         if any(each.name == column and not each.not_null for each in table.columns):
             what = f"rows are distributed by {column}, which may be null"
             yield Finding(table.name, what, "Give the column a not_null constraint in the contract")
