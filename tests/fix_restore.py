@@ -11,6 +11,7 @@ import pytest
 
 from mock2pg import backups, postgres
 from mock2pg.backups import Backup, added_objects, dump, restore, restore_test, snapshot
+from mock2pg.backups.staged import Staged, State
 from mock2pg.errors import RollbackFailed
 from mock2pg.postgres.server import binary
 from mock2pg.settings import REPOSITORY
@@ -57,13 +58,13 @@ def go_back(url: str, backup: Backup, schema: str = "public") -> restore.Restore
         current = dump.definitions(connection, url, schema, program)
         added = added_objects.find(connection, url, schema, program, state.definitions, current)
         with connection.transaction():
-            staged = restore.Staged(connection, state)
+            staged = Staged(connection, state)
             return restore.restore(connection, schema, staged, current, added)
 
 
-def state_of(backup: Backup) -> restore.State:
+def state_of(backup: Backup) -> State:
     """The content of an opened backup."""
-    return restore.State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table))
+    return State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table), backup.contents)
 
 
 def execute(url: str, script: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import pytest
 from psycopg import sql
 
 from mock2pg import backups, postgres
-from mock2pg.backups import dump, restore
+from mock2pg.backups import diff, dump, restore
+from mock2pg.backups.staged import Staged, State
 from mock2pg.errors import BackupFailed, BackupRefused, RollbackFailed
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.server import binary
 from mock2pg.publishing import merge
-from mock2pg.step_results import Difference
+from mock2pg.step_results import Difference, RowChanges
 from tests.fix_postgres import new_database
 from tests.fix_restore import CHANGED, EVERYTHING, Trial, back_up, dumped, execute, go_back, state_of
 
@@ -187,15 +189,40 @@ def test_a_backup_that_does_not_hold_all_rows_is_noticed(database: str) -> None:
     execute(database, "CREATE TABLE public.t (v text);\nINSERT INTO public.t VALUES ('a'), ('b')")
     with postgres.connect(database, name="test") as connection:
         definitions = dump.definitions(connection, database, "public", binary("pg_dump"))
-    state = restore.State(definitions, {"t": 2}, {}, lambda table: [b'{"v":"a"}\n'])
+    state = State(definitions, {"t": 2}, {}, lambda table: [b'{"v":"a"}\n'])
     with (
         postgres.connect(database, name="test") as connection,
         pytest.raises(RollbackFailed, match="table t: 1 of 2 rows were restored"),
         connection.transaction(),
     ):
-        restore.restore(connection, "public", restore.Staged(connection, state), definitions)
+        restore.restore(connection, "public", Staged(connection, state), definitions)
     with postgres.connect(database, name="test") as connection:
         assert catalogue.rows(connection, "public", "t") == 2
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_only_the_rows_of_tables_that_differ_are_loaded(earlier: bool, database: str, tmp_path: Path) -> None:
+    """The backup has the content hash of each table; one of an earlier version has none, so all its rows are read."""
+    execute(database, "CREATE TABLE public.a (id int PRIMARY KEY); CREATE TABLE public.b (id int PRIMARY KEY, v text);"
+            "INSERT INTO public.a VALUES (1); INSERT INTO public.b VALUES (1, 'x'), (2, 'y'), (3, 'z')")  # fmt: skip
+    before, backup, loaded = dumped(database), back_up(database, tmp_path), []
+    execute(database, "DELETE FROM public.b WHERE id = 1; UPDATE public.b SET v = 'w' WHERE id = 2;"
+            "INSERT INTO public.b VALUES (4, 'new')")  # fmt: skip
+    opened = backups.open_backup(tmp_path, backup.id)
+
+    def rows(table: str) -> Iterator[bytes]:
+        loaded.append(table)
+        return backups.rows(opened, table)
+
+    state = State.of(opened.header, opened.tables, rows, {} if earlier else opened.contents)
+    with postgres.connect(database, name="rollback") as connection, connection.transaction():
+        staged = Staged(connection, state)
+        changes = diff.changes(connection, "public", staged)
+        restored = restore.restore(connection, "public", staged, state.definitions)
+    assert loaded == (["a", "b"] if earlier else ["b"])
+    assert changes["b"].counts == RowChanges(restored=1, removed=1, changed=1)
+    assert restored.tables == {"a": Difference(1, 1, 0, 0, 0), "b": Difference(3, 3, 1, 1, 1)}
+    assert dumped(database) == before
 
 
 def test_a_restore_that_fails_late_changes_nothing(database: str, tmp_path: Path) -> None:
@@ -211,7 +238,7 @@ def test_a_restore_that_fails_late_changes_nothing(database: str, tmp_path: Path
         pytest.raises(psycopg.errors.DivisionByZero),
         connection.transaction(),
     ):
-        restore.restore(connection, "public", restore.Staged(connection, state), None)
+        restore.restore(connection, "public", Staged(connection, state), None)
     assert dumped(database) == before
 
 
@@ -229,7 +256,7 @@ def test_a_lock_that_is_not_given_is_no_reason_to_make_tables_anew(database: str
         other.execute("LOCK TABLE public.t IN SHARE MODE")
         connection.execute("SET lock_timeout = '50ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable), connection.transaction():
-            restore.restore(connection, "public", restore.Staged(connection, state), state.definitions)
+            restore.restore(connection, "public", Staged(connection, state), state.definitions)
 
 
 def test_a_pg_dump_that_fails_has_a_name_and_shows_no_password(database: str) -> None:
@@ -256,7 +283,7 @@ def test_a_backup_that_changes_while_it_is_restored_changes_nothing(change: str,
         current = dump.definitions(connection, database, "public", binary("pg_dump"))
         refused = pytest.raises(BackupRefused, match=r"was changed after it was opened \(table t\)")
         with refused, connection.transaction():
-            staged = restore.Staged(connection, state)
+            staged = Staged(connection, state)
             restore.restore(connection, "public", staged, current)
     assert dumped(database) == before
 

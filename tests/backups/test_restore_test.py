@@ -14,8 +14,8 @@ from psycopg import conninfo
 
 from mock2pg import postgres
 from mock2pg.backups import dump, restore_test, snapshot
-from mock2pg.backups.restore import State
 from mock2pg.backups.snapshot import Snapshot
+from mock2pg.backups.staged import State
 from mock2pg.errors import BackupFailed, SchemaRefused
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.server import binary

@@ -11,7 +11,7 @@
     {a row}
     ]
     },
-    "tables": {name: {"rows": n, "sha256": ...}},
+    "tables": {name: {"rows": n, "sha256": ..., "content": content hash}},
     "checksum": "sha256:..."}
 
 One row a line. A table's SHA-256 is that of its lines, from the one with its name to its last row. The checksum is the

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from mock2pg.backups import dump, json_rows
-from mock2pg.backups.restore import Staged
+from mock2pg.backups.staged import Staged, row_count
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
 from mock2pg.step_results import RowChanges
@@ -43,41 +43,41 @@ def changes(connection: Connection, schema: str, staged: Staged) -> dict[str, Ch
     target = catalogue.tables(connection, schema)
     return {
         name: _change(connection, schema, name, staged, there=name in target)
-        for name in sorted({*target, *staged.homes})
+        for name in sorted({*target, *staged.hashes})
     }
 
 
 def _change(connection: Connection, schema: str, name: str, staged: Staged, *, there: bool) -> Change:
     if not there:
         return Change(restored=staged.state.tables[name])
-    target = dump.lines(connection, schema, name)
-    content = dump.lines_hash(connection, target)
-    if name not in staged.homes:
+    content = staged.content(schema, name)
+    if name not in staged.hashes:
         return Change(removed=catalogue.rows(connection, schema, name), content_hash=content)
     if content == staged.hashes[name]:
         return Change(content_hash=content)
-    backup = json_rows.as_written(staged.homes[name])
     keys = catalogue.primary_key(connection, schema, name)
     if not keys:
+        backup, target = json_rows.as_written(staged.lines(name)), dump.lines(connection, schema, name)
         restored, removed = (
             catalogue.count(connection, sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS d").format(one, other))
             for one, other in ((backup, target), (target, backup))
         )
         return Change(restored, removed, content_hash=content)
-    row = connection.execute(
+    delta = staged.delta(schema, name)
+    if delta.gone is None:
+        return Change(staged.state.tables[name], content_hash=content)
+    back, gone = row_count(connection, delta.back), row_count(connection, delta.gone)
+    changed = catalogue.count(
+        connection,
         sql.SQL(
-            "SELECT count(*) FILTER (WHERE l.hash IS NULL), count(*) FILTER (WHERE b.hash IS NULL),"
-            " count(*) FILTER (WHERE l.hash <> b.hash) FROM (SELECT {key} AS key, {hash} AS hash FROM ({target}) AS r)"
-            " AS l FULL JOIN (SELECT {key} AS key, {hash} AS hash FROM ({backup}) AS r) AS b USING (key)"
-        ).format(key=_key(keys), hash=sql.SQL("sha256(convert_to(r.line, 'UTF8'))"), target=target, backup=backup)
-    ).fetchone()
-    assert row is not None  # noqa: S101
-    restored, removed, changed = row
-    return Change(restored, removed, changed, content)
+            "SELECT count(*) FROM (SELECT {key} AS key FROM ({back}) AS r) AS b"
+            " JOIN (SELECT {key} AS key FROM ({gone}) AS r) AS g USING (key)"
+        ).format(key=_key(keys), back=delta.back, gone=delta.gone),
+    )
+    return Change(back - changed, gone - changed, changed, content)
 
 
 def _key(names: Sequence[str]) -> sql.Composable:
     """Return SQL for the primary key of a JSON row, as texts; NULL where a row of another shape has none."""
-    return sql.SQL("ARRAY[{}]").format(
-        sql.SQL(", ").join(sql.SQL("r.line::json ->> {}").format(sql.Literal(name)) for name in names)
-    )
+    texts = [sql.SQL("r.line::json ->> {}").format(sql.Literal(name)) for name in names]
+    return texts[0] if len(texts) == 1 else sql.SQL("ARRAY[{}]").format(sql.SQL(", ").join(texts))

@@ -26,12 +26,16 @@ _OPEN, _CLOSE = b": [\n", b"]"  # how a table's first line ends, and how the lin
 
 @dataclass(frozen=True)
 class Table:
-    """One table as the document lists it; `start` is its first line."""
+    """One table as the document lists it; `start` is its first line.
+
+    content  the content hash of its rows; None in a backup of an earlier version
+    """
 
     name: str
     start: bytes
     rows: int
     sha256: str
+    content: str | None = None
 
 
 def start_of(table: str) -> bytes:
@@ -98,7 +102,10 @@ def tables_in(rest: Sequence[bytes]) -> list[Table] | None:
     try:
         closed, line = rest
         found: Mapping[str, Any] = json.loads(line.removeprefix(b'"tables": ').removesuffix(b",\n"))
-        listed = [Table(name, start_of(name), table["rows"], table["sha256"]) for name, table in found.items()]
+        listed = [
+            Table(name, start_of(name), table["rows"], table["sha256"], table.get("content"))
+            for name, table in found.items()
+        ]
     except (ValueError, AttributeError, KeyError, TypeError):
         return None
     return listed if closed == b"},\n" else None

@@ -23,14 +23,14 @@ def load(connection: Connection, home: sql.Identifier, rows: Iterable[bytes], ki
         with cursor.copy(sql.SQL("COPY {} FROM STDIN {}").format(home, RAW)) as copy:
             lines = iter(rows)
             while block := b"".join(islice(lines, _BATCH)):
-                copy.write(block)
+                copy.write(block.replace(b",\n", b"\n"))  # a line break is at the end of a row, and nowhere in it
                 progress.rows(block.count(b"\n"))
         return cursor.rowcount
 
 
-def as_written(home: sql.Identifier) -> sql.Composed:
+def as_written(home: sql.Composable) -> sql.Composed:
     """A query for the lines, as `dump.lines` gives those of a table."""
-    return sql.SQL("SELECT rtrim(line, ',') AS line FROM {}").format(home)
+    return sql.SQL("SELECT line FROM {}").format(home)
 
 
 def shape(schema: str, table: str, fields: Sequence[Field]) -> sql.Composed:
@@ -39,18 +39,18 @@ def shape(schema: str, table: str, fields: Sequence[Field]) -> sql.Composed:
     return sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(schema, table))
 
 
-def insert(code: OwnersCode, home: sql.Identifier, target: sql.Identifier, fields: Sequence[Field], rows: int) -> int:
-    """Make rows of the lines. Raises RollbackFailed when there are not so many of them afterwards."""
-    query = sql.SQL("INSERT INTO {} SELECT FROM {}").format(target, home)  # rows without a column
+def insert(code: OwnersCode, lines: sql.Composable, target: sql.Identifier, fields: Sequence[Field], rows: int) -> int:
+    """Make rows of the lines that a query gives. Raises RollbackFailed when there are not so many rows afterwards."""
+    query = sql.SQL("INSERT INTO {} SELECT FROM ({}) AS l").format(target, lines)  # rows without a column
     if fields:
         query = sql.SQL(
-            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {},"
-            " LATERAL json_to_record(rtrim(line, ',')::json) AS r({})"
+            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ({}) AS l,"
+            " LATERAL json_to_record(l.line::json) AS r({})"
         ).format(
             target,
             sql.SQL(", ").join(sql.Identifier(field.name) for field in fields),
             sql.SQL(", ").join(sql.SQL("r.{}::{}").format(sql.Identifier(f.name), _sql(f.type)) for f in fields),
-            home,
+            lines,
             sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(f.name), _sql(f.read)) for f in fields),
         )
     restored = code.count(query)

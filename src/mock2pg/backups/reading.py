@@ -28,6 +28,7 @@ class Backup:
     sha256   of the document but for its last line, which has it
     bytes    the file's size
     digests  table -> SHA-256 of its lines
+    contents  table -> content hash of its rows, where the backup has it
     """
 
     id: str
@@ -37,6 +38,7 @@ class Backup:
     sha256: str
     bytes: int
     digests: Mapping[str, str]
+    contents: Mapping[str, str]
     passes: Passes = field(compare=False, repr=False)
 
 
@@ -113,7 +115,8 @@ def examined(file: Path, keys: Sequence[Any]) -> Backup:
     if listed is None or found != [(table.start, table.rows, table.sha256) for table in listed]:
         raise Damaged(f"is damaged: its tables are not those that it lists{_named(_wrong(found, listed or []))}")
     counts, digests = {table.name: table.rows for table in listed}, {table.name: table.sha256 for table in listed}
-    return Backup(backup_id, file, header, counts, sha256, file.stat().st_size, digests, Passes(file, keys))
+    contents = {table.name: table.content for table in listed if table.content}
+    return Backup(backup_id, file, header, counts, sha256, file.stat().st_size, digests, contents, Passes(file, keys))
 
 
 def head(file: Path, keys: Sequence[Any]) -> dict[str, Any]:

@@ -6,18 +6,17 @@ Everything here runs inside the caller's transaction.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from mock2pg import progress
 from mock2pg.backups import disabled_triggers, dump, json_rows, materialized_views, privileges
 from mock2pg.backups.added_objects import Added, drop, refuse_dependents
+from mock2pg.backups.staged import Staged, State, row_count
 from mock2pg.contracts import Column, Table, key_groups
 from mock2pg.errors import PublishFailed, RollbackFailed
 from mock2pg.postgres import catalogue, drop_objects
@@ -25,25 +24,6 @@ from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.publishing import merge
 from mock2pg.step_results import Difference
-
-
-@dataclass(frozen=True)
-class State:
-    """The content of a backup. `rows` returns a table's JSON rows; `definitions` is None when there was no schema.
-
-    unfilled  the materialized views that could not be read when it was taken
-    """
-
-    definitions: Mapping[str, str] | None
-    tables: Mapping[str, int]
-    sequences: Mapping[str, Mapping[str, Any]]
-    rows: Callable[[str], Iterable[bytes]]
-    unfilled: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, header: Mapping[str, Any], tables: Mapping[str, int], rows: Callable[[str], Iterable[bytes]]) -> State:
-        """From what a backup says of itself before its rows."""
-        return cls(header["definitions"], tables, header["sequences"], rows, tuple(header.get("unfilled", ())))
 
 
 @dataclass(frozen=True)
@@ -59,23 +39,6 @@ class Restored:
     dropped: tuple[str, ...]
     hashes: Mapping[str, str]
     stale: tuple[str, ...] = ()
-
-
-class Staged:
-    """The rows of a backup in temporary tables, and the hashes of what they hold."""
-
-    def __init__(self, connection: Connection, state: State) -> None:
-        """Raises RollbackFailed when they are not as many as the backup says."""
-        self.state, self.homes, self.hashes = state, dict[str, sql.Identifier](), dict[str, str]()
-        progress.expect(sum(state.tables.values()))
-        for number, (name, rows) in enumerate(state.tables.items()):
-            progress.detail(name)
-            home = self.homes[name] = sql.Identifier("pg_temp", f"mock2pg_lines_{number}")
-            found = json_rows.load(connection, home, state.rows(name))
-            if found != rows:
-                raise RollbackFailed(f"table {name}: {found} of {rows} rows were restored")
-            connection.execute(sql.SQL("ANALYZE {}").format(home))
-            self.hashes[name] = dump.lines_hash(connection, json_rows.as_written(home))
 
 
 def restore(
@@ -96,6 +59,7 @@ def restore(
     added = added or Added((), current)
     there = state.definitions is not None and added.rest is not None
     if there and not dump.changed_entries(state.definitions, added.rest):
+        _compare(connection, schema, staged)
         for without in (False, True)[: 2 if disabled_triggers.has_triggers(connection, schema) else 1]:
             try:
                 with connection.transaction():  # a savepoint, for what takes another way
@@ -112,14 +76,14 @@ def _by_difference(
     """Raises _NotThisWayError where moving rows and dropping what was added does not lead back."""
     try:
         tables = [name for name in catalogue.tables(connection, schema) if name in added.tables]
-        code = OwnersCode(connection, schema, list(staged.homes))
+        code = OwnersCode(connection, schema, list(staged.state.tables))
         dropped = {name: _all_gone(catalogue.rows(connection, schema, name)) for name in tables}
         drop(connection, schema, added)
         with disabled_triggers.triggers(connection, schema) if without_triggers else nullcontext():
             differences = _merged(connection, schema, staged, code)
         restart(connection, schema, staged.state)
         stale = materialized_views.refresh(connection, schema, staged.state.unfilled, code)
-        _prove(connection, schema, staged)
+        _prove(connection, schema, staged, _untouched(connection, schema, staged))
     except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
         raise
     except (psycopg.Error, PublishFailed, RollbackFailed) as error:
@@ -170,36 +134,64 @@ class _NotThisWayError(Exception):
     """A trigger or rule changes rows, or no order of statements leads to them."""
 
 
+def _compare(connection: Connection, schema: str, staged: Staged) -> None:
+    """Compare tables whose content is not the same row by row; what is made for that outlives a savepoint."""
+    for name in staged.state.tables:
+        if not staged.is_equal(schema, name):
+            if catalogue.primary_key(connection, schema, name):
+                staged.delta(schema, name)
+            else:
+                staged.lines(name)
+
+
 def _merged(connection: Connection, schema: str, staged: Staged, code: OwnersCode) -> dict[str, Difference]:
+    """Write the rows that differ."""
     parents: dict[str, set[str]] = {}
     for key in catalogue.foreign_keys(connection, schema):
         parents.setdefault(key.table, set()).add(key.parent)
-    tables, without_key = [], dict[str, Difference]()
-    for name in chain.from_iterable(key_groups(list(staged.homes), parents)):
-        keys = catalogue.primary_key(connection, schema, name)
-        fields, home = dump.fields(connection, schema, name), sql.Identifier("pg_temp", name)
-        if not keys:
-            without_key[name] = _emptied(connection, schema, name, staged, code)
+    tables, removed, without_key, equal = [], dict[str, sql.Identifier](), [], dict[str, Difference]()
+    for name in chain.from_iterable(key_groups(list(staged.state.tables), parents)):
+        rows = staged.state.tables[name]
+        if staged.is_equal(schema, name):
+            equal[name] = Difference(rows, rows, 0, 0, 0)
             continue
-        query = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {} WITH NO DATA")
-        connection.execute(query.format(home, json_rows.shape(schema, name, fields)))
-        json_rows.insert(code, staged.homes[name], home, fields, staged.state.tables[name])
-        connection.execute(sql.SQL("ANALYZE {}").format(home))  # nobody else ever does for a temporary table
+        keys, fields = catalogue.primary_key(connection, schema, name), dump.fields(connection, schema, name)
+        if not keys:
+            equal[name] = _emptied(connection, schema, name, rows, code)
+            without_key.append((name, fields))
+            continue
+        delta, home = staged.delta(schema, name), sql.Identifier("pg_temp", name)
+        _typed(connection, home, delta.back, schema, name, fields)
+        if delta.gone:
+            removed[name] = staged.home("gone", name)
+            _typed(connection, removed[name], delta.gone, schema, name, fields)
         columns = tuple(Column(field.name, field.type, False, None, None) for field in fields)
         tables.append(Table(name, columns, keys))
-    found = merge.publish(connection, "pg_temp", schema, tables)
-    for name, difference in without_key.items():
-        if difference.inserted:
-            fields, target = dump.fields(connection, schema, name), sql.Identifier(schema, name)
-            json_rows.insert(code, staged.homes[name], target, fields, difference.inserted)
-    return {**found, **without_key}
+    found = merge.publish(connection, "pg_temp", schema, tables, (), removed)
+    for name, fields in without_key:
+        lines, target = json_rows.as_written(staged.lines(name)), sql.Identifier(schema, name)
+        json_rows.insert(code, lines, target, fields, staged.state.tables[name])
+    return {**found, **equal}
 
 
-def _emptied(connection: Connection, schema: str, name: str, staged: Staged, code: OwnersCode) -> Difference:
-    """Empty a table whose rows cannot be distinguished, unless it holds what the backup says."""
-    rows = staged.state.tables[name]
-    if dump.content_hash(connection, schema, name) == staged.hashes[name]:
-        return Difference(rows, rows, 0, 0, 0)
+def _typed(
+    connection: Connection,
+    home: sql.Identifier,
+    lines: sql.Composable,
+    schema: str,
+    name: str,
+    fields: Sequence[dump.Field],
+) -> None:
+    """Make a temporary table of rows out of lines."""
+    query = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {} WITH NO DATA")
+    connection.execute(query.format(home, json_rows.shape(schema, name, fields)))
+    code = OwnersCode(connection, schema, [name])
+    json_rows.insert(code, lines, home, fields, row_count(connection, lines))
+    connection.execute(sql.SQL("ANALYZE {}").format(home))  # nobody else ever does for a temporary table
+
+
+def _emptied(connection: Connection, schema: str, name: str, rows: int, code: OwnersCode) -> Difference:
+    """Empty a table whose rows cannot be distinguished."""
     gone = code.count(sql.SQL("DELETE FROM {}").format(catalogue.own_rows(connection, schema, name)))
     return Difference(gone, rows, rows, 0, gone)
 
@@ -226,7 +218,7 @@ def _recreated(connection: Connection, schema: str, staged: Staged, current: Map
             define(connection, pre_data, usual)
             for name, rows in state.tables.items():
                 fields, target = dump.fields(connection, schema, name), sql.Identifier(schema, name)
-                json_rows.insert(code, staged.homes[name], target, fields, rows)
+                json_rows.insert(code, json_rows.as_written(staged.lines(name)), target, fields, rows)
             restart(connection, schema, state)
             define(connection, state.definitions["post_data"], usual)
         stale = materialized_views.refresh(connection, schema, state.unfilled, usual)
@@ -244,10 +236,30 @@ def _recreated(connection: Connection, schema: str, staged: Staged, current: Map
     )
 
 
-def _prove(connection: Connection, schema: str, staged: Staged) -> None:
+def _untouched(connection: Connection, schema: str, staged: Staged) -> set[str]:
+    """The tables that held what the backup says, and that nothing was written to in this transaction.
+
+    PostgreSQL counts what a transaction writes by table, with what foreign keys do; where code of the owner's runs, or
+    nothing is counted, no table is taken for untouched.
+    """
+    if disabled_triggers.has_triggers(connection, schema):
+        return set()
+    rows = connection.execute(
+        "SELECT c.relname FROM pg_class AS c JOIN pg_stat_xact_all_tables AS s ON s.relid = c.oid"
+        " WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) AND c.relkind = 'r'"
+        " AND NOT c.relispartition AND current_setting('track_counts')::boolean"
+        " AND s.n_tup_ins = 0 AND s.n_tup_upd = 0 AND s.n_tup_del = 0",
+        [schema],
+    ).fetchall()
+    return {name for (name,) in rows if name in staged.hashes and staged.is_equal(schema, name)}
+
+
+def _prove(connection: Connection, schema: str, staged: Staged, untouched: Collection[str] = ()) -> None:
     """Raises RollbackFailed when a table does not hold what the backup says."""
     wrong = [
-        name for name, expected in staged.hashes.items() if dump.content_hash(connection, schema, name) != expected
+        name
+        for name, expected in staged.hashes.items()
+        if name not in untouched and dump.content_hash(connection, schema, name) != expected
     ]
     if wrong:
         raise RollbackFailed(

@@ -19,8 +19,8 @@ from psycopg import sql
 
 from mock2pg import progress
 from mock2pg.backups import dump, json_rows, privileges, restore
-from mock2pg.backups.restore import State
 from mock2pg.backups.snapshot import Snapshot
+from mock2pg.backups.staged import State
 from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed
 from mock2pg.postgres import catalogue, drop_objects, schemas, scratch
 from mock2pg.postgres.connection import connect, database_url, drop_database, named
@@ -86,7 +86,7 @@ def _rows(url: str, state: State, snapshot: Snapshot, times: Times) -> dict[str,
                     query = sql.SQL("CREATE UNLOGGED TABLE {} AS {} WITH NO DATA")
                     connection.execute(query.format(table, json_rows.shape(snapshot.schema, name, fields)))
                     json_rows.load(connection, held, state.rows(name), "UNLOGGED")
-                    json_rows.insert(code, held, table, fields, state.tables[name])
+                    json_rows.insert(code, json_rows.as_written(held), table, fields, state.tables[name])
                 with times.of(COMPARE):
                     there = dump.lines(connection, snapshot.schema, name)
                     here = dump.lines(connection, SCHEMA, f"t{number}")

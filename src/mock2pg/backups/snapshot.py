@@ -99,7 +99,7 @@ class Writer(Protocol[T_co]):
 
     def begin(self, header: Mapping[str, Any]) -> None: ...
 
-    def table(self, name: str, blocks: Iterable[bytes]) -> int: ...
+    def table(self, name: str, blocks: Iterable[bytes], content: object = None) -> int: ...
 
     def finish(self) -> T_co: ...
 
@@ -144,7 +144,7 @@ def save(snapshot: Snapshot, writer: Writer[T_co], header: Mapping[str, Any]) ->
         # closed also when the disk is full: the transaction cannot end while a COPY is half read
         content = dump.ContentHash()
         with closing(dump.rows(snapshot.connection, snapshot.schema, table, content)) as blocks:
-            writer.table(table, blocks)
+            writer.table(table, blocks, content)
         snapshot.hashes[table] = str(content)
     return writer.finish()
 

@@ -33,7 +33,7 @@ class Writer:
         self.file = folder / names.name(self.id, compression, encrypted=bool(self._recipients))
         self._aside = folder / f".{self.id}.part"
         self._header: Mapping[str, Any] = {}
-        self._counts, self._digests = dict[str, int](), dict[str, str]()
+        self._counts, self._digests, self._contents = dict[str, int](), dict[str, str](), dict[str, str]()
         self._keys: list[Any] = []
         self._open = ExitStack()
         self._file: BinaryIO
@@ -76,8 +76,11 @@ class Writer:
         lines = [f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in header.items()]
         self._write(("{" + ",\n".join(lines) + ',\n"data": {\n').encode())
 
-    def table(self, name: str, blocks: Iterable[bytes]) -> int:
-        """One table. `blocks` hold lines that end in `,\\n`; the last comma is left out. Returns the rows."""
+    def table(self, name: str, blocks: Iterable[bytes], content: object = None) -> int:
+        """One table. `blocks` hold lines that end in `,\\n`; the last comma is left out. Returns the rows.
+
+        content  its text is the content hash of the rows, once they have been read
+        """
         if self._counts:
             self._write(b",\n")
         digest, rows, held = hashlib.sha256(), 0, b""
@@ -95,11 +98,17 @@ class Writer:
         write(held.removesuffix(b",\n") + b"\n" if rows else b"")
         self._write(b"]")
         self._counts[name], self._digests[name] = rows, digest.hexdigest()
+        if content is not None:
+            self._contents[name] = str(content)
         return rows
 
     def finish(self) -> Backup:
         """Close the document, see it onto the disk, and give it its name."""
-        tables = {name: {"rows": rows, "sha256": self._digests[name]} for name, rows in self._counts.items()}
+        tables = {
+            name: {"rows": rows, "sha256": self._digests[name]}
+            | ({"content": self._contents[name]} if name in self._contents else {})
+            for name, rows in self._counts.items()
+        }
         self._write(b"\n" if tables else b"")
         with self._named():
             if self._packed:  # what follows can be read without all that comes before it
@@ -116,7 +125,9 @@ class Writer:
         except OSError as error:
             raise BackupFailed(f"cannot keep {self.file.name}: {error.strerror}") from error
         passes = Passes(self.file, self._keys)
-        return Backup(self.id, self.file, self._header, self._counts, checksum, size, self._digests, passes)
+        return Backup(
+            self.id, self.file, self._header, self._counts, checksum, size, self._digests, self._contents, passes
+        )
 
     def _write(self, text: bytes) -> None:
         with self._named():

@@ -32,6 +32,7 @@ class Merge:
     tables  a table is merged whole, or keeps target rows that are not built, as its `publish` says
     merges  each table's own part, parents before children
     alterations  what is to be altered before `apply`, which a merge of its own is for; this one can only look
+    removed  table -> rows of it that are not built as they are, where only rows that differ are built
 
     Raises PublishFailed when a target table has not the columns, or a column's type does not keep what is built.
     """
@@ -43,6 +44,7 @@ class Merge:
         target: str,
         tables: Sequence[Table],
         alterations: Mapping[str, Alteration] = MappingProxyType({}),
+        removed: Mapping[str, sql.Identifier] = MappingProxyType({}),
     ) -> None:
         self._connection, self._target = connection, target
         present = set(catalogue.tables(connection, target))
@@ -56,6 +58,7 @@ class Merge:
                 table,
                 created=table.name not in present,
                 altered=alterations.get(table.name),
+                removed=removed.get(table.name),
                 code=self._code,
             )
             for table in tables
@@ -198,9 +201,14 @@ def _moves(key: TargetForeignKey, merges: Mapping[str, TableMerge], differences:
 
 
 def publish(
-    connection: Connection, built: str, target: str, tables: Sequence[Table], allowed: Collection[str] = ()
+    connection: Connection,
+    built: str,
+    target: str,
+    tables: Sequence[Table],
+    allowed: Collection[str] = (),
+    removed: Mapping[str, sql.Identifier] = MappingProxyType({}),
 ) -> dict[str, Difference]:
     """Publish the built tables: existing ones are merged, absent ones created, filled and then constrained."""
-    merge = Merge(connection, built, target, tables)
+    merge = Merge(connection, built, target, tables, removed=removed)
     merge.refuse_referencing_rows(allowed)
     return merge.apply()

@@ -35,6 +35,7 @@ class TableMerge(Comparison):
     created  it is not in the target schema yet
     keeps    target rows that are not built stay: an "ensure" or "upsert" table
     altered  what is to be altered first; until then its rows are looked at as they will be
+    removed  its rows that are not built as they are, where only rows that differ are built; None: all rows are built
     code     how statements are run that set off triggers, checks and the like
     """
 
@@ -47,9 +48,10 @@ class TableMerge(Comparison):
         *,
         created: bool,
         altered: Alteration | None = None,
+        removed: sql.Identifier | None = None,
         code: OwnersCode | None = None,
     ) -> None:
-        self.connection, self.created, self.altered = connection, created, altered
+        self.connection, self.created, self.altered, self.removed = connection, created, altered, removed
         self.code = code or OwnersCode(connection, target, [table.name])
         self.built: sql.Composable = sql.Identifier(built, table.name)
         self.home = sql.Identifier(target, table.name)
@@ -196,7 +198,7 @@ class TableMerge(Comparison):
         if self.table.publish == "ensure":
             if self._counts(there) == [built]:
                 return replace(expected, after=after)
-        elif (self.keeps and equal == built) or after == equal == built:
+        elif equal == built and (self.keeps or after == (expected.after if self.removed else built)):
             return replace(expected, after=after)
         raise PublishFailed(
             f"table {self.table.name}: of {built} built rows, {equal} are in it unchanged, among {after} rows",
@@ -219,7 +221,7 @@ class TableMerge(Comparison):
             "key_of_b": key_text("b", self.table.primary_key),
             "key_of_l": key_text("l", self.table.primary_key),
             "same": sql.SQL("SELECT FROM {} AS l WHERE {}").format(self.target, self.keys),
-            "gone": sql.SQL("NOT EXISTS (SELECT FROM {} AS b WHERE {})").format(self.built, self.keys),
+            "gone": self._gone,
             "columns": _names(self.inserted),
             "values": sql.SQL(", ").join(map(self.cast, self.inserted)),
             "sets": sql.SQL(", ").join(
@@ -229,6 +231,13 @@ class TableMerge(Comparison):
             "whole": _names([name for name, column in self.there.items() if not column.generated]),
             "differs": self.differs(self.others),
         }
+
+    @property
+    def _gone(self) -> sql.Composable:
+        gone = sql.SQL("NOT EXISTS (SELECT FROM {} AS b WHERE {})").format(self.built, self.keys)
+        if self.removed is None:
+            return gone
+        return sql.SQL("({} AND EXISTS (SELECT FROM {} AS b WHERE {}))").format(gone, self.removed, self.keys)
 
     @property
     def of_built(self) -> sql.Composed:

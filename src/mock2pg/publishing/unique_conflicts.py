@@ -97,14 +97,11 @@ def _free(merge: TableMerge, unique: TargetUnique) -> bool:
 def _conflicting_rows(merge: TableMerge, unique: TargetUnique) -> sql.Composed:
     """Select the rows to delete or change in compared columns; for plain columns, only those with conflicts."""
     watched = merge.differs([name for name in unique.watched if name in merge.settable])
-    rows = sql.SQL("FROM ({} {}) AS l").format(
-        merge.compose("SELECT l.* FROM {target} AS l LEFT JOIN {built} AS b ON {keys} WHERE "),
-        sql.SQL("b.{key} IS {known} NULL {operator} {watched}").format(
-            key=sql.Identifier(merge.table.primary_key[0]),
-            known=sql.SQL("NOT" if merge.keeps else ""),
-            operator=sql.SQL("AND" if merge.keeps else "OR"),
-            watched=watched,
-        ),
+    changing = "b.{key} IS NOT NULL AND {watched}" if merge.keeps else "{gone} OR b.{key} IS NOT NULL AND {watched}"
+    rows = merge.compose(
+        f"FROM (SELECT l.* FROM {{target}} AS l LEFT JOIN {{built}} AS b ON {{keys}} WHERE {changing}) AS l",  # noqa: S608
+        key=sql.Identifier(merge.table.primary_key[0]),
+        watched=watched,
     )
     if unique.plain and all("." not in merge.types.get(name, ".") for name in unique.columns):
         wanted = merge.compose(" WHERE EXISTS (SELECT FROM {built} AS b WHERE NOT ({keys}) AND ")

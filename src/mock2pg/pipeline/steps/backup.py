@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mock2pg import backups
-from mock2pg.backups import dump, restore, restore_test, snapshot
+from mock2pg.backups import dump, restore_test, snapshot
+from mock2pg.backups.staged import State
 from mock2pg.errors import BackupFailed, BackupRefused
 from mock2pg.postgres import server
 from mock2pg.runs import Run, Times, now
@@ -85,7 +86,7 @@ def _restore_test(run: Run, backup: backups.Backup, exported: snapshot.Snapshot)
     """Restore the backup and compare; one that does not restore equal, or whose test was interrupted, is removed."""
     try:
         opened = backups.reread(backup)
-        state = restore.State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table))
+        state = State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table), opened.contents)
         return restore_test.run(run.settings.url, state, exported, server.binary("pg_dump"))
     except BaseException as error:
         backup.file.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from mock2pg import backups, history, postgres
 from mock2pg.backups import added_objects, diff, dump, restore, snapshot
+from mock2pg.backups.staged import Staged, State
 from mock2pg.errors import BackupFailed, BackupRefused, PublishFailed, RollbackFailed, TargetChanged
 from mock2pg.pipeline import nodes
 from mock2pg.pipeline.steps.rollback import since
@@ -103,7 +104,7 @@ def _differences(restored: restore.Restored, changes: Mapping[str, RowChanges]) 
 def _shown(way: _Way, connection: postgres.Connection) -> RollbackPreview:
     """Return the preview of a rollback."""
     with connection.transaction(force_rollback=True):
-        look = _look(way, connection, lock=False)
+        look = _look(way, connection, _definitions(way, connection, lock=False))
         written = since.written(look)
         found = _found(way, look, written)
         if written and way.refuse and not way.discard:
@@ -117,15 +118,18 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
     settings = way.run.settings
     connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
     times = Times()
-    with times.of("compare with the backup"):
-        look = _look(way, connection, lock=True)
-    written = since.written(look)
-    found = _found(way, look, written)
-    if written and not (way.discard or way.undo):
-        raise _refusal(found)
-    with times.of("back up the present state"):
-        present, file = _keep_present(way, look, needed=bool(written))
+    now_defined = _definitions(way, connection, lock=True)
+    with times.of("back up the present state"):  # which reads all rows, and so says what they hold
+        taken = _keep_present(way, now_defined.current)
+    file = taken.file
     try:
+        with times.of("compare with the backup"):
+            look = _look(way, connection, now_defined, taken.hashes)
+        written = since.written(look)
+        found = _found(way, look, written)
+        if written and not (way.discard or way.undo):
+            raise _refusal(found)
+        present = _present(way, taken, needed=bool(written))
         with times.of("restore and prove"):
             restored = restore.restore(connection, settings.target_schema, look.staged, look.current, look.added)
         restored = replace(restored, tables=_differences(restored, found.changes))
@@ -158,13 +162,21 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
     )
 
 
-def _look(way: _Way, connection: postgres.Connection, *, lock: bool) -> since.Look:
-    """Compare the target tables with the backup; with `lock`, nobody writes to them until the transaction ends."""
+@dataclass(frozen=True)
+class _Definitions:
+    """The state of the backup, the definitions as they are now, and the relations that only these have."""
+
+    state: State
+    current: Mapping[str, str] | None
+    added: added_objects.Added
+
+
+def _definitions(way: _Way, connection: postgres.Connection, *, lock: bool) -> _Definitions:
+    """Read the present definitions; with `lock`, nobody writes to the tables until the transaction ends."""
     settings, backup = way.run.settings, way.backup
     schema = settings.target_schema
     others_code.refuse(connection, schema)
-    state = restore.State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table))
-    staged = restore.Staged(connection, state)
+    state = State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table), backup.contents)
     before = snapshot.defined(connection, schema)
     try:  # without a lock of ours: pg_dump must not wait behind somebody who waits for us
         program, limit = server.binary("pg_dump"), settings.lock_timeout
@@ -178,16 +190,38 @@ def _look(way: _Way, connection: postgres.Connection, *, lock: bool) -> since.Lo
         writers.keep_out_of_schema(connection, schema)
     if snapshot.defined(connection, schema) != before:
         raise postgres.SerializationFailure("something was defined anew in the meantime")
-    changes = diff.changes(connection, schema, staged)
-    definitions = dump.changed_entries(state.definitions, current)
-    return since.Look(way.run, connection, backup, staged, changes, definitions, current, added)
+    return _Definitions(state, current, added)
 
 
-def _keep_present(way: _Way, look: since.Look, *, needed: bool) -> tuple[str | None, Path | None]:
-    """Back up the target tables, which are locked; return the backup's id and file.
+def _look(
+    way: _Way, connection: postgres.Connection, now_defined: _Definitions, found: Mapping[str, str] | None = None
+) -> since.Look:
+    """Compare the target tables with the backup.
 
-    needed  it holds what is nowhere else. A migration that undoes itself goes on without the rest.
+    found  table -> content hash of the target tables, where it is known
     """
+    state, current = now_defined.state, now_defined.current
+    staged = Staged(connection, state, found)
+    changes = diff.changes(connection, way.run.settings.target_schema, staged)
+    definitions = dump.changed_entries(state.definitions, current)
+    return since.Look(way.run, connection, way.backup, staged, changes, definitions, current, now_defined.added)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The backup of the present state: its id and file, or why there is none.
+
+    hashes  table -> content hash of the present rows
+    """
+
+    id: str | None = None
+    file: Path | None = None
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    failure: BackupFailed | None = None
+
+
+def _keep_present(way: _Way, current: Mapping[str, str] | None) -> _Kept:
+    """Back up the target tables, which are locked."""
     settings, timestamp = way.run.settings, now()
     try:
         with (
@@ -197,18 +231,29 @@ def _keep_present(way: _Way, look: since.Look, *, needed: bool) -> tuple[str | N
             dump.repeatable_read(connection),
         ):
             sequences = dump.sequences(connection, settings.target_schema)
-            exported = snapshot.Snapshot(connection, settings.target_schema, look.current, sequences)
+            exported = snapshot.Snapshot(connection, settings.target_schema, current, sequences)
             with backups.Writer(
                 settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
             ) as writer:
                 header = exported.header(timestamp, backups.FORMAT, run_id=way.run.id, command="rollback")
                 backup = snapshot.save(exported, writer, header)
     except BackupFailed as error:
+        return _Kept(failure=error)
+    return _Kept(backup.id, backup.file, exported.hashes)
+
+
+def _present(way: _Way, kept: _Kept, *, needed: bool) -> str | None:
+    """Return the id of the backup of the present state; None when there is none and a migration undoes itself.
+
+    needed  it would hold what is nowhere else
+    """
+    if kept.failure:
         if not way.undo or needed:
-            raise RollbackFailed(f"the present state cannot be backed up: {error.message}", hint=_KEEP) from error
-        way.warnings.append(f"What this run published is not kept: {error.message}")
-        return None, None
-    return backup.id, backup.file
+            raise RollbackFailed(
+                f"the present state cannot be backed up: {kept.failure.message}", hint=_KEEP
+            ) from kept.failure
+        way.warnings.append(f"What this run published is not kept: {kept.failure.message}")
+    return kept.id
 
 
 def _record(

@@ -14,7 +14,7 @@ from mock2pg import backups, files, history, postgres
 from mock2pg.backups import dump
 from mock2pg.backups.added_objects import Added
 from mock2pg.backups.diff import Change
-from mock2pg.backups.restore import Staged
+from mock2pg.backups.staged import Staged
 from mock2pg.history import Findings, HistoryRow
 from mock2pg.runs import Run
 from mock2pg.source import staging
