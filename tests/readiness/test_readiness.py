@@ -150,7 +150,8 @@ def test_another_encoding_is_said_first(server: Server) -> None:
 
 
 def test_a_pg_dump_is_found_that_can_read_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bundled one unless it is older than the server or TLS is asked for; else one of the machine, or an error."""
+    """The bundled one unless it is older than the server or TLS is asked for; else one of the machine that has its
+    pg_restore beside it, or an error."""
     bundled = binary("pg_dump")
     own = tmp_path / "pg_dump"
     own.write_text('#!/bin/sh\necho "pg_dump (PostgreSQL) 19.1"\n')
@@ -159,6 +160,9 @@ def test_a_pg_dump_is_found_that_can_read_the_server(tmp_path: Path, monkeypatch
     client_programs.pg_dump.cache_clear()
     try:
         monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(BackupFailed, match=f"{own} has no pg_restore beside it"):
+            client_programs.pg_dump(bundled, 190000, False)
+        own.with_name("pg_restore").touch()
         assert client_programs.pg_dump(bundled, 180006, False) == bundled
         assert client_programs.pg_dump(bundled, 180006, True) == own
         assert client_programs.pg_dump(bundled, 190000, False) == own
