@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from mock2pg import build, checks, files, postgres, private, progress, workers
+from mock2pg import build, checks, distributed_keys, files, postgres, private, progress, workers
 from mock2pg.contracts import Table, contracts_sha256, derived_columns
 from mock2pg.errors import LoadFailed, PreflightFailed
 from mock2pg.publishing import creation, preflight
@@ -99,6 +99,7 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
         derived=derived_columns(tables),
         contracts_sha256=contracts_sha256(table.as_dict() for table in contracts),
         rules=rules,
+        distributed=distributed_keys.distributed_tables(tables),
     )
 
 
