@@ -64,7 +64,7 @@ def of_schema(connection: Connection, schema: str) -> dict[str, Distribution]:
     }
 
 
-def distribute(connection: Connection, schema: str, table: str, how: str, like: sql.Identifier | None = None) -> None:
+def distribute(connection: Connection, schema: str, table: str, how: str, like: sql.Composable | None = None) -> None:
     """Make a reference or a distributed table of a local one, with the rows that it has.
 
     how   "reference", or the distribution column
