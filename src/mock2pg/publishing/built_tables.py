@@ -17,7 +17,7 @@ from mock2pg.settings import LOCK_TIMEOUT
 
 
 def distribute(
-    connection: Connection, built: str, target: str, tables: Sequence[Table], *, lock_timeout: str = LOCK_TIMEOUT
+    connection: Connection, built: str, target: str, tables: Sequence[Table], lock_timeout: str = LOCK_TIMEOUT
 ) -> None:
     """Distribute the built tables; where no table is distributed there is nothing to do.
 

@@ -22,13 +22,14 @@ def is_one(merges: Sequence[TableMerge]) -> bool:
 
 def insert(code: OwnersCode, merges: Sequence[TableMerge], references: Sequence[TargetForeignKey]) -> list[TableMerge]:
     """Insert the new rows of all tables; return the tables whose rows are to be updated, because they lack a key."""
-    if is_one(merges):
+    if is_one(merges) and not any(merge.table.distribution for merge in merges):
         together(code, [merge.insert for merge in merges])
         return []
     lacking = []
     for number, merge in enumerate(merges):
         without = _nullable(merge, merges[number + 1 :], references)
-        code.run(merge.insert_without(without))
+        for statement in merge.inserts(without):
+            code.run(statement)
         lacking += [merge] if without else []
     return lacking
 

@@ -103,6 +103,8 @@ class Merge:
         """Write. Raises PublishFailed when the target tables afterwards do not hold the built rows."""
         progress.expect(sum(difference.changed for difference in self.differences.values()))
         self._connection.execute("SET CONSTRAINTS ALL DEFERRED")
+        for merge in self.merges:
+            merge.hold_moved(self.differences[merge.table.name])
         waiting = self._delete()
         for merge in self.merges:
             if merge.created:

@@ -158,16 +158,18 @@ class TableMerge(Comparison):
 
     @property
     def insert(self) -> sql.Composed:
-        return self.insert_without(())
+        return self.inserts(())[0]
 
-    def insert_without(self, names: Collection[str]) -> sql.Composed:
+    def inserts(self, without: Collection[str]) -> list[sql.Composed]:
         """Insert the new rows, with NULL in the columns of these names."""
         new = "" if self.created else " WHERE NOT EXISTS ({same})"
-        given = [sql.SQL("NULL") if name in names else self.cast(name) for name in self.inserted]
-        return self.compose(
-            "INSERT INTO {home} ({columns}) OVERRIDING SYSTEM VALUE SELECT {given} FROM {built} AS b" + new,
-            given=sql.SQL(", ").join(given),
-        )
+        given = [sql.SQL("NULL") if name in without else self.cast(name) for name in self.inserted]
+        return [
+            self.compose(
+                "INSERT INTO {home} ({columns}) OVERRIDING SYSTEM VALUE SELECT {given} FROM {built} AS b" + new,
+                given=sql.SQL(", ").join(given),
+            )
+        ]
 
     @property
     def change(self) -> sql.Composed:
@@ -190,6 +192,13 @@ class TableMerge(Comparison):
     def park_values(self) -> bool:
         """Take unique values that other rows are to hold away from those that hold them; whether all of it could be."""
         return not self.created and self.table.publish != "ensure" and unique_conflicts.park_values(self)
+
+    def hold_moved(self, difference: Difference) -> None:
+        """Hold what is not ours of the rows that move to another value of the distribution column, before they go."""
+
+    def moved(self, limit: int) -> tuple[int, list[str]]:
+        """Count those rows; return up to `limit` of their primary keys."""
+        return 0, []
 
     recovers = True  # a statement that fails is undone by its savepoint, and another way is taken
 

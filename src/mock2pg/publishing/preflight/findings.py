@@ -144,7 +144,7 @@ def _judged(
     merge = merge_of(connection, built, target, table, created=created, altered=altered)
     misfits = merge.misfits()
     findings = [Finding(table.name, misfit, _MISFIT) for misfit in misfits.values()]
-    if set(misfits) & set(table.key + table.primary_key):
+    if set(misfits) & set(table.key + table.merge_key):
         return None, findings
     if misfits:
         merge = merge_of(connection, built, target, _without(table, misfits), created=created, altered=altered)
