@@ -35,11 +35,12 @@ def merge_of(
     *,
     created: bool,
     altered: Alteration | None = None,
+    removed: sql.Identifier | None = None,
     code: OwnersCode | None = None,
 ) -> TableMerge:
     """Return the merge of a table, as its distribution needs it."""
     kind = DistributedMerge if table.distribution else TableMerge
-    return kind(connection, built, target, table, created=created, altered=altered, code=code)
+    return kind(connection, built, target, table, created=created, altered=altered, removed=removed, code=code)
 
 
 class DistributedMerge(TableMerge):

@@ -9,6 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
 
+from psycopg import sql
+
 from mock2pg import progress
 from mock2pg.contracts import Table, key_groups
 from mock2pg.distributed_keys import widened
