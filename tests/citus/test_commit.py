@@ -7,11 +7,13 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from psycopg import conninfo
 
 from mock2pg import MigrationResult, history, postgres
 from mock2pg.errors import DatabaseError, NotAppliedYet, VerifyFailed
 from mock2pg.pipeline import nodes
 from mock2pg.pipeline.record import Record
+from mock2pg.postgres import prepared_transactions
 from mock2pg.report.terminal import status_lines
 from mock2pg.runs import Run, new_run
 from mock2pg.step_results import Connected, Database, StepResult
@@ -172,3 +174,40 @@ def test_without_citus_nothing_is_asked(stage: Stage, monkeypatch: pytest.Monkey
     assert row
     assert row.transaction == ""
     assert stage.service.status().unapplied == ()
+
+
+@pytest.mark.citus
+def test_a_node_of_a_cluster_that_has_a_part_prepared_is_named(citus_url: str) -> None:
+    """Citus's own catalogue and functions answer as the double's do; recovery applies the part."""
+    with postgres.connect(citus_url, name="test") as connection:
+        connection.execute("CREATE TABLE public.t (id int PRIMARY KEY)")
+        connection.execute("SELECT create_distributed_table('public.t', 'id')")
+        with connection.transaction():
+            assert prepared_transactions.names(connection) == ""  # nothing was sent to a node yet
+            connection.execute("INSERT INTO public.t SELECT generate_series(1, 100)")
+            committed = prepared_transactions.names(connection)
+        parts = connection.execute("SELECT gid FROM pg_dist_transaction WHERE starts_with(gid, %s)", [committed])
+        assert len(parts.fetchall()) >= 2
+        assert prepared_transactions.unapplied(connection, committed) == ()
+
+        placement = (
+            "SELECT groupid, nodename, nodeport, shard_name FROM citus_shards JOIN pg_dist_node USING (nodename,"
+        )
+        placement += " nodeport) WHERE table_name = 'public.t'::regclass ORDER BY shardid LIMIT 1"
+        (group, host, port, shard) = connection.execute(placement).fetchone() or ("",) * 4  # type: ignore[arg-type]
+        with connection.transaction():  # as a node is left that is lost after PREPARE TRANSACTION
+            connection.execute("INSERT INTO pg_dist_transaction VALUES (%s, 'citus_0_1_1_0', '0')", [group])
+        node = conninfo.make_conninfo(citus_url, host=host, port=port)
+        with postgres.connect(node, name="test") as worker:
+            worker.execute(
+                "SET citus.enable_manual_changes_to_shards = on; BEGIN;"
+                f" DELETE FROM public.{shard};"
+                " PREPARE TRANSACTION 'citus_0_1_1_0'"
+            )
+        assert prepared_transactions.unapplied(connection, "citus_0_1_1_") == (f"{host}:{port}",)
+        assert prepared_transactions.unapplied(connection, "citus_0_1_11_") == ()
+        prepared_transactions.recover(connection)
+        assert prepared_transactions.unapplied(connection, "citus_0_1_1_") == ()
+        row = connection.execute("SELECT count(*) FROM public.t").fetchone()
+        assert row
+        assert 0 < row[0] < 100

@@ -223,6 +223,53 @@ def test_a_commit_that_did_not_arrive_is_made_again(
     assert rows(connection) == 1
 
 
+def test_a_commit_that_is_lost_each_time_is_reported_as_what_it_is(
+    transact: Transact, proxy: Callable[..., Proxy], connection: postgres.Connection
+) -> None:
+    """The last attempt raises the error of the connection."""
+    with pytest.raises(psycopg.OperationalError):
+        transact(write, proxy(after=False).url, attempts=1)
+    assert rows(connection) == 0
+
+
+SLOW = """
+    CREATE SEQUENCE public.commits;
+    CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF nextval('public.commits') = 1 THEN PERFORM pg_sleep(100); END IF; RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON public.done DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION public.slow()
+"""
+
+
+def test_a_commit_that_is_lost_under_way_is_ended_before_it_is_made_again(
+    transact: Transact, proxy: Callable[..., Proxy], connection: postgres.Connection
+) -> None:
+    """The server is at the COMMIT still: else it would commit both."""
+    connection.execute(SLOW)
+    assert transact(write, proxy(after=True).url) == ("written", ["1 _NotCommittedError"])
+    assert rows(connection) == 1
+    query = "SELECT FROM pg_stat_activity WHERE application_name = 'mock2pg a test'"
+    assert connection.execute(query).fetchall() == []
+
+
+def test_a_commit_that_does_not_return_is_given_up_when_it_is_committed(
+    transact: Transact, database: str, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node of a cluster that hangs keeps the coordinator from answering, and the rows are there already."""
+    connection.execute(SLOW)
+    monkeypatch.setattr(transactions, "PATIENCE", 0.1)
+    asked: list[int] = []
+
+    def committed(_: postgres.Connection) -> bool:
+        asked.append(1)
+        return len(asked) > 1  # at the first time it is not yet
+
+    result = transactions.transact(
+        database, "a test", write, committed=committed, attempts=1, tell=lambda *_: None, over_nodes=True
+    )
+    assert (result, len(asked)) == ("written", 3)  # two by the one who waits, one when the connection is lost
+
+
 @pytest.mark.parametrize("after", [True, False])
 def test_a_commit_that_nobody_can_be_asked_about_is_not_guessed(
     after: bool, transact: Transact, proxy: Callable[..., Proxy], connection: postgres.Connection

@@ -68,11 +68,14 @@ def readable(run: Run) -> tuple[StepResult, ...]:
 def committed(step: str, run: Run, connection: postgres.Connection) -> StepResult | None:
     """The result of a step whose transaction was committed, as the history has it; None when it was not.
 
-    A session of the step whose process is gone is ended first: the server may still be running its last statement.
+    A session of the step whose process is gone is ended first, unless it has committed: the server may still be running
+    its last statement.
     """
     with postgres.named(DatabaseError, "cannot read the history"):
-        end_sessions(connection, f"{step} {run.id}")
         row = history.of(connection, run.id, _COMMITTED_AS[step])
+        if row is None:
+            end_sessions(connection, f"{step} {run.id}")
+            row = history.of(connection, run.id, _COMMITTED_AS[step])
     if row is None:
         return None
     at, tables = row.published_at.isoformat(), decode(dict[str, Difference], row.tables)

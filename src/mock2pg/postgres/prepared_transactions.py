@@ -6,8 +6,10 @@ coordinator knows which they are (pg_dist_transaction), and commits them when th
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import sql
 
 from mock2pg.postgres.connection import Connection
@@ -25,6 +27,10 @@ _COMMITTED = """
     WHERE starts_with(t.gid, %s)
 """
 _PREPARED = "SELECT coalesce(string_agg(gid, ','), '') FROM pg_catalog.pg_prepared_xacts WHERE starts_with(gid, {})"
+# A node may take a connection, and not answer.
+_LIMITS = (
+    "SELECT set_config('citus.node_connection_timeout', '10s', false), set_config('statement_timeout', '30s', false)"
+)
 _ASK = "SELECT nodename || ':' || nodeport, success, result FROM pg_catalog.run_command_on_workers(%s)"
 
 
@@ -50,6 +56,7 @@ def unapplied(connection: Connection, beginning: str) -> tuple[str, ...]:
     if not committed:
         return ()  # every node has committed it, and the coordinator has seen that
     query = sql.SQL(_PREPARED).format(sql.Literal(beginning))
+    connection.execute(_LIMITS)
     asked = connection.execute(_ASK, [query.as_string()]).fetchall()
     answers = {node: result.split(",") for node, success, result in asked if success}
     if any(each.here for each in committed):
@@ -59,9 +66,13 @@ def unapplied(connection: Connection, beginning: str) -> tuple[str, ...]:
 
 
 def recover(connection: Connection) -> None:
-    """Let Citus commit what is left on nodes that are back, where the role may; else its daemon does it in time."""
+    """Let Citus commit what is left on nodes that are back, where the role may; else its daemon does it in time.
+
+    That may be at it: then it is not waited for.
+    """
     row = connection.execute(
         "SELECT has_function_privilege('pg_catalog.recover_prepared_transactions()', 'EXECUTE')"
     ).fetchone()
     if row == (True,):
-        connection.execute("SELECT pg_catalog.recover_prepared_transactions()")
+        with suppress(psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
+            connection.execute("SELECT pg_catalog.recover_prepared_transactions()")

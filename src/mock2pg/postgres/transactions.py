@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TypeVar
 
 import psycopg
@@ -10,6 +15,7 @@ import tenacity
 from psycopg import errors
 
 from mock2pg.errors import NEVER_A_MIX, DatabaseError, PublishFailed
+from mock2pg.postgres.abandoned_sessions import end_sessions
 from mock2pg.postgres.connection import Connection, connect
 from mock2pg.settings import LOCK_TIMEOUT
 
@@ -32,6 +38,7 @@ def transact(
     attempts: int,
     tell: Callable[[int, BaseException], None],
     lock_timeout: str = LOCK_TIMEOUT,
+    over_nodes: bool = False,
 ) -> T:
     """Run `body` in a transaction of its own; again, after a pause, when a lock that was not given, a deadlock, a
     conflict or a lost connection stopped it.
@@ -40,6 +47,7 @@ def transact(
     attempts   in all
     tell       is given the number of each attempt that failed and will be made again, and its error
     lock_timeout  of each attempt, as PostgreSQL writes durations
+    over_nodes    a COMMIT that does not return is given up once it is committed: a node may keep it waiting for ever
 
     Raises the error of the last attempt, or PublishFailed when the server cannot be asked what became of a COMMIT.
     """
@@ -47,9 +55,15 @@ def transact(
     def once() -> T:
         committing = False
         try:
-            with connect(url, name=name, lock_timeout=lock_timeout) as connection, connection.transaction():
+            with (
+                connect(url, name=name, lock_timeout=lock_timeout) as connection,
+                ExitStack() as end,
+                connection.transaction(),
+            ):
                 result = body(connection)
                 committing = True
+                if over_nodes:
+                    end.enter_context(_given_up(connection, partial(_is_committed, url, name, committed)))
         except psycopg.OperationalError as error:
             if not committing or not is_lost(error):
                 raise
@@ -57,7 +71,10 @@ def transact(
                 raise _NotCommittedError from error
         return result
 
-    return retried(once, attempts=attempts, tell=tell)
+    try:
+        return retried(once, attempts=attempts, tell=tell)
+    except _NotCommittedError as error:
+        raise error.__cause__ or error from None
 
 
 PATIENCE = 60.0  # seconds; a server that crashed or is exchanged is back by then
@@ -101,9 +118,38 @@ def may_pass(error: BaseException) -> bool:
     )
 
 
+@contextmanager
+def _given_up(connection: Connection, is_committed: Callable[[], bool]) -> Iterator[None]:
+    """Cut the connection when the block, a COMMIT, takes longer than the patience and its transaction is committed."""
+    returned = threading.Event()
+
+    def watch() -> None:
+        while not returned.wait(PATIENCE):
+            with suppress(DatabaseError, psycopg.Error, OSError):
+                if is_committed():
+                    with socket.socket(fileno=os.dup(connection.fileno())) as ours:
+                        ours.shutdown(socket.SHUT_RDWR)
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        returned.set()
+        watching.join()
+
+
+def _is_committed(url: str, name: str, committed: Callable[[Connection], bool]) -> bool:
+    with connect(url, name=f"{name}, after its COMMIT", read_only=True) as connection:
+        return committed(connection)
+
+
 def _was_committed(url: str, name: str, committed: Callable[[Connection], bool], attempts: int) -> bool:
     def ask() -> bool:
+        if _is_committed(url, name, committed):
+            return True
         with connect(url, name=f"{name}, after a lost COMMIT", read_only=True) as connection:
+            end_sessions(connection, name)  # the server may be at the COMMIT still
             return committed(connection)
 
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from mock2pg.errors import Mock2pgError
+from mock2pg.errors import Mock2pgError, NotAppliedYet
 from mock2pg.step_results import Found, Planned, Published, RollbackPreview, RolledBack, RowChanges, Verified
 from mock2pg.text import counted, duration, first_line
 
@@ -140,7 +140,9 @@ def verdict(
     if status == "rollback_failed":
         return f"Failed, and the rollback failed too: {what}; {undo_error}"
     if status == "not_applied":
-        return f"Committed, and not applied on every node yet: {first_line((undo_error or error).message)}"
+        last = undo_error or error
+        told = first_line(last.message)
+        return told if isinstance(last, NotAppliedYet) else f"Committed, and not applied on every node yet: {told}"
     if status == "unknown":
         return f"It is not known yet whether the target tables hold the new rows or the old ones, never a mix: {what}"
     return what

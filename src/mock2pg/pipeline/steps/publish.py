@@ -51,6 +51,7 @@ def run(run: Run, plan: str = "") -> Published:
             attempts=settings.publish_attempts,
             tell=_tell,
             lock_timeout=settings.lock_timeout,
+            over_nodes=nodes.is_distributed(run),
         )
     redefined = _redefined(run, done)
     sums = {key: sum(getattr(each, key) for each in done.values()) for key in ("inserted", "updated", "deleted")}
@@ -93,7 +94,6 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
     """Publish inside the transaction; return the difference of each table."""
     settings, schema = run.settings, run.settings.target_schema
     connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
-    postgres.distribution.begin_for(connection, tables, settings.lock_timeout)
     staged, loaded, backup = run.require(Staged), run.require(Loaded), run.require(BackedUp)
     postgres.scratch.require_built(connection, loaded.built)
     postgres.scratch.create(connection, schema)

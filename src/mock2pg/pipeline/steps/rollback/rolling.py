@@ -86,6 +86,7 @@ def run(
                     f"attempt {attempt} to roll back was stopped by {type(error).__name__}"
                 ),
                 lock_timeout=settings.lock_timeout,
+                over_nodes=nodes.is_distributed(run),
             )
         except PublishFailed as error:  # the outcome of the COMMIT is unknown
             raise RollbackFailed(error.message, hint=error.hint, state=error.state) from error
