@@ -13,7 +13,7 @@ import pytest
 from mock2pg import postgres
 from mock2pg.contracts import ForeignKey, Table
 from mock2pg.distributed_keys import widened
-from mock2pg.postgres import distribution
+from mock2pg.postgres import distribution, existing_tables
 from mock2pg.publishing import creation
 from mock2pg.publishing.preflight import distributed_tables
 from mock2pg.publishing.preflight.distribution import effective
@@ -208,3 +208,16 @@ def test_citus_itself_takes_what_is_no_conflict(citus_url: str) -> None:
                 with pytest.raises(psycopg.Error) if said else nullcontext():
                     for each in by_name.values():
                         creation.refer(connection, "public", each)
+
+
+@pytest.mark.citus
+def test_tables_of_a_cluster_are_read_for_a_project(citus_url: str) -> None:
+    """Distributions, and whether there are rows, which Citus does not count in every form of the question."""
+    with postgres.connect(citus_url, name="test") as connection:
+        connection.execute(DISTRIBUTED.format("p", "text"))  # type: ignore[arg-type]
+        connection.execute(EXISTING.format("c", "text"))  # type: ignore[arg-type]
+        connection.execute("SELECT create_reference_table('public.c'); INSERT INTO public.c VALUES ('1', 'north')")
+        found = existing_tables.read(connection, "public")
+    assert [(each.name, each.distribution, each.holds_rows) for each in found] == [
+        ("c", "reference", True), ("p", "tenant", False),
+    ]  # fmt: skip

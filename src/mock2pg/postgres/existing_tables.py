@@ -152,4 +152,4 @@ def _holds_rows(connection: Connection, schema: str, table: str) -> bool:
     if connection.execute("SELECT has_table_privilege(%s, 'SELECT')", [home.as_string()]).fetchone() != (True,):
         return False
     rows = catalogue.own_rows(connection, schema, table)
-    return connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(rows)).fetchone() == (True,)
+    return connection.execute(sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(rows)).fetchone() == (True,)
