@@ -13,6 +13,7 @@ from mock2pg import backups, postgres
 from mock2pg.backups import Backup, added_objects, dump, restore, restore_test, snapshot
 from mock2pg.backups.staged import Staged, State
 from mock2pg.errors import RollbackFailed
+from mock2pg.postgres import distribution
 from mock2pg.postgres.server import binary
 from mock2pg.settings import REPOSITORY
 
@@ -58,6 +59,7 @@ def go_back(url: str, backup: Backup, schema: str = "public") -> restore.Restore
         current = dump.definitions(connection, url, schema, program)
         added = added_objects.find(connection, url, schema, program, state.definitions, current)
         with connection.transaction():
+            distribution.begin(connection, "5s")
             staged = Staged(connection, state)
             return restore.restore(connection, schema, staged, current, added)
 

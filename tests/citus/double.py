@@ -28,6 +28,10 @@ _INSTALL: LiteralString = """
         JOIN pg_catalog.pg_class AS c ON c.oid = p.logicalrelid::oid;
     CREATE VIEW pg_catalog.pg_dist_shard AS SELECT logicalrelid, 102000 + n AS shardid, 't'::"char" AS shardstorage
         FROM pg_catalog.pg_dist_partition, generate_series(1, CASE WHEN partmethod = 'h' THEN 4 ELSE 1 END) AS n;
+    CREATE VIEW pg_catalog.pg_dist_colocation AS SELECT DISTINCT p.colocationid, 4 AS shardcount,
+        a.atttypid AS distributioncolumntype FROM pg_catalog.pg_dist_partition AS p
+        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.logicalrelid AND a.attname = p.partkey;
+    CREATE SEQUENCE pg_catalog.double_groups START 10000;
     CREATE TABLE pg_catalog.double_calls (number int GENERATED ALWAYS AS IDENTITY, call text);
     GRANT SELECT ON pg_catalog.pg_dist_local_group, pg_catalog.pg_dist_node, pg_catalog.pg_dist_partition,
         pg_catalog.pg_dist_schema, pg_catalog.pg_dist_shard TO PUBLIC;
@@ -91,6 +95,9 @@ _INSTALL: LiteralString = """
                 ' reference table' USING ERRCODE = 'feature_not_supported';
         END IF;
         own_group := 2 + attribute.atttypid::int;
+        IF colocate_with = 'none' THEN
+            own_group := nextval('pg_catalog.double_groups');
+        END IF;
         IF colocate_with NOT IN ('default', 'none') THEN
             SELECT colocationid INTO own_group FROM pg_catalog.pg_dist_partition
                 WHERE logicalrelid = colocate_with::regclass AND partmethod = 'h';
@@ -100,7 +107,7 @@ _INSTALL: LiteralString = """
         END IF;
         INSERT INTO pg_catalog.double_partition VALUES (table_name, 'h', distribution_column, own_group, 's');
         PERFORM pg_catalog.double_record(format('create_distributed_table(%s, %s, %s)', table_name,
-            distribution_column, colocate_with));
+            distribution_column, concat_ws(', ', colocate_with, shard_count)));
     END$$;
 
     CREATE FUNCTION pg_catalog.undistribute_table(table_name regclass) RETURNS void LANGUAGE plpgsql

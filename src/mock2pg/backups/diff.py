@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from mock2pg.backups import dump, json_rows
+from mock2pg.backups import json_rows
 from mock2pg.backups.staged import Staged, row_count
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
@@ -57,7 +57,7 @@ def _change(connection: Connection, schema: str, name: str, staged: Staged, *, t
         return Change(content_hash=content)
     keys = catalogue.primary_key(connection, schema, name)
     if not keys:
-        backup, target = json_rows.as_written(staged.lines(name)), dump.lines(connection, schema, name)
+        backup, target = json_rows.as_written(staged.lines(name)), staged.target_lines(schema, name)
         restored, removed = (
             catalogue.count(connection, sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS d").format(one, other))
             for one, other in ((backup, target), (target, backup))

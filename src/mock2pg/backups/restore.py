@@ -5,7 +5,6 @@ Everything here runs inside the caller's transaction.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,12 +13,14 @@ from itertools import chain
 import psycopg
 from psycopg import sql
 
-from mock2pg.backups import disabled_triggers, dump, json_rows, materialized_views, privileges
+from mock2pg.backups import disabled_triggers, distributions, dump, json_rows, materialized_views, privileges
 from mock2pg.backups.added_objects import Added, drop, refuse_dependents
-from mock2pg.backups.staged import Staged, State, row_count
+from mock2pg.backups.definitions import define, restart
+from mock2pg.backups.distributions import Distributions
+from mock2pg.backups.staged import Staged, row_count
 from mock2pg.contracts import Column, Table, key_groups
 from mock2pg.errors import PublishFailed, RollbackFailed
-from mock2pg.postgres import catalogue, drop_objects
+from mock2pg.postgres import catalogue, distribution, drop_objects, scratch
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.publishing import merge
@@ -55,23 +56,39 @@ def restore(
 
     Raises RollbackFailed when what is there then is not what the backup says.
     """
+    added, now = added or Added((), current), distribution.of_schema(connection, schema)
+    if now or staged.state.distribution:
+        with scratch.emptied(connection, scratch.RESTORED):
+            return _restored(connection, schema, staged, current, added, now)
+    return _restored(connection, schema, staged, current, added, now)
+
+
+def _restored(
+    connection: Connection,
+    schema: str,
+    staged: Staged,
+    current: Mapping[str, str] | None,
+    added: Added,
+    now: Distributions,
+) -> Restored:
+    """now: how the tables are distributed before anything is restored"""
     state = staged.state
-    added = added or Added((), current)
     there = state.definitions is not None and added.rest is not None
+    there = there and not distributions.changed(state.distribution, now, state.tables)
     if there and not dump.changed_entries(state.definitions, added.rest):
         _compare(connection, schema, staged)
         for without in (False, True)[: 2 if disabled_triggers.has_triggers(connection, schema) else 1]:
             try:
                 with connection.transaction():  # a savepoint, for what takes another way
-                    return _by_difference(connection, schema, staged, added, without)
+                    return _by_difference(connection, schema, staged, added, without, now)
             except _NotThisWayError as error:
                 if isinstance(error.__cause__, psycopg.errors.DependentObjectsStillExist):
                     refuse_dependents(connection, schema, added)  # not all that another way would drop
-    return _recreated(connection, schema, staged, current)
+    return _recreated(connection, schema, staged, current, now)
 
 
 def _by_difference(
-    connection: Connection, schema: str, staged: Staged, added: Added, without_triggers: bool
+    connection: Connection, schema: str, staged: Staged, added: Added, without_triggers: bool, now: Distributions
 ) -> Restored:
     """Raises _NotThisWayError where moving rows and dropping what was added does not lead back."""
     try:
@@ -80,54 +97,15 @@ def _by_difference(
         dropped = {name: _all_gone(catalogue.rows(connection, schema, name)) for name in tables}
         drop(connection, schema, added)
         with disabled_triggers.triggers(connection, schema) if without_triggers else nullcontext():
-            differences = _merged(connection, schema, staged, code)
-        restart(connection, schema, staged.state)
+            differences = _merged(connection, schema, staged, code, now)
         stale = materialized_views.refresh(connection, schema, staged.state.unfilled, code)
         _prove(connection, schema, staged, _untouched(connection, schema, staged))
+        restart(connection, schema, staged.state.sequences)  # last: in Citus it may be what is not undone
     except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
         raise
     except (psycopg.Error, PublishFailed, RollbackFailed) as error:
         raise _NotThisWayError from error
     return Restored("merge", {**differences, **dropped}, tuple(dropped), staged.hashes, stale)
-
-
-def define(connection: Connection, script: str, code: OwnersCode) -> None:
-    """Execute what pg_dump wrote; the timeouts of the session stay as they are, which it would take away.
-
-    It is written for an empty path. Where a function in it, of an index say, finds nothing on that one, it is executed
-    under the path of the owner's code.
-    """
-    head, first, rest = script.partition("-- Name: ")
-    head = re.sub(r"(?m)^(SET \w+_timeout = 0|SELECT pg_catalog\.set_config\('search_path', .*\));\n", "", head)
-    try:
-        with connection.transaction():
-            connection.execute(head + first + rest)
-    except psycopg.ProgrammingError as error:
-        try:
-            with connection.transaction(), code.path():
-                connection.execute(head + first + rest)
-        except psycopg.ProgrammingError:
-            raise error from None
-
-
-def restart(connection: Connection, schema: str, state: State) -> None:
-    """Set the sequences. A rollback undoes setval, too, once ALTER SEQUENCE has given the sequence a new file.
-
-    Who does not own a sequence may only set it; one with the right position is not touched.
-    """
-    positions = dump.sequences(connection, schema)
-    for name, position in state.sequences.items():
-        if positions.get(name) == position:
-            continue
-        sequence, last = sql.Identifier(schema, name), position["last_value"]
-        owned = connection.execute(
-            "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::text::regclass", [sequence.as_string()]
-        ).fetchone()
-        if owned != (False,):
-            connection.execute(sql.SQL("ALTER SEQUENCE {} RESTART WITH {}").format(sequence, sql.Literal(last)))
-        connection.execute(
-            "SELECT setval(%s::text::regclass, %s, %s)", [sequence.as_string(), last, position["is_called"]]
-        )
 
 
 class _NotThisWayError(Exception):
@@ -144,8 +122,11 @@ def _compare(connection: Connection, schema: str, staged: Staged) -> None:
                 staged.lines(name)
 
 
-def _merged(connection: Connection, schema: str, staged: Staged, code: OwnersCode) -> dict[str, Difference]:
+def _merged(
+    connection: Connection, schema: str, staged: Staged, code: OwnersCode, now: Distributions
+) -> dict[str, Difference]:
     """Write the rows that differ."""
+    built = scratch.RESTORED if now else "pg_temp"
     parents: dict[str, set[str]] = {}
     for key in catalogue.foreign_keys(connection, schema):
         parents.setdefault(key.table, set()).add(key.parent)
@@ -160,14 +141,15 @@ def _merged(connection: Connection, schema: str, staged: Staged, code: OwnersCod
             equal[name] = _emptied(connection, schema, name, rows, code)
             without_key.append((name, fields))
             continue
-        delta, home = staged.delta(schema, name), sql.Identifier("pg_temp", name)
-        _typed(connection, home, delta.back, schema, name, fields)
+        delta, how = staged.delta(schema, name), now[name].declared if name in now else ""
+        _typed(connection, (built, name), delta.back, schema, name, fields, how)
         if delta.gone:
-            removed[name] = staged.home("gone", name)
-            _typed(connection, removed[name], delta.gone, schema, name, fields)
+            gone = (built, staged.temporary("gone", name))
+            removed[name] = sql.Identifier(*gone)
+            _typed(connection, gone, delta.gone, schema, name, fields, how)
         columns = tuple(Column(field.name, field.type, False, None, None) for field in fields)
-        tables.append(Table(name, columns, keys))
-    found = merge.publish(connection, "pg_temp", schema, tables, (), removed)
+        tables.append(Table(name, columns, keys, distribution=how))
+    found = merge.publish(connection, built, schema, tables, (), removed)
     for name, fields in without_key:
         lines, target = json_rows.as_written(staged.lines(name)), sql.Identifier(schema, name)
         json_rows.insert(code, lines, target, fields, staged.state.tables[name])
@@ -176,18 +158,28 @@ def _merged(connection: Connection, schema: str, staged: Staged, code: OwnersCod
 
 def _typed(
     connection: Connection,
-    home: sql.Identifier,
+    place: tuple[str, str],
     lines: sql.Composable,
     schema: str,
     name: str,
     fields: Sequence[dump.Field],
+    how: str,
 ) -> None:
-    """Make a temporary table of rows out of lines."""
-    query = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {} WITH NO DATA")
-    connection.execute(query.format(home, json_rows.shape(schema, name, fields)))
+    """Make a table of rows out of lines, one that the transaction drops.
+
+    place  its schema and name
+    how    the distribution of the target table: what is joined with it has to be distributed as it is
+    """
+    home = sql.Identifier(*place)
+    query = "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {} WITH NO DATA"
+    query = query if place[0] == "pg_temp" else "CREATE TABLE {} AS {} WITH NO DATA"
+    connection.execute(sql.SQL(query).format(home, json_rows.shape(schema, name, fields)))
+    if how:
+        distribution.distribute(connection, *place, how, sql.Identifier(schema, name))
     code = OwnersCode(connection, schema, [name])
     json_rows.insert(code, lines, home, fields, row_count(connection, lines))
-    connection.execute(sql.SQL("ANALYZE {}").format(home))  # nobody else ever does for a temporary table
+    if not how:  # nobody else ever does for a temporary table
+        connection.execute(sql.SQL("ANALYZE {}").format(home))
 
 
 def _emptied(connection: Connection, schema: str, name: str, rows: int, code: OwnersCode) -> Difference:
@@ -200,8 +192,11 @@ def _all_gone(rows: int) -> Difference:
     return Difference(rows, 0, 0, 0, rows)
 
 
-def _recreated(connection: Connection, schema: str, staged: Staged, current: Mapping[str, str] | None) -> Restored:
+def _recreated(
+    connection: Connection, schema: str, staged: Staged, current: Mapping[str, str] | None, now: Distributions
+) -> Restored:
     state = staged.state
+    kept = distributions.kept(state.distribution, now, state.tables)
     before = {name: catalogue.rows(connection, schema, name) for name in catalogue.tables(connection, schema)}
     drop_objects.clear(connection, schema)
     stale: tuple[str, ...] = ()
@@ -216,11 +211,14 @@ def _recreated(connection: Connection, schema: str, staged: Staged, current: Map
         with privileges.without_default_privileges(connection, schema):
             code, usual = (OwnersCode(connection, schema, list(before), used=used) for used in (None, True))
             define(connection, pre_data, usual)
+            wanted = {**state.distribution, **kept}
+            distributions.make(connection, schema, {name: wanted[name] for name in state.tables if name in wanted})
             for name, rows in state.tables.items():
                 fields, target = dump.fields(connection, schema, name), sql.Identifier(schema, name)
                 json_rows.insert(code, json_rows.as_written(staged.lines(name)), target, fields, rows)
-            restart(connection, schema, state)
-            define(connection, state.definitions["post_data"], usual)
+            restart(connection, schema, state.sequences)
+            with distributions.named(kept):
+                define(connection, state.definitions["post_data"], usual)
         stale = materialized_views.refresh(connection, schema, state.unfilled, usual)
     _prove(connection, schema, staged)
     dropped = tuple(name for name in before if name not in state.tables)
@@ -240,9 +238,9 @@ def _untouched(connection: Connection, schema: str, staged: Staged) -> set[str]:
     """The tables that held what the backup says, and that nothing was written to in this transaction.
 
     PostgreSQL counts what a transaction writes by table, with what foreign keys do; where code of the owner's runs, or
-    nothing is counted, no table is taken for untouched.
+    nothing is counted, no table is taken for untouched. What is written on shards is counted there.
     """
-    if disabled_triggers.has_triggers(connection, schema):
+    if disabled_triggers.has_triggers(connection, schema) or distribution.is_citus(connection):
         return set()
     rows = connection.execute(
         "SELECT c.relname FROM pg_class AS c JOIN pg_stat_xact_all_tables AS s ON s.relid = c.oid"

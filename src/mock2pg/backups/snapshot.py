@@ -4,13 +4,16 @@ To a snapshot from before, a table that TRUNCATE emptied or ALTER TABLE wrote an
 was defined then with what is defined now. So the tables are locked against that (ACCESS SHARE, as every reader does),
 and the catalogue is compared with the snapshot's: if anything was defined anew in between, all of it is begun again.
 pg_dump has ended by then: it must not wait behind somebody who waits for us.
+
+In Citus each node has snapshots of its own. So another session holds a SHARE lock on the tables, from before the first
+snapshot until the rows are read: writers wait that long, readers do not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -18,11 +21,11 @@ import psycopg
 from psycopg import sql
 
 from mock2pg import history, progress
-from mock2pg.backups import dump, materialized_views
+from mock2pg.backups import distributions, dump, materialized_views
 from mock2pg.errors import BackupFailed
-from mock2pg.postgres import catalogue
+from mock2pg.postgres import catalogue, distribution
 from mock2pg.postgres.connection import Connection, connect, describe_database, named
-from mock2pg.publishing import others_code
+from mock2pg.publishing import others_code, writers
 from mock2pg.settings import LOCK_TIMEOUT
 
 T_co = TypeVar("T_co", covariant=True)
@@ -62,6 +65,7 @@ class Snapshot:
 
     name    what pg_export_snapshot() returned, for SET TRANSACTION SNAPSHOT in other sessions
     hashes  table -> content hash of its rows, once `save` has read them
+    lock    the session that keeps writers out until then, in Citus
     """
 
     connection: Connection
@@ -70,6 +74,7 @@ class Snapshot:
     sequences: Mapping[str, Mapping[str, Any]]
     name: str = ""
     hashes: dict[str, str] = field(default_factory=dict)
+    lock: Connection | None = None
 
     def header(self, timestamp: str, form: str, *, run_id: str, command: str) -> dict[str, Any]:
         """Return the head of a backup: everything that comes before its rows.
@@ -89,6 +94,7 @@ class Snapshot:
             "published_run": published.published_run if published else None,
             "newest": {"run_id": published.run_id, "command": published.command} if published else None,
             "definitions": self.definitions,
+            **distributions.as_header(distribution.of_schema(self.connection, self.schema)),
             "sequences": self.sequences,
             "unfilled": materialized_views.unfilled(self.connection, self.schema),
         }
@@ -125,8 +131,13 @@ def export(
         named(BackupFailed, "cannot read the target tables"),
     ):
         for left in reversed(range(attempts)):
-            with suppress(_ChangedError), dump.repeatable_read(connection):
-                yield _look(connection, url, schema, program, targets, lock_timeout, left)
+            with (
+                suppress(_ChangedError),
+                _writers_kept_out(connection, url, schema, lock_timeout, left) as lock,
+                dump.repeatable_read(connection),
+            ):
+                found = _look(connection, url, schema, program, targets, lock_timeout, left)
+                yield replace(found, lock=lock)
                 return
     raise BackupFailed(
         f"schema {schema} was being changed by others, or locked, at each of {attempts} attempts to read it",
@@ -146,6 +157,8 @@ def save(snapshot: Snapshot, writer: Writer[T_co], header: Mapping[str, Any]) ->
         with closing(dump.rows(snapshot.connection, snapshot.schema, table, content)) as blocks:
             writer.table(table, blocks, content)
         snapshot.hashes[table] = str(content)
+    if snapshot.lock:
+        snapshot.lock.close()
     return writer.finish()
 
 
@@ -158,6 +171,30 @@ def defined(connection: Connection, schema: str) -> str:
 
 class _ChangedError(Exception):
     """The definitions changed while they were read."""
+
+
+@contextmanager
+def _writers_kept_out(
+    connection: Connection, url: str, schema: str, lock_timeout: str, left: int
+) -> Iterator[Connection | None]:
+    """Keep writers out of the tables of a schema in which some are distributed; yield the session that does.
+
+    A snapshot that a worker takes while it waits for a lock would be from before what it waited for: so it is another
+    session that waits.
+    """
+    if not distribution.of_schema(connection, schema):
+        yield None
+        return
+    with connect(url, name="backup lock", lock_timeout=lock_timeout) as lock:
+        lock.execute("BEGIN")
+        try:
+            distribution.begin(lock, lock_timeout)
+            writers.keep_out(lock, [(schema, table) for table in catalogue.tables(lock, schema)], mode="SHARE")
+        except psycopg.errors.LockNotAvailable as error:
+            if left:
+                raise _ChangedError from error
+            raise
+        yield lock
 
 
 def _look(

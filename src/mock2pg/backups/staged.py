@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from psycopg import sql
 
 from mock2pg import progress
-from mock2pg.backups import dump, json_rows
+from mock2pg.backups import distributions, dump, json_rows
+from mock2pg.backups.distributions import Distributions
 from mock2pg.errors import RollbackFailed
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.distribution import is_citus
 
 _WORK_MEM = "64MB"  # to join the lines of a table with those of a backup; the usual 4 MB writes most of them to disk
 
@@ -24,6 +26,7 @@ class State:
 
     unfilled  the materialized views that could not be read when it was taken
     contents  table -> content hash; a table that a backup of an earlier version holds is not in it
+    distribution  of the tables that Citus distributed
     """
 
     definitions: Mapping[str, str] | None
@@ -32,6 +35,7 @@ class State:
     rows: Callable[[str], Iterable[bytes]]
     unfilled: tuple[str, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
+    distribution: Distributions = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -43,7 +47,8 @@ class State:
     ) -> State:
         """From what a backup says of itself before its rows."""
         unfilled = tuple(header.get("unfilled", ()))
-        return cls(header["definitions"], tables, header["sequences"], rows, unfilled, contents)
+        distribution = distributions.of_header(header)
+        return cls(header["definitions"], tables, header["sequences"], rows, unfilled, contents, distribution)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,8 @@ class Staged:
 
         found  table -> content hash of the target tables, where it is known
         """
+        if not is_citus(connection):
+            state = replace(state, distribution={})
         self.state, self.hashes = state, dict(state.contents)
         self._connection, self._found = connection, dict(found or {})
         self._numbers = {name: number for number, name in enumerate(state.tables)}
@@ -119,7 +126,7 @@ class Staged:
                 "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT b.line AS back, t.line AS gone"
                 ' FROM ({}) AS b FULL JOIN ({}) AS t ON b.line COLLATE "C" = t.line COLLATE "C"'
                 " WHERE b.line IS NULL OR t.line IS NULL"
-            ).format(home, backup, dump.lines(self._connection, schema, name))
+            ).format(home, backup, self.target_lines(schema, name))
         )
         self._connection.execute(sql.SQL("ANALYZE {}").format(home))
         back, gone = (
@@ -128,9 +135,22 @@ class Staged:
         )
         return Delta(back, gone)
 
+    def target_lines(self, schema: str, name: str) -> sql.Composable:
+        """The lines of the target table, as a query that may be joined with those of the backup."""
+        query = dump.lines(self._connection, schema, name)
+        if not is_citus(self._connection):
+            return query
+        home = self.home("target", name)
+        create = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {}")
+        self._connection.execute(create.format(home, query))
+        return json_rows.as_written(home)
+
     def home(self, what: str, name: str) -> sql.Identifier:
         """A temporary table of the backup's table, by what is in it."""
-        return sql.Identifier("pg_temp", f"mock2pg_{what}_{self._numbers[name]}")
+        return sql.Identifier("pg_temp", self.temporary(what, name))
+
+    def temporary(self, what: str, name: str) -> str:
+        return f"mock2pg_{what}_{self._numbers[name]}"
 
 
 def row_count(connection: Connection, lines: sql.Composable) -> int:

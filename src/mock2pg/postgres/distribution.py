@@ -64,17 +64,40 @@ def of_schema(connection: Connection, schema: str) -> dict[str, Distribution]:
     }
 
 
-def distribute(connection: Connection, schema: str, table: str, how: str, like: sql.Identifier | None = None) -> None:
+def in_group(connection: Connection, schema: str, table: str, found: Distribution) -> sql.Identifier | None:
+    """Return a table of the colocation group `found`, which may be that of another server: one that fits the table."""
+    row = connection.execute(
+        """
+        SELECT n.nspname, c.relname FROM pg_catalog.pg_dist_partition AS p
+            JOIN pg_catalog.pg_dist_colocation AS g USING (colocationid)
+            JOIN pg_class AS c ON c.oid = p.logicalrelid::oid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE p.partmethod = 'h' AND g.colocationid = %s AND g.shardcount = %s AND g.distributioncolumntype =
+            (SELECT atttypid FROM pg_attribute WHERE attrelid = %s::text::regclass AND attname = %s)
+        ORDER BY c.oid LIMIT 1
+        """,
+        [found.colocation, found.shards, sql.Identifier(schema, table).as_string(), found.column],
+    ).fetchone()
+    return sql.Identifier(*row) if row else None
+
+
+def distribute(
+    connection: Connection, schema: str, table: str, how: str, like: sql.Identifier | None = None, *, shards: int = 0
+) -> None:
     """Make a reference or a distributed table of a local one, with the rows that it has.
 
-    how   "reference", or the distribution column
-    like  a distributed table, with which it is to be colocated; else it joins Citus's default group
+    how     "reference", or the distribution column
+    like    a distributed table, with which it is to be colocated; else it joins Citus's default group
+    shards  where it is colocated with none: how many it is to have, in a group of its own
     """
     name = sql.Literal(sql.Identifier(schema, table).as_string())
     if how == REFERENCE:
         connection.execute(sql.SQL("SELECT pg_catalog.create_reference_table({})").format(name))
         return
-    group = sql.SQL(", colocate_with => {}").format(sql.Literal(like.as_string())) if like else sql.SQL("")
+    group: sql.Composable = sql.SQL("")
+    if like:
+        group = sql.SQL(", colocate_with => {}").format(sql.Literal(like.as_string()))
+    elif shards:
+        group = sql.SQL(", colocate_with => 'none', shard_count => {}").format(sql.Literal(shards))
     query = sql.SQL("SELECT pg_catalog.create_distributed_table({}, {}{})")
     connection.execute(query.format(name, sql.Literal(how), group))
 

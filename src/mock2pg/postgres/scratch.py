@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
@@ -18,6 +19,7 @@ from mock2pg.staged_tables import SourceTable
 from mock2pg.text import counted
 
 SCHEMAS = LANDING, NEXT = "mock2pg_landing", "mock2pg_next"
+RESTORED = "mock2pg_restore_test"  # the rows of a backup, within a transaction that leaves none of them
 _LEFT = "mock2pg_left_"  # and an oid: a schema that could not be dropped
 
 
@@ -44,6 +46,19 @@ def create_closed(connection: Connection, schema: str) -> None:
         with connection.transaction():
             create(connection, schema)
             close_to_others(connection, schema)
+
+
+@contextmanager
+def emptied(connection: Connection, schema: str) -> Iterator[None]:
+    """Have the schema for as long as the block runs, in the caller's transaction; nothing of it is left behind."""
+    there = schema_exists(connection, schema)
+    create_closed(connection, schema)
+    refuse_foreign(connection, [], [schema])
+    yield
+    if there:
+        drop_objects.drop_objects(connection, schema)
+    else:
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
 
 
 def present(connection: Connection) -> list[str]:

@@ -7,6 +7,7 @@ FOR UPDATE and the foreign-key checks of others among them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -25,10 +26,12 @@ def keep_out_of_schema(connection: Connection, schema: str) -> None:
     keep_out(connection, tables.union(*(_below(connection, table) for table in tables)))
 
 
-def keep_out(connection: Connection, tables: Iterable[Name]) -> None:
+def keep_out(connection: Connection, tables: Iterable[Name], mode: LiteralString = "SHARE ROW EXCLUSIVE") -> None:
     """Lock the tables until the transaction ends, in an order that is always the same.
 
     One that this role may not write to is left out: no rows of it are written in this role's name.
+
+    mode  SHARE for who only reads: several may hold it at once
     """
     names = sorted(set(tables))
     rows = connection.execute(
@@ -42,7 +45,8 @@ def keep_out(connection: Connection, tables: Iterable[Name]) -> None:
     ).fetchall()
     if rows:
         each = [sql.SQL("{}{}").format(sql.SQL("" if p else "ONLY "), sql.Identifier(s, n)) for s, n, p in rows]
-        connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.SQL(", ").join(each)))
+        query = sql.SQL("LOCK TABLE {} IN {} MODE").format(sql.SQL(", ").join(each), sql.SQL(mode))
+        connection.execute(query)
 
 
 def compared(connection: Connection, compare: Callable[[], Merge]) -> Merge:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg import backups, history, postgres
-from mock2pg.backups import added_objects, diff, dump, restore, snapshot
+from mock2pg.backups import added_objects, diff, distributions, dump, restore, snapshot
 from mock2pg.backups.staged import Staged, State
 from mock2pg.errors import BackupFailed, BackupRefused, PublishFailed, RollbackFailed, TargetChanged
 from mock2pg.pipeline import nodes
 from mock2pg.pipeline.steps.rollback import since
-from mock2pg.postgres import server
+from mock2pg.postgres import distribution, server
 from mock2pg.publishing import alteration, others_code, writers
 from mock2pg.runs import VERSION, Run, Times, now
 from mock2pg.step_results import Difference, RollbackPreview, RolledBack, RowChanges
@@ -105,18 +105,20 @@ def _differences(restored: restore.Restored, changes: Mapping[str, RowChanges]) 
 def _shown(way: _Way, connection: postgres.Connection) -> RollbackPreview:
     """Return the preview of a rollback."""
     with connection.transaction(force_rollback=True):
+        distribution.begin(connection, way.run.settings.lock_timeout)
         look = _look(way, connection, _definitions(way, connection, lock=False))
         written = since.written(look)
         found = _found(way, look, written)
         if written and way.refuse and not way.discard:
             raise _refusal(found)
     stops = "" if way.discard else "; a rollback refuses to undo that without --discard-changes"
-    cautions = tuple(f"{name}: {words}{stops}" for name, words in written.items())
+    cautions = (*(f"{name}: {words}{stops}" for name, words in written.items()), *_distributed(look))
     return replace(found, summary=f"A rollback to {way.backup.id} would {_told(look)}", cautions=cautions)
 
 
 def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
     settings = way.run.settings
+    distribution.begin(connection, settings.lock_timeout)
     connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
     times = Times()
     now_defined = _definitions(way, connection, lock=True)
@@ -143,6 +145,7 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
     rows = f"{counted(sum(way.backup.tables.values()), 'row')} of {counted(len(way.backup.tables), 'table')}"
     kept = f"the state before is in {present}" if present else "the state before has no backup"
     warnings = [f"{name}: {words}; undone as well" for name, words in written.items()]
+    warnings += _distributed(look)
     warnings += [f"materialized view {name} may not be refreshed by this role" for name in restored.stale]
     return RolledBack(
         summary=f"{rows} as in {way.backup.id}{gone}; {kept}",
@@ -202,10 +205,21 @@ def _look(
     found  table -> content hash of the target tables, where it is known
     """
     state, current = now_defined.state, now_defined.current
-    staged = Staged(connection, state, found)
-    changes = diff.changes(connection, way.run.settings.target_schema, staged)
-    definitions = dump.changed_entries(state.definitions, current)
-    return since.Look(way.run, connection, way.backup, staged, changes, definitions, current, now_defined.added)
+    staged, schema = Staged(connection, state, found), way.run.settings.target_schema
+    changes, there = diff.changes(connection, schema, staged), distribution.of_schema(connection, schema)
+    redistributed = distributions.changed(staged.state.distribution, there, changes)
+    return since.Look(
+        run=way.run,
+        connection=connection,
+        backup=way.backup,
+        staged=staged,
+        changes=changes,
+        definitions={**dump.changed_entries(state.definitions, current), **redistributed},
+        current=current,
+        added=now_defined.added,
+        redistributed=redistributed,
+        kept=tuple(distributions.kept(staged.state.distribution, there, state.tables)),
+    )
 
 
 @dataclass(frozen=True)
@@ -316,6 +330,15 @@ def _refusal(found: RollbackPreview) -> TargetChanged:
     )
     error.found = found
     return error
+
+
+def _distributed(look: since.Look) -> list[str]:
+    """Return, in words, where the distribution of tables is not what the backup says."""
+    if look.backup.header.get("distribution") and not distribution.is_citus(look.connection):
+        return ["this database has no Citus: tables that were distributed in the backup are local tables"]
+    return [
+        f"{name} stays distributed: nothing is un-distributed, and the backup has it as local" for name in look.kept
+    ]
 
 
 def _told(look: since.Look) -> str:

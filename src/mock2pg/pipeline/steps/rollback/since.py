@@ -8,7 +8,7 @@ version of the history do not have what was found: there it is in the folder of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mock2pg import backups, files, history, postgres
 from mock2pg.backups import dump
@@ -28,6 +28,8 @@ class Look:
 
     definitions  object -> what became of its definition since the backup
     added        the relations that are not in the backup, where nothing else was defined anew
+    redistributed  those of the definitions that say how Citus distributes a table
+    kept         tables that are distributed now and stay so, though they were not
     """
 
     run: Run
@@ -38,6 +40,8 @@ class Look:
     definitions: Mapping[str, str]
     current: Mapping[str, str] | None
     added: Added
+    redistributed: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
 
 
 def written(look: Look) -> dict[str, str]:
@@ -93,7 +97,9 @@ def _of_definitions(look: Look, rows: Sequence[HistoryRow]) -> str:
         if not _own(look, row) and (found.definitions_sha256 if found else None) != known:
             return f"{_listed(look.definitions)}, some of it before run {row.run_id}"
         known = _left(look, row, known)
-    return "" if dump.definitions_fingerprint(look.current) == known else _listed(look.definitions)
+    if dump.definitions_fingerprint(look.current) == known:
+        return _listed(look.redistributed)  # by others: no run does that
+    return _listed(look.definitions)
 
 
 def _own(look: Look, row: HistoryRow) -> bool:
