@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -33,6 +34,8 @@ def _in_process(name: str, run: Run, parameters: Mapping[str, str | bool]) -> No
 
 def _called_here(kind: workers.Kind, function: str, *arguments: Any, **named: Any) -> Any:
     serving.load(kind.loads)
+    if kind is workers.DBT:
+        import_module("dbt_common.tests").enable_test_caching()  # its own macros are read once, not for each project
     return serving.named(function)(*arguments, **named)
 
 

@@ -6,10 +6,11 @@ then no longer enforces by itself was proven on the built tables, which have the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from mock2pg.contracts import REFERENCE, ForeignKey, Table
+from mock2pg.step_results import DistributedTable
 
 
 def widened(table: Table, tables: Mapping[str, Table]) -> Table:
@@ -32,6 +33,13 @@ def unenforced(table: Table) -> tuple[tuple[str, ...], ...]:
     """Return the keys of the contract that the database enforces only within a value of the distribution column."""
     column = table.distribution_column
     return tuple(key for key in (table.primary_key, *table.uniques) if column and column not in key)
+
+
+def distributed_tables(tables: Iterable[Table]) -> tuple[DistributedTable, ...]:
+    """Return the reference and distributed tables, with the keys that the database does not enforce for all rows."""
+    return tuple(
+        DistributedTable(table.name, table.distribution, unenforced(table)) for table in tables if table.distribution
+    )
 
 
 def refused(table: Table, key: ForeignKey, parent: Table) -> str:

@@ -259,6 +259,15 @@ def test_a_lock_that_is_not_given_is_no_reason_to_make_tables_anew(database: str
             restore.restore(connection, "public", Staged(connection, state), state.definitions)
 
 
+def test_a_functions_line_ends_come_back(trial: Trial, database: str) -> None:
+    """A definition is text of its author's, byte for byte."""
+    body = "SELECT 1 -- one\r\n + 2 -- two\r + 3\n"
+    create = f"CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS '{body}'"
+    trial(create, "DROP FUNCTION public.f()", "recreate")
+    with postgres.connect(database, name="test") as connection:
+        assert connection.execute("SELECT prosrc FROM pg_proc WHERE proname = 'f'").fetchone() == (body,)
+
+
 def test_a_pg_dump_that_fails_has_a_name_and_shows_no_password(database: str) -> None:
     """Its own words are kept as far as they quote nothing."""
     url = psycopg.conninfo.make_conninfo(database, password="Canary7291")

@@ -32,6 +32,10 @@ CHANGED = {"before": 1190, "after": 1200, "inserted": 15, "updated": 4, "deleted
 COMPARED = {"staged": 1200, "target": 1200, "missing": 0, "extra": 0, "different": 0,
             "missing_keys": [], "extra_keys": [], "different_keys": []}  # fmt: skip
 DERIVED = [{"table": "children", "column": "kind", "reason": "two spellings become one"}]
+DISTRIBUTED = [
+    {"table": "kinds", "distribution": "reference"},
+    {"table": "children", "distribution": "tenant_id", "unenforced": [["id"], ["parent_id", "n"]]},
+]
 KEY = {
     "name": "children_parent_id_fkey",
     "table": "children",
@@ -80,6 +84,7 @@ STEPS: dict[str, StepResult] = {
             "tables": {"parents": COMPARED},
             "foreign_keys": [KEY],
             "derived": DERIVED,
+            "distributed": DISTRIBUTED,
             "rows_compared": 4200,
             "columns_compared": 17,
         },
@@ -461,6 +466,14 @@ def test_a_second_run_of_the_same_input_says_that_nothing_changed(build: Build, 
     assert "0 rows changed" in text
 
 
+def test_what_the_database_does_not_enforce_is_listed(build: Build) -> None:
+    """By table, with the keys and what proved them; the page of a verification has it, too, and others do not."""
+    text = Page(build("verify", "succeeded", "verify")).text
+    assert "were proven for all rows before the tables were distributed" in text
+    assert "kinds reference table children by tenant_id (id), (parent_id, n)" in text
+    assert "Distributed tables" not in Page(build("migrate", "succeeded", *MIGRATED[:-1])).text
+
+
 def test_a_hostile_name_is_text(build: Build, run: Run) -> None:
     """Names of tables, keys, sources, operators and files cannot become markup."""
     tables = {HOSTILE: {"rows": 1, "path": HOSTILE, "entity": HOSTILE}}
@@ -474,6 +487,7 @@ def test_a_hostile_name_is_text(build: Build, run: Run) -> None:
             "tables": {HOSTILE: {**COMPARED, "different": 1, "different_keys": [HOSTILE]}},
             "foreign_keys": [{**KEY, "name": HOSTILE}],
             "derived": [{"table": HOSTILE, "column": HOSTILE, "reason": HOSTILE}],
+            "distributed": [{"table": HOSTILE, "distribution": HOSTILE, "unenforced": [[HOSTILE]]}],
         },
     )
     errors = [

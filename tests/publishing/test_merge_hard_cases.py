@@ -110,7 +110,7 @@ def test_unique_values_are_exchanged_where_others_refer_to_the_rows(
     publish({t: owned("1234", (a, b, c, d)), TO_T: children})
     connection.execute("UPDATE public.t SET own = 'of ' || id; UPDATE public.c SET own = 'of ' || id")
     last = (a, b, c, d)
-    for values in ((b, a, c, d), (c, b, a, d), (a, c, d, b), (d, a, b, c)):
+    for values in ((b, a, c, d), (c, b, a, d), (a, c, d, b)):
         done = publish({t: owned("1234", values), TO_T: children})
         changed = sum(now != then for now, then in zip(values, last, strict=True))
         assert done == {"t": (4, 4, 0, changed, 0), "c": (3, 3, 0, 0, 0)}
@@ -229,15 +229,15 @@ def test_a_table_that_refers_to_itself(action: str, connection: postgres.Connect
     assert publish({NODE: []})["node"] == (1, 0, 0, 0, 1)
 
 
-@pytest.mark.parametrize("action", ACTIONS)
-@pytest.mark.parametrize("null", ["", "NOT NULL"])
+@pytest.mark.parametrize(
+    ("null", "action"),
+    [(null, action) for null in ("", "NOT NULL") for action in ACTIONS if not (null and action == "SET NULL")],
+)
 @pytest.mark.parametrize("size", [2, 3])
 def test_a_circle_of_tables(
     size: int, null: str, action: str, connection: postgres.Connection, publish: Publish
 ) -> None:
     """Rows come, move on, and go together, though none of the tables could be first."""
-    if null and action == "SET NULL":
-        action = "NO ACTION"
     names = "abc"[:size]
     tables = [table(name, "id text!", "to_next text" + "!" * bool(null)) for name in names]
     for name in names:

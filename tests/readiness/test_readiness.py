@@ -76,7 +76,7 @@ CASES = {
         "INSERT INTO pg_dist_schema SELECT oid, 7 FROM pg_namespace WHERE nspname = 'public'",
         "Citus", "failed", r"schema public is distributed as a whole \(schema-based sharding\)"),
     "a worker": (
-        "UPDATE pg_dist_local_group SET groupid = 2", "Citus", "failed",
+        "UPDATE pg_dist_local_group SET groupid = 2;" + FORBIDS.format(tag="CREATE TABLE"), "Citus", "failed",
         "a worker of a Citus cluster. Connect to the coordinator"),
     "an old Citus": (
         "SET allow_system_table_mods = on; UPDATE pg_extension SET extversion = '12.1-1' WHERE extname = 'citus'",
@@ -154,7 +154,8 @@ def test_another_encoding_is_said_first(server: Server) -> None:
 
 
 def test_a_pg_dump_is_found_that_can_read_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bundled one unless it is older than the server or TLS is asked for; else one of the machine, or an error."""
+    """The bundled one unless it is older than the server or TLS is asked for; else one of the machine that has its
+    pg_restore beside it, or an error."""
     bundled = binary("pg_dump")
     own = tmp_path / "pg_dump"
     own.write_text('#!/bin/sh\necho "pg_dump (PostgreSQL) 19.1"\n')
@@ -163,6 +164,9 @@ def test_a_pg_dump_is_found_that_can_read_the_server(tmp_path: Path, monkeypatch
     client_programs.pg_dump.cache_clear()
     try:
         monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(BackupFailed, match=f"{own} has no pg_restore beside it"):
+            client_programs.pg_dump(bundled, 190000, False)
+        own.with_name("pg_restore").touch()
         assert client_programs.pg_dump(bundled, 180006, False) == bundled
         assert client_programs.pg_dump(bundled, 180006, True) == own
         assert client_programs.pg_dump(bundled, 190000, False) == own

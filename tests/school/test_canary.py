@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from mock2pg import cli, postgres
+from mock2pg import cli
 from mock2pg.runs import all_runs
 from mock2pg.settings import Settings
 from mock2pg.watch import state
@@ -34,16 +34,6 @@ def marked(value: Any, key: str = "") -> Any:
     return f"{MARK}.{value}" if key == "email" else f"{value} {MARK}"
 
 
-def mock2pg(settings: Settings, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    """The command, as a person runs it, as loud as it can be."""
-    return subprocess.run(
-        [sys.executable, "-m", "mock2pg", *arguments],
-        env={**os.environ, **settings.environment(), "DEBUG": "migration:*", **environment},
-        capture_output=True,
-        check=False,
-    )
-
-
 # Statements and commands in turn, in a process that loads everything once; what a command exits with is noted.
 SESSION = """
 import json, sys
@@ -58,22 +48,22 @@ for act in json.load(open(sys.argv[1])):
         cli.command(act, prog_name="mock2pg")
     except SystemExit as end:
         with open(sys.argv[2], "a") as codes:
-            print(act[0], end.code, file=codes)
+            print(act[0], end.code or 0, file=codes)
 """
 
 
-def session(settings: Settings, folder: Path, *acts: str | list[str]) -> tuple[str, bytes]:
+def session(settings: Settings, folder: Path, *acts: str | list[str], **environment: str) -> tuple[list[str], bytes]:
     """Commands, and SQL between them: what each exited with, and every byte that was printed."""
     script, codes = folder / "session.json", folder / "codes"
     script.write_text(json.dumps(acts))
     done = subprocess.run(
         [sys.executable, "-c", SESSION, script, codes],
-        env={**os.environ, **settings.environment(), "DEBUG": "migration:*"},
+        env={**os.environ, **settings.environment(), "DEBUG": "migration:*", **environment},
         capture_output=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
-    return codes.read_text(), done.stdout + done.stderr
+    return codes.read_text().splitlines(), done.stdout + done.stderr
 
 
 def in_process(settings: Settings, *arguments: str, **environment: str) -> Result:
@@ -100,47 +90,13 @@ def source(tmp_path: Path, document: dict[str, Any]) -> Path:
     return file
 
 
-def test_no_value_leaves_a_run_that_succeeds(settings: Settings, source: Path, webhook: Receiver) -> None:
+LOOKS = [["metrics"], ["history", "--json"], ["runs"], ["backups"], ["status"], ["settings"], ["report", "--all"]]
+
+
+def test_no_value_leaves_a_run(settings: Settings, source: Path, tmp_path: Path, webhook: Receiver) -> None:
     """Logs, terminal, notebooks, Data Docs, dbt artefacts, hashes, report and notifications hold counts, names and keys
-    only.
+    only: of runs that succeed, and of rows that break rules, a target that differs, a constraint, and a traceback.
     """
-    done = mock2pg(settings, "migrate", str(source), MIGRATION_NOTIFY_URLS=webhook.url)
-    assert done.returncode == 0, done.stderr.decode()
-    assert webhook.titles == ["mock2pg migrate: started", "mock2pg migrate: succeeded"]
-    assert MARK.encode() not in b"".join(webhook.raw)
-    assert b"hook-secret" not in done.stdout + done.stderr
-    assert MARK.encode() not in done.stdout + done.stderr
-    said = in_process(settings, "verify", "--json")
-    assert said.exit_code == 0, said.output
-    assert MARK not in said.output
-    for looks in (
-        ["metrics"],
-        ["history", "--json"],
-        ["runs"],
-        ["backups"],
-        ["status"],
-        ["settings"],
-        ["report", "--all"],
-    ):
-        said = in_process(settings, *looks, MIGRATION_NOTIFY_URLS=webhook.url)
-        assert said.exit_code == 0, said.output
-        assert MARK not in said.output
-        assert "hook-secret" not in said.output
-    watched = [
-        state.listed(settings.runs_dir),
-        *(state.of_run(settings.runs_dir, run.id) for run in all_runs(settings)),
-    ]
-    assert MARK not in json.dumps(watched)
-    with postgres.connect(settings.url, name="test") as connection:
-        row = connection.execute("SELECT count(*) FROM public.students WHERE name LIKE '%CANARY'").fetchone()
-        assert row is not None
-        assert row[0] > 0  # the marks did arrive
-    assert leaks(settings.project) == []
-
-
-def test_no_value_leaves_a_run_that_fails(published: Settings, source: Path, tmp_path: Path) -> None:
-    """Rows that break rules, a target that differs, a constraint, and a traceback show no value either."""
-    settings = published
     document = json.loads(source.read_text())
     document["students"][0]["email"] = f"{MARK} is no address"
     document["students"][1]["enrollmentDate"] = f"{MARK} is no date"
@@ -154,20 +110,13 @@ def test_no_value_leaves_a_run_that_fails(published: Settings, source: Path, tmp
     document["students"][0]["phone"] = document["students"][1]["phone"] = f"{MARK} twice"
     (twice := source.with_name("twice.json")).write_text(json.dumps(document))
 
-    for form, code, environment in (
-        ("junit", 4, {}),
-        ("github", 0, {"MIGRATION_ON_ERROR": "quarantine", "MIGRATION_UNKNOWN_FIELDS": "warn"}),
-    ):
-        said = in_process(
-            settings, "check", str(bad), "--format", form, "--max-refused", "90%", "--debug", **environment
-        )
-        assert said.exit_code == code, said.output
-        assert MARK not in said.output
-    assert list(settings.runs_dir.glob("*/refused.jsonl"))
-
     codes, printed = session(
         settings,
         tmp_path,
+        ["migrate", str(source)],
+        ["verify", "--json"],
+        *LOOKS,
+        "DO $$BEGIN ASSERT (SELECT count(*) > 0 FROM public.students WHERE name LIKE '%CANARY'); END$$",
         ["migrate", str(bad), "--debug"],
         ["migrate", str(not_json), "--debug"],
         f"UPDATE public.students SET phone = '{MARK} 2' WHERE id = '1'",
@@ -183,9 +132,30 @@ def test_no_value_leaves_a_run_that_fails(published: Settings, source: Path, tmp
         " END$$",
         "CREATE TRIGGER no BEFORE UPDATE ON public.students FOR EACH ROW EXECUTE FUNCTION public.no()",
         ["migrate", str(twice), "--debug"],
+        MIGRATION_NOTIFY_URLS=webhook.url,
     )
-    assert codes.splitlines() == ["migrate 4", "migrate 3", "verify 10", "verify 10", "migrate 15", "migrate 9"]
+    expected = ["migrate 0", "verify 0", *(f"{look[0]} 0" for look in LOOKS)]
+    expected += ["migrate 4", "migrate 3", "verify 10", "verify 10", "migrate 15", "migrate 9"]
+    assert codes == expected, printed.decode()
     assert b'the function "no" raised an exception' in printed
     assert b" in execute\n" in printed  # of a traceback
-    assert MARK.encode() not in printed
+    assert webhook.titles[:2] == ["mock2pg migrate: started", "mock2pg migrate: succeeded"]
+    assert MARK.encode() not in b"".join(webhook.raw) + printed
+    assert b"hook-secret" not in printed
+
+    for form, code, environment in (
+        ("junit", 4, {}),
+        ("github", 0, {"MIGRATION_ON_ERROR": "quarantine", "MIGRATION_UNKNOWN_FIELDS": "warn"}),
+    ):
+        said = in_process(
+            settings, "check", str(bad), "--format", form, "--max-refused", "90%", "--debug", **environment
+        )
+        assert said.exit_code == code, said.output
+        assert MARK not in said.output
+    assert list(settings.runs_dir.glob("*/refused.jsonl"))
+    watched = [
+        state.listed(settings.runs_dir),
+        *(state.of_run(settings.runs_dir, run.id) for run in all_runs(settings)),
+    ]
+    assert MARK not in json.dumps(watched)
     assert leaks(settings.project) == []

@@ -79,10 +79,7 @@ def definitions(
     options.append(f"--lock-wait-timeout={lock_timeout}")
     options += [f"--exclude-table={_pattern(schema)}.{_pattern(name)}" for name in without]
     try:
-        return {
-            section.replace("-", "_"): _pg_dump(url, schema, program, [f"--section={section}", *options])
-            for section in ("pre-data", "post-data")
-        }
+        return _pg_dump(url, schema, program, options)
     except psycopg.errors.LockNotAvailable as error:
         for text in locks.blockers(connection, connection.info.backend_pid, "LOCK TABLE", reads=True):
             error.add_note(text)
@@ -275,17 +272,26 @@ def sequences(connection: Connection, schema: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _pg_dump(url: str, schema: str, program: Path, options: Sequence[str]) -> str:
-    command = [str(program), "--schema-only", f"--schema={_pattern(schema)}", *options]
+def _pg_dump(url: str, schema: str, program: Path, options: Sequence[str]) -> dict[str, str]:
+    """Read the definitions once; pg_restore writes both scripts from the archive, and asks no server."""
     session = inherited() | environment(url, settings=True) | {"PGCLIENTENCODING": "UTF8", "LC_ALL": "C"}
-    done = subprocess.run(  # noqa: S603  a program of ours, its arguments are ours
-        command, env=session, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
+    read = ["--schema-only", "--format=custom", "--compress=0", f"--schema={_pattern(schema)}", *options]
+    archive = _run([str(program), *read], session)
+    found = {}
+    for section in ("pre-data", "post-data"):
+        write = [str(client_programs.pg_restore(program)), f"--section={section}", "--file=-"]
+        found[section.replace("-", "_")] = _plain(_run(write, session, archive).decode(), schema)
+    return found
+
+
+def _run(command: list[str], session: dict[str, str], given: bytes = b"") -> bytes:
+    done = subprocess.run(command, env=session, input=given, capture_output=True, check=False)  # noqa: S603  ours
     if done.returncode != 0:
-        if " was: LOCK TABLE" in done.stderr and "permission denied" not in done.stderr:
+        said = done.stderr.decode(errors="replace")
+        if " was: LOCK TABLE" in said and "permission denied" not in said:
             raise psycopg.errors.LockNotAvailable("pg_dump was not given the lock of a table")
-        raise BackupFailed(f"pg_dump failed: {scrubbed(done.stderr)}")
-    return _plain(done.stdout, schema)
+        raise BackupFailed(f"{Path(command[0]).name} failed: {scrubbed(said)}")
+    return done.stdout
 
 
 def _pattern(name: str) -> str:

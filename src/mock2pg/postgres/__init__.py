@@ -3,7 +3,7 @@
 from psycopg import Error, OperationalError
 from psycopg.errors import InsufficientPrivilege, LockNotAvailable, SerializationFailure
 
-from mock2pg.postgres import catalogue, row_hashes, schemas, scratch
+from mock2pg.postgres import catalogue, distribution, row_hashes, schemas, scratch
 from mock2pg.postgres.connection import (
     Connection,
     advisory_lock,
@@ -38,6 +38,7 @@ __all__ = [
     "database_url",
     "describe_database",
     "described",
+    "distribution",
     "drop_database",
     "ensure_database",
     "environment",

@@ -136,7 +136,8 @@ def _foreign_keys(connection: Connection, whose: sql.SQL, schema: str) -> list[T
                 FROM unnest(c.conpfeqop) WITH ORDINALITY AS k(oid, n) JOIN pg_operator AS o ON o.oid = k.oid),
             t.relkind <> 'p', p.relkind <> 'p',
             has_schema_privilege(n.oid, 'USAGE') AND has_schema_privilege(t.relnamespace, 'USAGE')
-                AND has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(p.oid, 'SELECT')
+                AND has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(p.oid, 'SELECT'),
+            c.condeferred
         FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid
             JOIN pg_class AS p ON p.oid = coalesce(pg_partition_root(c.confrelid), c.confrelid)
             JOIN pg_namespace AS n ON n.oid = p.relnamespace

@@ -29,6 +29,8 @@ def pg_dump(bundled: Path, server_version: int, tls: bool) -> Path:
         version = _version(program)
         if version < major:
             reasons.append(f"{_called(program, bundled)} is of version {version or 'unknown'}")
+        elif not pg_restore(program).exists():
+            reasons.append(f"{_called(program, bundled)} has no pg_restore beside it")
         elif tls and not _speaks_tls(program):
             reasons.append(f"{_called(program, bundled)} speaks no TLS")
         else:
@@ -38,6 +40,11 @@ def pg_dump(bundled: Path, server_version: int, tls: bool) -> Path:
         f"no pg_dump can read it: {need}; {', '.join(reasons)}",
         hint=f"Install PostgreSQL's client programs of version {major} or later (postgresql-client) on this machine.",
     )
+
+
+def pg_restore(pg_dump: Path) -> Path:
+    """The program of the same version, which reads what pg_dump wrote."""
+    return pg_dump.with_name("pg_restore")
 
 
 def _candidates(bundled: Path) -> Iterator[Path]:

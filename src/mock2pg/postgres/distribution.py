@@ -5,11 +5,12 @@ A coordinator is PostgreSQL with the extension `citus`; everywhere else nothing 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from psycopg import sql
 
-from mock2pg.contracts import REFERENCE
+from mock2pg.contracts import REFERENCE, Table
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.session import SETTINGS, SPELLING
 
@@ -81,7 +82,7 @@ def in_group(connection: Connection, schema: str, table: str, found: Distributio
 
 
 def distribute(
-    connection: Connection, schema: str, table: str, how: str, like: sql.Identifier | None = None, *, shards: int = 0
+    connection: Connection, schema: str, table: str, how: str, like: sql.Composable | None = None, *, shards: int = 0
 ) -> None:
     """Make a reference or a distributed table of a local one, with the rows that it has.
 
@@ -111,6 +112,12 @@ def begin(connection: Connection, lock_timeout: str) -> None:
         connection.execute("SET LOCAL citus.multi_shard_modify_mode TO 'sequential'")
         spell_alike(connection)
         connection.execute(sql.SQL("SET LOCAL lock_timeout TO {}").format(sql.Literal(lock_timeout)))
+
+
+def begin_for(connection: Connection, tables: Iterable[Table], lock_timeout: str) -> None:
+    """Do so where one of the tables is a distributed or a reference table; else nothing, and nothing is asked."""
+    if any(table.distribution for table in tables):
+        begin(connection, lock_timeout)
 
 
 def spell_alike(connection: Connection) -> None:

@@ -39,6 +39,7 @@ class TargetForeignKey:
     equals  the operators that compare parent and child, which a search path might not find: `pg_catalog.=`
     child_only, parent_only  whether the rows of tables that inherit from one are no rows of its own
     readable  whether this role may read both tables; PostgreSQL itself looks at them as their owner
+    deferred  it is INITIALLY DEFERRED: looked at when the transaction ends
     """
 
     name: str
@@ -54,6 +55,7 @@ class TargetForeignKey:
     child_only: bool = field(default=True, compare=False)
     parent_only: bool = field(default=True, compare=False)
     readable: bool = field(default=True, compare=False)
+    deferred: bool = field(default=False, compare=False)
 
     @property
     def child_rows(self) -> sql.Composable:

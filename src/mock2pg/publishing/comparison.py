@@ -33,8 +33,12 @@ class Comparison:
         self.types = {
             column.name: there[column.name].data_type if there else column.data_type for column in table.columns
         }
-        self.keys = self.equal(table.primary_key)
-        self.others = [name for name in self.types if name not in table.primary_key or self._has_spellings(name)]
+        self.keys = self.equal(table.merge_key)
+        self.others = [
+            name
+            for name in self.types
+            if name not in table.merge_key or (name != table.distribution_column and self._has_spellings(name))
+        ]
 
     @property
     def inserted(self) -> list[str]:
@@ -64,7 +68,12 @@ class Comparison:
         return sql.SQL("{}::{}").format(self.value(name), as_type(self.types[name]))
 
     def equal(self, names: Sequence[str]) -> sql.Composable:
-        return sql.SQL(" AND ").join(self._equal(name) for name in names)
+        """Return the SQL condition that a target row and a built row are equal in the columns, as indexes see it."""
+        return sql.SQL(" AND ").join(self._equal(name, self.cast(name)) for name in names)
+
+    def equal_here(self, names: Sequence[str]) -> sql.Composable:
+        """Return that condition for a row `b` that has the target table's own types."""
+        return sql.SQL(" AND ").join(self._equal(name, sql.SQL("b.{}").format(sql.Identifier(name))) for name in names)
 
     def differs(self, names: Sequence[str]) -> sql.Composable:
         """Return the SQL condition that a target row and a built row differ in the columns."""
@@ -76,16 +85,14 @@ class Comparison:
         ]
         return sql.SQL("({})").format(sql.SQL(" OR ").join(each) if each else sql.SQL("false"))
 
-    def _equal(self, name: str) -> sql.Composable:
+    def _equal(self, name: str, value: sql.Composable) -> sql.Composable:
         column = self.there.get(name)
         equal, collate = "=", ""
         if column and column.unique_by:
             equal = "=" if column.unique_by == "pg_catalog.=" else f"OPERATOR({column.unique_by})"
         elif column and not column.deterministic:
             collate = ' COLLATE "C"'
-        return sql.SQL("l.{0}{1} {2} {3}{1}").format(
-            sql.Identifier(name), as_type(collate), as_type(equal), self.cast(name)
-        )
+        return sql.SQL("l.{0}{1} {2} {3}{1}").format(sql.Identifier(name), as_type(collate), as_type(equal), value)
 
     def _has_spellings(self, name: str) -> bool:
         """Return True when equal values of the column may differ in their bytes."""
@@ -97,7 +104,7 @@ class Comparison:
 
 def compared_as(data_type: str) -> str:
     """Return the SQL after each of two values of a type that are compared; a numeric 1.0 equals 1."""
-    if data_type == "text":
+    if data_type in ("text", "text[]"):
         return ' COLLATE "C"'
     element = re.sub(r"[(].*?[)]", "", data_type).removesuffix("[]")
     return "" if element in _EXACT else _BYTES

@@ -10,7 +10,7 @@ from mock2pg.contracts import Table
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
 from mock2pg.publishing.alteration import Alteration
-from mock2pg.publishing.table_merge import TableMerge
+from mock2pg.publishing.distributed_merge import merge_of
 
 
 def keep(
@@ -24,7 +24,7 @@ def keep(
     for table in tables:
         if not table.natural_key or table.name not in present:
             continue
-        merge = TableMerge(connection, built, target, table, created=False, altered=alterations.get(table.name))
+        merge = merge_of(connection, built, target, table, created=False, altered=alterations.get(table.name))
         (name,) = table.primary_key
         rows = connection.execute(
             merge.compose(

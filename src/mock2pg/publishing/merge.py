@@ -13,13 +13,15 @@ from psycopg import sql
 
 from mock2pg import progress
 from mock2pg.contracts import Table, key_groups
+from mock2pg.distributed_keys import widened
 from mock2pg.errors import PublishFailed
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.postgres.target_records import TargetForeignKey
-from mock2pg.publishing import creation, referencing_rows, unique_conflicts
+from mock2pg.publishing import circles, creation, referencing_rows, unique_conflicts
 from mock2pg.publishing.alteration import Alteration
+from mock2pg.publishing.distributed_merge import merge_of
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Difference
 
@@ -51,7 +53,7 @@ class Merge:
         self._references = catalogue.references_to(connection, target)
         self._code = OwnersCode(connection, target, [table.name for table in tables])
         merges = {
-            table.name: TableMerge(
+            table.name: merge_of(
                 connection,
                 built,
                 target,
@@ -103,21 +105,26 @@ class Merge:
         """Write. Raises PublishFailed when the target tables afterwards do not hold the built rows."""
         progress.expect(sum(difference.changed for difference in self.differences.values()))
         self._connection.execute("SET CONSTRAINTS ALL DEFERRED")
+        for merge in self.merges:
+            merge.hold_moved(self.differences[merge.table.name])
         waiting = self._delete()
         for merge in self.merges:
             if merge.created:
                 creation.create(self._connection, self._target, merge.table)
+                merge.distribute()
         for group in self._groups:
             progress.detail(", ".join(merge.table.name for merge in group))
             self._write(group)
             written = [self.differences[merge.table.name] for merge in group]
             progress.rows(sum(difference.inserted + difference.updated for difference in written))
-        self._together([merge.delete_rest for merge in waiting])
+        circles.delete(self._code, waiting, self._references)
         progress.rows(sum(difference.deleted for difference in self.differences.values()))
+        tables = {merge.table.name: merge.table for merge in self.merges}
+        tables = {name: widened(table, tables) for name, table in tables.items()}
         for step in (creation.constrain, creation.refer):  # every key before the first reference to one
             for merge in self.merges:
                 if merge.created:
-                    step(self._connection, self._target, merge.table)
+                    step(self._connection, self._target, tables[merge.table.name])
         with self._code.path():
             self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for merge in self.merges:
@@ -155,37 +162,33 @@ class Merge:
             for merge in updates:
                 merge.update(self._references)
         if inserts:
+            for merge in group:
+                merge.make_way(self.differences[merge.table.name])
+            completed: list[TableMerge] = []
             try:
                 with self._connection.transaction():
-                    self._together([merge.insert for merge in inserts])
+                    completed = circles.insert(self._code, inserts, self._references)
             except unique_conflicts.ALIKE:  # with a value of a row that is deleted or changed later
-                if not all(merge.park_values() for merge in group):
+                if not all(merge.recovers and merge.park_values() for merge in group):
                     raise
-                self._together([merge.insert for merge in inserts])
+                completed = circles.insert(self._code, inserts, self._references)
+            updates += [merge for merge in completed if merge not in updates]
         if round_about:
             for merge in updates:
                 merge.update(self._references)
 
     def _write_at_once(self, updates: Sequence[TableMerge], inserts: Sequence[TableMerge]) -> bool:
-        """Update and insert in one statement; return False when rows exchange unique values."""
+        """Update and insert in one statement; return False when it is none, or rows exchange unique values."""
+        if not circles.is_one([*updates, *inserts]):
+            return False
         try:
             with self._connection.transaction():
-                self._together([*(merge.change for merge in updates), *(merge.insert for merge in inserts)])
+                circles.together(
+                    self._code, [*(merge.change for merge in updates), *(merge.insert for merge in inserts)]
+                )
         except unique_conflicts.ALIKE:
             return False
         return True
-
-    def _together(self, statements: Sequence[sql.Composed]) -> None:
-        """One statement of several: references between their tables are looked at when all of them are done."""
-        if len(statements) < 2:
-            for statement in statements:
-                self._code.run(statement)
-            return
-        parts = sql.SQL(", ").join(
-            sql.SQL("{} AS ({})").format(sql.Identifier(f"part{number}"), statement)
-            for number, statement in enumerate(statements)
-        )
-        self._code.run(sql.SQL("WITH {} SELECT").format(parts))
 
 
 def _moves(key: TargetForeignKey, merges: Mapping[str, TableMerge], differences: Mapping[str, Difference]) -> bool:

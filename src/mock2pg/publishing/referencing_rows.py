@@ -94,7 +94,8 @@ class _Look:
 
 def _staying(merge: TableMerge, columns: Sequence[str]) -> sql.Composable | None:
     """Select the rows that are neither deleted nor updated in the columns; None when publishing writes every row."""
-    written = bool(columns) and set(columns) <= set(merge.settable)
+    free = set(columns) - {merge.table.distribution_column}  # whose value a row keeps
+    written = bool(free) and free <= set(merge.settable)
     if not merge.keeps:
         return None if written else merge.compose("(SELECT l.* FROM {target} AS l WHERE NOT {gone})")
     if written and merge.table.publish != "ensure":

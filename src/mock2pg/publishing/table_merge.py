@@ -5,7 +5,7 @@ Everything here runs inside the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -18,7 +18,7 @@ from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.describing import described
 from mock2pg.postgres.owners_code import OwnersCode
-from mock2pg.postgres.target_records import TargetForeignKey
+from mock2pg.postgres.target_records import TargetColumn, TargetForeignKey
 from mock2pg.publishing import sequences, unique_conflicts
 from mock2pg.publishing.alteration import Alteration
 from mock2pg.publishing.comparison import Comparison, as_type, compared_as, key_text
@@ -78,7 +78,7 @@ class TableMerge(Comparison):
             text = column.data_type == "text"
             given = self.value(column.name) if text else sql.SQL("b.{}").format(sql.Identifier(column.name))
             query = sql.SQL("SELECT count(*) FROM {0} AS b WHERE {1}::{2}{4} IS DISTINCT FROM {3}{4}").format(
-                self.built,
+                self.to_cast(column.name),
                 self.cast(column.name),
                 as_type(column.data_type),
                 given,
@@ -93,6 +93,10 @@ class TableMerge(Comparison):
             if changed:
                 found[column.name] = f"{home}, which would change {counted(changed, 'value')} of the built ones"
         return found
+
+    def to_cast(self, name: str) -> sql.Composable:
+        """Return the built rows, for FROM, when it is not known whether the column can be cast."""
+        return self.built
 
     def difference(self) -> Difference:
         """Count what is to be inserted, updated and deleted; nothing is written."""
@@ -135,11 +139,18 @@ class TableMerge(Comparison):
     def delete_free(self, references: Sequence[TargetForeignKey]) -> int:
         """Delete what is gone, but for rows that others still refer to; returns how many went."""
         free = [
-            sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS c WHERE {})").format(key.child_rows, key.refers("c", "l"))
+            sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS c WHERE {})").format(self.children(key), key.refers("c", "l"))
             for key in references
             if key.parent == self.table.name and key.readable
         ]
         return self.code.count(self.delete_rest + sql.SQL("").join(free))
+
+    def children(self, key: TargetForeignKey) -> sql.Composable:
+        """Return the referencing rows, for FROM."""
+        return key.child_rows
+
+    def distribute(self) -> None:
+        """Distribute the table that was just created as its built rows are; a local table stays one."""
 
     @property
     def delete_rest(self) -> sql.Composed:
@@ -147,10 +158,18 @@ class TableMerge(Comparison):
 
     @property
     def insert(self) -> sql.Composed:
+        return self.inserts(())[0]
+
+    def inserts(self, without: Collection[str]) -> list[sql.Composed]:
+        """Insert the new rows, with NULL in the columns of these names."""
         new = "" if self.created else " WHERE NOT EXISTS ({same})"
-        return self.compose(
-            "INSERT INTO {home} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {built} AS b" + new
-        )
+        given = [sql.SQL("NULL") if name in without else self.cast(name) for name in self.inserted]
+        return [
+            self.compose(
+                "INSERT INTO {home} ({columns}) OVERRIDING SYSTEM VALUE SELECT {given} FROM {built} AS b" + new,
+                given=sql.SQL(", ").join(given),
+            )
+        ]
 
     @property
     def change(self) -> sql.Composed:
@@ -164,11 +183,31 @@ class TableMerge(Comparison):
             return
         if any(key.parent == self.table.name and key.on_delete != "NO ACTION" for key in references):
             self.code.run(self.change)  # which names the constraint
+        self.write_again()
+
+    def write_again(self) -> None:
+        """Delete the rows that change and insert them again."""
         unique_conflicts.replace(self)
 
     def park_values(self) -> bool:
         """Take unique values that other rows are to hold away from those that hold them; whether all of it could be."""
         return not self.created and self.table.publish != "ensure" and unique_conflicts.park_values(self)
+
+    def hold_moved(self, difference: Difference) -> None:
+        """Hold what is not ours of the rows that move to another value of the distribution column, before they go."""
+
+    def moved(self, limit: int) -> tuple[int, list[str]]:
+        """Count those rows; return up to `limit` of their primary keys."""
+        return 0, []
+
+    recovers = True  # a statement that fails is undone by its savepoint, and another way is taken
+
+    def make_way(self, difference: Difference) -> None:
+        """Park the unique values that new rows are to hold, where an INSERT cannot be tried first."""
+
+    def parkable(self, columns: Sequence[TargetColumn]) -> Sequence[TargetColumn]:
+        """Return those of the columns in which a parked value may be tried."""
+        return columns
 
     def next_values(self) -> list[NextValue]:
         """Return the sources of next values for our columns, in rows that others insert."""
@@ -227,7 +266,7 @@ class TableMerge(Comparison):
             "sets": sql.SQL(", ").join(
                 sql.SQL("{} = {}").format(sql.Identifier(name), self.cast(name)) for name in self.settable
             ),
-            "held": sql.Identifier("pg_temp", "mock2pg_held"),
+            "held": self.held,
             "whole": _names([name for name, column in self.there.items() if not column.generated]),
             "differs": self.differs(self.others),
         }
@@ -238,6 +277,11 @@ class TableMerge(Comparison):
         if self.removed is None:
             return gone
         return sql.SQL("({} AND EXISTS (SELECT FROM {} AS b WHERE {}))").format(gone, self.removed, self.keys)
+
+    @property
+    def held(self) -> sql.Identifier:
+        """The table that holds rows for a moment, while they are not in the target table."""
+        return sql.Identifier("pg_temp", "mock2pg_held")
 
     @property
     def of_built(self) -> sql.Composed:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import psycopg
 from psycopg import sql
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 
 ALIKE = (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation)
 
-# Parked values by pg_type.typcategory: no row has them, before or after.
-_HEX = "replace(gen_random_uuid()::text, '-', '')"
+# Parked values by pg_type.typcategory: no row has them, before or after. {hex} is made up by this process, and together
+# with the row's own value is another one in each row; no function here is volatile, or Citus would refuse it.
+_TEXT = "coalesce(l.{column}::text, '')"
 _LEAST = "least((SELECT min({column}) FROM {target}), (SELECT min({column}::{type}) FROM {built}))"
 _GREATEST = "greatest((SELECT max({column}) FROM {target}), (SELECT max({column}::{type}) FROM {built}))"
 _PARKED = {
-    "S": (f"concat({_HEX}, l.{{column}})", f"concat(l.{{column}}, {_HEX})"),  # so it may still be what a check asks for
-    "U": ("gen_random_uuid()::text",),
+    "S": (f"{{hex}} || {_TEXT}", f"{_TEXT} || {{hex}}"),  # so it may still be what a check asks for
+    "U": (f"md5({{hex}} || {_TEXT})",),
     "N": (f"{_GREATEST} + f.mock2pg_nth", f"{_LEAST} - f.mock2pg_nth"),
     "D": (f"{_GREATEST} + f.mock2pg_nth * interval '1 day'", f"{_LEAST} - f.mock2pg_nth * interval '1 day'"),
 }
@@ -69,7 +71,7 @@ def _free(merge: TableMerge, unique: TargetUnique) -> bool:
     rows = _conflicting_rows(merge, unique)
     if not merge.code.number(sql.SQL("SELECT count(*) {}").format(rows)):
         return True
-    key = [sql.Identifier(name) for name in merge.table.primary_key]
+    key = [sql.Identifier(name) for name in merge.table.merge_key]
     for assignment in _assignments(merge, unique):
         try:
             with merge.connection.transaction():
@@ -112,13 +114,14 @@ def _conflicting_rows(merge: TableMerge, unique: TargetUnique) -> sql.Composed:
 def _assignments(merge: TableMerge, unique: TargetUnique) -> Iterator[sql.Composed]:
     """Yield the assignments to try in turn: values that no other row has, then NULL."""
     columns = [
-        merge.there[name] for name in unique.columns if name in merge.settable and name not in merge.table.primary_key
+        merge.there[name] for name in unique.columns if name in merge.settable and name not in merge.table.merge_key
     ]
-    for column in columns:
+    made_up = sql.Literal(uuid4().hex)
+    for column in merge.parkable(columns):
         for value in _PARKED.get(column.type_category, ()):
             names = {"column": sql.Identifier(column.name), "type": sql.SQL(column.data_type)}
             yield sql.SQL("{column} = ({value})::{type}").format(
-                value=sql.SQL(value).format(target=merge.target, built=merge.built, **names), **names
+                value=sql.SQL(value).format(target=merge.target, built=merge.built, hex=made_up, **names), **names
             )
     for column in columns:
         if not column.not_null:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mock2pg.step_results.record import Counts, Found
-from mock2pg.step_results.target import DerivedColumn
+from mock2pg.step_results.target import DerivedColumn, DistributedTable
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,7 @@ class Verified(Found):
     matched_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kept_keys: Counts = field(default_factory=dict)
     derived: tuple[DerivedColumn, ...] = ()
+    distributed: tuple[DistributedTable, ...] = ()
     rows_compared: int
     columns_compared: int
     times: Mapping[str, float] = field(default_factory=dict)

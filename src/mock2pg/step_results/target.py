@@ -69,6 +69,19 @@ class DerivedColumn:
     reason: str
 
 
+@dataclass(frozen=True)
+class DistributedTable:
+    """A table of Citus.
+
+    distribution  "reference", or the distribution column
+    unenforced    keys of the contract that the database enforces only within one value of the column
+    """
+
+    table: str
+    distribution: str
+    unenforced: tuple[tuple[str, ...], ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loaded(Found):
     """The target tables are built beside the real ones.
@@ -90,6 +103,7 @@ class Loaded(Found):
     derived: tuple[DerivedColumn, ...] = ()
     contracts_sha256: str
     rules: int = 0
+    distributed: tuple[DistributedTable, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from mock2pg import build, checks, files, postgres, private, progress, workers
+from mock2pg import build, checks, distributed_keys, files, postgres, private, progress, workers
 from mock2pg.contracts import Table, contracts_sha256, derived_columns
 from mock2pg.errors import LoadFailed, PreflightFailed
-from mock2pg.publishing import creation, preflight
+from mock2pg.publishing import built_tables, creation, preflight
 from mock2pg.publishing.preflight import distributed_tables, distribution
 from mock2pg.report.log_messages import of_added
 from mock2pg.runs import Run
@@ -82,6 +82,10 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
                 staging.write_hashes(staged, table, rows, hashes, private.secret(settings.secret_file))
                 rows.unlink()
             unproven = [table.name for table in tables if not _as_its_model_says(run, connection, table, built)]
+        with postgres.named(LoadFailed, "cannot distribute the built tables"):
+            built_tables.distribute(
+                connection, postgres.scratch.NEXT, settings.target_schema, tables, settings.lock_timeout
+            )
     added = {table.name: counts[table.name] for table in tables if not table.source and counts[table.name]}
     number = counted(sum(counts.values()), "row") + (f" ({of_added(added)})" if added else "")
     return Loaded(
@@ -99,6 +103,7 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
         derived=derived_columns(tables),
         contracts_sha256=contracts_sha256(table.as_dict() for table in contracts),
         rules=rules,
+        distributed=distributed_keys.distributed_tables(tables),
     )
 
 

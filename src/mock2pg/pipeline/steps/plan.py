@@ -28,6 +28,7 @@ def run(run: Run) -> Planned:
         postgres.named(PublishFailed, "cannot plan"),
         connection.transaction(),
     ):
+        postgres.distribution.begin_for(connection, tables, settings.lock_timeout)
         postgres.scratch.require_built(connection, loaded.built)
         pending = alteration.pending(connection, schema, tables, history.owned(connection, schema))
         alterations = pending if settings.alter else {}

@@ -22,6 +22,7 @@ def run(run: Run, purpose: str = "migrate") -> Preflighted:
         postgres.named(PreflightFailed, "cannot read the target tables"),
         dump.repeatable_read(connection),
     ):
+        postgres.distribution.begin_for(connection, tables, settings.lock_timeout)
         postgres.scratch.require_built(connection, loaded.built)
         preflight = look(
             connection,

@@ -94,6 +94,7 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
     """Publish inside the transaction; return the difference of each table."""
     settings, schema = run.settings, run.settings.target_schema
     connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
+    postgres.distribution.begin_for(connection, tables, settings.lock_timeout)
     staged, loaded, backup = run.require(Staged), run.require(Loaded), run.require(BackedUp)
     postgres.scratch.require_built(connection, loaded.built)
     postgres.scratch.create(connection, schema)

@@ -21,7 +21,6 @@ from mock2pg.step_results import (
     BackedUp,
     Checked,
     Conflicts,
-    DerivedColumn,
     F,
     Loaded,
     Planned,
@@ -67,6 +66,7 @@ def run(run: Run) -> Reported:
     faults = _faults(run)
     mood, word = outcome_of(record)
     _, details = notebook_tables.told(record["error"]["message"] if record["error"] else "")
+    of_tables = _find(results, Loaded) or _find(results, Verified)
     seconds = {step: result.seconds for step, result in results.items()}
     page = pages.render(
         "report.html",
@@ -98,7 +98,8 @@ def run(run: Run) -> Reported:
         planned=_find(results, Planned),
         proven=_passed(results, "verify"),
         verified=_verified(record, results),
-        derived=_derived(results),
+        derived=of_tables.derived if of_tables else (),
+        distributed=of_tables.distributed if of_tables else (),
         faults=faults,
         conflicts=conflicts.findings if (conflicts := _find(results, Conflicts)) else (),
         checked=_find(results, Checked),
@@ -231,11 +232,6 @@ def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
     elif not sums.get(left):
         sums.pop(left, None)
     return {"rows": rows, "sum": sums}
-
-
-def _derived(results: Results) -> Sequence[DerivedColumn]:
-    found = _find(results, Loaded) or _find(results, Verified)
-    return found.derived if found else ()
 
 
 def _faults(run: Run) -> dict[str, list[dict[str, Any]]]:

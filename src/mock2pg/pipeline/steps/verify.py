@@ -11,6 +11,7 @@ from functools import partial
 from mock2pg import files, history, postgres, private, progress
 from mock2pg.backups import dump
 from mock2pg.contracts import Table, derived_columns
+from mock2pg.distributed_keys import distributed_tables
 from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed
 from mock2pg.log import log
 from mock2pg.runs import Run, Times
@@ -83,6 +84,7 @@ def _read(run: Run, times: Times) -> Verified:
         matched_by={table.name: table.natural_key for table in tables if table.natural_key},
         kept_keys=kept_keys,
         derived=derived_columns(tables),
+        distributed=distributed_tables(tables),
         rows_compared=sum(table.staged for table in compared.values()),
         columns_compared=sum(len(table.columns) for table in tables),
         times=times,

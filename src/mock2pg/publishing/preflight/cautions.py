@@ -12,14 +12,17 @@ from mock2pg.publishing.next_values import NextValue
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.text import counted
 
+_SHOWN = 5  # keys of rows that move
+
 
 def all_of(merges: Sequence[TableMerge]) -> Iterator[str]:
-    """Keys that tables which inherit from ours hold too, columns whose next value may be taken, and sequences that a
-    rollback would not move back.
+    """Rows that move to another tenant, keys that tables which inherit from ours hold too, columns whose next value may
+    be taken, and sequences that a rollback would not move back.
     """
     for merge in merges:
         if merge.created or merge.altered:
             continue
+        yield from _moved(merge)
         yield from _inherited(merge)
         for value in merge.next_values():
             if value.doubt:
@@ -53,6 +56,17 @@ def _moved_elsewhere(merge: TableMerge, value: NextValue) -> Iterator[str]:
             sequences.is_behind(merge.connection, rows, value, sequence) for rows in (built, merge.target)
         ):
             yield sequence
+
+
+def _moved(merge: TableMerge) -> Iterator[str]:
+    rows, keys = merge.moved(_SHOWN)
+    if rows:
+        shown = ", ".join(keys) + (" ..." if rows > len(keys) else "")
+        move, are = ("moves", "is") if rows == 1 else ("move", "are")
+        yield (
+            f"{merge.table.name}: {counted(rows, 'row')} {move} to another {merge.table.distribution_column} ({shown}):"
+            f" {are} deleted and inserted again"
+        )
 
 
 def _inherited(merge: TableMerge) -> Iterator[str]:

@@ -15,6 +15,7 @@ from mock2pg.postgres.connection import Connection
 from mock2pg.publishing import alteration, kept_keys, others_code
 from mock2pg.publishing.alteration import Alteration
 from mock2pg.publishing.deletion_limits import DeletionLimits
+from mock2pg.publishing.distributed_merge import merge_of
 from mock2pg.publishing.merge import Merge
 from mock2pg.publishing.preflight import cautions, constraints, disk_space, privileges, structure, undoing
 from mock2pg.publishing.table_merge import TableMerge
@@ -140,13 +141,13 @@ def _judged(
         if altered or not missing or missing & set(table.key + table.primary_key):
             return None, []
         table = _without(table, missing)
-    merge = TableMerge(connection, built, target, table, created=created, altered=altered)
+    merge = merge_of(connection, built, target, table, created=created, altered=altered)
     misfits = merge.misfits()
     findings = [Finding(table.name, misfit, _MISFIT) for misfit in misfits.values()]
-    if set(misfits) & set(table.key + table.primary_key):
+    if set(misfits) & set(table.key + table.merge_key):
         return None, findings
     if misfits:
-        merge = TableMerge(connection, built, target, _without(table, misfits), created=created, altered=altered)
+        merge = merge_of(connection, built, target, _without(table, misfits), created=created, altered=altered)
     return merge, findings
 
 
