@@ -61,8 +61,12 @@ class DistributedMerge(TableMerge):
         """Return the referencing rows; those of a reference table as a result that is sent to every node."""
         if self.table.distribution != REFERENCE:
             return key.child_rows
-        columns = sql.SQL(", ").join(map(sql.Identifier, key.columns))
-        return sql.SQL("(SELECT DISTINCT {} FROM {} OFFSET 0)").format(columns, key.child_rows)
+        return self.gathered(key.child_rows, key.columns)
+
+    def gathered(self, rows: sql.Composable, columns: Sequence[str]) -> sql.Composable:
+        """Return the rows as the coordinator gathers them, wherever their shards are."""
+        names = sql.SQL(", ").join(map(sql.Identifier, dict.fromkeys(columns)))
+        return sql.SQL("(SELECT DISTINCT {} FROM {} AS g OFFSET 0)").format(names, rows)
 
     def misfits(self) -> dict[str, str]:
         """Return the columns as those of a local table; and the distribution column, where a row would be there twice.

@@ -193,6 +193,10 @@ class TableMerge(Comparison):
         """Take unique values that other rows are to hold away from those that hold them; whether all of it could be."""
         return not self.created and self.table.publish != "ensure" and unique_conflicts.park_values(self)
 
+    def gathered(self, rows: sql.Composable, columns: Sequence[str]) -> sql.Composable:
+        """Return rows of another table, for FROM, so that a query of ours may look for one of them."""
+        return rows
+
     def hold_moved(self, difference: Difference) -> None:
         """Hold what is not ours of the rows that move to another value of the distribution column, before they go."""
 

@@ -41,7 +41,7 @@ def findings(
         checks, indexes = _checks(merge, untold), _indexes(merge, untold)
         keys = [
             key
-            for key in references.beyond_contract(merge)
+            for key in references.beyond_contract(merges, merge)
             if key.parent not in unknown and not untold & set(key.columns)
         ]
         computed = [name for name in merge.types if merge.there[name].generated and not untold]
@@ -122,17 +122,17 @@ def _indexes(merge: TableMerge, untold: Collection[str]) -> list[tuple[str, str,
         """,
         [merge.home.as_string()],
     ).fetchall()
-    known = {tuple(sorted(columns)) for columns in (merge.table.primary_key, *merge.table.uniques)}
     untold = {*untold, *(name for name in drawn(merge) if name not in merge.types)}  # which no two new rows share
     alike = {
         column.name
         for column in catalogue.columns(merge.connection, merge.built_schema, merge.table.name)
         if merge.types.get(column.name) == column.data_type and merge.there[column.name].deterministic
     }
+    known = [key for key in (merge.table.primary_key, *merge.table.uniques) if alike.issuperset(key)]
     return [
         (name, "constraint" if is_constraint else "index", definition)
         for name, definition, is_constraint, columns, plain, watched in rows
-        if not (plain and tuple(columns) in known and alike.issuperset(columns)) and not set(untold) & set(watched)
+        if not (plain and any(set(columns).issuperset(key) for key in known)) and not set(untold) & set(watched)
     ]
 
 

@@ -184,7 +184,7 @@ def _of_tables(
 
 def _is_empty(connection: Connection, schema: str, table: str) -> bool:
     rows = catalogue.own_rows(connection, schema, table)
-    query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT 1) AS t").format(rows)
+    query = sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {} LIMIT 1) AS t").format(rows)
     return not catalogue.count(connection, query)
 
 

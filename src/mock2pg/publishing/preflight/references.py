@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from psycopg import sql
 
+from mock2pg.contracts import ForeignKey
+from mock2pg.distributed_keys import widened
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.target_records import TargetForeignKey
 from mock2pg.publishing.preflight.merged_rows import keys_of
@@ -16,9 +19,11 @@ from mock2pg.text import counted
 FIX_ROWS = "Correct the rows in the source, or change the constraint if it is wrong"
 
 
-def beyond_contract(merge: TableMerge) -> list[TargetForeignKey]:
+def beyond_contract(merges: Sequence[TableMerge], merge: TableMerge) -> list[TargetForeignKey]:
     """Return the target table's foreign keys that its contract does not name."""
-    known = {(key.columns, key.parent, key.parent_columns) for key in merge.table.foreign_keys}
+    known = {
+        (key.columns, key.parent, key.parent_columns) for key in (*merge.table.foreign_keys, *_wide(merges, merge))
+    }
     return [
         key
         for key in catalogue.foreign_keys(merge.connection, merge.target_schema)
@@ -42,7 +47,7 @@ def broken(
     orphans = sql.SQL(" FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {}){}").format(
         merged,
         sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(column)) for column in key.columns),
-        parents,
+        merge.gathered(parents, key.parent_columns),
         key.refers("c", "p"),
         sql.SQL("") if parent else _as_before(merge, key),
     )
@@ -59,7 +64,17 @@ def _as_before(merge: TableMerge, key: TargetForeignKey) -> sql.Composable:
         sql.SQL("c.{0} IS NOT DISTINCT FROM l.{0}").format(sql.Identifier(name))
         for name in dict.fromkeys((*merge.table.primary_key, *key.columns))
     ]
-    return sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS l WHERE {})").format(merge.target, sql.SQL(" AND ").join(same))
+    names = [*merge.table.primary_key, *key.columns]
+    return sql.SQL(" AND NOT EXISTS (SELECT FROM {} AS l WHERE {})").format(
+        merge.gathered(merge.target, names), sql.SQL(" AND ").join(same)
+    )
+
+
+def _wide(merges: Sequence[TableMerge], merge: TableMerge) -> tuple[ForeignKey, ...]:
+    """Return the keys of the contract as the database has them, as far as it is known what they refer to."""
+    tables = {each.table.name: each.table for each in merges}
+    keys = tuple(key for key in merge.table.foreign_keys if key.parent in tables)
+    return widened(replace(merge.table, foreign_keys=keys), tables).foreign_keys
 
 
 def of_part(merges: Sequence[TableMerge], merge: TableMerge, unknown: Collection[str] = ()) -> Iterator[Finding]:
@@ -67,7 +82,7 @@ def of_part(merges: Sequence[TableMerge], merge: TableMerge, unknown: Collection
     if merge.table.publish != "upsert":
         return
     by_name = {each.table.name: each for each in merges}
-    for key in merge.table.foreign_keys:
+    for key in _wide(merges, merge):
         if key.parent in unknown:
             continue
         parent = by_name[key.parent]
@@ -79,10 +94,11 @@ def of_part(merges: Sequence[TableMerge], merge: TableMerge, unknown: Collection
             )
             for ours, theirs in zip(key.columns, key.parent_columns, strict=True)
         ]
+        rows_to_be, colocated = _rows_to_be(parent, key.parent_columns), parent.table.distribution_column
         orphans = sql.SQL(" FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})").format(
             merge.built,
             sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(name)) for name in key.columns),
-            _rows_to_be(parent, key.parent_columns),
+            rows_to_be if colocated else merge.gathered(rows_to_be, key.parent_columns),
             sql.SQL(" AND ").join(pairs),
         )
         rows = catalogue.count(merge.connection, sql.SQL("SELECT count(*)") + orphans)
