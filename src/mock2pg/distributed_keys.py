@@ -14,18 +14,20 @@ from mock2pg.step_results import DistributedTable
 
 
 def widened(table: Table, tables: Mapping[str, Table]) -> Table:
-    """Return the table with the keys that its distribution allows; one that is not distributed stays as it is.
+    """Return the table with the keys that its distribution allows; a local one stays as it is.
 
     tables  all target tables, by name
     """
     column = table.distribution_column
-    if not column:
+    if not table.distribution:
         return table
     return replace(
         table,
         primary_key=table.merge_key,
         uniques=tuple(dict.fromkeys(_with(unique, column) for unique in table.uniques)),
-        foreign_keys=tuple(_widened(table, key, tables[key.parent]) for key in table.foreign_keys),
+        foreign_keys=tuple(
+            _deferred(_widened(table, key, tables[key.parent]), table, tables) for key in table.foreign_keys
+        ),
     )
 
 
@@ -65,9 +67,26 @@ def _widened(table: Table, key: ForeignKey, parent: Table) -> ForeignKey:
     return replace(key, columns=(*key.columns, pair[0]), parent_columns=(*key.parent_columns, pair[1]))
 
 
+def _deferred(key: ForeignKey, table: Table, tables: Mapping[str, Table]) -> ForeignKey:
+    """A key in a circle of tables is looked at when the transaction ends: Citus inserts into one after the other."""
+    if key.parent == table.name or "deferred" in key.on_delete.lower() or not _leads(key.parent, table.name, tables):
+        return key
+    return replace(key, on_delete=f"{key.on_delete} deferrable initially deferred".strip())
+
+
+def _leads(start: str, end: str, tables: Mapping[str, Table]) -> bool:
+    """Return whether foreign keys lead from one table to the other, directly or not."""
+    seen, new = set[str](), [start]
+    while new:
+        more = {key.parent for key in tables[new.pop()].foreign_keys if key.parent in tables} - seen
+        seen |= more
+        new += more
+    return end in seen
+
+
 def _pairs(key: ForeignKey) -> list[tuple[str, str]]:
     return list(zip(key.columns, key.parent_columns, strict=True))
 
 
 def _with(columns: tuple[str, ...], column: str) -> tuple[str, ...]:
-    return columns if column in columns else (*columns, column)
+    return columns if not column or column in columns else (*columns, column)

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from psycopg import sql
 
-from mock2pg.contracts import ForeignKey, Table, key_groups
+from mock2pg.contracts import Table, key_groups
 from mock2pg.distributed_keys import refused, widened
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.distribution import Distribution
+from mock2pg.postgres.target_records import TargetForeignKey
 from mock2pg.publishing.comparison import key_text
 from mock2pg.spellings import data_type
 from mock2pg.step_results import Finding
@@ -23,7 +24,6 @@ from mock2pg.text import counted, identity
 _SHOWN = 5  # keys of rows whose parent has another value
 _ON_DELETE = re.compile(r"\bon\s+delete\s+set\s+(null|default)\b", re.IGNORECASE)
 _ON_UPDATE = re.compile(r"\bon\s+update\s+(cascade|set\s+(null|default))\b", re.IGNORECASE)
-_DEFERRED = re.compile(r"\binitially\s+deferred\b", re.IGNORECASE)
 
 # A healthy transaction over several nodes is prepared for milliseconds.
 _PREPARED = """
@@ -63,7 +63,7 @@ def findings(
         else:
             yield from _keys(table, by_name, types)
             yield from _groups(table, there)
-    yield from _circles(by_name)
+    yield from _circles(connection, schema, {name: table for name, table in by_name.items() if name in present})
     yield from _prepared(connection)
 
 
@@ -122,15 +122,21 @@ def _column_type(connection: Connection, schema: str, table: Table, *, exists: b
     return (kinds[0] if exists else data_type(kinds[0]).in_catalogue).partition("(")[0]
 
 
-def _circles(tables: Mapping[str, Table]) -> Iterator[Finding]:
-    """Tables of Citus that refer to each other, and of whose rows none could be inserted first."""
-    parents = {name: {key.parent for key in table.foreign_keys} for name, table in tables.items()}
+def _circles(connection: Connection, schema: str, tables: Mapping[str, Table]) -> Iterator[Finding]:
+    """Existing tables of Citus that refer to each other, and of whose rows none could be inserted first.
+
+    A circle that is to be created gets keys that are looked at when the transaction ends.
+    """
+    keys = catalogue.foreign_keys(connection, schema)
+    parents = {name: {key.parent for key in keys if key.table == name} for name in tables}
     for group in key_groups(list(tables), parents):
         if not any(tables[name].distribution for name in group):
             continue
         fixed = {
             name: {
-                key.parent for key in tables[name].foreign_keys if key.parent in group and not _waits(tables[name], key)
+                key.parent
+                for key in keys
+                if key.table == name and key.parent in group and not _waits(tables[name], key)
             }
             for name in group
         }
@@ -142,10 +148,10 @@ def _circles(tables: Mapping[str, Table]) -> Iterator[Finding]:
                 yield Finding("", what, to_do)
 
 
-def _waits(table: Table, key: ForeignKey) -> bool:
+def _waits(table: Table, key: TargetForeignKey) -> bool:
     """Return True when rows can be inserted before those that the key refers to."""
     nullable = {each.name for each in table.columns if not each.not_null} - {*table.merge_key}
-    return bool(nullable & set(key.columns) or _DEFERRED.search(key.on_delete))
+    return key.deferred or bool(nullable & set(key.columns))
 
 
 def _prepared(connection: Connection) -> Iterator[Finding]:
@@ -169,7 +175,7 @@ def of_rows(connection: Connection, built: str, tables: Sequence[Table]) -> Iter
     for table in tables:
         for key, wide in zip(table.foreign_keys, widened(table, by_name).foreign_keys, strict=True):
             parent = by_name[key.parent]
-            if key == wide or not parent.distribution_column:
+            if key.columns == wide.columns or not parent.distribution_column:
                 continue
             pairs = [
                 sql.SQL("c.{} = p.{}").format(sql.Identifier(ours), sql.Identifier(theirs))
