@@ -35,7 +35,7 @@ CASES = {
     "as declared": (THERE + BY_TENANT, "tenant", "tenant", ""),
     "a reference table as declared": (THERE + REFERENCE, "reference", "reference", ""),
     "nothing is declared": (
-        THERE + BY_TENANT, "", "tenant", "t is distributed by tenant, which its model does not declare"),
+        THERE + BY_TENANT, "", "tenant", "kept, and declared by no model: t is distributed by tenant"),
     "local, and declared by a column": (
         THERE, "tenant", "",
         "the table is local. " + BY_HAND + """create_distributed_table('"public"."t"', 'tenant')"""),

@@ -38,6 +38,11 @@ def effective(connection: Connection, schema: str, tables: Sequence[Table]) -> E
         )
     there, present = of_schema(connection, schema), set(catalogue.tables(connection, schema))
     existing = [table for table in tables if table.name in present]
+    undeclared = [
+        f"{each.name} is {_as_words(how)}"
+        for each in existing
+        if not each.distribution and (how := _of(there, each.name))
+    ]
     held = tuple(
         replace(table, distribution=_of(there, table.name)) if table.name in present else table for table in tables
     )
@@ -49,11 +54,7 @@ def effective(connection: Connection, schema: str, tables: Sequence[Table]) -> E
     return Effective(
         held,
         (*differing, *distributed_tables.findings(connection, schema, held, there)),
-        tuple(
-            f"{table.name} is {_as_words(_of(there, table.name))}, which its model does not declare"
-            for table in existing
-            if not table.distribution and _of(there, table.name)
-        ),
+        (f"kept, and declared by no model: {'; '.join(undeclared)}",) if undeclared else (),
     )
 
 
