@@ -599,7 +599,7 @@ def test_a_project_that_dbt_cannot_read_is_a_mistake_in_it(tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("unchanged_environment")
 def test_a_distribution_is_declared_for_a_folder_or_a_model(tmp_path: Path) -> None:
-    """What a model says counts before its folder; a second `config`, which would replace the first, is refused."""
+    """A model's own declaration counts before its folder's; a second `config` would replace it, and is refused."""
     models = small_project(tmp_path) / "dbt_project" / "models"
     main, pets = models.parent / "dbt_project.yml", models / "core" / "pets.yml"
     main.write_text(main.read_text().replace("vars:", "    core: {+meta: {distribution: reference}}\nvars:"))

@@ -67,7 +67,7 @@ def test_a_table_that_exists_keeps_its_distribution(doubled: str) -> None:
 
 
 def test_a_declaration_has_no_effect_without_citus(database: str) -> None:
-    """The same project migrates into PostgreSQL alone, and the run says that its tables are local."""
+    """A project that declares distributions migrates into PostgreSQL alone; the run says that its tables are local."""
     declared = [table("t", "id text!", key=("id",), distribution="reference"), table("u", "id text!", key=("id",))]
     with postgres.connect(database, name="test") as connection:
         found = effective(connection, "public", declared)

@@ -1,4 +1,4 @@
-"""How Citus distributes the tables of a backup, which pg_dump does not say: kept in its header, and made again.
+"""The distributions of the tables of a backup, which pg_dump does not say: kept in its header, and made again.
 
 Nothing is ever un-distributed: a table that was local when the backup was taken, and is distributed now, stays so.
 """
@@ -24,7 +24,7 @@ Distributions = Mapping[str, Distribution]  # table -> its own; a local table ha
 
 
 def as_header(found: Distributions) -> dict[str, Any]:
-    """What a header has of them: nothing where every table is local, as in any other PostgreSQL."""
+    """Return what a header has of them: nothing where every table is local, as in any other PostgreSQL."""
     return {"distribution": {name: asdict(each) for name, each in found.items()}} if found else {}
 
 

@@ -90,7 +90,7 @@ def _table(node: Mapping[str, Any], staged: Mapping[str, SourceTable], names: Ma
 
 
 def _distribution(name: str, node: Mapping[str, Any]) -> str:
-    """What config.meta.distribution says: a column of the contract, "reference", or nothing."""
+    """Return config.meta.distribution: a column of the contract, "reference", or nothing."""
     declared = node["config"].get("meta", {}).get("distribution") or ""
     if declared in ("", REFERENCE):
         return str(declared)

@@ -30,7 +30,7 @@ _OF_SCHEMA = """
 
 @dataclass(frozen=True)
 class Distribution:
-    """How Citus holds a table.
+    """The distribution of a table that Citus knows.
 
     kind        "reference", "distributed" (by the hash of a column) or "other", which mock2pg does not publish into
     column      the distribution column; empty unless distributed

@@ -44,7 +44,7 @@ def merge_of(
 
 
 class DistributedMerge(TableMerge):
-    """Where a statement of a local table is not taken, rows are held in a scratch table.
+    """A scratch table holds the rows where a statement of a local table is not taken.
 
     No statement is tried that may fail on a shard: the savepoint before it does not always bring the connections to
     several nodes back.
