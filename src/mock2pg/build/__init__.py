@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from mock2pg import workers
 from mock2pg.build.dbt_project import Built, DbtProject
+from mock2pg.build.kept_manifest import project_hash
 from mock2pg.build.profile import profile, profiles_dir
 from mock2pg.build.source_tables import sources
 from mock2pg.contracts import Table
 
-__all__ = ["Built", "DbtProject", "build", "profile", "profiles_dir", "sources", "tables"]
+__all__ = ["Built", "DbtProject", "build", "profile", "profiles_dir", "project_hash", "sources", "tables"]
 
 
 def tables(project: DbtProject) -> tuple[Table, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg import environment, patches, progress
-from mock2pg.build import kept_manifest, lost_columns, target_tables
+from mock2pg.build import kept_manifest, lost_columns, plain_models, target_tables
 from mock2pg.build.profile import PROVIDED, profiles_dir
 from mock2pg.build.source_tables import sources
 from mock2pg.contracts import ForeignKey, Table, key_groups
@@ -40,12 +40,14 @@ class Built:
     tests    how many ran and hold
     queries  the compiled SQL of each model, by the name of its table
     circular by the name of a table: its foreign keys that are not built, because dbt knows no circles
+    plain    the compiled SQL of models and data tests, of a project of which dbt makes the same each time; else None
     """
 
     models: int
     tests: int
     queries: Mapping[str, str] = field(default_factory=dict, compare=False)
     circular: Mapping[str, tuple[ForeignKey, ...]] = field(default_factory=dict)
+    plain: tuple[str, ...] | None = field(default=None, compare=False)
 
 
 class DbtProject:
@@ -97,13 +99,17 @@ class DbtProject:
             lines = [f"  {result.node.name}: {_reason(result)}" for result in failed]
             raise LoadFailed("\n".join(["dbt did not build what the contracts say:", *lines]))
         ran = {result.node.unique_id: result for result in results if str(result.status) != "skipped"}
-        if missing := sorted(self._expected() - set(ran)):
+        manifest = json.loads((self.target / "manifest.json").read_text(encoding="utf-8"))
+        if missing := sorted(_expected(manifest) - set(ran)):
             lines = [f"  {key.split('.')[2]}" for key in missing]
             raise LoadFailed("\n".join(["dbt did not build or test all that the project declares:", *lines]))
         models = [result.node for result in ran.values() if str(result.node.resource_type).endswith("model")]
         passed = sum(str(result.status) == "pass" for result in ran.values())
         queries = {str(node.alias): str(node.compiled_code) for node in models}
-        return Built(len(models), passed, queries, self._circular)
+        plain = (
+            plain_models.queries(result.node for result in ran.values()) if plain_models.are_plain(manifest) else None
+        )
+        return Built(len(models), passed, queries, self._circular, plain)
 
     def _read(self) -> Any:
         """Return dbt's Manifest, kept or parsed, and write manifest.json."""
@@ -124,15 +130,6 @@ class DbtProject:
 
     def _file(self) -> Path | None:
         return kept_manifest.file_of(self.cache, self.project, self.connection, f"{self.mode} {_ERRORS}")
-
-    def _expected(self) -> set[str]:
-        """The models and the data tests that the project declares, whatever a selector or a flag leaves out."""
-        nodes = json.loads((self.target / "manifest.json").read_text(encoding="utf-8"))["nodes"]
-        return {
-            key
-            for key, node in nodes.items()
-            if node["resource_type"] in ("model", "test") and node["config"].get("materialized") != "ephemeral"
-        }
 
     def _keep_parsed(self) -> None:
         fresh = self.target / "partial_parse.msgpack"
@@ -165,6 +162,15 @@ class DbtProject:
         if outcome.exception is not None or (command == "parse" and not outcome.success):
             raise InternalError(f"dbt {command} failed: {_first_line(outcome.exception)}") from outcome.exception
         return outcome
+
+
+def _expected(manifest: Mapping[str, Any]) -> set[str]:
+    """The models and the data tests that the project declares, whatever a selector or a flag leaves out."""
+    return {
+        key
+        for key, node in manifest["nodes"].items()
+        if node["resource_type"] in ("model", "test") and node["config"].get("materialized") != "ephemeral"
+    }
 
 
 def _refuse_unread(manifest: Mapping[str, Any]) -> None:

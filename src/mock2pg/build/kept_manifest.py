@@ -13,7 +13,7 @@ import pickle
 import re
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from importlib.metadata import version
@@ -42,20 +42,30 @@ class Kept:
 
 
 def file_of(cache: Path, project: Path, connection: Mapping[str, str], facts: str) -> Path | None:
-    """Return the file of a project as it is now: its name is a hash of every file, the package's included, and of
-    every variable they ask for.
+    """Return the file of a project as it is now. Returns None where nobody can tell what has changed.
 
     facts  what else the parsed project depends on
+    """
+    known = project_hash((project,), connection, facts)
+    return cache / f"dbt_manifest_{known}.pickle" if known else None
+
+
+def project_hash(folders: Sequence[Path], connection: Mapping[str, str], facts: str) -> str | None:
+    """Return a hash of every file of the folders, the package's macros and profile included, of every variable they
+    ask for, and of the versions of Python and dbt.
+
+    facts  what else it is to change with
     Returns None where a variable's name is computed, or a file cannot be read: nobody can tell what has changed.
     """
-    places = (project, resources.MACROS, resources.PROFILES)
+    places = (*folders, resources.MACROS, resources.PROFILES)
     known, variables = hashlib.sha256(f"{sys.version}\0{[version(name) for name in _DBT]}\0{facts}".encode()), set()
     try:
-        for place, file in ((root, file) for root in places for file in sorted(_files(root))):
-            content = file.read_bytes()
-            variables.update(_VARIABLE.findall(content))
-            name = str(file.relative_to(place)).encode(errors="surrogateescape")
-            known.update(b"\0%b\0%d\0%b" % (name, len(content), content))
+        for number, place in enumerate(places):
+            for file in sorted(_files(place)):
+                content = file.read_bytes()
+                variables.update(_VARIABLE.findall(content))
+                name = f"{number} {file.relative_to(place)}".encode(errors="surrogateescape")
+                known.update(b"\0%b\0%d\0%b" % (name, len(content), content))
     except OSError:
         return None
     if b"" in variables:
@@ -64,7 +74,7 @@ def file_of(cache: Path, project: Path, connection: Mapping[str, str], facts: st
     for variable in sorted(found.decode() for found in variables):
         if not _SECRET.fullmatch(variable):  # no password gets into the manifest
             known.update(f"\0{variable}={there.get(variable)!r}".encode(errors="surrogateescape"))
-    return cache / f"dbt_manifest_{known.hexdigest()}.pickle"
+    return known.hexdigest()
 
 
 def load(file: Path) -> Kept | None:

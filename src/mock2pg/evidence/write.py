@@ -6,7 +6,6 @@ import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +79,7 @@ def _code(settings: Settings) -> dict[str, Any]:
     """Return the version and the hashes of the package, the dbt project, the suites and the notebooks."""
     return {
         "version": VERSION,
-        "package": _package(),
+        "package": manifest.tree(_PACKAGE),
         "dbt_project": manifest.tree(settings.dbt_dir),
         "suites": manifest.tree(settings.expectations_dir),
         "notebooks": {
@@ -88,12 +87,6 @@ def _code(settings: Settings) -> dict[str, Any]:
             for file in sorted(settings.notebooks_dir.glob("*.ipynb"))
         },
     }
-
-
-@cache
-def _package() -> str:
-    """Return the hash of the package, whose modules this process loads once."""
-    return manifest.tree(_PACKAGE)
 
 
 def _runs_folder(settings: Settings) -> str:

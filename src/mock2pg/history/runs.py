@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from mock2pg.contracts import Table
 from mock2pg.history import layout
 from mock2pg.postgres.connection import Connection
-from mock2pg.step_results import decode, encode
+from mock2pg.step_results import BuildRecord, decode, encode
 
 _ROWS = (
     "SELECT run_id, command, operator, published_run, backup_id, published_at, tables, owned, found FROM mock2pg.runs"
@@ -29,6 +29,7 @@ class Findings:
     redefined           of a migration: it created or altered tables
     contracts           of a migration: the tables that it published
     kept_keys           of a migration: table -> rows under keys that existed before
+    build               of a migration: what lets a later run know that it would build the same; None when it cannot
     transaction         how the names begin under which it was prepared on the nodes of a cluster; empty without one
     """
 
@@ -39,6 +40,7 @@ class Findings:
     contracts: tuple[Table, ...] = ()
     kept_keys: Mapping[str, int] = field(default_factory=dict)
     transaction: str = ""
+    build: BuildRecord | None = None
 
 
 @dataclass(frozen=True)

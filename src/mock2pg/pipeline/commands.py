@@ -23,7 +23,7 @@ def load(work: Work, *, keep: bool) -> None:
         load_ahead()
         work.step(CHECK)
         with nullcontext() if keep else work.scratch():
-            work.step(LOAD, last=True)
+            work.step(LOAD, purpose="build", last=True)
 
 
 def plan(work: Work) -> None:

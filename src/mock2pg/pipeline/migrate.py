@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mock2pg import log, signals
 from mock2pg.errors import Mock2pgError, NotAppliedYet
-from mock2pg.pipeline import nodes, target, verdict
+from mock2pg.pipeline import known_build, nodes, target, verdict
 from mock2pg.pipeline.record import Record
 from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PREFLIGHT, PUBLISH, ROLLBACK, STAGE, VERIFY, load_ahead
 from mock2pg.pipeline.steps import backup
@@ -25,7 +25,7 @@ def migrate(work: Work, reviewed: Path | None = None) -> None:
     """
     with work.connected() as work:
         work.step(STAGE)
-        load_ahead(with_notebooks=True)
+        load_ahead(work.run, with_notebooks=True)
         work.step(CHECK)
         work.refuse_invalid_notifications()
         if reviewed:
@@ -33,9 +33,13 @@ def migrate(work: Work, reviewed: Path | None = None) -> None:
         target.require_migrated_elsewhere(work.run, work.record)
         with work.scratch():
             with work.beside(BACKUP, backup.discard) as backed_up:  # it only reads what these do not write
-                work.step(LOAD)
+                loaded = work.step(LOAD, purpose="build" if reviewed else "migrate")
                 work.step(PREFLIGHT)
             work.record.backup_id = backed_up[0].backup_id
+            if changed := known_build.changed(work.run, loaded, backed_up[0]):
+                log.log.info("Changed since run %s published them: %s", loaded.built_by, ", ".join(changed))
+                work.step(LOAD, purpose="build")
+                work.step(PREFLIGHT)
             with _undone_on_failure(work):
                 work.step(PUBLISH, plan=str(reviewed.resolve()) if reviewed else "")
                 work.step(VERIFY, last=True)

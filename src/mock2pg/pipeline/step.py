@@ -14,7 +14,7 @@ from typing import Any, Generic
 from mock2pg import pages, progress, signals, workers
 from mock2pg import settings as settings_module
 from mock2pg.errors import InternalError, Interrupted, UsageError, from_dict
-from mock2pg.pipeline import verdict
+from mock2pg.pipeline import known_build, verdict
 from mock2pg.report import notebooks
 from mock2pg.runs import Run, now, open_run
 from mock2pg.step_results import (
@@ -63,15 +63,19 @@ SHOW = Step(RollbackPreview)  # what it would change, without a receipt
 MIGRATE: tuple[Step[Any], ...] = (STAGE, CHECK, LOAD, PREFLIGHT, BACKUP, PUBLISH, VERIFY)
 
 
-def load_ahead(*, with_notebooks: bool = False) -> None:
+def load_ahead(run: Run | None = None, *, with_notebooks: bool = False) -> None:
     """Load what the next steps need, in a thread: this process waits for another one meanwhile.
 
+    run  needs dbt unless it would build what is published
     with_notebooks  one of these steps is run in its notebook; what it needs is loaded when a processor is free for it
     """
-    workers.prepare(workers.DBT)
+    if run is None:
+        workers.prepare(workers.DBT)
 
     def load() -> None:
         with suppress(Exception):  # the step that needs it will say so
+            if run and not known_build.is_likely(run):
+                workers.prepare(workers.DBT)
             for name in (LOAD.name, PREFLIGHT.name, PUBLISH.name, "report"):
                 import_module(f"mock2pg.pipeline.steps.{name}")
             pages.compile_templates()

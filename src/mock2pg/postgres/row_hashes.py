@@ -82,6 +82,12 @@ def added_up(connection: Connection, hashes: sql.Composable) -> str:
     return str(row[0])
 
 
+def held_hash(connection: Connection, schema: str, table: Table) -> str:
+    """Return the table hash of a table that is there, over the compared columns."""
+    own = _own_columns(connection, schema, table)
+    return table_hash(connection, own_rows(connection, schema, table.name), table, own)
+
+
 def contract_hash(connection: Connection, schema: str, table: Table) -> str:
     """Return the table hash over all columns of the contract, derived columns among them."""
     every = tuple(replace(column, source=column.name, derived=None) for column in table.columns)

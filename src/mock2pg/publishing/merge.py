@@ -5,7 +5,8 @@ Everything here runs inside the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from types import MappingProxyType
 
@@ -25,7 +26,7 @@ from mock2pg.publishing.distributed_merge import merge_of
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Difference
 
-__all__ = ["Merge", "TableMerge", "publish"]
+__all__ = ["Merge", "TableMerge", "publish", "write_order"]
 
 
 class Merge:
@@ -101,8 +102,11 @@ class Merge:
                 hint="Keep those rows in the input, change the rows that refer to them, or allow a cascade by name.",
             )
 
-    def apply(self) -> dict[str, Difference]:
-        """Write. Raises PublishFailed when the target tables afterwards do not hold the built rows."""
+    def apply(self, held: Callable[[TableMerge], int | None] = lambda _: None) -> dict[str, Difference]:
+        """Write. Raises PublishFailed when the target tables afterwards do not hold the built rows.
+
+        held  returns how many rows a table has, when it knows that they are the built ones: they are not compared
+        """
         progress.expect(sum(difference.changed for difference in self.differences.values()))
         self._connection.execute("SET CONSTRAINTS ALL DEFERRED")
         for merge in self.merges:
@@ -129,13 +133,14 @@ class Merge:
             self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for merge in self.merges:
             merge.advance_sequences()
-        return {merge.table.name: merge.proven(self.differences[merge.table.name]) for merge in self.merges}
+        return {merge.table.name: self._proven(merge, held(merge)) for merge in self.merges}
+
+    def _proven(self, merge: TableMerge, rows: int | None) -> Difference:
+        expected = self.differences[merge.table.name]
+        return merge.proven(expected) if rows is None else replace(expected, after=rows)
 
     def _key_groups(self, names: list[str]) -> list[list[str]]:
-        parents: dict[str, set[str]] = {}
-        for key in self._references:
-            if key.schema == self._target:
-                parents.setdefault(key.table, set()).add(key.parent)
+        parents = _parents(self._references, self._target)
         for key in self._moving:  # neither could be changed first
             parents.setdefault(key.parent, set()).add(key.table)
         return key_groups(names, parents)
@@ -201,6 +206,20 @@ def _moves(key: TargetForeignKey, merges: Mapping[str, TableMerge], differences:
         return False
     changing = parent.compose("SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys} WHERE ")
     return catalogue.count(parent.connection, changing + parent.differs(columns)) > 0
+
+
+def write_order(connection: Connection, target: str, names: Sequence[str]) -> list[str]:
+    """Return the tables in the order in which they are written: parents before children."""
+    parents = _parents(catalogue.references_to(connection, target), target)
+    return list(chain.from_iterable(key_groups(list(names), parents)))
+
+
+def _parents(references: Sequence[TargetForeignKey], target: str) -> dict[str, set[str]]:
+    parents: dict[str, set[str]] = {}
+    for key in references:
+        if key.schema == target:
+            parents.setdefault(key.table, set()).add(key.parent)
+    return parents
 
 
 def publish(

@@ -49,22 +49,24 @@ def keep_out(connection: Connection, tables: Iterable[Name], mode: LiteralString
         connection.execute(query)
 
 
-def compared(connection: Connection, compare: Callable[[], Merge]) -> Merge:
+def compared(connection: Connection, compare: Callable[[], Merge], expected: Iterable[Name] = ()) -> Merge:
     """The comparison that holds until the transaction ends: writers are kept out of every table that it would write.
 
-    compare  called again until a comparison finds no table to write that is not locked yet
+    compare   called again until a comparison finds no table to write that is not locked yet
+    expected  tables that it will probably write, locked before the first comparison
     """
-    locked: set[Name] = set()
+    locked = set(expected)
+    keep_out(connection, locked)
     while True:
         merge = compare()
-        written = _written(connection, merge) - locked
+        written = written_by(connection, merge) - locked
         if not written:
             return merge
         keep_out(connection, written)
         locked |= written
 
 
-def _written(connection: Connection, merge: Merge) -> set[Name]:
+def written_by(connection: Connection, merge: Merge) -> set[Name]:
     """The tables that the merge writes, and those whose rows its foreign keys change."""
     found: set[Name] = set()
     for each in merge.merges:
@@ -82,6 +84,17 @@ def _written(connection: Connection, merge: Merge) -> set[Name]:
                 if key.on_update in _ACTS and settable & set(key.parent_columns)
             }
     return found
+
+
+def set_off(connection: Connection, schema: str) -> bool:
+    """Return whether writing may set off triggers or rules of the schema's tables, which may write into others."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relkind IN ('r', 'p') AND (c.relhasrules OR EXISTS ("
+        "SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)))",
+        [schema],
+    ).fetchone()
+    return row != (False,)
 
 
 def _below(connection: Connection, table: Name) -> set[Name]:

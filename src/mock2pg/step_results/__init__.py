@@ -22,6 +22,7 @@ from mock2pg.step_results.record import F, Found, StepResult, decode, encode, fi
 from mock2pg.step_results.source import Account, Checked, FaultTotal, RuleOutcome, SourceFile, Staged, StagedTable
 from mock2pg.step_results.target import (
     BackedUp,
+    BuildRecord,
     Check,
     Conflicts,
     Connected,
@@ -38,6 +39,7 @@ from mock2pg.step_results.together import cautions_of, changes_of, is_redefined,
 __all__ = [
     "Account",
     "BackedUp",
+    "BuildRecord",
     "Check",
     "Checked",
     "Compared",

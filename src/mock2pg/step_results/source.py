@@ -46,6 +46,8 @@ class Staged(Found):
     bytes   the size of all arrays
     unread  the entities that could not be read
     absent  the entities that may be, and are, not there
+    rest_sha256     over what the source has beside its arrays: single values that columns take, and keys of maps
+    project_sha256  of everything beside the source that decides what is built; None when it is unknown
     """
 
     step = "stage"
@@ -58,6 +60,8 @@ class Staged(Found):
     faults: tuple[ValidationError, ...] = ()
     fault_totals: tuple[FaultTotal, ...] = ()
     tables: Mapping[str, StagedTable]
+    rest_sha256: str = ""
+    project_sha256: str | None = None
 
     @property
     def rows(self) -> int:

@@ -82,6 +82,27 @@ class DistributedTable:
     unenforced: tuple[tuple[str, ...], ...] = ()
 
 
+@dataclass(frozen=True)
+class BuildRecord:
+    """Evidence that another build would make the same tables of the same input.
+
+    input_sha256      of the source
+    project_sha256    of everything else that decides what is built
+    server            the server, its version, the database and the role that built it
+    manifest_sha256   of dbt's manifest.json
+    rows              table -> rows that were built
+    models, tests     how many dbt built, and ran
+    """
+
+    input_sha256: str
+    project_sha256: str
+    server: str
+    manifest_sha256: str
+    rows: Mapping[str, int]
+    models: int
+    tests: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loaded(Found):
     """The target tables are built beside the real ones.
@@ -91,6 +112,8 @@ class Loaded(Found):
     target_oids  the tables that were in the target schema before
     added        table -> rows that no source has
     rules        the rules about target tables that were judged
+    built_by     the run that published these tables; nothing was built again, because the same would have come out
+    build        what lets a later run know that; None when it cannot
     """
 
     step = "load"
@@ -104,6 +127,8 @@ class Loaded(Found):
     contracts_sha256: str
     rules: int = 0
     distributed: tuple[DistributedTable, ...] = ()
+    built_by: str = ""
+    build: BuildRecord | None = None
 
     @property
     def rows(self) -> int:
@@ -133,10 +158,15 @@ class Conflicts(Found):
 
 @dataclass(frozen=True, kw_only=True)
 class Preflighted(Found):
-    """Nothing prevents publishing. `kept_keys`: table -> rows that keep a primary key of their own."""
+    """Nothing prevents publishing.
+
+    kept_keys  table -> rows that keep a primary key of their own
+    writes     the tables that publishing will write, if nobody else does
+    """
 
     step = "preflight"
     kept_keys: Counts = field(default_factory=dict)
+    writes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from mock2pg import build, checks, distributed_keys, files, postgres, private, progress, workers
 from mock2pg.contracts import Table, contracts_sha256, derived_columns
 from mock2pg.errors import LoadFailed, PreflightFailed
+from mock2pg.pipeline import known_build
 from mock2pg.publishing import built_tables, creation, preflight
 from mock2pg.publishing.preflight import distributed_tables, distribution
 from mock2pg.report.log_messages import of_added
@@ -30,13 +32,18 @@ _PUBLISH = {
 def run(run: Run, purpose: str = "migrate") -> Loaded:
     """Build what is to be published; the target tables are not touched.
 
-    purpose  "plan": what the target tables do not take is left to the preflight, which lists all conflicts at once
+    purpose  "plan": what the target tables do not take is left to the preflight, which lists all conflicts at once;
+             "build": nothing that was built before is relied on
 
     Raises PreflightFailed before anything is built when the target tables cannot take it, and LoadFailed naming the
     model, contract, test or rule that fails.
     """
     settings = run.settings
     session = postgres.environment(settings.url, settings=True)
+    if purpose == "migrate":
+        with suppress(LoadFailed):  # a build says why
+            if loaded := _known(run, session):
+                return loaded
     project = build.DbtProject(
         settings.dbt_dir,
         run.path("dbt", "manifest.json").parent,
@@ -75,21 +82,15 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
         ):
             progress.expect(sum(counts.values()))
             for table in tables:
-                progress.detail(f"hashing {table.name}")
-                rows = run.path("hashes", f"{files.named(table.name)}.csv")
-                postgres.row_hashes.write(connection, postgres.scratch.NEXT, table, rows, built_only=True)
-                hashes = run.path("hashes", f"{files.named(table.name)}.parquet")
-                staging.write_hashes(staged, table, rows, hashes, private.secret(settings.secret_file))
-                rows.unlink()
+                _write_hashes(run, connection, postgres.scratch.NEXT, staged, table)
             unproven = [table.name for table in tables if not _as_its_model_says(run, connection, table, built)]
+        known = None if unproven else known_build.record(run, connection, built, tables, counts)
         with postgres.named(LoadFailed, "cannot distribute the built tables"):
             built_tables.distribute(
                 connection, postgres.scratch.NEXT, settings.target_schema, tables, settings.lock_timeout
             )
-    added = {table.name: counts[table.name] for table in tables if not table.source and counts[table.name]}
-    number = counted(sum(counts.values()), "row") + (f" ({of_added(added)})" if added else "")
     return Loaded(
-        summary=f"{number} in {counted(len(tables), 'table')}{_passed(built.tests, rules)}",
+        summary=_summary(tables, counts, built.tests, rules),
         cautions=tuple(
             f"{name}: its model gives other rows each time, so they are proven as built" for name in unproven
         ),
@@ -97,14 +98,91 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
         landed=landed,
         built=counts,
         target_oids=tuple(there),
-        added=added,
+        added=_added(tables, counts),
         models=built.models,
         tests=built.tests,
         derived=derived_columns(tables),
         contracts_sha256=contracts_sha256(table.as_dict() for table in contracts),
         rules=rules,
         distributed=distributed_keys.distributed_tables(tables),
+        build=known,
     )
+
+
+def _known(run: Run, session: Mapping[str, str]) -> Loaded | None:
+    """Return what a build would find that would make the tables of a run that published them; None when it is needed.
+
+    The rules about built tables are judged by the target tables, which hold the same rows unless others wrote into
+    them. Raises LoadFailed where these fail, or staged rows are not in them: a build will show whose doing that is.
+    """
+    settings = run.settings
+    with (
+        postgres.connect(settings.url, name=f"load {run.id}", lock_timeout=settings.lock_timeout) as connection,
+        postgres.named(LoadFailed, "cannot read the target tables"),
+    ):
+        row = known_build.of(run, connection)
+        if row is None or row.findings is None or row.findings.build is None:
+            return None
+        record, tables, sources = row.findings.build, row.findings.contracts, build.sources(settings.dbt_dir)
+        there, effective = _preflight(run, connection, tables, all_at_once=False)
+        accounts = run.require(Checked).entities
+        landed = {table.name: accounts[table.path].read - accounts[table.path].refused for table in sources}
+        known_build.take_over(run, row)
+        run.write("contracts.json", [table.as_dict() for table in tables])
+        workers.load(workers.RULES, "psycopg")
+        progress.expect(sum(record.rows.values()))
+        with staging.opened(run.folder / "staging.duckdb", read_only=True) as staged:
+            for table in tables:
+                _write_hashes(run, connection, settings.target_schema, staged, table)
+                if table.source and staging.table_hash(_hashes(run, table)) != row.tables[table.name]["hash"]:
+                    return None
+        url = postgres.with_options(settings.url, session.get("PGOPTIONS", ""))
+        rules = _judged(run, tables, record.rows, url, settings.target_schema)
+    return Loaded(
+        summary=f"not needed, the built tables would be those of run {row.run_id}:"
+        f" {_summary(tables, record.rows, record.tests, rules)}",
+        notes=effective.notes,
+        landed=landed,
+        built=record.rows,
+        target_oids=tuple(there),
+        added=_added(tables, record.rows),
+        models=record.models,
+        tests=record.tests,
+        derived=derived_columns(tables),
+        contracts_sha256=contracts_sha256(table.as_dict() for table in tables),
+        rules=rules,
+        built_by=row.run_id,
+        build=record,
+    )
+
+
+def _write_hashes(
+    run: Run, connection: postgres.Connection, schema: str, staged: staging.Connection, table: Table
+) -> None:
+    """Write the row hashes of a table; those of its derived columns are read in the schema."""
+    progress.detail(f"hashing {table.name}")
+    file, secret = _hashes(run, table), private.secret(run.settings.secret_file)
+    if schema == run.settings.target_schema and table.source and not table.derived:
+        staging.write_hashes(staged, table, None, file, secret)  # publishing compares the rows
+        return
+    rows = run.path("hashes", f"{files.named(table.name)}.csv")
+    postgres.row_hashes.write(connection, schema, table, rows, built_only=True)
+    staging.write_hashes(staged, table, rows, file, secret)
+    rows.unlink()
+
+
+def _hashes(run: Run, table: Table) -> Path:
+    return run.path("hashes", f"{files.named(table.name)}.parquet")
+
+
+def _summary(tables: Sequence[Table], rows: Mapping[str, int], tests: int, rules: int) -> str:
+    added = _added(tables, rows)
+    number = counted(sum(rows.values()), "row") + (f" ({of_added(added)})" if added else "")
+    return f"{number} in {counted(len(tables), 'table')}{_passed(tests, rules)}"
+
+
+def _added(tables: Sequence[Table], rows: Mapping[str, int]) -> dict[str, int]:
+    return {table.name: rows[table.name] for table in tables if not table.source and rows[table.name]}
 
 
 def _passed(tests: int, rules: int) -> str:
@@ -159,7 +237,9 @@ def _as_its_model_says(run: Run, connection: postgres.Connection, table: Table, 
     return False
 
 
-def _judged(run: Run, tables: Sequence[Table], rows: Mapping[str, int], url: str) -> int:
+def _judged(
+    run: Run, tables: Sequence[Table], rows: Mapping[str, int], url: str, schema: str = postgres.scratch.NEXT
+) -> int:
     """Judge the rules about the built tables, if there are any; returns how many passed. Raises LoadFailed.
 
     rows  how many each table has
@@ -178,7 +258,7 @@ def _judged(run: Run, tables: Sequence[Table], rows: Mapping[str, int], url: str
         folder,
         index_columns={table.name: table.primary_key for table in tables},
         limit=run.settings.max_errors_per_rule,
-        schema=postgres.scratch.NEXT,
+        schema=schema,
         lock_timeout=run.settings.lock_timeout,
         unknown_tables=empty,
         partial=partial,

@@ -6,7 +6,7 @@ from mock2pg import postgres
 from mock2pg.backups import dump
 from mock2pg.errors import PreflightFailed
 from mock2pg.publishing import deletion_limits
-from mock2pg.publishing.preflight import look, refuse
+from mock2pg.publishing.preflight import look, look_at_held, refuse
 from mock2pg.runs import Run
 from mock2pg.step_results import Loaded, Preflighted, Staged
 from mock2pg.text import counted
@@ -23,17 +23,22 @@ def run(run: Run, purpose: str = "migrate") -> Preflighted:
         dump.repeatable_read(connection),
     ):
         postgres.distribution.begin_for(connection, tables, settings.lock_timeout)
-        postgres.scratch.require_built(connection, loaded.built)
-        preflight = look(
-            connection,
-            postgres.scratch.NEXT,
-            settings.target_schema,
-            tables,
-            deletion_limits.DeletionLimits.of(settings, staged.tables),
-            backups=settings.backups_dir,
-            alter=settings.alter,
-            writes=purpose != "plan",
-        )
+        if loaded.built_by:
+            preflight = look_at_held(
+                connection, settings.target_schema, tables, loaded.built, backups=settings.backups_dir
+            )
+        else:
+            postgres.scratch.require_built(connection, loaded.built)
+            preflight = look(
+                connection,
+                postgres.scratch.NEXT,
+                settings.target_schema,
+                tables,
+                deletion_limits.DeletionLimits.of(settings, staged.tables),
+                backups=settings.backups_dir,
+                alter=settings.alter,
+                writes=purpose != "plan",
+            )
     refuse(preflight.findings, settings.target_schema)
     kept = sum(preflight.kept_keys.values())
     there = sum(not difference.created for difference in (preflight.differences or {}).values())
@@ -42,4 +47,5 @@ def run(run: Run, purpose: str = "migrate") -> Preflighted:
         + (f"; {counted(kept, 'row')} found by another key than the primary key, which stays" if kept else ""),
         cautions=preflight.cautions,
         kept_keys=preflight.kept_keys,
+        writes=tuple(name for name, each in (preflight.differences or {}).items() if each.changed and not each.created),
     )

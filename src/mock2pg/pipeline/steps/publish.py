@@ -19,7 +19,7 @@ from mock2pg.log import log
 from mock2pg.pipeline import nodes
 from mock2pg.postgres import server
 from mock2pg.publishing import alteration, deletion_limits, kept_keys, others_code, plan_fingerprint, writers
-from mock2pg.publishing.merge import Merge, TableMerge
+from mock2pg.publishing.merge import Merge, TableMerge, write_order
 from mock2pg.runs import VERSION, Run, now
 from mock2pg.source import staging
 from mock2pg.step_results import BackedUp, Difference, Loaded, Preflighted, Published, Staged
@@ -96,6 +96,8 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
     connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
     postgres.distribution.begin_for(connection, tables, settings.lock_timeout)
     staged, loaded, backup = run.require(Staged), run.require(Loaded), run.require(BackedUp)
+    if loaded.built_by:
+        return _publish_held(run, tables, connection)
     postgres.scratch.require_built(connection, loaded.built)
     postgres.scratch.create(connection, schema)
     _refuse_unlike_built(run, connection, tables)
@@ -108,7 +110,8 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
         kept_keys.keep(connection, postgres.scratch.NEXT, schema, tables, alterations)
         return Merge(connection, postgres.scratch.NEXT, schema, tables, alterations)
 
-    merge = writers.compared(connection, compare)
+    writes = [(schema, name) for name in run.require(Preflighted).writes]
+    merge = writers.compared(connection, compare, writes)
     if plan:
         fingerprints = plan_fingerprint.fingerprints(connection, schema, tables, merge.differences, alterations)
         _refuse_changed(reviewed_plan(Path(plan)), {"contracts_sha256": loaded.contracts_sha256}, fingerprints)
@@ -120,26 +123,93 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
         for statement in (statement for each in alterations.values() for statement in each.first):
             connection.execute(statement)
         merge = Merge(connection, postgres.scratch.NEXT, schema, tables)
-    done = merge.apply()
+    hashes: dict[str, str] = {}
+
+    def held(each: TableMerge) -> int | None:
+        if alterations or not each.is_hashed_whole:
+            return None
+        found = postgres.row_hashes.table_hash(connection, each.target, each.table)
+        if found != _staged_hash(run, each.table):
+            return None
+        hashes[each.table.name] = found
+        return int(found.split(":")[0])
+
+    done = merge.apply(held)
     for statement in (statement for each in alterations.values() for statement in each.last):
         connection.execute(statement)
     changed = [*alterations, *(name for name, difference in done.items() if difference.created)]
     # where nothing was written, a content other than the backup's is somebody else's doing, and no part of this run
-    known = {} if changed or any(map(_written, done.values())) else backup.hashes
+    affected = {name for _, name in writers.written_by(connection, merge)}
+    reached = changed or (affected and writers.set_off(connection, schema))
+    known = {} if reached else {name: found for name, found in backup.hashes.items() if name not in affected}
+    recorded = _recorded(run, connection, merge, done, known, hashes)
+    _record(run, connection, tables, done, recorded, alteration.owned_now(connection, schema, tables, owned, changed))
+    return done
+
+
+def _publish_held(run: Run, tables: Sequence[Table], connection: postgres.Connection) -> dict[str, Difference]:
+    """Publish what the target tables hold already: prove that they hold it, and write nothing but the history.
+
+    Raises PublishFailed when a table no longer holds it.
+    """
+    schema, loaded, backup = run.settings.target_schema, run.require(Loaded), run.require(BackedUp)
+    by_name = {table.name: table for table in tables}
+    others_code.refuse_planted(connection, schema, [*by_name], loaded.target_oids)
+    row = history.of(connection, loaded.built_by, "migrate")
+    done, recorded, written = {}, {}, []
+    progress.expect(sum(loaded.built.values()))
+    for name in write_order(connection, schema, [*by_name]):
+        progress.detail(f"hashing {name}")
+        table, rows = by_name[name], loaded.built[name]
+        found = postgres.row_hashes.held_hash(connection, schema, table)
+        if table.publish != "ensure" and not (row and _holds(run, connection, table, found, row)):
+            written.append(name)
+        done[name] = Difference(rows, rows, 0, 0, 0)
+        recorded[name] = {**asdict(done[name]), "hash": found, "content": backup.hashes[name]}
+        progress.rows(rows)
+    if written:
+        raise _others_wrote(written)
+    for table in tables:
+        TableMerge(connection, schema, schema, table, created=False).advance_sequences()
+    owned = history.owned(connection, schema)
+    _record(run, connection, tables, done, recorded, alteration.owned_now(connection, schema, tables, owned, []))
+    return done
+
+
+def _holds(run: Run, connection: postgres.Connection, table: Table, found: str, row: history.HistoryRow) -> bool:
+    """Return whether a target table of that hash holds what the run of the history row published."""
+    if found != row.tables[table.name]["hash"]:
+        return False
+    return not table.derived or _staged_hash(run, table, "built") == postgres.row_hashes.built_hash(
+        connection, run.settings.target_schema, table
+    )
+
+
+def _record(
+    run: Run,
+    connection: postgres.Connection,
+    tables: Sequence[Table],
+    done: Mapping[str, Difference],
+    recorded: Mapping[str, Any],
+    owned: Mapping[str, Any],
+) -> None:
+    """Add the run's row to the history."""
+    settings, staged = run.settings, run.require(Staged)
+    loaded, backup = run.require(Loaded), run.require(BackedUp)
     history.record(
         connection,
         run_id=run.id,
         command="migrate",
         operator=settings.operator,
         started_at=run.started_at,
-        schema=schema,
+        schema=settings.target_schema,
         published_run=run.id,
         mode=settings.mode,
         input_sha256=staged.sha256,
         contracts_sha256=loaded.contracts_sha256,
         backup_id=backup.backup_id,
-        tables=_recorded(run, connection, merge, done, known),
-        owned=alteration.owned_now(connection, schema, tables, owned, changed),
+        tables=recorded,
+        owned=owned,
         version=VERSION,
         findings=history.Findings(
             hashes=backup.hashes,
@@ -148,17 +218,18 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
             contracts=tuple(tables),
             kept_keys=run.require(Preflighted).kept_keys,
             transaction=nodes.transaction(run, connection),
+            build=loaded.build,
         ),
     )
-    return done
 
 
 def _refuse_unlike_built(run: Run, connection: postgres.Connection, tables: Sequence[Table]) -> None:
     """The built tables must hold what was built and nothing else: what no staged row vouches for is compared here."""
     postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
     for table in (table for table in tables if table.derived):
-        recorded = staging.table_hash(run.folder / "hashes" / f"{files.named(table.name)}.parquet", "built")
-        if postgres.row_hashes.built_hash(connection, postgres.scratch.NEXT, table) != recorded:
+        if postgres.row_hashes.built_hash(connection, postgres.scratch.NEXT, table) != _staged_hash(
+            run, table, "built"
+        ):
             raise PublishFailed(f"table {table.name}: the built rows are no longer those that the load step built")
 
 
@@ -172,10 +243,14 @@ def _refuse_written(
     losing = [name for name, difference in differences.items() if difference.deleted or difference.updated]
     written = [name for name in losing if dump.content_hash(connection, schema, name) != backup.hashes.get(name)]
     if written:
-        raise PublishFailed(
-            f"others changed the target tables after the backup was taken: {', '.join(written)}",
-            hint="Run the command again when nobody writes to these tables.",
-        )
+        raise _others_wrote(written)
+
+
+def _others_wrote(tables: Sequence[str]) -> PublishFailed:
+    return PublishFailed(
+        f"others changed the target tables after the backup was taken: {', '.join(tables)}",
+        hint="Run the command again when nobody writes to these tables.",
+    )
 
 
 def _recorded(
@@ -184,10 +259,12 @@ def _recorded(
     merge: Merge,
     done: Mapping[str, Difference],
     known: Mapping[str, str],
+    hashes: Mapping[str, str],
 ) -> dict[str, dict[str, Any]]:
     """Return what the history keeps of each table: its difference, and its hashes as published.
 
-    known  table -> the hash of its content, where that is known already
+    known   table -> the hash of its content, where that is known already
+    hashes  table -> the hash of its rows, where that is known already
     """
     found = {}
     progress.expect(sum(difference.after for difference in done.values()))
@@ -196,15 +273,11 @@ def _recorded(
         progress.detail(f"hashing {name}")
         found[name] = {
             **asdict(done[name]),
-            "hash": _hash(run, connection, each),
+            "hash": hashes.get(name) or _hash(run, connection, each),
             "content": known.get(name) or dump.content_hash(connection, run.settings.target_schema, name),
         }
         progress.rows(done[name].after)
     return found
-
-
-def _written(difference: Difference) -> bool:
-    return bool(difference.inserted or difference.updated or difference.deleted)
 
 
 def _hash(run: Run, connection: postgres.Connection, merge: TableMerge) -> str:
@@ -215,9 +288,13 @@ def _hash(run: Run, connection: postgres.Connection, merge: TableMerge) -> str:
     table = merge.table
     rows = merge.of_built if table.publish == "upsert" else merge.target
     found = postgres.row_hashes.table_hash(connection, rows, table)
-    if table.source and found != staging.table_hash(run.folder / "hashes" / f"{files.named(table.name)}.parquet"):
+    if table.source and found != _staged_hash(run, table):
         raise PublishFailed(f"table {table.name}: the rows to publish are not those that were staged")
     return found
+
+
+def _staged_hash(run: Run, table: Table, column: str = "hash") -> str:
+    return staging.table_hash(run.folder / "hashes" / f"{files.named(table.name)}.parquet", column)
 
 
 def _tell(attempt: int, error: BaseException) -> None:

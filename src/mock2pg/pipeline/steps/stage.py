@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from pathlib import Path
 
 from mock2pg import build
 from mock2pg.errors import InternalError, SourceError
 from mock2pg.json_paths import Mark
+from mock2pg.pipeline import known_build
 from mock2pg.runs import Run
 from mock2pg.settings import unpacked
 from mock2pg.source import documents, staging
@@ -21,6 +23,7 @@ def run(run: Run) -> Staged:
 
     The arrays stay beside the staged tables, so that an error can point into the source.
     """
+    project_sha256 = known_build.project_sha256(run.settings)  # before anything of the project is read
     tables = build.sources(run.settings.dbt_dir)
     if run.source is None:
         raise InternalError("a run without a source cannot be staged")
@@ -69,4 +72,14 @@ def run(run: Run) -> Staged:
         faults=document.faults,
         fault_totals=totals,
         tables={table.name: StagedTable(counts[table.name], table.path, table.entity) for table in tables},
+        rest_sha256=_rest_sha256(document, run.folder / "arrays"),
+        project_sha256=project_sha256,
     )
+
+
+def _rest_sha256(document: documents.Document, arrays: Path) -> str:
+    found = hashlib.sha256(repr(sorted(document.constants.items())).encode())
+    for file in sorted(arrays.glob("*.keys")):
+        content = file.read_bytes()
+        found.update(f"\0{file.name}\0{len(content)}\0".encode() + content)
+    return found.hexdigest()

@@ -21,7 +21,7 @@ from mock2pg.publishing.preflight import cautions, constraints, disk_space, priv
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Difference, Finding
 
-__all__ = ["Preflight", "before_build", "look"]
+__all__ = ["Preflight", "before_build", "look", "look_at_held"]
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,25 @@ def look(
         found += privileges.of_sequences(connection, together.merges)
     found += disk_space.findings(connection, built, target, together.differences, backups)
     return Preflight(tuple(found), together.differences, kept, tuple(cautions.all_of(together.merges)))
+
+
+def look_at_held(
+    connection: Connection, target: str, tables: Sequence[Table], rows: Mapping[str, int], *, backups: Path
+) -> Preflight:
+    """Find everything that prevents publishing rows that the target tables hold, which are not built.
+
+    rows  table -> how many
+    """
+    found = structure.findings(connection, target, tables, {}, alter=False)
+    found += privileges.of_reading(connection, target)
+    if found:
+        return Preflight(tuple(found), None)
+    merges = [TableMerge(connection, target, target, table, created=False) for table in tables]
+    differences = {name: Difference(number, number, 0, 0, 0) for name, number in rows.items()}
+    found += privileges.of_writing(connection, target, tables, differences)
+    found += privileges.of_sequences(connection, merges)
+    found += disk_space.findings(connection, target, target, differences, backups)
+    return Preflight(tuple(found), differences, {}, tuple(cautions.all_of(merges)))
 
 
 def _judged(

@@ -22,18 +22,19 @@ from mock2pg.text import identity
 _KEYS_SHOWN = 20
 
 
-def write_hashes(staged: Connection, table: Table, built: Path, file: Path, secret: str) -> None:
+def write_hashes(staged: Connection, table: Table, built: Path | None, file: Path, secret: str) -> None:
     """Write one Parquet row per key: `key`, `hash` of the compared columns as staged, `built` of the derived ones.
 
     Beside them 16 bits of each compared value: they name the columns in which a row differs that `hash` has found.
     DuckDB's own hash costs little and may be another in its next version, which the file names.
 
-    built   a CSV of key and hash of the derived columns, read from the table that dbt built
+    built   a CSV of key and hash of the derived columns, read from the table that dbt built; None for the rows that
+            are staged, of a table without derived columns
     secret  without it nobody can tell which of a few values has those bits
     Raises LoadFailed when the model lost or invented a row.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    read = f"(FROM {_csv(built, 'key', 'built')})"
+    read = f"(FROM {_csv(built, 'key', 'built')})" if built else ""
     if table.source is None:
         rows = f"SELECT key, sha256('') AS hash, built FROM {read} ORDER BY key"
     else:
@@ -48,7 +49,10 @@ def write_hashes(staged: Connection, table: Table, built: Path, file: Path, secr
             f", {_bits(secret, each.name, key, _encoded(each))} AS {_bits_of(each.name)}" for each in table.compared
         )
         hashed = f"SELECT {key} AS key, {_hash(table.compared)} AS hash{bits} FROM {quoted(table.source)}"
-        rows = f"SELECT * FROM ({hashed}) FULL JOIN {read} USING (key) ORDER BY key"
+        joined = (
+            f"({hashed}) FULL JOIN {read} USING (key)" if read else f"(SELECT *, sha256('') AS built FROM ({hashed}))"
+        )
+        rows = f"SELECT * FROM {joined} ORDER BY key"
     staged.execute(f"COPY ({rows}) TO {text(str(file))} (FORMAT parquet, KV_METADATA {{bits: '{_made_by(secret)}'}})")
     file.chmod(0o600)
     lost, invented = staged.execute(

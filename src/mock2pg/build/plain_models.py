@@ -1,0 +1,60 @@
+"""Projects of which dbt makes the same statements each time: their Jinja names tables and settings, and no more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mock2pg import resources
+
+_TEXT = r"""(?:'[^'{}]*'|"[^"{}]*")"""
+_TABLE = rf"(?:ref|source|var)\(\s*{_TEXT}(?:\s*,\s*{_TEXT})*\s*\)"
+_CONFIG = rf"config\((?:\s*\w+\s*=\s*(?:{_TEXT}|true|false)\s*,?)*\s*\)"
+_PLAIN = re.compile(rf"\{{#.*?#\}}|\{{\{{-?\s*(?:{_TABLE}|{_CONFIG})\s*-?\}}\}}", re.DOTALL)
+_OURS = ("dbt", "dbt_postgres")
+_TESTS = ("unique", "not_null", "accepted_values", "relationships")
+_START = "{{ refuse_to_build_published() }}"
+_MADE = ("table", "view", "ephemeral")
+
+
+def are_plain(manifest: Mapping[str, Any]) -> bool:
+    """Return True for dbt's manifest.json of a project without hooks, macros, seeds or snapshots of its own, whose
+    models ask Jinja for tables and variables alone.
+    """
+    macros = all(_is_provided(macro) for macro in manifest.get("macros", {}).values())
+    return macros and not manifest.get("functions") and all(map(_is_plain, manifest["nodes"].values()))
+
+
+def queries(nodes: Iterable[Any]) -> tuple[str, ...]:
+    """Return what dbt compiled of the models that it has built and of the data tests that it ran."""
+    return tuple(str(node.compiled_code) for node in nodes if str(node.resource_type).endswith(("model", "test")))
+
+
+def _is_plain(node: Mapping[str, Any]) -> bool:
+    config = node["config"]
+    if config.get("pre-hook") or config.get("post-hook") or config.get("sql_header"):
+        return False
+    code = str(node.get("raw_code", ""))
+    match node["resource_type"]:
+        case "model":
+            path = Path(node.get("original_file_path", "/"))
+            plain = node.get("language") == "sql" and config["materialized"] in _MADE
+            return (
+                plain
+                and not path.is_absolute()
+                and ".." not in path.parts
+                and not re.search(r"\{[{%#]", _PLAIN.sub("", code))
+            )
+        case "test":
+            test = node.get("test_metadata") or {}
+            return test.get("namespace") is None and test.get("name") in _TESTS
+        case "operation":
+            return code.strip() == _START
+    return False
+
+
+def _is_provided(macro: Mapping[str, Any]) -> bool:
+    path = Path(macro["original_file_path"])
+    return macro["package_name"] in _OURS or (path.is_absolute() and path.is_relative_to(resources.MACROS))
