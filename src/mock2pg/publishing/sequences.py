@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from psycopg import sql
 
 from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.distribution import is_citus
 from mock2pg.publishing.next_values import NextValue
 
 # Of a text, only what a sequence could have given counts.
@@ -20,7 +21,7 @@ def advance(connection: Connection, table: sql.Composable, values: Iterable[Next
     """Let the next value of each sequence be one that comes after all that the column holds in `table`'s rows.
 
     In its own direction and steps, and never back. By RESTART, which a rollback undoes and setval alone would not; who
-    does not own the sequence may only set it.
+    does not own the sequence may only set it, and so does Citus, which takes no RESTART for a distributed table's.
     """
     for value in values:
         for sequence in value.sequences:
@@ -53,21 +54,26 @@ def is_behind(connection: Connection, table: sql.Composable, value: NextValue, s
 def _wanted(
     connection: Connection, table: sql.Composable, value: NextValue, sequence: str
 ) -> tuple[int | None, int, bool, bool]:
-    """The value to start with, or None when the sequence is right; its step, whether that is its last, and whether the
-    role owns it.
+    """The value to start with, or None when the sequence is right; its step, whether that is its last, and whether it
+    may be given a new start.
 
     The sequence never reaches a value beyond its own bounds.
     """
     number = sql.SQL(_NUMBER_OF_TEXT if value.is_text else _NUMBER).format(column=sql.Identifier(value.column))
+    last_held: sql.Composable = sql.SQL(
+        "(SELECT CASE WHEN q.seqincrement > 0 THEN max(held.n) ELSE min(held.n) END"
+        " FROM (SELECT {number} AS n FROM {table}) AS held WHERE held.n BETWEEN q.seqmin AND q.seqmax)"
+    ).format(number=number, table=table)
+    if is_citus(connection):
+        last_held = _on_shards(connection, table, number, sequence)
     state = connection.execute(
         sql.SQL(
-            "SELECT (SELECT CASE WHEN q.seqincrement > 0 THEN max(held.n) ELSE min(held.n) END"
-            " FROM (SELECT {number} AS n FROM {table}) AS held WHERE held.n BETWEEN q.seqmin AND q.seqmax),"
+            "SELECT {last_held},"
             " s.last_value + CASE WHEN s.is_called THEN q.seqincrement ELSE 0 END, q.seqincrement, q.seqmin, q.seqmax,"
             " q.seqcycle, pg_has_role(c.relowner, 'USAGE')"
             " FROM {sequence} AS s, pg_sequence AS q JOIN pg_class AS c ON c.oid = q.seqrelid"
             " WHERE q.seqrelid = {name}::regclass"
-        ).format(number=number, table=table, sequence=sql.SQL(sequence), name=sql.Literal(sequence))
+        ).format(last_held=last_held, sequence=sql.SQL(sequence), name=sql.Literal(sequence))
     ).fetchone()
     assert state is not None  # noqa: S101
     last, following, step, least, greatest, cycles, owned = state
@@ -75,4 +81,20 @@ def _wanted(
     wanted = following + (behind + 1) * step
     exhausted = not least <= wanted <= greatest
     right = behind < 0 or (exhausted and cycles)
-    return None if right else min(max(wanted, least), greatest), step, exhausted, owned
+    start = None if right else min(max(wanted, least), greatest)
+    return start, step, exhausted, owned and not is_citus(connection)
+
+
+def _on_shards(connection: Connection, table: sql.Composable, number: sql.Composable, sequence: str) -> sql.Composable:
+    """The last value that rows hold within the sequence's bounds, asked for by itself: shards know no sequence."""
+    bounds = connection.execute(
+        "SELECT seqincrement > 0, seqmin, seqmax FROM pg_sequence WHERE seqrelid = %s::text::regclass", [sequence]
+    ).fetchone()
+    assert bounds is not None  # noqa: S101
+    rises, *between = bounds
+    query = sql.SQL("SELECT {}(held.n) FROM (SELECT {} AS n FROM {}) AS held WHERE held.n BETWEEN {} AND {}")
+    row = connection.execute(
+        query.format(sql.SQL("max" if rises else "min"), number, table, *map(sql.Literal, between))
+    ).fetchone()
+    assert row is not None  # noqa: S101
+    return sql.Literal(row[0])
