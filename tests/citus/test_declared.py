@@ -13,7 +13,7 @@ from mock2pg import postgres
 from mock2pg.contracts import ForeignKey, Table
 from mock2pg.distributed_keys import widened
 from mock2pg.postgres import distribution, existing_tables
-from mock2pg.publishing import creation
+from mock2pg.publishing import built_tables, creation, merge
 from mock2pg.publishing.preflight import distributed_tables
 from mock2pg.publishing.preflight.distribution import effective
 from tests.fix_merge import build, table
@@ -145,7 +145,7 @@ REFUSED: dict[str, tuple[str, list[Table], str]] = {
         [parent(), table("q", "id text!", "tenant text!", distribution="tenant"),
          table("c", "id text!", "tenant text!", "p_id text!", distribution="tenant",
                foreign_keys=(ForeignKey(("p_id",), "p", ("id",)), ForeignKey(("p_id",), "q", ("id",))))],
-        "c: it refers to p, q, which are not colocated with each other"),
+        "c: it refers to p, q, and these tables are not colocated"),
     "a trigger": (
         DISTRIBUTED.format("p", "text") + TRIGGER, [parent()],
         "p: the table has the trigger told, and Citus disables and restores none. Drop it by hand: DROP TRIGGER"),
@@ -230,3 +230,30 @@ def test_tables_of_a_cluster_are_read_for_a_project(citus_url: str) -> None:
     assert [(each.name, each.distribution, each.holds_rows) for each in found] == [
         ("c", "reference", True), ("p", "tenant", False),
     ]  # fmt: skip
+
+
+@pytest.mark.citus
+def test_existing_tables_in_a_circle_are_filled_and_emptied(citus_url: str) -> None:
+    """Citus looks at each key at once: the table comes last whose key is never NULL, whatever its name."""
+    staff = table("a_staff", "id text!", "t text!", "unit text!", distribution="t",
+                  foreign_keys=(ForeignKey(("unit",), "b_units", ("id",)),))  # fmt: skip
+    units = table("b_units", "id text!", "t text!", "head text", distribution="t",
+                  foreign_keys=(ForeignKey(("head",), "a_staff", ("id",)),))  # fmt: skip
+    with postgres.connect(citus_url, name="test") as connection:
+        for each, column in ((staff, "unit text NOT NULL"), (units, "head text")):
+            connection.execute(
+                f"CREATE TABLE public.{each.name} (id text, t text NOT NULL, {column}, PRIMARY KEY (id, t))"
+            )  # type: ignore[arg-type]
+            distribution.distribute(connection, "public", each.name, "t")
+        connection.execute("ALTER TABLE public.a_staff ADD FOREIGN KEY (unit, t) REFERENCES public.b_units (id, t)")
+        connection.execute("ALTER TABLE public.b_units ADD FOREIGN KEY (head, t) REFERENCES public.a_staff (id, t)")
+        tables = effective(connection, "public", [staff, units])
+        assert tables.findings == ()
+        members, heads = [("1", "x", "u"), ("2", "y", "v")], [("u", "x", "1"), ("v", "y", None)]
+        for rows, inserted, deleted in (((members, heads), 2, 0), (((), ()), 0, 2)):
+            built = build(connection, zip(tables.tables, rows, strict=True))
+            built_tables.distribute(connection, postgres.scratch.NEXT, "public", built)
+            with connection.transaction():
+                distribution.begin(connection, "5s")
+                done = merge.publish(connection, postgres.scratch.NEXT, "public", built)
+            assert {(each.inserted, each.deleted) for each in done.values()} == {(inserted, deleted)}

@@ -6,10 +6,11 @@ after the other, and looks at each. There a key that is not INITIALLY DEFERRED i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from psycopg import sql
 
+from mock2pg.contracts import key_groups
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.postgres.target_records import TargetForeignKey
 from mock2pg.publishing.table_merge import TableMerge
@@ -26,6 +27,7 @@ def insert(code: OwnersCode, merges: Sequence[TableMerge], references: Sequence[
         together(code, [merge.insert for merge in merges])
         return []
     lacking = []
+    merges = _in_order(merges, references)
     for number, merge in enumerate(merges):
         without = _nullable(merge, merges[number + 1 :], references)
         for statement in merge.inserts(without):
@@ -39,6 +41,7 @@ def delete(code: OwnersCode, merges: Sequence[TableMerge], references: Sequence[
     if is_one(merges):
         together(code, [merge.delete_rest for merge in merges])
         return
+    merges = _in_order(merges, references)[::-1]
     for number, merge in enumerate(merges):
         if without := _nullable(merge, merges[:number], references):
             nulls = [sql.SQL("{} = NULL").format(sql.Identifier(name)) for name in without]
@@ -60,6 +63,30 @@ def together(code: OwnersCode, statements: Sequence[sql.Composed]) -> None:
     code.run(sql.SQL("WITH {} SELECT").format(parts))
 
 
+def _in_order(merges: Sequence[TableMerge], references: Sequence[TargetForeignKey]) -> list[TableMerge]:
+    """Order tables so that each comes after those it refers to by a key that is looked at at once, and never NULL."""
+    by_name = {merge.table.name: merge for merge in merges}
+    parents = {
+        name: {
+            key.parent
+            for key in _among(merge, by_name, references)
+            if not _nullable(merge, [by_name[key.parent]], [key])
+        }
+        for name, merge in by_name.items()
+    }
+    return [by_name[name] for group in key_groups(list(by_name), parents) for name in group]
+
+
+def _among(
+    merge: TableMerge, names: Collection[str], references: Sequence[TargetForeignKey]
+) -> Iterator[TargetForeignKey]:
+    """Yield the keys of a table to these that are looked at immediately."""
+    for key in references:
+        own = key.schema == merge.target_schema and key.table == merge.table.name
+        if own and key.parent in names and not key.deferred:
+            yield key
+
+
 def _nullable(
     merge: TableMerge, others: Sequence[TableMerge], references: Sequence[TargetForeignKey]
 ) -> tuple[str, ...]:
@@ -68,9 +95,7 @@ def _nullable(
     return tuple(
         dict.fromkeys(
             column
-            for key in references
-            if key.schema == merge.target_schema and key.table == merge.table.name
-            if key.parent in names and not key.deferred
+            for key in _among(merge, names, references)
             for column in key.columns
             if column in merge.settable and column in merge.there and not merge.there[column].not_null
         )

@@ -200,7 +200,7 @@ def _preflight(
     settings = run.settings
     rows = {name: table.rows for name, table in run.require(Staged).tables.items()}
     with postgres.named(PreflightFailed, "cannot look at the target tables"), connection.transaction():
-        effective = distribution.effective(connection, settings.target_schema, tables)
+        effective = distribution.effective(connection, settings.target_schema, tables, alter=settings.alter)
         found = preflight.before_build(
             connection, settings.target_schema, effective.tables, rows, alter=settings.alter, all_at_once=all_at_once
         )

@@ -1,6 +1,6 @@
 """Reference and distributed tables that Citus does not take: by contracts and catalogue, and by the built rows.
 
-Only tables that are to be created get the keys of their contract; one that exists keeps those that it has.
+Only tables that are created or altered get the keys of their contract; another one keeps those that it has.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from psycopg import sql
 
+from mock2pg import history
 from mock2pg.contracts import Table, key_groups
 from mock2pg.distributed_keys import refused, widened
 from mock2pg.postgres import catalogue
@@ -34,16 +35,23 @@ _PREPARED = """
 
 
 def findings(
-    connection: Connection, schema: str, tables: Sequence[Table], there: Mapping[str, Distribution]
+    connection: Connection,
+    schema: str,
+    tables: Sequence[Table],
+    there: Mapping[str, Distribution],
+    *,
+    alter: bool = False,
 ) -> Iterator[Finding]:
     """Find what contracts and catalogue show before anything is built.
 
     tables  as the target distributes them
     there   what the target schema has that is distributed
+    alter   whether tables that a migration created are altered first
     """
     if not any(table.distribution for table in tables):
         return
     by_name, present = {table.name: table for table in tables}, set(catalogue.tables(connection, schema))
+    kept = present - set(history.owned(connection, schema) if alter else ())
     types = {
         table.name: _column_type(connection, schema, table, exists=table.name in present)
         for table in tables
@@ -57,10 +65,9 @@ def findings(
         if any(each.name == column and not each.not_null for each in table.columns):
             what = f"rows are distributed by {column}, which may be null"
             yield Finding(table.name, what, "Give the column a not_null constraint in the contract")
-        if table.name in present:
-            if table.distribution:
-                yield from _as_it_is(connection, schema, table.name)
-        else:
+        if table.name in present and table.distribution:
+            yield from _as_it_is(connection, schema, table.name)
+        if table.name not in kept:
             yield from _keys(table, by_name, types)
             yield from _groups(table, there)
     yield from _circles(connection, schema, {name: table for name, table in by_name.items() if name in present})
@@ -107,10 +114,11 @@ def _keys(table: Table, tables: Mapping[str, Table], types: Mapping[str, str]) -
 
 
 def _groups(table: Table, there: Mapping[str, Distribution]) -> Iterator[Finding]:
-    """Existing tables that a new one refers to, and whose rows of one value are on different nodes."""
+    """Existing tables that a table refers to, and whose rows of one value are on different nodes."""
     parents = sorted({key.parent for key in table.foreign_keys if key.parent in there and there[key.parent].column})
-    if table.distribution_column and len({there[name].colocation for name in parents}) > 1:
-        what = f"it refers to {', '.join(parents)}, which are not colocated with each other"
+    groups = {there[name].colocation for name in (table.name, *parents) if name in there}
+    if table.distribution_column and len(groups) > 1:
+        what = f"it refers to {', '.join(parents)}, and these tables are not colocated"
         to_do = "Colocate them by hand: SELECT update_distributed_table_colocation('...', colocate_with := '...')"
         yield Finding(table.name, what, to_do)
 

@@ -28,8 +28,11 @@ class Effective:
     notes: tuple[str, ...] = ()
 
 
-def effective(connection: Connection, schema: str, tables: Sequence[Table]) -> Effective:
-    """Return the tables as the target distributes them; where it is no Citus coordinator, all are local."""
+def effective(connection: Connection, schema: str, tables: Sequence[Table], *, alter: bool = False) -> Effective:
+    """Return the tables as the target distributes them; where it is no Citus coordinator, all are local.
+
+    alter  whether tables that a migration created are altered first, where their contract changed
+    """
     if not is_citus(connection):
         declared = [table.name for table in tables if table.distribution]
         return Effective(
@@ -53,7 +56,7 @@ def effective(connection: Connection, schema: str, tables: Sequence[Table]) -> E
     )
     return Effective(
         held,
-        (*differing, *distributed_tables.findings(connection, schema, held, there)),
+        (*differing, *distributed_tables.findings(connection, schema, held, there, alter=alter)),
         (f"kept, and declared by no model: {'; '.join(undeclared)}",) if undeclared else (),
     )
 
