@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import conninfo
@@ -31,6 +31,8 @@ _FUNCTION = re.compile(r'function (?:"?[^"(\n]*"?\.)?"?([^"(.\n]+)"?\(')
 # PostgreSQL writes a value after a colon, or as a number, where it has no quotes: `date field value out of range: ...`
 _BARE = re.compile(r"""("[^"]*")|(?<=: ).+|(?<![\w(,])-?\d[\w.:-]*""")
 _OF_VALUES = ("22", "42", "54")  # how a SQLSTATE begins: data, names that are looked up, limits
+_OF_SHARD = re.compile(r"(.+)_([0-9]{6,18})")
+_SHARDS = "SELECT shardid::text FROM pg_catalog.pg_dist_shard WHERE shardid = ANY (%s)"
 _KNOWN = """
 SELECT name FROM unnest(%s::text[]) AS name WHERE EXISTS (
     SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
@@ -88,12 +90,16 @@ def described(error: psycopg.Error) -> str:
         "column": diagnosis.column_name,
         "constraint": diagnosis.constraint_name,
     }
+    shards = _shards(session, [*named, *filter(None, fields.values())])
+    named = [shards.get(name, name) for name in named]
+    fields = {word: shards.get(name or "", name) for word, name in fields.items()}
+    text = _QUOTED.sub(lambda found: f'"{shards.get(found[1], found[1])}"', text)
     known = _known(session, [*named, *filter(None, fields.values())])
     if _DEFINES.match(error.__dict__.get("statement", "")) and not _in_function(error):
         known |= set(filter(None, fields.values()))  # made in this transaction, which other sessions do not see
     if (unknown := next((name for name in named if name not in known), None)) is not None:
-        message = str(diagnosis.message_primary)  # a value may hold quotes itself: the last one ends it
-        start, end = message.partition(f'"{unknown}"')[0], message.rpartition('"')[2]
+        # a value may hold quotes itself: the last one ends it
+        start, end = text.partition(f'"{unknown}"')[0], text.rpartition('"')[2]
         text = scrubbed(f"{start}(a value){end}")
     if not diagnosis.statement_position and (error.sqlstate or "").startswith(_OF_VALUES):
         text = _BARE.sub(lambda found: found[1] or "(a value)", text)
@@ -135,14 +141,27 @@ def _state(error: psycopg.Error) -> str:
     return f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
 
 
+def _shards(session: Session[Any], names: Collection[str]) -> dict[str, str]:
+    """Return what tables and constraints are called without the number of a shard, which Citus adds on its nodes."""
+    numbered = {name: found for name in names if (found := _OF_SHARD.fullmatch(name))}
+    if not session.__dict__.get("citus") or not numbered:
+        return {}
+    numbers = _asked(session, _SHARDS, [int(found[2]) for found in numbered.values()])
+    return {name: found[1] for name, found in numbered.items() if found[2] in numbers}
+
+
 def _known(session: Session[Any], names: Collection[str]) -> set[str]:
     """Those of the names that the database's catalogue has; none when it cannot be asked."""
-    if not names or not session.url:
+    return _asked(session, _KNOWN, list(names))
+
+
+def _asked(session: Session[Any], query: LiteralString, given: list[Any]) -> set[str]:
+    if not given or not session.url:
         return set()
     try:
         with psycopg.connect(session.url, autocommit=True, connect_timeout=5, client_encoding="UTF8") as connection:
             connection.execute("SET search_path TO pg_catalog, pg_temp")  # before anything is looked up in it
             connection.execute("SET statement_timeout TO '5s'")
-            return {name for (name,) in connection.execute(_KNOWN, [list(names)])}
+            return {name for (name,) in connection.execute(query, [given])}
     except (psycopg.Error, UnicodeError):
         return set()

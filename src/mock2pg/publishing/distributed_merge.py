@@ -125,6 +125,14 @@ class DistributedMerge(TableMerge):
         )
         return [moved, new]
 
+    @property
+    def new_rows(self) -> str:
+        """Return them as a subquery, for a reference table: beside a default that draws from a sequence Citus takes no
+        correlated one.
+        """
+        rows = super().new_rows
+        return f"(SELECT b.* FROM {rows} OFFSET 0) AS b" if self.table.distribution == REFERENCE else rows  # noqa: S608
+
     def distribute(self) -> None:
         how = self.table.distribution
         distribution.distribute(self.connection, self.target_schema, self.table.name, how, self.built)

@@ -163,14 +163,18 @@ class TableMerge(Comparison):
 
     def inserts(self, without: Collection[str]) -> list[sql.Composed]:
         """Insert the new rows, with NULL in the columns of these names."""
-        new = "" if self.created else " WHERE NOT EXISTS ({same})"
         given = [sql.SQL("NULL") if name in without else self.cast(name) for name in self.inserted]
         return [
             self.compose(
-                "INSERT INTO {home} ({columns}) OVERRIDING SYSTEM VALUE SELECT {given} FROM {built} AS b" + new,
+                "INSERT INTO {home} ({columns}) OVERRIDING SYSTEM VALUE SELECT {given} FROM " + self.new_rows,
                 given=sql.SQL(", ").join(given),
             )
         ]
+
+    @property
+    def new_rows(self) -> str:
+        """Return the built rows that are to be inserted, for FROM, as `compose` takes it."""
+        return "{built} AS b" if self.created else "{built} AS b WHERE NOT EXISTS ({same})"
 
     @property
     def change(self) -> sql.Composed:
