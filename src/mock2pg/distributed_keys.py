@@ -16,7 +16,7 @@ from mock2pg.step_results import DistributedTable
 def widened(table: Table, tables: Mapping[str, Table]) -> Table:
     """Return the table with the keys that its distribution allows; a local one stays as it is.
 
-    tables  all target tables, by name
+    tables  all target tables, by name; a foreign key to any other stays as it is
     """
     column = table.distribution_column
     if not table.distribution:
@@ -26,7 +26,8 @@ def widened(table: Table, tables: Mapping[str, Table]) -> Table:
         primary_key=table.merge_key,
         uniques=tuple(dict.fromkeys(_with(unique, column) for unique in table.uniques)),
         foreign_keys=tuple(
-            _deferred(_widened(table, key, tables[key.parent]), table, tables) for key in table.foreign_keys
+            _deferred(_widened(table, key, tables[key.parent]), table, tables) if key.parent in tables else key
+            for key in table.foreign_keys
         ),
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 from psycopg import sql
 
 from mock2pg.contracts import Column, Table, tables_from
+from mock2pg.distributed_keys import widened
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.target_records import TargetColumn
@@ -63,7 +64,9 @@ def pending(connection: Connection, schema: str, tables: Sequence[Table], owned:
         mine = owned.get(table.name)
         if mine is None or oid(connection, schema, table.name) != mine["oid"]:
             continue
-        alteration = _alteration(connection, schema, tables_from([mine["contract"]])[0], table)
+        old = replace(tables_from([mine["contract"]])[0], distribution=table.distribution)
+        by_name = {each.name: each for each in tables}
+        alteration = _alteration(connection, schema, widened(old, by_name), widened(table, by_name))
         if alteration.first or alteration.last:
             found[table.name] = alteration
     return found

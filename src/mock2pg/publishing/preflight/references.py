@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 
 from psycopg import sql
 
@@ -71,10 +70,8 @@ def _as_before(merge: TableMerge, key: TargetForeignKey) -> sql.Composable:
 
 
 def _wide(merges: Sequence[TableMerge], merge: TableMerge) -> tuple[ForeignKey, ...]:
-    """Return the keys of the contract as the database has them, as far as it is known what they refer to."""
-    tables = {each.table.name: each.table for each in merges}
-    keys = tuple(key for key in merge.table.foreign_keys if key.parent in tables)
-    return widened(replace(merge.table, foreign_keys=keys), tables).foreign_keys
+    """Return the keys of the contract as the database has them."""
+    return widened(merge.table, {each.table.name: each.table for each in merges}).foreign_keys
 
 
 def of_part(merges: Sequence[TableMerge], merge: TableMerge, unknown: Collection[str] = ()) -> Iterator[Finding]:
