@@ -221,7 +221,8 @@ def unstable_functions(statement: Any, names: _Names, _: set[str]) -> str:
                 if kind == "v" or (kind == "s" and columns):
                     return f"calls {_names_of(node)}() in an UPDATE"
             if isinstance(node, ast.TypeCast) and isinstance(node.arg, ast.ColumnRef):
-                own, wanted = names.type_of(node.arg), str(node.typeName.names[-1].sval)
+                own, array = names.type_of(node.arg), "_" if node.typeName.arrayBounds else ""
+                wanted = array + str(node.typeName.names[-1].sval)
                 if wanted in ("text", "varchar") and own not in ("", wanted) and about.written.get(own) == "s":
                     return f"casts a {own} to text in an UPDATE"
                 if own in ("text", "varchar") and about.read.get(wanted) == "s":

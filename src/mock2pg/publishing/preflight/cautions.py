@@ -64,8 +64,8 @@ def _moved(merge: TableMerge) -> Iterator[str]:
         shown = ", ".join(keys) + (" ..." if rows > len(keys) else "")
         move, are = ("moves", "is") if rows == 1 else ("move", "are")
         yield (
-            f"{merge.table.name}: {counted(rows, 'row')} {move} to another {merge.table.distribution_column} ({shown}):"
-            f" {are} deleted and inserted again"
+            f"{merge.table.name}: {counted(rows, 'row')} {move} to another {merge.table.distribution_column} ({shown}),"
+            f" and {are} deleted and inserted again"
         )
 
 
