@@ -29,6 +29,7 @@ VARIABLES = {
     "MIGRATION_ON_ERROR": ("on_error", "quarantine"),
     "MIGRATION_MAX_REFUSED": ("max_refused", "2.5%"),
     "MIGRATION_MAX_UNPACKED": ("max_unpacked", "30x,2GiB"),
+    "MIGRATION_STAGING_MEMORY": ("staging_memory", "1GiB"),
     "MIGRATION_CONFIRM": ("confirm", "app"),
     "MIGRATION_MAX_DELETED": ("max_deleted", "7"),
     "MIGRATION_ALLOW_EMPTY": ("allow_empty", "a, b"),

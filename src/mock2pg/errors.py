@@ -5,6 +5,7 @@ Mock2pgError                  exit  what the user does next
 ├── SourceError                 3   corrects the source: it is not JSON, or not the declared arrays
 ├── ProjectError               21   corrects the project: a declaration, a contract or a suite that is named
 ├── CheckFailed                 4   corrects the rows that are listed
+├── StagingFailed              23   allows more memory for the staged rows, or frees disk space
 ├── DatabaseError               5   looks at the server: cannot connect, lost, refused
 │   ├── AlreadyRunning          6   waits for the other run
 │   ├── SchemaRefused          18   looks at the schema that is named: it is another role's, or not as mock2pg made it
@@ -146,6 +147,11 @@ class ProjectError(Mock2pgError):
 class CheckFailed(Mock2pgError):
     code = 4
     hint = "Correct the listed rows, then run the command again."
+
+
+class StagingFailed(Mock2pgError):
+    code = 23
+    hint = "Set MIGRATION_STAGING_MEMORY higher, and free disk space for the folder runs/, then run the command again."
 
 
 class DatabaseError(Mock2pgError):

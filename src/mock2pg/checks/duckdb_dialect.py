@@ -7,7 +7,8 @@ rollback does nothing: the file is opened read-only, there is nothing to roll ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,18 @@ from sqlalchemy import pool
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.base import PGDialect, PGIdentifierPreparer
 
+from mock2pg import staging_limits
+from mock2pg.errors import StagingFailed
 
-def engine(file: Path) -> sa.Engine:
-    """An engine on one read-only connection to a DuckDB file."""
-    return sa.create_engine("duckdb+mock2pg://", creator=lambda: _Connection(file))
+Noted = Callable[[], AbstractContextManager[None]]
+
+
+def engine(file: Path, memory: str) -> sa.Engine:
+    """An engine on one read-only connection to a DuckDB file; its dialect keeps what DuckDB had not enough of."""
+    shortages = list[StagingFailed]()
+    made = sa.create_engine("duckdb+mock2pg://", creator=lambda: _Connection(file, memory, shortages))
+    made.dialect.shortages = shortages  # type: ignore[attr-defined]
+    return made
 
 
 class _Cursor:
@@ -28,32 +37,47 @@ class _Cursor:
     rowcount = -1
     description: Any = None
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._cursor = connection.cursor()
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, noted: Noted) -> None:
+        self._cursor, self._noted = cursor, noted
 
     def execute(self, statement: str, parameters: Sequence[Any] | None = None) -> None:
-        self._cursor.execute(statement, list(parameters or ()))
+        with self._noted():
+            self._cursor.execute(statement, list(parameters or ()))
         self.description = self._cursor.description
 
     def fetchone(self) -> Any:
-        return self._cursor.fetchone()
+        with self._noted():
+            return self._cursor.fetchone()
 
     def fetchmany(self, size: int | None = None) -> list[Any]:
-        return self._cursor.fetchmany(size or self.arraysize)
+        with self._noted():
+            return self._cursor.fetchmany(size or self.arraysize)
 
     def fetchall(self) -> list[Any]:
-        return self._cursor.fetchall()
+        with self._noted():
+            return self._cursor.fetchall()
 
     def close(self) -> None:
         self._cursor.close()
 
 
 class _Connection:
-    def __init__(self, file: Path) -> None:
-        self._connection = duckdb.connect(str(file), read_only=True)
+    def __init__(self, file: Path, memory: str, shortages: list[StagingFailed]) -> None:
+        self._memory, self._shortages = memory, shortages
+        with self._noted():
+            self._connection = duckdb.connect(str(file), read_only=True, config=staging_limits.config(memory))
 
     def cursor(self) -> _Cursor:
-        return _Cursor(self._connection)
+        return _Cursor(self._connection.cursor(), self._noted)
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            if isinstance(found := staging_limits.named(error, self._memory), StagingFailed):
+                self._shortages.append(found)
+            raise
 
     def commit(self) -> None:
         pass

@@ -19,7 +19,7 @@ def duckdb_url(file: Path) -> str:
     return file.resolve().as_uri().replace("file:", "duckdb:", 1)
 
 
-def open_engine(url: str, schema: str | None, lock_timeout: str) -> sa.Engine:
+def open_engine(url: str, schema: str | None, lock_timeout: str, memory: str) -> sa.Engine:
     """An engine that has connected once.
 
     A `postgresql://` URL is libpq's own, sockets and all; `schema` is where its tables are looked up.
@@ -29,7 +29,7 @@ def open_engine(url: str, schema: str | None, lock_timeout: str) -> sa.Engine:
 
     duckdb = url.startswith("duckdb:")
     engine = (
-        _duckdb(url)
+        _duckdb(url, memory)
         if duckdb
         else sa.create_engine("postgresql+psycopg://", creator=lambda: _connect(url, schema, lock_timeout))
     )
@@ -38,15 +38,22 @@ def open_engine(url: str, schema: str | None, lock_timeout: str) -> sa.Engine:
     except Exception as error:
         engine.dispose()
         if duckdb:
+            refuse_shortage(engine)
             raise InternalError("the staged data cannot be opened") from None  # its text quotes paths
         raise DatabaseError(f"cannot connect: {scrubbed(str(error))}") from None
     return engine
 
 
-def _duckdb(url: str) -> sa.Engine:
+def refuse_shortage(engine: sa.Engine) -> None:
+    """Raise StagingFailed when DuckDB had not enough memory or disk space: it made Great Expectations' rule fail."""
+    for shortage in getattr(engine.dialect, "shortages", ()):
+        raise shortage
+
+
+def _duckdb(url: str, memory: str) -> sa.Engine:
     from mock2pg.checks import duckdb_dialect
 
-    return duckdb_dialect.engine(Path(unquote(urlsplit(url).path)))
+    return duckdb_dialect.engine(Path(unquote(urlsplit(url).path)), memory)
 
 
 def _connect(url: str, schema: str | None, lock_timeout: str) -> psycopg.Connection:

@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from great_expectations.data_context import set_context
 
 from mock2pg.checks.context import Context
-from mock2pg.checks.engines import open_engine
+from mock2pg.checks.engines import open_engine, refuse_shortage
 from mock2pg.checks.records import BROKEN, FAILED, SKIPPED, WARNED, RuleException, RuleResult, Validation
 from mock2pg.checks.source import GivenEngineDatasource
 from mock2pg.checks.suites import load_suites
 from mock2pg.checks.validation_results import ResultReader
 from mock2pg.errors import InternalError, ProjectError
-from mock2pg.settings import LOCK_TIMEOUT
+from mock2pg.settings import LOCK_TIMEOUT, STAGING_MEMORY
 from mock2pg.staged_tables import SourceTable
 
 _NO_TABLE = ("CatalogException", "UndefinedTable")  # of DuckDB, of PostgreSQL
@@ -39,6 +39,7 @@ def validate(
     partial: Collection[str] = (),
     as_warnings: Collection[str] = (),
     sources: Sequence[SourceTable] = (),
+    memory: str = STAGING_MEMORY,
 ) -> Validation:
     """Run the declared rules and every suite in the folder `suites` on their tables.
 
@@ -52,11 +53,13 @@ def validate(
     as_warnings    types of expectations that give a warning, whatever severity their suite says
     sources        the staged tables whose declared rules are judged, too; a suite is then about one of these
 
+    memory         the limit for that of DuckDB
+
     Raises ProjectError for a suite that is not understood or whose table is not there, DatabaseError when the
-    database cannot be reached.
+    database cannot be reached, StagingFailed when DuckDB has not enough memory or disk space.
     """
     loaded = load_suites(suites, sources)
-    engine = open_engine(url, schema, lock_timeout)
+    engine = open_engine(url, schema, lock_timeout, memory)
     try:
         context = Context()
         set_context(context)
@@ -68,9 +71,11 @@ def validate(
                     reader = ResultReader(engine, columns, limit, unknown_tables or {}, partial, as_warnings)
                     results[table] = _results(source, reader, table, suite)
                 except Exception as error:  # its text may quote values
+                    refuse_shortage(engine)
                     kind = type(error).__name__
                     fault = ProjectError if _is_of_no_table(error) else InternalError
                     raise fault(f"suite {suite.name}: table {table} cannot be validated: {kind}") from None
+                refuse_shortage(engine)  # else its rule would be called one that cannot run
     finally:
         engine.dispose()  # else DuckDB refuses a later connection that writes
     return _validation(list(itertools.chain(*results.values())))

@@ -24,6 +24,7 @@ from mock2pg.errors import (
     PreflightFailed,
     ScenarioFailed,
     SourceError,
+    StagingFailed,
 )
 from mock2pg.report.output import say, say_fact, say_json
 from mock2pg.text import counted, duration
@@ -32,7 +33,8 @@ _THEIR_OWN = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
 @command.command(
-    section="Develop", fails=(SourceError, CheckFailed, AlreadyRunning, LoadFailed, PreflightFailed, NotAppliedYet)
+    section="Develop",
+    fails=(SourceError, CheckFailed, AlreadyRunning, LoadFailed, PreflightFailed, NotAppliedYet, StagingFailed),
 )
 @options.source
 @click.option("--keep", is_flag=True, help="Keep the landing tables and the built tables, to look at or for dbt.")

@@ -23,13 +23,23 @@ from mock2pg.errors import (
     PreflightFailed,
     PublishFailed,
     SourceError,
+    StagingFailed,
     VerifyFailed,
 )
 
-_BUILDS = (SourceError, CheckFailed, AlreadyRunning, LoadFailed, PreflightFailed, BuiltRowsLost, NotAppliedYet)
+_BUILDS = (
+    SourceError,
+    CheckFailed,
+    AlreadyRunning,
+    LoadFailed,
+    PreflightFailed,
+    BuiltRowsLost,
+    NotAppliedYet,
+    StagingFailed,
+)
 
 
-@command.command(section="Migrate", fails=(SourceError, CheckFailed))
+@command.command(section="Migrate", fails=(SourceError, CheckFailed, StagingFailed))
 @options.source
 @options.form("text", "json", "junit", "github")
 @verb
@@ -103,7 +113,7 @@ def migrate(
     show(result, as_json)
 
 
-@command.command(section="Migrate", fails=(VerifyFailed, NothingPublished, NotAppliedYet))
+@command.command(section="Migrate", fails=(VerifyFailed, NothingPublished, NotAppliedYet, StagingFailed))
 @options.form("text", "json", "junit")
 @verb
 def verify(form: str, as_json: bool) -> None:

@@ -3,12 +3,13 @@
 from mock2pg.project_folder import REPOSITORY
 from mock2pg.settings.describing import default, meaning
 from mock2pg.settings.loading import Setting, explain, load
-from mock2pg.settings.record import LOCK_TIMEOUT, Settings, variable
-from mock2pg.settings.values import listed, notification_urls, share, unpacked
+from mock2pg.settings.record import LOCK_TIMEOUT, STAGING_MEMORY, Settings, variable
+from mock2pg.settings.values import listed, notification_urls, share, size, unpacked
 
 __all__ = [
     "LOCK_TIMEOUT",
     "REPOSITORY",
+    "STAGING_MEMORY",
     "Setting",
     "Settings",
     "default",
@@ -18,6 +19,7 @@ __all__ = [
     "meaning",
     "notification_urls",
     "share",
+    "size",
     "unpacked",
     "variable",
 ]

@@ -17,8 +17,13 @@ def share(setting: str, rows: int) -> int:
 
 def unpacked(setting: str) -> tuple[int, int]:
     """Read max_unpacked: a factor, and a number of bytes."""
-    times, size = setting.split(",")
-    return int(times.removesuffix("x")), int(size[:-3]) << {"M": 20, "G": 30}[size[-3]]
+    times, total = setting.split(",")
+    return int(times.removesuffix("x")), size(total)
+
+
+def size(setting: str) -> int:
+    """Read a number of bytes: 512MiB."""
+    return int(setting[:-3]) << {"M": 20, "G": 30}[setting[-3]]
 
 
 def notification_urls(setting: SecretStr | None) -> list[str]:

@@ -61,7 +61,8 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
         postgres.scratch.recreate(connection)
         accounts = run.require(Checked).entities.values()
         progress.expect(sum(rows.read - rows.refused for rows in accounts))
-        with staging.opened(database, read_only=True, threads=1) as staged:
+        memory = settings.staging_memory
+        with staging.opened(database, memory=memory, read_only=True, threads=1) as staged:
             landed = {table.name: _land(run, connection, staged, table) for table in sources}
         run.write("contracts.json", [table.as_dict() for table in tables])
         workers.load(workers.RULES, "psycopg")  # with which it reads the built tables, while dbt builds them
@@ -78,7 +79,7 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
         rules = _judged(run, tables, counts, postgres.with_options(settings.url, session.get("PGOPTIONS", "")))
         with (
             postgres.named(LoadFailed, "cannot read the built tables"),
-            staging.opened(database, read_only=True) as staged,
+            staging.opened(database, memory=memory, read_only=True) as staged,
         ):
             progress.expect(sum(counts.values()))
             for table in tables:
@@ -131,7 +132,7 @@ def _known(run: Run, session: Mapping[str, str]) -> Loaded | None:
         run.write("contracts.json", [table.as_dict() for table in tables])
         workers.load(workers.RULES, "psycopg")
         progress.expect(sum(record.rows.values()))
-        with staging.opened(run.folder / "staging.duckdb", read_only=True) as staged:
+        with staging.opened(run.folder / "staging.duckdb", memory=settings.staging_memory, read_only=True) as staged:
             for table in tables:
                 _write_hashes(run, connection, settings.target_schema, staged, table)
                 if table.source and staging.table_hash(_hashes(run, table)) != row.tables[table.name]["hash"]:

@@ -54,7 +54,7 @@ def run(run: Run) -> Staged:
         number = sum(document.totals.values())
         raise SourceError(f"{counted(number, 'error')} in the source itself", document.faults)
     database = run.folder / "staging.duckdb"
-    counts = staging.stage(database, document.arrays, tables, document.constants)
+    counts = staging.stage(database, document.arrays, tables, document.constants, memory=run.settings.staging_memory)
     database.chmod(0o600)
     read = len(entities) - len(document.absent)
     arrays = all(container.mark is Mark.ELEMENT for container in shape.containers)

@@ -175,9 +175,10 @@ def _compare(run: Run, published: Run, connection: postgres.Connection, table: T
             file = published.folder / "hashes" / f"{files.named(table.name)}.parquet"
             if not file.exists():
                 raise _gone(published)
-            found = staging.compare(file, rows, publish=table.publish, key_columns=len(table.key))
+            memory = run.settings.staging_memory
+            found = staging.compare(file, rows, publish=table.publish, key_columns=len(table.key), memory=memory)
             if found.different:
-                keys = staging.different_keys(file, rows, publish=table.publish, limit=_EXAMINED)
+                keys = staging.different_keys(file, rows, publish=table.publish, limit=_EXAMINED, memory=memory)
                 columns, secret = Counter[str](), private.secret(run.settings.secret_file)
                 for some in postgres.row_hashes.encoded(connection, run.settings.target_schema, table, keys):
                     columns.update(staging.different_columns(file, table, some, secret))

@@ -203,10 +203,10 @@ def _uuid5(table: SourceTable, column: SourceColumn) -> str:
     columns = {other.name: other for other in table.columns}
     parts = ", ".join(part_of_key(columns[part], quoted(part)) for part in column.uuid5)
     given = " AND ".join(f"{quoted(part)} IS NOT NULL" for part in column.uuid5)
-    # `_(h)`, because the name of a value in a SELECT's list would hide a column h
     digest = f"sha1(unhex('{space}') || encode(json_array({parts})::VARCHAR))"
+    # a lambda names the digest; a subquery would do so, too, but be joined, in memory, with all rows of the table
     return (
-        f"CASE WHEN {given} THEN (SELECT substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-5' || substr(h, 14, 3) || '-'"
-        " || substr('89ab89ab89ab89ab', ('0x' || substr(h, 17, 1))::INTEGER + 1, 1) || substr(h, 18, 3) || '-'"
-        f" || substr(h, 21, 12) FROM (SELECT {digest}) AS _(h)) END"
+        f"CASE WHEN {given} THEN list_transform([{digest}], lambda h: substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-5'"
+        " || substr(h, 14, 3) || '-' || substr('89ab89ab89ab89ab', ('0x' || substr(h, 17, 1))::INTEGER + 1, 1)"
+        " || substr(h, 18, 3) || '-' || substr(h, 21, 12))[1] END"
     )

@@ -10,18 +10,23 @@ from typing import Any
 import duckdb
 from duckdb.func import SPECIAL
 
-from mock2pg.errors import InternalError
-from mock2pg.foreign_errors import scrubbed
+from mock2pg import staging_limits
+from mock2pg.settings import STAGING_MEMORY
 from mock2pg.source.staging.json_values import FUNCTIONS
 
 Connection = duckdb.DuckDBPyConnection
 
 
 @contextmanager
-def opened(database: Path, *, read_only: bool = False, threads: int | None = None) -> Iterator[Connection]:
-    """Connect to the staging file; a DuckDB error is raised as an InternalError without the values in its text."""
+def opened(
+    database: Path, *, memory: str = STAGING_MEMORY, read_only: bool = False, threads: int | None = None
+) -> Iterator[Connection]:
+    """Connect to the staging file.
+
+    A DuckDB error is raised as a StagingFailed or InternalError, without the values in its text.
+    """
     try:
-        config: dict[str, str | bool | int | float | list[str]] = {"threads": threads} if threads else {}
+        config = staging_limits.config(memory, threads=threads)
         with duckdb.connect(str(database), read_only=read_only, config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             if not read_only:
@@ -29,7 +34,7 @@ def opened(database: Path, *, read_only: bool = False, threads: int | None = Non
                     connection.create_function(function.__name__, function, parameters, result, null_handling=SPECIAL)
             yield connection
     except duckdb.Error as error:
-        raise InternalError(f"the staging database: {type(error).__name__}: {scrubbed(str(error))}") from error
+        raise staging_limits.named(error, memory) from error
 
 
 def quoted(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mock2pg.json_paths import Mark
 from mock2pg.source.staging.casts import cast
-from mock2pg.source.staging.database import at, quoted, text, texts
+from mock2pg.source.staging.database import at, text, texts
 from mock2pg.staged_tables import Level, SourceColumn, SourceTable
 from mock2pg.text import LIMIT
 
@@ -22,14 +22,14 @@ _WRITTEN_ANEW = {
 _INDIFFERENT = ("text", "integer", "bigint", "boolean", "date", "time", "timestamp", "timestamptz", "uuid")
 
 
-def elements(table: SourceTable, tables: Sequence[SourceTable], largest: int) -> list[str]:
+def elements(table: SourceTable, tables: Sequence[SourceTable], largest: int, parts: int) -> list[str]:
     """Common table expressions, the last of them `elements`, with one row for each element.
 
     `element` is its JSON value, `root` the text of that, exact for the types of the table's columns; `i0`, `i1`, ...
     are the positions and `k0`, `k1`, ... the keys, level by level; `c0`, `c1`, ... the values of columns that are of an
     enclosing row, `u0`, `u1`, ... whether what is there does not fit. Of an array that is none, `misplaced` is true.
     """
-    made = [f"l0 AS ({_first(table.levels[0], largest)})"]
+    made = [f"l0 AS ({_first(table.levels[0], largest, parts)})"]
     carried, indexes = list[str](), ["i0", "k0", "_id"]
     for number, level in enumerate(table.levels[1:], start=1):
         new = [(n, column) for n, column in enclosing(table) if table.column_sources[column.name].level == number - 1]
@@ -58,10 +58,18 @@ def enclosing(table: SourceTable) -> list[tuple[int, SourceColumn]]:
     return list(enumerate(column for column in columns if table.column_sources[column.name].level >= 0))
 
 
-def _first(level: Level, largest: int) -> str:
-    """The rows of an array, map or object of the source. No row is larger than its file."""
+def _first(level: Level, largest: int, parts: int) -> str:
+    """The rows of an array, map or object of the source.
+
+    largest  the bytes that a row may have
+    parts    the parts into which the rows that DuckDB works on at a time are divided
+    """
     read = f"read_json_objects({{file}}, format = 'array', maximum_object_size = {largest})"
     rows = f"SELECT r, n FROM {read.format(file='$array')} WITH ORDINALITY AS x(r, n)"
+    if parts > 1:
+        # of each row several copies, one of which is kept: so fewer rows come at a time, of which each function over
+        # JSON holds a parsed copy
+        rows = f"SELECT r, n FROM (SELECT *, unnest(range({parts})) AS part FROM ({rows})) WHERE part = 0"
     if level.mark is Mark.MEMBER:
         keys = f"SELECT k FROM {read.format(file='$keys')} AS y(k)"
         return (
@@ -139,21 +147,12 @@ def marked(level: int, mark: Mark) -> str:
 
 
 def _place(table: SourceTable) -> str:
-    """SQL for where an element is: what the hidden columns say, and what orders the elements."""
+    """SQL for where an element is, as the hidden columns say it."""
     inner = [(f"i{number}", f"k{number}", level.mark) for number, level in enumerate(table.levels)][1:]
     index = inner[-1][0] if inner and inner[-1][2] is Mark.ELEMENT else "NULL::BIGINT"
     place = f"i0 + 1 AS _root_row, {index} AS _index"
-    if is_simple(table):
+    if not table.nested or (len(table.levels) == 2 and table.levels[1].mark is Mark.ELEMENT):
         return f"{place}, NULL::VARCHAR AS _steps"
     steps = [f"to_json({i if mark is Mark.ELEMENT else k})::VARCHAR" for i, k, mark in inner if mark]
-    order = [i for i, _, mark in inner if mark]
     shown = f"'[' || concat_ws(',', {', '.join(steps)}) || ']'" if steps else "'[]'"
-    return f"{place}, {shown} AS _steps, [{', '.join(order)}]::BIGINT[] AS {quoted(ORDER)}"
-
-
-def is_simple(table: SourceTable) -> bool:
-    """Return whether _root_row and _index alone say where an element is."""
-    return not table.nested or (len(table.levels) == 2 and table.levels[1].mark is Mark.ELEMENT)
-
-
-ORDER = "\x01order"  # no column has such a name
+    return f"{place}, {shown} AS _steps"

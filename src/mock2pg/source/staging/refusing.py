@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mock2pg.settings import STAGING_MEMORY
 from mock2pg.source.staging.database import opened, quoted
 from mock2pg.staged_tables import SourceTable
 
@@ -23,10 +24,16 @@ class Refused:
     steps: str | None = None
 
 
-def refuse(database: Path, rows: Mapping[str, Collection[int]], tables: Sequence[SourceTable]) -> list[Refused]:
+def refuse(
+    database: Path,
+    rows: Mapping[str, Collection[int]],
+    tables: Sequence[SourceTable],
+    *,
+    memory: str = STAGING_MEMORY,
+) -> list[Refused]:
     """Take rows out of the staged tables, by table and `_row`, and with a row all that is inside it."""
     gone: list[Refused] = []
-    with opened(database) as connection:
+    with opened(database, memory=memory) as connection:
 
         def take(table: str, condition: str, parameters: list[Any]) -> None:
             own = "_row, _root_row, _id, _index, _steps, _unfit"
@@ -43,7 +50,12 @@ def refuse(database: Path, rows: Mapping[str, Collection[int]], tables: Sequence
 
 
 def enclosing_rows(
-    database: Path, table: SourceTable, rows: Collection[int], tables: Sequence[SourceTable]
+    database: Path,
+    table: SourceTable,
+    rows: Collection[int],
+    tables: Sequence[SourceTable],
+    *,
+    memory: str = STAGING_MEMORY,
 ) -> dict[int, int]:
     """Return the row that each row is inside, by `_row`, in the table that `enclosing` returns."""
     if not (outer := enclosing(table, tables)):
@@ -52,7 +64,7 @@ def enclosing_rows(
         f"SELECT c._row, p._row FROM {quoted(table.name)} AS c JOIN {quoted(outer.name)} AS p ON {_inside(outer)}"
         " WHERE c._row IN (SELECT unnest(?::BIGINT[]))"
     )
-    with opened(database, read_only=True) as connection:
+    with opened(database, memory=memory, read_only=True) as connection:
         return dict(connection.execute(query, [sorted(rows)]).fetchall())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -11,15 +12,28 @@ from typing import Any
 
 import duckdb
 
+from mock2pg import staging_limits
 from mock2pg.contracts import Column, Table
 from mock2pg.conversions import converted
 from mock2pg.encoding import TABLE_HASH_DUCKDB, duckdb_value, kind, shown_key
-from mock2pg.errors import InternalError, LoadFailed
+from mock2pg.errors import LoadFailed
+from mock2pg.settings import STAGING_MEMORY
 from mock2pg.source.staging.database import Connection, quoted, text
 from mock2pg.step_results import Compared
 from mock2pg.text import identity
 
 _KEYS_SHOWN = 20
+_SMALL = 8 << 20  # bytes of a file that are compared in memory; a limit of it would have to be smaller than any
+_BLOCK = 4 << 20  # bytes of a CSV that are read at a time; the default is 32 MiB for each thread
+_KINDS = ("missing", "extra", "different")
+_COUNTED = ", ".join(
+    [
+        "count(*) FILTER (expected)",
+        "count(*) FILTER (there)",
+        *(f"count(*) FILTER (how = '{kind}')" for kind in _KINDS),
+        *(f"coalesce(min(key, {_KEYS_SHOWN}) FILTER (how = '{kind}'), [])" for kind in _KINDS),
+    ]
+)
 
 
 def write_hashes(staged: Connection, table: Table, built: Path | None, file: Path, secret: str) -> None:
@@ -34,7 +48,7 @@ def write_hashes(staged: Connection, table: Table, built: Path | None, file: Pat
     Raises LoadFailed when the model lost or invented a row.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    read = f"(FROM {_csv(built, 'key', 'built')})" if built else ""
+    read = _csv(built, "key", "built") if built else ""
     if table.source is None:
         rows = f"SELECT key, sha256('') AS hash, built FROM {read} ORDER BY key"
     else:
@@ -44,22 +58,28 @@ def write_hashes(staged: Connection, table: Table, built: Path | None, file: Pat
                 f"{table.name}: its primary key is not a staged column",
                 hint="Stage the key, so that every row can be followed from the JSON to the target table.",
             )
-        key = _key(keys)
+        key, source = _key(keys), quoted(table.source)
+        if read:
+            _refuse_other_keys(staged, table, f"SELECT {key} AS key FROM {source}", f"SELECT key FROM {read}")
         bits = "".join(
-            f", {_bits(secret, each.name, key, _encoded(each))} AS {_bits_of(each.name)}" for each in table.compared
+            f"{_bits(secret, each.name, key, _encoded(each))} AS {_bits_of(each.name)}, " for each in table.compared
         )
-        hashed = f"SELECT {key} AS key, {_hash(table.compared)} AS hash{bits} FROM {quoted(table.source)}"
-        joined = (
-            f"({hashed}) FULL JOIN {read} USING (key)" if read else f"(SELECT *, sha256('') AS built FROM ({hashed}))"
-        )
-        rows = f"SELECT * FROM {joined} ORDER BY key"
+        hashed = f"{key} AS key, {_hash(table.compared)} AS hash, {bits}"
+        if table.derived:
+            rows = f"FROM (SELECT {hashed.removesuffix(', ')} FROM {source}) JOIN {read} USING (key) ORDER BY key"
+        else:  # without the join, the rows need half of the memory
+            rows = f"SELECT {hashed}sha256('') AS built FROM {source} ORDER BY key"
     staged.execute(f"COPY ({rows}) TO {text(str(file))} (FORMAT parquet, KV_METADATA {{bits: '{_made_by(secret)}'}})")
     file.chmod(0o600)
+
+
+def _refuse_other_keys(staged: Connection, table: Table, source: str, built: str) -> None:
+    """Raise LoadFailed when the staged and the built rows have not the same keys."""
     lost, invented = staged.execute(
-        f"SELECT count(*) FILTER (built IS NULL), count(*) FILTER (hash IS NULL) FROM read_parquet({text(str(file))})"
+        "SELECT count(*) FILTER (b.key IS NULL), count(*) FILTER (s.key IS NULL)"
+        f" FROM ({source}) AS s FULL JOIN ({built}) AS b ON s.key = b.key"
     ).fetchone() or (0, 0)
     if lost or invented:
-        file.unlink()
         raise LoadFailed(f"{table.name}: its model lost {lost} staged rows and has {invented} that were not staged")
 
 
@@ -72,31 +92,33 @@ def table_hash(file: Path, column: str = "hash") -> str:
     return str(_row(query, [str(file)])[0])
 
 
-def compare(file: Path, target: Path, *, publish: str, key_columns: int = 1) -> Compared:
+def compare(file: Path, target: Path, *, publish: str, key_columns: int = 1, memory: str = STAGING_MEMORY) -> Compared:
     """Compare the Parquet file of a run with a CSV of `key`, `hash`, `built` that was read from the target table.
 
     publish  as the table's contract has it: "merge", exactly these rows; "upsert", these rows and others;
              "ensure", these rows, whatever they hold, and others
     key_columns  the columns of the key
+    memory       the limit for that of DuckDB
     A second target row of one key, possible only in a table without a primary key, is extra; so is one without a key.
     """
-    kinds = ("missing", "extra", "different")
-    query = f"""{_joined(file, target, publish)}
-        SELECT (SELECT count(*) FROM expected), (SELECT count(*) FROM target),
-            {", ".join(f"count(*) FILTER (how = '{kind}')" for kind in kinds)},
-            {", ".join(f"coalesce(min(key, {_KEYS_SHOWN}) FILTER (how = '{kind}'), [])" for kind in kinds)}
-        FROM joined"""
-    expected, actual, missing, extra, different, *keys = _row(query)
+    (expected,) = _row(f"SELECT count(*) FROM read_parquet({text(str(file))})")
+    for numbered in (False, True):  # the usual table has no key twice, and its rows need no numbers
+        rows = _joined(file, target, publish, numbered=numbered)
+        joined, actual, missing, extra, different, *keys = _row_of_files(
+            target, f"SELECT {_COUNTED} FROM ({rows})", memory
+        )
+        if joined == expected:
+            break
     named = [[shown_key(key) if key_columns > 1 else key for key in found or ()] for found in keys]
     shown = [tuple(map(identity, found)) for found in named]
     return Compared(expected, actual, missing, extra, different, shown[0], shown[1], shown[2])
 
 
-def different_keys(file: Path, target: Path, *, publish: str, limit: int) -> list[str]:
+def different_keys(file: Path, target: Path, *, publish: str, limit: int, memory: str = STAGING_MEMORY) -> list[str]:
     """Return the first keys of the rows that `compare` calls different, as the files have them."""
-    query = f"""{_joined(file, target, publish)}
-        SELECT coalesce(min(key, {limit}) FILTER (how = 'different'), []) FROM joined"""
-    (keys,) = _row(query)
+    rows = _joined(file, target, publish, numbered=True)
+    query = f"SELECT coalesce(min(key, {limit}) FILTER (how = 'different'), []) FROM ({rows})"
+    (keys,) = _row_of_files(target, query, memory)
     return list(keys)
 
 
@@ -122,21 +144,21 @@ def different_columns(file: Path, table: Table, rows: Sequence[tuple[str, ...]],
     return {name: number for name, number in counted if number}
 
 
-def _joined(file: Path, target: Path, publish: str) -> str:
-    """SQL that begins with the rows of both files by key, and how they differ."""
+def _joined(file: Path, target: Path, publish: str, *, numbered: bool = False) -> str:
+    """SQL for the rows of both files by key, and how they differ.
+
+    numbered  the rows of one key are numbered, which keeps all of them in memory: only the first is not extra
+    """
+    n = "row_number() OVER (PARTITION BY key ORDER BY hash, built)" if numbered else "1"
     return f"""
-        WITH expected AS (FROM read_parquet({text(str(file))})),
-        target AS (
-            SELECT *, row_number() OVER (PARTITION BY key ORDER BY hash, built) AS n
-            FROM {_csv(target, "key", "hash", "built")}),
-        joined AS (
-            SELECT coalesce(e.key, l.key, 'NULL') AS key,
-                CASE WHEN l.n IS NULL THEN 'missing'
-                     WHEN {str(publish == "ensure").lower()} THEN NULL
-                     WHEN e.key IS NULL AND {str(publish == "upsert").lower()} THEN NULL
-                     WHEN e.key IS NULL OR l.n > 1 THEN 'extra'
-                     WHEN e.hash <> l.hash OR e.built <> l.built THEN 'different' END AS how
-            FROM expected AS e FULL JOIN target AS l ON e.key = l.key)"""
+        SELECT coalesce(e.key, l.key, 'NULL') AS key, e.key IS NOT NULL AS expected, l.n IS NOT NULL AS there,
+            CASE WHEN l.n IS NULL THEN 'missing'
+                 WHEN {str(publish == "ensure").lower()} THEN NULL
+                 WHEN e.key IS NULL AND {str(publish == "upsert").lower()} THEN NULL
+                 WHEN e.key IS NULL OR l.n > 1 THEN 'extra'
+                 WHEN e.hash <> l.hash OR e.built <> l.built THEN 'different' END AS how
+        FROM read_parquet({text(str(file))}) AS e
+        FULL JOIN (SELECT *, {n} AS n FROM {_csv(target, "key", "hash", "built")}) AS l ON e.key = l.key"""
 
 
 def _csv(file: Path, *columns: str) -> str:
@@ -144,7 +166,7 @@ def _csv(file: Path, *columns: str) -> str:
     types = ", ".join(f"'{column}': 'VARCHAR'" for column in columns)
     return (
         f"read_csv({text(str(file))}, auto_detect = false, header = false, delim = ',', quote = '\"', escape = '\"',"
-        f" new_line = '\\n', comment = '', allow_quoted_nulls = false, columns = {{{types}}})"
+        f" new_line = '\\n', comment = '', allow_quoted_nulls = false, buffer_size = {_BLOCK}, columns = {{{types}}})"
     )
 
 
@@ -192,7 +214,7 @@ def _staged(column: Column) -> str:
 
 @cache
 def _memory() -> Connection:  # to open one takes longer than to read a small table
-    return duckdb.connect()
+    return duckdb.connect(config={"temp_directory": ""})  # it is for what is small, and spills nothing
 
 
 # A forked process would have it without its threads, and be ended by SIGABRT when it waits for them at its end.
@@ -205,4 +227,18 @@ def _row(query: str, parameters: list[Any] | None = None) -> Any:
         with _memory().cursor() as cursor:
             return cursor.execute(query, parameters or []).fetchone()
     except duckdb.Error as error:
-        raise InternalError(f"the row hashes cannot be read: {type(error).__name__}") from error
+        raise staging_limits.named(error) from error
+
+
+def _row_of_files(target: Path, query: str, memory: str) -> Any:
+    """The single row that a query over a file of target rows gives; it may spill beside that file."""
+    if target.stat().st_size < _SMALL:
+        return _row(query)
+    spill = target.with_suffix(".spilled")
+    try:
+        with duckdb.connect(config=staging_limits.config(memory, spill=spill)) as database:
+            return database.execute(query).fetchone()
+    except duckdb.Error as error:
+        raise staging_limits.named(error, memory) from error
+    finally:
+        shutil.rmtree(spill, ignore_errors=True)

@@ -41,7 +41,7 @@ def _through(pipe: Path, staged: Connection, table: SourceTable) -> Generator[by
     reader, writer = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), os.open(pipe, os.O_WRONLY)
     os.set_blocking(reader, True)
     columns = ", ".join(_csv_value(column) for column in table.columns)
-    query = f"SELECT {columns} FROM {quoted(table.name)} ORDER BY _row"
+    query = f"SELECT {columns} FROM {quoted(table.name)}"  # in the order of `_row`
 
     def produce() -> None:
         try:

@@ -7,16 +7,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import duckdb
+
 from mock2pg import progress
 from mock2pg.json_paths import Mark
+from mock2pg.settings import STAGING_MEMORY, size
 from mock2pg.source.staging.columns import Row, constant_parameters
-from mock2pg.source.staging.database import one, opened, quoted
+from mock2pg.source.staging.database import Connection, one, opened, quoted, text
 from mock2pg.source.staging.decimals import narrow
-from mock2pg.source.staging.elements import ORDER, elements, is_simple
+from mock2pg.source.staging.elements import elements
 from mock2pg.staged_tables import HIDDEN, SourceTable
 from mock2pg.text import counted
 
 _AT_ONCE = 2  # tables; more would take more memory
+_ENOUGH = 256 << 20  # bytes, without which one table is staged at a time
+_LARGEST = 16 << 20  # bytes of a row: DuckDB reads this much of a file twice over, however small the rows are
+_VECTOR, _AT_A_TIME = 2048, 512 << 10  # rows that DuckDB works on at a time; bytes of them, where rows are large
+_SAMPLED = 1000  # rows
 
 
 def stage(
@@ -24,16 +31,19 @@ def stage(
     arrays: Mapping[str, Path],
     tables: Sequence[SourceTable],
     constants: Mapping[tuple[str, ...], str] | None = None,
+    *,
+    memory: str = STAGING_MEMORY,
 ) -> dict[str, int]:
     """Make one staged table per source table from the files of the source; returns the rows of each.
 
     constants  the JSON texts of what the source has once, by the keys that lead to it
+    memory     the limit for that of DuckDB
 
     `_unfit` lists what a row holds that its columns cannot: "." for the row itself, "" for the array around it, and
     "*" for something below a key that is not declared. A duplicate key is unfit as well: JSON readers differ
-    in which value they keep.
+    in which value they keep. Raises StagingFailed when memory or disk space is not enough.
     """
-    with opened(database) as connection, ExitStack() as cursors:
+    with opened(database, memory=memory) as connection, ExitStack() as cursors:
         cursors_of = {table.name: cursors.enter_context(connection.cursor()) for table in tables}
 
         def staged(table: SourceTable) -> int:
@@ -42,13 +52,22 @@ def stage(
             parameters = {"array": str(array), **constant_parameters(table, dict(constants or {}))}
             if table.levels[0].mark is Mark.MEMBER:
                 parameters["keys"] = str(array.with_suffix(".keys"))
-            cursor.execute(_create(table, tables, max(array.stat().st_size, 1 << 20)), parameters)
+            largest = min(array.stat().st_size, _LARGEST)
+            while True:
+                try:
+                    parts = _parts(cursor, array, largest)
+                    cursor.execute(_create(table, tables, max(largest, 1 << 20), parts), parameters)
+                    break
+                except duckdb.InvalidInputException:  # a row is larger
+                    if largest == array.stat().st_size:
+                        raise
+                    largest = min(array.stat().st_size, largest * 4)
             # where there is no array inside a row, one row represents it, so that the check can say so
             return int(one(cursor, f"SELECT count(*) FROM {quoted(table.name)} WHERE NOT list_contains(_unfit, '')"))
 
         sizes = {table.name: arrays[table.entity].stat().st_size for table in tables}
         counts = dict[str, int]()
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(_AT_ONCE if size(memory) >= _ENOUGH else 1) as pool:
             largest_first = sorted(tables, key=lambda table: -sizes[table.name])
             progress.expect(None)
             try:
@@ -73,23 +92,35 @@ def _estimated(counts: Mapping[str, int], sizes: Mapping[str, int]) -> int:
     return rows if len(counts) == len(sizes) else round(estimated, 2 - len(str(estimated)))
 
 
-def _create(table: SourceTable, tables: Sequence[SourceTable], largest: int) -> str:
+def _parts(cursor: Connection, array: Path, largest: int) -> int:
+    """Return into how many parts DuckDB's rows at a time are to be divided, by the size of the first rows."""
+    if array.stat().st_size <= _AT_A_TIME:
+        return 1
+    row = float(
+        one(
+            cursor,
+            f"SELECT coalesce(avg(strlen(json::VARCHAR)), 0) FROM (FROM read_json_objects({text(str(array))},"
+            f" format = 'array', maximum_object_size = {max(largest, 1 << 20)}) LIMIT {_SAMPLED})",
+        )
+    )
+    return max(1, min(round(row * _VECTOR / _AT_A_TIME), _VECTOR // 64))  # of fewer than 64, DuckDB collects more
+
+
+def _create(table: SourceTable, tables: Sequence[SourceTable], largest: int, parts: int) -> str:
     row = Row(table, tables)
     values = row.values()
     select = "".join(f"{value} AS {quoted(name)}, " for name, value in values.items())
     order = "".join(f"{quoted(column.name)}, " for column in table.columns)
-    # numbered when the rows' own texts are gone: they would be sorted with them
-    place = "_index" if is_simple(table) else quoted(ORDER)
-    number = f"row_number() OVER (ORDER BY _root_row, {place})" if table.nested else "_root_row"
-    # no ORDER BY: DuckDB keeps the order of insertion, and whoever needs the order of rows asks for that of `_row`
+    # no ORDER BY, which would keep all rows in memory: they come in the order of the file
+    number = "row_number() OVER ()" if table.nested else "_root_row"
     return f"""
         CREATE TABLE {quoted(table.name)} AS
-        WITH {", ".join([*row.constants(), *elements(table, tables, largest)])},
+        WITH {", ".join([*row.constants(), *elements(table, tables, largest, parts)])},
         fields AS (
             SELECT *, {row.transform} AS f, CASE WHEN json_type(element) = 'OBJECT' THEN {row.keys} ELSE [] END AS keys
             FROM elements),
         typed AS (
-            SELECT {select}_root_row, _id, _index, _steps{"" if is_simple(table) else f", {quoted(ORDER)}"},
+            SELECT {select}_root_row, _id, _index, _steps,
                 {row.unfit(values)} AS _unfit, {row.unknown()} AS _unknown
             FROM fields),
         derived AS (SELECT *, {number} AS _row{"".join(", " + value for value in row.made())} FROM typed)

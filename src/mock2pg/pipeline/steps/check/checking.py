@@ -94,6 +94,7 @@ def _validated(
         unknown_tables=unknown,
         partial=list(tables) if settings.mode == "upsert" else [],
         sources=list(tables.values()),
+        memory=settings.staging_memory,
         as_warnings=[wording.DECLARED] if settings.unknown_fields == "warn" else [],
     )
 

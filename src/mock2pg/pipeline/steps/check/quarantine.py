@@ -45,7 +45,8 @@ def run(
         for failure, (table, row) in _rows_at_fault(run, critical, tables):
             rows.setdefault(table, set()).add(row)
             reasons.setdefault((table, row), []).append(_reason(failure, tables, first=first))
-        gone += staging.refuse(run.folder / "staging.duckdb", rows, list(tables.values()))
+        memory = run.settings.staging_memory
+        gone += staging.refuse(run.folder / "staging.duckdb", rows, list(tables.values()), memory=memory)
         if len(gone) > allowed:
             raise CheckFailed(
                 f"at least {counted(len(gone), 'row')} would be refused, and no more than {allowed} may be", hint=_HINT
@@ -72,7 +73,8 @@ def _rows_at_fault(
         if outer is None:
             raise CheckFailed(f"no row can be left out to correct this: {name}: {of_table[0].message}", hint=_HINT)
         inside = [failure.keys["_row"] for failure in of_table]
-        rows = staging.enclosing_rows(run.folder / "staging.duckdb", table, inside, every)
+        memory = run.settings.staging_memory
+        rows = staging.enclosing_rows(run.folder / "staging.duckdb", table, inside, every, memory=memory)
         for failure in of_table:
             if failure.keys["_row"] in rows:  # or that row is left out already
                 yield failure, (outer.name, rows[failure.keys["_row"]])

@@ -144,7 +144,13 @@ def _numbers(look: Look, row: HistoryRow, name: str) -> Change | None:
     try:
         with look.connection.transaction():  # a savepoint
             postgres.row_hashes.write(look.connection, schema, tables[name], rows)
-        found = staging.compare(hashes, rows, publish=tables[name].publish, key_columns=len(tables[name].key))
+        found = staging.compare(
+            hashes,
+            rows,
+            publish=tables[name].publish,
+            key_columns=len(tables[name].key),
+            memory=look.run.settings.staging_memory,
+        )
     except postgres.OperationalError:
         raise
     except postgres.Error:  # a column that is gone or of another type

@@ -1,0 +1,54 @@
+"""The limits of DuckDB, which holds the staged rows: its memory, its threads, and where it spills."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mock2pg.errors import InternalError, Mock2pgError, StagingFailed
+from mock2pg.foreign_errors import scrubbed
+from mock2pg.settings import STAGING_MEMORY, size
+
+Config = dict[str, str | bool | int | float | list[str]]
+
+_PER_THREAD = 64 << 20  # bytes that a thread of DuckDB needs to sort and join
+_NO_MEMORY = ("Out of Memory", "failed to allocate", "Allocation failure", "could not allocate", "bad allocation")
+_NO_DISK = ("No space left", "max_temp_directory_size", "Disk quota")
+
+
+def config(memory: str = STAGING_MEMORY, *, threads: int | None = None, spill: Path | None = None) -> Config:
+    """Return the configuration of a connection.
+
+    memory   as the setting has it: 512MiB
+    threads  None: as many as there are processors, and the memory allows
+    spill    the folder of what does not fit into memory; None: beside the database's file
+    """
+    if threads is None:
+        allowed = max(1, size(memory) // _PER_THREAD)
+        threads = allowed if allowed < (os.cpu_count() or 1) else None
+    made: Config = {"memory_limit": memory}
+    if threads is not None:
+        made["threads"] = threads
+    if spill is not None:
+        made["temp_directory"] = str(spill)
+    return made
+
+
+def named(error: Exception, memory: str = STAGING_MEMORY) -> Mock2pgError:
+    """Return the error that an error of DuckDB is: StagingFailed for want of memory or disk space, or InternalError."""
+    told = str(error)
+    if any(sign in told for sign in _NO_DISK):
+        return StagingFailed(
+            "there is no disk space for the staged rows",
+            hint="Free disk space for the folder runs/, then run the command again.",
+        )
+    if type(error).__name__ == "OutOfMemoryException" or any(sign in told for sign in _NO_MEMORY):
+        return StagingFailed(
+            f"the staged rows need more than {memory} of memory",
+            hint=f"Set MIGRATION_STAGING_MEMORY to {_doubled(memory)}, for example, then run the command again.",
+        )
+    return InternalError(f"the staging database: {type(error).__name__}: {scrubbed(told)}")
+
+
+def _doubled(memory: str) -> str:
+    return f"{int(memory[:-3]) * 2}{memory[-3:]}"
