@@ -9,7 +9,7 @@ from contextlib import nullcontext
 import psycopg
 import pytest
 
-from mock2pg import postgres
+from mock2pg import history, postgres
 from mock2pg.contracts import ForeignKey, Table
 from mock2pg.distributed_keys import widened
 from mock2pg.postgres import distribution, existing_tables
@@ -181,6 +181,17 @@ def test_what_citus_does_not_take_is_a_conflict(doubled: str) -> None:
                 found = [*map(str, effective(connection, "public", tables).findings)]
             assert len(found) == bool(said), (case, found)
             assert said in "".join(found), case
+
+
+def test_keys_of_a_table_that_is_altered_are_judged(doubled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --alter a table that a migration created gets the keys of its contract, as a new one does."""
+    there, tables, _ = REFUSED["a key of an existing table"]
+    monkeypatch.setattr(history, "owned", lambda *_: {"c": {}})
+    with postgres.connect(doubled, name="test") as connection:
+        connection.execute(there)  # type: ignore[arg-type]
+        found = effective(connection, "public", tables, alter=True).findings
+    assert [each.table for each in found] == ["c"]
+    assert "tenant to p's, id" in found[0].what
 
 
 def test_a_row_of_another_tenant_than_its_parent_is_a_conflict(doubled: str) -> None:
