@@ -9,13 +9,18 @@ import psycopg
 import pytest
 
 from mock2pg import backups, postgres
+from mock2pg import settings as settings_module
 from mock2pg.backups import Backup, distributions, dump, snapshot
-from mock2pg.errors import RollbackFailed
+from mock2pg.errors import RollbackFailed, TargetChanged
+from mock2pg.pipeline import step as steps
 from mock2pg.postgres import catalogue, distribution, scripts
 from mock2pg.postgres.distribution import Distribution
 from mock2pg.postgres.server import binary
+from mock2pg.runs import new_run
+from mock2pg.step_results import StepResult
 from tests.citus import double
 from tests.fix_restore import EVERYTHING, back_up, definitions, dumped, execute, go_back
+from tests.fix_small import small_project
 
 # A statement a line, as Citus takes some of them only alone: a serial column, an identity, a type of the schema's own,
 # keys between distributed tables and to reference tables, a table without a key, a local one, and views.
@@ -135,6 +140,32 @@ def test_the_header_has_the_distribution_and_both_ways_restore_it(doubled: str, 
         found += len(calls)
     with postgres.connect(doubled, name="test") as connection:
         assert not catalogue.schema_exists(connection, "mock2pg_restore_test")
+
+
+def test_a_rollback_says_and_refuses_what_others_distributed(doubled: str, tmp_path: Path) -> None:
+    """What a rollback dropped comes back as it was, and what others distribute otherwise is a change of theirs."""
+    settings = settings_module.load(project=small_project(tmp_path), database_url=doubled, backup_restore_test="never")
+
+    def step(name: str, **given: object) -> StepResult:
+        return steps.run_in_process(name, new_run(settings), given)
+
+    empty = step("backup").data["backup_id"]
+    set_up(doubled)
+    before, now = dumped(doubled, "public"), columns(doubled)
+    full = step("rollback", backup_id=empty, discard_changes=True).data["present_backup_id"]
+    assert columns(doubled) == {}
+    step("rollback", backup_id=full)
+    assert (dumped(doubled, "public"), columns(doubled)) == (before, now)
+    execute(doubled, "DELETE FROM pg_catalog.double_partition WHERE logicalrelid = 'public.visits'::regclass")
+    with pytest.raises(TargetChanged, match=r"definitions: DISTRIBUTION visits \(removed\)"):
+        step("rollback", backup_id=full)
+    step("rollback", backup_id=full, discard_changes=True)
+    assert columns(doubled) == now
+    execute(doubled, "SELECT create_reference_table('public.settings')")
+    shown = step("rollback", backup_id=full, show=True)
+    assert "settings stays distributed" in shown.data["cautions"][0]
+    step("rollback", backup_id=full)
+    assert columns(doubled) == {**now, "settings": "reference"}
 
 
 def test_a_backup_of_an_earlier_version_leaves_tables_distributed(doubled: str, tmp_path: Path) -> None:

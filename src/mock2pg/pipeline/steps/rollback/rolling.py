@@ -207,7 +207,8 @@ def _look(
     state, current = now_defined.state, now_defined.current
     staged, schema = Staged(connection, state, found), way.run.settings.target_schema
     changes, there = diff.changes(connection, schema, staged), distribution.of_schema(connection, schema)
-    redistributed = distributions.changed(staged.state.distribution, there, changes)
+    present = [name for name, change in changes.items() if change.content_hash is not None]
+    redistributed = distributions.changed(staged.state.distribution, there, present)
     return since.Look(
         run=way.run,
         connection=connection,
