@@ -190,7 +190,7 @@ any_row = st.fixed_dictionaries({name: values(*own) | st.just("null") for name, 
 
 
 @given(st.lists(any_row, min_size=5, max_size=40))
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_hashes_of_both_engines_are_equal(both: Both, rows: list[Row]) -> None:
     """A row has the same hash where it was staged and in its target table, whatever the values."""
     both.take([{"id": json.dumps(str(n)), **row} for n, row in enumerate(rows)])

@@ -275,6 +275,8 @@ NO_TEXT = ['"\\u0000"', '"a\\u0000b"', '"\\ud800"', '"a\\uDFFFb"', '"\\udc00\\ud
 
 def spelled(text: str, forms: int = 0) -> str:
     """A JSON string; two bits of `forms` say for each character in turn how it is written."""
+    if not forms:  # a million characters, of which few are written in another way
+        return '"' + re.sub('["\\\\\x00-\x1f]', lambda found: character_as(0, found[0]), text) + '"'
     return '"' + "".join(character_as(forms >> 2 * (at % 8) & 3, each) for at, each in enumerate(text)) + '"'
 
 
@@ -514,7 +516,7 @@ def same(name: str, cell: Any, expected: Any) -> bool:
 
 
 @printed_whole
-@settings(PROPERTY, max_examples=8)
+@settings(PROPERTY, max_examples=5)
 @given(things=st.lists(rows(), min_size=8, max_size=16), form=st.sampled_from(["folder", "document"]))
 def test_what_is_exact_is_kept_and_nothing_else(things: list[str], form: str) -> None:
     """Of any JSON value a column keeps exactly what its type can hold; otherwise it is empty and marked."""

@@ -25,7 +25,7 @@ HERE = workers.Kind("is tried", (__name__,))
 
 def told(folder: Path, of: Callable[[StepProgress], bool] = lambda _: True) -> StepProgress:
     """Return what is written of the only step, once it is so."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for step in progress.read(folder):
             if of(step):
@@ -34,11 +34,11 @@ def told(folder: Path, of: Callable[[StepProgress], bool] = lambda _: True) -> S
     raise AssertionError(progress.read(folder))
 
 
-def count() -> None:
-    """Count in another process."""
+def count(folder: Path) -> None:
+    """Count in another process, which goes on until that is written."""
     progress.rows(3)
     progress.detail("pets")
-    time.sleep(1)
+    told(folder, lambda step: step.detail == "pets")
 
 
 def test_a_step_reports_what_it_counts(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_worker_goes_on_with_the_step_that_calls_it(tmp_path: Path) -> None:
     with progress.of_step(tmp_path, "load", now()):
         progress.expect(9)
         progress.rows(2)
-        workers.call(HERE, f"{__name__}:count")
+        workers.call(HERE, f"{__name__}:count", tmp_path)
         found = told(tmp_path, lambda step: step.detail == "pets")
     workers.end_all()
     assert (found.rows, found.total_rows) == (5, 9)

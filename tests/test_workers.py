@@ -79,7 +79,7 @@ def is_there(number: int) -> bool:
     return True
 
 
-def eventually(holds: Any, seconds: float = 20) -> None:
+def eventually(holds: Any, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
@@ -192,7 +192,7 @@ def test_a_thread_s_own_worker_is_interrupted(tmp_path: Path) -> None:
         eventually((tmp_path / str(number)).exists)
     for end, thread in zip((workers.interrupt, workers.stop), threads, strict=True):
         end(HERE, thread)
-        thread.join(20)
+        thread.join(60)
         assert [each.is_alive() for each in threads] == [False, thread is threads[0]]
     assert isinstance(errors[0], KeyboardInterrupt)
     assert isinstance(errors[1], InternalError)

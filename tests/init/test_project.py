@@ -54,7 +54,7 @@ def test_a_new_project_works_as_printed(make: Make) -> None:
     assert tested.stdout.count("✔") >= 16
     assert "rollback" in tested.stdout
     for target in ("migrate", "verify"):
-        assert re.search(rf"-I -m mock2pg {target} *$", make("-n", target).stdout, re.MULTILINE)
+        assert re.search(rf'-I -m mock2pg;.* exec "\$@" {target} *$', make("-n", target).stdout, re.MULTILINE)
 
 
 def test_its_makefile_takes_what_it_knows_and_nothing_else(make: Make) -> None:

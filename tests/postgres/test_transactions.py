@@ -248,7 +248,7 @@ def test_a_commit_that_is_lost_under_way_is_ended_before_it_is_made_again(
     connection.execute(SLOW)
     assert transact(write, proxy(after=True).url) == ("written", ["1 _NotCommittedError"])
     assert rows(connection) == 1
-    query = "SELECT FROM pg_stat_activity WHERE application_name = 'mock2pg a test'"
+    query = "SELECT FROM pg_stat_activity WHERE application_name = 'mock2pg a test' AND wait_event = 'PgSleep'"
     assert connection.execute(query).fetchall() == []
 
 

@@ -111,7 +111,7 @@ def shown_from_begin_to_end(terminal: Terminal, run: Run, handler: log_module.Te
 
         def answered(question: str) -> str:
             os.write(terminal.theirs, question.encode())
-            return terminal.read(lambda screen: screen.shown[-1] == question)[-1]
+            return terminal.read(lambda screen: screen.shown[-1:] == [question])[-1]
 
         assert display.asking(answered)("Its name?") == "Its name?"
     staged = result_of("stage", {"tables": {"pets": {"rows": 2, "path": "pets", "entity": "pets"}}})
@@ -132,7 +132,7 @@ def test_a_migration_on_a_terminal_leaves_one_line_a_step(terminal: Terminal, tm
     source = tmp_path / "source.json"
     source.write_text(json.dumps(small_document("Rex", "Tom")))
     process = on_a_terminal(terminal, settings, "migrate", str(source))
-    terminal.read(lambda screen: screen.shown[1:] != [] and screen.shown[-1].split()[1] == "load")
+    terminal.read(lambda screen: screen.shown[1:] != [] and screen.shown[-1].split()[1:2] == ["load"])
     shown = terminal.read()
     assert process.wait() == 0
     marked = [line.split()[:2] for line in shown[1:9]]

@@ -433,11 +433,11 @@ def test_an_interrupt_leaves_no_process_behind(
         os.kill(os.getpid(), number)
 
     before = signal.getsignal(signal.SIGTERM)
-    presser = threading.Thread(target=press)
+    presser = threading.Thread(target=press, daemon=True)  # else it waits for ever where the notebook does not begin
     presser.start()
     with signals.interrupting(), pytest.raises(KeyboardInterrupt):
         notebooks.execute(notebook, executed, parameters={}, environment={})
-    presser.join()
+    presser.join(60)
     assert not is_there(int(started.read_text()))
     assert headline(executed).startswith("**Interrupted.**")
     assert signal.getsignal(signal.SIGTERM) is before

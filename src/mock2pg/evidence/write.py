@@ -6,6 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def _code(settings: Settings) -> dict[str, Any]:
     """Return the version and the hashes of the package, the dbt project, the suites and the notebooks."""
     return {
         "version": VERSION,
-        "package": manifest.tree(_PACKAGE),
+        "package": _package(),
         "dbt_project": manifest.tree(settings.dbt_dir),
         "suites": manifest.tree(settings.expectations_dir),
         "notebooks": {
@@ -87,6 +88,12 @@ def _code(settings: Settings) -> dict[str, Any]:
             for file in sorted(settings.notebooks_dir.glob("*.ipynb"))
         },
     }
+
+
+@cache
+def _package() -> str:
+    """Return the hash of the package, whose modules this process loads once."""
+    return manifest.tree(_PACKAGE)
 
 
 def _runs_folder(settings: Settings) -> str:

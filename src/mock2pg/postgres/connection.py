@@ -16,7 +16,7 @@ from mock2pg import progress
 from mock2pg.environment import ours
 from mock2pg.errors import AlreadyRunning, DatabaseError, Mock2pgError, UsageError
 from mock2pg.postgres import locks, session
-from mock2pg.postgres.describing import Session, described, is_lock_timeout, is_raised
+from mock2pg.postgres.describing import Session, described, hides_lock_timeout, is_lock_timeout, is_raised
 from mock2pg.postgres.statements import without_literals
 from mock2pg.settings import LOCK_TIMEOUT
 
@@ -59,12 +59,17 @@ def _blockers_noted(waiting: Connection, query: str | sql.Composable) -> Iterato
     except psycopg.Error as error:
         info, statement = waiting.info, query if isinstance(query, str) else query.as_string()
         error.__dict__["statement"] = statement
-        if not is_lock_timeout(error):
+        hidden = hides_lock_timeout(error)
+        if not (hidden or is_lock_timeout(error)):
             raise
-        url = conninfo.make_conninfo(info.dsn, password=info.password)
+        url, blockers = conninfo.make_conninfo(info.dsn, password=info.password), list[str]()
         with suppress(DatabaseError, psycopg.Error), connect(url, name="lock holders", read_only=True) as connection:
-            for text in locks.blockers(connection, info.backend_pid, statement, reads=bool(waiting.read_only)):
-                error.add_note(text)
+            blockers += locks.blockers(connection, info.backend_pid, statement, reads=bool(waiting.read_only))
+        known = psycopg.errors.LockNotAvailable("a lock was not granted on a node") if hidden and blockers else error
+        for text in blockers:
+            known.add_note(text)
+        if known is not error:  # nobody holds one where a node was lost
+            raise known from error
         raise
 
 

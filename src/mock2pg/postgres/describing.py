@@ -25,6 +25,7 @@ _OF_FUNCTIONS = {
 }
 _OWN_CONTEXTS = ("COPY ", "JSON data", "while ", "unnamed portal", "portal ", "parallel worker",
                  'SQL function "mock2pg_statement"')  # fmt: skip
+_HIDING = ("canceling statement due to lock timeout", "failure on connection marked as essential")
 _QUOTED = re.compile(r'"([^"\n]*)"')
 _DEFINES = re.compile(r"\s*(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX)\b")
 _FUNCTION = re.compile(r'function (?:"?[^"(\n]*"?\.)?"?([^"(.\n]+)"?\(')
@@ -110,6 +111,12 @@ def described(error: psycopg.Error) -> str:
 def is_lock_timeout(error: BaseException) -> bool:
     """Return True when a lock was not granted in time."""
     return isinstance(error, psycopg.errors.LockNotAvailable) and not is_raised(error)
+
+
+def hides_lock_timeout(error: psycopg.Error) -> bool:
+    """Return True when Citus may have made another error of a lock that was not granted on a node."""
+    message = error.diag.message_primary or ""
+    return error.sqlstate == "XX000" and message.startswith(_HIDING) and not is_raised(error)
 
 
 def is_raised(error: psycopg.Error) -> bool:

@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from mock2pg.errors import DatabaseError
 from mock2pg.postgres.connection import Connection, named
 from mock2pg.readiness import cluster, event_triggers, rights, sessions
-from mock2pg.readiness.check import NEEDS, PASSED, Needs
+from mock2pg.readiness.check import NEEDS, Needs
 from mock2pg.step_results import Check
 
 
@@ -19,17 +19,13 @@ def look(connection: Connection, schema: str, command: str, pg_dump: Path) -> li
     needs = NEEDS.get(command, Needs())
     with named(DatabaseError, "cannot look at the database"):
         facts = _facts(connection, schema)
-        citus = list(cluster.of_citus(connection, facts, schema))
-        creates = needs.writes and all(
-            check.verdict == PASSED for check in citus
-        )  # a worker lets nobody create a schema
         return [
             *cluster.of_server(facts, needs),
-            *citus,
+            *cluster.of_citus(connection, facts, schema),
             *rights.of_role(connection, facts, schema, needs),
             *sessions.of_sessions(connection, facts, needs),
             *sessions.of_program(connection, needs, pg_dump),
-            *(event_triggers.of_event_triggers(connection, facts) if creates else ()),
+            *(event_triggers.of_event_triggers(connection, facts) if needs.writes else ()),
         ]
 
 
