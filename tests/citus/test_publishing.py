@@ -17,7 +17,7 @@ from mock2pg.postgres import distribution, scratch
 from mock2pg.postgres.server import Server
 from mock2pg.publishing import alteration, built_tables, kept_keys, merge
 from mock2pg.publishing.deletion_limits import DeletionLimits
-from mock2pg.publishing.preflight import look
+from mock2pg.publishing.preflight import look, structure
 from mock2pg.settings import LOCK_TIMEOUT
 from tests.citus import rules
 from tests.citus.recorded import recorded
@@ -265,6 +265,10 @@ def test_a_distributed_table_is_altered(session: postgres.Connection, publish: P
         "UNIQUE (u, n, tenant)",
     ]  # fmt: skip
     assert alteration.oid(session, "public", "t") == oid
+    retyped = replace(new, columns=tuple(replace(each, data_type="bigint") for each in new.columns))
+    pending = alteration.pending(session, "public", [p, retyped], {"t": {"oid": oid, "contract": new.as_dict()}})
+    (refused,) = structure.findings(session, "public", [p, retyped], pending, alter=True)
+    assert refused.what == "its contract changes the type of tenant, by which its rows are distributed"
     assert publish([(p, [("1", 1)]), (new, [("a", 1, 1, "u", "1")])]) == {"t": (0, 1, 0)}
 
 

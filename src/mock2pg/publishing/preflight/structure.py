@@ -39,6 +39,12 @@ def findings(
         if table.name in present:
             altered = pending.get(table.name)
             found += _columns(connection, schema, table, altered, alter=alter)
+            column = table.distribution_column
+            if alter and altered and column in {each.name for each in altered.retyped}:
+                what = f"its contract changes the type of {column}, by which its rows are distributed"
+                found.append(
+                    Finding(table.name, what, "Keep the type in the contract, or make the table again by hand")
+                )
         elif kind := others.get(table.name):
             found.append(
                 Finding(
