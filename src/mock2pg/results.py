@@ -77,7 +77,7 @@ class Status:
     protected      whether the database only takes what was migrated elsewhere before
     leftovers      the leftovers of interrupted runs; the next run that takes the lock removes them
     refused        the schema of another role that the next run is refused for, and what to do; None without one
-    unapplied      the nodes of a cluster that have not applied yet what the newest run committed
+    unapplied      the nodes of a cluster that have not applied yet what the newest run committed, in words
     """
 
     database: str

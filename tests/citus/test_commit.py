@@ -20,7 +20,7 @@ from mock2pg.step_results import Connected, Database, StepResult
 from tests.citus import double
 from tests.fix_stage import Stage, change
 
-NODE = "worker-2:5432"
+NODE, SILENT = "worker-2:5432", "does not answer whether it has applied it"
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def test_a_node_that_is_lost_during_commit_undoes_nothing(coordinator: Stage, mo
     assert judged(coordinator, migrated) == NOT_APPLIED
     assert coordinator.rows() == ["new"]  # it was not rolled back
     assert migrated.error
-    assert migrated.error.message == f"run {migrated.run_id} is committed; {NODE} has not applied it yet"
+    assert migrated.error.message == f"run {migrated.run_id} is committed; {NODE} {SILENT}"
     assert migrated.target_state == migrated.error.state
-    assert "hold what this run published, except on the nodes that have not applied it" in migrated.target_state
+    assert "hold what this run published, except on a node that has not applied it" in migrated.target_state
     assert "Make the node answer" in migrated.error.hint
 
     status = coordinator.service.status()
-    assert (status.unapplied, status.published_run) == ((NODE,), migrated.run_id)
-    assert f"not applied  {NODE}: committed" in status_lines(status)
+    assert (status.unapplied, status.published_run) == ((f"{NODE} {SILENT}",), migrated.run_id)
+    assert f"committed    {NODE} does not answer" in status_lines(status)
     for command in ("verify", "backup", "rollback", "migrate"):
         result = coordinator.run(command)
         assert judged(coordinator, result) == REFUSED, command
@@ -74,7 +74,7 @@ def test_a_node_that_is_lost_during_commit_undoes_nothing(coordinator: Stage, mo
     assert coordinator.rows() == ["new"]
 
     execute(coordinator, "UPDATE pg_catalog.double_lost SET answers = true")
-    assert coordinator.service.status().unapplied == (NODE,)  # it answers, and has it prepared still
+    assert coordinator.service.status().unapplied == (f"{NODE} has not applied it yet",)  # it answers
     monkeypatch.setattr(nodes, "PATIENCE", 60.0)
     assert coordinator.run("verify").success  # waits until Citus has committed it there
     assert coordinator.service.status().unapplied == ()
@@ -86,7 +86,7 @@ def test_a_rollback_that_a_node_has_not_applied_is_no_success(coordinator: Stage
     lose(coordinator)
     result = coordinator.run("rollback")
     assert judged(coordinator, result) == NOT_APPLIED
-    assert "as in the backup, except on the nodes" in result.target_state
+    assert "as in the backup, except on a node" in result.target_state
     assert coordinator.rows() == ["old"]
 
 
@@ -102,7 +102,7 @@ def test_an_automatic_rollback_that_a_node_has_not_applied_is_reported_as_that(
     monkeypatch.setattr(import_module("mock2pg.pipeline.steps.verify"), "run", verify)
     result = coordinator.run("migrate")
     assert judged(coordinator, result) == (VerifyFailed, 10, "not_applied", ("not_applied", "VerifyFailed"))
-    assert "as they were before this run, except on the nodes" in result.target_state
+    assert "as they were before this run, except on a node" in result.target_state
     assert coordinator.record(result)["undo_error"]["name"] == "NotAppliedYet"
     assert result.error
     assert result.error.hint == NotAppliedYet.hint
@@ -204,7 +204,7 @@ def test_a_node_of_a_cluster_that_has_a_part_prepared_is_named(citus_url: str) -
                 f" DELETE FROM public.{shard};"
                 " PREPARE TRANSACTION 'citus_0_1_1_0'"
             )
-        assert prepared_transactions.unapplied(connection, "citus_0_1_1_") == (f"{host}:{port}",)
+        assert prepared_transactions.unapplied(connection, "citus_0_1_1_") == (f"{host}:{port} has not applied it yet",)
         assert prepared_transactions.unapplied(connection, "citus_0_1_11_") == ()
         prepared_transactions.recover(connection)
         assert prepared_transactions.unapplied(connection, "citus_0_1_1_") == ()

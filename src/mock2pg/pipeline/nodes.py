@@ -31,7 +31,7 @@ def transaction(run: Run, connection: postgres.Connection) -> str:
 
 
 def unapplied(run: Run, connection: postgres.Connection) -> tuple[str, Sequence[str]]:
-    """Return the newest run of the target schema, and the nodes that have not applied what it committed."""
+    """Return the newest run of the target schema, and in words the nodes that have not applied what it committed."""
     row = history.newest(connection, run.settings.target_schema)
     return (row.run_id, prepared_transactions.unapplied(connection, row.transaction)) if row else ("", ())
 
@@ -77,5 +77,4 @@ def _wait(run: Run) -> None:
 
 
 def _not_applied(run_id: str, nodes: Sequence[str]) -> NotAppliedYet:
-    has = "has" if len(nodes) == 1 else "have"
-    return NotAppliedYet(f"run {run_id} is committed; {', '.join(nodes)} {has} not applied it yet")
+    return NotAppliedYet("; ".join([f"run {run_id} is committed", *nodes]))

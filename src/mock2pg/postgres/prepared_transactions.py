@@ -48,7 +48,7 @@ def names(connection: Connection) -> str:
 
 
 def unapplied(connection: Connection, beginning: str) -> tuple[str, ...]:
-    """Return the nodes, as host:port, on which a committed transaction is prepared still, or that do not answer.
+    """Return the nodes on which a committed transaction is prepared still, or that do not answer, in words.
 
     beginning  as `names` returned it
     """
@@ -62,7 +62,12 @@ def unapplied(connection: Connection, beginning: str) -> tuple[str, ...]:
     if any(each.here for each in committed):
         row = connection.execute(query).fetchone()
         answers |= {each.node: row[0].split(",") for each in committed if row and each.here}
-    return tuple(sorted({each.node for each in committed if each.gid in answers.get(each.node, [each.gid])}))
+    left = {each.node for each in committed if each.gid in answers.get(each.node, ())}
+    silent = {each.node for each in committed if each.node not in answers}
+    return (
+        *(f"{node} has not applied it yet" for node in sorted(left)),
+        *(f"{node} does not answer whether it has applied it" for node in sorted(silent)),
+    )
 
 
 def recover(connection: Connection) -> None:

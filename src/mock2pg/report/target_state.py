@@ -10,7 +10,7 @@ from mock2pg.report.log_messages import of_added
 from mock2pg.step_results import Checked, Loaded, StepResult, Verified, find
 
 UNCHANGED = Mock2pgError.state
-_EXCEPT = ", except on the nodes that have not applied it yet: their part is"
+_EXCEPT = ", except on a node that has not applied it yet: its part is"
 _ONLY_READS = ("load", "plan", "verify", "backup", "rollback --show")
 
 

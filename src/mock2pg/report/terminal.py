@@ -30,7 +30,7 @@ def status_lines(status: Status) -> str:
         "leftovers": "; ".join(status.leftovers) or "none",
     }
     if status.unapplied:
-        facts["not applied"] = f"{', '.join(status.unapplied)}: committed, and Citus applies it when the node answers"
+        facts["committed"] = f"{'; '.join(status.unapplied)}: Citus applies it when the node answers"
     if status.refused:
         facts["next run"] = f"refused: {status.refused}"
     elif status.leftovers:
