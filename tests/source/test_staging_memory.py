@@ -135,7 +135,7 @@ def test_what_does_not_fit_is_spilled_beside_the_database(tmp_path: Path) -> Non
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
-    """What cannot be spilled for want of disk space ends with StagingFailed, and so does the staging file itself."""
+    """Rows that cannot be spilled for want of disk space end with StagingFailed, and so does the staging file."""
 
     def sort() -> None:
         with staging.opened(tmp_path / "staging.duckdb", memory="24MiB", threads=1) as connection:

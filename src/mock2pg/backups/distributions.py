@@ -58,7 +58,7 @@ def make(connection: Connection, schema: str, wanted: Distributions) -> None:
     if other := [name for name, each in wanted.items() if each.kind == distribution.OTHER]:
         raise RollbackFailed(
             f"mock2pg cannot distribute tables as these were: {', '.join(other)}",
-            hint="It makes reference tables, and tables that are distributed by the hash of a column.",
+            hint="Create these tables by hand, or restore a backup of before: mock2pg makes reference tables, and distributes by hash.",
         )
     groups: dict[int, sql.Identifier] = {}
     for name, each in sorted(wanted.items(), key=lambda item: (item[1].colocation, item[0])):
@@ -101,5 +101,5 @@ def named(kept: Distributions) -> Iterator[None]:
         raise RollbackFailed(
             f"tables are distributed now that were local when the backup was taken ({', '.join(kept)}), and cannot have"
             f" the keys that they had: {described(error)}",
-            hint="Nothing is un-distributed by a rollback. undistribute_table('NAME') does it by hand; then roll back.",
+            hint="Run undistribute_table('NAME') by hand, then roll back: a rollback un-distributes nothing.",
         ) from error
