@@ -143,7 +143,7 @@ def test_the_header_has_the_distribution_and_both_ways_restore_it(doubled: str, 
 
 
 def test_a_rollback_says_and_refuses_what_others_distributed(doubled: str, tmp_path: Path) -> None:
-    """What a rollback dropped comes back as it was, and what others distribute otherwise is a change of theirs."""
+    """Dropped tables come back distributed as they were; what others distribute otherwise is their change."""
     settings = settings_module.load(project=small_project(tmp_path), database_url=doubled, backup_restore_test="never")
 
     def step(name: str, **given: object) -> StepResult:

@@ -31,7 +31,7 @@ def test_the_holder_of_a_lock_on_a_shard_is_named(doubled: str) -> None:
 
 
 def test_a_lock_timeout_that_citus_makes_another_error_of_is_one(doubled: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where somebody holds such a lock; else a node was lost, and it stays what it is."""
+    """It is one where somebody holds such a lock; else a node was lost, and the error stays what it is."""
     monkeypatch.setattr("mock2pg.postgres.describing.is_raised", lambda _: False)  # here a function has to raise it
     fails = f"DO $$BEGIN RAISE '{ESSENTIAL}' USING ERRCODE = 'XX000'; END$$; -- \"public\".\"t\""
     with postgres.connect(doubled, name="test") as connection:

@@ -58,7 +58,7 @@ def make(connection: Connection, schema: str, wanted: Distributions) -> None:
     if other := [name for name, each in wanted.items() if each.kind == distribution.OTHER]:
         raise RollbackFailed(
             f"mock2pg cannot distribute tables as these were: {', '.join(other)}",
-            hint="Create these tables by hand, or restore a backup of before: mock2pg makes reference tables, and distributes by hash.",
+            hint="Create these tables by hand: mock2pg makes reference tables, and distributes by hash.",
         )
     groups: dict[int, sql.Identifier] = {}
     for name, each in sorted(wanted.items(), key=lambda item: (item[1].colocation, item[0])):
