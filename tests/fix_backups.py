@@ -47,7 +47,7 @@ def write(
 
 
 def read(backup: Backup, table: str) -> list[Any]:
-    return [json.loads(text.rstrip(b",\n")) for text in backups.rows(backup, table)]
+    return [json.loads(line.rstrip(b",")) for block in backups.rows(backup, table) for line in block.splitlines()]
 
 
 @contextmanager

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg import conninfo
+from psycopg import conninfo, sql
 
 from mock2pg import postgres
-from mock2pg.backups import dump, restore_test, snapshot
+from mock2pg.backups import dump, restore_test, restored_rows, snapshot
 from mock2pg.backups.snapshot import Snapshot
 from mock2pg.backups.staged import State
 from mock2pg.errors import BackupFailed, SchemaRefused
@@ -155,6 +155,39 @@ def test_what_does_not_restore_equal_is_named(what: str, database: str, connecti
     with captured(database) as (state, found), pytest.raises(BackupFailed, match=message) as failed:
         restore_test.run(database, damage(state), found, binary("pg_dump"))
     assert "ecret" not in failed.value.message + failed.value.hint
+    assert left_over(connection) == []
+
+
+@pytest.mark.parametrize(("what", "hashed"), [("equal", 0), ("spelled otherwise", 1), ("changed", 1)])
+def test_rows_are_compared_byte_by_byte_over_two_sessions(
+    what: str, hashed: int, database: str, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that are written as other bytes than the backup's are all restored and compared with the target table."""
+    execute(database, "CREATE TABLE public.t (id int PRIMARY KEY, v numeric, at date); INSERT INTO public.t"
+            " SELECT n, n / 7.0, date '2026-01-01' + n FROM generate_series(1, 12000) AS n")  # fmt: skip
+    content, sessions, queries = dump.content_hash(connection, "public", "t"), set(), []
+    made, lines_hash = restored_rows._made, dump.lines_hash
+
+    def noted(session: postgres.Connection, *rest: Any) -> tuple[int, bool]:
+        sessions.add(session.info.backend_pid)
+        return made(session, *rest)
+
+    def counted(session: postgres.Connection, query: sql.Composed) -> str:
+        queries.append(query)
+        return lines_hash(session, query)
+
+    monkeypatch.setattr(restored_rows, "_made", noted)
+    monkeypatch.setattr(dump, "lines_hash", counted)
+    with captured(database) as (state, found):
+        lines = list(state.rows("t"))
+        if what != "equal":
+            lines[7000] = lines[7000].replace(b'"id":', b'"id": ' + (b"10" if what == "changed" else b""))
+        found.hashes["t"] = content
+        state = replace(state, rows=lambda _: lines, contents={"t": content})
+        refused = pytest.raises(BackupFailed, match=r"t \(1 row\)") if what == "changed" else nullcontext()
+        with refused:
+            assert restore_test.run(database, state, found, binary("pg_dump")).tables == {"t": content}
+    assert (len(sessions), len(queries)) == (2, hashed)
     assert left_over(connection) == []
 
 

@@ -27,7 +27,8 @@ Changing = Callable[..., tuple[dict[str, Rows], str]]
 def read(backup: Backup) -> tuple[dict[str, Rows], str]:
     """The rows of each table, and the definitions."""
     opened = backups.open_backup(backup.file.parent, backup.id)
-    rows = {name: [json.loads(line.rstrip(b",\n")) for line in backups.rows(opened, name)] for name in opened.tables}
+    text = {name: b"".join(backups.rows(opened, name)) for name in opened.tables}
+    rows = {name: [json.loads(line.rstrip(b",")) for line in text[name].splitlines()] for name in opened.tables}
     return rows, "".join(opened.header["definitions"].values())
 
 

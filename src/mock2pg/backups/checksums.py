@@ -8,7 +8,7 @@ from typing import Protocol
 
 _LINE = re.compile(rb'"checksum": "sha256:([0-9a-f]{64})"}\n')
 _LENGTH = len('"checksum": "sha256:"}\n') + hashlib.sha256().digest_size * 2
-_BLOCK = 1 << 16
+_BLOCK = 1 << 18
 
 
 class Source(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ from mock2pg.backups.packing import Unpacked
 
 FORMAT = "mock2pg-backup/2"
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 18
 _FIRST = b'{"format": '
 _ROWS = b'"data": {\n'
+_CLOSING = re.compile(rb"\n\]")
 _OPEN, _CLOSE = b": [\n", b"]"  # how a table's first line ends, and how the line after its rows begins
 
 
@@ -44,7 +46,7 @@ def start_of(table: str) -> bytes:
 
 
 @contextmanager
-def document(file: Path, keys: Sequence[Any]) -> Iterator[tuple[BinaryIO, ChecksumReader]]:
+def document(file: Path, keys: Sequence[Any]) -> Iterator[tuple[io.BufferedReader, ChecksumReader]]:
     """The document without its last line, and what knows its checksum. Reading raises Damaged or NoKey."""
     parts = names.split(file)
     assert parts is not None  # noqa: S101  it was found by its name
@@ -73,8 +75,8 @@ def head_lines(text: BinaryIO) -> list[bytes]:
     return [first, *takewhile(lambda line: line != _ROWS, text)]
 
 
-def tables(text: BinaryIO, rest: list[bytes]) -> Iterator[tuple[bytes, Iterator[bytes]]]:
-    """Each table's first line and its others, of which those that are not asked for are passed over.
+def tables(text: io.BufferedReader, rest: list[bytes]) -> Iterator[tuple[bytes, Iterator[bytes]]]:
+    """Each table's first line and its rows, in blocks of whole lines; those that are not asked for are passed over.
 
     rest  gets what follows the last table
     """
@@ -82,10 +84,19 @@ def tables(text: BinaryIO, rest: list[bytes]) -> Iterator[tuple[bytes, Iterator[
         if not line.endswith(_OPEN):
             rest += [line, *islice(text, 1)]
             return
-        lines = takewhile(lambda line: line[:1] != _CLOSE, text)
-        yield line, lines
-        for _ in lines:
+        blocks = _blocks(text)
+        yield line, blocks
+        for _ in blocks:
             pass
+
+
+def _blocks(text: io.BufferedReader) -> Iterator[bytes]:
+    """Read up to the line that closes a table, which is read, too."""
+    while (seen := text.peek()) and seen[:1] != _CLOSE:
+        end = _CLOSING.search(seen)
+        last = end.start() if end else seen.rfind(b"\n")
+        yield text.read(last + 1) if last >= 0 else text.readline()
+    text.readline()
 
 
 def header_in(lines: Sequence[bytes]) -> dict[str, Any]:

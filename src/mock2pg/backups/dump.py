@@ -190,9 +190,14 @@ def lines(connection: Connection, schema: str, table: str) -> sql.Composed:
     found, home = fields(connection, schema, table), catalogue.own_rows(connection, schema, table)
     if distribution.is_citus(connection):
         return sql.SQL("SELECT {} AS line FROM {}").format(_on_shards(found), home)
+    return local_lines(found, home)
+
+
+def local_lines(columns: Sequence[Field], rows: sql.Composable) -> sql.Composed:
+    """The same of rows that have these columns and are not distributed."""
     return sql.SQL("SELECT row_to_json(t.*)::text AS line FROM (SELECT {} FROM {}) AS t").format(
-        sql.SQL(", ").join(sql.SQL("{} AS {}").format(field.written, sql.Identifier(field.name)) for field in found),
-        home,
+        sql.SQL(", ").join(sql.SQL("{} AS {}").format(field.written, sql.Identifier(field.name)) for field in columns),
+        rows,
     )
 
 

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 
 from psycopg import sql
 
 from mock2pg import progress
+from mock2pg.backups import dump
 from mock2pg.backups.dump import RAW, Field
 from mock2pg.errors import RollbackFailed
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
 
-_BATCH = 256  # lines that are sent at once
+_BATCH = 1 << 18  # bytes that are sent at once, and the rest of a line
+
+
+def batches(rows: Iterable[bytes]) -> Iterator[bytes]:
+    """Whole lines, as many as are sent at once.
+
+    rows  lines, or blocks of them
+    """
+    held, size = list[bytes](), 0
+    for block in rows:
+        held.append(block)
+        size += len(block)
+        if size >= _BATCH:
+            yield _counted(held)
+            held, size = [], 0
+    if held:
+        yield _counted(held)
+
+
+def _counted(blocks: Sequence[bytes]) -> bytes:
+    lines = b"".join(blocks)
+    progress.rows(lines.count(b"\n"))
+    return lines
 
 
 def load(connection: Connection, home: sql.Identifier, rows: Iterable[bytes], kind: str = "TEMPORARY") -> int:
@@ -21,10 +43,8 @@ def load(connection: Connection, home: sql.Identifier, rows: Iterable[bytes], ki
     connection.execute(sql.SQL("CREATE {} TABLE {} (line text)").format(sql.SQL(kind), home))
     with connection.cursor() as cursor:
         with cursor.copy(sql.SQL("COPY {} FROM STDIN {}").format(home, RAW)) as copy:
-            lines = iter(rows)
-            while block := b"".join(islice(lines, _BATCH)):
-                copy.write(block.replace(b",\n", b"\n"))  # a line break is at the end of a row, and nowhere in it
-                progress.rows(block.count(b"\n"))
+            for lines in batches(rows):
+                copy.write(lines.replace(b",\n", b"\n"))  # a line break is at the end of a row, and nowhere in it
         return cursor.rowcount
 
 
@@ -35,28 +55,45 @@ def as_written(home: sql.Composable) -> sql.Composed:
 
 def shape(schema: str, table: str, fields: Sequence[Field]) -> sql.Composed:
     """A query for the columns that a backup holds of the table."""
-    names = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields)
-    return sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(schema, table))
+    return sql.SQL("SELECT {} FROM {}").format(_names(fields), sql.Identifier(schema, table))
 
 
 def insert(code: OwnersCode, lines: sql.Composable, target: sql.Identifier, fields: Sequence[Field], rows: int) -> int:
     """Make rows of the lines that a query gives. Raises RollbackFailed when there are not so many rows afterwards."""
     query = sql.SQL("INSERT INTO {} SELECT FROM ({}) AS l").format(target, lines)  # rows without a column
     if fields:
-        query = sql.SQL(
-            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ({}) AS l,"
-            " LATERAL json_to_record(l.line::json) AS r({})"
-        ).format(
-            target,
-            sql.SQL(", ").join(sql.Identifier(field.name) for field in fields),
-            sql.SQL(", ").join(sql.SQL("r.{}::{}").format(sql.Identifier(f.name), _sql(f.type)) for f in fields),
-            lines,
-            sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(f.name), _sql(f.read)) for f in fields),
-        )
+        records = sql.SQL("({}) AS l, LATERAL json_to_record(l.line::json)").format(lines)
+        query = _inserting(target, fields, records)
     restored = code.count(query)
     if restored != rows:
         raise RollbackFailed(f"{restored} of {rows} rows were restored")
     return restored
+
+
+def restored_equal(target: sql.Identifier, fields: Sequence[Field]) -> sql.Composed:
+    """A statement that makes rows of `lines`, and returns how many, and whether they are written as the same lines.
+
+    Lines end in a comma, but for the last one. The rows that are looked at are those that the table holds: the columns'
+    types have had their say.
+    """
+    records = sql.SQL("json_to_recordset(('[' || %(lines)s || ']')::json)")
+    return sql.SQL(
+        "WITH made AS ({} RETURNING {}) SELECT count(*), string_agg(l.line, e',\\n') = %(lines)s FROM ({}) AS l"
+    ).format(_inserting(target, fields, records), _names(fields), dump.local_lines(fields, sql.SQL("made")))
+
+
+def _inserting(target: sql.Identifier, fields: Sequence[Field], records: sql.Composable) -> sql.Composed:
+    return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} AS r({})").format(
+        target,
+        _names(fields),
+        sql.SQL(", ").join(sql.SQL("r.{}::{}").format(sql.Identifier(f.name), _sql(f.type)) for f in fields),
+        records,
+        sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(f.name), _sql(f.read)) for f in fields),
+    )
+
+
+def _names(fields: Sequence[Field]) -> sql.Composable:
+    return sql.SQL(", ").join(sql.Identifier(field.name) for field in fields)
 
 
 def _sql(text: str) -> sql.SQL:

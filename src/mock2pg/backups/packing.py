@@ -12,7 +12,7 @@ import zstandard
 
 from mock2pg.backups.checksums import Damaged, Sink, Source
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 18
 
 
 _MAGIC = {"zstd": zstandard.FRAME_HEADER, "gzip": b"\x1f\x8b\x08"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from mock2pg.backups.document import FORMAT, Table, document, head_lines, header
 from mock2pg.backups.encryption import NoKey
 from mock2pg.errors import BackupRefused
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 18
 _NOT_A_FILE = "Copy the file itself into the backup folder."
 
 
@@ -50,15 +51,15 @@ class Passes:
         self._pass: Iterator[tuple[bytes, Iterator[bytes]]] = iter(())
 
     def table(self, start: bytes) -> Iterator[bytes]:
-        """The lines after the one that opens the table; none when it is not there."""
-        lines = self._ahead(start)
-        if lines is None:  # it was passed already, or no pass has begun
+        """The lines after the one that opens the table, in blocks; none when it is not there."""
+        blocks = self._ahead(start)
+        if blocks is None:  # it was passed already, or no pass has begun
             self._pass = _begun(self._file, self.keys)
-            lines = self._ahead(start)
-        return lines or iter(())
+            blocks = self._ahead(start)
+        return blocks or iter(())
 
     def _ahead(self, start: bytes) -> Iterator[bytes] | None:
-        return next((lines for line, lines in self._pass if line == start), None)
+        return next((blocks for line, blocks in self._pass if line == start), None)
 
 
 def _begun(file: Path, keys: Sequence[Any]) -> Iterator[tuple[bytes, Iterator[bytes]]]:
@@ -129,28 +130,28 @@ def head(file: Path, keys: Sequence[Any]) -> dict[str, Any]:
 
 
 def rows(backup: Backup, table: str) -> Iterator[bytes]:
-    """The lines of one table: a row of JSON each, with or without a comma at the end. One table at a time.
+    """The lines of one table, in blocks: a row of JSON each, with or without a comma at the end. One table at a time.
 
     Raises BackupRefused after the last line when they are not those that were there when the backup was opened.
     """
     start = start_of(table)
     digest = hashlib.sha256(start)
     try:
-        for line in backup.passes.table(start):
-            digest.update(line)
-            yield line
+        for block in backup.passes.table(start):
+            digest.update(block)
+            yield block
     except (Damaged, NoKey) as fault:
         raise BackupRefused(f"{backup.file.name} {fault}") from None
     if digest.hexdigest() != backup.digests.get(table):
         raise BackupRefused(f"{backup.file.name} was changed after it was opened{_named([table])}")
 
 
-def _digest_tables(text: Any, found: list[tuple[bytes, int, str]], rest: list[bytes]) -> None:
-    for start, lines in tables(text, rest):
+def _digest_tables(text: io.BufferedReader, found: list[tuple[bytes, int, str]], rest: list[bytes]) -> None:
+    for start, blocks in tables(text, rest):
         digest, count = hashlib.sha256(start), 0
-        for line in lines:
-            digest.update(line)
-            count += 1
+        for block in blocks:
+            digest.update(block)
+            count += block.count(b"\n")
         found.append((start, count, digest.hexdigest()))
 
 

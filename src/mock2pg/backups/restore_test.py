@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from mock2pg import progress
-from mock2pg.backups import dump, json_rows, privileges
+from mock2pg.backups import dump, privileges, restored_rows
 from mock2pg.backups.definitions import define, restart
 from mock2pg.backups.snapshot import Snapshot
 from mock2pg.backups.staged import State
@@ -30,8 +30,7 @@ from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.runs import Times
 from mock2pg.text import counted
 
-SCHEMA = scratch.RESTORED
-RESTORE, COMPARE = "restore", "compare"  # what the times are of
+SCHEMA, RESTORE, COMPARE = restored_rows.SCHEMA, restored_rows.RESTORE, restored_rows.COMPARE
 _NO_RIGHT = "42501"  # to an owner's role, or to an extension
 _ONE_AT_A_TIME = 0x6D6F636D  # an advisory lock: the scratch database has one name
 
@@ -71,31 +70,15 @@ def _rows(url: str, state: State, snapshot: Snapshot, times: Times) -> dict[str,
     if list(state.tables) != names:
         raise BackupFailed("the backup does not hold the tables of the target schema")
     found, different = {}, []
-    progress.expect(sum(state.tables.values()), "restore test")
-    with connect(url, name="restore test") as connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        with connection.transaction(force_rollback=True):
-            connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot.name)))
-            scratch.create_closed(connection, SCHEMA)
-            schemas.refuse_foreign(connection, [], [SCHEMA])  # another may have made it since the run looked
-            code = OwnersCode(connection, snapshot.schema)
-            for number, name in enumerate(names):
-                fields, table = dump.fields(connection, snapshot.schema, name), sql.Identifier(SCHEMA, f"t{number}")
-                held = sql.Identifier(SCHEMA, "mock2pg_lines")
-                progress.detail(f"restore test of {name}")
-                with times.of(RESTORE):
-                    query = sql.SQL("CREATE UNLOGGED TABLE {} AS {} WITH NO DATA")
-                    connection.execute(query.format(table, json_rows.shape(snapshot.schema, name, fields)))
-                    json_rows.load(connection, held, state.rows(name), "UNLOGGED")
-                    json_rows.insert(code, json_rows.as_written(held), table, fields, state.tables[name])
-                with times.of(COMPARE):
-                    there = dump.lines(connection, snapshot.schema, name)
-                    here = dump.lines(connection, SCHEMA, f"t{number}")
-                    found[name] = dump.lines_hash(connection, here)
-                    if found[name] != (snapshot.hashes.get(name) or dump.lines_hash(connection, there)):
-                        rows = sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS missing").format(there, here)
-                        different.append(f"{name} ({counted(catalogue.count(connection, rows), 'row')})")
-                connection.execute(sql.SQL("DROP TABLE {}, {}").format(held, table))
+    rows = sum(state.tables.values())
+    progress.expect(rows, "restore test")
+    with restored_rows.sessions(url, snapshot, rows) as sessions:
+        code = OwnersCode(sessions[0].connection, snapshot.schema, values=True)
+        for number, name in enumerate(names):
+            progress.detail(f"restore test of {name}")
+            found[name], missing = restored_rows.compare(sessions, code, snapshot, state, name, number, times)
+            if missing is not None:
+                different.append(f"{name} ({counted(missing, 'row')})")
     if different:
         raise BackupFailed(
             f"the backup does not restore equal to the target tables: {', '.join(different)}",

@@ -98,6 +98,11 @@ class OwnersCode:
             used = self._connection.execute(self._asked).fetchone() == (True,)
         return _path(self._connection, self._schema, self._tables) if used else ""
 
+    @property
+    def used(self) -> bool:
+        """Return True when statements are run under the path of the owner's code."""
+        return bool(self._path)
+
     def run(self, statement: Statement) -> None:
         """Execute a statement that gives no rows."""
         if self._path:

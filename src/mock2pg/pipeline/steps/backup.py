@@ -86,6 +86,8 @@ def _restore_test(run: Run, backup: backups.Backup, exported: snapshot.Snapshot)
     """Restore the backup and compare; one that does not restore equal, or whose test was interrupted, is removed."""
     try:
         opened = backups.reread(backup)
+        if opened.sha256 != backup.sha256:
+            raise BackupFailed(f"{backup.file.name} is not what was written")
         state = State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table), opened.contents)
         return restore_test.run(run.settings.url, state, exported, server.binary("pg_dump"))
     except BaseException as error:

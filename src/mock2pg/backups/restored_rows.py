@@ -1,0 +1,147 @@
+"""The rows of a restore test: made of the backup's lines in tables of the target tables' types, and compared.
+
+Rows are inserted in batches. What the table then holds is written as lines again, which must be the batch, byte by
+byte. So no hash is computed: the file's lines are those that the target table gave when it was read, by their SHA-256.
+Where that is not known, or a batch is not the same, the whole table is restored and compared with the target table.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from mock2pg import progress
+from mock2pg.backups import dump, json_rows
+from mock2pg.backups.dump import Field
+from mock2pg.backups.snapshot import Snapshot
+from mock2pg.backups.staged import State
+from mock2pg.postgres import catalogue, schemas, scratch
+from mock2pg.postgres.connection import Connection, connect
+from mock2pg.postgres.owners_code import OwnersCode
+from mock2pg.runs import Times
+
+SCHEMA = scratch.RESTORED
+RESTORE, COMPARE = "restore", "compare"  # what the times are of
+_MANY = 10_000  # rows for which a second session pays
+
+
+@dataclass(frozen=True)
+class Session:
+    """A transaction that sees the snapshot, and the kind of tables that it makes, and where."""
+
+    connection: Connection
+    schema: str
+    kind: str
+
+    def table(self, snapshot: Snapshot, name: str, number: int, fields: Sequence[Field]) -> sql.Identifier:
+        """Make a table of the columns that a backup holds of the target table."""
+        table = sql.Identifier(self.schema, f"t{number}")
+        query = sql.SQL("CREATE {} TABLE {} AS {} WITH NO DATA")
+        shape = json_rows.shape(snapshot.schema, name, fields)
+        self.connection.execute(query.format(sql.SQL(self.kind), table, shape))
+        return table
+
+
+@contextmanager
+def sessions(url: str, snapshot: Snapshot, rows: int) -> Iterator[list[Session]]:
+    """One session with the scratch schema and, for many rows, one with temporary tables where the role may make them.
+
+    Neither sees what the other makes, and all of it is rolled back.
+    """
+    with ExitStack() as stack:
+        first = stack.enter_context(_transaction(url, snapshot))
+        scratch.create_closed(first, SCHEMA)
+        schemas.refuse_foreign(first, [], [SCHEMA])  # another may have made it since the run looked
+        found = [Session(first, SCHEMA, "UNLOGGED")]
+        query = "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
+        if rows >= _MANY and first.execute(query).fetchone() == (True,):
+            found.append(Session(stack.enter_context(_transaction(url, snapshot)), "pg_temp", "TEMPORARY"))
+        yield found
+
+
+def compare(
+    found: Sequence[Session],
+    code: OwnersCode,
+    snapshot: Snapshot,
+    state: State,
+    name: str,
+    number: int,
+    times: Times,
+) -> tuple[str, int | None]:
+    """Restore one table; return the content hash of its rows, and where they differ from the target table the number
+    of its rows that are missing.
+
+    code  how values are made in the first session
+    """
+    known = snapshot.hashes.get(name)
+    if known and state.contents.get(name) == known and not code.used:
+        with times.of(RESTORE):
+            if _same_lines(found, snapshot, state, name, number):
+                return known, None
+            progress.expect(state.tables[name])
+    return _compared(found[0], code, snapshot, state, name, number, times)
+
+
+def _same_lines(found: Sequence[Session], snapshot: Snapshot, state: State, name: str, number: int) -> bool:
+    """Return True when the rows, made in each session in turn, are written as the lines that they were made of."""
+    fields = dump.fields(found[0].connection, snapshot.schema, name)
+    if not fields:
+        return False
+    tables = [session.table(snapshot, name, number, fields) for session in found]
+    queries = [json_rows.restored_equal(table, fields) for table in tables]
+    rows, equal, working = 0, True, deque[Future[tuple[int, bool]]]()
+    with ThreadPoolExecutor(len(found)) as threads:
+        for turn, lines in enumerate(json_rows.batches(state.rows(name))):
+            which = turn % len(found)
+            if len(working) == len(found):
+                made, same = working.popleft().result()
+                rows, equal = rows + made, equal and same
+            working.append(threads.submit(_made, found[which].connection, queries[which], lines))
+        for future in working:
+            made, same = future.result()
+            rows, equal = rows + made, equal and same
+    for session, table in zip(found, tables, strict=True):
+        session.connection.execute(sql.SQL("DROP TABLE {}").format(table))
+    return equal and rows == state.tables[name]
+
+
+def _made(connection: Connection, query: sql.Composed, lines: bytes) -> tuple[int, bool]:
+    row = connection.execute(query, {"lines": lines.rstrip(b",\n").decode()}).fetchone()
+    assert row is not None  # noqa: S101
+    return int(row[0]), bool(row[1])
+
+
+def _compared(
+    session: Session, code: OwnersCode, snapshot: Snapshot, state: State, name: str, number: int, times: Times
+) -> tuple[str, int | None]:
+    connection, held = session.connection, sql.Identifier(SCHEMA, "mock2pg_lines")
+    fields = dump.fields(connection, snapshot.schema, name)
+    with times.of(RESTORE):
+        table = session.table(snapshot, name, number, fields)
+        json_rows.load(connection, held, state.rows(name), "UNLOGGED")
+        json_rows.insert(code, json_rows.as_written(held), table, fields, state.tables[name])
+    missing = None
+    with times.of(COMPARE):
+        there = dump.lines(connection, snapshot.schema, name)
+        here = dump.lines(connection, SCHEMA, f"t{number}")
+        content = dump.lines_hash(connection, here)
+        if content != (snapshot.hashes.get(name) or dump.lines_hash(connection, there)):
+            rows = sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS missing").format(there, here)
+            missing = catalogue.count(connection, rows)
+    connection.execute(sql.SQL("DROP TABLE {}, {}").format(held, table))
+    return content, missing
+
+
+@contextmanager
+def _transaction(url: str, snapshot: Snapshot) -> Iterator[Connection]:
+    with connect(url, name="restore test") as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        with connection.transaction(force_rollback=True):
+            connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot.name)))
+            yield connection
