@@ -71,14 +71,14 @@ def insert(code: OwnersCode, lines: sql.Composable, target: sql.Identifier, fiel
 
 
 def restored_equal(target: sql.Identifier, fields: Sequence[Field]) -> sql.Composed:
-    """A statement that makes rows of `lines`, and returns how many, and whether they are written as the same lines.
+    """A statement that makes rows of lines, its parameter, and returns how many and whether they are written the same.
 
     Lines end in a comma, but for the last one. The rows that are looked at are those that the table holds: the columns'
     types have had their say.
     """
-    records = sql.SQL("json_to_recordset(('[' || %(lines)s || ']')::json)")
+    records = sql.SQL("json_to_recordset(('[' || $1::text || ']')::json)")
     return sql.SQL(
-        "WITH made AS ({} RETURNING {}) SELECT count(*), string_agg(l.line, e',\\n') = %(lines)s FROM ({}) AS l"
+        "WITH made AS ({} RETURNING {}) SELECT count(*), string_agg(l.line, e',\\n') = $1 FROM ({}) AS l"
     ).format(_inserting(target, fields, records), _names(fields), dump.local_lines(fields, sql.SQL("made")))
 
 

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Self
 from mock2pg.backups import encryption, names
 from mock2pg.backups.checksums import ChecksumWriter, Sink
 from mock2pg.backups.document import start_of
+from mock2pg.backups.handing_over import HandedOver
 from mock2pg.backups.packing import Packed
 from mock2pg.backups.reading import Backup, Passes
 from mock2pg.errors import BackupFailed
@@ -37,7 +38,8 @@ class Writer:
         self._keys: list[Any] = []
         self._open = ExitStack()
         self._file: BinaryIO
-        self._out: ChecksumWriter
+        self._checked: ChecksumWriter
+        self._out: HandedOver
         self._packed: Packed | None = None
 
     def __enter__(self) -> Self:
@@ -62,7 +64,9 @@ class Writer:
             self._open.callback(encrypted.abandon)
         if self._compression != "none":
             sink = self._packed = Packed(sink, self._compression)
-        self._out = ChecksumWriter(sink)
+        self._checked = ChecksumWriter(sink)
+        self._out = HandedOver(self._checked)
+        self._open.callback(self._out.abandon)
         return self
 
     def __exit__(
@@ -111,11 +115,13 @@ class Writer:
         }
         self._write(b"\n" if tables else b"")
         with self._named():
+            self._out.settle()
             if self._packed:  # what follows can be read without all that comes before it
                 self._packed.part()
         self._write(f'}},\n"tables": {json.dumps(tables, ensure_ascii=False)},\n'.encode())
-        checksum = self._out.sha256
         try:
+            self._out.settle()
+            checksum = self._checked.sha256
             self._out.close()
             os.fsync(self._file.fileno())
             self._file.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mock2pg import backups
@@ -89,6 +90,7 @@ def _restore_test(run: Run, backup: backups.Backup, exported: snapshot.Snapshot)
         if opened.sha256 != backup.sha256:
             raise BackupFailed(f"{backup.file.name} is not what was written")
         state = State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table), opened.contents)
+        state = replace(state, digests=opened.digests)
         return restore_test.run(run.settings.url, state, exported, server.binary("pg_dump"))
     except BaseException as error:
         backup.file.unlink(missing_ok=True)
