@@ -28,8 +28,9 @@ def status(as_json: bool) -> None:
     """Show the published run, the lock holder and leftovers.
 
     Reports which run the target tables hold, since when and by whom, who holds the lock of the database now, whether
-    the database is protected, and the leftovers of interrupted runs. Reads only. The next migrate, plan, backup or
-    rollback removes the leftovers; check and verify remove private files, too.
+    the database is protected, the leftovers of interrupted runs, and the nodes of a Citus cluster that have not applied
+    what is committed. Reads only. The next migrate, plan, backup or rollback removes the leftovers; check and verify
+    remove private files, too.
 
     Examples:
         mock2pg status
