@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import conninfo
 
 from mock2pg import backups, postgres
 from mock2pg import settings as settings_module
@@ -303,6 +304,33 @@ def test_a_table_that_was_local_stays_distributed(citus_url: str, tmp_path: Path
     with pytest.raises(RollbackFailed, match=r"are distributed now that were local .*\(notes\)"):
         go_back(citus_url, backup)
     assert columns(citus_url) == {"notes": "shop_id"}
+
+
+@pytest.mark.citus
+def test_a_role_that_is_no_superuser_backs_up_and_goes_back(citus_url: str, tmp_path: Path) -> None:
+    """By difference, and anew; only what Citus does for no other role is refused, by name."""
+    execute(citus_url, "DROP ROLE IF EXISTS mock2pg_test_plain")
+    execute(citus_url, "CREATE ROLE mock2pg_test_plain LOGIN")
+    execute(citus_url, "GRANT CREATE, USAGE ON SCHEMA public TO mock2pg_test_plain")
+    with postgres.connect(citus_url, name="test") as connection:
+        database = connection.info.dbname
+    execute(citus_url, f"GRANT CREATE ON DATABASE {database} TO mock2pg_test_plain")
+    url = conninfo.make_conninfo(citus_url, user="mock2pg_test_plain")
+    try:
+        set_up(url)
+        before, backup = content(url), back_up(url, tmp_path)
+        run(url, CHANGES["rows"])
+        assert go_back(url, backup).way == "merge"
+        assert content(url) == before
+        run(url, CHANGES["a column more"])
+        with pytest.raises(RollbackFailed, match="table lines cannot be dropped and distributed again"):
+            go_back(url, backup)
+        run(url, "DROP TABLE public.lines")  # with its serial column
+        assert go_back(url, backup).way == "recreate"
+        assert content(url) == before
+    finally:
+        execute(citus_url, "DROP OWNED BY mock2pg_test_plain CASCADE")
+        execute(citus_url, "DROP ROLE mock2pg_test_plain")
 
 
 @pytest.mark.citus

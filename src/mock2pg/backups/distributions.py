@@ -62,7 +62,7 @@ def make(connection: Connection, schema: str, wanted: Distributions) -> None:
         )
     groups: dict[int, sql.Identifier] = {}
     for name, each in sorted(wanted.items(), key=lambda item: (item[1].colocation, item[0])):
-        with _dependent(connection, schema, sql.Identifier(schema, name)):
+        with _in_one_transaction(connection, schema, name):
             like = groups.get(each.colocation)
             if each.kind == REFERENCE:
                 distribution.distribute(connection, schema, name, REFERENCE)
@@ -76,18 +76,34 @@ _HERE = sql.Identifier(scratch.RESTORED, "here")
 
 
 @contextmanager
-def _dependent(connection: Connection, schema: str, table: sql.Identifier) -> Iterator[None]:
-    """Let the table depend, by an index, on a function of this transaction while it is distributed.
+def _in_one_transaction(connection: Connection, schema: str, name: str) -> Iterator[None]:
+    """Let Citus make the sequences of a table within this transaction, which has dropped those of these names.
 
-    Else Citus makes its sequences on the workers in sessions of their own. They would wait until this transaction ends,
-    which has dropped the sequences of these names.
+    Usually it makes them in sessions of their own, which wait until this transaction ends. Not so if the table depends,
+    here by an index, on a function of this transaction; but for a role that is no superuser it cannot.
     """
-    index = "mock2pg_here"
+    if connection.info.parameter_status("is_superuser") != "on":
+        with _named_for_others(name):
+            yield
+        return
+    table, index = sql.Identifier(schema, name), "mock2pg_here"
     connection.execute(sql.SQL("CREATE FUNCTION {}() RETURNS boolean LANGUAGE sql IMMUTABLE RETURN true").format(_HERE))
     connection.execute(sql.SQL("CREATE INDEX {} ON {} (({}()))").format(sql.Identifier(index), table, _HERE))
     yield
     connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(schema, index)))
     connection.execute(sql.SQL("DROP FUNCTION {}()").format(_HERE))
+
+
+@contextmanager
+def _named_for_others(name: str) -> Iterator[None]:
+    """Say what another attempt would not change."""
+    try:
+        yield
+    except (psycopg.errors.DeadlockDetected, psycopg.errors.UndefinedTable) as error:
+        raise RollbackFailed(
+            f"table {name} cannot be dropped and distributed again in one transaction: {described(error)}",
+            hint="For a table with a serial column, Citus allows that only to a superuser: roll back with such a role.",
+        ) from error
 
 
 @contextmanager
