@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg import sql
 
 from mock2pg import backups, postgres
 from mock2pg.backups import Backup, dump, snapshot
 from mock2pg.errors import BackupFailed
+from mock2pg.postgres import row_hashes
 from mock2pg.postgres.server import binary
 from tests.fix_restore import back_up, execute
 
@@ -234,3 +236,18 @@ def test_two_backups_at_once_do_not_disturb_each_other(database: str, tmp_path: 
     for thread in threads:
         thread.join()
     assert len({backups.open_backup(tmp_path, each.id).id for each in made}) == 2
+
+
+@pytest.mark.parametrize("rows", [0, 1, 1000])
+def test_postgresql_and_python_compute_the_same_content_hash(
+    rows: int, database: str, connection: postgres.Connection
+) -> None:
+    """A backup is compared with the target table by it, whatever the version of the server."""
+    execute(database, "CREATE TABLE public.t (n int, v text); INSERT INTO public.t"
+            f" SELECT n, chr(1000 + n) || '\n' FROM generate_series(1, {rows}) AS n")  # fmt: skip
+    content = dump.ContentHash()
+    for _ in dump.rows(connection, "public", "t", content):
+        pass
+    query = dump.lines(connection, "public", "t")
+    hashes = sql.SQL("SELECT encode(sha256(convert_to(l.line, 'UTF8')), 'hex') AS hash FROM ({}) AS l").format(query)
+    assert str(content) == dump.lines_hash(connection, query) == row_hashes.added_up(connection, hashes)
