@@ -9,6 +9,8 @@ import pytest
 
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
+from mock2pg.errors import NotAppliedYet
+from mock2pg.pipeline import nodes
 from tests.citus import double
 from tests.citus.test_matrix import distributions, migrated
 
@@ -23,8 +25,10 @@ def example(url: str, folder: Path) -> MigrationService:
     return MigrationService(settings_module.load(project=project, database_url=url))
 
 
-def test_the_example_is_distributed_as_it_declares(doubled: str, tmp_path: Path) -> None:
-    """Parents before children, each with the column of its model or folder."""
+def test_the_example_is_distributed_as_it_declares(
+    doubled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parents before children, each with the column of its model or folder; nodes are asked for what is committed."""
     service = example(doubled, tmp_path)
     result = migrated(service, EXAMPLE / "mock_data")
     assert distributions(doubled) == DECLARED
@@ -33,6 +37,13 @@ def test_the_example_is_distributed_as_it_declares(doubled: str, tmp_path: Path)
         "plans": 3, "countries": 5, "shops": 3, "coupons": 6, "customers": 24, "products": 24, "staff": 9,
         "orders": 36, "reviews": 21, "order_lines": 96, "payments": 27,
     }  # fmt: skip
+    monkeypatch.setattr(nodes, "PATIENCE", 0.0)
+    with postgres.connect(doubled, name="test") as connection:
+        connection.execute("INSERT INTO pg_catalog.double_lost VALUES (1, false)")
+        undone = service.rollback(result.summary["backup"]["backup_id"])
+        assert (type(undone.error), undone.status) == (NotAppliedYet, "not_applied")
+        rows = connection.execute("SELECT command FROM mock2pg.runs WHERE found ->> 'transaction' <> '' ORDER BY id")
+        assert rows.fetchall() == [("migrate",), ("rollback",)]
 
 
 @pytest.mark.citus
