@@ -73,7 +73,11 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
             with postgres.named(LoadFailed, "cannot make the foreign keys of a circle"):
                 creation.prove(connection, postgres.scratch.NEXT, built.circular)
         with postgres.named(LoadFailed, "cannot read the built tables"):
-            apart = tuple(distributed_tables.of_rows(connection, postgres.scratch.NEXT, tables))
+            apart = tuple(
+                distributed_tables.of_rows(
+                    connection, postgres.scratch.NEXT, settings.target_schema, tables, alter=settings.alter
+                )
+            )
             preflight.refuse(apart, settings.target_schema)
             counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [table.name for table in tables])
         rules = _judged(run, tables, counts, postgres.with_options(settings.url, session.get("PGOPTIONS", "")))

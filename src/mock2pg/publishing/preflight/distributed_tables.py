@@ -51,7 +51,7 @@ def findings(
     if not any(table.distribution for table in tables):
         return
     by_name, present = {table.name: table for table in tables}, set(catalogue.tables(connection, schema))
-    kept = present - set(history.owned(connection, schema) if alter else ())
+    kept = _kept(connection, schema, alter=alter)
     types = {
         table.name: _column_type(connection, schema, table, exists=table.name in present)
         for table in tables
@@ -177,13 +177,32 @@ def _prepared(connection: Connection) -> Iterator[Finding]:
         )
 
 
-def of_rows(connection: Connection, built: str, tables: Sequence[Table]) -> Iterator[Finding]:
-    """Find built rows that refer to a row with another value of the distribution column, which is on another shard."""
-    by_name = {table.name: table for table in tables}
+def _kept(connection: Connection, schema: str, *, alter: bool) -> set[str]:
+    """Return the existing tables that get no key of their contract."""
+    return set(catalogue.tables(connection, schema)) - set(history.owned(connection, schema) if alter else ())
+
+
+def of_rows(
+    connection: Connection, built: str, schema: str, tables: Sequence[Table], *, alter: bool = False
+) -> Iterator[Finding]:
+    """Find built rows that refer to a row with another value of the distribution column, which is on another shard.
+
+    A key that the target table has not, and does not get, is none of Citus's.
+    """
+    if not any(table.distribution_column for table in tables):
+        return
+    by_name, kept = {table.name: table for table in tables}, _kept(connection, schema, alter=alter)
+    there = {
+        (key.table, key.parent, frozenset(zip(key.columns, key.parent_columns, strict=True)))
+        for key in catalogue.foreign_keys(connection, schema)
+    }
     for table in tables:
         for key, wide in zip(table.foreign_keys, widened(table, by_name).foreign_keys, strict=True):
             parent = by_name[key.parent]
             if key.columns == wide.columns or not parent.distribution_column:
+                continue
+            columns = frozenset(zip(wide.columns, wide.parent_columns, strict=True))
+            if table.name in kept and (table.name, key.parent, columns) not in there:
                 continue
             pairs = [
                 sql.SQL("c.{} = p.{}").format(sql.Identifier(ours), sql.Identifier(theirs))
