@@ -11,6 +11,7 @@ import hashlib
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -142,14 +143,15 @@ def _server(connected: Connected, connection: postgres.Connection) -> str:
     return f"{database.system_identifier} {database.server_version} {database.name} {connection.info.user}"
 
 
-def _own_files() -> list[str]:
-    """The files of the package as they are on this disk: a checkout changes while its version does not."""
+@cache
+def _own_files() -> tuple[str, ...]:
+    """The files of the package as this process loaded them: a checkout changes while its version does not."""
     package = Path(__file__).parents[1]
-    return [
+    return tuple(
         f"{file.relative_to(package)} {found.st_size} {found.st_mtime_ns}"
         for file in sorted(package.rglob("*.py"))
         if (found := file.stat())
-    ]
+    )
 
 
 def _sha256(file: Path) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from mock2pg import files, history, postgres, private, progress
 from mock2pg.backups import dump
@@ -73,7 +75,7 @@ def _read(run: Run, times: Times) -> Verified:
         row = history.of(connection, published.id, "migrate")
         tables, kept_keys = _found(published, row)
         progress.expect(_rows(row))
-        compared = {table.name: _compare(run, published, connection, table, times) for table in tables}
+        compared = _compared(run, published, connection, tables, times)
         with times.of("count orphans"):
             keys, cautions = _references(connection, settings.target_schema, {table.name for table in tables})
     return Verified(
@@ -165,27 +167,55 @@ def _to_correct(published: Run) -> str:
     )
 
 
-def _compare(run: Run, published: Run, connection: postgres.Connection, table: Table, times: Times) -> Compared:
-    rows = run.path("target_rows", f"{files.named(table.name)}.csv")
-    progress.detail(table.name)
+def _compared(
+    run: Run, published: Run, connection: postgres.Connection, tables: Sequence[Table], times: Times
+) -> dict[str, Compared]:
+    """Compare the tables, each while the database hashes the next one; then name the columns that differ."""
+    places = {table.name: run.path("target_rows", f"{files.named(table.name)}.csv") for table in tables}
+    begun = dict[str, Future[Compared]]()
     try:
-        with times.of("hash the target tables"):
-            postgres.row_hashes.write(connection, run.settings.target_schema, table, rows)
-        with times.of("compare"):
-            file = published.folder / "hashes" / f"{files.named(table.name)}.parquet"
-            if not file.exists():
-                raise _gone(published)
-            memory = run.settings.staging_memory
-            found = staging.compare(file, rows, publish=table.publish, key_columns=len(table.key), memory=memory)
-            if found.different:
-                keys = staging.different_keys(file, rows, publish=table.publish, limit=_EXAMINED, memory=memory)
-                columns, secret = Counter[str](), private.secret(run.settings.secret_file)
-                for some in postgres.row_hashes.encoded(connection, run.settings.target_schema, table, keys):
-                    columns.update(staging.different_columns(file, table, some, secret))
-                found = replace(found, columns=dict(columns))
-            return found
+        with ThreadPoolExecutor(1, "compare") as comparing:
+            for table in tables:
+                progress.detail(table.name)
+                with times.of("hash the target tables"):
+                    postgres.row_hashes.write(connection, run.settings.target_schema, table, places[table.name])
+                begun[table.name] = comparing.submit(_compare, run, published, table, places[table.name], times)
+        found = {table.name: begun[table.name].result() for table in tables}
+        for table in (table for table in tables if found[table.name].different):
+            columns = _different_columns(run, published, connection, table, places[table.name])
+            found[table.name] = replace(found[table.name], columns=columns)
+        return found
     finally:
-        rows.unlink(missing_ok=True)
+        for rows in places.values():
+            rows.unlink(missing_ok=True)
+
+
+def _compare(run: Run, published: Run, table: Table, rows: Path, times: Times) -> Compared:
+    """Compare one table with what a run published; its rows are kept only while they have to be looked at again."""
+    file = _hashes(published, table)
+    if not file.exists():
+        raise _gone(published)
+    with times.of("compare"):
+        memory = run.settings.staging_memory
+        found = staging.compare(file, rows, publish=table.publish, key_columns=len(table.key), memory=memory)
+    if not found.different:
+        rows.unlink()
+    return found
+
+
+def _different_columns(
+    run: Run, published: Run, connection: postgres.Connection, table: Table, rows: Path
+) -> dict[str, int]:
+    file, columns, settings = _hashes(published, table), Counter[str](), run.settings
+    memory, secret = settings.staging_memory, private.secret(settings.secret_file)
+    keys = staging.different_keys(file, rows, publish=table.publish, limit=_EXAMINED, memory=memory)
+    for some in postgres.row_hashes.encoded(connection, settings.target_schema, table, keys):
+        columns.update(staging.different_columns(file, table, some, secret))
+    return dict(columns)
+
+
+def _hashes(published: Run, table: Table) -> Path:
+    return published.folder / "hashes" / f"{files.named(table.name)}.parquet"
 
 
 def _named(table: Compared, kind: str) -> str:
