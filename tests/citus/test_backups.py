@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -373,8 +374,11 @@ def test_a_backup_of_many_shards_is_of_one_moment(citus_url: str, tmp_path: Path
 
 
 def amounts(backup: Backup) -> list[int]:
-    texts = [line for table in backup.tables for line in backups.rows(backup, table)]
-    return [int(text.split(b'"amount":')[1].split(b"}")[0]) for text in texts]
+    return [
+        int(number)
+        for table in backup.tables
+        for number in re.findall(rb'"amount":(-?\d+)', b"".join(backups.rows(backup, table)))
+    ]
 
 
 def set_up(url: str) -> None:
