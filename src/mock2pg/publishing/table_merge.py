@@ -239,9 +239,13 @@ class TableMerge(Comparison):
 
     @property
     def is_hashed_whole(self) -> bool:
-        """Return whether the table hash covers all that `proven` compares: every column, as the contract types it."""
+        """Return whether the table hash covers all that `proven` compares: every column, as the contract types it.
+
+        A table whose rows come from no staged table has no hash of staged rows.
+        """
         alike = all(is_alike(column.data_type, self.types[column.name]) for column in self.table.columns)
-        return alike and len(self.table.compared) == len(self.table.columns) and self.table.publish == "merge"
+        every = bool(self.table.source) and len(self.table.compared) == len(self.table.columns)
+        return alike and every and self.table.publish == "merge"
 
     def proven(self, expected: Difference) -> Difference:
         """Return the difference after comparing the target table again: counts, and content column by column."""
