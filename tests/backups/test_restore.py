@@ -17,7 +17,7 @@ from mock2pg.backups.staged import Staged, State
 from mock2pg.errors import BackupFailed, BackupRefused, RollbackFailed
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.server import binary
-from mock2pg.publishing import merge
+from mock2pg.publishing import merge, table_merge
 from mock2pg.step_results import Difference, RowChanges
 from tests.fix_postgres import new_database
 from tests.fix_restore import CHANGED, EVERYTHING, Trial, back_up, dumped, execute, go_back, state_of
@@ -310,3 +310,27 @@ def test_what_is_compared_with_the_target_has_been_analysed(trial: Trial, monkey
     setup = "CREATE TABLE public.kept (id int PRIMARY KEY); INSERT INTO public.kept SELECT generate_series(1, 1000)"
     trial(setup, "TRUNCATE public.kept", "merge")
     assert found["kept"] == 1000
+
+
+def test_a_table_that_was_empty_when_it_was_analysed_is_not_scanned_for_each_row(
+    database: str, tmp_path: Path, connection: postgres.Connection
+) -> None:
+    """PostgreSQL would take it for empty while it fills, and need hours for 100,000 rows."""
+    execute(
+        database, "CREATE TABLE public.t (id int PRIMARY KEY); INSERT INTO public.t SELECT generate_series(1, 2000)"
+    )
+    backup = back_up(database, tmp_path)
+    execute(database, "TRUNCATE public.t")
+    connection.execute("ANALYZE public.t")
+    asked = list[str]()
+
+    def noted(merging: table_merge.TableMerge) -> str:
+        asked.append(new_rows(merging))
+        return asked[-1]
+
+    new_rows = table_merge.TableMerge.new_rows.fget
+    assert new_rows is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table_merge.TableMerge, "new_rows", property(noted))
+        assert go_back(database, backup).tables["t"] == Difference(0, 2000, 2000, 0, 0)
+    assert asked == ["{built} AS b"]

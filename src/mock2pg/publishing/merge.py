@@ -174,7 +174,11 @@ class Merge:
                 with self._connection.transaction():
                     completed = circles.insert(self._code, inserts, self._references)
             except unique_conflicts.ALIKE:  # with a value of a row that is deleted or changed later
-                if not all(merge.recovers and merge.park_values() for merge in group):
+                parked = all(merge.recovers and merge.park_values() for merge in group)
+                emptied = [merge for merge in inserts if merge.empty]  # rows of a trigger may be there by now
+                for merge in emptied:
+                    merge.empty = False
+                if not parked and not (emptied and all(merge.recovers for merge in group)):
                     raise
                 completed = circles.insert(self._code, inserts, self._references)
             updates += [merge for merge in completed if merge not in updates]

@@ -34,6 +34,7 @@ class TableMerge(Comparison):
     target   its own rows, without those of tables that inherit from it
     home     the table itself
     created  it is not in the target schema yet
+    empty    it had no rows when it was compared; others may have come since, such as a trigger's
     keeps    target rows that are not built stay: an "ensure" or "upsert" table
     altered  what is to be altered first; until then its rows are looked at as they will be
     removed  its rows that are not built as they are, where only rows that differ are built; None: all rows are built
@@ -59,6 +60,7 @@ class TableMerge(Comparison):
         self.target: sql.Composable = self.home if created else catalogue.own_rows(connection, target, table.name)
         self.built_schema, self.target_schema = built, target
         self.keeps = table.publish != "merge"
+        self.empty = False
         there = {} if created else {c.name: c for c in catalogue.columns(connection, target, table.name)}
         if altered:
             self.target, there = altered.view(self.target, there)
@@ -110,6 +112,7 @@ class TableMerge(Comparison):
             queries.append("SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys} WHERE {differs}")
             queries += [] if self.keeps else ["SELECT count(*) FROM {target} AS l WHERE {gone}"]
         before, inserted, updated, deleted = [*self._counts(*queries), 0, 0][:4]
+        self.empty = before == 0
         return Difference(before, before + inserted - deleted, inserted, updated, deleted)
 
     def shown_keys(self, limit: int) -> dict[str, list[str]]:
@@ -173,8 +176,11 @@ class TableMerge(Comparison):
 
     @property
     def new_rows(self) -> str:
-        """Return the built rows that are to be inserted, for FROM, as `compose` takes it."""
-        return "{built} AS b" if self.created else "{built} AS b WHERE NOT EXISTS ({same})"
+        """Return the built rows that are to be inserted, for FROM, as `compose` takes it.
+
+        Each row of a table that was empty when it was analysed would be looked for among those that are inserted.
+        """
+        return "{built} AS b" if self.created or self.empty else "{built} AS b WHERE NOT EXISTS ({same})"
 
     @property
     def change(self) -> sql.Composed:
