@@ -95,6 +95,16 @@ def test_a_worker_is_used_again_but_not_by_two_at_once() -> None:
         assert call("pid") != first
 
 
+def test_workers_that_are_done_are_ended_by_their_kind() -> None:
+    """A kind that is not needed any more gives its memory back; a call of it starts another."""
+    done, other = call("pid"), workers.Kind("is tried, too", ())
+    kept = call("pid", kind=other)
+    workers.end_waiting(HERE)
+    assert not is_there(done)
+    assert call("pid") != done
+    assert call("pid", kind=other) == kept
+
+
 def test_a_prepared_worker_has_loaded_what_it_is_for() -> None:
     """A module that is not there is the matter of the function that needs it."""
     kind = workers.Kind("is tried", ("wave", "no.such.module", f"{__name__}:pid"))

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from mock2pg import MigrationService, build, history, postgres
+from mock2pg import MigrationService, build, history, postgres, workers
 from mock2pg.build import kept_manifest
 from mock2pg.errors import PublishFailed
 from mock2pg.history import HistoryRow
 from mock2pg.pipeline import known_build
-from mock2pg.pipeline.steps import publish
+from mock2pg.pipeline.steps import load, publish
 from mock2pg.runs import Run, new_run, open_run
 from mock2pg.settings import Settings
 from mock2pg.step_results import Connected, Loaded, Staged
@@ -53,12 +53,25 @@ def append(settings: Settings, file: Path, text: str) -> None:
         opened.write(text)
 
 
-def test_the_same_input_is_not_built_again(published_small: Settings) -> None:
-    """Nothing is landed and dbt builds nothing; every step says of the tables what it says after a build."""
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[workers.Kind]:
+    """The kinds of workers that are ended, where every number of rows counts as many."""
+    kinds = list[workers.Kind]()
+    monkeypatch.setattr(load, "_MANY", 0)
+    monkeypatch.setattr(workers, "end_waiting", lambda *given: kinds.extend(given))
+    return kinds
+
+
+def test_the_same_input_is_not_built_again(published_small: Settings, ended: list[workers.Kind]) -> None:
+    """Nothing is landed and dbt builds nothing; every step says of the tables what it says after a build.
+
+    Of many rows, the workers that have done their part give their memory back.
+    """
     settings, service = published_small, MigrationService(published_small)
     first = open_run(settings)
     result = service.migrate_all_data(small_rows())
     assert result.success, result.message
+    assert ended == [workers.RULES, workers.DBT]
     run = Run(result.run_id, settings)
     was, loaded = first.require(Loaded), run.require(Loaded)
     assert loaded.built_by == first.id
@@ -87,13 +100,14 @@ def test_the_same_input_is_not_built_again(published_small: Settings) -> None:
     assert again.summary["load"]["built_by"] == run.id
 
 
-def test_what_others_changed_is_built_and_published_again(published_small: Settings) -> None:
+def test_what_others_changed_is_built_and_published_again(published_small: Settings, ended: list[workers.Kind]) -> None:
     """The backup shows that the target tables are no longer as they were published."""
     execute(published_small, "UPDATE public.owners SET name = 'others' WHERE id = (SELECT min(id) FROM public.owners)")
     execute(published_small, "DELETE FROM public.pets WHERE id = (SELECT min(id) FROM public.pets)")
     result = MigrationService(published_small).migrate_all_data(small_rows())
     assert result.success, result.message
     assert result.summary["load"]["built_by"] == ""
+    assert ended == [workers.RULES, workers.DBT] * 2  # of what was known, and of the build
     changes = {name: (t["inserted"], t["updated"]) for name, t in result.summary["publish"]["tables"].items()}
     assert changes == {"owners": (0, 1), "pets": (1, 0)}
 

@@ -48,6 +48,7 @@ def _write(recipes: Path, entities: list[Path], out: Path, rows: int, seed: int)
     parts = {recipe.stem: out / f".{recipe.stem}.json.part" for recipe in entities}
     try:
         with duckdb.connect(config={"threads": 1}) as database:  # one thread: rows keep their order
+            database.execute("SET enable_progress_bar = false")
             _prepare(database, recipes, rows, seed)
             counts = {recipe.stem: _stream(database, recipe, parts[recipe.stem]) for recipe in entities}
         for entity, part in parts.items():

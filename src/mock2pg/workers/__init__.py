@@ -25,6 +25,7 @@ __all__ = [
     "Worker",
     "call",
     "end_all",
+    "end_waiting",
     "interrupt",
     "lent",
     "load",
@@ -149,9 +150,13 @@ os.register_at_fork(after_in_child=_renew)
 @atexit.register
 def end_all() -> None:
     """End the workers that wait for a call."""
+    end_waiting(*_spare)
+
+
+def end_waiting(*kinds: Kind) -> None:
+    """End the workers of these kinds that wait for a call, and give their memory back; a later call starts another."""
     with _moving:  # one that a thread starts meanwhile is not lost
-        waiting = [worker for spare in _spare.values() for worker in spare if worker.owner == os.getpid()]
-        _spare.clear()
+        waiting = [worker for kind in kinds for worker in _spare.pop(kind, []) if worker.owner == os.getpid()]
     for end in (Worker.kill, Worker.stop):  # at once, and then one after the other is waited for
         for worker in waiting:
             end(worker)

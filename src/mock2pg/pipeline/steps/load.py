@@ -20,6 +20,8 @@ from mock2pg.staged_tables import SourceTable
 from mock2pg.step_results import Checked, Loaded, Staged
 from mock2pg.text import counted, identity
 
+_MANY = 200_000  # rows
+
 # A table's way of publishing, by the mode of the run and what its model says.
 _PUBLISH = {
     ("replace", "merge"): "merge",
@@ -81,6 +83,7 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
             preflight.refuse(apart, settings.target_schema)
             counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [table.name for table in tables])
         rules = _judged(run, tables, counts, postgres.with_options(settings.url, session.get("PGOPTIONS", "")))
+        _end_workers(counts)
         with (
             postgres.named(LoadFailed, "cannot read the built tables"),
             staging.opened(database, memory=memory, read_only=True) as staged,
@@ -143,6 +146,7 @@ def _known(run: Run, session: Mapping[str, str]) -> Loaded | None:
                     return None
         url = postgres.with_options(settings.url, session.get("PGOPTIONS", ""))
         rules = _judged(run, tables, record.rows, url, settings.target_schema)
+    _end_workers(record.rows)
     return Loaded(
         summary=f"not needed, the built tables would be those of run {row.run_id}:"
         f" {_summary(tables, record.rows, record.tests, rules)}",
@@ -159,6 +163,12 @@ def _known(run: Run, session: Mapping[str, str]) -> Loaded | None:
         built_by=row.run_id,
         build=record,
     )
+
+
+def _end_workers(rows: Mapping[str, int]) -> None:
+    """End the workers that are done, where rows are so many that hashing and comparing them needs their memory."""
+    if sum(rows.values()) > _MANY:
+        workers.end_waiting(workers.RULES, workers.DBT)
 
 
 def _write_hashes(

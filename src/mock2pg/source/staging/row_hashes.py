@@ -237,6 +237,7 @@ def _row_of_files(target: Path, query: str, memory: str) -> Any:
     spill = target.with_suffix(".spilled")
     try:
         with duckdb.connect(config=staging_limits.config(memory, spill=spill)) as database:
+            database.execute("SET enable_progress_bar = false")
             return database.execute(query).fetchone()
     except duckdb.Error as error:
         raise staging_limits.named(error, memory) from error
