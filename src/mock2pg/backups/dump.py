@@ -194,7 +194,7 @@ def lines(connection: Connection, schema: str, table: str) -> sql.Composed:
 
 
 def local_lines(columns: Sequence[Field], rows: sql.Composable) -> sql.Composed:
-    """The same of rows that have these columns and are not distributed."""
+    """A query for the lines of rows that have these columns and are not distributed."""
     return sql.SQL("SELECT row_to_json(t.*)::text AS line FROM (SELECT {} FROM {}) AS t").format(
         sql.SQL(", ").join(sql.SQL("{} AS {}").format(field.written, sql.Identifier(field.name)) for field in columns),
         rows,
