@@ -23,7 +23,7 @@ _STEPS = {
     "stage": "Staged {}",
     "check": "Checked: {}",
     "backup": "Created backup {}",
-    "load": "Built: {}",
+    "load": "Loaded: {}",
     "preflight": "Preflight: {}",
     "plan": "Planned: {}",
     "publish": "Published, not verified yet: {}",

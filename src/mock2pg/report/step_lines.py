@@ -41,7 +41,8 @@ def of(found: Found) -> str:
             unread = f", {len(found.unread)} could not be read" if found.unread else ""
             return found.summary.partition(" from ")[0] + unread
         case Loaded():
-            return f"{counted(found.rows, 'row')} in {counted(len(found.built), 'table')}"
+            again = ", not built again" if found.built_by else ""
+            return f"{counted(found.rows, 'row')} in {counted(len(found.built), 'table')}{again}"
         case BackedUp():
             tested = "restore test passed" if found.restore_tested else "no restore test"
             return f"{counted(found.rows, 'row')} of {counted(len(found.tables), 'table')}, {tested}"
