@@ -469,7 +469,7 @@ def test_a_second_run_of_the_same_input_says_that_nothing_changed(build: Build, 
 def test_what_the_database_does_not_enforce_is_listed(build: Build) -> None:
     """By table, with the keys and what proved them; the page of a verification has it, too, and others do not."""
     text = Page(build("verify", "succeeded", "verify")).text
-    assert "were proven for all rows of the input before these were distributed" in text
+    assert "were proven for all rows of the input before the rows were distributed" in text
     assert "kinds reference table children by tenant_id (id), (parent_id, n)" in text
     assert "Distributed tables" not in Page(build("migrate", "succeeded", *MIGRATED[:-1])).text
 

@@ -148,7 +148,8 @@ def _known(run: Run, session: Mapping[str, str]) -> Loaded | None:
         rules = _judged(run, tables, record.rows, url, settings.target_schema)
     _end_workers(record.rows)
     return Loaded(
-        summary=f"{_summary(tables, record.rows, record.tests, rules)}; not built again: unchanged since run {row.run_id}",
+        summary=f"{_summary(tables, record.rows, record.tests, rules)};"
+        f" not built again: unchanged since run {row.run_id}",
         notes=effective.notes,
         landed=landed,
         built=record.rows,
