@@ -13,13 +13,16 @@ TEXT = "{# all #}select * from {{ source('landing', 'pets') }} where kind = '{{ 
 MODEL = {
     "resource_type": "model",
     "language": "sql",
+    "package_name": "shop",
     "original_file_path": "models/pets.sql",
+    "patch_path": "shop://models/pets.yml",
     "raw_code": TEXT,
     "config": {"materialized": "table", "pre-hook": [], "post-hook": []},
 }
-TEST = {"resource_type": "test", "config": {}, "raw_code": "{{ test_unique(**_dbt_generic_test_kwargs) }}",
+FILE = {"package_name": "shop", "original_file_path": "models/pets.yml"}
+TEST = {**FILE, "resource_type": "test", "config": {}, "raw_code": "{{ test_unique(**_dbt_generic_test_kwargs) }}",
         "test_metadata": {"name": "unique", "namespace": None}}  # fmt: skip
-START = {"resource_type": "operation", "config": {}, "raw_code": "{{ refuse_to_build_published() }}"}
+START = {**FILE, "resource_type": "operation", "config": {}, "raw_code": "{{ refuse_to_build_published() }}"}
 OURS = {"package_name": "shop", "original_file_path": str(resources.MACROS / "table.sql")}
 
 
@@ -28,6 +31,7 @@ def manifest(*nodes: dict[str, Any], macros: tuple[dict[str, Any], ...] = (), **
     return {
         "nodes": {str(number): node for number, node in enumerate((MODEL, *nodes))},
         "macros": {str(number): macro for number, macro in enumerate(every)},
+        "metadata": {"project_name": "shop"},
         **more,
     }
 
@@ -53,8 +57,11 @@ def test_models_that_name_tables_and_variables_are_plain() -> None:
         {**MODEL, "config": {"materialized": "incremental"}},
         {**MODEL, "language": "python"},
         {**MODEL, "original_file_path": "../shared/pets.sql"},
-        {"resource_type": "seed", "config": {}, "raw_code": ""},
-        {"resource_type": "snapshot", "config": {}, "raw_code": TEXT},
+        {**MODEL, "patch_path": "shop://../shared/pets.yml"},
+        {**MODEL, "package_name": "other"},
+        {**TEST, "original_file_path": "/shared/pets.yml"},
+        {**FILE, "resource_type": "seed", "config": {}, "raw_code": ""},
+        {**FILE, "resource_type": "snapshot", "config": {}, "raw_code": TEXT},
         {**START, "raw_code": "{{ other() }}"},
         {**TEST, "test_metadata": None, "raw_code": "select 1"},
         {**TEST, "test_metadata": {"name": "unique", "namespace": "dbt_utils"}},
@@ -71,3 +78,9 @@ def test_macros_of_others_are_not() -> None:
     for macro in ({"package_name": "shop", "original_file_path": "macros/x.sql"}, {**OURS, "original_file_path": "/x"}):
         assert not are_plain(manifest(macros=(macro,)))
     assert not are_plain(manifest(functions={"f": {}}))
+
+
+def test_sources_declared_elsewhere_are_not() -> None:
+    """The columns of a landing table may change while no file of the project does."""
+    assert are_plain(manifest(sources={"pets": FILE}))
+    assert not are_plain(manifest(sources={"pets": {**FILE, "original_file_path": "../_sources.yml"}}))

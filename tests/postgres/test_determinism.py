@@ -58,6 +58,8 @@ def test_rows_that_follow_from_rows(connection: postgres.Connection, query: str)
         f"SELECT id, nextval('public.numbers') AS t FROM {ROWS}",
         f"SELECT id, public.same(id) AS t FROM {ROWS}",
         f"SELECT id::public.short AS t FROM {ROWS}",
+        f"SELECT id, '{ROWS}'::regclass::oid::bigint AS t FROM {ROWS}",
+        f"SELECT id, to_tsvector('english'::regconfig, id) AS t FROM {ROWS}",
         f"SELECT id, ctid AS t FROM {ROWS}",
         f"SELECT id FROM {ROWS} LIMIT 1",
         f"SELECT id FROM {ROWS} OFFSET 1",

@@ -21,15 +21,24 @@ _MADE = ("table", "view", "ephemeral")
 
 def are_plain(manifest: Mapping[str, Any]) -> bool:
     """Return True for dbt's manifest.json of a project without hooks, macros, seeds or snapshots of its own, whose
-    models ask Jinja for tables and variables alone.
+    models ask Jinja for tables and variables alone, and whose files are all in its folder.
     """
     macros = all(_is_provided(macro) for macro in manifest.get("macros", {}).values())
-    return macros and not manifest.get("functions") and all(map(_is_plain, manifest["nodes"].values()))
+    nodes, project = manifest["nodes"].values(), manifest.get("metadata", {}).get("project_name")
+    within = all(_is_within(project, node) for node in (*nodes, *manifest.get("sources", {}).values()))
+    return macros and within and not manifest.get("functions") and all(map(_is_plain, nodes))
 
 
 def queries(nodes: Iterable[Any]) -> tuple[str, ...]:
     """Return what dbt compiled of the models that it has built and of the data tests that it ran."""
     return tuple(str(node.compiled_code) for node in nodes if str(node.resource_type).endswith(("model", "test")))
+
+
+def _is_within(project: Any, node: Mapping[str, Any]) -> bool:
+    """Return whether files of the project's folder declare it: changes of a file elsewhere would go unnoticed."""
+    places = (node.get("original_file_path") or "/", (node.get("patch_path") or "").rpartition("://")[2])
+    paths = [Path(place) for place in places]
+    return node.get("package_name") == project and not any(path.is_absolute() or ".." in path.parts for path in paths)
 
 
 def _is_plain(node: Mapping[str, Any]) -> bool:
@@ -39,14 +48,8 @@ def _is_plain(node: Mapping[str, Any]) -> bool:
     code = str(node.get("raw_code", ""))
     match node["resource_type"]:
         case "model":
-            path = Path(node.get("original_file_path", "/"))
             plain = node.get("language") == "sql" and config["materialized"] in _MADE
-            return (
-                plain
-                and not path.is_absolute()
-                and ".." not in path.parts
-                and not re.search(r"\{[{%#]", _PLAIN.sub("", code))
-            )
+            return plain and not re.search(r"\{[{%#]", _PLAIN.sub("", code))
         case "test":
             test = node.get("test_metadata") or {}
             return test.get("namespace") is None and test.get("name") in _TESTS

@@ -93,13 +93,15 @@ def _is_immutable(connection: Connection, trees: Sequence[str], tables: Collecti
             UNION ALL SELECT oprcode FROM pg_operator WHERE oid = ANY (%(operators)s::oid[])
             UNION ALL SELECT unnest(ARRAY[typinput::oid, typoutput::oid]) FROM pg_type
             WHERE oid = ANY (%(converted)s::oid[])
-            UNION ALL SELECT typinput FROM pg_type WHERE oid = ANY (%(literals)s::oid[])))
+            UNION ALL SELECT typinput FROM pg_type WHERE oid = ANY (%(literals)s::oid[])
+            UNION ALL SELECT typinput FROM pg_type WHERE oid = ANY (%(types)s::oid[]) AND typname ^@ 'reg'))
         """,
         {
             "functions": sorted(used[_FUNCTION]),
             "operators": sorted(used[_OPERATOR]),
             "converted": sorted(converted),
             "literals": sorted(literals) if moments else [],
+            "types": sorted(used[_TYPE]),  # of a catalogue's row: its oid is another one in the next build
         },
     ).fetchone()
     return row == (True,)
