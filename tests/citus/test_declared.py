@@ -40,6 +40,13 @@ CASES = {
         "the table is local. " + BY_HAND + """create_distributed_table('"public"."t"', 'tenant')"""),
     "local, and declared a reference table": (
         THERE, "reference", "", "the table is local. " + BY_HAND + """create_reference_table('"public"."t"')"""),
+    "local, and its keys are without the column": (
+        "CREATE TABLE public.t (id text PRIMARY KEY, tenant text, n int UNIQUE, up text REFERENCES public.t)",
+        "tenant", "",
+        BY_HAND.removesuffix("SELECT ") + 'ALTER TABLE "public"."t" DROP CONSTRAINT "t_pkey"; ALTER TABLE'
+        ' "public"."t" ADD PRIMARY KEY ("id", "tenant"); ALTER TABLE "public"."t" DROP CONSTRAINT "t_n_key"; ALTER'
+        ' TABLE "public"."t" ADD UNIQUE ("n", "tenant"); SELECT'
+        """ create_distributed_table('"public"."t"', 'tenant'). Drop the foreign keys t_up_fkey of t before, and"""),
     "by another column": (
         THERE + BY_TENANT, "id", "tenant",
         "t: its model declares distributed by id, and the table is distributed by tenant. " + BY_HAND

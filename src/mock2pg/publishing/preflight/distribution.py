@@ -50,7 +50,7 @@ def effective(connection: Connection, schema: str, tables: Sequence[Table], *, a
         replace(table, distribution=_of(there, table.name)) if table.name in present else table for table in tables
     )
     differing = (
-        _differing(schema, table, _of(there, table.name))
+        _differing(connection, schema, table, _of(there, table.name))
         for table in existing
         if table.distribution not in ("", _of(there, table.name))
     )
@@ -65,7 +65,7 @@ def _of(there: Mapping[str, Distribution], name: str) -> str:
     return there[name].declared if name in there else ""
 
 
-def _differing(schema: str, table: Table, found: str) -> Finding:
+def _differing(connection: Connection, schema: str, table: Table, found: str) -> Finding:
     """A migration changes no distribution: it moves all rows, and locks the table meanwhile."""
     name = sql.Literal(sql.Identifier(schema, table.name).as_string())
     column = sql.Literal(table.distribution)
@@ -77,11 +77,55 @@ def _differing(schema: str, table: Table, found: str) -> Finding:
     else:
         steps = ["SELECT undistribute_table({name})"] if found else []
         steps += ["SELECT create_distributed_table({name}, {column})"]
-    statement = "; ".join(sql.SQL(step).format(name=name, column=column).as_string() for step in steps)
+    statements = [sql.SQL(step).format(name=name, column=column).as_string() for step in steps]
+    keys = _without(connection, schema, table) if table.distribution_column else []
+    foreign = _foreign(connection, schema, table.name) if keys else []
+    advice = ". Drop the foreign keys {} before, and add them with the distribution columns afterwards"
     return Finding(
         table.name,
         f"its model declares {_as_words(table.distribution)}, and the table is {_as_words(found)}",
-        f"Correct config.meta.distribution, or change the table by hand: {statement}",
+        "Correct config.meta.distribution, or change the table by hand: "
+        + "; ".join(statements[:-1] + keys + statements[-1:])
+        + (advice.format(", ".join(foreign)) if foreign else ""),
+    )
+
+
+def _without(connection: Connection, schema: str, table: Table) -> list[str]:
+    """Return the statements that add the distribution column to the keys that are without it: Citus takes no other.
+
+    Of a table that is distributed, it adds a constraint only in a statement of its own.
+    """
+    rows = connection.execute(
+        """
+        SELECT conname, contype = 'p', columns FROM pg_constraint, LATERAL (
+            SELECT array_agg(attname::text ORDER BY k.n) AS columns FROM unnest(conkey) WITH ORDINALITY AS k(attnum, n)
+                JOIN pg_attribute AS a ON a.attrelid = conrelid AND a.attnum = k.attnum) AS key
+        WHERE conrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND contype IN ('p', 'u')
+            AND %s <> ALL (columns)
+        ORDER BY contype, conname
+        """,
+        [schema, table.name, table.distribution],
+    ).fetchall()
+    return [
+        sql.SQL("ALTER TABLE {0} DROP CONSTRAINT {1}; ALTER TABLE {0} ADD {2} ({3})")
+        .format(
+            sql.Identifier(schema, table.name),
+            sql.Identifier(name),
+            sql.SQL("PRIMARY KEY" if primary else "UNIQUE"),
+            sql.SQL(", ").join(map(sql.Identifier, (*columns, table.distribution))),
+        )
+        .as_string()
+        for name, primary, columns in rows
+    ]
+
+
+def _foreign(connection: Connection, schema: str, table: str) -> list[str]:
+    """Return the names of the foreign keys that refer to the table or from it, with their tables."""
+    keys = {*catalogue.foreign_keys(connection, schema), *catalogue.references_to(connection, schema)}
+    return sorted(
+        f"{key.name} of {key.table}"
+        for key in keys
+        if (key.schema, key.table) == (schema, table) or (key.parent_schema, key.parent) == (schema, table)
     )
 
 
