@@ -137,6 +137,15 @@ def test_two_backups_at_once_are_two_files(tmp_path: Path) -> None:
     assert [backups.open_backup(tmp_path, each.id).tables for each in kept] == [{"a": 1}, {"b": 1}]
 
 
+def test_what_fails_after_the_last_byte_leaves_no_backup_either(tmp_path: Path) -> None:
+    """A backup has its name before it has been restored for a test; an interrupt between the two removes it."""
+    with pytest.raises(KeyboardInterrupt), Writer(tmp_path, MOMENT) as writer:  # noqa: PT012
+        writer.begin({"format": backups.FORMAT, "timestamp": MOMENT})
+        assert writer.finish().file.exists()
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
 def places_to_spoil(content: bytes) -> list[int]:
     """Every byte of structure or of the last two lines, and 200 random ones."""
     structural = [at for at, byte in enumerate(content) if byte in b'{}[]:,\n"']

@@ -22,7 +22,9 @@ from mock2pg.errors import BackupFailed
 
 
 class Writer:
-    """Writes a backup to a temporary file, and renames it when it is complete; a failure leaves no file behind.
+    """Writes a backup to a temporary file, and renames it when it is complete.
+
+    A failure in its block leaves no file behind, also one that comes when the backup has its name.
 
     compression  none, gzip or zstd
     recipient    the age public keys to encrypt to, comma-separated; empty: it is not encrypted
@@ -73,6 +75,8 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.close()
+        if error is not None:
+            self.file.unlink(missing_ok=True)
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Write the header: everything before the rows."""

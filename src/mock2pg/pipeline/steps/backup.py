@@ -26,18 +26,16 @@ def run(run: Run) -> BackedUp:
         lock_timeout=settings.lock_timeout,
         attempts=settings.publish_attempts,
     ) as exported:
-        with (
-            backups.Writer(
-                settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
-            ) as writer,
-            times.of("read and write"),
-        ):
-            backup = snapshot.save(
-                exported,
-                writer,
-                exported.header(timestamp, backups.FORMAT, run_id=run.id, command=_command(run)),
-            )
-        tested = None if settings.backup_restore_test == "never" else _restore_test(run, backup, exported)
+        with backups.Writer(
+            settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
+        ) as writer:  # until it has been restored: what comes before that, an interrupt too, leaves no backup
+            with times.of("read and write"):
+                backup = snapshot.save(
+                    exported,
+                    writer,
+                    exported.header(timestamp, backups.FORMAT, run_id=run.id, command=_command(run)),
+                )
+            tested = None if settings.backup_restore_test == "never" else _restore_test(run, backup, exported)
         hashes = tested.tables if tested else exported.hashes
     saved = f"{counted(sum(backup.tables.values()), 'row')} of {counted(len(backup.tables), 'table')}"
     return BackedUp(
@@ -84,7 +82,7 @@ def _targets(run: Run) -> list[str]:
 
 
 def _restore_test(run: Run, backup: backups.Backup, exported: snapshot.Snapshot) -> restore_test.RestoreTest:
-    """Restore the backup and compare; one that does not restore equal, or whose test was interrupted, is removed."""
+    """Restore the backup and compare. Raises BackupFailed."""
     try:
         opened = backups.reread(backup)
         if opened.sha256 != backup.sha256:
@@ -92,11 +90,8 @@ def _restore_test(run: Run, backup: backups.Backup, exported: snapshot.Snapshot)
         state = State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table), opened.contents)
         state = replace(state, digests=opened.digests)
         return restore_test.run(run.settings.url, state, exported, server.binary("pg_dump"))
-    except BaseException as error:
-        backup.file.unlink(missing_ok=True)
-        if isinstance(error, BackupRefused):
-            raise BackupFailed(f"what was written does not read back: {error.message}") from error
-        raise
+    except BackupRefused as error:
+        raise BackupFailed(f"what was written does not read back: {error.message}") from error
 
 
 def _in_words(tested: restore_test.RestoreTest | None) -> str:
