@@ -19,7 +19,7 @@ from mock2pg.settings.values import notification_urls
 COMPLETE = "_MOCK2PG_SETTINGS"  # in the environment of a child process: it has all the settings, no file counts
 _RECIPIENTS = r"^(\s*age1[0-9a-z]{58}\s*(,|$))*$"
 LOCK_TIMEOUT = "2s"  # the default, also of sessions that know no settings
-STAGING_MEMORY = "512MiB"  # the default; docs/limits.md has what was measured
+STAGING_MEMORY = "1GiB"  # the default; docs/limits.md has what was measured
 _DURATION = r"^[0-9]+(us|ms|s|min|h|d)?$"
 _MILLISECONDS = {"us": 0.001, "ms": 1, "": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SERVICE = re.compile(r"[A-Za-z0-9]+://[^\s]")
