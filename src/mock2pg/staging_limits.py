@@ -16,17 +16,21 @@ _NO_MEMORY = ("Out of Memory", "failed to allocate", "Allocation failure", "coul
 _NO_DISK = ("No space left", "max_temp_directory_size", "Disk quota")
 
 
-def config(memory: str = STAGING_MEMORY, *, threads: int | None = None, spill: Path | None = None) -> Config:
+def config(
+    memory: str = STAGING_MEMORY, *, reads_json: bool = False, threads: int | None = None, spill: Path | None = None
+) -> Config:
     """Return the configuration of a connection.
 
     memory   as the setting has it: 512MiB
+    reads_json  it may need all of that for large rows; what sorts and joins can spill, and gets half of it
     threads  None: as many as there are processors, and the memory allows
     spill    the folder of what does not fit into memory; None: beside the database's file
     """
+    limit = size(memory) // (1 if reads_json else 2)
     if threads is None:
-        allowed = max(1, size(memory) // _PER_THREAD)
+        allowed = max(1, limit // _PER_THREAD)
         threads = allowed if allowed < (os.cpu_count() or 1) else None
-    made: Config = {"memory_limit": memory}
+    made: Config = {"memory_limit": f"{limit}B"}
     if threads is not None:
         made["threads"] = threads
     if spill is not None:

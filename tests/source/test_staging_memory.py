@@ -152,6 +152,16 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
 def test_threads_are_as_many_as_the_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine of many processors, a thread has 64 MiB or there are fewer threads."""
     monkeypatch.setattr("os.cpu_count", lambda: 64)
-    assert staging_limits.config("512MiB")["threads"] == 8
+    assert staging_limits.config("512MiB", reads_json=True)["threads"] == 8
     assert staging_limits.config("1MiB")["threads"] == 1
-    assert "threads" not in staging_limits.config("4GiB")
+    assert "threads" not in staging_limits.config("8GiB")
+
+
+def test_what_can_spill_gets_half_of_the_memory(staged: Path) -> None:
+    """Checks, hashes and comparisons leave half of the limit to what runs beside them; reading JSON may need all."""
+    limits = []
+    for read_only in (False, True):
+        with staging.opened(staged, memory="64MiB", read_only=read_only) as connection:
+            limits.append(connection.execute("SELECT current_setting('memory_limit')").fetchone())
+    assert limits == [("64.0 MiB",), ("32.0 MiB",)]
+    assert staging_limits.config("64MiB")["memory_limit"] == f"{32 << 20}B"

@@ -131,8 +131,8 @@ class Settings(BaseSettings):
         STAGING_MEMORY,
         pattern=r"^[1-9]\d*[MG]iB$",
         description=(
-            "The limit for the memory of DuckDB, which holds the staged rows (MiB or GiB). What sorting and joining "
-            "need beyond it goes to the run's folder, until the run ends."
+            "The limit for the memory of DuckDB, which holds the staged rows (MiB or GiB). Checks, hashes and "
+            "comparisons get half of it; what they need beyond goes to the run's folder, until the run ends."
         ),
     )
     github_workspace: Path | None = Field(

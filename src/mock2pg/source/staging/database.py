@@ -26,7 +26,7 @@ def opened(
     A DuckDB error is raised as a StagingFailed or InternalError, without the values in its text.
     """
     try:
-        config = staging_limits.config(memory, threads=threads)
+        config = staging_limits.config(memory, reads_json=not read_only, threads=threads)
         with duckdb.connect(str(database), read_only=read_only, config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             if not read_only:
