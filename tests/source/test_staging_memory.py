@@ -63,6 +63,19 @@ def test_rows_are_numbered_in_the_order_of_the_file(staged: Path) -> None:
     assert [row for row, *_ in numbered] == list(range(1, len(numbered) + 1)) == [row for (row,) in stored]
 
 
+@pytest.mark.parametrize(("rows", "length", "memory"), [(9, 5_000_000, "1GiB"), (1, 33_000_000, "2GiB")])
+def test_large_rows_get_all_of_the_memory(tmp_path: Path, rows: int, length: int, memory: str) -> None:
+    """Rows that need more than the usual memory, or buffers, are staged with all that the setting allows."""
+    file, database = tmp_path / "a.json", tmp_path / "staging.duckdb"
+    file.write_text(json.dumps([{"id": n, "pad": "x" * length} for n in range(rows)]), encoding="utf-8")
+    with pytest.raises(StagingFailed):
+        staging.stage(database, {"a": file}, [PARENT], memory="128MiB")
+    assert staging.stage(database, {"a": file}, [PARENT], memory=memory) == {"a": rows}
+    with staging.opened(database, read_only=True) as connection:
+        found = connection.execute("SELECT sum(length(pad)) FROM a").fetchone()
+    assert found == (rows * length,)
+
+
 def test_few_large_rows_are_worked_on_at_a_time(array: Path) -> None:
     """DuckDB's functions over JSON see fewer rows at a time, the larger these are."""
     with duckdb.connect() as connection:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -20,7 +21,7 @@ from mock2pg.staged_tables import HIDDEN, SourceTable
 from mock2pg.text import counted
 
 _AT_ONCE = 2  # tables; more would take more memory
-_ENOUGH = 256 << 20  # bytes, without which one table is staged at a time
+_USUAL = 256 << 20  # bytes of memory that two tables need; with more, DuckDB keeps more, and is no faster
 _LARGEST = 16 << 20  # bytes of a row: DuckDB reads this much of a file twice over, however small the rows are
 _VECTOR, _AT_A_TIME = 2048, 512 << 10  # rows that DuckDB works on at a time; bytes of them, where rows are large
 _SAMPLED = 1000  # rows
@@ -44,6 +45,7 @@ def stage(
     in which value they keep. Raises StagingFailed when memory or disk space is not enough.
     """
     with opened(database, memory=memory) as connection, ExitStack() as cursors:
+        connection.execute(f"SET memory_limit = '{min(size(memory), _USUAL)}B'")
         cursors_of = {table.name: cursors.enter_context(connection.cursor()) for table in tables}
 
         def staged(table: SourceTable) -> int:
@@ -52,22 +54,13 @@ def stage(
             parameters = {"array": str(array), **constant_parameters(table, dict(constants or {}))}
             if table.levels[0].mark is Mark.MEMBER:
                 parameters["keys"] = str(array.with_suffix(".keys"))
-            largest = min(array.stat().st_size, _LARGEST)
-            while True:
-                try:
-                    parts = _parts(cursor, array, largest)
-                    cursor.execute(_create(table, tables, max(largest, 1 << 20), parts), parameters)
-                    break
-                except duckdb.InvalidInputException:  # a row is larger
-                    if largest == array.stat().st_size:
-                        raise
-                    largest = min(array.stat().st_size, largest * 4)
+            _fill(cursor, array, partial(_create, table, tables), parameters, size(memory))
             # where there is no array inside a row, one row represents it, so that the check can say so
             return int(one(cursor, f"SELECT count(*) FROM {quoted(table.name)} WHERE NOT list_contains(_unfit, '')"))
 
         sizes = {table.name: arrays[table.entity].stat().st_size for table in tables}
         counts = dict[str, int]()
-        with ThreadPoolExecutor(_AT_ONCE if size(memory) >= _ENOUGH else 1) as pool:
+        with ThreadPoolExecutor(_AT_ONCE if size(memory) >= _USUAL else 1) as pool:
             largest_first = sorted(tables, key=lambda table: -sizes[table.name])
             progress.expect(None)
             try:
@@ -81,6 +74,7 @@ def stage(
                 for cursor in cursors_of.values():
                     cursor.interrupt()
                 raise
+        connection.execute(f"SET memory_limit = '{size(memory)}B'")
         narrow(connection, tables)
     return {table.name: counts[table.name] for table in tables}
 
@@ -90,6 +84,30 @@ def _estimated(counts: Mapping[str, int], sizes: Mapping[str, int]) -> int:
     rows, read = sum(counts.values()), sum(sizes[name] for name in counts)
     estimated = rows * sum(sizes.values()) // max(read, 1)
     return rows if len(counts) == len(sizes) else round(estimated, 2 - len(str(estimated)))
+
+
+def _fill(
+    cursor: Connection,
+    array: Path,
+    create: Callable[[int, int], str],
+    parameters: Mapping[str, str | None],
+    memory: int,
+) -> None:
+    """Create a staged table. For large rows it is tried again with larger buffers, and with all of the memory."""
+    largest, allowed = min(array.stat().st_size, _LARGEST), min(memory, _USUAL)
+    while True:
+        try:
+            cursor.execute(create(max(largest, 1 << 20), _parts(cursor, array, largest)), dict(parameters))
+            return
+        except duckdb.InvalidInputException:
+            if largest == array.stat().st_size:
+                raise
+            largest = min(array.stat().st_size, largest * 4)
+        except duckdb.OutOfMemoryException:
+            if allowed == memory:
+                raise
+            allowed = memory
+            cursor.execute(f"SET memory_limit = '{memory}B'")
 
 
 def _parts(cursor: Connection, array: Path, largest: int) -> int:
@@ -103,7 +121,7 @@ def _parts(cursor: Connection, array: Path, largest: int) -> int:
             f" format = 'array', maximum_object_size = {max(largest, 1 << 20)}) LIMIT {_SAMPLED})",
         )
     )
-    return max(1, min(round(row * _VECTOR / _AT_A_TIME), _VECTOR // 64))  # of fewer than 64, DuckDB collects more
+    return max(1, min(round(row * _VECTOR / _AT_A_TIME), _VECTOR))
 
 
 def _create(table: SourceTable, tables: Sequence[SourceTable], largest: int, parts: int) -> str:
