@@ -13,8 +13,8 @@ from mock2pg import MigrationService, build, history, postgres, workers
 from mock2pg.build import kept_manifest
 from mock2pg.errors import PublishFailed
 from mock2pg.history import HistoryRow
-from mock2pg.pipeline import known_build
-from mock2pg.pipeline.steps import load, publish
+from mock2pg.pipeline import known_build, migrate
+from mock2pg.pipeline.steps import publish
 from mock2pg.runs import Run, new_run, open_run
 from mock2pg.settings import Settings
 from mock2pg.step_results import Connected, Loaded, Staged
@@ -53,11 +53,16 @@ def append(settings: Settings, file: Path, text: str) -> None:
         opened.write(text)
 
 
+def _load_without_notebooks(run: Run, *, with_notebooks: bool) -> None:
+    assert not with_notebooks  # they wait until the check has given its memory back
+
+
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> list[workers.Kind]:
     """The kinds of workers that are ended, where every number of rows counts as many."""
     kinds = list[workers.Kind]()
-    monkeypatch.setattr(load, "_MANY", 0)
+    monkeypatch.setattr(workers, "MANY_ROWS", 0)
+    monkeypatch.setattr(migrate, "load_ahead", _load_without_notebooks)
     monkeypatch.setattr(workers, "end_waiting", lambda *given: kinds.extend(given))
     return kinds
 

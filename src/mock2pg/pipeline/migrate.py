@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from mock2pg import log, signals
+from mock2pg import log, signals, workers
 from mock2pg.errors import Mock2pgError, NotAppliedYet
 from mock2pg.pipeline import known_build, nodes, target, verdict
 from mock2pg.pipeline.record import Record
@@ -24,8 +24,9 @@ def migrate(work: Work, reviewed: Path | None = None) -> None:
     reviewed  the plan.json that somebody agreed to
     """
     with work.connected() as work:
-        work.step(STAGE)
-        load_ahead(work.run, with_notebooks=True)
+        staged = work.step(STAGE)
+        rows = sum(table.rows for table in staged.tables.values())
+        load_ahead(work.run, with_notebooks=rows <= workers.MANY_ROWS)
         work.step(CHECK)
         work.refuse_invalid_notifications()
         if reviewed:

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from mock2pg.workers.kinds import CELLS, DBT, FIRST, RULES
+from mock2pg.workers.kinds import CELLS, DBT, FIRST, MANY_ROWS, RULES
 from mock2pg.workers.memory import Together
 from mock2pg.workers.worker import Kind, Worker
 
 __all__ = [
     "CELLS",
     "DBT",
+    "MANY_ROWS",
     "RULES",
     "Kind",
     "Together",

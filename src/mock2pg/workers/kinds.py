@@ -2,6 +2,8 @@
 
 from mock2pg.workers.worker import Kind
 
+MANY_ROWS = 200_000  # in a run of more, its steps need the memory that workers hold while they wait
+
 RULES = Kind("judges the rules", ("mock2pg.checks:warm",))
 DBT = Kind("runs dbt", ("mock2pg.build.dbt_project", "mock2pg.build.patched_dbt"))
 CELLS = Kind(

@@ -20,8 +20,6 @@ from mock2pg.staged_tables import SourceTable
 from mock2pg.step_results import Checked, Loaded, Staged
 from mock2pg.text import counted, identity
 
-_MANY = 200_000  # rows
-
 # A table's way of publishing, by the mode of the run and what its model says.
 _PUBLISH = {
     ("replace", "merge"): "merge",
@@ -166,8 +164,8 @@ def _known(run: Run, session: Mapping[str, str]) -> Loaded | None:
 
 
 def _end_workers(rows: Mapping[str, int]) -> None:
-    """End the workers that are done, where rows are so many that hashing and comparing them needs their memory."""
-    if sum(rows.values()) > _MANY:
+    """End the workers that are done, where hashing and comparing the rows needs their memory."""
+    if sum(rows.values()) > workers.MANY_ROWS:
         workers.end_waiting(workers.RULES, workers.DBT)
 
 
