@@ -129,22 +129,22 @@ def _known(run: Run, session: Mapping[str, str]) -> Loaded | None:
         row = known_build.of(run, connection)
         if row is None or row.findings is None or row.findings.build is None:
             return None
+        workers.load(workers.RULES, "psycopg")
         record, tables, sources = row.findings.build, row.findings.contracts, build.sources(settings.dbt_dir)
         there, effective = _preflight(run, connection, tables, all_at_once=False)
         accounts = run.require(Checked).entities
         landed = {table.name: accounts[table.path].read - accounts[table.path].refused for table in sources}
         known_build.take_over(run, row)
         run.write("contracts.json", [table.as_dict() for table in tables])
-        workers.load(workers.RULES, "psycopg")
+        url = postgres.with_options(settings.url, session.get("PGOPTIONS", ""))
+        rules = _judged(run, tables, record.rows, url, settings.target_schema)
+        _end_workers(record.rows)
         progress.expect(sum(record.rows.values()))
         with staging.opened(run.folder / "staging.duckdb", memory=settings.staging_memory, read_only=True) as staged:
             for table in tables:
                 _write_hashes(run, connection, settings.target_schema, staged, table)
                 if table.source and staging.table_hash(_hashes(run, table)) != row.tables[table.name]["hash"]:
                     return None
-        url = postgres.with_options(settings.url, session.get("PGOPTIONS", ""))
-        rules = _judged(run, tables, record.rows, url, settings.target_schema)
-    _end_workers(record.rows)
     return Loaded(
         summary=f"{_summary(tables, record.rows, record.tests, rules)};"
         f" not built again: unchanged since run {row.run_id}",
