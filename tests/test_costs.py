@@ -24,7 +24,8 @@ COUNTING = REPOSITORY / "tests" / "data" / "counting"
 COMMAND = f"import sys; sys.path.insert(0, {str(COUNTING)!r}); import sitecustomize; sys.path += {sys.path!r}; "
 COMMAND += "import mock2pg.__main__; mock2pg.__main__.main()"
 
-_LOGGED = {"log_statement": "all", "log_connections": "on", "log_line_prefix": "%a|"}
+# and autovacuum, whose transactions are nobody's cost, is off meanwhile
+_LOGGED = {"log_statement": "all", "log_connections": "on", "log_line_prefix": "%a|", "autovacuum": "off"}
 
 
 def run(file: Path, *arguments: str, settings: Settings | None = None) -> Counts:

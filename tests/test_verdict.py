@@ -23,6 +23,15 @@ from mock2pg.runs import Run
 from mock2pg.step_results import RollbackPreview, StepResult
 from tests.fix_stage import Stage
 
+
+def test_ctrl_c_in_a_query_of_duckdb_is_an_interrupt() -> None:
+    """DuckDB ends the query with an error of its own, which has no cause."""
+    error = RuntimeError("Query interrupted")
+    assert isinstance(verdict.classified(error, "stage"), Interrupted)
+    assert verdict.reason(error) == "interrupted"
+    assert isinstance(verdict.classified(RuntimeError("another"), "stage"), InternalError)
+
+
 FULL = OSError(28, "No space left on device")
 
 

@@ -38,7 +38,9 @@ def config(
     return made
 
 
-def named(error: Exception, memory: str = STAGING_MEMORY) -> Mock2pgError:
+def named(
+    error: Exception, memory: str = STAGING_MEMORY, failed: str = "the staging database cannot be read"
+) -> Mock2pgError:
     """Return the error that an error of DuckDB is: StagingFailed for want of memory or disk space, or InternalError."""
     told = str(error)
     if any(sign in told for sign in _NO_DISK):
@@ -51,7 +53,7 @@ def named(error: Exception, memory: str = STAGING_MEMORY) -> Mock2pgError:
             f"the staged rows need more than {memory} of memory",
             hint=f"Set MIGRATION_STAGING_MEMORY to {_doubled(memory)}, for example, then run the command again.",
         )
-    return InternalError(f"the staging database: {type(error).__name__}: {scrubbed(told)}")
+    return InternalError(f"{failed}: {type(error).__name__}: {scrubbed(told)}")
 
 
 def _doubled(memory: str) -> str:

@@ -18,7 +18,7 @@ def test_a_column_may_have_any_word_of_duckdb_for_a_name(tmp_path: Path) -> None
         columns = [f'1 AS "{word}"' for word in words]
         made.execute(f"CREATE TABLE t AS SELECT {', '.join(columns)}")
     assert "at" in words
-    reading = engine(file)
+    reading = engine(file, "1GiB")
     with reading.connect() as connection:
         for word in words:
             column: sa.ColumnClause[int] = sa.column(word)

@@ -443,7 +443,7 @@ def test_what_the_staging_database_says_quotes_no_value(tmp_path: Path) -> None:
     with pytest.raises(InternalError) as failed, staging.opened(tmp_path / "s.duckdb") as connection:
         connection.execute("SELECT 'Canary \"it''s\" me'::INTEGER")
     assert failed.value.message == (
-        "the staging database: ConversionException: Conversion Error: Could not convert string (a value)"
+        "the staging database cannot be read: ConversionException: Conversion Error: Could not convert string (a value)"
     )
 
 

@@ -114,7 +114,7 @@ def test_a_fault_of_the_producer_is_raised_inside_the_copy(
         )
     with pytest.raises(InternalError) as failed:
         postgres.scratch.land(connection, ONE, csv_blocks(staged, ONE), 50_000)
-    assert failed.value.message.startswith("the staging database: InvalidInputException")
+    assert failed.value.message.startswith("the staging database cannot be read: InvalidInputException")
     assert postgres.catalogue.tables(connection, "mock2pg_landing") == []
 
 
@@ -128,7 +128,7 @@ def test_a_producer_that_fails_at_once_leaves_nobody_waiting(tmp_path: Path, mon
         thread.join(5)
 
     monkeypatch.setattr(threading.Thread, "start", finished)
-    with pytest.raises(InternalError, match="the staging database: "):
+    with pytest.raises(InternalError, match="the staging database cannot be read: "):
         list(csv_blocks(tmp_path / "nothing.duckdb", ONE))
     assert set(Path(os.environ.get("TMPDIR", "/tmp")).glob("mock2pg-*/rows.csv")) == before
 

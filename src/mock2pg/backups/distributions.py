@@ -102,7 +102,7 @@ def _named_for_others(name: str) -> Iterator[None]:
     except (psycopg.errors.DeadlockDetected, psycopg.errors.UndefinedTable) as error:
         raise RollbackFailed(
             f"table {name} cannot be dropped and distributed again in one transaction: {described(error)}",
-            hint="For a table with a serial column, Citus allows that only to a superuser: roll back with such a role.",
+            hint="Run the rollback as a superuser: Citus allows it to no other role for a table with a serial column.",
         ) from error
 
 

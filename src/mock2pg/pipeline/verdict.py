@@ -121,7 +121,7 @@ def classified(error: BaseException, doing: str) -> Mock2pgError:
     """Turn any other exception into one of our errors by its class alone: its text may hold a value."""
     if isinstance(error, Mock2pgError):
         return error
-    if isinstance(error, KeyboardInterrupt | SystemExit):
+    if _is_interrupt(error):
         by = f" by {error}" if isinstance(error, Signalled) else ""
         return Interrupted(f"{doing} was interrupted{by}")
     if isinstance(error, OSError) and error.strerror:
@@ -131,11 +131,18 @@ def classified(error: BaseException, doing: str) -> Mock2pgError:
     return InternalError(f"{doing} failed: {type(error).__name__}")
 
 
+def _is_interrupt(error: BaseException) -> bool:
+    """Return True for a signal that ends the run, also where DuckDB has put an error of its own in its place."""
+    return isinstance(error, KeyboardInterrupt | SystemExit) or (
+        isinstance(error, RuntimeError) and str(error) == "Query interrupted"
+    )
+
+
 def reason(error: BaseException) -> str:
     """Return why something failed, in a few words and without a value."""
     if isinstance(error, Mock2pgError):
         return first_line(error.message)
-    if isinstance(error, KeyboardInterrupt | SystemExit):
+    if _is_interrupt(error):
         return f"interrupted by {error}" if isinstance(error, Signalled) else "interrupted"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror

@@ -94,13 +94,17 @@ def described(error: psycopg.Error) -> str:
     shards = _shards(session, [*named, *filter(None, fields.values())])
     named = [shards.get(name, name) for name in named]
     fields = {word: shards.get(name or "", name) for word, name in fields.items()}
-    text = _QUOTED.sub(lambda found: f'"{shards.get(found[1], found[1])}"', text)
+
+    def without_shards(message: str) -> str:
+        return _QUOTED.sub(lambda found: f'"{shards.get(found[1], found[1])}"', message) if shards else message
+
+    text = without_shards(text)
     known = _known(session, [*named, *filter(None, fields.values())])
     if _DEFINES.match(error.__dict__.get("statement", "")) and not _in_function(error):
         known |= set(filter(None, fields.values()))  # made in this transaction, which other sessions do not see
     if (unknown := next((name for name in named if name not in known), None)) is not None:
-        # a value may hold quotes itself: the last one ends it
-        start, end = text.partition(f'"{unknown}"')[0], text.rpartition('"')[2]
+        message = without_shards(str(diagnosis.message_primary))  # a value may hold quotes itself: the last one ends it
+        start, end = message.partition(f'"{unknown}"')[0], message.rpartition('"')[2]
         text = scrubbed(f"{start}(a value){end}")
     if not diagnosis.statement_position and (error.sqlstate or "").startswith(_OF_VALUES):
         text = _BARE.sub(lambda found: found[1] or "(a value)", text)

@@ -227,7 +227,7 @@ def _row(query: str, parameters: list[Any] | None = None) -> Any:
         with _memory().cursor() as cursor:
             return cursor.execute(query, parameters or []).fetchone()
     except duckdb.Error as error:
-        raise staging_limits.named(error) from error
+        raise staging_limits.named(error, failed="the row hashes cannot be read") from error
 
 
 def _row_of_files(target: Path, query: str, memory: str) -> Any:
