@@ -19,9 +19,11 @@ from mock2pg.settings import REPOSITORY, Settings
 Counts = dict[str, int]
 LIMITS: dict[str, Counts] = tomllib.loads((REPOSITORY / "tests" / "data" / "costs.toml").read_text())
 
-# The command as `mock2pg` starts it, but for a module that counts, which every Python that it starts imports, too.
+# The command as `mock2pg` starts it, but for a module that counts, which every Python that it starts imports, too. A
+# distribution may have one of that name.
 COUNTING = REPOSITORY / "tests" / "data" / "counting"
-COMMAND = f"import sys; sys.path.insert(0, {str(COUNTING)!r}); import sitecustomize; sys.path += {sys.path!r}; "
+COMMAND = f"import sys; sys.path.insert(0, {str(COUNTING)!r}); sys.modules.pop('sitecustomize', None); "
+COMMAND += f"import sitecustomize; sys.path += {sys.path!r}; "
 COMMAND += "import mock2pg.__main__; mock2pg.__main__.main()"
 
 # and autovacuum, whose transactions are nobody's cost, is off meanwhile

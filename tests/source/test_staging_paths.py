@@ -340,7 +340,9 @@ def test_each_value_is_found_again_once(data: st.DataObject) -> None:
     """Whatever the shape of a document, when its declarations cover it, its values are those of the staged rows."""
     shape = data.draw(shapes())
     value = data.draw(st.lists(of_shape(shape), max_size=3))
-    tables = declared(shape, ("root", Mark.ELEMENT))
+    tables = [  # no two names are alike, as no two of a project are
+        replace(table, name=f"t{number}") for number, table in enumerate(declared(shape, ("root", Mark.ELEMENT)))
+    ]
     with tempfile.TemporaryDirectory() as folder:
         into = Path(folder)
         (into / "root.json").write_text(json.dumps(value), encoding="utf-8")
