@@ -69,6 +69,18 @@ def small_project(folder: Path) -> Path:
     return folder
 
 
+def model_alone(project: Path, name: str, config: str = "{}") -> None:
+    """A model whose one row, 1 and k, comes from no source."""
+    models = project / "dbt_project" / "models"
+    _write(models / f"{name}.sql", "select '1'::text as id, 'k'::text as name")
+    columns = "[{name: id, data_type: text, constraints: [{type: not_null}]}, {name: name, data_type: text}]"
+    keys = "[{type: primary_key, columns: [id]}]"
+    _write(
+        models / f"{name}.yml",
+        f"models: [{{name: {name}, config: {config}, constraints: {keys}, columns: {columns}}}]",
+    )
+
+
 def shared_cache(folder: Path, of: str) -> Path:
     """One for all projects of a kind, given the folder where pytest keeps theirs: what dbt has parsed for its server
     counts for no other process."""

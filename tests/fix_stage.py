@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from mock2pg.step_results import Found
 from tests.fix_results import result_of
 
 COUNTS = {"before": 0, "after": 1, "inserted": 1, "updated": 0, "deleted": 0, "unchanged": 0, "created": False}
+NO_CHANGE = {**COUNTS, "before": 1, "inserted": 0, "unchanged": 1}
 
 
 @dataclass
@@ -31,11 +33,13 @@ class Stage:
 
     faults  step -> what it raises in the place of passing
     after   what a notebook raises when its step has written its result
+    writes  publish changes a row
     """
 
     settings: Settings
     faults: dict[str, BaseException]
     after: dict[str, BaseException]
+    writes: bool = True
 
     @property
     def service(self) -> MigrationService:
@@ -67,13 +71,13 @@ class Stage:
         return self.service.verify() if command == "verify" else self.service.take_backup()
 
 
-def change(run: Run, command: str, statement: str) -> None:
+def change(run: Run, command: str, statement: str, counts: Mapping[str, Any] = MappingProxyType(COUNTS)) -> None:
     with postgres.connect(run.settings.url, name=f"{command} {run.id}") as connection, connection.transaction():
         connection.execute(statement)  # type: ignore[arg-type]
         history.record(
             connection, run_id=run.id, command=command, operator="a tester", started_at=now(), schema="public",
             published_run=run.id if command == "migrate" else None, input_sha256=None, backup_id="backup-1",
-            tables={"pets": COUNTS}, owned={}, version="1",
+            tables={"pets": dict(counts)}, owned={}, version="1",
             findings=history.Findings(hashes={}, transaction=nodes.transaction(run, connection)),
         )  # fmt: skip
 
@@ -86,19 +90,23 @@ def stage(tmp_path: Path, database: str, executed_notebooks: None, monkeypatch: 
         connection.execute("CREATE TABLE public.pets (id text PRIMARY KEY); INSERT INTO public.pets VALUES ('old')")
         layout.create(connection)
     data = {"publish": {"tables": {"pets": COUNTS}}, "rollback": {"tables": {"pets": COUNTS}}}
+    unchanged = {"publish": {"tables": {"pets": NO_CHANGE}}}
 
     def step(name: str) -> Callable[..., Found | None]:
         def run(run: Run, **parameters: Any) -> Found | None:
             if name in stage.faults and not parameters.get("show"):
                 raise stage.faults[name]
-            if name == "publish":
+            if name == "publish" and stage.writes:
                 change(run, "migrate", "UPDATE public.pets SET id = 'new'")
+            elif name == "publish":
+                change(run, "migrate", "SELECT", NO_CHANGE)
             if name == "rollback" and not parameters.get("show"):
                 change(run, "rollback", "UPDATE public.pets SET id = 'old'")
             if name == "report":
                 (run.folder / "index.html").write_text(run.read("record.json")["message"])
             kind = "RollbackPreview" if parameters.get("show") else None
-            return result_of(name, data.get(name), summary="done", kind=kind).found
+            found = (data if stage.writes else unchanged).get(name)
+            return result_of(name, found, summary="done", kind=kind).found
 
         return run
 

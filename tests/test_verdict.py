@@ -279,6 +279,41 @@ def test_signals_keep_no_run_from_its_end(owner: Any, name: str, stage: Stage, m
         assert evidence.has_manifest(Run(result.run_id, stage.settings))
 
 
+@pytest.mark.parametrize("lost", [False, True], ids=["", "whose result is lost"])
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (VerifyFailed("1 row differs"), "undid nothing: they are as others left them."),
+        (KeyboardInterrupt(), "undid nothing."),
+    ],
+    ids=["a difference", "Ctrl-C"],
+)
+def test_a_run_that_changed_nothing_is_not_rolled_back(
+    error: BaseException, state: str, lost: bool, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writes of others since the backup stay; the error says that the run has changed nothing, and what to do."""
+    stage.writes = False
+
+    def failing(*_: Any, **__: Any) -> None:
+        with postgres.connect(stage.settings.url, name="another") as connection:
+            connection.execute("UPDATE public.pets SET id = 'others'")
+        raise error
+
+    monkeypatch.setattr(import_module("mock2pg.pipeline.steps.verify"), "run", failing)
+    if lost:
+        save = Run.save
+        monkeypatch.setattr(Run, "save", raising(FULL, lambda _, result: result.step == "publish")(save))
+    result = stage.run("migrate")
+    assert (type(result.error), stage.rows()) == (type(verdict.classified(error, "verify")), ["others"])
+    assert (result.status, stage.event(result)[0]) == ("failed", "failed")
+    if not lost:
+        assert result.error
+        assert (result.target_state, result.error.hint) == (
+            f"This run changed nothing in the target tables, and {state}", type(result.error).hint,
+        )  # fmt: skip
+    assert "rolling back" not in stage.settings.log_file.read_text()
+
+
 def test_a_server_that_is_starting_is_asked_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """It crashed while the proof was made: what became of the run is found out, and the run is undone."""
     verify, connect, refused = (

@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 
 from mock2pg import MigrationService, build, history, postgres, workers
+from mock2pg import settings as settings_module
 from mock2pg.build import kept_manifest
-from mock2pg.errors import PublishFailed
+from mock2pg.errors import PublishFailed, VerifyFailed
 from mock2pg.history import HistoryRow
 from mock2pg.pipeline import known_build, migrate
-from mock2pg.pipeline.steps import publish
+from mock2pg.pipeline.step import run_in_process
+from mock2pg.pipeline.steps import publish, verify
 from mock2pg.runs import Run, new_run, open_run
 from mock2pg.settings import Settings
-from mock2pg.step_results import Connected, Loaded, Staged
+from mock2pg.step_results import Connected, Difference, Loaded, Published, Staged, Verified
 from tests.fix_published import small_rows
+from tests.fix_small import model_alone, small_document, small_project
 
 OWNERS = Path("models", "core", "owners.sql")
 
@@ -133,6 +136,63 @@ def test_what_others_change_after_the_backup_stops_publishing(
     result = MigrationService(published_small).migrate_all_data(small_rows())
     assert isinstance(result.error, PublishFailed)
     assert result.error.message == "others changed the target tables after the backup was taken: owners"
+
+
+def test_a_run_that_changed_nothing_leaves_what_others_write_before_verify(
+    published_small: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails, and undoes nothing: the next migration publishes the input again."""
+    read, others = verify._read, ["UPDATE public.owners SET name = 'others' WHERE id = 'owner 0'"]
+
+    def written(*arguments: Any) -> Verified:
+        if others:
+            execute(published_small, others.pop())
+        return read(*arguments)
+
+    monkeypatch.setattr(verify, "_read", written)
+    service = MigrationService(published_small)
+    result = service.migrate_all_data(small_rows())
+    assert isinstance(result.error, VerifyFailed)
+    assert "owners: 1 different (owner 0) in name (1)" in result.error.message
+    assert result.target_state.startswith("This run changed nothing in the target tables, and undid nothing")
+    assert "`mock2pg plan` shows each change" in result.error.hint
+    assert "rollback" not in result.summary
+    result = service.migrate_all_data(small_rows())
+    assert result.success, result.message
+    assert result.summary["publish"]["tables"]["owners"]["updated"] == 1
+
+
+def test_what_others_write_after_the_backup_is_compared_with_what_was_built(tmp_path: Path, database: str) -> None:
+    """Not with what the target tables held when the run looked; of an ensured table every key must be there, and rows
+    of others stay."""
+    project = small_project(tmp_path)
+    model_alone(project, "labels")
+    owners = project / "dbt_project" / OWNERS.with_suffix(".yml")
+    owners.write_text(owners.read_text() + "  config: {meta: {publish: ensure}}\n")
+    settings, document = settings_module.load(project=project, database_url=database), small_document("Rex")
+    assert MigrationService(settings).migrate_all_data(document).success
+    run = new_run(settings, document)
+    run_in_process("connect", run, {"command": "migrate"})
+    for name in ("stage", "check", "backup"):
+        run_in_process(name, run)
+
+    def published(*others: str) -> Published:
+        for statement in others:
+            execute(settings, statement)
+        run_in_process("load", run)
+        assert run.require(Loaded).built_by
+        run_in_process("preflight", run)
+        return run_in_process("publish", run).of(Published)
+
+    with pytest.raises(PublishFailed, match=r"others changed the target tables after the backup was taken: labels$"):
+        published("UPDATE public.labels SET name = 'others'")
+    with pytest.raises(PublishFailed, match=r": owners$"):
+        published("UPDATE public.labels SET name = 'k'", "UPDATE public.owners SET id = 'others' WHERE id = 'Bob'")
+    found = published("INSERT INTO public.owners VALUES ('Bob', 'others')")
+    assert found.tables["owners"] == Difference(3, 3, 0, 0, 0)
+    run_in_process("verify", run)
+    built = MigrationService(settings).migrate_all_data(document)
+    assert (built.error, built.summary["load"]["built_by"]) == (None, "")
 
 
 FILES: dict[str, Callable[[Settings], None]] = {

@@ -26,7 +26,7 @@ from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult, encode
 from tests.fix_postgres import DATABASE, new_database
 from tests.fix_restore import dumped, execute
-from tests.fix_small import small_document, small_project
+from tests.fix_small import model_alone, small_document, small_project
 
 COPY = "mock2pg_rollback"
 
@@ -42,15 +42,6 @@ ADDED = """
         'BEGIN new.touched := clock_timestamp(); RETURN new; END';
     CREATE TRIGGER touch BEFORE UPDATE ON public.owners FOR EACH ROW EXECUTE FUNCTION public.touch();
     CREATE MATERIALIZED VIEW public.counted AS SELECT count(*) FROM public.pets"""
-# A table of which a migration only sees to it that some rows are there.
-KEEPERS_SQL = "select '1'::text as id, 'k'::text as name"
-KEEPERS_YML = """
-models:
-  - name: keepers
-    config: {meta: {publish: ensure}}
-    constraints: [{type: primary_key, columns: [id]}]
-    columns: [{name: id, data_type: text, constraints: [{type: not_null}]}, {name: name, data_type: text}]
-"""
 
 
 @dataclass(frozen=True)
@@ -79,9 +70,8 @@ def made(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
 
 
 def project_with_keepers(folder: Path) -> Path:
-    models = small_project(folder) / "dbt_project" / "models"
-    (models / "keepers.sql").write_text(KEEPERS_SQL)
-    (models / "keepers.yml").write_text(KEEPERS_YML)
+    """A table more, of which a migration only sees to it that some rows are there."""
+    model_alone(small_project(folder), "keepers", "{meta: {publish: ensure}}")
     return folder
 
 

@@ -15,7 +15,9 @@ from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PREFLIGHT, PUBLISH, ROLLB
 from mock2pg.pipeline.steps import backup
 from mock2pg.pipeline.steps.publish import refuse_other_input
 from mock2pg.pipeline.work import Work
+from mock2pg.report.log_messages import changes
 from mock2pg.runs import Run
+from mock2pg.step_results import Published
 
 
 def migrate(work: Work, reviewed: Path | None = None) -> None:
@@ -60,17 +62,21 @@ def _undone_on_failure(work: Work) -> Iterator[None]:
 
 
 def _undo_if_committed(work: Work) -> None:
-    """Undo the run if its transaction was committed: the history row was written in it, so it knows."""
+    """Undo the run if its transaction was committed, and changed anything: the history row was written in it."""
     with signals.stage(partial(_tell_undoing, work.record)):
-        published = _is_published(work.run)
-        if published is None:
-            work.record.status = "unknown"
-        elif not published:
+        try:
+            published = _published(work.run)
+        except Mock2pgError as error:
+            work.record.status = _unknown(error)
             return
-        elif isinstance(work.record.error, NotAppliedYet) or not _is_applied(work.run):
+        if published is None:
+            return
+        if isinstance(work.record.error, NotAppliedYet) or not _is_applied(work.run):
             work.record.status = "not_applied"  # to undo it would be on top of what a node does not have yet
-        else:
+        elif changes(published):
             _undo(work)
+        else:  # a rollback would undo nothing but what others wrote since the backup
+            log.log.info("The run had changed nothing, so nothing is rolled back")
 
 
 def _undo(work: Work) -> None:
@@ -86,22 +92,26 @@ def _undo(work: Work) -> None:
         if isinstance(error, NotAppliedYet):
             record.status = "not_applied"
             return
-        published = _is_published(work.run)
-        record.status = {True: "rollback_failed", False: "rolled_back", None: "unknown"}[published]
-        holds = f"The target holds what run {work.run.id} published." if published else ""
+        try:
+            record.status = "rolled_back" if _published(work.run) is None else "rollback_failed"
+        except Mock2pgError as unasked:
+            record.status = _unknown(unasked)
+        holds = f"The target holds what run {work.run.id} published." if record.status == "rollback_failed" else ""
         log.log.error("The rollback failed too: %s. %s", record.undo_error.message, holds)
 
 
-def _is_published(run: Run) -> bool | None:
-    """Return whether the target holds what the run published, by the history; None when it cannot be asked."""
-    try:
-        with verdict.asking(run) as connection:
-            if verdict.committed("publish", run, connection) is None:
-                return False
-            return verdict.committed("rollback", run, connection) is None
-    except Mock2pgError as error:
-        log.log.error("It is not known whether the run was published (%s). Run verify later.", error.message)
-        return None
+def _published(run: Run) -> Published | None:
+    """Return what the target holds of the run, by the history. Raises Mock2pgError when it cannot be asked."""
+    with verdict.asking(run) as connection:
+        committed = verdict.committed("publish", run, connection)
+        if committed is None or verdict.committed("rollback", run, connection) is not None:
+            return None
+        return committed.of(Published)
+
+
+def _unknown(error: Mock2pgError) -> str:
+    log.log.error("It is not known whether the run was published (%s). Run verify later.", error.message)
+    return "unknown"
 
 
 def _is_applied(run: Run) -> bool:

@@ -81,7 +81,12 @@ def committed(step: str, run: Run, connection: postgres.Connection) -> StepResul
     at, tables = row.published_at.isoformat(), decode(dict[str, Difference], row.tables)
     summary = f"committed, as the history says; {step} left no result of its own"
     found: Found = (
-        Published(summary=summary, tables=tables, published_at=at)
+        Published(
+            summary=summary,
+            tables=tables,
+            published_at=at,
+            redefined=row.findings is None or row.findings.redefined,
+        )
         if step == "publish"
         else RolledBack(summary=summary, backup_id=str(row.backup_id), tables=tables, published_run=row.published_run)
     )

@@ -223,7 +223,8 @@ def _preview(result: MigrationResult) -> Iterable[str]:
 
 def _left(result: MigrationResult) -> Iterable[str]:
     """Yield what a run published that failed afterwards and was not undone."""
-    if find(result.results, Published) and result.status != "rolled_back":
+    published = find(result.results, Published)
+    if published and changes(published) and result.status != "rolled_back":
         yield "This run published these changes, and did not undo them:"
         yield from _tables(result)
         yield ""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mock2pg.errors import Mock2pgError, NotAppliedYet, VerifyFailed
-from mock2pg.report.log_messages import of_added
-from mock2pg.step_results import Checked, Loaded, StepResult, Verified, find
+from mock2pg.report.log_messages import changes, of_added
+from mock2pg.step_results import Checked, Loaded, Published, StepResult, Verified, find
 
 UNCHANGED = Mock2pgError.state
 _EXCEPT = ", except on a node that has not applied it yet: its part is"
@@ -67,7 +67,11 @@ def _of_migration(record: Mapping[str, Any], results: Mapping[str, StepResult]) 
             return "The target tables hold what they held before, or what this run built: never a mix."
         case "succeeded":
             return _of_success(record, results)
-    if _passed(results, "publish"):
+    published = find(results.values(), Published)
+    if published and not changes(published):
+        others = ": they are as others left them" if _is_refuted(results) else ""
+        return f"This run changed nothing in the target tables, and undid nothing{others}."
+    if published:
         return f"The target tables hold what this run published, which {_unproven(results)}."
     if record["status"] == "running" and "load" in results:
         return "Publishing is one transaction: the target tables are as before, or exactly as this run built them."
@@ -89,8 +93,12 @@ def _unproven(results: Mapping[str, StepResult]) -> str:
     """Return what is known of rows that were published and are not proven."""
     if _passed(results, "verify"):
         return "passed verification"
-    compared = "verify" in results and (results["verify"].error or {}).get("name") == VerifyFailed.__name__
-    return "did not pass verification" if compared else "was not verified"
+    return "did not pass verification" if _is_refuted(results) else "was not verified"
+
+
+def _is_refuted(results: Mapping[str, StepResult]) -> bool:
+    """Return whether verify compared, and found a difference."""
+    return "verify" in results and (results["verify"].error or {}).get("name") == VerifyFailed.__name__
 
 
 def _passed(results: Mapping[str, StepResult], step: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mock2pg import build, checks, distributed_keys, files, postgres, private, progress, workers
 from mock2pg.contracts import Table, contracts_sha256, derived_columns
-from mock2pg.errors import LoadFailed, PreflightFailed
+from mock2pg.errors import InternalError, LoadFailed, PreflightFailed
 from mock2pg.pipeline import known_build
 from mock2pg.publishing import built_tables, creation, preflight
 from mock2pg.publishing.preflight import distributed_tables, distribution
@@ -41,7 +41,7 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
     settings = run.settings
     session = postgres.environment(settings.url, settings=True)
     if purpose == "migrate":
-        with suppress(LoadFailed):  # a build says why
+        with suppress(LoadFailed, InternalError):  # a build says why
             if loaded := _known(run, session):
                 return loaded
     project = build.DbtProject(
@@ -88,7 +88,7 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
         ):
             progress.expect(sum(counts.values()))
             for table in tables:
-                _write_hashes(run, connection, postgres.scratch.NEXT, staged, table)
+                _write_hashes(run, connection, staged, table)
             unproven = [table.name for table in tables if not _as_its_model_says(run, connection, table, built)]
         known = None if unproven else known_build.record(run, connection, built, tables, counts)
         with postgres.named(LoadFailed, "cannot distribute the built tables"):
@@ -119,7 +119,9 @@ def _known(run: Run, session: Mapping[str, str]) -> Loaded | None:
     """Return what a build would find that would make the tables of a run that published them; None when it is needed.
 
     The rules about built tables are judged by the target tables, which hold the same rows unless others wrote into
-    them. Raises LoadFailed where these fail, or staged rows are not in them: a build will show whose doing that is.
+    them. The row hashes are those of the staged rows and, where a model made more of these, of what that run built:
+    others may have written into the target tables since the backup. Raises LoadFailed where a rule fails: a build will
+    show whose doing that is.
     """
     settings = run.settings
     with (
@@ -142,7 +144,9 @@ def _known(run: Run, session: Mapping[str, str]) -> Loaded | None:
         progress.expect(sum(record.rows.values()))
         with staging.opened(run.folder / "staging.duckdb", memory=settings.staging_memory, read_only=True) as staged:
             for table in tables:
-                _write_hashes(run, connection, settings.target_schema, staged, table)
+                progress.detail(f"hashing {table.name}")
+                built = _hashes(Run(row.run_id, settings), table) if table.derived else None
+                staging.write_hashes(staged, table, built, _hashes(run, table), private.secret(settings.secret_file))
                 if table.source and staging.table_hash(_hashes(run, table)) != row.tables[table.name]["hash"]:
                     return None
     return Loaded(
@@ -169,18 +173,12 @@ def _end_workers(rows: Mapping[str, int]) -> None:
         workers.end_waiting(workers.RULES, workers.DBT)
 
 
-def _write_hashes(
-    run: Run, connection: postgres.Connection, schema: str, staged: staging.Connection, table: Table
-) -> None:
-    """Write the row hashes of a table; those of its derived columns are read in the schema."""
+def _write_hashes(run: Run, connection: postgres.Connection, staged: staging.Connection, table: Table) -> None:
+    """Write the row hashes of a table; those of its derived columns are read from what dbt built."""
     progress.detail(f"hashing {table.name}")
-    file, secret = _hashes(run, table), private.secret(run.settings.secret_file)
-    if schema == run.settings.target_schema and table.source and not table.derived:
-        staging.write_hashes(staged, table, None, file, secret)  # publishing compares the rows
-        return
     rows = run.path("hashes", f"{files.named(table.name)}.csv")
-    postgres.row_hashes.write(connection, schema, table, rows, built_only=True)
-    staging.write_hashes(staged, table, rows, file, secret)
+    postgres.row_hashes.write(connection, postgres.scratch.NEXT, table, rows, built_only=True)
+    staging.write_hashes(staged, table, rows, _hashes(run, table), private.secret(run.settings.secret_file))
     rows.unlink()
 
 

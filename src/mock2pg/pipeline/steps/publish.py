@@ -160,10 +160,11 @@ def _publish_held(run: Run, tables: Sequence[Table], connection: postgres.Connec
     progress.expect(sum(loaded.built.values()))
     for name in write_order(connection, schema, [*by_name]):
         progress.detail(f"hashing {name}")
-        table, rows = by_name[name], loaded.built[name]
+        table = by_name[name]
         found = postgres.row_hashes.held_hash(connection, schema, table)
-        if table.publish != "ensure" and not (row and _holds(run, connection, table, found, row)):
+        if not (row and _holds(run, connection, table, found, row)):
             written.append(name)
+        rows = int(found.split(":")[0])
         done[name] = Difference(rows, rows, 0, 0, 0)
         recorded[name] = {**asdict(done[name]), "hash": found, "content": backup.hashes[name]}
         progress.rows(rows)
@@ -177,12 +178,34 @@ def _publish_held(run: Run, tables: Sequence[Table], connection: postgres.Connec
 
 
 def _holds(run: Run, connection: postgres.Connection, table: Table, found: str, row: history.HistoryRow) -> bool:
-    """Return whether a target table of that hash holds what the run of the history row published."""
+    """Return whether a target table of that hash holds what the run of the history row published.
+
+    A table of which only some rows are ensured must have their keys, and may have others.
+    """
+    if table.publish == "ensure":
+        return _has_keys(run, connection, table)
     if found != row.tables[table.name]["hash"]:
         return False
     return not table.derived or _staged_hash(run, table, "built") == postgres.row_hashes.built_hash(
         connection, run.settings.target_schema, table
     )
+
+
+def _has_keys(run: Run, connection: postgres.Connection, table: Table) -> bool:
+    """Return whether the target table has every key that was built."""
+    settings, rows = run.settings, run.path("target_rows", f"{files.named(table.name)}.csv")
+    try:
+        postgres.row_hashes.write(connection, settings.target_schema, table, rows)
+        found = staging.compare(
+            _hashes(run, table),
+            rows,
+            publish=table.publish,
+            key_columns=len(table.key),
+            memory=settings.staging_memory,
+        )
+    finally:
+        rows.unlink(missing_ok=True)
+    return not found.missing
 
 
 def _record(
@@ -288,13 +311,17 @@ def _hash(run: Run, connection: postgres.Connection, merge: TableMerge) -> str:
     table = merge.table
     rows = merge.of_built if table.publish == "upsert" else merge.target
     found = postgres.row_hashes.table_hash(connection, rows, table)
-    if table.source and found != _staged_hash(run, table):
+    if table.source and table.publish != "ensure" and found != _staged_hash(run, table):
         raise PublishFailed(f"table {table.name}: the rows to publish are not those that were staged")
     return found
 
 
 def _staged_hash(run: Run, table: Table, column: str = "hash") -> str:
-    return staging.table_hash(run.folder / "hashes" / f"{files.named(table.name)}.parquet", column)
+    return staging.table_hash(_hashes(run, table), column)
+
+
+def _hashes(run: Run, table: Table) -> Path:
+    return run.folder / "hashes" / f"{files.named(table.name)}.parquet"
 
 
 def _tell(attempt: int, error: BaseException) -> None:

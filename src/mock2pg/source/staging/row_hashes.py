@@ -42,13 +42,13 @@ def write_hashes(staged: Connection, table: Table, built: Path | None, file: Pat
     Beside them 16 bits of each compared value: they name the columns in which a row differs that `hash` has found.
     DuckDB's own hash costs little and may be another in its next version, which the file names.
 
-    built   a CSV of key and hash of the derived columns, read from the table that dbt built; None for the rows that
-            are staged, of a table without derived columns
+    built   a CSV of key and hash of the derived columns, read from the table that dbt built, or the Parquet file of a
+            run that built the same; None for the rows that are staged, of a table without derived columns
     secret  without it nobody can tell which of a few values has those bits
     Raises LoadFailed when the model lost or invented a row.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    read = _csv(built, "key", "built") if built else ""
+    read = "" if built is None else _parquet(built) if built.suffix == ".parquet" else _csv(built, "key", "built")
     if table.source is None:
         rows = f"SELECT key, sha256('') AS hash, built FROM {read} ORDER BY key"
     else:
@@ -101,7 +101,7 @@ def compare(file: Path, target: Path, *, publish: str, key_columns: int = 1, mem
     memory       the limit for that of DuckDB
     A second target row of one key, possible only in a table without a primary key, is extra; so is one without a key.
     """
-    (expected,) = _row(f"SELECT count(*) FROM read_parquet({text(str(file))})")
+    (expected,) = _row(f"SELECT count(*) FROM {_parquet(file)}")
     for numbered in (False, True):  # the usual table has no key twice, and its rows need no numbers
         rows = _joined(file, target, publish, numbered=numbered)
         joined, actual, missing, extra, different, *keys = _row_of_files(
@@ -134,9 +134,7 @@ def different_columns(file: Path, table: Table, rows: Sequence[tuple[str, ...]],
     given = [f"unnest(?::VARCHAR[]) AS {quoted(name)}" for name in ("key", "built", *map(_value_of, names))]
     differ = [f"e.{_bits_of(name)} <> {_bits(secret, name, 'l.key', f'l.{quoted(_value_of(name))}')}" for name in names]
     counts = ", ".join(f"count(*) FILTER ({each})" for each in ["e.built <> l.built", *differ])
-    query = (
-        f"SELECT {counts} FROM read_parquet({text(str(file))}) AS e JOIN (SELECT {', '.join(given)}) AS l USING (key)"
-    )
+    query = f"SELECT {counts} FROM {_parquet(file)} AS e JOIN (SELECT {', '.join(given)}) AS l USING (key)"
     made_by = (_made_by(secret).encode(),)
     if not rows or _row("SELECT value FROM parquet_kv_metadata(?) WHERE key = 'bits'", [str(file)]) != made_by:
         return {}
@@ -157,8 +155,12 @@ def _joined(file: Path, target: Path, publish: str, *, numbered: bool = False) -
                  WHEN e.key IS NULL AND {str(publish == "upsert").lower()} THEN NULL
                  WHEN e.key IS NULL OR l.n > 1 THEN 'extra'
                  WHEN e.hash <> l.hash OR e.built <> l.built THEN 'different' END AS how
-        FROM read_parquet({text(str(file))}) AS e
+        FROM {_parquet(file)} AS e
         FULL JOIN (SELECT *, {n} AS n FROM {_csv(target, "key", "hash", "built")}) AS l ON e.key = l.key"""
+
+
+def _parquet(file: Path) -> str:
+    return f"read_parquet({text(str(file))})"
 
 
 def _csv(file: Path, *columns: str) -> str:
