@@ -14,7 +14,7 @@ import pytest
 from psycopg import conninfo, sql
 
 from mock2pg import postgres
-from mock2pg.backups import dump, restore_test, restored_rows, snapshot
+from mock2pg.backups import exported_rows, restore_test, restored_rows, snapshot
 from mock2pg.backups.document import start_of
 from mock2pg.backups.snapshot import Snapshot
 from mock2pg.backups.staged import State
@@ -37,7 +37,7 @@ SETUP = """
 def state_of(found: Snapshot) -> State:
     """The content of a backup taken now."""
     rows = {
-        name: b"".join(dump.rows(found.connection, found.schema, name)).splitlines(keepends=True)
+        name: b"".join(exported_rows.rows(found.connection, found.schema, name)).splitlines(keepends=True)
         for name in catalogue.tables(found.connection, found.schema)
     }
     return State(
@@ -70,7 +70,7 @@ def test_a_valid_backup_passes_and_leaves_nothing_behind(database: str, connecti
     assert proved.definitions == ""
     assert proved.times["restore"] > 0
     assert proved.tables == {
-        name: dump.lines_hash(connection, dump.lines(connection, "public", name))
+        name: exported_rows.lines_hash(connection, exported_rows.lines(connection, "public", name))
         for name in catalogue.tables(connection, "public")
     }
     assert left_over(connection) == []
@@ -167,8 +167,8 @@ def test_rows_are_compared_byte_by_byte_over_two_sessions(
     """Rows that are written as other bytes than the backup's are all restored and compared with the target table."""
     execute(database, "CREATE TABLE public.t (id int PRIMARY KEY, v numeric, at date); INSERT INTO public.t"
             " SELECT n, n / 7.0, date '2026-01-01' + n FROM generate_series(1, 12000) AS n")  # fmt: skip
-    content, sessions, queries = dump.content_hash(connection, "public", "t"), set(), []
-    made, lines_hash = restored_rows._made, dump.lines_hash
+    content, sessions, queries = exported_rows.content_hash(connection, "public", "t"), set(), []
+    made, lines_hash = restored_rows._made, exported_rows.lines_hash
 
     def noted(session: postgres.Connection, *rest: Any) -> tuple[int, bool]:
         sessions.add(session.info.backend_pid)
@@ -179,7 +179,7 @@ def test_rows_are_compared_byte_by_byte_over_two_sessions(
         return lines_hash(session, query)
 
     monkeypatch.setattr(restored_rows, "_made", noted)
-    monkeypatch.setattr(dump, "lines_hash", counted)
+    monkeypatch.setattr(exported_rows, "lines_hash", counted)
     with captured(database) as (state, found):
         lines = list(state.rows("t"))
         if what != "equal":
@@ -215,7 +215,7 @@ def test_it_needs_no_more_rights_than_to_make_a_schema_and_no_more_locks_than_a_
     same, and writers write meanwhile."""
     execute(database, SETUP)
     modes: set[str] = set()
-    hashed = dump.lines_hash
+    hashed = exported_rows.lines_hash
 
     def watched(*query: Any) -> str:
         rows = connection.execute(
@@ -226,7 +226,7 @@ def test_it_needs_no_more_rights_than_to_make_a_schema_and_no_more_locks_than_a_
         connection.execute("INSERT INTO public.u VALUES ('another')")
         return hashed(*query)
 
-    monkeypatch.setattr(dump, "lines_hash", watched)
+    monkeypatch.setattr(exported_rows, "lines_hash", watched)
     with captured(modest) as (state, found):
         proved = restore_test.run(modest, state, found, binary("pg_dump"))
     assert proved.definitions == "the role may not create a database for it"
@@ -266,7 +266,7 @@ def test_a_connection_that_is_lost_is_no_verdict_on_the_backup(
         raise psycopg.errors.AdminShutdown
 
     with captured(database) as (state, found):
-        monkeypatch.setattr(dump, "lines_hash", cut)
+        monkeypatch.setattr(exported_rows, "lines_hash", cut)
         with pytest.raises(BackupFailed, match="cannot be restored for a test"):
             restore_test.run(database, state, found, binary("pg_dump"))
     assert left_over(connection) == []

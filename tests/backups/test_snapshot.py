@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 
 from mock2pg import backups, postgres
-from mock2pg.backups import Backup, dump, snapshot
+from mock2pg.backups import Backup, dump, exported_rows, snapshot
 from mock2pg.errors import BackupFailed
 from mock2pg.postgres import row_hashes
 from mock2pg.postgres.server import binary
@@ -156,8 +156,8 @@ def test_what_is_defined_anew_while_a_backup_begins_makes_it_begin_again(
         assert len(looks) == 2
         assert found.definitions == reading(connection, database, "public", binary("pg_dump"))
         for table in postgres.catalogue.tables(connection, "public"):
-            seen, now = (dump.lines(session, "public", table) for session in (found.connection, connection))
-            assert dump.lines_hash(found.connection, seen) == dump.lines_hash(connection, now)
+            seen, now = (exported_rows.lines(session, "public", table) for session in (found.connection, connection))
+            assert exported_rows.lines_hash(found.connection, seen) == exported_rows.lines_hash(connection, now)
 
 
 def test_rows_that_only_move_do_not_make_a_backup_begin_again(
@@ -176,7 +176,7 @@ def test_rows_that_only_move_do_not_make_a_backup_begin_again(
     monkeypatch.setattr(dump, "definitions", interrupted)
     with snapshot.export(database, "public", binary("pg_dump")) as found:
         assert looks == [1]
-        assert b"".join(dump.rows(found.connection, "public", "a")) == b'{"id":1},\n'
+        assert b"".join(exported_rows.rows(found.connection, "public", "a")) == b'{"id":1},\n'
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -245,9 +245,9 @@ def test_postgresql_and_python_compute_the_same_content_hash(
     """A backup is compared with the target table by it, whatever the version of the server."""
     execute(database, "CREATE TABLE public.t (n int, v text); INSERT INTO public.t"
             f" SELECT n, chr(1000 + n) || '\n' FROM generate_series(1, {rows}) AS n")  # fmt: skip
-    content = dump.ContentHash()
-    for _ in dump.rows(connection, "public", "t", content):
+    content = exported_rows.ContentHash()
+    for _ in exported_rows.rows(connection, "public", "t", content):
         pass
-    query = dump.lines(connection, "public", "t")
+    query = exported_rows.lines(connection, "public", "t")
     hashes = sql.SQL("SELECT encode(sha256(convert_to(l.line, 'UTF8')), 'hex') AS hash FROM ({}) AS l").format(query)
-    assert str(content) == dump.lines_hash(connection, query) == row_hashes.added_up(connection, hashes)
+    assert str(content) == exported_rows.lines_hash(connection, query) == row_hashes.added_up(connection, hashes)

@@ -12,7 +12,7 @@ from psycopg import conninfo
 
 from mock2pg import backups, postgres
 from mock2pg import settings as settings_module
-from mock2pg.backups import Backup, distributions, dump, snapshot
+from mock2pg.backups import Backup, distributions, exported_rows, sequences, snapshot
 from mock2pg.errors import RollbackFailed, TargetChanged
 from mock2pg.pipeline import step as steps
 from mock2pg.postgres import catalogue, distribution, scripts
@@ -237,9 +237,9 @@ def test_a_row_has_the_bytes_that_row_to_json_gives_it(doubled: str, tmp_path: P
 
 
 def _lines(connection: postgres.Connection, table: str) -> tuple[list[str], str]:
-    query = dump.lines(connection, "public", table)
+    query = exported_rows.lines(connection, "public", table)
     rows = sorted(line for (line,) in connection.execute(query).fetchall())
-    return rows, dump.lines_hash(connection, query)
+    return rows, exported_rows.lines_hash(connection, query)
 
 
 ELSEWHERE = {
@@ -268,7 +268,7 @@ def test_workers_that_are_set_otherwise_spell_values_alike(citus_url: str) -> No
             with connection.transaction():
                 local = _lines(connection, "events")
             distribution.distribute(connection, "public", "events", "tenant")
-            with dump.repeatable_read(connection):
+            with postgres.repeatable_read(connection):
                 assert _lines(connection, "events") == local
         finally:
             _set_workers(connection, database, "RESET ALL")
@@ -398,9 +398,9 @@ def columns(url: str) -> dict[str, str]:
 
 def content(url: str) -> object:
     """Definitions, content hashes, positions of sequences, and which tables are colocated."""
-    with postgres.connect(url, name="test") as connection, dump.repeatable_read(connection):
+    with postgres.connect(url, name="test") as connection, postgres.repeatable_read(connection):
         hashes = {name: _lines(connection, name) for name in catalogue.tables(connection, "public")}
-        positions, found = dump.sequences(connection, "public"), distribution.of_schema(connection, "public")
+        positions, found = sequences.positions(connection, "public"), distribution.of_schema(connection, "public")
         counted = connection.execute("SELECT shop_id, orders FROM public.counted ORDER BY 1").fetchall()
     groups = {name: (each.declared, each.shards, sorted(n for n, o in found.items() if o.colocation == each.colocation))
               for name, each in found.items()}  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mock2pg import backups, postgres
-from mock2pg.backups import dump
+from mock2pg.backups import exported_rows
 from mock2pg.contracts import ForeignKey, Table
 from mock2pg.errors import PreflightFailed, PublishFailed
 from mock2pg.pipeline.step import run_in_process
@@ -67,7 +67,9 @@ def steps(settings: Settings, connection: postgres.Connection) -> Steps:
         own.save(result_of("preflight"))
         there = postgres.catalogue.tables(connection, "public")
         own.save(
-            result_of("backup", {"hashes": {name: dump.content_hash(connection, "public", name) for name in there}})
+            result_of(
+                "backup", {"hashes": {name: exported_rows.content_hash(connection, "public", name) for name in there}}
+            )
         )
         counts = postgres.scratch.row_counts(connection, postgres.scratch.NEXT, [each.name for each in tables])
         own.save(result_of("load", {"built": counts}))

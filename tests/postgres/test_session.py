@@ -11,7 +11,7 @@ import pytest
 
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
-from mock2pg.backups import dump
+from mock2pg.backups import dump, exported_rows
 from mock2pg.errors import DatabaseError, Mock2pgError
 from mock2pg.postgres.server import binary
 from tests.fix_pooler import pooler
@@ -75,7 +75,7 @@ def test_no_default_of_a_role_or_database_changes_a_run(database: str, tmp_path:
         )
         connection.execute("INSERT INTO public.kept VALUES (1, now(), '\\x00ff', 0.3, '-1 day', '{NULL,a}')")
         before = dump.definitions(connection, database, "public", binary("pg_dump"))
-        rows = dump.content_hash(connection, "public", "kept")
+        rows = exported_rows.content_hash(connection, "public", "kept")
         name = connection.info.dbname
         for number, (setting, value) in enumerate(HOSTILE.items()):
             whose = f"DATABASE {name}" if number % 2 else f"ROLE postgres IN DATABASE {name}"
@@ -90,4 +90,4 @@ def test_no_default_of_a_role_or_database_changes_a_run(database: str, tmp_path:
     assert back.success, back.message
     with postgres.connect(database, name="test") as connection:
         assert dump.definitions(connection, database, "public", binary("pg_dump")) == before
-        assert dump.content_hash(connection, "public", "kept") == rows
+        assert exported_rows.content_hash(connection, "public", "kept") == rows

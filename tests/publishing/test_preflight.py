@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from mock2pg import postgres
-from mock2pg.backups import dump
 from mock2pg.contracts import ForeignKey, Table
 from mock2pg.publishing import merge, preflight
 from mock2pg.publishing.deletion_limits import DeletionLimits
@@ -35,7 +34,7 @@ def look(
 ) -> Preflight:
     """As the step does it: in one transaction, which is not rolled back."""
     tables = build(connection, pairs)
-    with dump.repeatable_read(connection):
+    with postgres.repeatable_read(connection):
         return preflight.look(
             connection,
             postgres.scratch.NEXT,

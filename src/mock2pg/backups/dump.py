@@ -1,4 +1,4 @@
-"""Reading a schema: definitions by pg_dump, rows as JSON, sequences, and the hash of a table's content."""
+"""The definitions of a schema as pg_dump writes them: read, compared object by object, and executed."""
 
 from __future__ import annotations
 
@@ -6,54 +6,25 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from mock2pg.environment import inherited
 from mock2pg.errors import BackupFailed
 from mock2pg.foreign_errors import scrubbed
-from mock2pg.postgres import catalogue, client_programs, copying, distribution, locks, row_hashes
+from mock2pg.postgres import catalogue, client_programs, distribution, locks, scripts
 from mock2pg.postgres.connection import Connection, environment
+from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.settings import LOCK_TIMEOUT
 
-# Raw lines in both directions: JSON never holds these two bytes unescaped, so COPY neither quotes nor escapes.
-RAW = sql.SQL(r"(FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')")
-
-# JSON keeps these exactly; every other type travels as what its own output function writes.
-_NATIVE = re.compile(
-    r"(boolean|smallint|integer|bigint|numeric(\(.*\))?|real|double precision|text|character( varying)?(\(.*\))?|bpchar"
-    r"|uuid|date|time(\(\d\))? with(out)? time zone|timestamp(\(\d\))? with(out)? time zone)"
-)
-
-
-@dataclass(frozen=True)
-class Field:
-    """A column that a backup holds: how its value becomes one of JSON, and how it is read again.
-
-    written  the value as JSON takes it, of the column of that name
-    read     the type that it has in a record made of the JSON
-    type     the type of the column
-    """
-
-    name: str
-    written: sql.Composable
-    read: str
-    type: str
-
-
-@contextmanager
-def repeatable_read(connection: Connection) -> Iterator[None]:
-    """Open a REPEATABLE READ transaction: every query in it sees the same snapshot."""
-    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-    with connection.transaction():
-        distribution.spell_alike(connection)
-        yield
+_ENTRY = re.compile(r"(?m)^-- Name: (.*); Type: ([A-Z ]+); Schema: ")
+_ENTRY_HEAD = re.compile(r"(?m)^(?=--\n-- Name: .*; Type: [A-Z ]+; Schema: )")
+_OF_SCHEMA = re.compile(r"--\n-- Name: .*; Type: (SCHEMA|ACL|COMMENT|SECURITY LABEL); Schema: -; ")  # it is in none
+_HEAP = "SET default_table_access_method = heap;"
+_METHOD = re.compile(r"SET default_table_access_method = .*;")
+_ENDING = re.compile(r"(?m)\s*(^SET default_\w+ = .*;\s+)*^--\n(-- PostgreSQL database dump complete\n--\s*)?\Z")
 
 
 def definitions(
@@ -133,161 +104,27 @@ def changed_entries(before: Mapping[str, str] | None, after: Mapping[str, str] |
     }
 
 
-_ENTRY = re.compile(r"(?m)^-- Name: (.*); Type: ([A-Z ]+); Schema: ")
-_ENTRY_HEAD = re.compile(r"(?m)^(?=--\n-- Name: .*; Type: [A-Z ]+; Schema: )")
-_OF_SCHEMA = re.compile(r"--\n-- Name: .*; Type: (SCHEMA|ACL|COMMENT|SECURITY LABEL); Schema: -; ")  # it is in none
-_HEAP = "SET default_table_access_method = heap;"
-_METHOD = re.compile(r"SET default_table_access_method = .*;")
-_ENDING = re.compile(r"(?m)\s*(^SET default_\w+ = .*;\s+)*^--\n(-- PostgreSQL database dump complete\n--\s*)?\Z")
+def define(connection: Connection, script: str, code: OwnersCode) -> None:
+    """Execute what pg_dump wrote; the timeouts of the session stay as they are, which it would take away.
 
-
-class ContentHash:
-    """The content hash of a table's lines, added up as they are read: what `lines_hash` computes in PostgreSQL."""
-
-    def __init__(self) -> None:
-        self.rows, self._both, self._second = 0, 0, 0
-
-    def add(self, lines: Sequence[bytes]) -> None:
-        """Add lines that end in a comma."""
-        both = second = 0
-        for line in lines:
-            number = int.from_bytes(hashlib.sha256(line[:-1]).digest()[:15])  # 30 hex digits: 15 of each sum
-            both += number
-            second += number & _SECOND
-        self.rows, self._both, self._second = self.rows + len(lines), self._both + both, self._second + second
-
-    def __str__(self) -> str:
-        return f"{self.rows}:{(self._both - self._second) >> 60}:{self._second}"
-
-
-_SECOND = (1 << 60) - 1
-
-
-def rows(
-    connection: Connection, schema: str, table: str, content: ContentHash | None = None
-) -> Generator[bytes, None, None]:
-    """Every row as a line of JSON that ends in a comma, in blocks; generated columns are left out.
-
-    content  is added to as the lines are read
+    It is written for an empty path. Where a function in it, of an index say, finds nothing on that one, it is executed
+    under the path of the owner's code.
     """
-    query = sql.SQL("COPY (SELECT l.line || ',' FROM ({}) AS l) TO STDOUT {}").format(
-        lines(connection, schema, table), RAW
-    )
-    content = content or ContentHash()
-    with connection.cursor() as cursor:
-        with cursor.copy(query) as copy:
-            begun = b""
-            for block in copying.blocks(connection, copy):
-                *whole, begun = (begun + block).split(b"\n")
-                content.add(whole)
-                yield b"\n".join([*whole, b""])
-        if content.rows != cursor.rowcount:
-            raise BackupFailed(f"table {table}: {content.rows} of {cursor.rowcount} rows were read")
-
-
-def lines(connection: Connection, schema: str, table: str) -> sql.Composed:
-    """A query for every row of the table as a backup has it: `line`, a row of JSON; one row once."""
-    found, home = fields(connection, schema, table), catalogue.own_rows(connection, schema, table)
-    if distribution.is_citus(connection):
-        return sql.SQL("SELECT {} AS line FROM {}").format(_on_shards(found), home)
-    return local_lines(found, home)
-
-
-def local_lines(columns: Sequence[Field], rows: sql.Composable) -> sql.Composed:
-    """A query for the lines of rows that have these columns and are not distributed."""
-    return sql.SQL("SELECT row_to_json(t.*)::text AS line FROM (SELECT {} FROM {}) AS t").format(
-        sql.SQL(", ").join(sql.SQL("{} AS {}").format(field.written, sql.Identifier(field.name)) for field in columns),
-        rows,
-    )
-
-
-def _on_shards(found: Sequence[Field]) -> sql.Composable:
-    """The bytes of row_to_json, which on a shard would know no column by its name."""
-    parts = sql.SQL(" || ").join(
-        sql.SQL("{} || coalesce(to_json({})::text, 'null')").format(
-            sql.Literal(f"{',' if number else '{'}{json.dumps(field.name, ensure_ascii=False)}:"), field.written
-        )
-        for number, field in enumerate(found)
-    )
-    return sql.SQL("{} || '}}'").format(parts) if found else sql.SQL("'{}'::text")
-
-
-# The sums of TABLE_HASH_POSTGRES without texts in between, where bytes can be cast to numbers: a quarter less work.
-_BYTES_TO_NUMBERS = 180000
-_LINES_HASH = (
-    "SELECT count(*) || ':' || coalesce(sum((substr(hash, 1, 8)::bigint >> 4) & x'0fffffffffffffff'::bigint), 0)"
-    " || ':' || coalesce(sum(substr(hash, 8, 8)::bigint & x'0fffffffffffffff'::bigint), 0)"
-    " FROM (SELECT sha256(convert_to(l.line, 'UTF8')) AS hash FROM ({}) AS l OFFSET 0) AS h"
-)
-
-
-def lines_hash(connection: Connection, query: sql.Composed) -> str:
-    """Return the content hash `<rows>:<a>:<b>` of the lines that the query returns, in any order."""
-    if connection.info.server_version >= _BYTES_TO_NUMBERS and not distribution.is_citus(connection):
-        row = connection.execute(sql.SQL(_LINES_HASH).format(query)).fetchone()
-        assert row is not None  # noqa: S101
-        return str(row[0])
-    hashes = sql.SQL("SELECT encode(sha256(convert_to(l.line, 'UTF8')), 'hex') AS hash FROM ({}) AS l").format(query)
-    return row_hashes.added_up(connection, hashes)
-
-
-def content_hash(connection: Connection, schema: str, table: str) -> str:
-    """Return the content hash of all rows of a table."""
-    return lines_hash(connection, lines(connection, schema, table))
-
-
-def fields(connection: Connection, schema: str, table: str) -> list[Field]:
-    """Return the columns of the table that a backup holds, in their order."""
-    found = connection.execute(
-        """
-        WITH RECURSIVE typed AS (
-            SELECT a.attnum, a.attname, format_type(a.atttypid, a.atttypmod) AS spelled, a.atttypid AS oid
-            FROM pg_attribute AS a
-            WHERE a.attrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND a.attnum > 0
-                AND NOT a.attisdropped AND a.attgenerated = ''
-            UNION ALL
-            SELECT d.attnum, d.attname, d.spelled, t.typbasetype FROM typed AS d JOIN pg_type AS t USING (oid)
-            WHERE t.typtype = 'd')
-        SELECT d.attname, d.spelled, format_type(d.oid, -1), d.oid IN ('json'::regtype, 'jsonb'::regtype),
-            (SELECT nspname FROM pg_namespace WHERE oid = p.pronamespace), p.proname
-        FROM typed AS d JOIN pg_type AS t USING (oid) JOIN pg_proc AS p ON p.oid = t.typoutput
-        WHERE t.typtype <> 'd'
-        ORDER BY d.attnum
-        """,
-        [schema, table],
-    ).fetchall()
-    return [_field(*row) for row in found]
-
-
-def _field(name: str, spelled: str, base: str, is_json: bool, home: str, output: str) -> Field:
-    """Casts to and from text may be somebody's own and lose something; a type's own functions do not.
-
-    JSON inside of JSON has to travel as text: a record would take it for what it says.
-    """
-    column = sql.Identifier(name)
-    if _NATIVE.fullmatch(spelled):
-        return Field(name, column, spelled, spelled)
-    written = sql.SQL("textin({}({}::{}))").format(sql.Identifier(home, output), column, _sql(base))
-    return Field(name, written, "text" if is_json else spelled, spelled)
-
-
-def sequences(connection: Connection, schema: str) -> dict[str, dict[str, Any]]:
-    """Return the position of every sequence, except those of extensions. Sequences are not transactional."""
-    names = connection.execute(
-        "SELECT relname FROM pg_class AS c WHERE relkind = 'S' AND relnamespace ="
-        " (SELECT oid FROM pg_namespace WHERE nspname = %s) AND NOT EXISTS (SELECT FROM pg_depend AS d"
-        " WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"
-        ' ORDER BY relname COLLATE "C"',
-        [schema],
-    ).fetchall()
-    found = {}
-    for (name,) in names:
-        row = connection.execute(
-            sql.SQL("SELECT last_value, is_called FROM {}").format(sql.Identifier(schema, name))
-        ).fetchone()
-        assert row is not None  # noqa: S101
-        found[name] = {"last_value": row[0], "is_called": row[1]}
-    return found
+    head, first, rest = script.partition("-- Name: ")
+    head = re.sub(r"(?m)^(SET \w+_timeout = 0|SELECT pg_catalog\.set_config\('search_path', .*\));\n", "", head)
+    script = head + first + rest
+    parts = list(scripts.statements(script)) if distribution.is_citus(connection) else [script]
+    try:
+        with connection.transaction():
+            for part in parts:
+                connection.execute(part)
+    except psycopg.ProgrammingError as error:
+        try:
+            with connection.transaction(), code.path():
+                for part in parts:
+                    connection.execute(part)
+        except psycopg.ProgrammingError:
+            raise error from None
 
 
 def _pg_dump(url: str, schema: str, program: Path, options: Sequence[str]) -> dict[str, str]:
@@ -325,7 +162,3 @@ def _plain(text: str, schema: str) -> str:
     head = re.sub(r"(?m)^(\\restrict .*|SET transaction_timeout = 0;|-- Dumped .*)\n", "", head)
     rest = re.sub(rf'\A(.*\n--\n\n)CREATE SCHEMA ("{name}"|{name});\n', r"\1CREATE SCHEMA IF NOT EXISTS \2;\n", rest)
     return head + first + rest
-
-
-def _sql(text: str) -> sql.SQL:
-    return sql.SQL(text)  # a type as the catalogue spells it

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from psycopg import sql
 
 from mock2pg import progress
-from mock2pg.backups import dump
-from mock2pg.backups.dump import RAW, Field
+from mock2pg.backups import exported_rows
+from mock2pg.backups.exported_rows import RAW, Field
 from mock2pg.errors import RollbackFailed
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
@@ -49,7 +49,7 @@ def load(connection: Connection, home: sql.Identifier, rows: Iterable[bytes], ki
 
 
 def as_written(home: sql.Composable) -> sql.Composed:
-    """A query for the lines, as `dump.lines` gives those of a table."""
+    """A query for the lines, as `exported_rows.lines` gives those of a table."""
     return sql.SQL("SELECT line FROM {}").format(home)
 
 
@@ -79,7 +79,7 @@ def restored_equal(target: sql.Identifier, fields: Sequence[Field]) -> sql.Compo
     records = sql.SQL("json_to_recordset(('[' || $1::text || ']')::json)")
     return sql.SQL(
         "WITH made AS ({} RETURNING {}) SELECT count(*), string_agg(l.line, e',\\n') = $1 FROM ({}) AS l"
-    ).format(_inserting(target, fields, records), _names(fields), dump.local_lines(fields, sql.SQL("made")))
+    ).format(_inserting(target, fields, records), _names(fields), exported_rows.local_lines(fields, sql.SQL("made")))
 
 
 def _inserting(target: sql.Identifier, fields: Sequence[Field], records: sql.Composable) -> sql.Composed:

@@ -13,9 +13,17 @@ from itertools import chain
 import psycopg
 from psycopg import sql
 
-from mock2pg.backups import disabled_triggers, distributions, dump, json_rows, materialized_views, privileges
+from mock2pg.backups import (
+    disabled_triggers,
+    distributions,
+    dump,
+    exported_rows,
+    json_rows,
+    materialized_views,
+    privileges,
+    sequences,
+)
 from mock2pg.backups.added_objects import Added, drop, refuse_dependents
-from mock2pg.backups.definitions import define, restart
 from mock2pg.backups.distributions import Distributions
 from mock2pg.backups.staged import Staged, row_count
 from mock2pg.contracts import Column, Table, key_groups
@@ -100,7 +108,7 @@ def _by_difference(
             differences = _merged(connection, schema, staged, code, now)
         stale = materialized_views.refresh(connection, schema, staged.state.unfilled, code)
         _prove(connection, schema, staged, _untouched(connection, schema, staged))
-        restart(connection, schema, staged.state.sequences)  # last: in Citus it may be what is not undone
+        sequences.restart(connection, schema, staged.state.sequences)  # last: in Citus it may be what is not undone
     except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
         raise
     except (psycopg.Error, PublishFailed, RollbackFailed) as error:
@@ -136,7 +144,7 @@ def _merged(
         if staged.is_equal(schema, name):
             equal[name] = Difference(rows, rows, 0, 0, 0)
             continue
-        keys, fields = catalogue.primary_key(connection, schema, name), dump.fields(connection, schema, name)
+        keys, fields = catalogue.primary_key(connection, schema, name), exported_rows.fields(connection, schema, name)
         if not keys:
             equal[name] = _emptied(connection, schema, name, rows, code)
             without_key.append((name, fields))
@@ -162,7 +170,7 @@ def _typed(
     lines: sql.Composable,
     schema: str,
     name: str,
-    fields: Sequence[dump.Field],
+    fields: Sequence[exported_rows.Field],
     how: str,
 ) -> None:
     """Make a table of rows out of lines, one that the transaction drops.
@@ -210,15 +218,15 @@ def _recreated(
             privileges.reset(connection, schema)
         with privileges.without_default_privileges(connection, schema):
             code, usual = (OwnersCode(connection, schema, list(before), used=used) for used in (None, True))
-            define(connection, pre_data, usual)
+            dump.define(connection, pre_data, usual)
             wanted = {**state.distribution, **kept}
             distributions.make(connection, schema, {name: wanted[name] for name in state.tables if name in wanted})
             for name, rows in state.tables.items():
-                fields, target = dump.fields(connection, schema, name), sql.Identifier(schema, name)
+                fields, target = exported_rows.fields(connection, schema, name), sql.Identifier(schema, name)
                 json_rows.insert(code, json_rows.as_written(staged.lines(name)), target, fields, rows)
-            restart(connection, schema, state.sequences)
+            sequences.restart(connection, schema, state.sequences)
             with distributions.named(kept):
-                define(connection, state.definitions["post_data"], usual)
+                dump.define(connection, state.definitions["post_data"], usual)
         stale = materialized_views.refresh(connection, schema, state.unfilled, usual)
     _prove(connection, schema, staged)
     dropped = tuple(name for name in before if name not in state.tables)
@@ -257,7 +265,7 @@ def _prove(connection: Connection, schema: str, staged: Staged, untouched: Colle
     wrong = [
         name
         for name, expected in staged.hashes.items()
-        if name not in untouched and dump.content_hash(connection, schema, name) != expected
+        if name not in untouched and exported_rows.content_hash(connection, schema, name) != expected
     ]
     if wrong:
         raise RollbackFailed(

@@ -18,8 +18,7 @@ import psycopg
 from psycopg import sql
 
 from mock2pg import progress
-from mock2pg.backups import dump, privileges, restored_rows
-from mock2pg.backups.definitions import define, restart
+from mock2pg.backups import dump, privileges, restored_rows, sequences
 from mock2pg.backups.snapshot import Snapshot
 from mock2pg.backups.staged import State
 from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed
@@ -149,12 +148,12 @@ def _executed(url: str, state: State, snapshot: Snapshot, program: Path, times: 
                 )
             privileges.reset(connection, snapshot.schema)
             code = OwnersCode(connection, snapshot.schema, used=True)
-            define(connection, state.definitions["pre_data"], code)
-            restart(connection, snapshot.schema, state.sequences)
-            define(connection, state.definitions["post_data"], code)
+            dump.define(connection, state.definitions["pre_data"], code)
+            sequences.restart(connection, snapshot.schema, state.sequences)
+            dump.define(connection, state.definitions["post_data"], code)
         with times.of(COMPARE):
             again = dump.definitions(connection, url, snapshot.schema, program)
-            positions = dump.sequences(connection, snapshot.schema)
+            positions = sequences.positions(connection, snapshot.schema)
     changed = dump.changed_entries(snapshot.definitions, again)
     moved = [f"SEQUENCE {name}" for name, position in snapshot.sequences.items() if positions.get(name) != position]
     if changed or moved:

@@ -18,9 +18,9 @@ import psycopg
 from psycopg import sql
 
 from mock2pg import progress
-from mock2pg.backups import dump, json_rows
+from mock2pg.backups import exported_rows, json_rows
 from mock2pg.backups.document import start_of
-from mock2pg.backups.dump import Field
+from mock2pg.backups.exported_rows import Field
 from mock2pg.backups.snapshot import Snapshot
 from mock2pg.backups.staged import State
 from mock2pg.postgres import catalogue, schemas, scratch
@@ -92,7 +92,7 @@ def compare(
 
 def _same_lines(found: Sequence[Session], snapshot: Snapshot, state: State, name: str, number: int) -> bool:
     """Return True when the rows, made in each session in turn, are written as the lines that they were made of."""
-    fields = dump.fields(found[0].connection, snapshot.schema, name)
+    fields = exported_rows.fields(found[0].connection, snapshot.schema, name)
     if not fields:
         return False
     tables = [session.table(snapshot, name, number, fields) for session in found]
@@ -126,17 +126,17 @@ def _compared(
     session: Session, code: OwnersCode, snapshot: Snapshot, state: State, name: str, number: int, times: Times
 ) -> tuple[str, int | None]:
     connection, held = session.connection, sql.Identifier(SCHEMA, "mock2pg_lines")
-    fields = dump.fields(connection, snapshot.schema, name)
+    fields = exported_rows.fields(connection, snapshot.schema, name)
     with times.of(RESTORE):
         table = session.table(snapshot, name, number, fields)
         json_rows.load(connection, held, state.rows(name), "UNLOGGED")
         json_rows.insert(code, json_rows.as_written(held), table, fields, state.tables[name])
     missing = None
     with times.of(COMPARE):
-        there = dump.lines(connection, snapshot.schema, name)
-        here = dump.lines(connection, SCHEMA, f"t{number}")
-        content = dump.lines_hash(connection, here)
-        if content != (snapshot.hashes.get(name) or dump.lines_hash(connection, there)):
+        there = exported_rows.lines(connection, snapshot.schema, name)
+        here = exported_rows.lines(connection, SCHEMA, f"t{number}")
+        content = exported_rows.lines_hash(connection, here)
+        if content != (snapshot.hashes.get(name) or exported_rows.lines_hash(connection, there)):
             rows = sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS missing").format(there, here)
             missing = catalogue.count(connection, rows)
     connection.execute(sql.SQL("DROP TABLE {}, {}").format(held, table))

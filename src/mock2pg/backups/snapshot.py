@@ -21,10 +21,11 @@ import psycopg
 from psycopg import sql
 
 from mock2pg import history, progress
-from mock2pg.backups import distributions, dump, materialized_views
+from mock2pg.backups import distributions, dump, exported_rows, materialized_views, sequences
 from mock2pg.errors import BackupFailed
 from mock2pg.postgres import catalogue, distribution
 from mock2pg.postgres.connection import Connection, connect, describe_database, named
+from mock2pg.postgres.transactions import repeatable_read
 from mock2pg.publishing import others_code, writers
 from mock2pg.settings import LOCK_TIMEOUT
 
@@ -134,7 +135,7 @@ def export(
             with (
                 suppress(_ChangedError),
                 _writers_kept_out(connection, url, schema, lock_timeout, left) as lock,
-                dump.repeatable_read(connection),
+                repeatable_read(connection),
             ):
                 found = _look(connection, url, schema, program, targets, lock_timeout, left)
                 yield replace(found, lock=lock)
@@ -153,8 +154,8 @@ def save(snapshot: Snapshot, writer: Writer[T_co], header: Mapping[str, Any]) ->
     for table in tables:
         progress.detail(table)
         # closed also when the disk is full: the transaction cannot end while a COPY is half read
-        content = dump.ContentHash()
-        with closing(dump.rows(snapshot.connection, snapshot.schema, table, content)) as blocks:
+        content = exported_rows.ContentHash()
+        with closing(exported_rows.rows(snapshot.connection, snapshot.schema, table, content)) as blocks:
             writer.table(table, blocks, content)
         snapshot.hashes[table] = str(content)
     if snapshot.lock:
@@ -217,7 +218,7 @@ def _look(
             names = sql.SQL(", ").join(sql.Identifier(schema, table) for table in tables)
             connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
         others_code.refuse(connection, schema, targets)
-        sequences = dump.sequences(connection, schema)
+        positions = sequences.positions(connection, schema)
     except (BackupFailed, psycopg.Error) as error:
         failure = error
     with connect(url, name="definitions", read_only=True, lock_timeout=lock_timeout) as now:
@@ -226,4 +227,4 @@ def _look(
         raise _ChangedError from failure
     if failure:
         raise failure
-    return Snapshot(connection, schema, definitions, sequences, row[0])
+    return Snapshot(connection, schema, definitions, positions, row[0])

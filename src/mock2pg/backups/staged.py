@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import sql
 
 from mock2pg import progress
-from mock2pg.backups import distributions, dump, json_rows
+from mock2pg.backups import distributions, exported_rows, json_rows
 from mock2pg.backups.distributions import Distributions
 from mock2pg.errors import RollbackFailed
 from mock2pg.postgres import catalogue
@@ -88,12 +88,12 @@ class Staged:
             [_WORK_MEM, _WORK_MEM],
         )
         for name in [name for name in state.tables if name not in self.hashes]:
-            self.hashes[name] = dump.lines_hash(connection, json_rows.as_written(self.lines(name)))
+            self.hashes[name] = exported_rows.lines_hash(connection, json_rows.as_written(self.lines(name)))
 
     def content(self, schema: str, name: str) -> str:
         """Return the content hash of the target table as it is before the rollback."""
         if name not in self._found:
-            self._found[name] = dump.content_hash(self._connection, schema, name)
+            self._found[name] = exported_rows.content_hash(self._connection, schema, name)
         return self._found[name]
 
     def is_equal(self, schema: str, name: str) -> bool:
@@ -139,7 +139,7 @@ class Staged:
 
     def target_lines(self, schema: str, name: str) -> sql.Composable:
         """The lines of the target table, as a query that may be joined with those of the backup."""
-        query = dump.lines(self._connection, schema, name)
+        query = exported_rows.lines(self._connection, schema, name)
         if not is_citus(self._connection):
             return query
         home = self.home("target", name)

@@ -19,7 +19,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from mock2pg import backups, build, postgres, private
-from mock2pg.backups import dump
+from mock2pg.backups import exported_rows
 from mock2pg.errors import CheckFailed, Mock2pgError, PublishFailed, SourceError, UsageError, VerifyFailed
 from mock2pg.pipeline import faults
 from mock2pg.pipeline.faults import Document
@@ -215,7 +215,7 @@ def _target_rows(stage: Settings) -> dict[str, str]:
     with postgres.connect(stage.url, name="scenario", read_only=True) as connection:
         for table in postgres.catalogue.tables(connection, stage.target_schema):
             digest = hashlib.sha256()
-            for line in sorted(b"".join(dump.rows(connection, stage.target_schema, table)).splitlines()):
+            for line in sorted(b"".join(exported_rows.rows(connection, stage.target_schema, table)).splitlines()):
                 digest.update(line)
             found[table] = digest.hexdigest()
     return found

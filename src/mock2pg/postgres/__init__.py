@@ -21,7 +21,7 @@ from mock2pg.postgres.connection import (
     with_options,
 )
 from mock2pg.postgres.describing import described
-from mock2pg.postgres.transactions import PATIENCE, retried, transact
+from mock2pg.postgres.transactions import PATIENCE, repeatable_read, retried, transact
 
 __all__ = [
     "PATIENCE",
@@ -45,6 +45,7 @@ __all__ = [
     "host",
     "lock_holder",
     "named",
+    "repeatable_read",
     "retried",
     "row_hashes",
     "schemas",

@@ -1,4 +1,4 @@
-"""One transaction, tried again when what stopped it may pass; a COMMIT that was lost is looked up, never guessed."""
+"""Transactions: of one snapshot; tried again when what stopped one may pass, where a lost COMMIT is looked up."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from psycopg import errors
 from mock2pg.errors import NEVER_A_MIX, DatabaseError, PublishFailed
 from mock2pg.postgres.abandoned_sessions import end_sessions
 from mock2pg.postgres.connection import Connection, connect
+from mock2pg.postgres.distribution import spell_alike
 from mock2pg.settings import LOCK_TIMEOUT
 
 T = TypeVar("T")
@@ -27,6 +28,15 @@ _WAIT = tenacity.wait_random_exponential(multiplier=0.5, max=8)  # seconds, at r
 
 class _NotCommittedError(Exception):
     """The connection was lost during COMMIT, and the history says that nothing was committed."""
+
+
+@contextmanager
+def repeatable_read(connection: Connection) -> Iterator[None]:
+    """Open a REPEATABLE READ transaction: every query in it sees the same snapshot."""
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    with connection.transaction():
+        spell_alike(connection)
+        yield
 
 
 def transact(

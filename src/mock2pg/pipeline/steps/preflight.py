@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mock2pg import postgres
-from mock2pg.backups import dump
 from mock2pg.errors import PreflightFailed
 from mock2pg.publishing import deletion_limits
 from mock2pg.publishing.preflight import look, look_at_held, refuse
@@ -20,7 +19,7 @@ def run(run: Run, purpose: str = "migrate") -> Preflighted:
     with (
         postgres.connect(settings.url, name=f"preflight {run.id}", lock_timeout=settings.lock_timeout) as connection,
         postgres.named(PreflightFailed, "cannot read the target tables"),
-        dump.repeatable_read(connection),
+        postgres.repeatable_read(connection),
     ):
         postgres.distribution.begin_for(connection, tables, settings.lock_timeout)
         if loaded.built_by:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg import files, history, postgres, progress
-from mock2pg.backups import dump
+from mock2pg.backups import dump, exported_rows
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed, UsageError
 from mock2pg.log import log
@@ -264,7 +264,9 @@ def _refuse_written(
 ) -> None:
     """Refuse to delete or overwrite rows written since the backup: no backup would hold them."""
     losing = [name for name, difference in differences.items() if difference.deleted or difference.updated]
-    written = [name for name in losing if dump.content_hash(connection, schema, name) != backup.hashes.get(name)]
+    written = [
+        name for name in losing if exported_rows.content_hash(connection, schema, name) != backup.hashes.get(name)
+    ]
     if written:
         raise _others_wrote(written)
 
@@ -297,7 +299,7 @@ def _recorded(
         found[name] = {
             **asdict(done[name]),
             "hash": hashes.get(name) or _hash(run, connection, each),
-            "content": known.get(name) or dump.content_hash(connection, run.settings.target_schema, name),
+            "content": known.get(name) or exported_rows.content_hash(connection, run.settings.target_schema, name),
         }
         progress.rows(done[name].after)
     return found

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from mock2pg import files, history, postgres, private, progress
-from mock2pg.backups import dump
 from mock2pg.contracts import Table, derived_columns
 from mock2pg.distributed_keys import distributed_tables
 from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed
@@ -69,7 +68,7 @@ def _read(run: Run, times: Times) -> Verified:
         postgres.connect(
             settings.url, name=f"verify {run.id}", read_only=True, lock_timeout=settings.lock_timeout
         ) as connection,
-        dump.repeatable_read(connection),
+        postgres.repeatable_read(connection),
     ):
         published = _published(run, connection)
         row = history.of(connection, published.id, "migrate")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg import backups, history, postgres
-from mock2pg.backups import added_objects, diff, distributions, dump, restore, snapshot
+from mock2pg.backups import added_objects, diff, distributions, dump, restore, sequences, snapshot
 from mock2pg.backups.staged import Staged, State
 from mock2pg.errors import BackupFailed, BackupRefused, PublishFailed, RollbackFailed, TargetChanged
 from mock2pg.pipeline import nodes
@@ -244,10 +244,10 @@ def _keep_present(way: _Way, current: Mapping[str, str] | None) -> _Kept:
             postgres.connect(
                 settings.url, name=f"present {way.run.id}", read_only=True, lock_timeout=settings.lock_timeout
             ) as connection,
-            dump.repeatable_read(connection),
+            postgres.repeatable_read(connection),
         ):
-            sequences = dump.sequences(connection, settings.target_schema)
-            exported = snapshot.Snapshot(connection, settings.target_schema, current, sequences)
+            positions = sequences.positions(connection, settings.target_schema)
+            exported = snapshot.Snapshot(connection, settings.target_schema, current, positions)
             with backups.Writer(
                 settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
             ) as writer:
