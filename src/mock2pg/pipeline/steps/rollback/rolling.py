@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from mock2pg import backups, history, postgres
-from mock2pg.backups import added_objects, diff, distributions, dump, restore, sequences, snapshot
-from mock2pg.backups.staged import Staged, State
-from mock2pg.errors import BackupFailed, BackupRefused, PublishFailed, RollbackFailed, TargetChanged
+from mock2pg.backups import dump, restore
+from mock2pg.errors import BackupRefused, PublishFailed, RollbackFailed, TargetChanged
 from mock2pg.pipeline import nodes
-from mock2pg.pipeline.steps.rollback import since
-from mock2pg.postgres import distribution, server
-from mock2pg.publishing import alteration, others_code, writers
-from mock2pg.runs import VERSION, Run, Times, now
+from mock2pg.pipeline.steps.rollback import comparison, present, since
+from mock2pg.postgres import distribution
+from mock2pg.publishing import alteration
+from mock2pg.runs import VERSION, Run, Times
 from mock2pg.step_results import Difference, RollbackPreview, RolledBack, RowChanges
 from mock2pg.text import counted
 
@@ -106,14 +104,15 @@ def _shown(way: _Way, connection: postgres.Connection) -> RollbackPreview:
     """Return the preview of a rollback."""
     with connection.transaction(force_rollback=True):
         distribution.begin(connection, way.run.settings.lock_timeout)
-        look = _look(way, connection, _definitions(way, connection, lock=False))
+        now_defined = comparison.definitions(way.run, way.backup, connection, lock=False)
+        look = comparison.compare(way.run, way.backup, connection, now_defined)
         written = since.written(look)
-        found = _found(way, look, written)
+        found = comparison.preview(look, written)
         if written and way.refuse and not way.discard:
             raise _refusal(found)
     stops = "" if way.discard else "; a rollback refuses to undo that without --discard-changes"
-    cautions = (*(f"{name}: {words}{stops}" for name, words in written.items()), *_distributed(look))
-    return replace(found, summary=f"A rollback to {way.backup.id} would {_told(look)}", cautions=cautions)
+    cautions = (*(f"{name}: {words}{stops}" for name, words in written.items()), *comparison.distribution_notes(look))
+    return replace(found, summary=f"A rollback to {way.backup.id} would {comparison.told(look)}", cautions=cautions)
 
 
 def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
@@ -121,31 +120,31 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
     distribution.begin(connection, settings.lock_timeout)
     connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
     times = Times()
-    now_defined = _definitions(way, connection, lock=True)
+    now_defined = comparison.definitions(way.run, way.backup, connection, lock=True)
     with times.of("back up the present state"):  # which reads all rows, and so says what they hold
-        taken = _keep_present(way, now_defined.current)
+        taken = present.keep(way.run, now_defined.current)
     file = taken.file
     try:
         with times.of("compare with the backup"):
-            look = _look(way, connection, now_defined, taken.hashes)
+            look = comparison.compare(way.run, way.backup, connection, now_defined, taken.hashes)
         written = since.written(look)
-        found = _found(way, look, written)
+        found = comparison.preview(look, written)
         if written and not (way.discard or way.undo):
             raise _refusal(found)
-        present = _present(way, taken, needed=bool(written))
+        way.warnings.extend(taken.cautions(needed=bool(written) or not way.undo))
         with times.of("restore and prove"):
             restored = restore.restore(connection, settings.target_schema, look.staged, look.current, look.added)
         restored = replace(restored, tables=_differences(restored, found.changes))
-        _record(way, connection, found, restored, present)
+        _record(way, connection, found, restored, taken.id)
     except BaseException:
         if file:  # nothing has changed, so there is nothing to go back to
             file.unlink(missing_ok=True)
         raise
     gone = f", {counted(len(restored.dropped), 'table')} dropped" if restored.dropped else ""
     rows = f"{counted(sum(way.backup.tables.values()), 'row')} of {counted(len(way.backup.tables), 'table')}"
-    kept = f"the state before is in {present}" if present else "the state before has no backup"
+    kept = f"the state before is in {taken.id}" if taken.id else "the state before has no backup"
     warnings = [f"{name}: {words}; undone as well" for name, words in written.items()]
-    warnings += _distributed(look)
+    warnings += comparison.distribution_notes(look)
     warnings += [f"materialized view {name} may not be refreshed by this role" for name in restored.stale]
     return RolledBack(
         summary=f"{rows} as in {way.backup.id}{gone}; {kept}",
@@ -160,116 +159,10 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
         published_run=way.backup.header["published_run"],
         way=restored.way,
         dropped=restored.dropped,
-        present_backup_id=present,
+        present_backup_id=taken.id,
         definitions_left=dump.definitions_fingerprint(way.backup.header["definitions"]),
         times=times,
     )
-
-
-@dataclass(frozen=True)
-class _Definitions:
-    """The state of the backup, the definitions as they are now, and the relations that only these have."""
-
-    state: State
-    current: Mapping[str, str] | None
-    added: added_objects.Added
-
-
-def _definitions(way: _Way, connection: postgres.Connection, *, lock: bool) -> _Definitions:
-    """Read the present definitions; with `lock`, nobody writes to the tables until the transaction ends."""
-    settings, backup = way.run.settings, way.backup
-    schema = settings.target_schema
-    others_code.refuse(connection, schema)
-    state = State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table), backup.contents)
-    before = snapshot.defined(connection, schema)
-    try:  # without a lock of ours: pg_dump must not wait behind somebody who waits for us
-        program, limit = server.binary("pg_dump"), settings.lock_timeout
-        current = dump.definitions(connection, settings.url, schema, program, lock_timeout=limit)
-        added = added_objects.find(
-            connection, settings.url, schema, program, state.definitions, current, lock_timeout=limit
-        )
-    except BackupFailed as error:
-        raise RollbackFailed(f"the present definitions cannot be read: {error.message}") from error
-    if lock:
-        writers.keep_out_of_schema(connection, schema)
-    if snapshot.defined(connection, schema) != before:
-        raise postgres.SerializationFailure("something was defined anew in the meantime")
-    return _Definitions(state, current, added)
-
-
-def _look(
-    way: _Way, connection: postgres.Connection, now_defined: _Definitions, found: Mapping[str, str] | None = None
-) -> since.Look:
-    """Compare the target tables with the backup.
-
-    found  table -> content hash of the target tables, where it is known
-    """
-    state, current = now_defined.state, now_defined.current
-    staged, schema = Staged(connection, state, found), way.run.settings.target_schema
-    changes, there = diff.changes(connection, schema, staged), distribution.of_schema(connection, schema)
-    present = [name for name, change in changes.items() if change.content_hash is not None]
-    redistributed = distributions.changed(staged.state.distribution, there, present)
-    return since.Look(
-        run=way.run,
-        connection=connection,
-        backup=way.backup,
-        staged=staged,
-        changes=changes,
-        definitions={**dump.changed_entries(state.definitions, current), **redistributed},
-        current=current,
-        added=now_defined.added,
-        redistributed=redistributed,
-        kept=tuple(distributions.kept(staged.state.distribution, there, state.tables)),
-    )
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """The backup of the present state: its id and file, or why there is none.
-
-    hashes  table -> content hash of the present rows
-    """
-
-    id: str | None = None
-    file: Path | None = None
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    failure: BackupFailed | None = None
-
-
-def _keep_present(way: _Way, current: Mapping[str, str] | None) -> _Kept:
-    """Back up the target tables, which are locked."""
-    settings, timestamp = way.run.settings, now()
-    try:
-        with (
-            postgres.connect(
-                settings.url, name=f"present {way.run.id}", read_only=True, lock_timeout=settings.lock_timeout
-            ) as connection,
-            postgres.repeatable_read(connection),
-        ):
-            positions = sequences.positions(connection, settings.target_schema)
-            exported = snapshot.Snapshot(connection, settings.target_schema, current, positions)
-            with backups.Writer(
-                settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
-            ) as writer:
-                header = exported.header(timestamp, backups.FORMAT, run_id=way.run.id, command="rollback")
-                backup = snapshot.save(exported, writer, header)
-    except BackupFailed as error:
-        return _Kept(failure=error)
-    return _Kept(backup.id, backup.file, exported.hashes)
-
-
-def _present(way: _Way, kept: _Kept, *, needed: bool) -> str | None:
-    """Return the id of the backup of the present state; None when there is none and a migration undoes itself.
-
-    needed  it would hold what is nowhere else
-    """
-    if kept.failure:
-        if not way.undo or needed:
-            raise RollbackFailed(
-                f"the present state cannot be backed up: {kept.failure.message}", hint=_KEEP
-            ) from kept.failure
-        way.warnings.append(f"What this run published is not kept: {kept.failure.message}")
-    return kept.id
 
 
 def _record(
@@ -313,17 +206,6 @@ def _owned(connection: postgres.Connection, schema: str, way: str, published_run
     return alteration.owned_again(connection, schema, history.owned_by(connection, published_run))
 
 
-def _found(way: _Way, look: since.Look, written: Mapping[str, str]) -> RollbackPreview:
-    return RollbackPreview(
-        backup_id=way.backup.id,
-        changes={name: change.counts for name, change in look.changes.items()},
-        hashes={name: change.content_hash for name, change in look.changes.items() if change.content_hash},
-        definitions_sha256=dump.definitions_fingerprint(look.current),
-        definitions_changed=look.definitions,
-        written_since=written,
-    )
-
-
 def _refusal(found: RollbackPreview) -> TargetChanged:
     lines = [f"  {name}: {words}" for name, words in found.written_since.items()]
     error = TargetChanged(
@@ -331,24 +213,3 @@ def _refusal(found: RollbackPreview) -> TargetChanged:
     )
     error.found = found
     return error
-
-
-def _distributed(look: since.Look) -> list[str]:
-    """Return, in words, where the distribution of tables is not what the backup says."""
-    if look.backup.header.get("distribution") and not distribution.is_citus(look.connection):
-        return ["this database has no Citus: tables that were distributed in the backup are local tables"]
-    return [
-        f"{name} stays distributed: nothing is un-distributed, and the backup has it as local" for name in look.kept
-    ]
-
-
-def _told(look: since.Look) -> str:
-    """Return what would change, in words."""
-    restored, removed, changed = (
-        sum(getattr(change, key) for change in look.changes.values()) for key in ("restored", "removed", "changed")
-    )
-    definitions = f" and {counted(len(look.definitions), 'definition')}" if look.definitions else ""
-    return f"restore {counted(restored, 'row')}, remove {removed:,}, change back {changed:,}{definitions}"
-
-
-_KEEP = "Free disk space, or allow this user to write in the backup folder."

@@ -8,40 +8,16 @@ version of the history do not have what was found: there it is in the folder of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
-from mock2pg import backups, files, history, postgres
+from mock2pg import files, history, postgres
 from mock2pg.backups import dump
-from mock2pg.backups.added_objects import Added
 from mock2pg.backups.diff import Change
-from mock2pg.backups.staged import Staged
 from mock2pg.history import Findings, HistoryRow
+from mock2pg.pipeline.steps.rollback.comparison import Look
 from mock2pg.runs import Run
 from mock2pg.source import staging
 from mock2pg.step_results import BackedUp, Published, RolledBack
 from mock2pg.text import counted
-
-
-@dataclass(frozen=True)
-class Look:
-    """The comparison: target tables through `connection`, the staged backup, and the differences between them.
-
-    definitions  object -> what became of its definition since the backup
-    added        the relations that are not in the backup, where nothing else was defined anew
-    redistributed  those of the definitions that say how Citus distributes a table
-    kept         tables that are distributed now and stay so, though they were not
-    """
-
-    run: Run
-    connection: postgres.Connection
-    backup: backups.Backup
-    staged: Staged
-    changes: Mapping[str, Change]
-    definitions: Mapping[str, str]
-    current: Mapping[str, str] | None
-    added: Added
-    redistributed: Mapping[str, str] = field(default_factory=dict)
-    kept: tuple[str, ...] = ()
 
 
 def written(look: Look) -> dict[str, str]:

@@ -1,0 +1,129 @@
+"""The target tables, their definitions and their distribution, compared with a backup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mock2pg import backups, postgres
+from mock2pg.backups import added_objects, diff, distributions, dump, snapshot
+from mock2pg.backups.staged import Staged, State
+from mock2pg.errors import BackupFailed, RollbackFailed
+from mock2pg.postgres import distribution, server
+from mock2pg.publishing import others_code, writers
+from mock2pg.runs import Run
+from mock2pg.step_results import RollbackPreview
+from mock2pg.text import counted
+
+
+@dataclass(frozen=True)
+class Look:
+    """The comparison: target tables through `connection`, the staged backup, and the differences between them.
+
+    definitions  object -> what became of its definition since the backup
+    added        the relations that are not in the backup, where nothing else was defined anew
+    redistributed  those of the definitions that say how Citus distributes a table
+    kept         tables that are distributed now and stay so, though they were not
+    """
+
+    run: Run
+    connection: postgres.Connection
+    backup: backups.Backup
+    staged: Staged
+    changes: Mapping[str, diff.Change]
+    definitions: Mapping[str, str]
+    current: Mapping[str, str] | None
+    added: added_objects.Added
+    redistributed: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """The state of the backup, the definitions as they are now, and the relations that only these have."""
+
+    state: State
+    current: Mapping[str, str] | None
+    added: added_objects.Added
+
+
+def definitions(run: Run, backup: backups.Backup, connection: postgres.Connection, *, lock: bool) -> Definitions:
+    """Read the present definitions; with `lock`, nobody writes to the tables until the transaction ends."""
+    settings = run.settings
+    schema = settings.target_schema
+    others_code.refuse(connection, schema)
+    state = State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table), backup.contents)
+    before = snapshot.defined(connection, schema)
+    try:  # without a lock of ours: pg_dump must not wait behind somebody who waits for us
+        program, limit = server.binary("pg_dump"), settings.lock_timeout
+        current = dump.definitions(connection, settings.url, schema, program, lock_timeout=limit)
+        added = added_objects.find(
+            connection, settings.url, schema, program, state.definitions, current, lock_timeout=limit
+        )
+    except BackupFailed as error:
+        raise RollbackFailed(f"the present definitions cannot be read: {error.message}") from error
+    if lock:
+        writers.keep_out_of_schema(connection, schema)
+    if snapshot.defined(connection, schema) != before:
+        raise postgres.SerializationFailure("something was defined anew in the meantime")
+    return Definitions(state, current, added)
+
+
+def compare(
+    run: Run,
+    backup: backups.Backup,
+    connection: postgres.Connection,
+    now_defined: Definitions,
+    found: Mapping[str, str] | None = None,
+) -> Look:
+    """Compare the target tables with the backup.
+
+    found  table -> content hash of the target tables, where it is known
+    """
+    state, current = now_defined.state, now_defined.current
+    staged, schema = Staged(connection, state, found), run.settings.target_schema
+    changes, there = diff.changes(connection, schema, staged), distribution.of_schema(connection, schema)
+    present = [name for name, change in changes.items() if change.content_hash is not None]
+    redistributed = distributions.changed(staged.state.distribution, there, present)
+    return Look(
+        run=run,
+        connection=connection,
+        backup=backup,
+        staged=staged,
+        changes=changes,
+        definitions={**dump.changed_entries(state.definitions, current), **redistributed},
+        current=current,
+        added=now_defined.added,
+        redistributed=redistributed,
+        kept=tuple(distributions.kept(staged.state.distribution, there, state.tables)),
+    )
+
+
+def preview(look: Look, written: Mapping[str, str]) -> RollbackPreview:
+    """Return the differences that a rollback would undo, and which of them others wrote."""
+    return RollbackPreview(
+        backup_id=look.backup.id,
+        changes={name: change.counts for name, change in look.changes.items()},
+        hashes={name: change.content_hash for name, change in look.changes.items() if change.content_hash},
+        definitions_sha256=dump.definitions_fingerprint(look.current),
+        definitions_changed=look.definitions,
+        written_since=written,
+    )
+
+
+def distribution_notes(look: Look) -> list[str]:
+    """Return, in words, where the distribution of tables is not what the backup says."""
+    if look.backup.header.get("distribution") and not distribution.is_citus(look.connection):
+        return ["this database has no Citus: tables that were distributed in the backup are local tables"]
+    return [
+        f"{name} stays distributed: nothing is un-distributed, and the backup has it as local" for name in look.kept
+    ]
+
+
+def told(look: Look) -> str:
+    """Return what would change, in words."""
+    restored, removed, changed = (
+        sum(getattr(change, key) for change in look.changes.values()) for key in ("restored", "removed", "changed")
+    )
+    definitions = f" and {counted(len(look.definitions), 'definition')}" if look.definitions else ""
+    return f"restore {counted(restored, 'row')}, remove {removed:,}, change back {changed:,}{definitions}"

@@ -1,0 +1,58 @@
+"""The backup of the present state, which a rollback takes before it changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mock2pg import backups, postgres
+from mock2pg.backups import sequences, snapshot
+from mock2pg.errors import BackupFailed, RollbackFailed
+from mock2pg.runs import Run, now
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The backup of the present state: its id and file, or why there is none.
+
+    hashes  table -> content hash of the present rows
+    """
+
+    id: str | None = None
+    file: Path | None = None
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    failure: BackupFailed | None = None
+
+    def cautions(self, *, needed: bool) -> list[str]:
+        """Return what to say of a backup that could not be taken. Raises RollbackFailed when it is `needed`."""
+        if self.failure is None:
+            return []
+        if needed:
+            raise RollbackFailed(
+                f"the present state cannot be backed up: {self.failure.message}",
+                hint="Free disk space, or allow this user to write in the backup folder.",
+            ) from self.failure
+        return [f"What this run published is not kept: {self.failure.message}"]
+
+
+def keep(run: Run, current: Mapping[str, str] | None) -> Kept:
+    """Back up the target tables, which are locked."""
+    settings, timestamp = run.settings, now()
+    try:
+        with (
+            postgres.connect(
+                settings.url, name=f"present {run.id}", read_only=True, lock_timeout=settings.lock_timeout
+            ) as connection,
+            postgres.repeatable_read(connection),
+        ):
+            positions = sequences.positions(connection, settings.target_schema)
+            exported = snapshot.Snapshot(connection, settings.target_schema, current, positions)
+            with backups.Writer(
+                settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
+            ) as writer:
+                header = exported.header(timestamp, backups.FORMAT, run_id=run.id, command="rollback")
+                backup = snapshot.save(exported, writer, header)
+    except BackupFailed as error:
+        return Kept(failure=error)
+    return Kept(backup.id, backup.file, exported.hashes)
