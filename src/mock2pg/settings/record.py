@@ -10,10 +10,10 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from mock2pg import resources
 from mock2pg.connection_string import ConnectionString, parse
 from mock2pg.errors import UsageError
 from mock2pg.project_folder import discovered
+from mock2pg.settings.folders import Folders
 from mock2pg.settings.values import notification_urls
 
 COMPLETE = "_MOCK2PG_SETTINGS"  # in the environment of a child process: it has all the settings, no file counts
@@ -33,7 +33,7 @@ def _user() -> str:
         return "unknown"
 
 
-class Settings(BaseSettings):
+class Settings(Folders, BaseSettings):
     """One frozen record. Relative paths are taken from the project's folder, not from the current directory."""
 
     model_config = SettingsConfigDict(
@@ -238,49 +238,6 @@ class Settings(BaseSettings):
         if invalid := [str(number) for number, url in enumerate(found, 1) if not _SERVICE.match(url)]:
             raise ValueError(f"URL {', '.join(invalid)} does not begin with a service, such as slack://")
         return urls
-
-    @property
-    def backups_dir(self) -> Path:
-        return self.project / "backups"
-
-    @property
-    def runs_dir(self) -> Path:
-        return self.project / "runs"
-
-    @property
-    def dbt_dir(self) -> Path:
-        return self.project / "dbt_project"
-
-    @property
-    def expectations_dir(self) -> Path:
-        return self.project / "expectations"
-
-    @property
-    def notebooks_dir(self) -> Path:
-        """The project's own notebooks, or else those of the package."""
-        own = self.project / "notebooks"
-        return own if own.is_dir() else resources.NOTEBOOKS
-
-    @property
-    def cache_dir(self) -> Path:
-        return self.project / ".cache"
-
-    @property
-    def secret_file(self) -> Path:
-        """The file of the secret that what a run leaves of values is hashed with."""
-        return self.cache_dir / "hashes.secret"
-
-    @property
-    def log_file(self) -> Path:
-        return self.project / "logs" / "migration.log"
-
-    @property
-    def source_path(self) -> Path:
-        return self.project / self.source
-
-    @property
-    def postgres_dir(self) -> Path:
-        return self.project / self.postgres
 
     @property
     def identity(self) -> SecretStr | None:
