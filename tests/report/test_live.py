@@ -18,7 +18,8 @@ from mock2pg import progress
 from mock2pg import settings as settings_module
 from mock2pg.progress import StepProgress
 from mock2pg.report import live, step_lines
-from mock2pg.report.live import Display, _Lines
+from mock2pg.report.last_lines import LastLines
+from mock2pg.report.live import Display
 from mock2pg.runs import Run, now
 from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult
@@ -42,7 +43,7 @@ def stream(terminal: Terminal, encoding: str = "utf-8") -> TextIO:
 
 def test_lines_are_written_anew_in_their_place(terminal: Terminal) -> None:
     """Two steps have a line each; what is said comes above them; nothing but that is left in the end."""
-    lines = _Lines(stream(terminal))
+    lines = LastLines(stream(terminal))
     lines.write([], [("⠋", "load"), ("⠋", "backup " + "x" * 200)])
     assert terminal.read(lambda screen: len(screen.shown) == 2) == ["⠋ load", f"⠋ backup {'x' * 70}"]
     lines.write([("⚠", WARNING, 0), ("✔", step_lines.ended("load", 1, WARNING), 20)], [("⠙", "backup")])
@@ -58,7 +59,7 @@ def test_lines_are_written_anew_in_their_place(terminal: Terminal) -> None:
 @pytest.mark.parametrize("columns", [60, 41, 100])
 def test_another_width_leaves_nothing_behind(terminal: Terminal, columns: int) -> None:
     """A terminal that is made narrower breaks the lines; all of them are taken away."""
-    lines = _Lines(stream(terminal))
+    lines = LastLines(stream(terminal))
     lines.write([("", "migrate", 0)], [("⠋", "load " + "x" * 65), ("⠋", "backup " + "x" * 65)])
     terminal.read(lambda screen: len(screen.shown) == 3)
     terminal.resize(columns)
@@ -70,7 +71,7 @@ def test_another_width_leaves_nothing_behind(terminal: Terminal, columns: int) -
 
 def test_without_its_letters_a_terminal_gets_words(terminal: Terminal) -> None:
     """Marks, dots and spinners are ASCII where the encoding has no others."""
-    lines = _Lines(stream(terminal, "ascii"))
+    lines = LastLines(stream(terminal, "ascii"))
     lines.write([("✔", "stage", 0), ("✘", "check · …", 0)], [(lines.spinner, "load")])
     shown = terminal.read(lambda screen: len(screen.shown) == 3)
     assert shown[:2] == ["ok stage", "FAILED check - ..."]
