@@ -14,7 +14,8 @@ from mock2pg.errors import InternalError, ValidationError
 from mock2pg.log import log
 from mock2pg.pages import diagram
 from mock2pg.pages.outcome import outcome_of
-from mock2pg.report import charts, nesting, notebook_tables, notebooks, target_state, target_tables
+from mock2pg.report import accounts, charts, notebook_tables, notebooks, target_state, target_tables
+from mock2pg.report.accounts import Results
 from mock2pg.report.log_messages import changes, of_added, title
 from mock2pg.runs import Run, now
 from mock2pg.step_results import (
@@ -37,8 +38,6 @@ from mock2pg.step_results import (
     encode,
     find,
 )
-
-Results = Mapping[str, StepResult]
 
 LISTED = 20  # errors of one rule that the page shows; errors.json has all that are listed
 
@@ -79,8 +78,8 @@ def run(run: Run) -> Reported:
         message=record["message"] or "This run is unfinished.",
         details=details,
         target_state=target_state.of_run(record, results.values()),
-        figures=_figures(record, results),
-        accounts=_accounts(record, results),
+        figures=accounts.figures(record, results),
+        accounts=accounts.of_rows(record, results),
         steps=_steps(record, results),
         added=_added(record, results),
         command=_command(run, results),
@@ -88,7 +87,7 @@ def run(run: Run) -> Reported:
         undo=back.present_backup_id if (back := _find(results, RolledBack)) and changes(back) else None,
         changes=[
             (found.step, encode(found.tables))
-            for found in (_published(record, results), _find(results, RolledBack), _find(results, Planned))
+            for found in (accounts.published_of(record, results), _find(results, RolledBack), _find(results, Planned))
             if found
         ],
         staged=_find(results, Staged),
@@ -154,19 +153,9 @@ def _passed(results: Results, step: str) -> bool:
     return step in results and results[step].status == "passed"
 
 
-def _published(record: Mapping[str, Any], results: Results) -> Published | None:
-    """Return what the run published, when the target tables hold it."""
-    return _find(results, Published) if record["status"] != "rolled_back" else None
-
-
-def _loaded(record: Mapping[str, Any], results: Results) -> Loaded | None:
-    """Return what was loaded, when the target tables hold it."""
-    return _find(results, Loaded) if _published(record, results) else None
-
-
 def _added(record: Mapping[str, Any], results: Results) -> str:
     """The rows in the target that no source has, in words."""
-    loaded = _loaded(record, results)
+    loaded = accounts.loaded_of(record, results)
     return of_added(loaded.added) if loaded and loaded.added else ""
 
 
@@ -192,46 +181,6 @@ def _steps(record: Mapping[str, Any], results: Results) -> Results:
         return results
     failed = StepResult(record["command"], status="failed", summary=text.first_line(error["message"]), error=error)
     return {**results, record["command"]: failed}
-
-
-def _figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
-    """Return the numbers beside the verdict, by label."""
-    if record["command"] not in ("check", "load", "plan", "migrate"):
-        step = record["command"].partition(" ")[0]  # that of `rollback --show`, too
-        return notebook_tables.figures(results[step]) if step in results else {}
-    figures = {f"rows {key}": f"{number:,}" for key, number in _accounts(record, results)["sum"].items()}
-    if "check" in results and results["check"].status == "failed":
-        figures["errors"] = f"{checked.errors if (checked := _find(results, Checked)) else 0:,}"
-    if published := _published(record, results):
-        figures["rows changed"] = f"{sum(table.changed for table in published.tables.values()):,}"
-    if planned := _find(results, Planned):
-        figures["rows that would change"] = f"{sum(table.changed for table in planned.tables.values()):,}"
-    if back := _find(results, RolledBack):
-        figures["rows rolled back"] = f"{sum(table.changed for table in back.tables.values()):,}"
-    return figures
-
-
-def _accounts(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
-    """Account for every row that was read, per array of the input: loaded + refused + left out = read.
-
-    A check loads nothing: there what is left are the sound rows. Of a run that may have published it is not known.
-    """
-    left = "sound" if record["command"] in ("check", "load", "plan") else "left out"
-    left = "not known" if record["status"] == "unknown" else left
-    staged, checked, loaded = _find(results, Staged), _find(results, Checked), _loaded(record, results)
-    rows = []
-    for name, table in staged.tables.items() if staged else ():
-        landed = loaded.landed[name] if loaded else 0
-        refused = checked.entities[table.path].refused if checked else 0
-        counts = {"read": table.rows, "loaded": landed, "refused": refused, left: table.rows - landed - refused}
-        rows.append({"path": table.path, "table": name, "nested": nesting.is_nested(table.path), **counts})
-    rows = nesting.below_parents(rows)
-    sums = {key: notebook_tables.total(rows, key) for key in ("read", "loaded", "refused", left)} if rows else {}
-    if left == "sound":
-        sums.pop("loaded", None)
-    elif not sums.get(left):
-        sums.pop(left, None)
-    return {"rows": rows, "sum": sums}
 
 
 def _faults(run: Run) -> dict[str, list[dict[str, Any]]]:

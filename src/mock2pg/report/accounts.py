@@ -1,0 +1,62 @@
+"""The rows of a run, accounted for: read, loaded, refused, left out; and the figures beside its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mock2pg.report import nesting, notebook_tables
+from mock2pg.step_results import Checked, Loaded, Planned, Published, RolledBack, Staged, StepResult, find
+
+Results = Mapping[str, StepResult]
+
+
+def published_of(record: Mapping[str, Any], results: Results) -> Published | None:
+    """Return what the run published, when the target tables hold it."""
+    return find(results.values(), Published) if record["status"] != "rolled_back" else None
+
+
+def loaded_of(record: Mapping[str, Any], results: Results) -> Loaded | None:
+    """Return what was loaded, when the target tables hold it."""
+    return find(results.values(), Loaded) if published_of(record, results) else None
+
+
+def figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
+    """Return the numbers beside the verdict, by label."""
+    if record["command"] not in ("check", "load", "plan", "migrate"):
+        step = record["command"].partition(" ")[0]  # that of `rollback --show`, too
+        return notebook_tables.figures(results[step]) if step in results else {}
+    figures = {f"rows {key}": f"{number:,}" for key, number in of_rows(record, results)["sum"].items()}
+    if "check" in results and results["check"].status == "failed":
+        figures["errors"] = f"{checked.errors if (checked := find(results.values(), Checked)) else 0:,}"
+    if published := published_of(record, results):
+        figures["rows changed"] = f"{sum(table.changed for table in published.tables.values()):,}"
+    if planned := find(results.values(), Planned):
+        figures["rows that would change"] = f"{sum(table.changed for table in planned.tables.values()):,}"
+    if back := find(results.values(), RolledBack):
+        figures["rows rolled back"] = f"{sum(table.changed for table in back.tables.values()):,}"
+    return figures
+
+
+def of_rows(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
+    """Account for every row that was read, per array of the input: loaded + refused + left out = read.
+
+    A check loads nothing: there what is left are the sound rows. Of a run that may have published it is not known.
+    """
+    left = "sound" if record["command"] in ("check", "load", "plan") else "left out"
+    left = "not known" if record["status"] == "unknown" else left
+    staged, checked = find(results.values(), Staged), find(results.values(), Checked)
+    loaded = loaded_of(record, results)
+    rows = []
+    for name, table in staged.tables.items() if staged else ():
+        landed = loaded.landed[name] if loaded else 0
+        refused = checked.entities[table.path].refused if checked else 0
+        counts = {"read": table.rows, "loaded": landed, "refused": refused, left: table.rows - landed - refused}
+        rows.append({"path": table.path, "table": name, "nested": nesting.is_nested(table.path), **counts})
+    rows = nesting.below_parents(rows)
+    sums = {key: notebook_tables.total(rows, key) for key in ("read", "loaded", "refused", left)} if rows else {}
+    if left == "sound":
+        sums.pop("loaded", None)
+    elif not sums.get(left):
+        sums.pop(left, None)
+    return {"rows": rows, "sum": sums}
