@@ -1,4 +1,4 @@
-"""The commands that look at the target, its history and its runs."""
+"""The commands that look at the target, at its history and at a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -16,10 +15,8 @@ from mock2pg.cli.address import show_address
 from mock2pg.cli.completing import run_ids
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import project, service, verb
-from mock2pg.errors import AlreadyRunning, NotReady, UsageError
+from mock2pg.errors import NotReady, UsageError
 from mock2pg.report.output import COLUMNS, quiet, say, say_json, say_lines, width
-
-_NO_RUN = "There is no run yet."
 
 
 @command.command(section="Look")
@@ -214,56 +211,6 @@ def list_settings(as_json: bool) -> None:
         say_json([asdict(setting) for setting in found])
     else:
         say_lines(settings_table(found, width() or COLUMNS, meanings=not quiet()))
-
-
-@command.group(section="Look", invoke_without_command=True)
-@click.pass_context
-@verb
-def runs(context: click.Context, as_json: bool) -> None:
-    """List the runs in runs/, newest first.
-
-    What each did, how it ended, how long it took, and the size of its folder. Contacts no database: `mock2pg history`
-    lists the runs of everybody who uses the database.
-
-    Examples:
-        mock2pg runs
-    """
-    from mock2pg.report.history_lists import run_lines
-
-    if context.invoked_subcommand is None:
-        found = service().runs()
-        if as_json:
-            say_json(found)
-        else:
-            for line in run_lines(found, width() or COLUMNS) or [_NO_RUN]:
-                say(line)
-
-
-@runs.command("prune", fails=(AlreadyRunning,))
-@options.retention("runs", "MIGRATION_RUNS_KEEP")
-@verb
-def prune(as_json: bool, **given: Any) -> None:
-    """Report which runs to remove, and remove them with --yes.
-
-    Reports for each run why to remove or keep its folder. The database records each removal, so that `mock2pg
-    verify-evidence` reports it as that. Backups are kept. docs/evidence.md has the policy.
-
-    Examples:
-        mock2pg runs prune --keep-last 50 --keep-days 90
-        mock2pg runs prune --keep-last 50 --keep-days 90 --yes
-    """
-    from mock2pg.report.history_lists import decision
-
-    found = service().prune_runs(**given)
-    if as_json:
-        say_json(found)
-        return
-    for entry in found:
-        say(f"{entry['id']}  {entry['bytes']:>12,} bytes  {decision(entry, removed=given['yes'])}")
-    if not found:
-        say(_NO_RUN)
-    elif not given["yes"] and any(entry["remove"] for entry in found):
-        say("Nothing was removed: add --yes to remove them.")
 
 
 def _page(run_id: str | None, every: bool) -> Path:
