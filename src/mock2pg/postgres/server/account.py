@@ -113,6 +113,12 @@ def users(uid: int) -> list[str]:
     return ["root", *([pwd.getpwuid(uid).pw_name] if person else [])]
 
 
+def make_private(folder: Path, uid: int, gid: int) -> None:
+    """Make a folder that the account alone may enter."""
+    folder.mkdir(mode=0o700)
+    os.chown(folder, uid, gid)
+
+
 def hand_over(folder: Path, uid: int, gid: int) -> None:
     """Give the data, of an older version or of initdb, to the account; links are given, not followed."""
     if os.geteuid() == 0 and folder.stat().st_uid != uid:

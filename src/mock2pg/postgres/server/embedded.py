@@ -12,24 +12,21 @@ import errno
 import fcntl
 import os
 import shutil
-import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from mock2pg.errors import DatabaseError
-from mock2pg.postgres.server import account
+from mock2pg.postgres.server import account, data
 from mock2pg.postgres.server.programs import binary, failure, last_lines, run_program
-from mock2pg.postgres.server.socket_alias import alias_of
+from mock2pg.postgres.server.sockets import FROM_THE_DATA, Sockets
 
 _MAJOR = 18
 _PATIENCE = 120.0  # seconds; recovery after a crash takes a while
-# a locale that PostgreSQL brings along: text sorts alike on every machine
-_LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 _OPTIONS = {
     "max_wal_size": "4GB",
     "dynamic_shared_memory_type": "mmap",  # a container's /dev/shm is too small for a parallel join
@@ -38,9 +35,6 @@ _OPTIONS = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
-# the kernel says who calls; who is not in the map is refused, whatever role they ask for
-_HBA = "local all all peer map=mock2pg\nlocal replication all peer map=mock2pg\n"
-_SOCKETS = "../run"  # from the data, PostgreSQL's current directory: a socket's address has room for no long path
 _REAPER = Path(__file__).with_name("reaper.py")
 
 
@@ -70,8 +64,7 @@ class Server:
         # the programs of one major refuse the data of another: with the major in its name they never meet
         self._data = self.home / f"data{_MAJOR}"
         self._log = self._data / "server.log"
-        self._sockets = self.home / "run"
-        self._alias = alias_of(self._sockets)
+        self._sockets = Sockets(self.home, self._owner)
         self._users: int | None = None
 
     def start(self) -> str:
@@ -119,17 +112,11 @@ class Server:
 
     def url(self, database: str = "postgres") -> str:
         """The address of a database, whether the server runs or not."""
-        name, folder = quote(database, safe=""), quote(str(self._alias or self._sockets), safe="")
+        name, folder = quote(database, safe=""), quote(str(self._sockets.address), safe="")
         return f"postgresql://postgres@/{name}?host={folder}&port=5432"
 
     def _owner(self) -> tuple[int, int]:
         return account.owner(self.home, self._data)
-
-    def _make(self, folder: Path) -> None:
-        """A private folder of the owner."""
-        owner = self._owner()
-        folder.mkdir(mode=0o700)
-        os.chown(folder, *owner)
 
     def _open(self, name: str) -> int:
         """The descriptor of a lock file, which is made, and given to the owner, if need be."""
@@ -143,7 +130,7 @@ class Server:
         if not self.home.is_dir():
             self.home.parent.mkdir(parents=True, exist_ok=True)
             try:
-                self._make(self.home)
+                account.make_private(self.home, *self._owner())
             except FileExistsError:
                 if not self.home.is_dir():  # else another process was quicker
                     raise
@@ -162,12 +149,11 @@ class Server:
             os.close(alive)
 
     def _answers(self) -> bool:
-        if not (self._sockets / ".s.PGSQL.5432").exists():
+        if not self._sockets.listens():
             return False
-        self._make_alias()
+        self._sockets.link()
         with suppress(DatabaseError):
-            where = self._alias or self._sockets
-            run_program(binary("pg_isready"), "-h", where, "-p", "5432", "-U", "postgres")
+            run_program(binary("pg_isready"), "-h", self._sockets.address, "-p", "5432", "-U", "postgres")
             return True
         return False
 
@@ -192,45 +178,20 @@ class Server:
             raise failure(f"PostgreSQL needs {need} MB in {self.home}, and {room} MB are free")
         account.hand_over_folder(self.home, runs.uid, runs.gid)
         if new:
-            self._initialise(runs, alive)
+            data.initialise(self._data, runs, alive, sync=self._options.get("fsync") != "off")
         account.hand_over(self._data, runs.uid, runs.gid)
-        self._let_in(account.users(runs.uid))
-        self._make_sockets()
+        data.let_in(self._data, account.users(runs.uid), self._owner())
+        self._sockets.make()
         (self._data / "postmaster.pid").unlink(missing_ok=True)  # another process may have its pid by now
         if not self._keep:
             os.close(self._open("ephemeral"))
             pid_file = self._data / "postmaster.pid"
-            run_program(sys.executable, "-IS", _REAPER, self.home, pid_file, self._sockets, self._alias or "")
-        where = {"listen_addresses": "", "port": "5432", "unix_socket_directories": _SOCKETS}
+            sockets = (self._sockets.folder, self._sockets.alias or "")
+            run_program(sys.executable, "-IS", _REAPER, self.home, pid_file, *sockets)
+        where = {"listen_addresses": "", "port": "5432", "unix_socket_directories": FROM_THE_DATA}
         options = [f"--{name}={value}" for name, value in (self._options | where).items()]
         # not pg_ctl, which passes the name of the folder through a shell; here no name is ever parsed
         runs.run(self._data, "postgres", "-D", runs.place(self._data), *options, log=self._log, hold=alive)
-
-    def _initialise(self, runs: account.Account, alive: int) -> None:
-        """Make the data aside, then rename it: killed half way, nothing half is left in its place."""
-        maker = account.for_initdb(runs)
-        aside = self._data.with_suffix(".new")
-        if aside.exists():
-            shutil.rmtree(aside)
-        aside.mkdir(mode=0o700)
-        os.chown(aside, maker.uid, maker.gid)
-        sync = ("--no-sync",) if self._options.get("fsync") == "off" else ()
-        options = ("-U", "postgres", "--auth=reject", *_LOCALE, *sync, "-D", maker.place(aside))
-        # initdb inherits the lock too: if we are killed, the next start waits until it writes no more
-        maker.run(aside, "initdb", *options, hold=alive)
-        aside.rename(self._data)
-
-    def _let_in(self, users: Sequence[str]) -> None:
-        """Say who may connect, in place of what an older version or initdb said."""
-        ident = "".join(f'mock2pg "{user}" all\n' for user in users)
-        for name, text in (("pg_hba.conf", _HBA), ("pg_ident.conf", ident)):
-            aside = self._data / f"{name}.new"
-            aside.unlink(missing_ok=True)
-            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with open(descriptor, "w", encoding="utf-8") as file:
-                os.fchown(descriptor, *self._owner())
-                file.write(text)
-            aside.replace(self._data / name)
 
     def _end(self) -> None:
         """Ask the server to end until it has let go of alive.lock."""
@@ -243,32 +204,9 @@ class Server:
                     if pid := self._pid():
                         os.kill(pid, 2)  # fast shutdown: PostgreSQL ends its connections and writes all down
                 time.sleep(0.05)
-            with suppress(OSError):  # so that nothing stays in the temporary folder
-                self._sockets.rmdir()
-                if self._alias:
-                    self._alias.unlink()
-                    self._alias.parent.rmdir()
+            self._sockets.remove()
         finally:
             os.close(alive)
-
-    def _make_sockets(self) -> None:
-        """A fresh folder for the socket (0700)."""
-        if os.path.lexists(self._sockets):
-            shutil.rmtree(self._sockets)
-        self._make(self._sockets)
-
-    def _make_alias(self) -> None:
-        """The short way to the socket, unless it is there; whose else it is could pose as the server."""
-        if self._alias is None:
-            return
-        folder = self._alias.parent
-        with suppress(FileExistsError):
-            self._make(folder)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (0, self._owner()[0]) or found.st_mode & 0o77:
-            raise failure(f"{folder} is not ours, and not private", "Remove it.")
-        with suppress(FileExistsError):
-            self._alias.symlink_to(self._sockets)
 
 
 @contextmanager
