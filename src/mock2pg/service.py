@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import backups, evidence, history, log, pages, postgres
+from mock2pg import backups, evidence, log, pages, postgres
 from mock2pg import settings as settings_module
 from mock2pg import watch as watch_module
-from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, Mock2pgError, UsageError
+from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, UsageError
 from mock2pg.history import events, roles
 from mock2pg.history.past_runs import summarised
 from mock2pg.log import timestamp
@@ -20,12 +20,14 @@ from mock2pg.pipeline import (
     commands,
     destination,
     lifecycle,
+    named_source,
     notices,
     prune,
     prune_runs,
-    recovery,
+    refusals,
     rollback,
     scenarios,
+    status,
     target,
 )
 from mock2pg.pipeline.migrate import migrate
@@ -33,14 +35,10 @@ from mock2pg.pipeline.step import run_in_process
 from mock2pg.pipeline.steps import connect
 from mock2pg.pipeline.steps.publish import reviewed_plan
 from mock2pg.pipeline.work import Work
-from mock2pg.postgres import prepared_transactions
 from mock2pg.report import prometheus
 from mock2pg.results import Evidence, MigrationResult, PastRun, Status, TestReport
 from mock2pg.runs import newest_ended, open_run
 from mock2pg.settings import Setting, Settings
-from mock2pg.source import presence
-
-_NAME_IT = "Name it: `mock2pg migrate PATH`, or set MIGRATION_SOURCE."
 
 
 class MigrationService:
@@ -76,14 +74,14 @@ class MigrationService:
         """
         if reviewed is not None:
             reviewed_plan(reviewed)  # refused before a run begins
-        return self._run("migrate", partial(migrate, reviewed=reviewed), self._source(mock_data))
+        return self._run("migrate", partial(migrate, reviewed=reviewed), named_source.named(self._settings, mock_data))
 
     def plan(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
         """Plan a migration: its changes, table by table, in `summary["plan"]`; the target is only read.
 
         mock_data  as for `migrate_all_data`
         """
-        return self._run("plan", commands.plan, self._source(mock_data))
+        return self._run("plan", commands.plan, named_source.named(self._settings, mock_data))
 
     def load(self, mock_data: Mapping[str, Any] | Path | str | None = None, *, keep: bool = False) -> MigrationResult:
         """Stage, check and build the tables beside the target tables, and publish nothing.
@@ -91,14 +89,14 @@ class MigrationService:
         mock_data  as for `migrate_all_data`
         keep       leave the scratch schemas, to look at or for dbt; the next run empties them
         """
-        return self._run("load", partial(commands.load, keep=keep), self._source(mock_data))
+        return self._run("load", partial(commands.load, keep=keep), named_source.named(self._settings, mock_data))
 
     def check(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
         """Stage and check alone: whether the input could be migrated. No database is contacted.
 
         mock_data  as for `migrate_all_data`
         """
-        return self._run("check", commands.check, self._source(mock_data, target=False))
+        return self._run("check", commands.check, named_source.named(self._settings, mock_data, target=False))
 
     def validate_migration(self) -> bool:
         """Return whether the target tables are as the run that published them says. Reads only."""
@@ -139,28 +137,7 @@ class MigrationService:
 
     def status(self) -> Status:
         """Return the published run, the lock holder, and the leftovers of interrupted runs. Reads only."""
-        url, schema = self.url(), self._settings.target_schema
-        with (
-            postgres.connect(
-                url, name="status", read_only=True, lock_timeout=self._settings.lock_timeout
-            ) as connection,
-            postgres.named(DatabaseError, "cannot ask the database"),
-        ):
-            newest = history.newest(connection, schema)
-            lock_holder = postgres.lock_holder(connection)
-            return Status(
-                database=postgres.describe_database(connection)["name"],
-                schema=schema,
-                published_run=newest.published_run if newest else None,
-                published_at=timestamp(newest.published_at) if newest else None,
-                command=newest.command if newest else None,
-                operator=newest.operator if newest else None,
-                lock_holder=lock_holder,
-                protected=history.is_protected(connection),
-                leftovers=() if lock_holder else tuple(recovery.leftovers_of(self._settings, connection)),
-                refused=recovery.refused(connection),
-                unapplied=prepared_transactions.unapplied(connection, newest.transaction) if newest else (),
-            )
+        return status.read(self._settings, self.url())
 
     def doctor(self, *, notify: bool = False) -> list[dict[str, str]]:
         """Everything that a migration needs of the target: name, verdict (passed, warning, failed), found, remedy.
@@ -226,7 +203,7 @@ class MigrationService:
         damaged    remove those that are not valid
         """
         last = self._settings.backup_keep if keep_last is keep_days is None else keep_last
-        with self._refusal_told("prune", AlreadyRunning):
+        with refusals.recorded(self._settings, "prune", AlreadyRunning):
             policy = backups.RetentionPolicy.of(last, keep_days, damaged=damaged)
             return prune.prune(self._settings, self.url(), policy, remove=yes)
 
@@ -243,13 +220,9 @@ class MigrationService:
         keep_days  keep those of the last D days
         """
         last = self._settings.runs_keep if keep_last is keep_days is None else keep_last
-        url = self.url() if self._has_database() else None
-        with self._refusal_told("prune", AlreadyRunning):
+        url = self.url() if target.has_database(self._settings) else None
+        with refusals.recorded(self._settings, "prune", AlreadyRunning):
             return prune_runs.prune(self._settings, url, backups.RetentionPolicy.of(last, keep_days), remove=yes)
-
-    def _has_database(self) -> bool:
-        """Return whether there is a database without making one: the embedded server's is made by the first run."""
-        return self._settings.database_url is not None or self._settings.postgres_dir.exists()
 
     def rollback(
         self,
@@ -272,8 +245,8 @@ class MigrationService:
                 hint="Name a backup, `latest`, or a run with --before.",
             )
         asks = before is not None or backup_id == destination.LATEST
-        url = self.url() if asks and self._has_database() else ""
-        with self._refusal_told("rollback", BackupRefused, backup_id):  # before a run begins
+        url = self.url() if asks and target.has_database(self._settings) else ""
+        with refusals.recorded(self._settings, "rollback", BackupRefused, backup_id):  # before a run begins
             to = destination.find(self._settings, url, backup_id, before)
             if to.words:
                 log.log.info("Going back: %s", to.words)
@@ -343,42 +316,3 @@ class MigrationService:
         self, name: str, command: Callable[[Work], None], source: Mapping[str, Any] | Path | None = None
     ) -> MigrationResult:
         return lifecycle.run(self._settings, name, command, source, self._ask)
-
-    @contextmanager
-    def _refusal_told(self, kind: str, error: type[Mock2pgError], backup_id: str | None = None) -> Iterator[None]:
-        """Have the database remember an attempt that was refused without a run; no embedded server is made for it."""
-        try:
-            yield
-        except error as refused:
-            if self._has_database():
-                known = {"operator": self._settings.operator, "schema": self._settings.target_schema}
-                name = type(refused).__name__
-                event = events.Event(kind, "failed", **known, error=name, backup_id=backups.valid_id(backup_id))
-                with suppress(Mock2pgError):  # of the server: it is the refusal that is reported
-                    evidence.tell(self.url(), kind, [event])
-            raise
-
-    def _source(
-        self, mock_data: Mapping[str, Any] | Path | str | None, *, target: bool = True
-    ) -> Mapping[str, Any] | Path:
-        """The source that is named, or the setting. Raises UsageError where the sample would go into a real target."""
-        if mock_data == "":
-            raise UsageError("the source is an empty text", hint=_NAME_IT)
-        if isinstance(mock_data, Mapping):
-            return mock_data
-        if mock_data is not None:
-            return self._present(mock_data)
-        if target and self._settings.database_url is not None and "source" not in self._settings.model_fields_set:
-            raise UsageError(
-                "DATABASE_URL is set and no source is named: what is in mock_data/ would replace what is there",
-                hint=_NAME_IT,
-            )
-        return self._present(self._settings.source_path)
-
-    @staticmethod
-    def _present(named: Path | str) -> Path:
-        """The source of that name, of which a run can begin. Raises UsageError when there is none."""
-        if not isinstance(named, Path | str):
-            raise UsageError(f"the source is of type {type(named).__name__}", hint="Give a dict of arrays, or a path.")
-        presence.require(Path(named))
-        return Path(named)

@@ -32,6 +32,11 @@ def database(settings: Settings) -> str:
     return EMBEDDED_DATABASE if settings.database_url is None else postgres.database_name(settings.url)
 
 
+def has_database(settings: Settings) -> bool:
+    """Return whether there is a database without making one: the embedded server's is made by the first run."""
+    return settings.database_url is not None or settings.postgres_dir.exists()
+
+
 def start_embedded(settings: Settings) -> str:
     """Start the embedded server unless it runs; returns the URL of its database, which is made if need be."""
     server = Server(settings.postgres_dir)
@@ -137,7 +142,7 @@ def scratch(run: Run) -> Iterator[None]:
 
 def known_manifests(settings: Settings) -> list[events.RecordedManifest] | str:
     """Return the manifests in the database, or the reason why they cannot be read. Starts no server."""
-    if settings.database_url is None and not settings.postgres_dir.exists():
+    if not has_database(settings):
         return "there is none"
     try:
         with (

@@ -1,0 +1,37 @@
+"""The source of a run: the one that is named, or the setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mock2pg.errors import UsageError
+from mock2pg.settings import Settings
+from mock2pg.source import presence
+
+_NAME_IT = "Name it: `mock2pg migrate PATH`, or set MIGRATION_SOURCE."
+
+
+def named(
+    settings: Settings, mock_data: Mapping[str, Any] | Path | str | None, *, target: bool = True
+) -> Mapping[str, Any] | Path:
+    """Return the source. Raises UsageError when there is none, and where the sample would go into a real target.
+
+    target  the run works on the target database
+    """
+    if mock_data == "":
+        raise UsageError("the source is an empty text", hint=_NAME_IT)
+    if isinstance(mock_data, Mapping):
+        return mock_data
+    if mock_data is None:
+        if target and settings.database_url is not None and "source" not in settings.model_fields_set:
+            raise UsageError(
+                "DATABASE_URL is set and no source is named: what is in mock_data/ would replace what is there",
+                hint=_NAME_IT,
+            )
+        mock_data = settings.source_path
+    if not isinstance(mock_data, Path | str):
+        raise UsageError(f"the source is of type {type(mock_data).__name__}", hint="Give a dict of arrays, or a path.")
+    presence.require(Path(mock_data))
+    return Path(mock_data)
