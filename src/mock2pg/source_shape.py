@@ -102,11 +102,6 @@ class SourceShape:
     constants: tuple[tuple[str, ...], ...] = ()
     left_out: tuple[tuple[str, ...], ...] = ()
 
-    @classmethod
-    def of_arrays(cls, names: Iterable[str]) -> SourceShape:
-        """The shape of a source that is arrays and nothing else."""
-        return cls(tuple(Container((name,)) for name in names))
-
     @property
     def entities(self) -> list[str]:
         return [container.entity for container in self.containers]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 LIMIT = 200  # characters of an id in any output
@@ -51,11 +50,6 @@ def lines(text: str) -> str:
 def first_line(message: str) -> str:
     """Return what a message says before it lists anything."""
     return message.split("\n", 1)[0].removesuffix(":")
-
-
-def indented(text: str) -> str:
-    """The text with two spaces before every line but the first, unless it has them."""
-    return re.sub(r"\n(?!  )", "\n  ", text)
 
 
 def identity(text: str) -> str:

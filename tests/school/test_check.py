@@ -28,7 +28,7 @@ from mock2pg.runs import new_run
 from mock2pg.settings import REPOSITORY
 from mock2pg.source import documents
 from mock2pg.source.documents import spool
-from mock2pg.source_shape import SourceShape
+from tests.fix_staging import of_arrays
 from tests.school.fix_school import Document, new_project, sample
 from tests.school.test_expectations import ANY, CASES, TABLES, all_cases, array, entries
 
@@ -354,7 +354,7 @@ def test_only_the_rules_that_need_an_array_that_could_not_be_read_are_not_judged
 
 def faults(source: Path, into: Path) -> list[tuple[str, str, str, str]]:
     """Rule, entity, the file's name and the message of every fault of a source."""
-    read = documents.read(source, SourceShape.of_arrays(ENTITIES), into)
+    read = documents.read(source, of_arrays(ENTITIES), into)
     return [(fault.rule, fault.entity, Path(fault.file or "").name, fault.message) for fault in read.faults]
 
 

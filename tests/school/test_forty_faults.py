@@ -25,7 +25,7 @@ from mock2pg.errors import ValidationError
 from mock2pg.results import MigrationResult
 from mock2pg.source import documents
 from mock2pg.source.documents import Query
-from mock2pg.source_shape import SourceShape
+from tests.fix_staging import of_arrays
 from tests.school.fix_school import Document, new_project, sample
 
 Steps = tuple[str | int, ...]
@@ -697,7 +697,7 @@ def sought(one: Expected) -> Query:
 
 def assert_found(source: Path, into: Path, placed: Placed, label: str = "") -> None:
     """Every fault of the source is found at its place, and every row's fault is located there."""
-    read = documents.read(source, SourceShape.of_arrays(ENTITIES), into, label=label)
+    read = documents.read(source, of_arrays(ENTITIES), into, label=label)
     of_source = [one for one in placed if one.row is None]
     assert Counter(read.faults) == Counter(error(one, *placed[one]) for one in of_source)
     looked_for = {sought(one): one for one in placed if one.row is not None}

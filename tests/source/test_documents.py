@@ -27,6 +27,7 @@ from mock2pg.json_paths import Mark
 from mock2pg.source import documents
 from mock2pg.source.documents import Document, strict
 from mock2pg.source_shape import Container, SourceShape
+from tests.fix_staging import of_arrays
 
 CANARY = "Canary-7291"
 ARRAYS = {"a": b'[{"id": "1"}]', "b": b"[ ]", "c": '[{"id": "é"},\n {"id": "\\u00e9"}]'.encode()}
@@ -53,7 +54,7 @@ def single(arrays: Mapping[str, bytes]) -> bytes:
 
 
 def read(source: Path | Mapping[str, Any], into: Path, entities: Sequence[str] = "abc") -> Document:
-    return documents.read(source, SourceShape.of_arrays(entities), into / f"cut-{uuid.uuid4()}")
+    return documents.read(source, of_arrays(entities), into / f"cut-{uuid.uuid4()}")
 
 
 def refusal(source: Path | Mapping[str, Any], into: Path, entities: Sequence[str] = "a") -> str:
@@ -270,7 +271,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 def test_what_is_not_declared_may_be_left_out(tmp_path: Path) -> None:
     """With `warn` an unknown entity is a warning that counts its rows."""
     source = file_of(tmp_path, '{"a": [], "z": [1, 2], "y": 5}')
-    found = documents.read(source, SourceShape.of_arrays("a"), tmp_path / "cut", undeclared="warn")
+    found = documents.read(source, of_arrays("a"), tmp_path / "cut", undeclared="warn")
     assert [(fault.entity, fault.severity, fault.column) for fault in found.faults] == [
         ("z", "warning", 11),
         ("y", "warning", 24),
@@ -345,7 +346,7 @@ def test_a_packed_source_is_unpacked_up_to_a_limit(packing: str, form: str, tmp_
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and file.stat().st_size > 1 << 26]
     more = documents.Unpacking(times=10**6, bytes=1 << 20)
     if form != "pipe":
-        found = documents.read(source, SourceShape.of_arrays("a"), tmp_path / "limited", unpacking=more).faults[0]
+        found = documents.read(source, of_arrays("a"), tmp_path / "limited", unpacking=more).faults[0]
         assert "becomes larger than 1,048,576 bytes" in found.message
 
 
@@ -529,10 +530,10 @@ def test_an_array_alone_is_the_value_of_the_key_that_its_file_is_named_after(nam
     """A document that is an array, or one of NDJSON, needs no folder and no object around it."""
     file, text = tmp_path / name, b'{"id": 1}\n{"id": 2}\n' if "nd" in name else b'[{"id": 1}, {"id": 2}]'
     file.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
-    found = documents.read(file, SourceShape.of_arrays(["users"]), tmp_path / "cut")
+    found = documents.read(file, of_arrays(["users"]), tmp_path / "cut")
     assert (found.faults, found.fits) == ((), True)
     assert json.loads(found.arrays["users"].read_bytes()) == [{"id": 1}, {"id": 2}]
-    assert not documents.read(file, SourceShape.of_arrays(["orders"]), tmp_path / "other").fits
+    assert not documents.read(file, of_arrays(["orders"]), tmp_path / "other").fits
 
 
 def test_an_array_in_a_pipe_is_that_of_the_only_key(tmp_path: Path) -> None:
@@ -543,11 +544,11 @@ def test_an_array_in_a_pipe_is_that_of_the_only_key(tmp_path: Path) -> None:
         threading.Thread(target=pipe.write_bytes, args=(b'[{"id": 1}]',), daemon=True).start()
         into = tmp_path / f"cut-{number}"
         if number == 1:
-            found = documents.read(pipe, SourceShape.of_arrays(names), into)
+            found = documents.read(pipe, of_arrays(names), into)
             assert json.loads(found.arrays["users"].read_bytes()) == [{"id": 1}]
         else:
             with pytest.raises(UsageError, match="is an array, and 2 keys are declared: users, orders"):
-                documents.read(pipe, SourceShape.of_arrays(names), into)
+                documents.read(pipe, of_arrays(names), into)
 
 
 def test_a_key_is_located_in_maps_and_objects(tmp_path: Path) -> None:

@@ -62,11 +62,6 @@ class Draft:
         """The path from a row of the parent, or from the value of the root key."""
         return self.path[len(self.parent.path) :] if self.parent else self.path[1:]
 
-    @property
-    def own_mark(self) -> Mark | None:
-        last = self.path[-1]
-        return last if isinstance(last, Mark) else None
-
     def tables(self) -> Iterator[Draft]:
         """This table and those within, parents first."""
         yield self
