@@ -128,7 +128,7 @@ def test_an_option_before_its_command_is_told_to_follow_it() -> None:
     assert "follow its name" not in CliRunner().invoke(cli.command, ["status", "--quit"]).stderr
 
 
-def test_a_question_that_is_not_answered_interrupts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_question_that_is_not_answered_interrupts() -> None:
     """Ctrl-C and Ctrl-D at a question are Ctrl-C: exit code 130, and no fault of mock2pg."""
 
     @click.command()

@@ -47,7 +47,7 @@ def next_command(settings: Settings) -> None:
     lifecycle.run(settings, "check", lambda run, record: None, None)
 
 
-def test_a_folder_of_a_killed_process_is_found_and_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_folder_of_a_killed_process_is_found_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not that of a living process, not another program's or user's, and not one that is a link."""
     script = "with private.folder() as made: (made / 'secret').touch(); print(made, flush=True); time.sleep(60)"
     (dead, left), (alive, kept) = child(script), child(script)

@@ -114,7 +114,7 @@ def test_a_backup_stays_when_either_rule_holds_it(
     assert all(decision["reason"] for decision in decisions)
 
 
-def test_age_is_what_the_backup_says(service: MigrationService, settings: Settings, made: Made) -> None:
+def test_age_is_what_the_backup_says(service: MigrationService, made: Made) -> None:
     """A file that was copied or touched is as old as before."""
     new, old = made(1), made(9)
     os.utime(old.file)

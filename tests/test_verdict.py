@@ -216,7 +216,6 @@ def test_that_the_rows_stayed_is_said_only_when_it_is_so(
     hint: str,
     stage: Stage,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """After a rollback that failed the history is asked; when it cannot be, the outcome is unknown. The error says
     what the target tables hold, and the command that puts it right."""

@@ -30,7 +30,7 @@ def test_a_full_disk_stops_the_backup_and_leaves_no_half_file(
     assert list(settings.backups_dir.iterdir()) == []
 
 
-def test_the_file_has_the_form_that_the_settings_ask_for(settings: Settings, database: str) -> None:
+def test_the_file_has_the_form_that_the_settings_ask_for(settings: Settings) -> None:
     """Packed with zstd unless told otherwise; encrypted when a recipient is given."""
     public, identity = backups.new_key()
     for given, ending in (

@@ -457,7 +457,7 @@ def test_every_command_that_ended_before_its_step_has_a_report(build: Build, com
     assert "No step completed." in text
 
 
-def test_a_second_run_of_the_same_input_says_that_nothing_changed(build: Build, run: Run) -> None:
+def test_a_second_run_of_the_same_input_says_that_nothing_changed(build: Build) -> None:
     """The page says in words that nothing was inserted, updated or deleted."""
     same = {"before": 5, "after": 5, "inserted": 0, "updated": 0, "deleted": 0, "unchanged": 5, "created": False}
     publish = result_of("publish", started_at="5", data={"tables": {"parents": same}})

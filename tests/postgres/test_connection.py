@@ -244,7 +244,7 @@ def test_every_session_spells_values_alike(database: str, connection: postgres.C
         assert opened.info.encoding == "utf-8"
 
 
-def test_a_policy_that_would_hide_rows_is_an_error(database: str, connection: postgres.Connection) -> None:
+def test_a_policy_that_would_hide_rows_is_an_error(connection: postgres.Connection) -> None:
     """Rows that row-level security hides would be missing from a backup."""
     role = f"reader_{connection.info.dbname}"
     connection.execute(f'CREATE ROLE "{role}"; GRANT USAGE ON SCHEMA public TO "{role}"')  # type: ignore[arg-type]
@@ -361,7 +361,7 @@ def test_a_program_that_we_start_reaches_the_same_database(database: str) -> Non
     assert done.stdout.strip() == variables["PGDATABASE"]
 
 
-def test_the_password_of_the_url_is_handed_on(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_password_of_the_url_is_handed_on(database: str) -> None:
     """Password and certificates are part of the session, wherever the URL has them."""
     url = psycopg.conninfo.make_conninfo(database, password="p@ss'w\\ord", sslmode="disable", sslrootcert="/ca.pem")
     variables: dict[str, Any] = postgres.environment(url)

@@ -56,7 +56,7 @@ def write(connection: postgres.Connection) -> str:
     return "written"
 
 
-def test_patience_makes_more_attempts(database: str) -> None:
+def test_patience_makes_more_attempts() -> None:
     """A server that is away is asked for as long as was said, however many attempts that takes."""
     away = [psycopg.OperationalError() for _ in range(20)]
 
@@ -280,6 +280,6 @@ def test_a_commit_that_nobody_can_be_asked_about_is_not_guessed(
     assert rows(connection) == (1 if after else 0)
 
 
-def test_the_errors_that_may_pass_are_postgresqls(connection: postgres.Connection) -> None:
+def test_the_errors_that_may_pass_are_postgresqls() -> None:
     """The classes are those of the SQLSTATEs that the documentation names."""
     assert [errors.lookup(state) for state in ("55P03", "40P01", "40001")] == list(transactions._PASSING)

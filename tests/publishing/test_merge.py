@@ -168,7 +168,7 @@ def test_names_of_any_kind_and_another_schema(connection: postgres.Connection, p
     assert catalogue.tables(connection, "public") == []
 
 
-def test_long_names_stay_apart(connection: postgres.Connection, publish: Publish) -> None:
+def test_long_names_stay_apart(publish: Publish) -> None:
     """Names of keys and indexes that PostgreSQL would cut to the same 63 bytes do not collide."""
     long = "ü" + "x" * 55
     keys = tuple(ForeignKey((column,), "parent", ("id",)) for column in ("a", "b"))
@@ -197,9 +197,7 @@ def test_a_row_may_move_away_from_a_parent_that_goes(connection: postgres.Connec
     assert select(connection, "SELECT id, created_at FROM public.child ORDER BY 1") == before
 
 
-def test_a_new_row_may_have_the_unique_values_of_one_that_goes(
-    connection: postgres.Connection, publish: Publish
-) -> None:
+def test_a_new_row_may_have_the_unique_values_of_one_that_goes(publish: Publish) -> None:
     """Ids that were made anew for the same natural keys."""
     publish({PARENT: PARENTS, CHILD: CHILDREN})
     done = publish({PARENT: PARENTS, CHILD: [("v", "1", 1), ("w", "2", 1)]})

@@ -581,7 +581,7 @@ def test_a_suite_that_is_not_understood_is_refused(tmp_path: Path, things: Path,
     assert said in refused.value.message
 
 
-def test_rules_in_the_old_place_are_not_overlooked(tmp_path: Path, things: Path, suites: Callable[..., Path]) -> None:
+def test_rules_in_the_old_place_are_not_overlooked(things: Path, suites: Callable[..., Path]) -> None:
     """A project with expectations/suites/ is told where its rules belong now; a rule about no declared table, too."""
     folder = suites(things=[DECLARED])
     with pytest.raises(ProjectError, match=r"things\.json: things is not a table of _sources\.yml"):
@@ -776,7 +776,7 @@ def server() -> Iterator[Server]:
         server.stop()
 
 
-def test_the_same_rules_hold_in_postgresql(server: Server, suites: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_same_rules_hold_in_postgresql(server: Server, suites: Callable[..., Path]) -> None:
     """Tables of any schema, keys by table, camelCase columns, and the socket of a plain URL; nothing is written."""
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(

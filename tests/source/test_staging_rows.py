@@ -59,7 +59,7 @@ def landed(connection: postgres.Connection, name: str = "t") -> list[tuple[Any, 
     return connection.execute(sql.SQL("SELECT * FROM mock2pg_landing.{}").format(sql.Identifier(name))).fetchall()
 
 
-def test_naughty_values_land_as_they_are(tmp_path: Path, connection: postgres.Connection, database: str) -> None:
+def test_naughty_values_land_as_they_are(tmp_path: Path, connection: postgres.Connection) -> None:
     """Strings that COPY, CSV, arrays or JSON might take for their own signs arrive unchanged, in their order."""
     rows = [{"id": text, "list": [text, "x", text], "json": {text: [text]}} for text in NAUGHTY]
     rows += [{"id": None, "list": [], "json": None}, {"id": "", "list": ["", ""], "json": []}, {"list": NAUGHTY}]
@@ -69,16 +69,14 @@ def test_naughty_values_land_as_they_are(tmp_path: Path, connection: postgres.Co
 
 
 @pytest.mark.parametrize("text", NAUGHTY[:12])
-def test_a_table_of_one_column_lands_whole(
-    text: str, tmp_path: Path, connection: postgres.Connection, database: str
-) -> None:
+def test_a_table_of_one_column_lands_whole(text: str, tmp_path: Path, connection: postgres.Connection) -> None:
     """The end-of-data sign of COPY is an ordinary value, and so is nothing at all."""
     staged = stage(tmp_path, [{"id": text}, {"id": None}, {"id": "last"}], ONE)
     postgres.scratch.land(connection, ONE, csv_blocks(staged, ONE), 3)
     assert landed(connection) == [(text,), (None,), ("last",)]
 
 
-def test_an_odd_name_and_an_empty_table_land(tmp_path: Path, connection: postgres.Connection, database: str) -> None:
+def test_an_odd_name_and_an_empty_table_land(tmp_path: Path, connection: postgres.Connection) -> None:
     """Names are quoted on both sides; no rows are no rows."""
     table = SourceTable('Sel"ect', "a", (SourceColumn('or"Der', "text", "x"), SourceColumn("user", "integer", "y")))
     for rows, expected in (([], []), ([{"x": "1", "y": 2}], [("1", 2)])):
@@ -88,23 +86,21 @@ def test_an_odd_name_and_an_empty_table_land(tmp_path: Path, connection: postgre
         assert landed(connection, 'Sel"ect') == expected
 
 
-def test_more_than_a_pipe_holds_lands(tmp_path: Path, connection: postgres.Connection, database: str) -> None:
+def test_more_than_a_pipe_holds_lands(tmp_path: Path, connection: postgres.Connection) -> None:
     """The rows stream: several times the pipe's size, in order."""
     rows = [{"id": str(n), "list": ["x" * 50] * 4} for n in range(20_000)]
     postgres.scratch.land(connection, SOURCE, csv_blocks(stage(tmp_path, rows), SOURCE), len(rows))
     assert [row[0] for row in landed(connection)] == [str(n) for n in range(20_000)]
 
 
-def test_rows_that_are_missing_are_noticed(tmp_path: Path, connection: postgres.Connection, database: str) -> None:
+def test_rows_that_are_missing_are_noticed(connection: postgres.Connection) -> None:
     """Fewer landed rows than staged ones are a failure, and the landing table is not there then."""
     with pytest.raises(LoadFailed, match="t: 1 of 2 staged rows were landed"):
         postgres.scratch.land(connection, ONE, [b'"a"\n'], 2)
     assert postgres.catalogue.tables(connection, "mock2pg_landing") == []
 
 
-def test_a_fault_of_the_producer_is_raised_inside_the_copy(
-    tmp_path: Path, connection: postgres.Connection, database: str
-) -> None:
+def test_a_fault_of_the_producer_is_raised_inside_the_copy(tmp_path: Path, connection: postgres.Connection) -> None:
     """Half of the rows, then a fault: it has a name, and nothing is landed."""
     staged = stage(tmp_path, [{"id": str(n)} for n in range(50_000)], ONE)
     with duckdb.connect(str(staged)) as changed:  # the last row fails, which only the query finds out
