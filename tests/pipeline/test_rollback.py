@@ -220,6 +220,23 @@ def test_what_was_written_after_a_rollback_is_not_undone_either(migrated: Migrat
         roll_back(migrated, present)
 
 
+def test_what_a_rollback_has_undone_already_is_not_asked_for_again(migrated: Migrated) -> None:
+    """It is when a backup that holds it brings it back; none of it is in a backup from before."""
+    url, second = migrated.settings.url, migrated.second
+    present = str(roll_back(migrated, second).data["present_backup_id"])
+    execute(url, "UPDATE public.owners SET name = 'theirs' WHERE id = 'Bob'; CREATE INDEX i ON public.pets (legs)")
+    with pytest.raises(TargetChanged):
+        roll_back(migrated, present)
+    theirs = str(roll_back(migrated, present, discard_changes=True).data["present_backup_id"])
+    assert roll_back(migrated, second).data["written_since"] == {}
+    roll_back(migrated, theirs)
+    with pytest.raises(TargetChanged, match=r"(?s)owners: restored by run .*definitions: restored by run"):
+        roll_back(migrated, present)
+    roll_back(migrated, migrated.first, discard_changes=True)
+    assert roll_back(migrated, second).data["written_since"] == {}
+    assert dumped(url, "public") == migrated.dump_second
+
+
 def test_what_a_run_found_and_left_is_in_the_history(migrated: Migrated) -> None:
     """Its folder is only needed for a row of an earlier version; without both it counts as written since."""
     present = str(roll_back(migrated, migrated.second).data["present_backup_id"])
@@ -232,8 +249,13 @@ def test_what_a_run_found_and_left_is_in_the_history(migrated: Migrated) -> None
         "ALTER TABLE mock2pg.runs ENABLE ALWAYS TRIGGER append_only",
     ):
         execute(migrated.settings.url, statement)
-    with pytest.raises(TargetChanged, match=r"the findings of run \S+ are not known"):
-        roll_back(migrated, migrated.second)
+    folder = migrated.settings.runs_dir / migrated.run
+    gone = folder.rename(folder.with_name("gone"))
+    try:
+        with pytest.raises(TargetChanged, match=rf"owners: the findings of run {migrated.run} are not known"):
+            roll_back(migrated, migrated.first)
+    finally:
+        gone.rename(folder)
 
 
 def test_how_many_rows_were_written_needs_the_folder_of_the_run(migrated: Migrated) -> None:

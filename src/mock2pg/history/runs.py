@@ -159,6 +159,21 @@ def after(connection: Connection, schema: str, newest_then: Mapping[str, str] | 
     return [HistoryRow(*row) for row in rows]
 
 
+def backups_before(connection: Connection, schema: str, newest_then: Mapping[str, str] | None) -> set[str]:
+    """Return the ids of the schema's backups that were taken before the row that was the newest then was added."""
+    if not newest_then or not layout.present(connection):
+        return set()
+    rows = connection.execute(
+        "WITH b AS (SELECT id, target_schema, CASE command WHEN 'migrate' THEN backup_id ELSE present_backup_id END"
+        " AS taken FROM mock2pg.runs UNION ALL"
+        " SELECT id, target_schema, backup_id FROM mock2pg.events WHERE kind = 'backup')"
+        " SELECT taken FROM b WHERE target_schema = %s"
+        " AND id <= (SELECT id FROM mock2pg.runs WHERE run_id = %s AND command = %s)",
+        [schema, newest_then.get("run_id"), newest_then.get("command")],
+    ).fetchall()
+    return {backup_id for (backup_id,) in rows if backup_id}
+
+
 def backup_before(connection: Connection, run_id: str) -> str | None:
     """Return the backup that the run took before it changed the target tables; None for a run without a row."""
     if not layout.present(connection):

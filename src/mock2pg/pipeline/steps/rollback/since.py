@@ -1,13 +1,14 @@
 """Writes of others to the target tables since the backup was taken.
 
 From the backup to now there is a chain of migrations and rollbacks. The history has what each of them left, table by
-table, as a hash of the content, and what it found. Where the one is not the other, somebody wrote. Rows of an earlier
-version of the history do not have what was found: there it is in the folder of the run.
+table, as a hash of the content, and what it found. Where the one is not the other, somebody wrote. That is gone again
+where a later run left a state from before it: what is in no row any more cannot be lost. Rows of an earlier version of
+the history do not have what was found: there it is in the folder of the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from mock2pg import files, history, postgres
 from mock2pg.backups import dump
@@ -24,12 +25,13 @@ def written(look: Look) -> dict[str, str]:
     """Table, or "definitions", -> what was written, in words; only of what the rollback would change."""
     schema, since = look.run.settings.target_schema, look.backup.header.get("newest")
     rows = history.after(look.connection, schema, since)
+    earlier = history.backups_before(look.connection, schema, since)
     found = {
         name: words
         for name, change in look.changes.items()
-        if change.rows and (words := _of_table(look, rows, name, change))
+        if change.rows and (words := _of_table(look, rows, earlier, name, change))
     }
-    if look.definitions and (words := _of_definitions(look, rows)):
+    if look.definitions and (words := _of_definitions(look, rows, earlier)):
         found["definitions"] = words
     server = postgres.describe_database(look.connection)["system_identifier"]
     if (look.definitions or any(change.rows for change in look.changes.values())) and (
@@ -39,19 +41,25 @@ def written(look: Look) -> dict[str, str]:
     return found
 
 
-def _of_table(look: Look, rows: Sequence[HistoryRow], name: str, change: Change) -> str:
-    """Return what others wrote into the table, in words; empty when nobody did."""
-    known, last = look.staged.hashes.get(name), None
+def _of_table(look: Look, rows: Sequence[HistoryRow], earlier: Collection[str], name: str, change: Change) -> str:
+    """Return what others wrote into the table, in words; empty when nobody did, or it is gone again."""
+    known, last, words = look.staged.hashes.get(name), None, ""
+    ours = {known}  # the contents that only runs made of the backup's
     for row in rows:
         if name not in row.tables:
             continue
-        if not _own(look, row):
+        if not words and not _own(look, row):
             found = _found(look, row)
             if found is None or found.hashes is None:
-                return f"the findings of run {row.run_id} are not known"
-            if found.hashes.get(name) != known:
-                return f"written before run {row.run_id}"
+                words = f"the findings of run {row.run_id} are not known"
+            elif found.hashes.get(name) != known:
+                words = f"written before run {row.run_id}"
         known, last = row.tables[name].get("content"), row
+        words = _after(row, earlier, words, is_ours=known in ours and "content" in row.tables[name])
+        if not words:
+            ours.add(known)
+    if words:
+        return words
     if change.content_hash == known:
         return ""
     if last is None:
@@ -65,17 +73,37 @@ def _of_table(look: Look, rows: Sequence[HistoryRow], name: str, change: Change)
     return f"not what run {last.run_id} left"
 
 
-def _of_definitions(look: Look, rows: Sequence[HistoryRow]) -> str:
-    """Return what others redefined, in words; empty when only migrations and rollbacks did."""
+def _of_definitions(look: Look, rows: Sequence[HistoryRow], earlier: Collection[str]) -> str:
+    """Return what others redefined, in words; empty when only migrations and rollbacks did, or it is gone again."""
     known: str | None = dump.definitions_fingerprint(look.backup.header["definitions"])
+    ours, words = {known}, ""
     for row in rows:
         found = _found(look, row)
-        if not _own(look, row) and (found.definitions_sha256 if found else None) != known:
-            return f"{_listed(look.definitions)}, some of it before run {row.run_id}"
-        known = _left(look, row, known)
+        then = found.definitions_sha256 if found else None
+        if not words and not _own(look, row) and then != known:
+            words = f"{_listed(look.definitions)}, some of it before run {row.run_id}"
+        known = _left(look, row, then if words else known)
+        words = _after(row, earlier, words, is_ours=known is not None and known in ours)
+        if not words:
+            ours.add(known)
+    if words:
+        return words
     if dump.definitions_fingerprint(look.current) == known:
         return _listed(look.redistributed)  # by others: no run does that
     return _listed(look.definitions)
+
+
+def _after(row: HistoryRow, earlier: Collection[str], words: str, *, is_ours: bool) -> str:
+    """Return what others had written, in words, and is there after the run; empty when all of it is gone.
+
+    words    what others had written before it
+    is_ours  the run left what only runs had made of the backup's
+    """
+    if is_ours or (row.command == "rollback" and row.backup_id in earlier):
+        return ""
+    if row.command == "rollback":
+        return words or f"restored by run {row.run_id}, from a backup of what others had written"
+    return words
 
 
 def _own(look: Look, row: HistoryRow) -> bool:
