@@ -12,6 +12,7 @@ from mock2pg.settings import STAGING_MEMORY, size
 Config = dict[str, str | bool | int | float | list[str]]
 
 _PER_THREAD = 64 << 20  # bytes that a thread of DuckDB needs to sort and join
+_LEAST = "64MiB"
 _NO_MEMORY = ("Out of Memory", "failed to allocate", "Allocation failure", "could not allocate", "bad allocation")
 _NO_DISK = ("No space left", "max_temp_directory_size", "Disk quota")
 
@@ -51,10 +52,11 @@ def named(
     if type(error).__name__ == "OutOfMemoryException" or any(sign in told for sign in _NO_MEMORY):
         return StagingFailed(
             f"the staged rows need more than {memory} of memory",
-            hint=f"Set MIGRATION_STAGING_MEMORY to {_doubled(memory)}, for example, then run the command again.",
+            hint=f"Set MIGRATION_STAGING_MEMORY to {_more(memory)}, for example, then run the command again.",
         )
     return InternalError(f"{failed}: {type(error).__name__}: {scrubbed(told)}")
 
 
-def _doubled(memory: str) -> str:
-    return f"{int(memory[:-3]) * 2}{memory[-3:]}"
+def _more(memory: str) -> str:
+    """Return twice that limit; of one with which hardly any rows could be staged, the least that is worth a try."""
+    return _LEAST if size(memory) * 2 < size(_LEAST) else f"{int(memory[:-3]) * 2}{memory[-3:]}"

@@ -131,7 +131,7 @@ def test_too_little_memory_is_named(
     with pytest.raises(StagingFailed) as refused:
         work(array, staged, tmp_path, "1MiB")
     assert refused.value.message == "the staged rows need more than 1MiB of memory"
-    assert "MIGRATION_STAGING_MEMORY to 2MiB" in refused.value.hint
+    assert "MIGRATION_STAGING_MEMORY to 64MiB," in refused.value.hint
 
 
 SORTED = "SELECT count(*) FROM (SELECT * FROM range(3000000) AS r(n) ORDER BY hash(n) LIMIT 2900000)"
@@ -159,6 +159,9 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
         sort()
     full = duckdb.IOException('IO Error: Could not write file "x": No space left on device')
     assert isinstance(staging_limits.named(full), StagingFailed)
+    memory = duckdb.OutOfMemoryException("Out of Memory Error: x")
+    for limit, more in {"31MiB": "64MiB", "40MiB": "80MiB", "3GiB": "6GiB"}.items():
+        assert f"to {more}," in staging_limits.named(memory, limit).hint
     assert isinstance(staging_limits.named(duckdb.BinderException("Binder Error: no column")), InternalError)
 
 
