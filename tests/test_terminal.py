@@ -239,6 +239,23 @@ def test_a_hint_names_commands_as_they_are_typed_here(tmp_path: Path, monkeypatc
     assert say(arguments=("psql", "-c", "SELECT 'a value'")).startswith("Run the command again")
 
 
+def test_a_command_to_paste_names_the_variables_that_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that lead to the database and are in no file, with the database and without its password."""
+    monkeypatch.setenv("MIGRATION_PROJECT", str(tmp_path))
+    outputs = (lambda: shown(), lambda: shown(VerifyFailed("1 row differs"), publish=None))
+    assert not any("as for this command" in output() for output in outputs)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app:sesame@db.example/shop")
+    for output in outputs:
+        assert "Set DATABASE_URL (postgresql://app@db.example/shop) as for this command." in output()
+    monkeypatch.setenv("MIGRATION_SCHEMA", "till")
+    assert "/shop) and MIGRATION_SCHEMA (till) as for this command." in shown()
+    assert "as for this command" not in shown(CheckFailed("1 row is invalid"), publish=None)
+    for name in ("DATABASE_URL", "MIGRATION_SCHEMA"):
+        monkeypatch.delenv(name)
+    (tmp_path / ".env").write_text("DATABASE_URL=postgresql://app:sesame@db.example/shop\n")
+    assert "as for this command" not in shown()
+
+
 def test_a_migration_that_changed_nothing_is_not_called_migrated() -> None:
     """Its verdict says that it was verified, and that nothing changed."""
     same = log_messages.verdict("migrate", "succeeded", None, "backup-1", None, unchanged=True, seconds=3.8)

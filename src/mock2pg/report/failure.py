@@ -8,7 +8,7 @@ from mock2pg.errors import Mock2pgError, ValidationError
 from mock2pg.report.log_messages import named
 from mock2pg.report.output import say, say_lines, width
 from mock2pg.report.table import wrapped
-from mock2pg.report.typed import typed
+from mock2pg.report.typed import needed, typed
 from mock2pg.text import lines, printable
 
 LISTED = 20  # errors of the input; errors.json has as many as MIGRATION_MAX_ERRORS_PER_RULE allows
@@ -48,7 +48,10 @@ def show(
     headline = printable(f"{what} {ended}{summary} ({named(error)})")
     say_lines(f"✘ {wrapped(headline, width(err=err), '  ')}", fg="red", err=err)
     cause = "\n".join(causes or [error.message])
-    for label, text in (("Data", error.state), ("Cause", cause), ("Next", typed(error.hint)), ("Report", report)):
+    hint = typed(error.hint)
+    if "mock2pg" in hint or "`make " in hint:
+        hint = " ".join(filter(None, [hint, needed()]))
+    for label, text in (("Data", error.state), ("Cause", cause), ("Next", hint), ("Report", report)):
         if text:
             said = wrapped(lines(text), width(err=err), _INDENT)
             say_lines(f"  {label:<{_LABEL - 2}}{said}", err=err)

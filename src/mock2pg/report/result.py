@@ -11,7 +11,7 @@ from mock2pg.report import failure
 from mock2pg.report.log_messages import changes, of_added, title
 from mock2pg.report.output import COLUMNS, asked, quiet, say, say_fact, say_json, say_lines, verbose, width
 from mock2pg.report.table import table, wrapped
-from mock2pg.report.typed import command, path
+from mock2pg.report.typed import command, needed, path
 from mock2pg.results import MigrationResult
 from mock2pg.signals import ignored
 from mock2pg.step_results import (
@@ -71,12 +71,19 @@ def _succeeded(result: MigrationResult) -> None:
         say_fact("Report", _report(result))
     changed = find(result.results, Published) or find(result.results, RolledBack)
     planned, previewed = find(result.results, Planned), find(result.results, RollbackPreview)
+    next_lines = {}
     if changed and changes(changed):
-        say_fact("Undo", command("rollback", "latest"))
+        next_lines["Undo"] = command("rollback", "latest")
     if previewed and previewed.differs:
-        say_fact("Next", command("rollback", previewed.backup_id))
+        next_lines["Next"] = command("rollback", previewed.backup_id)
     if planned and changes(planned):
-        say_fact("Next", command(*(path(Path(word)) if word.startswith("/") else word for word in planned.arguments)))
+        next_lines["Next"] = command(
+            *(path(Path(word)) if word.startswith("/") else word for word in planned.arguments)
+        )
+    if next_lines and (needs := needed()):
+        next_lines[""] = needs
+    for label, line in next_lines.items():
+        say_fact(label, line)
 
 
 def _failed(result: MigrationResult) -> None:

@@ -7,9 +7,11 @@ import re
 import shlex
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from mock2pg import environment
+from mock2pg import environment, settings
+from mock2pg.errors import Mock2pgError
 from mock2pg.report.output import asked
 
 ARGUMENTS = "arguments"  # the key in a context's meta: what was typed after the program's name
@@ -24,6 +26,7 @@ _VARIABLES = {
     "verify-evidence": "RUN",
 }
 _TARGETS = {"check": ("check-data",), "test-migration": ("test-migration", "test")}  # if not called like the command
+_TARGET = ("database_url", "target_schema")
 _OTHERS = ("psql", "dbt")  # what is typed after these is theirs, and may hold a value
 _COMMAND = re.compile(r"`mock2pg ([^`|]+?)( \|[^`]*)?`")
 _AGAIN = re.compile(r"\b([Rr])un the command again")
@@ -43,6 +46,19 @@ def typed(text: str) -> str:
     if again := _again():
         text = _AGAIN.sub(lambda found: f"{found[1]}un `{again}` again", text)
     return text
+
+
+def needed() -> str:
+    """Return what the environment must hold for a command to reach the database of this one; empty if nothing.
+
+    The file .env and pyproject.toml are read by every command. Of DATABASE_URL no password is named.
+    """
+    folder, found = asked("project"), list[settings.Setting]()
+    with suppress(Mock2pgError):
+        found += settings.explain(**({"project": folder} if folder else {}))
+    given = [each for each in found if each.name in _TARGET and each.origin == "environment"]
+    named = " and ".join(f"{each.variable} ({each.value})" for each in given)
+    return f"Set {named} as for this command." if given else ""
 
 
 def path(file: Path) -> str:
