@@ -12,7 +12,7 @@ from psycopg import sql
 
 from mock2pg.errors import BackupFailed
 from mock2pg.postgres import catalogue, copying, distribution, row_hashes
-from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.connection import Connection, one_row
 
 # Raw lines in both directions: JSON never holds these two bytes unescaped, so COPY neither quotes nor escapes.
 RAW = sql.SQL(r"(FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')")
@@ -122,9 +122,7 @@ _LINES_HASH = (
 def lines_hash(connection: Connection, query: sql.Composed) -> str:
     """Return the content hash `<rows>:<a>:<b>` of the lines that the query returns, in any order."""
     if connection.info.server_version >= _BYTES_TO_NUMBERS and not distribution.is_citus(connection):
-        row = connection.execute(sql.SQL(_LINES_HASH).format(query)).fetchone()
-        assert row is not None  # noqa: S101
-        return str(row[0])
+        return str(one_row(connection, sql.SQL(_LINES_HASH).format(query))[0])
     hashes = sql.SQL("SELECT encode(sha256(convert_to(l.line, 'UTF8')), 'hex') AS hash FROM ({}) AS l").format(query)
     return row_hashes.added_up(connection, hashes)
 

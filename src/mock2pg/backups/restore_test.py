@@ -23,7 +23,8 @@ from mock2pg.backups.snapshot import Snapshot
 from mock2pg.backups.staged import State
 from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed
 from mock2pg.postgres import catalogue, drop_objects, schemas, scratch
-from mock2pg.postgres.connection import connect, database_url, drop_database, named
+from mock2pg.postgres.connection import connect, named, one_row
+from mock2pg.postgres.databases import database_url, drop_database
 from mock2pg.postgres.describing import described
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.runs import Times
@@ -90,12 +91,11 @@ def _definitions(url: str, state: State, snapshot: Snapshot, program: Path, time
     """Return the reason why the definitions were not executed; empty when they were."""
     if state.definitions is None:
         return "there is no schema"
-    row = snapshot.connection.execute(
+    oid, collate, ctype, may = one_row(
+        snapshot.connection,
         "SELECT d.oid, d.datcollate, d.datctype, r.rolcreatedb OR r.rolsuper FROM pg_database AS d, pg_roles AS r"
-        " WHERE d.datname = current_database() AND r.rolname = current_user"
-    ).fetchone()
-    assert row is not None  # noqa: S101
-    oid, collate, ctype, may = row
+        " WHERE d.datname = current_database() AND r.rolname = current_user",
+    )
     if not may:
         return "the role may not create a database for it"
     name = f"{SCHEMA}_{oid}"  # the same each time, so that the leftover of an interrupted process is found

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from mock2pg.postgres import distribution
-from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.connection import Connection, one_row
 
 
 def positions(connection: Connection, schema: str) -> dict[str, dict[str, Any]]:
@@ -24,11 +24,9 @@ def positions(connection: Connection, schema: str) -> dict[str, dict[str, Any]]:
     ).fetchall()
     found = {}
     for (name,) in names:
-        row = connection.execute(
-            sql.SQL("SELECT last_value, is_called FROM {}").format(sql.Identifier(schema, name))
-        ).fetchone()
-        assert row is not None  # noqa: S101
-        found[name] = {"last_value": row[0], "is_called": row[1]}
+        query = sql.SQL("SELECT last_value, is_called FROM {}").format(sql.Identifier(schema, name))
+        last_value, is_called = one_row(connection, query)
+        found[name] = {"last_value": last_value, "is_called": is_called}
     return found
 
 

@@ -24,7 +24,8 @@ from mock2pg import history, progress
 from mock2pg.backups import distributions, dump, exported_rows, materialized_views, sequences
 from mock2pg.errors import BackupFailed
 from mock2pg.postgres import catalogue, distribution
-from mock2pg.postgres.connection import Connection, connect, describe_database, named
+from mock2pg.postgres.connection import Connection, connect, named, one_row
+from mock2pg.postgres.databases import describe_database
 from mock2pg.postgres.transactions import repeatable_read
 from mock2pg.publishing import others_code, writers
 from mock2pg.settings import LOCK_TIMEOUT
@@ -165,9 +166,7 @@ def save(snapshot: Snapshot, writer: Writer[T_co], header: Mapping[str, Any]) ->
 
 def defined(connection: Connection, schema: str) -> str:
     """Return a number that changes with any definition in the schema, and not with its rows."""
-    row = connection.execute(sql.SQL(_DEFINED), [schema]).fetchone()
-    assert row is not None  # noqa: S101
-    return str(row[0])
+    return str(one_row(connection, sql.SQL(_DEFINED), [schema])[0])
 
 
 class _ChangedError(Exception):
@@ -208,12 +207,11 @@ def _look(
     left: int,
 ) -> Snapshot:
     """Read definitions and sequences, and lock the tables; `left` attempts follow this one."""
-    row = connection.execute("SELECT pg_export_snapshot()").fetchone()
-    assert row is not None  # noqa: S101
+    (name,) = one_row(connection, "SELECT pg_export_snapshot()")
     before = defined(connection, schema)
     failure: Exception | None = None
     try:
-        definitions = dump.definitions(connection, url, schema, program, snapshot=row[0], lock_timeout=lock_timeout)
+        definitions = dump.definitions(connection, url, schema, program, snapshot=name, lock_timeout=lock_timeout)
         if tables := catalogue.tables(connection, schema):
             names = sql.SQL(", ").join(sql.Identifier(schema, table) for table in tables)
             connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
@@ -227,4 +225,4 @@ def _look(
         raise _ChangedError from failure
     if failure:
         raise failure
-    return Snapshot(connection, schema, definitions, positions, row[0])
+    return Snapshot(connection, schema, definitions, positions, name)

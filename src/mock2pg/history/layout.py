@@ -12,7 +12,7 @@ from psycopg import sql
 
 from mock2pg.errors import DatabaseError, SchemaRefused
 from mock2pg.postgres import schemas
-from mock2pg.postgres.connection import Connection, named
+from mock2pg.postgres.connection import Connection, named, one_row
 from mock2pg.text import printable
 
 SCHEMA = "mock2pg"
@@ -77,14 +77,14 @@ def version(connection: Connection, *, reading: bool | None = None) -> int:
 
     Raises SchemaRefused when they are another role's, of a later version, or not as mock2pg made them.
     """
-    row = connection.execute(
+    there, recorded, versioned, readable, superuser = one_row(
+        connection,
         "SELECT to_regnamespace('mock2pg') IS NOT NULL, bool_or(c.relname = 'runs'), bool_or(c.relname ="
         " 'schema_version'), coalesce(bool_and(has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege("
         "c.relnamespace, 'USAGE') AND c.relkind = 'r' AND NOT c.relrowsecurity)"
         " FILTER (WHERE c.relname = 'schema_version'), false), (SELECT rolsuper FROM pg_roles WHERE rolname ="
-        " current_user) FROM pg_class AS c WHERE c.relnamespace = to_regnamespace('mock2pg')"
-    ).fetchone()
-    there, recorded, versioned, readable, superuser = row or (False,) * 5
+        " current_user) FROM pg_class AS c WHERE c.relnamespace = to_regnamespace('mock2pg')",
+    )
     if not there:
         return 0
     if superuser or not (connection.read_only if reading is None else reading):
@@ -94,8 +94,7 @@ def version(connection: Connection, *, reading: bool | None = None) -> int:
     found = 1
     if versioned:
         query = "SELECT max(version) FROM ONLY mock2pg.schema_version"
-        row = connection.execute(query).fetchone() if readable else None
-        found = row[0] if row and row[0] else VERSION
+        found = (one_row(connection, query)[0] if readable else None) or VERSION
     if found > VERSION:
         raise SchemaRefused(
             f"the tables of schema {SCHEMA} have version {found}, and this mock2pg knows none later than {VERSION}",
@@ -121,11 +120,11 @@ def upgrade(connection: Connection, lock_timeout: str) -> int | None:
     """
     if not 0 < version(connection) < VERSION:
         return None
-    row = connection.execute(
+    owner, may = one_row(
+        connection,
         "SELECT pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(c.relnamespace,"
-        " 'CREATE') FROM pg_class AS c WHERE c.oid = 'mock2pg.runs'::regclass"
-    ).fetchone()
-    owner, may = row or ("", False)
+        " 'CREATE') FROM pg_class AS c WHERE c.oid = 'mock2pg.runs'::regclass",
+    )
     if not may:
         raise SchemaRefused(
             f"the tables of schema {SCHEMA} have an earlier version, and only {owner} may upgrade them",

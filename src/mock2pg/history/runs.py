@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from mock2pg.contracts import Table
 from mock2pg.history import layout
-from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.connection import Connection, one_row
 from mock2pg.step_results import BuildRecord, decode, encode
 
 _ROWS = (
@@ -178,12 +178,13 @@ def backup_before(connection: Connection, run_id: str) -> str | None:
     """Return the backup that the run took before it changed the target tables; None for a run without a row."""
     if not layout.present(connection):
         return None
-    row = connection.execute(
+    (backup_id,) = one_row(
+        connection,
         "SELECT coalesce(max(backup_id) FILTER (WHERE command = 'migrate'), max(present_backup_id))"
         " FROM mock2pg.runs WHERE run_id = %s",
         [run_id],
-    ).fetchone()
-    return row[0] if row else None
+    )
+    return None if backup_id is None else str(backup_id)
 
 
 def owned(connection: Connection, schema: str) -> Mapping[str, Any]:

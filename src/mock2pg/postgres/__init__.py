@@ -4,21 +4,16 @@ from psycopg import Error, OperationalError
 from psycopg.errors import InsufficientPrivilege, LockNotAvailable, SerializationFailure
 
 from mock2pg.postgres import catalogue, distribution, row_hashes, schemas, scratch
-from mock2pg.postgres.connection import (
-    Connection,
-    advisory_lock,
-    connect,
+from mock2pg.postgres.advisory_lock import advisory_lock, lock_holder
+from mock2pg.postgres.connection import Connection, connect, environment, named, one_row, with_options
+from mock2pg.postgres.databases import (
     database_name,
     database_url,
     describe_database,
     drop_database,
     ensure_database,
-    environment,
     host,
-    lock_holder,
-    named,
     wal_position,
-    with_options,
 )
 from mock2pg.postgres.describing import described
 from mock2pg.postgres.transactions import PATIENCE, repeatable_read, retried, transact
@@ -45,6 +40,7 @@ __all__ = [
     "host",
     "lock_holder",
     "named",
+    "one_row",
     "repeatable_read",
     "retried",
     "row_hashes",

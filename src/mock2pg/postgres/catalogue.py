@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.connection import Connection, one_row
 from mock2pg.postgres.target_records import TargetColumn, TargetForeignKey, TargetUnique, only_own_rows
 
 
@@ -241,10 +241,12 @@ def heirs(connection: Connection, schema: str, table: str) -> list[tuple[str, st
 
 def count(connection: Connection, query: sql.Composed) -> int:
     """The single number that a query gives."""
-    row = connection.execute(query).fetchone()
-    assert row is not None  # noqa: S101
-    return int(row[0])
+    return int(one_row(connection, query)[0])
 
 
 def schema_exists(connection: Connection, schema: str) -> bool:
     return connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [schema]).fetchone() is not None
+
+
+def current_role(connection: Connection) -> str:
+    return str(one_row(connection, "SELECT current_user")[0])

@@ -6,24 +6,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from ipaddress import ip_address
 from typing import Any, Self
 
 import psycopg
 from psycopg import conninfo, pq, sql
+from psycopg.abc import Params, QueryNoTemplate
 
 from mock2pg import progress
 from mock2pg.environment import ours
-from mock2pg.errors import AlreadyRunning, DatabaseError, Mock2pgError, UsageError
+from mock2pg.errors import DatabaseError, Mock2pgError
 from mock2pg.postgres import locks, session
 from mock2pg.postgres.describing import Session, described, hides_lock_timeout, is_lock_timeout, is_raised
 from mock2pg.postgres.statements import without_literals
 from mock2pg.settings import LOCK_TIMEOUT
 
 Connection = psycopg.Connection[Any]
-
-_LOCK = 0x6D6F636B  # "mock": the advisory lock that every run on a database takes
-_SETUP_LOCK = _LOCK + 1
 
 
 class _Cursor(psycopg.Cursor[Any]):
@@ -98,6 +95,13 @@ def connect(url: str, *, name: str, read_only: bool = False, lock_timeout: str =
     return connection
 
 
+def one_row(connection: Connection, query: QueryNoTemplate, params: Params | None = None) -> tuple[Any, ...]:
+    """Return the row of a query that always gives one."""
+    row: tuple[Any, ...] | None = connection.execute(query, params).fetchone()
+    assert row is not None  # noqa: S101
+    return row
+
+
 @contextmanager
 def named(kind: type[Mock2pgError], doing: str) -> Iterator[None]:
     """Turn what the driver raises into one of our errors, without the values that PostgreSQL quotes."""
@@ -124,25 +128,9 @@ _LOCKED = (
 )
 
 
-def database_url(url: str, database: str) -> str:
-    """Return the URL of another database on the same server."""
-    return conninfo.make_conninfo(url, dbname=database)
-
-
 def with_options(url: str, options: str) -> str:
     """Return the URL with session options, in the format of PGOPTIONS."""
     return conninfo.make_conninfo(url, options=options) if options else url
-
-
-def database_name(url: str) -> str:
-    """The name of the database that a connection string names. Raises UsageError when it names none."""
-    try:
-        name = conninfo.conninfo_to_dict(url).get("dbname")
-    except psycopg.ProgrammingError:
-        name = None  # the driver's text quotes the URL
-    if not name:
-        raise UsageError("DATABASE_URL names no database", hint="End it in /NAME: postgresql://me@host/app")
-    return str(name)
 
 
 def environment(url: str, *, settings: bool = False) -> dict[str, str]:
@@ -165,98 +153,3 @@ def environment(url: str, *, settings: bool = False) -> dict[str, str]:
             given = str(found.get("options") or "")
             found["options"] = f"{given} {session.options(info.server_version)}".strip()
     return {variables[key]: str(value) for key, value in found.items() if key in variables and value}
-
-
-def describe_database(connection: Connection) -> dict[str, str]:
-    """name, server_version and system_identifier of the database; the last tells one server from another.
-
-    Raises UsageError for what mock2pg cannot work with.
-    """
-    with named(DatabaseError, "cannot ask the server what it is"):
-        row = connection.execute(
-            "SELECT current_database(), current_setting('server_version'), current_setting('server_version_num')::int,"
-            " current_setting('server_encoding'), has_function_privilege('pg_control_system()', 'EXECUTE')"
-        ).fetchone()
-        assert row is not None  # noqa: S101
-        name, version, number, encoding, may_identify = row
-        identifier = f"{connection.info.host}:{connection.info.port}"  # what is left where the role may not ask
-        if may_identify:
-            found = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
-            identifier = found[0] if found else identifier
-    if number < 140000:
-        raise UsageError(f"the server is PostgreSQL {version}", hint="Use a server of PostgreSQL 14 or later.")
-    if encoding != "UTF8":
-        raise UsageError(
-            f"the database {name} is encoded in {encoding}",
-            hint="Create a database with ENCODING 'UTF8', the encoding of JSON.",
-        )
-    return {"name": name, "server_version": version.split(" ")[0], "system_identifier": identifier}
-
-
-def host(connection: Connection) -> str:
-    """Return the server's host when it is not this machine; empty for a socket and for a loopback address."""
-    address = connection.info.hostaddr
-    if not address:  # a socket
-        return ""
-    return "" if ip_address(address).is_loopback else connection.info.host or address
-
-
-def ensure_database(url: str, database: str) -> None:
-    """Create the database unless it is there."""
-    with (
-        connect(url, name="setup", lock_timeout="1min") as connection,  # another first run may be making it
-        named(DatabaseError, f"cannot create the database {database}"),
-    ):
-        connection.execute("SELECT pg_advisory_lock(%s)", [_SETUP_LOCK])  # two first runs at once
-        found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [database]).fetchone()
-        if found is None:
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(sql.Identifier(database))
-            )
-
-
-def drop_database(url: str, database: str) -> None:
-    """Drop the database, whoever is connected to it."""
-    with (
-        connect(url, name="setup") as connection,
-        named(DatabaseError, f"cannot drop the database {database}"),
-    ):
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
-
-
-@contextmanager
-def advisory_lock(url: str, name: str) -> Iterator[Connection]:
-    """Hold the database's advisory lock for as long as the block runs, which is given the session that holds it.
-
-    Raises AlreadyRunning, saying who holds it.
-    """
-    with connect(url, name=name) as connection:
-        with named(DatabaseError, "cannot take the lock"):
-            taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
-            if taken != (True,):
-                holder = lock_holder(connection) or "it has just ended"
-                raise AlreadyRunning(f"another run holds the lock on this database: {holder}")
-        yield connection
-
-
-def wal_position(connection: Connection) -> int | None:
-    """Return how many bytes of WAL the server has written; None when the role may not ask, or the server is gone."""
-    with suppress(psycopg.Error):
-        row = connection.execute("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint").fetchone()
-        return int(row[0]) if row else None
-    return None
-
-
-def lock_holder(connection: Connection) -> str | None:
-    """Describe the session that holds the advisory lock of the database; None when no session does."""
-    row = connection.execute(
-        "SELECT a.pid, a.usename, a.application_name, a.backend_start::timestamptz(0)"
-        " FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
-        " WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 0 AND l.objid = %s AND l.database ="
-        " (SELECT oid FROM pg_database WHERE datname = current_database())",
-        [_LOCK],
-    ).fetchone()
-    if row is None:
-        return None
-    pid, user, application, since = row
-    return f"server process {pid}, user {user}, {application}, since {since}"

@@ -23,7 +23,7 @@ from typing import Any
 
 from psycopg import sql
 
-from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.connection import Connection, one_row
 
 Statement = sql.SQL | sql.Composed
 
@@ -160,8 +160,7 @@ def _path(connection: Connection, schema: str, tables: Sequence[str]) -> str:
             "SELECT pg_catalog.set_config('search_path', reset_val, true) FROM pg_catalog.pg_settings"
             " WHERE name OPERATOR(pg_catalog.=) 'search_path'"
         )
-        row = connection.execute("SELECT pg_catalog.current_schemas(false)").fetchone()
-    found: list[str] = row[0] if row else []
+        (found,) = one_row(connection, "SELECT pg_catalog.current_schemas(false)")
     path = found if schema in found else [schema, *found]
     rows = connection.execute(_TRUSTED, {"schema": schema, "tables": list(tables), "path": path}).fetchall()
     return ", ".join(name for (name,) in rows)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.connection import Connection, one_row
 
 # A transaction of which nothing was sent to another node has no number yet, and is prepared nowhere.
 _NAMES = """
@@ -60,8 +60,8 @@ def unapplied(connection: Connection, beginning: str) -> tuple[str, ...]:
     asked = connection.execute(_ASK, [query.as_string()]).fetchall()
     answers = {node: result.split(",") for node, success, result in asked if success}
     if any(each.here for each in committed):
-        row = connection.execute(query).fetchone()
-        answers |= {each.node: row[0].split(",") for each in committed if row and each.here}
+        (here,) = one_row(connection, query)
+        answers |= {each.node: here.split(",") for each in committed if each.here}
     left = {each.node for each in committed if each.gid in answers.get(each.node, ())}
     silent = {each.node for each in committed if each.node not in answers}
     return (

@@ -14,7 +14,7 @@ from mock2pg.conversions import of_json_text
 from mock2pg.encoding import OWN_TYPE_POSTGRES, TABLE_HASH_CITUS, TABLE_HASH_POSTGRES, kind, postgres_value
 from mock2pg.postgres import copying
 from mock2pg.postgres.catalogue import columns, own_rows
-from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.connection import Connection, one_row
 from mock2pg.postgres.distribution import is_citus
 from mock2pg.postgres.target_records import TargetColumn
 from mock2pg.spellings import is_alike
@@ -77,9 +77,7 @@ def table_hash(
 def added_up(connection: Connection, hashes: sql.Composable) -> str:
     """The table hash of the row hashes that a query returns as `hash`."""
     query = sql.SQL(TABLE_HASH_CITUS if is_citus(connection) else TABLE_HASH_POSTGRES).format(hashes=hashes)
-    row = connection.execute(query).fetchone()
-    assert row is not None  # noqa: S101
-    return str(row[0])
+    return str(one_row(connection, query)[0])
 
 
 def held_hash(connection: Connection, schema: str, table: Table) -> str:

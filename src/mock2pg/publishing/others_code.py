@@ -15,6 +15,7 @@ from psycopg import sql
 
 from mock2pg import history
 from mock2pg.errors import SchemaRefused
+from mock2pg.postgres.catalogue import current_role
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OTHERS
 
@@ -74,7 +75,7 @@ def found(connection: Connection, schema: str, targets: Collection[str]) -> list
     targets  the tables that are migrated, whose owners are trusted
     """
     rows = connection.execute(_CODE, {"schema": schema, "tables": list(targets)}).fetchall()
-    me = sql.Identifier(_role(connection)).as_string()
+    me = sql.Identifier(current_role(connection)).as_string()
     tables: dict[tuple[str, str], list[str]] = {}
     for table, owner, kind, name in rows:
         tables.setdefault((table, owner), []).append(f"{kind} {name}")
@@ -118,8 +119,3 @@ def refuse_planted(connection: Connection, schema: str, tables: Collection[str],
             hint=f"Look at what it is, and at who may create objects in that schema: REVOKE CREATE ON SCHEMA"
             f" {sql.Identifier(schema).as_string()} FROM PUBLIC.",
         )
-
-
-def _role(connection: Connection) -> str:
-    row = connection.execute("SELECT current_user").fetchone()
-    return str(row[0]) if row else ""

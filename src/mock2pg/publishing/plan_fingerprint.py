@@ -8,7 +8,7 @@ from psycopg import sql
 
 from mock2pg.contracts import Table
 from mock2pg.postgres.catalogue import own_rows
-from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.connection import Connection, one_row
 from mock2pg.postgres.row_hashes import contract_hash
 from mock2pg.publishing.alteration import Alteration
 from mock2pg.step_results import Difference
@@ -42,9 +42,7 @@ def fingerprints(
 def _whole(connection: Connection, target: str, table: Table) -> str:
     """Return a hash of all columns of the target table."""
     query = sql.SQL("SELECT concat(count(*), ':', sum(hashtextextended((t.*)::text, 0)::numeric)) FROM {} AS t")
-    row = connection.execute(query.format(own_rows(connection, target, table.name))).fetchone()
-    assert row is not None  # noqa: S101
-    return str(row[0])
+    return str(one_row(connection, query.format(own_rows(connection, target, table.name)))[0])
 
 
 def locks(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from psycopg import sql
 
-from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.connection import Connection, one_row
 from mock2pg.postgres.distribution import is_citus
 from mock2pg.publishing.next_values import NextValue
 
@@ -66,17 +66,16 @@ def _wanted(
     ).format(number=number, table=table)
     if is_citus(connection):
         last_held = _on_shards(connection, table, number, sequence)
-    state = connection.execute(
+    last, following, step, least, greatest, cycles, owned = one_row(
+        connection,
         sql.SQL(
             "SELECT {last_held},"
             " s.last_value + CASE WHEN s.is_called THEN q.seqincrement ELSE 0 END, q.seqincrement, q.seqmin, q.seqmax,"
             " q.seqcycle, pg_has_role(c.relowner, 'USAGE')"
             " FROM {sequence} AS s, pg_sequence AS q JOIN pg_class AS c ON c.oid = q.seqrelid"
             " WHERE q.seqrelid = {name}::regclass"
-        ).format(last_held=last_held, sequence=sql.SQL(sequence), name=sql.Literal(sequence))
-    ).fetchone()
-    assert state is not None  # noqa: S101
-    last, following, step, least, greatest, cycles, owned = state
+        ).format(last_held=last_held, sequence=sql.SQL(sequence), name=sql.Literal(sequence)),
+    )
     behind = -1 if last is None else (int(last) - following) // step
     wanted = following + (behind + 1) * step
     exhausted = not least <= wanted <= greatest
@@ -87,14 +86,11 @@ def _wanted(
 
 def _on_shards(connection: Connection, table: sql.Composable, number: sql.Composable, sequence: str) -> sql.Composable:
     """The last value that rows hold within the sequence's bounds, asked for by itself: shards know no sequence."""
-    bounds = connection.execute(
-        "SELECT seqincrement > 0, seqmin, seqmax FROM pg_sequence WHERE seqrelid = %s::text::regclass", [sequence]
-    ).fetchone()
-    assert bounds is not None  # noqa: S101
-    rises, *between = bounds
+    rises, *between = one_row(
+        connection,
+        "SELECT seqincrement > 0, seqmin, seqmax FROM pg_sequence WHERE seqrelid = %s::text::regclass",
+        [sequence],
+    )
     query = sql.SQL("SELECT {}(held.n) FROM (SELECT {} AS n FROM {}) AS held WHERE held.n BETWEEN {} AND {}")
-    row = connection.execute(
-        query.format(sql.SQL("max" if rises else "min"), number, table, *map(sql.Literal, between))
-    ).fetchone()
-    assert row is not None  # noqa: S101
-    return sql.Literal(row[0])
+    last = query.format(sql.SQL("max" if rises else "min"), number, table, *map(sql.Literal, between))
+    return sql.Literal(one_row(connection, last)[0])

@@ -9,7 +9,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from mock2pg.postgres.connection import Connection, host
+from mock2pg.postgres.connection import Connection, one_row
+from mock2pg.postgres.databases import host
 from mock2pg.step_results import Difference, Finding
 
 _NAME = 6  # bytes that JSON adds to each column's name and value: quotes, a colon, a comma
@@ -37,7 +38,8 @@ def findings(
 
 def _backup_size(connection: Connection, schema: str) -> int:
     """Estimate the size of all rows as JSON."""
-    row = connection.execute(
+    row = one_row(
+        connection,
         """
         SELECT coalesce(sum(pg_table_size(c.oid) + greatest(c.reltuples, 0)::bigint * (
             SELECT sum(octet_length(attname) + %s) FROM pg_attribute AS a
@@ -46,16 +48,13 @@ def _backup_size(connection: Connection, schema: str) -> int:
         WHERE c.relkind = 'r' AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
         """,
         [_NAME, schema],
-    ).fetchone()
-    assert row is not None  # noqa: S101
+    )
     return int(row[0])
 
 
 def _size(connection: Connection, schema: str, table: str) -> int:
     name = sql.Identifier(schema, table).as_string()
-    row = connection.execute("SELECT pg_table_size(%s::regclass)", [name]).fetchone()
-    assert row is not None  # noqa: S101
-    return int(row[0])
+    return int(one_row(connection, "SELECT pg_table_size(%s::regclass)", [name])[0])
 
 
 def _data_directory(connection: Connection) -> Path | None:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from psycopg import sql
 
 from mock2pg.contracts import Table
-from mock2pg.postgres.catalogue import schema_exists
-from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.catalogue import current_role, schema_exists
+from mock2pg.postgres.connection import Connection, one_row
 from mock2pg.publishing import sequences
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Difference, Finding
@@ -41,7 +41,7 @@ def of_reading(connection: Connection, schema: str) -> list[Finding]:
             found.append(
                 Finding(
                     name,
-                    f"row-level security would hide rows from {_role(connection)}",
+                    f"row-level security would hide rows from {current_role(connection)}",
                     "Use the table's owner or a role with BYPASSRLS: without the hidden rows a backup is incomplete",
                 )
             )
@@ -85,16 +85,15 @@ def of_sequences(connection: Connection, merges: Sequence[TableMerge]) -> list[F
     for merge in merges:
         for value in () if merge.altered else merge.next_values():
             for name in value.sequences:
-                row = connection.execute(
+                schema, sequence, reaches, reads, sets = one_row(
+                    connection,
                     "SELECT n.nspname, c.relname, has_schema_privilege(n.oid, 'USAGE'),"
                     " has_sequence_privilege(c.oid, 'SELECT'),"
                     " pg_has_role(c.relowner, 'USAGE') OR has_sequence_privilege(c.oid, 'UPDATE')"
                     " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
                     " WHERE c.relkind = 'S' AND format('%%I.%%I', n.nspname, c.relname) = %s",
                     [name],
-                ).fetchone()
-                assert row is not None  # noqa: S101
-                schema, sequence, reaches, reads, sets = row
+                )
                 home = sql.Identifier(schema, sequence)
                 if not reaches:
                     found.append(_lacking(connection, merge.table.name, "USAGE", "SCHEMA", sql.Identifier(schema)))
@@ -106,15 +105,9 @@ def of_sequences(connection: Connection, merges: Sequence[TableMerge]) -> list[F
 
 
 def _lacking(connection: Connection, table: str, right: str, kind: str, home: sql.Identifier) -> Finding:
-    role, thing = _role(connection), home.as_string()
+    role, thing = current_role(connection), home.as_string()
     grant = f"GRANT {right} ON {kind} {thing} TO {sql.Identifier(role).as_string()}"
     return Finding(table, f"{role} has no {right} on {kind.lower()} {thing}", f"{grant}; {_ROLES}")
-
-
-def _role(connection: Connection) -> str:
-    row = connection.execute("SELECT current_user").fetchone()
-    assert row is not None  # noqa: S101
-    return str(row[0])
 
 
 def _may(connection: Connection, query: str, *parameters: str) -> bool:
