@@ -15,7 +15,7 @@ from mock2pg.backups import Backup
 from mock2pg.errors import DatabaseError, UsageError
 from mock2pg.history import layout
 from mock2pg.log import timestamp
-from mock2pg.pipeline import prune
+from mock2pg.pipeline import prune_backups
 from mock2pg.settings import Settings
 from tests.fix_backups import write
 
@@ -233,7 +233,7 @@ def test_a_run_stands_though_pruning_after_it_fails(
     def closed(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", "a file")
 
-    monkeypatch.setattr(prune, "_remove", closed)
+    monkeypatch.setattr(prune_backups, "_remove", closed)
     keeping = MigrationService(settings.model_copy(update={"backup_keep": 1}))
     result = keeping.take_backup()
     assert result.success

@@ -44,7 +44,7 @@ def test_what_killed_runs_left_is_cleared_up(settings: Settings, here: dict[str,
     assert [run.id in left for run, left in zip(runs, MigrationService(settings).status().leftovers, strict=True)] == [
         True
     ] * 2
-    recovery.after_killed(new_run(settings), settings.url)
+    recovery.after_killed(new_run(settings))
     assert [run.read("record.json")["status"] for run in runs] == ["failed", "failed"]
     assert not any((run.folder / "staging.duckdb").exists() for run in runs)
 
@@ -55,7 +55,7 @@ def test_a_run_on_another_database_is_left_to_it(
 ) -> None:
     """Only the database that it reached can say whether it published."""
     run = killed(settings, here | other)
-    recovery.after_killed(new_run(settings), settings.url)
+    recovery.after_killed(new_run(settings))
     assert run.read("record.json")["status"] == "running"
 
 
@@ -65,7 +65,7 @@ def test_a_record_that_cannot_be_read_stops_nobody(settings: Settings, text: str
     run = new_run(settings)
     (run.folder / "record.json").write_text(text)
     assert MigrationService(settings).status().leftovers == ()
-    recovery.after_killed(new_run(settings), settings.url)
+    recovery.after_killed(new_run(settings))
     assert f"runs/{run.id}/record.json cannot be read" in settings.log_file.read_text()
     staged = new_run(settings)
     staged.save(result_of("stage"))

@@ -15,7 +15,7 @@ import pytest
 
 from mock2pg import evidence, pages, postgres, signals
 from mock2pg.errors import DatabaseError, InternalError, Interrupted, VerifyFailed
-from mock2pg.pipeline import leftovers, lifecycle, prune, target, verdict
+from mock2pg.pipeline import leftovers, lifecycle, prune_backups, target, verdict
 from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.record import Record
 from mock2pg.report import log_messages, notebooks
@@ -84,7 +84,7 @@ PAPERWORK: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "the log messages": (log_messages, "of_step", raising(KeyError("deleted"))),
     "dropping the scratch schemas": (target, "scratch", at_its_end(RuntimeError())),
     "the lock": (postgres, "advisory_lock", at_its_end(DatabaseError("the connection is closed"))),
-    "retention": (prune, "after_success", raising(RuntimeError())),
+    "retention": (prune_backups, "after_success", raising(RuntimeError())),
     "removing what was staged": (leftovers, "clear", raising(PermissionError(13, "Permission denied"))),
     "the record": (Record, "write", raising(FULL, ended)),
     "runs/latest": (lifecycle, "point_latest", raising(FULL)),

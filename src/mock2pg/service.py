@@ -22,7 +22,7 @@ from mock2pg.pipeline import (
     lifecycle,
     named_source,
     notices,
-    prune,
+    prune_backups,
     prune_runs,
     refusals,
     rollback,
@@ -205,7 +205,7 @@ class MigrationService:
         last = self._settings.backup_keep if keep_last is keep_days is None else keep_last
         with refusals.recorded(self._settings, "prune", AlreadyRunning):
             policy = backups.RetentionPolicy.of(last, keep_days, damaged=damaged)
-            return prune.prune(self._settings, self.url(), policy, remove=yes)
+            return prune_backups.prune(self._settings, self.url(), policy, remove=yes)
 
     def runs(self) -> list[dict[str, Any]]:
         """Return every run that has a folder in runs/, newest first. Contacts no database."""

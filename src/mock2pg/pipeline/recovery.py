@@ -12,6 +12,7 @@ from mock2pg.errors import Mock2pgError, SchemaRefused, from_dict
 from mock2pg.log import log
 from mock2pg.pipeline import leftovers, nodes, verdict
 from mock2pg.pipeline import step as step_module
+from mock2pg.pipeline.sessions import session
 from mock2pg.report import log_messages
 from mock2pg.runs import Run, all_runs
 from mock2pg.settings import Settings
@@ -20,12 +21,12 @@ from mock2pg.step_results import BackedUp, RollbackPreview, find, is_warned
 _LAST = {"migrate": "verify"}  # command -> the step that decides, where it has another name
 
 
-def after_killed(run: Run, url: str) -> None:
+def after_killed(run: Run) -> None:
     """Close the interrupted runs on this database. Only under the lock: then no other run works on it.
 
     Raises NotAppliedYet when a node of a cluster has not applied yet what the newest run committed, killed or not.
     """
-    with postgres.connect(url, name=f"recovery {run.id}", lock_timeout=run.settings.lock_timeout) as connection:
+    with session(run, "recovery") as connection:
         killed = [other for other in _killed(run.settings, connection) if other.id != run.id]
         for other in killed:
             _recover(other, connection)
@@ -33,7 +34,7 @@ def after_killed(run: Run, url: str) -> None:
         with suppress(Mock2pgError):  # a schema of another role: whoever needs it will say so
             drop_scratch(connection)
         for other in killed:
-            _close(other, url)
+            _close(other, run.settings.url)
 
 
 def drop_scratch(connection: postgres.Connection) -> None:

@@ -11,8 +11,9 @@ from mock2pg import backups, postgres, progress
 from mock2pg.errors import DatabaseError, Mock2pgError, UsageError
 from mock2pg.history import events, layout
 from mock2pg.log import log
-from mock2pg.pipeline import prune, recovery
+from mock2pg.pipeline import prune_backups, recovery
 from mock2pg.pipeline.record import Record
+from mock2pg.pipeline.sessions import session
 from mock2pg.postgres.server import Server
 from mock2pg.runs import Run, all_runs, now
 from mock2pg.settings import Settings
@@ -64,13 +65,13 @@ def exclusive(run: Run, record: Record) -> Iterator[None]:
     """Keep other runs off the database while the block runs, and remove leftovers of interrupted runs first."""
     with postgres.advisory_lock(run.settings.url, f"run {run.id}") as session:
         _upgrade(run.settings)
-        recovery.after_killed(run, run.settings.url)
+        recovery.after_killed(run)
         before = postgres.wal_position(session)
         yield
         after = postgres.wal_position(session)  # not reached when the run failed: the server may be gone
         record.wal_bytes = None if before is None or after is None else after - before
         if record.command not in ("load", "plan", "rollback --show"):
-            prune.after_success(run.settings, run.settings.url)
+            prune_backups.after_success(run.settings, run.settings.url)
 
 
 def _upgrade(settings: Settings) -> None:
@@ -131,12 +132,7 @@ def scratch(run: Run) -> Iterator[None]:
     try:
         yield
     finally:
-        with (
-            suppress(Mock2pgError),
-            postgres.connect(
-                run.settings.url, name=f"scratch {run.id}", lock_timeout=run.settings.lock_timeout
-            ) as connection,
-        ):
+        with suppress(Mock2pgError), session(run, "scratch") as connection:
             recovery.drop_scratch(connection)
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from mock2pg import history, postgres
 from mock2pg.errors import DatabaseError, InternalError, Interrupted, Mock2pgError, RollbackFailed, UsageError
 from mock2pg.foreign_errors import limited, unusable
+from mock2pg.pipeline.sessions import session
 from mock2pg.postgres.abandoned_sessions import end_sessions
 from mock2pg.runs import Run
 from mock2pg.signals import Signalled, interruptible
@@ -95,12 +96,8 @@ def committed(step: str, run: Run, connection: postgres.Connection) -> StepResul
 
 def asking(run: Run) -> postgres.Connection:
     """A session to ask the history what became of the run; a server that is starting again is waited for."""
-    settings = run.settings
-    return postgres.retried(
-        lambda: postgres.connect(settings.url, name=f"history {run.id}", lock_timeout=settings.lock_timeout),
-        attempts=settings.publish_attempts,
-        tell=lambda *_: None,
-    )
+    attempts = run.settings.publish_attempts
+    return postgres.retried(lambda: session(run, "history"), attempts=attempts, tell=lambda *_: None)
 
 
 def _committed(step: str, run: Run) -> StepResult | None:

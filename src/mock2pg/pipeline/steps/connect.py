@@ -8,6 +8,7 @@ from mock2pg import history, postgres, readiness
 from mock2pg.backups import restore_test
 from mock2pg.errors import DatabaseError, Mock2pgError, NotReady
 from mock2pg.history import layout
+from mock2pg.pipeline.sessions import session
 from mock2pg.postgres import server
 from mock2pg.readiness import FAILED, PASSED, WARNING
 from mock2pg.runs import Run
@@ -21,9 +22,7 @@ def run(run: Run, command: str) -> Connected:
     command, SchemaRefused when somebody else may have put code of theirs where mock2pg keeps or builds something.
     """
     settings = run.settings
-    with postgres.connect(
-        settings.url, name=f"run {run.id}", read_only=True, lock_timeout=settings.lock_timeout
-    ) as connection:
+    with session(run, "run", read_only=True) as connection:
         checks = _look(connection, settings, command)
         if failed := [check for check in checks if check.verdict == FAILED]:
             told = f"{command} cannot work with the database {connection.info.dbname}:"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mock2pg import history, postgres
 from mock2pg.errors import PublishFailed
+from mock2pg.pipeline.sessions import session
 from mock2pg.publishing import alteration, plan_fingerprint
 from mock2pg.publishing.merge import Merge
 from mock2pg.runs import Run
@@ -22,9 +23,7 @@ def run(run: Run) -> Planned:
     staged, loaded = run.require(Staged), run.require(Loaded)
     tables = run.tables()
     with (
-        postgres.connect(
-            settings.url, name=f"plan {run.id}", read_only=True, lock_timeout=settings.lock_timeout
-        ) as connection,
+        session(run, "plan", read_only=True) as connection,
         postgres.named(PublishFailed, "cannot plan"),
         connection.transaction(),
     ):

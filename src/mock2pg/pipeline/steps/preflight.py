@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mock2pg import postgres
 from mock2pg.errors import PreflightFailed
+from mock2pg.pipeline.sessions import session
 from mock2pg.publishing import deletion_limits
 from mock2pg.publishing.preflight import look, look_at_held, refuse
 from mock2pg.runs import Run
@@ -17,7 +18,7 @@ def run(run: Run, purpose: str = "migrate") -> Preflighted:
     staged, loaded = run.require(Staged), run.require(Loaded)
     tables = run.tables()
     with (
-        postgres.connect(settings.url, name=f"preflight {run.id}", lock_timeout=settings.lock_timeout) as connection,
+        session(run, "preflight") as connection,
         postgres.named(PreflightFailed, "cannot read the target tables"),
         postgres.repeatable_read(connection),
     ):

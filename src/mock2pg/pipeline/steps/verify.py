@@ -15,6 +15,7 @@ from mock2pg.contracts import Table, derived_columns
 from mock2pg.distributed_keys import distributed_tables
 from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed
 from mock2pg.log import log
+from mock2pg.pipeline.sessions import session
 from mock2pg.runs import Run, Times
 from mock2pg.source import staging
 from mock2pg.step_results import Compared, ForeignKeyCheck, Preflighted, Published, Verified
@@ -65,9 +66,7 @@ def _read(run: Run, times: Times) -> Verified:
     """Compare the target tables with what is published, in one snapshot."""
     settings = run.settings
     with (
-        postgres.connect(
-            settings.url, name=f"verify {run.id}", read_only=True, lock_timeout=settings.lock_timeout
-        ) as connection,
+        session(run, "verify", read_only=True) as connection,
         postgres.repeatable_read(connection),
     ):
         published = _published(run, connection)

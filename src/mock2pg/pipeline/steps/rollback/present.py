@@ -9,6 +9,7 @@ from pathlib import Path
 from mock2pg import backups, postgres
 from mock2pg.backups import sequences, snapshot
 from mock2pg.errors import BackupFailed, RollbackFailed
+from mock2pg.pipeline.sessions import session
 from mock2pg.runs import Run, now
 
 
@@ -41,9 +42,7 @@ def keep(run: Run, current: Mapping[str, str] | None) -> Kept:
     settings, timestamp = run.settings, now()
     try:
         with (
-            postgres.connect(
-                settings.url, name=f"present {run.id}", read_only=True, lock_timeout=settings.lock_timeout
-            ) as connection,
+            session(run, "present", read_only=True) as connection,
             postgres.repeatable_read(connection),
         ):
             positions = sequences.positions(connection, settings.target_schema)

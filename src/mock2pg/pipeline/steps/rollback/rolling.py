@@ -11,6 +11,7 @@ from mock2pg import backups, history, postgres
 from mock2pg.backups import dump, restore
 from mock2pg.errors import BackupRefused, PublishFailed, RollbackFailed, TargetChanged
 from mock2pg.pipeline import nodes
+from mock2pg.pipeline.sessions import session
 from mock2pg.pipeline.steps.rollback import comparison, present, since
 from mock2pg.postgres import distribution
 from mock2pg.publishing import alteration
@@ -63,15 +64,11 @@ def run(
         )
     way = _Way(run, backup, discard_changes, undo, show, refuse)
     with postgres.named(RollbackFailed, "cannot roll back"):
-        with postgres.connect(
-            settings.url, name=f"rollback {run.id}", read_only=True, lock_timeout=settings.lock_timeout
-        ) as connection:
+        with session(run, "rollback", read_only=True) as connection:
             if postgres.describe_database(connection)["name"] != backup.header["database"]:
                 raise BackupRefused(f"{backup_id} is of another database: {backup.header['database']}")
         if way.show:
-            with postgres.connect(
-                settings.url, name=f"rollback {run.id}", lock_timeout=settings.lock_timeout
-            ) as connection:
+            with session(run, "rollback") as connection:
                 return _shown(way, connection)
         try:
             return postgres.transact(
