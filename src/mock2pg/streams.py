@@ -12,7 +12,8 @@ from errno import EPIPE
 from pathlib import Path
 from typing import TextIO
 
-_PLAIN = {"✔": "ok", "✘": "FAILED", "⚠": "warning", "…": "...", "·": "-", "\ufe0f": ""}
+# what the marks are where an encoding lacks them
+PLAIN = {"✔": "ok", "✘": "FAILED", "⚠": "warning", "…": "...", "·": "-", "\ufe0f": ""}
 _STREAMS: dict[str, _Forgiving] = {}
 
 
@@ -85,7 +86,7 @@ def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = "".join(
-        _PLAIN[c] if c in _PLAIN else "*" if unicodedata.category(c) == "So" else ascii(c)[1:-1]
+        PLAIN[c] if c in PLAIN else "*" if unicodedata.category(c) == "So" else ascii(c)[1:-1]
         for c in error.object[error.start : error.end]
     )
     return text, error.end

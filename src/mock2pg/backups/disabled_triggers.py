@@ -43,8 +43,4 @@ def _triggers(connection: Connection, schema: str) -> list[tuple[str, str, str]]
 
 def _alter(connection: Connection, schema: str, table: str, state: str, trigger: str) -> None:
     query = sql.SQL("ALTER TABLE ONLY {} {} TRIGGER {}")
-    connection.execute(query.format(sql.Identifier(schema, table), _sql(state), sql.Identifier(trigger)))
-
-
-def _sql(text: str) -> sql.SQL:
-    return sql.SQL(text)  # one of the words above
+    connection.execute(query.format(sql.Identifier(schema, table), sql.SQL(state), sql.Identifier(trigger)))

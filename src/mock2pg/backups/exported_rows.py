@@ -163,9 +163,6 @@ def _field(name: str, spelled: str, base: str, is_json: bool, home: str, output:
     column = sql.Identifier(name)
     if _NATIVE.fullmatch(spelled):
         return Field(name, column, spelled, spelled)
-    written = sql.SQL("textin({}({}::{}))").format(sql.Identifier(home, output), column, _sql(base))
+    spelling = sql.SQL(base)  # the catalogue's own, quoted
+    written = sql.SQL("textin({}({}::{}))").format(sql.Identifier(home, output), column, spelling)
     return Field(name, written, "text" if is_json else spelled, spelled)
-
-
-def _sql(text: str) -> sql.SQL:
-    return sql.SQL(text)  # a type as the catalogue spells it

@@ -83,18 +83,15 @@ def restored_equal(target: sql.Identifier, fields: Sequence[Field]) -> sql.Compo
 
 
 def _inserting(target: sql.Identifier, fields: Sequence[Field], records: sql.Composable) -> sql.Composed:
+    """Insert records; types are the catalogue's own spelling, quoted."""
     return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} AS r({})").format(
         target,
         _names(fields),
-        sql.SQL(", ").join(sql.SQL("r.{}::{}").format(sql.Identifier(f.name), _sql(f.type)) for f in fields),
+        sql.SQL(", ").join(sql.SQL("r.{}::{}").format(sql.Identifier(f.name), sql.SQL(f.type)) for f in fields),
         records,
-        sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(f.name), _sql(f.read)) for f in fields),
+        sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(f.name), sql.SQL(f.read)) for f in fields),
     )
 
 
 def _names(fields: Sequence[Field]) -> sql.Composable:
     return sql.SQL(", ").join(sql.Identifier(field.name) for field in fields)
-
-
-def _sql(text: str) -> sql.SQL:
-    return sql.SQL(text)  # a type as the catalogue spells it

@@ -31,7 +31,7 @@ def reset(connection: Connection, schema: str) -> None:
         statements.append("GRANT USAGE ON SCHEMA {0} TO PUBLIC")
     statements.append("COMMENT ON SCHEMA {0} IS NULL")
     for statement in statements:
-        connection.execute(_sql(statement).format(sql.Identifier(schema)))
+        connection.execute(sql.SQL(statement).format(sql.Identifier(schema)))
 
 
 @contextmanager
@@ -76,10 +76,5 @@ _DEFAULTS = """
 
 
 def _alter_defaults(connection: Connection, role: str, home: sql.Composable, what: str) -> None:
-    connection.execute(
-        sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {}{} {}").format(_sql(role), home, _sql(what))  # quoted by regrole
-    )
-
-
-def _sql(text: str) -> sql.SQL:
-    return sql.SQL(text)  # words of ours, and roles as the catalogue quotes them
+    query = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {}{} {}")
+    connection.execute(query.format(sql.SQL(role), home, sql.SQL(what)))  # regrole has quoted the role

@@ -49,7 +49,7 @@ def are_deterministic(
     checks   the CHECKs as they were written
     """
     views = [
-        sql.SQL("CREATE VIEW {} AS\n{}\n").format(sql.Identifier(schemas[-1], f"{_NAME}{number}"), _sql(query))
+        sql.SQL("CREATE VIEW {} AS\n{}\n").format(sql.Identifier(schemas[-1], f"{_NAME}{number}"), sql.SQL(query))
         for number, query in enumerate(queries)
     ]
     try:
@@ -109,10 +109,6 @@ def _is_immutable(connection: Connection, trees: Sequence[str], tables: Collecti
 
 def _numbers(found: Iterable[str]) -> set[int]:
     return {int(each) for each in found} - {0}
-
-
-def _sql(query: str) -> sql.SQL:
-    return sql.SQL(query)  # as dbt compiled it, from the project
 
 
 _TREES = """

@@ -101,7 +101,7 @@ def built_hash(connection: Connection, schema: str, table: Table, query: str | N
     """The hash of a built table, or of what its model's query gives, over the derived columns."""
     rows: sql.Composable = own_rows(connection, schema, table.name)
     if query is not None:
-        rows = sql.SQL("(\n{}\n)").format(_model(query))
+        rows = sql.SQL("(\n{}\n)").format(sql.SQL(query))  # as dbt compiled it
     derived = tuple(replace(column, source=column.name, derived=None) for column in table.derived)
     return table_hash(
         connection, rows, replace(table, columns=derived, natural_key=()), _own_columns(connection, schema, table)
@@ -141,16 +141,9 @@ def _of_own(column: Column, own: TargetColumn) -> sql.Composable:
         if text:
             return _spelled(postgres_value(column.data_type, text), column)
     x = sql.SQL("t.{}").format(sql.Identifier(column.name))
-    return sql.SQL(OWN_TYPE_POSTGRES).format(x=x, value=value, kind=_type(column.data_type), own=_type(own.data_type))
+    types = {"kind": sql.SQL(column.data_type), "own": sql.SQL(own.data_type)}  # a contract's, and the catalogue's own
+    return sql.SQL(OWN_TYPE_POSTGRES).format(x=x, value=value, **types)
 
 
 def _spelled(expression: str, column: Column) -> sql.Composable:
     return sql.SQL(expression).format(x=sql.SQL("t.{}").format(sql.Identifier(column.name)))
-
-
-def _model(query: str) -> sql.SQL:
-    return sql.SQL(query)  # as dbt compiled it, from the project
-
-
-def _type(name: str) -> sql.SQL:
-    return sql.SQL(name)  # from _sources.yml, a contract, or the catalogue, which quotes it

@@ -108,7 +108,7 @@ def land(connection: Connection, table: SourceTable, blocks: Iterable[bytes], ex
     """COPY a staged table's CSV into its landing table; returns its rows. Raises LoadFailed when any are missing."""
     target = sql.Identifier(LANDING, table.name)
     definitions = [
-        sql.SQL("{} {}").format(sql.Identifier(column.name), _type(column.data_type)) for column in table.columns
+        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.data_type)) for column in table.columns
     ]
     counted = 0
     progress.detail(table.name)
@@ -158,7 +158,3 @@ def row_counts(connection: Connection, schema: str, names: Iterable[str]) -> dic
         sql.SQL("SELECT {}, count(*) FROM {}").format(sql.Literal(name), sql.Identifier(schema, name)) for name in names
     ]
     return dict(connection.execute(sql.SQL(" UNION ALL ").join(each)).fetchall()) if each else {}
-
-
-def _type(name: str) -> sql.SQL:
-    return sql.SQL(name)  # from _sources.yml, a contract, or the catalogue, which quotes it

@@ -70,7 +70,11 @@ class TargetForeignKey:
         pairs = zip(self.columns, self.parent_columns, self.equals, strict=True)
         return sql.SQL(" AND ").join(
             sql.SQL("{}.{} OPERATOR({}) {}.{}").format(
-                sql.Identifier(parent), sql.Identifier(theirs), _sql(equal), sql.Identifier(child), sql.Identifier(ours)
+                sql.Identifier(parent),
+                sql.Identifier(theirs),
+                sql.SQL(equal),
+                sql.Identifier(child),
+                sql.Identifier(ours),
             )
             for ours, theirs, equal in pairs
         )
@@ -93,7 +97,3 @@ class TargetUnique:
 def only_own_rows(schema: str, table: str, *, only: bool) -> sql.Composable:
     """The table for FROM; with `only`, without the rows of tables that inherit from it."""
     return sql.SQL("ONLY {}" if only else "{}").format(sql.Identifier(schema, table))
-
-
-def _sql(text: str) -> sql.SQL:
-    return sql.SQL(text)  # as the catalogue spells it

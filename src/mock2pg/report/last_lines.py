@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
+from mock2pg import streams
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
 _QUIET = 0.3  # seconds without a step after which a line says that the run goes on
 _SPINNER, _PLAIN_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
-_PLAIN = str.maketrans({"✔": "ok", "✘": "FAILED", "⚠": "warning", "…": "...", "·": "-"})
+_PLAIN = str.maketrans(streams.PLAIN)
 _STYLES = {"✔": "green", "✘": "bold red", "⚠": "yellow"}
 
 Line = tuple[str, str]  # mark and text

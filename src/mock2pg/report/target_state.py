@@ -47,7 +47,7 @@ def _of_rollback(record: Mapping[str, Any], results: Mapping[str, StepResult]) -
         return f"The target tables are as in the backup{_EXCEPT} as before the rollback."
     if record["status"] == "running":
         return "A rollback is one transaction: the target tables are as before, or exactly as in the backup."
-    if _passed(results, "rollback"):
+    if passed(results, "rollback"):
         return "The target tables are as in the backup."
     error = record["error"] or {}
     return str(error.get("state") or "The target tables are as they were before.")
@@ -60,7 +60,7 @@ def _of_migration(record: Mapping[str, Any], results: Mapping[str, StepResult]) 
         case "rollback_failed":
             return f"The target tables hold what this run published, which {_unproven(results)}."
         case "not_applied":
-            if _passed(results, "rollback"):
+            if passed(results, "rollback"):
                 return f"The target tables are as they were before this run{_EXCEPT} as it published them."
             return f"The target tables hold what this run published{_EXCEPT} as before."
         case "unknown":
@@ -91,7 +91,7 @@ def _of_success(record: Mapping[str, Any], results: Mapping[str, StepResult]) ->
 
 def _unproven(results: Mapping[str, StepResult]) -> str:
     """Return what is known of rows that were published and are not proven."""
-    if _passed(results, "verify"):
+    if passed(results, "verify"):
         return "passed verification"
     return "did not pass verification" if _is_refuted(results) else "was not verified"
 
@@ -101,5 +101,5 @@ def _is_refuted(results: Mapping[str, StepResult]) -> bool:
     return "verify" in results and (results["verify"].error or {}).get("name") == VerifyFailed.__name__
 
 
-def _passed(results: Mapping[str, StepResult], step: str) -> bool:
+def passed(results: Mapping[str, StepResult], step: str) -> bool:
     return step in results and results[step].status == "passed"

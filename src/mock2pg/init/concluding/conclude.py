@@ -18,12 +18,13 @@ from mock2pg.init.concluding.tables import child_name, inherited, marks, own_col
 from mock2pg.init.concluding.types import quoted
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity, Reference
 from mock2pg.init.reading.maps import is_map, is_row
-from mock2pg.init.reading.roots import Root, named_after, read
+from mock2pg.init.reading.roots import Root, read
 from mock2pg.init.reading.shapes import Shape
 from mock2pg.init.reading.spelled import EMPTY
 from mock2pg.init.reading.troubles import troubles
 from mock2pg.json_paths import Mark, written
 from mock2pg.source.documents import Unpacking, spool
+from mock2pg.source.documents.files import named_after
 from mock2pg.staged_tables import SourceColumn, SourceTable
 from mock2pg.text import counted
 

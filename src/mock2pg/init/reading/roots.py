@@ -17,7 +17,7 @@ from mock2pg.errors import SourceError, UsageError
 from mock2pg.source import presence
 from mock2pg.source.documents import Unpacking, spool
 from mock2pg.source.documents.faults import DECLARED_ARRAYS, Faults
-from mock2pg.source.documents.files import FILE, MEANT, NAMES, Files, is_lines
+from mock2pg.source.documents.files import FILE, MEANT, NAMES, Files, is_lines, named_after
 from mock2pg.source_shape import SourceShape
 from mock2pg.staged_tables import NESTING_LIMIT
 from mock2pg.text import printable
@@ -128,12 +128,6 @@ def read(source: Path, into: Path, unpacking: Unpacking = spool.UNPACKING, label
     if not roots:
         raise SourceError(f"{label} holds nothing to make a table of", hint="Name a source that holds rows.")
     return roots
-
-
-def named_after(file: Path) -> str:
-    """Return the key that a file is named after."""
-    name = FILE.fullmatch(file.name)
-    return name["entity"] if name else file.name.partition(".")[0]
 
 
 class _Reading(Files):

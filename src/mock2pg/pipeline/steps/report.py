@@ -95,7 +95,7 @@ def run(run: Run) -> Reported:
         published=_find(results, Published),
         rollback=_find(results, RollbackComparison),
         planned=_find(results, Planned),
-        proven=_passed(results, "verify"),
+        proven=target_state.passed(results, "verify"),
         verified=_verified(record, results),
         derived=of_tables.derived if of_tables else (),
         distributed=of_tables.distributed if of_tables else (),
@@ -149,10 +149,6 @@ def _find(results: Results, kind: type[F]) -> F | None:
     return find(results.values(), kind)
 
 
-def _passed(results: Results, step: str) -> bool:
-    return step in results and results[step].status == "passed"
-
-
 def _added(record: Mapping[str, Any], results: Results) -> str:
     """The rows in the target that no source has, in words."""
     loaded = accounts.loaded_of(record, results)
@@ -170,7 +166,7 @@ def _command(run: Run, results: Results) -> str:
 
 def _verified(record: Mapping[str, Any], results: Results) -> Verified | None:
     """Return the comparison; of tables that were rolled back only what led to that."""
-    undone = record["status"] == "rolled_back" and _passed(results, "verify")
+    undone = record["status"] == "rolled_back" and target_state.passed(results, "verify")
     return None if undone else _find(results, Verified)
 
 

@@ -147,7 +147,7 @@ class Folder(_Cut):
                 f"there is no <entity>.json in {self.source}",
                 hint=f"Name a folder with at least one of: {', '.join(f'{root}.json' for root in self.shape.roots)}",
             )
-        names, self.judged = {_root(file) for file in before}, bool(before)
+        names, self.judged = {named_after(file) for file in before}, bool(before)
         for file in before:
             self._file(file, names)
         self.faults.missing(lambda root: f"{self.label}/{root}.json")
@@ -160,7 +160,7 @@ class Folder(_Cut):
         return sorted(file for file in self.source.iterdir() if FILE.fullmatch(file.name))
 
     def _file(self, file: Path, there: Collection[str]) -> None:
-        root, label = _root(file), f"{self.label}/{printable(file.name)}"
+        root, label = named_after(file), f"{self.label}/{printable(file.name)}"
         if root in self.faults.roots:
             self.faults.add(DECLARED_ARRAYS, "has two files; keep one", shown(root), file=label)
             return
@@ -210,7 +210,7 @@ class Single(_Cut):
 
     def _is_named(self, raw: msgspec.Raw) -> bool:
         """Return whether the object is a map or one row that is declared under the name of the file."""
-        root, roots = _root(self.source), self.shape.roots
+        root, roots = named_after(self.source), self.shape.roots
         if self.stream or root not in roots or self.cutting.array(root) is not None:
             return False
         return not msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).keys() & set(roots)
@@ -223,7 +223,7 @@ class Single(_Cut):
                 f"{self.label} is an array, and {len(roots)} keys are declared: {', '.join(roots)}",
                 hint="Put it into an object, under its key, or into a file that has the key as its name.",
             )
-        root = roots[0] if self.stream else _root(self.source)
+        root = roots[0] if self.stream else named_after(self.source)
         self.judged = True
         self.faults.roots.add(root)
         if self.cutting.declared(root, (root,), file=self.label):
@@ -240,7 +240,7 @@ def is_lines(file: Path) -> bool:
     return name is not None and name["form"] != "json"
 
 
-def _root(file: Path) -> str:
+def named_after(file: Path) -> str:
     """Return the key that a file is named after."""
     name = FILE.fullmatch(file.name)
     return name["entity"] if name else file.name.partition(".")[0]
