@@ -15,7 +15,7 @@ import pytest
 from mock2pg.contracts import Column, ForeignKey, Table
 from mock2pg.errors import CheckFailed, RollbackFailed, SourceError, ValidationError, VerifyFailed
 from mock2pg.pipeline.steps import report
-from mock2pg.report import nesting
+from mock2pg.report import accounts
 from mock2pg.runs import Run
 from mock2pg.settings import REPOSITORY, Settings
 from mock2pg.step_results import StepResult, is_warned
@@ -515,5 +515,5 @@ def test_a_hostile_name_is_text(build: Build, run: Run) -> None:
 def test_nested_rows_are_below_those_that_they_are_in() -> None:
     """Declarations have parents before children, and other parents between; the page shows what is in what."""
     paths = ["users{}", "a", "b", "a[].x[]", "b[].y[]", "users{}.p[]", "b[].y[].z[]", "far.c[].d[]", "a[].one"]
-    found = [row["path"] for row in nesting.below_parents([{"path": path} for path in paths])]
+    found = [row["path"] for row in accounts.below_parents([{"path": path} for path in paths])]
     assert found == ["users{}", "users{}.p[]", "a", "a[].x[]", "a[].one", "b", "b[].y[]", "b[].y[].z[]", "far.c[].d[]"]

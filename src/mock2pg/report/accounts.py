@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mock2pg.report import nesting, notebook_tables
+from mock2pg.report import notebook_tables
 from mock2pg.step_results import Checked, Loaded, Planned, Published, RolledBack, Staged, StepResult, find
 
 Results = Mapping[str, StepResult]
+
+_NESTED = re.compile(r"(\[\]|\{\})\.")  # in the path of a table: the end of an outer row's
 
 
 def published_of(record: Mapping[str, Any], results: Results) -> Published | None:
@@ -52,11 +55,23 @@ def of_rows(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
         landed = loaded.landed[name] if loaded else 0
         refused = checked.entities[table.path].refused if checked else 0
         counts = {"read": table.rows, "loaded": landed, "refused": refused, left: table.rows - landed - refused}
-        rows.append({"path": table.path, "table": name, "nested": nesting.is_nested(table.path), **counts})
-    rows = nesting.below_parents(rows)
+        rows.append({"path": table.path, "table": name, "nested": bool(_NESTED.search(table.path)), **counts})
+    rows = below_parents(rows)
     sums = {key: notebook_tables.total(rows, key) for key in ("read", "loaded", "refused", left)} if rows else {}
     if left == "sound":
         sums.pop("loaded", None)
     elif not sums.get(left):
         sums.pop(left, None)
     return {"rows": rows, "sum": sums}
+
+
+def below_parents(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows in their order, but each of a nested array below that of the array, map or object that it is in."""
+    number = {row["path"].removesuffix("[]"): at for at, row in enumerate(rows)}
+
+    def place(row: Mapping[str, Any]) -> list[int]:
+        ends = [at.start() for at in _NESTED.finditer(row["path"])]
+        outer = [row["path"][:end] + mark for end in ends for mark in ("", "{}")]
+        return [*(number[path] for path in outer if path in number), number[row["path"].removesuffix("[]")]]
+
+    return sorted(rows, key=place)

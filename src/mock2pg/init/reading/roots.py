@@ -122,9 +122,7 @@ def read(source: Path, into: Path, unpacking: Unpacking = spool.UNPACKING, label
     reading.stream = presence.is_stream(source)
     roots = reading.folder(into) if source.is_dir() else reading.document(into)
     if reading.faults.found:
-        raise SourceError(
-            f"{label} cannot be read", reading.faults.found, hint="Correct the source, then run the command again."
-        )
+        raise SourceError(f"{label} cannot be read", reading.faults.found)
     if not roots:
         raise SourceError(f"{label} holds nothing to make a table of", hint="Name a source that holds rows.")
     return roots
