@@ -5,15 +5,15 @@ Everything here runs inside the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import chain
 
 import psycopg
 from psycopg import sql
 
 from mock2pg.backups import (
+    differing_rows,
     disabled_triggers,
     distributions,
     dump,
@@ -25,13 +25,11 @@ from mock2pg.backups import (
 )
 from mock2pg.backups.added_objects import Added, drop, refuse_dependents
 from mock2pg.backups.distributions import Distributions
-from mock2pg.backups.staged import Staged, row_count
-from mock2pg.contracts import Column, Table, key_groups
+from mock2pg.backups.staged import Staged
 from mock2pg.errors import PublishFailed, RollbackFailed
 from mock2pg.postgres import catalogue, distribution, drop_objects, scratch
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
-from mock2pg.publishing import merge
 from mock2pg.step_results import Difference
 
 
@@ -84,7 +82,7 @@ def _restored(
     there = state.definitions is not None and added.rest is not None
     there = there and not distributions.changed(state.distribution, now, state.tables)
     if there and not dump.changed_entries(state.definitions, added.rest):
-        _compare(connection, schema, staged)
+        differing_rows.compare(connection, schema, staged)
         for without in (False, True)[: 2 if disabled_triggers.has_triggers(connection, schema) else 1]:
             try:
                 with connection.transaction():  # a savepoint, for what takes another way
@@ -105,7 +103,7 @@ def _by_difference(
         dropped = {name: _all_gone(catalogue.rows(connection, schema, name)) for name in tables}
         drop(connection, schema, added)
         with disabled_triggers.triggers(connection, schema) if without_triggers else nullcontext():
-            differences = _merged(connection, schema, staged, code, now)
+            differences = differing_rows.write(connection, schema, staged, code, now)
         stale = materialized_views.refresh(connection, schema, staged.state.unfilled, code)
         _prove(connection, schema, staged, _untouched(connection, schema, staged))
         sequences.restart(connection, schema, staged.state.sequences)  # last: in Citus it may be what is not undone
@@ -118,82 +116,6 @@ def _by_difference(
 
 class _NotThisWayError(Exception):
     """A trigger or rule changes rows, or no order of statements leads to them."""
-
-
-def _compare(connection: Connection, schema: str, staged: Staged) -> None:
-    """Compare tables whose content is not the same row by row; what is made for that outlives a savepoint."""
-    for name in staged.state.tables:
-        if not staged.is_equal(schema, name):
-            if catalogue.primary_key(connection, schema, name):
-                staged.delta(schema, name)
-            else:
-                staged.lines(name)
-
-
-def _merged(
-    connection: Connection, schema: str, staged: Staged, code: OwnersCode, now: Distributions
-) -> dict[str, Difference]:
-    """Write the rows that differ."""
-    built = scratch.RESTORED if now else "pg_temp"
-    parents: dict[str, set[str]] = {}
-    for key in catalogue.foreign_keys(connection, schema):
-        parents.setdefault(key.table, set()).add(key.parent)
-    tables, removed, without_key, equal = [], dict[str, sql.Identifier](), [], dict[str, Difference]()
-    for name in chain.from_iterable(key_groups(list(staged.state.tables), parents)):
-        rows = staged.state.tables[name]
-        if staged.is_equal(schema, name):
-            equal[name] = Difference(rows, rows, 0, 0, 0)
-            continue
-        keys, fields = catalogue.primary_key(connection, schema, name), exported_rows.fields(connection, schema, name)
-        if not keys:
-            equal[name] = _emptied(connection, schema, name, rows, code)
-            without_key.append((name, fields))
-            continue
-        delta, how = staged.delta(schema, name), now[name].declared if name in now else ""
-        _typed(connection, (built, name), delta.back, schema, name, fields, how)
-        if delta.gone:
-            gone = (built, staged.temporary("gone", name))
-            removed[name] = sql.Identifier(*gone)
-            _typed(connection, gone, delta.gone, schema, name, fields, how)
-        columns = tuple(Column(field.name, field.type, False, None, None) for field in fields)
-        tables.append(Table(name, columns, keys, distribution=how))
-    found = merge.publish(connection, built, schema, tables, (), removed)
-    for name, fields in without_key:
-        lines, target = json_rows.as_written(staged.lines(name)), sql.Identifier(schema, name)
-        json_rows.insert(code, lines, target, fields, staged.state.tables[name])
-    return {**found, **equal}
-
-
-def _typed(
-    connection: Connection,
-    place: tuple[str, str],
-    lines: sql.Composable,
-    schema: str,
-    name: str,
-    fields: Sequence[exported_rows.Field],
-    how: str,
-) -> None:
-    """Make a table of rows out of lines, one that the transaction drops.
-
-    place  its schema and name
-    how    the distribution of the target table: what is joined with it has to be distributed as it is
-    """
-    home = sql.Identifier(*place)
-    query = "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {} WITH NO DATA"
-    query = query if place[0] == "pg_temp" else "CREATE TABLE {} AS {} WITH NO DATA"
-    connection.execute(sql.SQL(query).format(home, json_rows.shape(schema, name, fields)))
-    if how:
-        distribution.distribute(connection, *place, how, sql.Identifier(schema, name))
-    code = OwnersCode(connection, schema, [name])
-    json_rows.insert(code, lines, home, fields, row_count(connection, lines))
-    if not how:  # nobody else ever does for a temporary table
-        connection.execute(sql.SQL("ANALYZE {}").format(home))
-
-
-def _emptied(connection: Connection, schema: str, name: str, rows: int, code: OwnersCode) -> Difference:
-    """Empty a table whose rows cannot be distinguished."""
-    gone = code.count(sql.SQL("DELETE FROM {}").format(catalogue.own_rows(connection, schema, name)))
-    return Difference(gone, rows, rows, 0, gone)
 
 
 def _all_gone(rows: int) -> Difference:
