@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from mock2pg.init.conclusions import ConcludedColumn, Doubt, Entity, Reference
-from mock2pg.init.target import matching, unfilled
+from mock2pg.init.target import matching_columns, unfilled
 from mock2pg.init.target.conversions import Field, Fit
 from mock2pg.init.target.types import contract_type, fit
 from mock2pg.json_paths import Mark
@@ -29,7 +29,7 @@ class Fitting:
         self.names = {column.name: column.name for column in entity.columns}
         if self.table is None:
             return
-        self.names, self.doubts = matching.match_columns(entity, matched)
+        self.names, self.doubts = matching_columns.match_columns(entity, matched)
         self.key, self.key_evidence = self._key(self.table)
         for name in (*self._kept_key(), *self._rest()):
             self.names[name] = name
@@ -64,7 +64,7 @@ class Fitting:
         ]
         made = self._with([*kept, *constants], self.key, tuple(u for u in uniques if u != self.key), apart)
         lost = [column for column in self.given.columns if column.name not in self.names]
-        paths = [column.declared.path for column in lost if matching.in_row(column)]
+        paths = [column.declared.path for column in lost if matching_columns.in_row(column)]
         left = tuple(path for path in paths if path not in made.table.left_out)
         grouped = [names for each in made.table.unique if (names := self._all(each)) and _among(names, theirs)]
         table = replace(made.table, left_out=(*made.table.left_out, *left), unique=tuple(grouped))

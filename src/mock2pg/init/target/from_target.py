@@ -10,7 +10,7 @@ from functools import partial
 from mock2pg import postgres
 from mock2pg.errors import DatabaseError, UsageError
 from mock2pg.init.conclusions import Conclusions, Doubt, Entity
-from mock2pg.init.target import matching, reference_types
+from mock2pg.init.target import matching_tables, reference_types
 from mock2pg.init.target import nested as nested_in_target
 from mock2pg.init.target.fitting import Fitting
 from mock2pg.postgres import existing_tables
@@ -50,7 +50,7 @@ def apply(conclusions: Conclusions, connection: Connection, schema: str) -> Conc
             f"the schema {schema} has no table to read for --from-target",
             hint="Name the schema that has: MIGRATION_SCHEMA. For new tables, leave out --from-target.",
         )
-    matched = matching.match_tables(conclusions.entities, tables)
+    matched = matching_tables.match_tables(conclusions.entities, tables)
     entities = reference_types.quoted(nested_in_target.absorbed(conclusions.entities, matched.tables))
     apart = {entity.table.name: Fitting(entity, matched.tables) for entity in entities}
     fitted = [apart[entity.table.name].entity(apart) for entity in entities]

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mock2pg.init.conclusions import ConcludedColumn, Entity
-from mock2pg.init.target.matching import in_row, rows_at
+from mock2pg.init.target.matching_columns import in_row
+from mock2pg.init.target.matching_tables import rows_at
 from mock2pg.init.target.names_alike import column_form
 from mock2pg.json_paths import Mark, Step, written
 from mock2pg.postgres.existing_tables import ExistingColumn, ExistingTable
