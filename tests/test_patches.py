@@ -30,30 +30,38 @@ import mashumaro.core.meta.code.builder as builder
 count(builder.CodeBuilder, "compile")
 from mock2pg import build, postgres
 from mock2pg.build import patched_dbt
-import dbt_common.dataclass_schema, dbt_common.events.base_types as events
+import dbt_common.clients.jinja, dbt_common.dataclass_schema, dbt_common.events.base_types as events
 
 imported = counts["compile"]
 count(inspect, "stack")
 count(events, "ParseDict")
 count(dbt_common.dataclass_schema, "build_json_schema")
+count(dbt_common.clients.jinja.MacroFuzzParser, "parse")
 url, project = sys.argv[1], Path(sys.argv[2])
+sys.pycache_prefix = str(project / "bytecode")
 connected = build.profile(postgres.environment(url, settings=True), "public")
 
-def built():
+def built(cache):
     for name in counts:
         counts[name] = 0
-    done = build.DbtProject(project / "dbt_project", project / "target", connected, project / "cache").build()
-    return [done.models, done.tests, *[counts[name] for name in ("stack", "ParseDict", "build_json_schema")]]
+    done = build.DbtProject(project / "dbt_project", project / cache, connected, project / cache).build()
+    manifest = (project / cache / "manifest.json").read_text()
+    named = [done.models, done.tests, *[counts[name] for name in ("stack", "ParseDict", "build_json_schema", "parse")]]
+    return named, {**json.loads(manifest, object_hook=lambda each: {**each, "created_at": 0}), "metadata": None}
 
-fresh, kept = built(), built()
-print(json.dumps([imported, fresh, kept, multiprocessing.resource_tracker._resource_tracker._pid]))
+(fresh, manifest), (kept, _) = built("cache"), built("cache")
+patched_dbt.kept_parts.forget()
+other, same = built("another")
+tracker = multiprocessing.resource_tracker._resource_tracker
+print(json.dumps([imported, fresh, kept, other, same == manifest, tracker._pid]))
 """
 
 
 def test_dbt_does_not_do_what_nobody_asks_for(database: str, tmp_path: Path) -> None:
     """No converter of an unused type, no search of the stack, no message that nobody reads, no semaphore process.
 
-    The schemas of its settings are made for a project that it reads for the first time, and for no other.
+    The schemas of its settings are made, and its own macros read, for the first project, and for no other: what is
+    read of that is the same.
     """
     project = small_project(tmp_path) / "dbt_project"
     with postgres.connect(database, name="test") as connection:
@@ -63,7 +71,11 @@ def test_dbt_does_not_do_what_nobody_asks_for(database: str, tmp_path: Path) -> 
     command = [sys.executable, "-c", DBT, database, tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
-    compiled, fresh, kept, process = json.loads(done.stdout)
+    compiled, fresh, kept, other, same, process = json.loads(done.stdout)
     assert compiled < 10  # of 1,247
-    assert (fresh[:4], kept, process) == ([2, 0, 0, 0], [2, 0, 0, 0, 0], None)
+    assert (fresh[:4], kept[:5], process) == ([2, 0, 0, 0], [2, 0, 0, 0, 0], None)
+    assert (other[:5], same) == ([2, 0, 0, 0, 0], True)
     assert fresh[4] > 0
+    assert other[5] < fresh[5] / 5
+    (file,) = (tmp_path / "bytecode").rglob("dbt_parts_*")
+    assert file.stat().st_mode & 0o777 == 0o600

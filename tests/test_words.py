@@ -20,7 +20,7 @@ VOCABULARY = tomllib.loads((REPOSITORY / "docs" / "vocabulary.toml").read_text(e
 WORDS = re.compile("|".join(rf"\b{word}\b" for word in VOCABULARY["words"]), re.IGNORECASE)
 NAMES = re.compile("|".join(VOCABULARY["names"]))
 TEXT = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
-BINARY = {".png", ".woff2", ".pyc"}
+BINARY = {".png", ".woff2", ".pyc", ".pickle"}
 
 
 def files() -> list[Path]:

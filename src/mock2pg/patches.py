@@ -15,11 +15,7 @@ known_to_be_valid = False  # the settings and nodes that dbt reads: those of a p
 
 
 def remember_configurations() -> None:
-    """Let an expectation of Great Expectations keep its configuration until it is changed.
-
-    A validation asks for it forty times for each rule, and each time it was made anew: 0.9 of 3.0 million function
-    calls of the sample's 110 rules.
-    """
+    """Let an expectation keep its configuration until it is changed: -0.9 of 3.0 million calls for 110 rules."""
     from great_expectations.expectations.expectation import Expectation
 
     made = Expectation.configuration.fget
@@ -65,7 +61,9 @@ def before_dbt_is_imported() -> None:
     mixin.compile_mixin_unpacker = late(unpack, CodeBuilder.get_unpack_method_name, "decoder", classmethod)
 
 
-def after_dbt_is_imported() -> None:
+def after_dbt_is_imported(kept_parts: Any) -> None:
+    from dbt.clients import jinja_static
+    from dbt.parser.macros import MacroParser
     from dbt_common.behavior_flags import BehaviorFlagRendered
     from dbt_common.dataclass_schema import dbtClassMixin
     from dbt_common.events.base_types import BaseEvent
@@ -95,3 +93,8 @@ def after_dbt_is_imported() -> None:
     mixin: Any = dbtClassMixin
     validate = mixin.validate.__func__
     mixin.validate = classmethod(lambda cls, data: None if known_to_be_valid else validate(cls, data))
+    # -0.6: and these are the same for each project
+    mixin.json_schema = classmethod(kept_parts.schema_of(mixin.json_schema.__func__))
+    # -0.7: so are its own macros; the calls in a macro are looked for where its tests keep them before it is read again
+    calls, jinja_static.test_caching_enabled = jinja_static._TESTING_MACRO_CACHE, lambda: True
+    MacroParser.parse_unparsed_macros = kept_parts.macros_of(MacroParser.parse_unparsed_macros, calls)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mock2pg import environment, patches, progress
-from mock2pg.build import kept_manifest, lost_columns, plain_models, target_tables
+from mock2pg.build import kept_manifest, kept_parts, lost_columns, plain_models, target_tables
 from mock2pg.build.profile import PROVIDED, profiles_dir
 from mock2pg.build.source_tables import sources
 from mock2pg.contracts import ForeignKey, Table, key_groups
@@ -154,6 +154,7 @@ class DbtProject:
         with environment.ours(**self.connection), redirect_stdout(StringIO()):
             outcome = dbtRunner(manifest=self._manifest).invoke([command, *map(str, options), *arguments])
         patches.known_to_be_valid = False
+        kept_parts.keep()
         if isinstance(outcome.exception, KeyboardInterrupt):
             raise outcome.exception
         if command == "parse" and isinstance(outcome.exception, DbtBaseException):

@@ -22,8 +22,8 @@ from typing import Any
 
 from mock2pg import environment, resources
 
-_DBT = ("dbt-core", "dbt-adapters", "dbt-common", "dbt-postgres")
-_DATA = ("dbt.", "dbt_common.", "dbt_semantic_interfaces.")
+DBT = ("dbt-core", "dbt-adapters", "dbt-common", "dbt-postgres")
+_DATA = ("dbt.", "dbt_common.", "dbt_semantic_interfaces.", "jinja2.nodes")
 _DATES = {("datetime", name) for name in ("date", "datetime", "time", "timedelta")}
 _DATES |= {("dateutil.tz.tz", "tzlocal"), ("dateutil.tz.tz", "tzutc"), ("pytz", "_UTC")}
 _VARIABLE = re.compile(rb"env_var\s*\((?:\s*['\"](\w+)['\"])?")
@@ -58,7 +58,7 @@ def project_hash(folders: Sequence[Path], connection: Mapping[str, str], facts: 
     Returns None where a variable's name is computed, or a file cannot be read: nobody can tell what has changed.
     """
     places = (*folders, resources.MACROS, resources.PROFILES)
-    known, variables = hashlib.sha256(f"{sys.version}\0{[version(name) for name in _DBT]}\0{facts}".encode()), set()
+    known, variables = hashlib.sha256(f"{sys.version}\0{[version(name) for name in DBT]}\0{facts}".encode()), set()
     try:
         for number, place in enumerate(places):
             for file in sorted(_files(place)):
@@ -80,14 +80,10 @@ def project_hash(folders: Sequence[Path], connection: Mapping[str, str], facts: 
 def load(file: Path) -> Kept | None:
     """Return what is kept; None where there is no file, or one that is not to be trusted."""
     with suppress(Exception):  # damaged in whatever way, it is written anew
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb") as opened:
-            found = os.fstat(descriptor)
-            ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1
-            content = opened.read() if ours and not found.st_mode & 0o077 else b""
-        digest, packed = content[:_DIGEST], content[_DIGEST:]
-        if digest == _digest(file, packed):
-            return _unpacked(packed)
+        from mock2pg.build.patched_dbt import Manifest
+
+        document, given = read(file)
+        return Kept(document, Manifest(**given))
     return None
 
 
@@ -99,7 +95,29 @@ def keep(file: Path, kept: Kept) -> None:
         return
     # Not the Manifest itself: its __reduce_ex__ leaves out `fixtures`. What begins with _ is made when it is asked for.
     given = {each.name: getattr(manifest, each.name) for each in fields(manifest) if not each.name.startswith("_")}
-    packed = pickle.dumps((kept.document, given))
+    write(file, pickle.dumps((kept.document, given)))
+    with suppress(OSError):
+        newest = sorted(file.parent.glob("dbt_manifest_*"), key=lambda each: -each.stat().st_mtime)
+        for old in newest[_KEPT:]:
+            old.unlink(missing_ok=True)
+
+
+def read(file: Path) -> Any:
+    """Return what `write` wrote; None where there is no file, or one that is not to be trusted."""
+    with suppress(Exception):
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as opened:
+            found = os.fstat(descriptor)
+            ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1
+            content = opened.read() if ours and not found.st_mode & 0o077 else b""
+        digest, packed = content[:_DIGEST], content[_DIGEST:]
+        if digest == _digest(file, packed):
+            return Data(io.BytesIO(packed)).load()
+    return None
+
+
+def write(file: Path, packed: bytes) -> None:
+    """Write a pickle for this user alone."""
     aside = file.with_name(f"{file.name}.{os.getpid()}")
     with suppress(OSError):  # a cache that cannot be written costs time and nothing else
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -108,9 +126,6 @@ def keep(file: Path, kept: Kept) -> None:
         with open(descriptor, "wb") as opened:
             opened.write(_digest(file, packed) + packed)
         aside.replace(file)
-        newest = sorted(file.parent.glob("dbt_manifest_*"), key=lambda each: -each.stat().st_mtime)
-        for old in newest[_KEPT:]:
-            old.unlink(missing_ok=True)
 
 
 def _unwatched(path: str) -> bool:
@@ -132,15 +147,8 @@ def _digest(file: Path, packed: bytes) -> bytes:
     return hashlib.sha256(file.name.encode() + packed).digest()
 
 
-def _unpacked(packed: bytes) -> Kept:
-    from mock2pg.build.patched_dbt import Manifest
-
-    document, given = _Data(io.BytesIO(packed)).load()
-    return Kept(document, Manifest(**given))
-
-
-class _Data(pickle.Unpickler):
-    """Makes objects of dbt's types, and dates; calls nothing else."""
+class Data(pickle.Unpickler):
+    """Makes objects of dbt's types and of Jinja's nodes, and dates; calls nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _DATES:

@@ -12,9 +12,10 @@ from dbt.cli.main import dbtRunner  # noqa: E402
 from dbt.contracts.graph.manifest import Manifest  # noqa: E402
 from dbt_common.exceptions import DbtBaseException  # noqa: E402
 
+from mock2pg.build import kept_parts  # noqa: E402
 from mock2pg.build.sessions import Sessions  # noqa: E402
 
-patches.after_dbt_is_imported()
+patches.after_dbt_is_imported(kept_parts)
 PostgresAdapter.ConnectionManager = Sessions
 
 
