@@ -25,6 +25,7 @@ from mock2pg.pipeline import (
     prune_backups,
     prune_runs,
     refusals,
+    reviewed_plan,
     rollback,
     scenarios,
     status,
@@ -33,7 +34,6 @@ from mock2pg.pipeline import (
 from mock2pg.pipeline.migrate import migrate
 from mock2pg.pipeline.step import run_in_process
 from mock2pg.pipeline.steps import connect
-from mock2pg.pipeline.steps.publish import reviewed_plan
 from mock2pg.pipeline.work import Work
 from mock2pg.report import prometheus
 from mock2pg.results import Evidence, MigrationResult, PastRun, Status, TestReport
@@ -73,7 +73,7 @@ class MigrationService:
         reviewed   the plan.json that somebody agreed to: what would be published must still be just that
         """
         if reviewed is not None:
-            reviewed_plan(reviewed)  # refused before a run begins
+            reviewed_plan.read(reviewed)  # refused before a run begins
         return self._run("migrate", partial(migrate, reviewed=reviewed), named_source.named(self._settings, mock_data))
 
     def plan(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:

@@ -16,7 +16,8 @@ from mock2pg.errors import PublishFailed, VerifyFailed
 from mock2pg.history import HistoryRow
 from mock2pg.pipeline import known_build, migrate
 from mock2pg.pipeline.step import run_in_process
-from mock2pg.pipeline.steps import publish, verify
+from mock2pg.pipeline.steps import verify
+from mock2pg.publishing import others_code
 from mock2pg.runs import Run, new_run, open_run
 from mock2pg.settings import Settings
 from mock2pg.step_results import Connected, Difference, Loaded, Published, Staged, Verified
@@ -124,7 +125,7 @@ def test_what_others_change_after_the_backup_stops_publishing(
     published_small: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The target tables are compared once more in the transaction that publishes."""
-    refuse = publish.others_code.refuse_planted
+    refuse = others_code.refuse_planted
 
     def write(*arguments: Any) -> None:
         execute(
@@ -132,7 +133,7 @@ def test_what_others_change_after_the_backup_stops_publishing(
         )
         refuse(*arguments)
 
-    monkeypatch.setattr(publish.others_code, "refuse_planted", write)
+    monkeypatch.setattr(others_code, "refuse_planted", write)
     result = MigrationService(published_small).migrate_all_data(small_rows())
     assert isinstance(result.error, PublishFailed)
     assert result.error.message == "others changed the target tables after the backup was taken: owners"

@@ -23,12 +23,13 @@ from psycopg import sql
 from mock2pg import history, progress
 from mock2pg.backups import distributions, dump, exported_rows, materialized_views, sequences
 from mock2pg.errors import BackupFailed
-from mock2pg.postgres import catalogue, distribution
+from mock2pg.postgres import catalogue, distribution, unwritten
 from mock2pg.postgres.connection import Connection, connect, named, one_row
 from mock2pg.postgres.databases import describe_database
 from mock2pg.postgres.transactions import repeatable_read
 from mock2pg.publishing import others_code, writers
 from mock2pg.settings import LOCK_TIMEOUT
+from mock2pg.step_results import Moment
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -66,6 +67,7 @@ class Snapshot:
     """A schema as of one snapshot. `connection` sees it until its transaction ends.
 
     name    what pg_export_snapshot() returned, for SET TRANSACTION SNAPSHOT in other sessions
+    moment  the moment, to tell later what was written since
     hashes  table -> content hash of its rows, once `save` has read them
     lock    the session that keeps writers out until then, in Citus
     """
@@ -75,6 +77,7 @@ class Snapshot:
     definitions: Mapping[str, str] | None
     sequences: Mapping[str, Mapping[str, Any]]
     name: str = ""
+    moment: Moment | None = None
     hashes: dict[str, str] = field(default_factory=dict)
     lock: Connection | None = None
 
@@ -164,6 +167,16 @@ def save(snapshot: Snapshot, writer: Writer[T_co], header: Mapping[str, Any]) ->
     return writer.finish()
 
 
+def unwritten_since(connection: Connection, schema: str, moment: Moment | None, rows: Mapping[str, int]) -> set[str]:
+    """Return the tables that are as they were at the moment, as far as that is known without comparing their rows.
+
+    rows  table -> how many it had then
+    """
+    if moment is None or not rows or defined(connection, schema) != moment.definitions:
+        return set()
+    return unwritten.unwritten(connection, schema, rows, moment.horizon)
+
+
 def defined(connection: Connection, schema: str) -> str:
     """Return a number that changes with any definition in the schema, and not with its rows."""
     return str(one_row(connection, sql.SQL(_DEFINED), [schema])[0])
@@ -207,7 +220,7 @@ def _look(
     left: int,
 ) -> Snapshot:
     """Read definitions and sequences, and lock the tables; `left` attempts follow this one."""
-    (name,) = one_row(connection, "SELECT pg_export_snapshot()")
+    name, horizon = one_row(connection, f"SELECT pg_export_snapshot(), {unwritten.HORIZON}")
     before = defined(connection, schema)
     failure: Exception | None = None
     try:
@@ -225,4 +238,4 @@ def _look(
         raise _ChangedError from failure
     if failure:
         raise failure
-    return Snapshot(connection, schema, definitions, positions, name)
+    return Snapshot(connection, schema, definitions, positions, name, Moment(horizon, before))

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from mock2pg import log, signals, workers
 from mock2pg.errors import Mock2pgError, NotAppliedYet
-from mock2pg.pipeline import known_build, nodes, target, verdict
+from mock2pg.pipeline import known_build, nodes, reviewed_plan, target, verdict
 from mock2pg.pipeline.record import Record
 from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PREFLIGHT, PUBLISH, ROLLBACK, STAGE, VERIFY, load_ahead
 from mock2pg.pipeline.steps import backup
-from mock2pg.pipeline.steps.publish import refuse_other_input
 from mock2pg.pipeline.work import Work
 from mock2pg.report.log_messages import changes
 from mock2pg.runs import Run
@@ -32,7 +31,7 @@ def migrate(work: Work, reviewed: Path | None = None) -> None:
         work.step(CHECK)
         work.refuse_invalid_notifications()
         if reviewed:
-            refuse_other_input(reviewed, work.run)
+            reviewed_plan.refuse_other_input(reviewed, work.run)
         target.require_migrated_elsewhere(work.run, work.record)
         with work.scratch():
             with work.beside(BACKUP, backup.discard) as backed_up:  # it only reads what these do not write

@@ -75,7 +75,7 @@ class DistributedMerge(TableMerge):
         """
         found, column = super().misfits(), self.table.distribution_column
         if self._may_move and self.keeps and not found:
-            (rows,) = self._counts("SELECT count(*) FROM {moved}")
+            (rows,) = self.counts("SELECT count(*) FROM {moved}")
             if rows:
                 found[column] = f"column {column} is another one in {counted(rows, 'row')} of the target table"
         return found
@@ -87,9 +87,9 @@ class DistributedMerge(TableMerge):
     def moved(self, limit: int) -> tuple[int, list[str]]:
         if not self._may_move or self.keeps:
             return 0, []
-        (rows,) = self._counts("SELECT count(*) FROM {moved}")
+        (rows,) = self.counts("SELECT count(*) FROM {moved}")
         query = self.compose("SELECT {key_of_l} FROM {moved} ORDER BY 1 LIMIT ") + sql.Literal(limit)
-        return rows, [identity(key) for key in self._reading.texts(query)] if rows else []
+        return rows, [identity(key) for key in self.reading.texts(query)] if rows else []
 
     def hold_moved(self, difference: Difference) -> None:
         foreign = [name for name, own in self.there.items() if name not in self.types and not own.generated]

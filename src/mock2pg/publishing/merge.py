@@ -20,7 +20,7 @@ from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.postgres.target_records import TargetForeignKey
-from mock2pg.publishing import circles, creation, referencing_rows, unique_conflicts
+from mock2pg.publishing import circles, creation, held_difference, referencing_rows, unique_conflicts
 from mock2pg.publishing.alteration import Alteration
 from mock2pg.publishing.distributed_merge import merge_of
 from mock2pg.publishing.table_merge import TableMerge
@@ -36,6 +36,7 @@ class Merge:
     merges  each table's own part, parents before children
     alterations  what is to be altered before `apply`, which a merge of its own is for; this one can only look
     removed  table -> rows of it that are not built as they are, where only rows that differ are built
+    hold     write what differs into the built schema, where later statements look for it
 
     Raises PublishFailed when a target table has not the columns, or a column's type does not keep what is built.
     """
@@ -48,6 +49,8 @@ class Merge:
         tables: Sequence[Table],
         alterations: Mapping[str, Alteration] = MappingProxyType({}),
         removed: Mapping[str, sql.Identifier] = MappingProxyType({}),
+        *,
+        hold: bool = False,
     ) -> None:
         self._connection, self._target = connection, target
         present = set(catalogue.tables(connection, target))
@@ -69,6 +72,9 @@ class Merge:
         misfits = [f"table {name}: {misfit}" for name, merge in merges.items() for misfit in merge.misfits().values()]
         if misfits:
             raise PublishFailed("; ".join(misfits))
+        if hold:
+            for number, merge in enumerate(merges.values()):
+                held_difference.hold(merge, number)
         differences = {name: merge.difference() for name, merge in merges.items()}
         self._moving = [key for key in self._references if key.schema == target and _moves(key, merges, differences)]
         self._groups = [[merges[name] for name in group] for group in self._key_groups(list(merges))]

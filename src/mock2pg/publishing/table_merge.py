@@ -38,6 +38,8 @@ class TableMerge(Comparison):
     keeps    target rows that are not built stay: an "ensure" or "upsert" table
     altered  what is to be altered first; until then its rows are looked at as they will be
     removed  its rows that are not built as they are, where only rows that differ are built; None: all rows are built
+    partial  only rows that differ are built
+    all_built  all rows that are built; `built` are those of them that statements look at
     code     how statements are run that set off triggers, checks and the like
     """
 
@@ -56,6 +58,7 @@ class TableMerge(Comparison):
         self.connection, self.created, self.altered, self.removed = connection, created, altered, removed
         self.code = code or OwnersCode(connection, target, [table.name])
         self.built: sql.Composable = sql.Identifier(built, table.name)
+        self.all_built, self.partial = self.built, removed is not None
         self.home = sql.Identifier(target, table.name)
         self.target: sql.Composable = self.home if created else catalogue.own_rows(connection, target, table.name)
         self.built_schema, self.target_schema = built, target
@@ -89,7 +92,7 @@ class TableMerge(Comparison):
             )
             try:
                 with self.connection.transaction():
-                    changed = self._reading.number(query)
+                    changed = self.reading.number(query)
             except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.CannotCoerce) as error:
                 found[column.name] = f"{home}, which does not accept what is built: {described(error)}"
                 continue
@@ -105,15 +108,29 @@ class TableMerge(Comparison):
         """Count what is to be inserted, updated and deleted; nothing is written."""
         new = "SELECT count(*) FROM {built} AS b"
         if self.created:
-            (inserted,) = self._counts(new)
+            (inserted,) = self.counts(new)
             return Difference(0, inserted, inserted, 0, 0, created=True)
         queries = ["SELECT count(*) FROM {target} AS l", f"{new} WHERE NOT EXISTS ({{same}})"]
         if self.table.publish != "ensure":
             queries.append("SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys} WHERE {differs}")
             queries += [] if self.keeps else ["SELECT count(*) FROM {target} AS l WHERE {gone}"]
-        before, inserted, updated, deleted = [*self._counts(*queries), 0, 0][:4]
+        before, inserted, updated, deleted = [*self.counts(*queries), 0, 0][:4]
         self.empty = before == 0
         return Difference(before, before + inserted - deleted, inserted, updated, deleted)
+
+    @property
+    def looks_at_differences(self) -> bool:
+        """Return True when rows that are the same are not looked at any more."""
+        return self.built is not self.all_built
+
+    def look_only_at(self, changed: sql.Composable, gone: sql.Identifier) -> None:
+        """Look at no other rows from now on.
+
+        changed  the built rows that are new or differ
+        gone     the keys of the target rows that are not built
+        """
+        self.built, self.removed = changed, gone
+        self.__dict__.pop("_names", None)
 
     def shown_keys(self, limit: int) -> dict[str, list[str]]:
         """Primary keys of rows that would be inserted, updated and deleted; up to `limit` of each, as text."""
@@ -126,7 +143,7 @@ class TableMerge(Comparison):
         found = {}
         for what, query in queries.items():
             limited = self.compose(query + " ORDER BY 1 LIMIT ") + sql.Literal(limit)
-            found[what] = [identity(key) for key in self._reading.texts(limited)]
+            found[what] = [identity(key) for key in self.reading.texts(limited)]
         return found
 
     def changed_columns(self) -> dict[str, int]:
@@ -137,7 +154,7 @@ class TableMerge(Comparison):
         )
         differing = "SELECT array_to_string(ARRAY[{counts}], ' ') FROM {target} AS l JOIN {built} AS b ON {keys}"
         query = self.compose(differing + " WHERE {differs}", counts=counts)
-        (found,) = self._reading.texts(query)
+        (found,) = self.reading.texts(query)
         return {name: number for name, number in zip(names, map(int, found.split()), strict=True) if number}
 
     def delete_free(self, references: Sequence[TargetForeignKey]) -> int:
@@ -255,14 +272,16 @@ class TableMerge(Comparison):
 
     def proven(self, expected: Difference) -> Difference:
         """Return the difference after comparing the target table again: counts, and content column by column."""
-        there = "SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys}"
-        after, built, equal = self._counts(
-            "SELECT count(*) FROM {target} AS l", "SELECT count(*) FROM {built} AS b", f"{there} WHERE NOT {{differs}}"
+        there = "SELECT count(*) FROM {target} AS l JOIN {all_built} AS b ON {keys}"
+        after, built, equal = self.counts(
+            "SELECT count(*) FROM {target} AS l",
+            "SELECT count(*) FROM {all_built} AS b",
+            f"{there} WHERE NOT {{differs}}",
         )
         if self.table.publish == "ensure":
-            if self._counts(there) == [built]:
+            if self.counts(there) == [built]:
                 return replace(expected, after=after)
-        elif equal == built and (self.keeps or after == (expected.after if self.removed else built)):
+        elif equal == built and (self.keeps or after == (expected.after if self.partial else built)):
             return replace(expected, after=after)
         raise PublishFailed(
             f"table {self.table.name}: of {built} built rows, {equal} are in it unchanged, among {after} rows",
@@ -281,6 +300,7 @@ class TableMerge(Comparison):
             "target": self.target,
             "home": self.home,
             "built": self.built,
+            "all_built": self.all_built,
             "keys": self.keys,
             "key_of_b": key_text("b", self.table.primary_key),
             "key_of_l": key_text("l", self.table.primary_key),
@@ -301,7 +321,8 @@ class TableMerge(Comparison):
         gone = sql.SQL("NOT EXISTS (SELECT FROM {} AS b WHERE {})").format(self.built, self.keys)
         if self.removed is None:
             return gone
-        return sql.SQL("({} AND EXISTS (SELECT FROM {} AS b WHERE {}))").format(gone, self.removed, self.keys)
+        here = self.equal_here(self.table.merge_key)
+        return sql.SQL("({} AND EXISTS (SELECT FROM {} AS b WHERE {}))").format(gone, self.removed, here)
 
     @property
     def held(self) -> sql.Identifier:
@@ -311,17 +332,17 @@ class TableMerge(Comparison):
     @property
     def of_built(self) -> sql.Composed:
         """The target rows whose keys are among the built ones, as a table."""
-        return self.compose("(SELECT l.* FROM {target} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys}))")
+        return self.compose("(SELECT l.* FROM {target} AS l WHERE EXISTS (SELECT FROM {all_built} AS b WHERE {keys}))")
 
     @cached_property
-    def _reading(self) -> OwnersCode:
+    def reading(self) -> OwnersCode:
         """Return the comparison; creates no temporary function unless a domain or cast needs one."""
         return OwnersCode(self.connection, self.target_schema, [self.table.name], values=True)
 
-    def _counts(self, *queries: str) -> list[int]:
+    def counts(self, *queries: str) -> list[int]:
         """Return the numbers that the queries give, as of one statement."""
         each = sql.SQL(", ").join(sql.SQL("({})").format(self.compose(query)) for query in queries)
-        (found,) = self._reading.texts(sql.SQL("SELECT concat_ws(' ', {})").format(each))
+        (found,) = self.reading.texts(sql.SQL("SELECT concat_ws(' ', {})").format(each))
         return [int(number) for number in found.split()]
 
 

@@ -6,11 +6,12 @@ FOR UPDATE and the foreign-key checks of others among them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import LiteralString
 
 from psycopg import sql
 
+from mock2pg.errors import PublishFailed
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.target_records import TargetForeignKey
@@ -85,6 +86,14 @@ def written_by(connection: Connection, merge: Merge) -> set[Name]:
                 if key.on_update in _ACTS and settable & set(key.parent_columns)
             }
     return found
+
+
+def others_wrote(tables: Sequence[str]) -> PublishFailed:
+    """Return the error about tables that others changed after the backup."""
+    return PublishFailed(
+        f"others changed the target tables after the backup was taken: {', '.join(tables)}",
+        hint="Run the command again when nobody writes to these tables.",
+    )
 
 
 def set_off(connection: Connection, schema: str) -> bool:

@@ -31,6 +31,7 @@ from mock2pg.step_results.target import (
     DistributedTable,
     Finding,
     Loaded,
+    Moment,
     NotConnected,
     Preflighted,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "ForeignKeyCheck",
     "Found",
     "Loaded",
+    "Moment",
     "NotConnected",
     "Planned",
     "PlannedDifference",

@@ -169,6 +169,18 @@ class Preflighted(Found):
     writes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Moment:
+    """The moment that a backup is of, to tell later whether anything was written or defined since.
+
+    horizon      as `postgres.unwritten` takes it
+    definitions  a number that changes with any definition of the schema
+    """
+
+    horizon: str
+    definitions: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class BackedUp(Found):
     """The target schema is in a file.
@@ -180,6 +192,7 @@ class BackedUp(Found):
     restore_tested     the restore test was made, and passed
     definitions        the result of the restore test of the definitions; None without one
     times              seconds by what they were spent on
+    moment             that it is of; None of one that an earlier version took
     """
 
     step = "backup"
@@ -196,6 +209,7 @@ class BackedUp(Found):
     restore_seconds: float | None = None
     definitions: str | None = None
     times: Mapping[str, float] = field(default_factory=dict)
+    moment: Moment | None = None
 
     @property
     def rows(self) -> int:

@@ -1,0 +1,168 @@
+"""publish: merges the built rows into the target tables, and adds a row to the history, in one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from mock2pg import history, postgres, progress
+from mock2pg.backups import dump, exported_rows, snapshot
+from mock2pg.contracts import Table
+from mock2pg.errors import PublishFailed
+from mock2pg.log import log
+from mock2pg.pipeline import nodes, reviewed_plan
+from mock2pg.pipeline.steps.publish import held, history_row
+from mock2pg.pipeline.steps.publish.written_content import WrittenContent
+from mock2pg.postgres import server
+from mock2pg.publishing import alteration, deletion_limits, kept_keys, others_code, plan_fingerprint, writers
+from mock2pg.publishing.merge import Merge, TableMerge
+from mock2pg.runs import Run, now
+from mock2pg.step_results import BackedUp, Difference, Loaded, Preflighted, Published, Staged
+
+
+def run(run: Run, plan: str = "") -> Published:
+    """Publish the built tables. Raises PublishFailed; the transaction is then rolled back and the target is as it was.
+
+    plan  the plan.json that was reviewed; what it says must still be so
+    """
+    settings = run.settings
+    tables = run.tables()
+    began = time.perf_counter()
+    with postgres.named(PublishFailed, "cannot publish"):
+        done = postgres.transact(
+            settings.url,
+            f"publish {run.id}",
+            partial(_publish, run, tables, plan),
+            committed=lambda connection: history.of(connection, run.id, "migrate") is not None,
+            attempts=settings.publish_attempts,
+            tell=_tell,
+            lock_timeout=settings.lock_timeout,
+            over_nodes=nodes.is_distributed(run),
+        )
+    redefined = history_row.is_redefined(run, done)
+    sums = {key: sum(getattr(each, key) for each in done.values()) for key in ("inserted", "updated", "deleted")}
+    return Published(
+        summary=", ".join(f"{number:,} {key}" for key, number in sums.items()),
+        tables=done,
+        seconds_in_transaction=round(time.perf_counter() - began, 3),
+        published_at=now(),
+        redefined=redefined,
+        definitions_left=_definitions(run) if redefined else None,  # else they are those of the backup
+    )
+
+
+def _definitions(run: Run) -> str | None:
+    """Return the fingerprint of the new definitions, for a rollback; None when it cannot be determined."""
+    settings = run.settings
+    with (
+        suppress(Exception),  # it is committed: what cannot be found out now is left out
+        postgres.connect(
+            settings.url, name=f"definitions {run.id}", read_only=True, lock_timeout=settings.lock_timeout
+        ) as connection,
+    ):
+        found = dump.definitions(
+            connection,
+            settings.url,
+            settings.target_schema,
+            server.binary("pg_dump"),
+            lock_timeout=settings.lock_timeout,
+        )
+        return dump.definitions_fingerprint(found)
+    return None
+
+
+def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.Connection) -> dict[str, Difference]:
+    """Publish inside the transaction; return the difference of each table."""
+    settings, schema = run.settings, run.settings.target_schema
+    connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
+    postgres.distribution.begin_for(connection, tables, settings.lock_timeout)
+    staged, loaded, backup = run.require(Staged), run.require(Loaded), run.require(BackedUp)
+    if loaded.built_by:
+        return held.publish(run, tables, connection)
+    postgres.scratch.require_built(connection, loaded.built)
+    postgres.scratch.create(connection, schema)
+    _refuse_unlike_built(run, connection, tables)
+    owned = history.owned(connection, schema)
+    alterations = alteration.pending(connection, schema, tables, owned) if settings.alter else {}
+
+    def compare() -> Merge:
+        progress.expect(None, "comparing")
+        others_code.refuse_planted(connection, schema, [table.name for table in tables], loaded.target_oids)
+        kept_keys.keep(connection, postgres.scratch.NEXT, schema, tables, alterations)
+        return Merge(connection, postgres.scratch.NEXT, schema, tables, alterations, hold=True)
+
+    writes = [(schema, name) for name in run.require(Preflighted).writes]
+    merge = writers.compared(connection, compare, writes)
+    if plan:
+        fingerprints = plan_fingerprint.fingerprints(connection, schema, tables, merge.differences, alterations)
+        reviewed_plan.refuse_changed(
+            reviewed_plan.read(Path(plan)), {"contracts_sha256": loaded.contracts_sha256}, fingerprints
+        )
+    limits = deletion_limits.DeletionLimits.of(settings, staged.tables)
+    limits.refuse(tables, merge.differences)
+    merge.refuse_referencing_rows(limits.allow_cascade)
+    unwritten = _refuse_written(connection, schema, merge, backup)
+    content = WrittenContent(connection, schema, merge, backup, unwritten)
+    if alterations:
+        for statement in (statement for each in alterations.values() for statement in each.first):
+            connection.execute(statement)
+        merge = Merge(connection, postgres.scratch.NEXT, schema, tables)
+    hashes: dict[str, str] = {}
+
+    def proven(each: TableMerge) -> int | None:
+        if alterations or not each.is_hashed_whole:
+            return None
+        found = postgres.row_hashes.table_hash(connection, each.target, each.table)
+        if found != history_row.staged_hash(run, each.table):
+            return None
+        hashes[each.table.name] = found
+        return int(found.split(":")[0])
+
+    done = merge.apply(proven)
+    for statement in (statement for each in alterations.values() for statement in each.last):
+        connection.execute(statement)
+    changed = [*alterations, *(name for name, difference in done.items() if difference.created)]
+    # where nothing was written, a content other than the backup's is somebody else's doing, and no part of this run
+    affected = {name for _, name in writers.written_by(connection, merge)}
+    reached = changed or (affected and writers.set_off(connection, schema))
+    known = {} if reached else {name: found for name, found in backup.hashes.items() if name not in affected}
+    recorded = history_row.tables(run, connection, merge, done, known, hashes, content)
+    history_row.add(
+        run, connection, tables, done, recorded, alteration.owned_now(connection, schema, tables, owned, changed)
+    )
+    return done
+
+
+def _refuse_unlike_built(run: Run, connection: postgres.Connection, tables: Sequence[Table]) -> None:
+    """The built tables must hold what was built and nothing else: what no staged row vouches for is compared here."""
+    postgres.schemas.refuse_meddled(connection, postgres.scratch.SCHEMAS)
+    for table in (table for table in tables if table.derived):
+        if postgres.row_hashes.built_hash(connection, postgres.scratch.NEXT, table) != history_row.staged_hash(
+            run, table, "built"
+        ):
+            raise PublishFailed(f"table {table.name}: the built rows are no longer those that the load step built")
+
+
+def _refuse_written(connection: postgres.Connection, schema: str, merge: Merge, backup: BackedUp) -> set[str]:
+    """Refuse to delete or overwrite rows written since the backup: no backup would hold them.
+
+    Returns the tables of which it is known that nobody wrote into them since.
+    """
+    changed = {name: each for name, each in merge.differences.items() if each.changed and not each.created}
+    rows = {name: backup.tables[name] for name in changed if name in backup.tables}
+    unwritten = snapshot.unwritten_since(connection, schema, backup.moment, rows)
+    losing = [name for name, each in changed.items() if (each.deleted or each.updated) and name not in unwritten]
+    written = [
+        name for name in losing if exported_rows.content_hash(connection, schema, name) != backup.hashes.get(name)
+    ]
+    if written:
+        raise writers.others_wrote(written)
+    return unwritten
+
+
+def _tell(attempt: int, error: BaseException) -> None:
+    blocked = f": {postgres.described(error)}" if isinstance(error, postgres.LockNotAvailable) else ""
+    log.warning("Attempt %d to publish stopped by %s%s; trying again", attempt, type(error).__name__, blocked)

@@ -1,0 +1,78 @@
+"""The content hashes of tables after publishing, without reading the rows that stay.
+
+A content hash is a sum over all rows. Where nobody wrote into a table since the backup, its sum is that of the backup;
+rows that are to change or go are taken out of it before anything is written, and rows that were written are added
+afterwards. PostgreSQL knows which these are: a trigger or a foreign key that writes anything else is noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Self
+
+from psycopg import sql
+
+from mock2pg import postgres
+from mock2pg.backups import exported_rows
+from mock2pg.postgres.unwritten import written
+from mock2pg.publishing.merge import Merge, TableMerge
+from mock2pg.step_results import BackedUp, Difference
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """A content hash as the numbers that it consists of."""
+
+    rows: int
+    a: int
+    b: int
+
+    @classmethod
+    def of(cls, content: str) -> Self:
+        return cls(*map(int, content.split(":")))
+
+    def __str__(self) -> str:
+        return f"{self.rows}:{self.a}:{self.b}"
+
+    def __add__(self, other: _Sum) -> _Sum:
+        return _Sum(self.rows + other.rows, self.a + other.a, self.b + other.b)
+
+    def __sub__(self, other: _Sum) -> _Sum:
+        return _Sum(self.rows - other.rows, self.a - other.a, self.b - other.b)
+
+
+class WrittenContent:
+    """The sums of the rows that stay. To be made before anything is written.
+
+    unwritten  the tables into which nobody wrote since the backup
+    """
+
+    def __init__(
+        self, connection: postgres.Connection, schema: str, merge: Merge, backup: BackedUp, unwritten: Collection[str]
+    ) -> None:
+        self._connection, self._schema, self._moment = connection, schema, backup.moment
+        self._staying: dict[str, _Sum] = {}
+        for each in merge.merges:
+            name, difference = each.table.name, merge.differences[each.table.name]
+            if name not in unwritten or not each.looks_at_differences or not difference.changed:
+                continue
+            changing = each.compose("{target} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys}) OR {gone}")
+            going = self._sum(name, changing)
+            if going.rows == difference.updated + difference.deleted:
+                self._staying[name] = _Sum.of(backup.hashes[name]) - going
+
+    def of(self, each: TableMerge, difference: Difference) -> str | None:
+        """Return the content hash as written; None where all rows have to be read for it."""
+        name = each.table.name
+        if name not in self._staying or self._moment is None:
+            return None
+        rows = sql.SQL("{} AS t WHERE {}").format(each.target, written(self._moment.horizon))
+        added = self._sum(name, rows)
+        found = self._staying[name] + added
+        as_expected = added.rows == difference.inserted + difference.updated and found.rows == difference.after
+        return str(found) if as_expected else None
+
+    def _sum(self, name: str, rows: sql.Composable) -> _Sum:
+        fields = exported_rows.fields(self._connection, self._schema, name)
+        return _Sum.of(exported_rows.lines_hash(self._connection, exported_rows.local_lines(fields, rows)))

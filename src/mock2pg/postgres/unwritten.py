@@ -1,0 +1,58 @@
+"""Proof that nobody wrote into a table since a moment, without reading the rows' values.
+
+PostgreSQL keeps with each row the transaction that made it (`xmin`). Transactions below the horizon had ended at the
+moment, so whatever they did was seen then. If no row is of a later transaction and no row is missing, none was
+inserted, updated or deleted. A row of more than two thousand million transactions ago may look like a later one: then
+there is no proof, and the rows have to be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from psycopg import sql
+
+from mock2pg.postgres.catalogue import own_rows
+from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.distribution import is_citus
+
+HORIZON = "pg_snapshot_xmin(pg_current_snapshot())::text"  # SQL for the horizon of the snapshot of a statement
+
+
+def unwritten(connection: Connection, schema: str, rows: Mapping[str, int], horizon: str) -> set[str]:
+    """Return the tables into which nobody, this transaction included, wrote since the horizon.
+
+    rows     table -> how many it had then
+    horizon  as `HORIZON` gives it
+    """
+    return {
+        name
+        for name in _heaps(connection, schema, rows)
+        if _counts(connection, schema, name, horizon) == (rows[name], 0)
+    }
+
+
+def written(horizon: str) -> sql.Composable:
+    """Return the SQL condition that the row `t` was written after the horizon."""
+    return sql.SQL("age(t.xmin) <= age({}::xid8::xid)").format(sql.Literal(horizon))
+
+
+def _counts(connection: Connection, schema: str, name: str, horizon: str) -> tuple[int, int]:
+    """Count the rows, and those that were written since."""
+    query = sql.SQL("SELECT count(*), count(*) FILTER (WHERE {}) FROM {} AS t")
+    row = connection.execute(query.format(written(horizon), own_rows(connection, schema, name))).fetchone()
+    assert row is not None  # noqa: S101
+    return row[0], row[1]
+
+
+def _heaps(connection: Connection, schema: str, names: Mapping[str, int]) -> list[str]:
+    """The tables whose rows PostgreSQL itself keeps."""
+    if is_citus(connection):
+        return []
+    rows = connection.execute(
+        "SELECT c.relname FROM pg_class AS c JOIN pg_am AS a ON a.oid = c.relam"
+        " WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) AND c.relname = ANY (%s)"
+        " AND c.relkind = 'r' AND a.amname = 'heap'",
+        [schema, list(names)],
+    ).fetchall()
+    return [name for (name,) in rows]
