@@ -10,8 +10,12 @@ import pytest
 from psycopg import sql
 
 from mock2pg import postgres
+from mock2pg.backups import exported_rows
 from mock2pg.contracts import Column, ForeignKey, Table
-from mock2pg.publishing import creation, merge
+from mock2pg.pipeline.steps.publish.written_content import WrittenContent
+from mock2pg.postgres import unwritten
+from mock2pg.publishing import creation, held_difference, merge
+from mock2pg.step_results import Moment
 
 Rows = Iterable[tuple[Any, ...]]
 Publish = Callable[..., dict[str, tuple[int, int, int, int, int]]]
@@ -53,18 +57,38 @@ def build(connection: postgres.Connection, pairs: Iterable[tuple[Table, Rows]]) 
 
 
 @pytest.fixture
-def publish(connection: postgres.Connection) -> Publish:
-    """Builds tables with these rows and publishes them: before, after, inserted, updated, deleted of each."""
+def publish(connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch) -> Publish:
+    """Builds tables with these rows and publishes them: before, after, inserted, updated, deleted of each.
+
+    What differs is held as of large tables, and a content hash that follows from what was written must be that of all
+    rows.
+    """
+    monkeypatch.setattr(held_difference, "_MANY_ROWS", 0)
 
     def run(
         built: dict[Table, Rows] | list[tuple[Table, Rows]], target: str = "public", allowed: Collection[str] = ()
     ) -> Any:
         tables = build(connection, built.items() if isinstance(built, dict) else built)
         with connection.transaction():
-            done = merge.publish(connection, postgres.scratch.NEXT, target, tables, allowed)
+            names = postgres.catalogue.tables(connection, target)
+            hashes = {name: exported_rows.content_hash(connection, target, name) for name in names}
+            since = moment(connection)
+            merged = merge.Merge(connection, postgres.scratch.NEXT, target, tables, hold=True)
+            merged.refuse_referencing_rows(allowed)
+            content = WrittenContent(connection, target, merged, since, hashes)
+            done = merged.apply()
+            for each in merged.merges:
+                found = content.of(each, done[each.table.name])
+                assert found in (None, exported_rows.content_hash(connection, target, each.table.name))
         return {name: (d.before, d.after, d.inserted, d.updated, d.deleted) for name, d in done.items()}
 
     return run
+
+
+def moment(connection: postgres.Connection) -> Moment:
+    """Return the moment of a backup that is taken now."""
+    (horizon,) = connection.execute(f"SELECT {unwritten.HORIZON}").fetchone() or ("",)  # type: ignore[arg-type]
+    return Moment(horizon, "")
 
 
 def select(connection: postgres.Connection, query: str) -> list[tuple[Any, ...]]:

@@ -77,6 +77,13 @@ TABLE_HASH_POSTGRES = (
     "SELECT count(*) || ':' || coalesce(sum(('x' || substr(hash, 1, 15))::bit(60)::bigint), 0)"
     " || ':' || coalesce(sum(('x' || substr(hash, 16, 15))::bit(60)::bigint), 0) FROM ({hashes} OFFSET 0) AS h"
 )
+# The same sums of hashes that are bytes, where these can be cast to numbers: a quarter less work.
+BYTES_TO_NUMBERS = 180000  # PostgreSQL's version
+TABLE_HASH_BYTES = (
+    "SELECT count(*) || ':' || coalesce(sum((substr(hash, 1, 8)::bigint >> 4) & x'0fffffffffffffff'::bigint), 0)"
+    " || ':' || coalesce(sum(substr(hash, 8, 8)::bigint & x'0fffffffffffffff'::bigint), 0)"
+    " FROM ({hashes} OFFSET 0) AS h"
+)
 # In Citus it would bring every row's hash to the coordinator, up to citus.max_intermediate_result_size of them.
 TABLE_HASH_CITUS = TABLE_HASH_POSTGRES.replace(" OFFSET 0", "")
 

@@ -11,7 +11,15 @@ from psycopg import sql
 
 from mock2pg.contracts import Column, Table
 from mock2pg.conversions import of_json_text
-from mock2pg.encoding import OWN_TYPE_POSTGRES, TABLE_HASH_CITUS, TABLE_HASH_POSTGRES, kind, postgres_value
+from mock2pg.encoding import (
+    BYTES_TO_NUMBERS,
+    OWN_TYPE_POSTGRES,
+    TABLE_HASH_BYTES,
+    TABLE_HASH_CITUS,
+    TABLE_HASH_POSTGRES,
+    kind,
+    postgres_value,
+)
 from mock2pg.postgres import copying
 from mock2pg.postgres.catalogue import columns, own_rows
 from mock2pg.postgres.connection import Connection, one_row
@@ -19,6 +27,7 @@ from mock2pg.postgres.distribution import is_citus
 from mock2pg.postgres.target_records import TargetColumn
 from mock2pg.spellings import is_alike
 
+_IN_HEX = "encode(sha256({}), 'hex')"
 _PORTION, _FETCHED = 1 << 24, 50  # characters in memory, and rows that the server sends at once
 
 
@@ -70,14 +79,18 @@ def table_hash(
 
     own  the columns as they are there, for rows whose values nobody has compared with what was built
     """
-    hashes = sql.SQL("SELECT {} AS hash FROM {} AS t").format(_hash(table.compared, own), rows)
-    return added_up(connection, hashes)
+    return added_up(connection, _encoded(table.compared, own), sql.SQL("{} AS t").format(rows))
 
 
-def added_up(connection: Connection, hashes: sql.Composable) -> str:
-    """The table hash of the row hashes that a query returns as `hash`."""
-    query = sql.SQL(TABLE_HASH_CITUS if is_citus(connection) else TABLE_HASH_POSTGRES).format(hashes=hashes)
-    return str(one_row(connection, query)[0])
+def added_up(connection: Connection, encoded: sql.Composable, rows: sql.Composable) -> str:
+    """The table hash of rows, a FROM clause, whose row hashes are the SHA-256 of encoded bytes."""
+    template, digest = TABLE_HASH_POSTGRES, _IN_HEX
+    if is_citus(connection):
+        template = TABLE_HASH_CITUS
+    elif connection.info.server_version >= BYTES_TO_NUMBERS:
+        template, digest = TABLE_HASH_BYTES, "sha256({})"
+    hashes = sql.SQL("SELECT {} AS hash FROM {}").format(sql.SQL(digest).format(encoded), rows)
+    return str(one_row(connection, sql.SQL(template).format(hashes=hashes))[0])
 
 
 def held_hash(connection: Connection, schema: str, table: Table) -> str:
@@ -110,10 +123,13 @@ def built_hash(connection: Connection, schema: str, table: Table, query: str | N
 
 def _hash(columns: Sequence[Column], own: Mapping[str, TargetColumn]) -> sql.Composable:
     """SHA-256 in hex over the columns' encoded values."""
+    return sql.SQL(_IN_HEX).format(_encoded(columns, own))
+
+
+def _encoded(columns: Sequence[Column], own: Mapping[str, TargetColumn]) -> sql.Composable:
+    """The columns' encoded values as bytes; of no columns they are a constant, whose hash is computed once."""
     each = [_as_there(column, own) for column in columns]
-    # of no columns it is a constant, which is computed once
-    encoded = sql.SQL("convert_to({}, 'UTF8')").format(sql.SQL(" || ").join(each)) if each else sql.SQL("''::bytea")
-    return sql.SQL("encode(sha256({}), 'hex')").format(encoded)
+    return sql.SQL("convert_to({}, 'UTF8')").format(sql.SQL(" || ").join(each)) if each else sql.SQL("''::bytea")
 
 
 def _key(table: Table) -> sql.Composable:

@@ -1,4 +1,4 @@
-"""What differs between built and target rows, held in tables beside the built ones.
+"""The difference between built and target rows, held in tables beside the built ones.
 
 Publishing counts it, deletes, updates and inserts. Each of that would match and compare all rows; where a table has
 many, they are compared once.
@@ -28,8 +28,7 @@ def hold(merge: TableMerge, number: int) -> None:
     changed = _held(
         merge,
         f"mock2pg_changed_{number}",
-        "SELECT b.* FROM {built} AS b LEFT JOIN {target} AS l ON {keys} WHERE l.{key} IS NULL OR {differs}",
-        key=sql.Identifier(keys[0]),
+        "SELECT b.* FROM {built} AS b LEFT JOIN {target} AS l ON {keys} WHERE l.{first_key} IS NULL OR {differs}",
     )
     gone = _held(
         merge,

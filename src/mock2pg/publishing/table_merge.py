@@ -110,9 +110,15 @@ class TableMerge(Comparison):
         if self.created:
             (inserted,) = self.counts(new)
             return Difference(0, inserted, inserted, 0, 0, created=True)
-        queries = ["SELECT count(*) FROM {target} AS l", f"{new} WHERE NOT EXISTS ({{same}})"]
-        if self.table.publish != "ensure":
-            queries.append("SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys} WHERE {differs}")
+        queries = ["SELECT count(*) FROM {target} AS l"]
+        if self.table.publish == "ensure":
+            queries.append(f"{new} WHERE NOT EXISTS ({{same}})")
+        else:  # two numbers of one comparison
+            queries.append(
+                "SELECT concat_ws(' ', count(*) FILTER (WHERE l.{first_key} IS NULL),"
+                " count(*) FILTER (WHERE l.{first_key} IS NOT NULL AND {differs}))"
+                " FROM {built} AS b LEFT JOIN {target} AS l ON {keys}"
+            )
             queries += [] if self.keeps else ["SELECT count(*) FROM {target} AS l WHERE {gone}"]
         before, inserted, updated, deleted = [*self.counts(*queries), 0, 0][:4]
         self.empty = before == 0
@@ -302,6 +308,7 @@ class TableMerge(Comparison):
             "built": self.built,
             "all_built": self.all_built,
             "keys": self.keys,
+            "first_key": sql.Identifier(self.table.merge_key[0]),
             "key_of_b": key_text("b", self.table.primary_key),
             "key_of_l": key_text("l", self.table.primary_key),
             "same": sql.SQL("SELECT FROM {} AS l WHERE {}").format(self.target, self.keys),

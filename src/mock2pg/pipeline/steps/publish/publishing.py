@@ -105,12 +105,13 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
     limits.refuse(tables, merge.differences)
     merge.refuse_referencing_rows(limits.allow_cascade)
     unwritten = _refuse_written(connection, schema, merge, backup)
-    content = WrittenContent(connection, schema, merge, backup, unwritten)
+    hashes = {name: backup.hashes[name] for name in unwritten}
+    content = WrittenContent(connection, schema, merge, backup.moment, hashes)
     if alterations:
         for statement in (statement for each in alterations.values() for statement in each.first):
             connection.execute(statement)
         merge = Merge(connection, postgres.scratch.NEXT, schema, tables)
-    hashes: dict[str, str] = {}
+    proven_hashes: dict[str, str] = {}
 
     def proven(each: TableMerge) -> int | None:
         if alterations or not each.is_hashed_whole:
@@ -118,7 +119,7 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
         found = postgres.row_hashes.table_hash(connection, each.target, each.table)
         if found != history_row.staged_hash(run, each.table):
             return None
-        hashes[each.table.name] = found
+        proven_hashes[each.table.name] = found
         return int(found.split(":")[0])
 
     done = merge.apply(proven)
@@ -129,7 +130,7 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
     affected = {name for _, name in writers.written_by(connection, merge)}
     reached = changed or (affected and writers.set_off(connection, schema))
     known = {} if reached else {name: found for name, found in backup.hashes.items() if name not in affected}
-    recorded = history_row.tables(run, connection, merge, done, known, hashes, content)
+    recorded = history_row.tables(run, connection, merge, done, known, proven_hashes, content)
     history_row.add(
         run, connection, tables, done, recorded, alteration.owned_now(connection, schema, tables, owned, changed)
     )

@@ -7,7 +7,7 @@ afterwards. PostgreSQL knows which these are: a trigger or a foreign key that wr
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,7 +17,7 @@ from mock2pg import postgres
 from mock2pg.backups import exported_rows
 from mock2pg.postgres.unwritten import written
 from mock2pg.publishing.merge import Merge, TableMerge
-from mock2pg.step_results import BackedUp, Difference
+from mock2pg.step_results import Difference, Moment
 
 
 @dataclass(frozen=True)
@@ -45,22 +45,28 @@ class _Sum:
 class WrittenContent:
     """The sums of the rows that stay. To be made before anything is written.
 
-    unwritten  the tables into which nobody wrote since the backup
+    moment  of the backup
+    hashes  table -> its content hash, of the tables into which nobody wrote since
     """
 
     def __init__(
-        self, connection: postgres.Connection, schema: str, merge: Merge, backup: BackedUp, unwritten: Collection[str]
+        self,
+        connection: postgres.Connection,
+        schema: str,
+        merge: Merge,
+        moment: Moment | None,
+        hashes: Mapping[str, str],
     ) -> None:
-        self._connection, self._schema, self._moment = connection, schema, backup.moment
+        self._connection, self._schema, self._moment = connection, schema, moment
         self._staying: dict[str, _Sum] = {}
         for each in merge.merges:
             name, difference = each.table.name, merge.differences[each.table.name]
-            if name not in unwritten or not each.looks_at_differences or not difference.changed:
+            if name not in hashes or not each.looks_at_differences or not difference.changed:
                 continue
             changing = each.compose("{target} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys}) OR {gone}")
             going = self._sum(name, changing)
             if going.rows == difference.updated + difference.deleted:
-                self._staying[name] = _Sum.of(backup.hashes[name]) - going
+                self._staying[name] = _Sum.of(hashes[name]) - going
 
     def of(self, each: TableMerge, difference: Difference) -> str | None:
         """Return the content hash as written; None where all rows have to be read for it."""
