@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from psycopg import sql
 
 from mock2pg.postgres.catalogue import own_rows
-from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.connection import Connection, one_row
 from mock2pg.postgres.distribution import is_citus
 
 HORIZON = "pg_snapshot_xmin(pg_current_snapshot())::text"  # SQL for the horizon of the snapshot of a statement
@@ -40,9 +40,8 @@ def written(horizon: str) -> sql.Composable:
 def _counts(connection: Connection, schema: str, name: str, horizon: str) -> tuple[int, int]:
     """Count the rows, and those that were written since."""
     query = sql.SQL("SELECT count(*), count(*) FILTER (WHERE {}) FROM {} AS t")
-    row = connection.execute(query.format(written(horizon), own_rows(connection, schema, name))).fetchone()
-    assert row is not None  # noqa: S101
-    return row[0], row[1]
+    rows, later = one_row(connection, query.format(written(horizon), own_rows(connection, schema, name)))
+    return rows, later
 
 
 def _heaps(connection: Connection, schema: str, names: Mapping[str, int]) -> list[str]:
