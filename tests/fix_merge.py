@@ -11,8 +11,8 @@ from psycopg import sql
 
 from mock2pg import postgres
 from mock2pg.backups import exported_rows
+from mock2pg.backups.written_content import WrittenContent
 from mock2pg.contracts import Column, ForeignKey, Table
-from mock2pg.pipeline.steps.publish.written_content import WrittenContent
 from mock2pg.postgres import unwritten
 from mock2pg.publishing import creation, held_difference, merge
 from mock2pg.step_results import Moment

@@ -9,10 +9,10 @@ from typing import Any
 
 from mock2pg import files, history, postgres, progress
 from mock2pg.backups import exported_rows
+from mock2pg.backups.written_content import WrittenContent
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed
 from mock2pg.pipeline import nodes
-from mock2pg.pipeline.steps.publish.written_content import WrittenContent
 from mock2pg.publishing.merge import Merge, TableMerge
 from mock2pg.runs import VERSION, Run
 from mock2pg.source import staging

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from mock2pg import history, postgres, progress
 from mock2pg.backups import dump, exported_rows, snapshot
+from mock2pg.backups.written_content import WrittenContent
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed
 from mock2pg.log import log
 from mock2pg.pipeline import nodes, reviewed_plan
 from mock2pg.pipeline.steps.publish import held, history_row
-from mock2pg.pipeline.steps.publish.written_content import WrittenContent
 from mock2pg.postgres import server
 from mock2pg.publishing import alteration, deletion_limits, kept_keys, others_code, plan_fingerprint, writers
 from mock2pg.publishing.merge import Merge, TableMerge

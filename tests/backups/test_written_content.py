@@ -6,7 +6,7 @@ import pytest
 
 from mock2pg import postgres
 from mock2pg.backups import exported_rows
-from mock2pg.pipeline.steps.publish.written_content import WrittenContent
+from mock2pg.backups.written_content import WrittenContent
 from mock2pg.publishing import held_difference
 from mock2pg.publishing.merge import Merge
 from mock2pg.step_results import Moment

@@ -13,8 +13,8 @@ from typing import Self
 
 from psycopg import sql
 
-from mock2pg import postgres
 from mock2pg.backups import exported_rows
+from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.unwritten import written
 from mock2pg.publishing.merge import Merge, TableMerge
 from mock2pg.step_results import Difference, Moment
@@ -51,7 +51,7 @@ class WrittenContent:
 
     def __init__(
         self,
-        connection: postgres.Connection,
+        connection: Connection,
         schema: str,
         merge: Merge,
         moment: Moment | None,
