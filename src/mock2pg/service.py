@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mock2pg import backups, evidence, log, pages, postgres
+from mock2pg import backups, evidence, history, log, pages
 from mock2pg import settings as settings_module
 from mock2pg import watch as watch_module
-from mock2pg.errors import AlreadyRunning, BackupRefused, DatabaseError, UsageError
+from mock2pg.errors import AlreadyRunning, BackupRefused, UsageError
 from mock2pg.history import events, roles
 from mock2pg.history.past_runs import summarised
 from mock2pg.log import timestamp
@@ -151,23 +151,13 @@ class MigrationService:
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Return what was published and tried in the database, newest first; the `limit` newest. Reads only."""
-        with self._history() as connection:
+        with history.reading(self._settings, self.url(), "history") as connection:
             return [{**entry, "at": timestamp(entry["at"])} for entry in events.listed(connection, limit)]
 
     def past_runs(self, limit: int | None = None) -> list[PastRun]:
         """Return the same as `history`, as one entry per run: the `limit` newest. Reads only."""
-        with self._history() as connection:
+        with history.reading(self._settings, self.url(), "history") as connection:
             return summarised(events.listed(connection, limit, by_run=True))
-
-    @contextmanager
-    def _history(self) -> Iterator[postgres.Connection]:
-        with (
-            postgres.connect(
-                self.url(), name="history", read_only=True, lock_timeout=self._settings.lock_timeout
-            ) as connection,
-            postgres.named(DatabaseError, "cannot read the history"),
-        ):
-            yield connection
 
     def verify_evidence(self, run_id: str | None = None, *, every: bool = False) -> Evidence:
         """Verify that the folder of a run, the newest if none is named, is what the run left. Reads only.

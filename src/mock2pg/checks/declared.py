@@ -17,9 +17,6 @@ _NOT_EMPTY, _UNIQUE = IMPORTED = ("expect_table_row_count_to_be_between", "expec
 
 _UNIQUE_ON = "expect_rows_to_be_unique_on"
 
-_VALUES = {
-    "text": "text: a JSON string", "uuid": "a UUID: a JSON string in lower case with hyphens", "jsonb": "a JSON value",
-}  # fmt: skip
 _BITS = {"integer": "32 bits", "bigint": "64 bits"}
 _MOMENTS = {"date": "a date", "time": "a time of day", "timestamp": "a timestamp", "timestamptz": "a timestamp"}
 

@@ -12,6 +12,7 @@ from mock2pg.history.runs import (
     of,
     owned,
     owned_by,
+    reading,
     record,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "of",
     "owned",
     "owned_by",
+    "reading",
     "record",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from mock2pg.contracts import Table
+from mock2pg.errors import DatabaseError
 from mock2pg.history import layout
-from mock2pg.postgres.connection import Connection, one_row
+from mock2pg.postgres.connection import Connection, connect, named, one_row
+from mock2pg.settings import Settings
 from mock2pg.step_results import BuildRecord, decode, encode
 
 _ROWS = (
@@ -116,6 +119,16 @@ def record(
             Jsonb(encode(findings)) if findings else None,
         ],
     )
+
+
+@contextmanager
+def reading(settings: Settings, url: str, purpose: str) -> Iterator[Connection]:
+    """Open a session to read the history. Raises DatabaseError."""
+    with (
+        connect(url, name=purpose, read_only=True, lock_timeout=settings.lock_timeout) as connection,
+        named(DatabaseError, "cannot read the history"),
+    ):
+        yield connection
 
 
 def is_protected(connection: Connection) -> bool:

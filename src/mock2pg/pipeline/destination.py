@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mock2pg import history, postgres
 from mock2pg.backups import names
-from mock2pg.errors import BackupRefused, DatabaseError, Mock2pgError, NothingPublished, UsageError
+from mock2pg.errors import BackupRefused, Mock2pgError, NothingPublished, UsageError
 from mock2pg.history import events
 from mock2pg.log import log, timestamp
 from mock2pg.pipeline import target
@@ -42,10 +42,7 @@ def find(settings: Settings, url: str, backup_id: str | None, before: str | None
         return Destination(_complete(settings, backup_id))
     if not url:
         raise NothingPublished("there is no database yet, so there is nothing to go back from")
-    with (
-        postgres.connect(url, name="rollback", read_only=True, lock_timeout=settings.lock_timeout) as connection,
-        postgres.named(DatabaseError, "cannot read the history"),
-    ):
+    with history.reading(settings, url, "rollback") as connection:
         return _latest(settings, connection) if before is None else _before(settings, connection, before)
 
 

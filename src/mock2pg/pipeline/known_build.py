@@ -19,6 +19,7 @@ from mock2pg import build, history, postgres
 from mock2pg.contracts import Table
 from mock2pg.errors import DatabaseError, Mock2pgError
 from mock2pg.history import HistoryRow
+from mock2pg.pipeline.sessions import session
 from mock2pg.postgres import determinism
 from mock2pg.runs import VERSION, Run
 from mock2pg.settings import Settings
@@ -69,11 +70,8 @@ def of(run: Run, connection: postgres.Connection) -> HistoryRow | None:
 
 def is_likely(run: Run) -> bool:
     """Return whether `of` will probably find a row: dbt is then not loaded ahead."""
-    settings = run.settings
     try:
-        with postgres.connect(
-            settings.url, name=f"known build {run.id}", read_only=True, lock_timeout=settings.lock_timeout
-        ) as connection:
+        with session(run, "known build", read_only=True) as connection:
             return of(run, connection) is not None
     except Mock2pgError:  # the step that needs it will say so
         return False
@@ -122,11 +120,8 @@ def changed(run: Run, loaded: Loaded, backup: BackedUp) -> Sequence[str]:
     """
     if not loaded.built_by:
         return ()
-    settings = run.settings
     with (
-        postgres.connect(
-            settings.url, name=f"known build {run.id}", read_only=True, lock_timeout=settings.lock_timeout
-        ) as connection,
+        session(run, "known build", read_only=True) as connection,
         postgres.named(DatabaseError, "cannot read mock2pg.runs"),
     ):
         row = history.of(connection, loaded.built_by, "migrate")

@@ -7,7 +7,7 @@ from typing import Any
 
 from mock2pg import backups, evidence, history, postgres
 from mock2pg.backups import RetentionDecision, RetentionPolicy
-from mock2pg.errors import DatabaseError, Mock2pgError, UsageError
+from mock2pg.errors import Mock2pgError, UsageError
 from mock2pg.foreign_errors import unusable
 from mock2pg.history.events import Event
 from mock2pg.log import log
@@ -51,10 +51,7 @@ def after_success(settings: Settings, url: str) -> None:
 
 def _decisions(settings: Settings, url: str, policy: RetentionPolicy) -> list[RetentionDecision]:
     entries = backups.verify(settings.backups_dir, settings.identity)
-    with (
-        postgres.connect(url, name="prune", read_only=True, lock_timeout=settings.lock_timeout) as connection,
-        postgres.named(DatabaseError, "cannot read the history"),
-    ):
+    with history.reading(settings, url, "prune") as connection:
         needed = history.backups_needed(connection, settings.target_schema)
         database = postgres.describe_database(connection)
     return backups.decide(

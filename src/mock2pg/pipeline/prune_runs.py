@@ -143,10 +143,7 @@ def _kept(run: Run, record: Mapping[str, Any], target: _Target | None, ended: st
 
 
 def _target(settings: Settings, url: str) -> _Target:
-    with (
-        postgres.connect(url, name="prune", read_only=True, lock_timeout=settings.lock_timeout) as connection,
-        postgres.named(DatabaseError, "cannot read the history"),
-    ):
+    with history.reading(settings, url, "prune") as connection:
         newest = history.newest(connection, settings.target_schema)
         database = postgres.describe_database(connection)
     needed = {newest.run_id, newest.published_run or ""} if newest else set[str]()

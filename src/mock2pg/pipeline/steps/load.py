@@ -10,7 +10,7 @@ from pathlib import Path
 from mock2pg import build, checks, distributed_keys, files, postgres, private, progress, workers
 from mock2pg.contracts import Table, contracts_sha256, derived_columns
 from mock2pg.errors import InternalError, LoadFailed, PreflightFailed
-from mock2pg.pipeline import known_build
+from mock2pg.pipeline import known_build, sessions
 from mock2pg.publishing import built_tables, creation, preflight
 from mock2pg.publishing.preflight import distributed_tables, distribution
 from mock2pg.report.log_messages import of_added
@@ -55,7 +55,7 @@ def run(run: Run, purpose: str = "migrate") -> Loaded:
     tables = [replace(table, publish=_PUBLISH[settings.mode, table.publish]) for table in contracts]
     sources = build.sources(settings.dbt_dir)
     database = run.folder / "staging.duckdb"
-    with postgres.connect(settings.url, name=f"load {run.id}", lock_timeout=settings.lock_timeout) as connection:
+    with sessions.session(run, "load") as connection:
         there, effective = _preflight(run, connection, tables, all_at_once=purpose == "plan")
         tables = list(effective.tables)
         postgres.scratch.recreate(connection)
@@ -125,7 +125,7 @@ def _known(run: Run, session: Mapping[str, str]) -> Loaded | None:
     """
     settings = run.settings
     with (
-        postgres.connect(settings.url, name=f"load {run.id}", lock_timeout=settings.lock_timeout) as connection,
+        sessions.session(run, "load") as connection,
         postgres.named(LoadFailed, "cannot read the target tables"),
     ):
         row = known_build.of(run, connection)

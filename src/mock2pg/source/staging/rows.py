@@ -8,8 +8,6 @@ import threading
 from collections.abc import Generator
 from pathlib import Path
 
-import duckdb
-
 from mock2pg import private
 from mock2pg.encoding import kind
 from mock2pg.source.staging.casts import is_digits
@@ -19,7 +17,6 @@ from mock2pg.staged_tables import SourceColumn, SourceTable
 
 _PIPE = 1 << 20
 _KEYS_SHOWN = 20
-_VERSION = (duckdb.__version__.encode(),)
 
 
 def csv_blocks(staged: Connection, table: SourceTable) -> Generator[bytes, None, None]:
