@@ -6,7 +6,6 @@ import json
 import random
 import re
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from tests.fix_restore import back_up, execute
 pytestmark = pytest.mark.on_both_servers
 
 Rows = list[dict[str, Any]]
-Changing = Callable[..., tuple[dict[str, Rows], str]]
 
 
 def read(backup: Backup) -> tuple[dict[str, Rows], str]:

@@ -66,9 +66,6 @@ def row_of_an_earlier_version(settings: Settings) -> Iterator[None]:
         connection.execute("ALTER TABLE mock2pg.runs ENABLE ALWAYS TRIGGER append_only; DROP TABLE public.was")
 
 
-NAMES_DIFFER = r"owners: 2 different \(Ann, Bob\) in name \(2\)\n  pets: 2 different \(Rex, Tom\) in name \(2\)"
-
-
 def test_verify_needs_no_right_but_to_read(reader: Settings) -> None:
     """The whole command runs as a role that may only SELECT. What the run found is in the history, not in its folder;
     only a row of an earlier version lacks it.
