@@ -400,6 +400,7 @@ def referring(**key: Any) -> dict[str, Any]:
             "parts: config.meta.foreign_keys: (whole_id) is not a primary or unique key",
         ),
         (told(distribution="gone"), "parts: config.meta.distribution is gone, which is neither reference nor a column"),
+        ({**node(), "alias": "mock2pg_gone_1"}, "mock2pg_gone_1: names of tables that begin with mock2pg_ are mock2pg"),
         (told(publish="merg"), "parts: config.meta.publish is merg, which is not one of merge, ensure"),
         (told(database_columns=["a"]), "parts: its contract cannot be read: ValueError"),
         (

@@ -9,6 +9,7 @@ from mock2pg.errors import ProjectError
 from mock2pg.json_paths import parsed
 from mock2pg.text import printable
 
+_RESERVED = "mock2pg_"
 _LONGEST = 63  # bytes; PostgreSQL cuts a longer name without an error, so that two may become the same
 
 
@@ -25,6 +26,15 @@ def refuse_unfit(where: str, names: Iterable[str]) -> None:
                 f"{where}: the name {name} has {length} bytes, and PostgreSQL keeps {_LONGEST}",
                 hint="Give it a shorter name.",
             )
+
+
+def refuse_reserved(name: str) -> None:
+    """Raise ProjectError for a target table whose name could be that of a table that mock2pg makes beside it."""
+    if name.startswith(_RESERVED):
+        raise ProjectError(
+            f"{name}: names of tables that begin with {_RESERVED} are mock2pg's own",
+            hint="Give the table another name.",
+        )
 
 
 def referred(text: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mock2pg.build import target_columns
 from mock2pg.build.foreign_keys import declared, foreign_keys, refuse_dangling
-from mock2pg.build.names import refuse_alike, refuse_unfit
+from mock2pg.build.names import refuse_alike, refuse_reserved, refuse_unfit
 from mock2pg.contracts import REFERENCE, ForeignKey, Table, key_groups
 from mock2pg.errors import ProjectError
 from mock2pg.staged_tables import SourceTable
@@ -62,6 +62,7 @@ def table(
 def _table(node: Mapping[str, Any], staged: Mapping[str, SourceTable], names: Mapping[str, str]) -> Table:
     name, meta = names.get(node["name"], node["name"]), node["config"].get("meta", {})
     refuse_unfit(name, (name, *node["columns"]))
+    refuse_reserved(name)
     source = staged.get(meta.get("source", name))
     if source is None and "source" in meta:
         raise ProjectError(f"{name}: config.meta.source names {meta['source']}, which is not a table of _sources.yml")
