@@ -110,7 +110,8 @@ def postgres_value(name: str, text: str | None = None) -> str:
 
 
 def _duckdb(of: Kind) -> str:
-    return f"CASE WHEN {{x}} IS NULL THEN 'N' ELSE '{of.tag}' || strlen({of.duckdb}) || ':' || {of.duckdb} END"
+    # concat makes one text, and `||` another one for each of its parts
+    return f"CASE WHEN {{x}} IS NULL THEN 'N' ELSE concat('{of.tag}', strlen({of.duckdb}), ':', {of.duckdb}) END"
 
 
 def _postgres(of: Kind, text: str | None = None) -> str:

@@ -176,7 +176,7 @@ def _bits(secret: str, column: str, key: str, value: str) -> str:
     """SQL for 16 bits of a value's hash, others in each row. Of two values that differ, one pair in 65,536 has the
     same.
     """
-    return f"(hash({text(f'{secret} {column} ')} || {key} || ' ' || {value}) & 65535)::USMALLINT"
+    return f"(hash(concat({text(f'{secret} {column} ')}, {key}, ' ', {value})) & 65535)::USMALLINT"
 
 
 def _made_by(secret: str) -> str:
@@ -198,14 +198,14 @@ def _encoded(column: Column) -> str:
 
 def _hash(columns: tuple[Column, ...]) -> str:
     values = [_encoded(column) for column in columns]
-    return f"sha256({' || '.join(values) if values else chr(39) * 2})"
+    return f"sha256(concat({', '.join(values)}))" if values else "sha256('')"
 
 
 def _key(columns: list[Column]) -> str:
     """A single column's canonical text; several are encoded, so that no two keys look alike."""
     if len(columns) == 1:
         return kind(columns[0].data_type).duckdb.format(x=_staged(columns[0]))
-    return " || ".join(map(_encoded, columns))
+    return f"concat({', '.join(map(_encoded, columns))})"
 
 
 def _staged(column: Column) -> str:
