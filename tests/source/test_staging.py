@@ -131,6 +131,18 @@ def test_a_value_arrives_exactly_or_is_marked(data_type: str, stage: Stage) -> N
         assert repr(row["v"]) == repr(None if expected is UNFIT else expected), value[:60]
 
 
+@pytest.mark.parametrize("key", ["v", "\\u0076"])
+@pytest.mark.parametrize("between", ["", " \t\r\n"])
+def test_a_number_is_exact_however_its_key_is_spelled(key: str, between: str, stage: Stage) -> None:
+    """The number's own text decides, found in the row by its key; other numbers of the row do not matter."""
+    numbers = ["68.0", "68.0000000000000001", "-0", "-0.0", "1E+2", "1e-400", "12345678901234567890.5"]
+    rows = ",".join(f'{{"w": 0.{"1" * 20}, "{key}"{between}:{between}{number}{between}}}' for number in numbers)
+    declared = table("a", column("v", "double precision"), column("w", "jsonb"))
+    found = [(repr(row["v"]), row["_unfit"]) for row in stage(f"[{rows}]", declared)["a"]]
+    assert [value for value, _ in found] == ["68.0", "None", "-0.0", "-0.0", "100.0", "None", "None"]
+    assert [unfit for _, unfit in found] == [[], ["v"], [], [], [], ["v"], ["v"]]
+
+
 @pytest.mark.parametrize("data_type", CASTS)
 def test_one_value_alone_fares_as_it_does_among_others(data_type: str, stage: Stage) -> None:
     """No type is guessed from the other rows: a value is the same alone and among others."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from mock2pg.json_paths import written
-from mock2pg.source.staging.casts import cast, part_of_key
+from mock2pg.json_paths import Mark, written
+from mock2pg.source.staging.casts import cast, is_string, part_of_key, string
 from mock2pg.source.staging.database import at, quoted, text, texts
-from mock2pg.source.staging.elements import enclosing, marked
+from mock2pg.source.staging.elements import cut, enclosing, identity, marked
 from mock2pg.source_shape import Shape, judged, row_shape
 from mock2pg.staged_tables import SourceColumn, SourceTable
 
@@ -37,22 +37,60 @@ class Row:
 
     @property
     def keys(self) -> str:
-        """SQL for the keys of the row, where it is an object."""
-        return "json_keys(element)" if self.shape else "[]::VARCHAR[]"
+        """SQL for the keys of the row; none where it is no object."""
+        return "coalesce(json_keys(element), [])" if self.shape else "[]::VARCHAR[]"
 
-    def values(self) -> dict[str, str]:
-        """SQL for each column that is not made of others."""
-        return {column.name: self._value(column) for column in self.table.columns if not column.uuid5}
+    @property
+    def usual(self) -> str:
+        """SQL for whether each of `keys` is declared and none is a duplicate: as many are declared and there."""
+        found = [
+            f"CASE WHEN f.{quoted(key)} IS NULL THEN list_contains(keys, {text(key)})::INTEGER ELSE 1 END"
+            if key in self.fields
+            else f"list_contains(keys, {text(key)})::INTEGER"
+            for key in (self.shape.members if self.shape else ())
+        ]
+        return f"len(keys) = {' + '.join(found) or '0'}"
 
-    def _value(self, column: SourceColumn) -> str:
+    @property
+    def given(self) -> str:
+        """SQL for what a person finds the row by, where it is a declared key."""
+        return identity(self.at(("id",))) if self._has_id else "NULL"
+
+    @property
+    def id(self) -> str:
+        return cut("given") if self._has_id else "_id"
+
+    @property
+    def _has_id(self) -> bool:
+        return len(self.table.levels) == 1 and self.table.levels[0].mark is not Mark.MEMBER and "id" in self.fields
+
+    def strings(self) -> dict[str, str]:
+        """SQL for the text of each JSON string that an own column takes."""
+        own = (column for column in self.table.columns if self._is_own(column) and is_string(column))
+        return {column.name: string(self._json(column)) for column in own}
+
+    def values(self, strings: Mapping[str, str]) -> dict[str, str]:
+        """SQL for each column that is not made of others; `strings` names those of the texts."""
+        return {
+            column.name: self._value(column, strings.get(column.name, ""))
+            for column in self.table.columns
+            if not column.uuid5
+        }
+
+    def _is_own(self, column: SourceColumn) -> bool:
+        """Return whether the row itself has its JSON value."""
+        if column.rest or column.uuid5 or column.name in self._enclosing:
+            return False
+        return self.table.column_sources[column.name].level >= 0
+
+    def _value(self, column: SourceColumn, spelled: str) -> str:
         if column.rest:
             return f"CASE WHEN json_type(element) = 'OBJECT' THEN {self._rest()} END"
         if column.name in self._enclosing:
             return f"CASE WHEN NOT misplaced THEN c{self._enclosing[column.name]} END"
-        origin = self.table.column_sources[column.name]
-        if origin.level < 0:
+        if not self._is_own(column):
             return f"CASE WHEN NOT misplaced THEN {_constant(column)} END"
-        return cast(column, self._json(column), texts(origin.keys))
+        return cast(column, self._json(column), self.table.column_sources[column.name].keys, spelled)
 
     def _json(self, column: SourceColumn) -> str:
         """SQL for the JSON value of an own column."""
@@ -68,43 +106,33 @@ class Row:
         assert self.shape is not None  # noqa: S101  a table with a rest column has rows that are objects
         taken = text(json.dumps(_taken(self.shape)))
         whole = f"rest_text(element::VARCHAR, {taken})"
-        if len(self.shape.objects()) > 1:
-            return whole
-        declared = texts(list(self.shape.members))
-        return (
-            f"CASE WHEN len(list_filter(keys, lambda key: NOT list_contains({declared}, key))) = 0 AND {self._once}"
-            f" THEN '{{}}' ELSE {whole} END"
-        )
+        return whole if self._objects() else f"CASE WHEN usual THEN '{{}}' ELSE {whole} END"
 
-    @property
-    def _once(self) -> str:
-        """SQL for whether no key is a duplicate, of which the usual row need not look at each."""
-        assert self.shape is not None  # noqa: S101
-        same = "len(keys) = len(list_distinct(keys))"
-        if set(self.shape.members) - set(self.fields):
-            return same
-        found = " + ".join([f"(f.{quoted(key)} IS NOT NULL)::BIGINT" for key in self.fields] or ["0"])
-        return f"(len(keys) = {found} OR {same})"
+    def unfit(self, broken: Mapping[str, str]) -> str:
+        """SQL for the list of what does not fit, by its name in messages.
 
-    def unfit(self, values: dict[str, str]) -> str:
-        """SQL for the list of what does not fit, by its name in messages."""
-        whole = "json_type(element) IS DISTINCT FROM 'OBJECT'" if self.shape else "false"
-        names = [f"CASE WHEN {broken} THEN {text(name)} END" for name, broken in self._broken(values)]
+        broken  the columns that tell what does not, and these names
+        """
+        names = [f"CASE WHEN {condition} THEN {text(name)} END" for condition, name in broken.items()]
         lists = [f"list_distinct(list_filter([{', '.join(names)}]::VARCHAR[], lambda name: name IS NOT NULL))"]
+        cases = ["WHEN misplaced THEN ['']"]
         if self.shape:
             declared = list(self.shape.members)
+            cases.append("WHEN len(keys) = 0 AND json_type(element) IS DISTINCT FROM 'OBJECT' THEN ['.']")
             # nothing here looks at each key for each other key: a row may have a million that are not declared
             twice = f"list_filter({texts(declared)}, lambda key: len(list_filter(keys, lambda other: other = key)) > 1)"
             if any(written((key,)) != key for key in declared):
                 twice = f"list_transform({twice}, lambda key: coalesce({_map(declared)}[key], key))"
-            lists.append(f"CASE WHEN {self._once} THEN [] ELSE {twice} END")
+            lists.append(f"CASE WHEN len(keys) = len(list_distinct(keys)) THEN [] ELSE {twice} END")
             if self.rest is None:  # a call of Python: only where keys are unknown
                 strict = f"strict_json(element::VARCHAR, {texts(declared)})"
                 lists.append(f"CASE WHEN len({self._others()}) = 0 THEN [] WHEN {strict} THEN [] ELSE ['*'] END")
-        return f"CASE WHEN misplaced THEN [''] WHEN {whole} THEN ['.'] ELSE {' || '.join(lists)} END"
+        # the lists cost much more than the conditions, and are usually empty
+        cases.append(f"WHEN {' OR '.join([*broken, 'NOT usual'])} THEN {' || '.join(lists)}")
+        return f"CASE {' '.join(cases)} ELSE []::VARCHAR[] END"
 
-    def _broken(self, values: dict[str, str]) -> list[tuple[str, str]]:
-        """Each thing that may not fit, with SQL for whether it does not."""
+    def broken(self, values: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Each thing that may not fit, with SQL for whether it does not; `values` names the columns of the values."""
         found = []
         for column in self.table.columns:
             if column.name not in self.judged:
@@ -114,10 +142,9 @@ class Row:
             elif column.rest:
                 found.append((column.label, f"{values[column.name]} IS NULL"))
             else:
-                constant = self.table.column_sources[column.name].level < 0
-                json_value = f"(SELECT v FROM {_relation(column)})" if constant else self._json(column)
-                given = f"{json_value} IS NOT NULL AND json_type({json_value}) <> 'NULL'"
-                found.append((column.label, f"{values[column.name]} IS NULL AND {given}"))
+                found.append(
+                    (column.label, f"CASE WHEN {values[column.name]} IS NULL THEN {self._is_given(column)} END")
+                )
         for keys, _ in self._objects():
             value = self.at(keys)
             twice = f"len(json_keys({value})) <> len(list_distinct(json_keys({value})))"
@@ -125,6 +152,13 @@ class Row:
                 (written(keys), f"json_type({value}) <> 'NULL' AND (json_type({value}) <> 'OBJECT' OR {twice})")
             )
         return found
+
+    def _is_given(self, column: SourceColumn) -> str:
+        """SQL for whether the row has a value, and not null."""
+        value = self._json(column) if self._is_own(column) else f"(SELECT v FROM {_relation(column)})"
+        if value in (f"f.{quoted(key)}" for key in self.fields):  # of a null json_transform makes NULL
+            return f"{value} IS NOT NULL"
+        return f"{value} IS NOT NULL AND json_type({value}) <> 'NULL'"
 
     def _objects(self) -> list[tuple[tuple[str, ...], Shape]]:
         """The objects inside the row of which some keys are declared."""
@@ -149,7 +183,8 @@ class Row:
                 f"CASE WHEN json_type({self.at(keys)}) = 'OBJECT'"
                 f" THEN list_transform({inside}, lambda key: {prefix} || {name}) ELSE [] END"
             )
-        return f"list_distinct({' || '.join(lists)})"
+        found = f"list_distinct({' || '.join(lists)})"
+        return found if self._objects() else f"CASE WHEN usual THEN []::VARCHAR[] ELSE {found} END"
 
     def made(self) -> list[str]:
         """SQL for the columns that are made of others."""
@@ -160,7 +195,7 @@ class Row:
     def constants(self) -> list[str]:
         """Common table expressions, one for each column whose value is the source's own; `$v0`, ... are their texts."""
         return [
-            f"{_relation(column)} AS (SELECT {cast(column, 'v', texts(()))} AS c, v FROM"
+            f"{_relation(column)} AS (SELECT {cast(column, 'v', ())} AS c, v FROM"
             f" (SELECT ${_parameter(column)}::JSON AS v, ${_parameter(column)}::VARCHAR AS root))"
             for column in self.table.columns
             if is_constant(self.table, column)

@@ -73,17 +73,20 @@ def _first(level: Level, largest: int, parts: int) -> str:
     if level.mark is Mark.MEMBER:
         keys = f"SELECT k FROM {read.format(file='$keys')} AS y(k)"
         return (
-            f"SELECT n - 1 AS i0, k->>'$' AS k0, {_cut('k0')} AS _id, r AS element, false AS misplaced"
+            f"SELECT n - 1 AS i0, k->>'$' AS k0, {cut('k0')} AS _id, r AS element, false AS misplaced"
             f" FROM ({rows}) POSITIONAL JOIN ({keys})"
         )
-    # what a person finds the row by: a whole number counts, too, and a text is cut
-    given = "CASE WHEN json_type(r->'$.id') IN ('VARCHAR', 'BIGINT', 'UBIGINT', 'HUGEINT') THEN r->>'$.id' END"
-    return (
-        f"SELECT n - 1 AS i0, NULL::VARCHAR AS k0, {_cut(given)} AS _id, r AS element, false AS misplaced FROM ({rows})"
-    )
+    given = cut(identity(at("r", ["id"])))
+    return f"SELECT n - 1 AS i0, NULL::VARCHAR AS k0, {given} AS _id, r AS element, false AS misplaced FROM ({rows})"
 
 
-def _cut(given: str) -> str:
+def identity(value: str) -> str:
+    """SQL for what a person finds a row by: a text, or a whole number."""
+    return f"CASE WHEN json_type({value}) IN ('VARCHAR', 'BIGINT', 'UBIGINT', 'HUGEINT') THEN {value}->>'$' END"
+
+
+def cut(given: str) -> str:
+    """SQL for a text of which no more is shown than of any other."""
     return f"CASE WHEN length({given}) > {LIMIT} THEN left({given}, {LIMIT - 1}) || '…' ELSE {given} END"
 
 
@@ -138,7 +141,7 @@ def _carried(table: SourceTable, column: SourceColumn, number: int) -> list[str]
     origin = table.column_sources[column.name]
     value = marked(origin.level, origin.mark) if origin.mark else at("element", origin.keys)
     unfit = f"c{number} IS NULL AND {value} IS NOT NULL AND json_type({value}) <> 'NULL'"
-    return [f"{cast(column, value, texts(origin.keys))} AS c{number}", f"({unfit}) AS u{number}"]
+    return [f"{cast(column, value, origin.keys)} AS c{number}", f"({unfit}) AS u{number}"]
 
 
 def marked(level: int, mark: Mark) -> str:

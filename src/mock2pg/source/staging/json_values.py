@@ -29,6 +29,17 @@ def jsonb_text(row: str, steps: Sequence[str]) -> str | None:
         return None
 
 
+def short_jsonb_text(value: str) -> str | None:
+    """A value whose numbers are short and whole, as jsonb prints it; None when jsonb cannot keep it."""
+    try:
+        parsed = msgspec.json.decode(value)
+        if msgspec.json.encode(parsed) == value.encode():  # else a key may be a duplicate, of which msgspec keeps one
+            return _jsonb(parsed, NESTING_LIMIT)
+    except (*_ELSEWHERE, msgspec.MsgspecError):
+        pass
+    return jsonb_text(value, [])
+
+
 def exact_double(row: str, steps: Sequence[str]) -> float | None:
     """The double that keeps the number at `steps`; None when there is none."""
     try:
@@ -168,24 +179,32 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _jsonb(value: Any, levels: int) -> str:
-    if levels == 0 and isinstance(value, dict | list):
-        raise ValueError("nested too deeply")
     if isinstance(value, str):
         if "\0" in value:
             raise ValueError("jsonb holds no such character")
         return encode_basestring(value)
+    if isinstance(value, dict | list) and levels == 0:
+        raise ValueError("nested too deeply")
     if isinstance(value, _Repeated):
         raise ValueError("jsonb would keep one of the values")
     if isinstance(value, dict):
-        ordered = sorted(value, key=_key_order) if len(value) > 1 else value
-        return "{" + ", ".join([f"{_jsonb(key, levels)}: {_jsonb(value[key], levels - 1)}" for key in ordered]) + "}"
+        return "{" + ", ".join([f"{name}{_jsonb(value[key], levels - 1)}" for key, name in _keys(tuple(value))]) + "}"
     if isinstance(value, list):
         return "[" + ", ".join([_jsonb(item, levels - 1) for item in value]) + "]"
     if isinstance(value, Decimal):
         if (number := spellings.plain(value)) is None:
             raise ValueError("jsonb holds no such number")
         return number
-    return {True: "true", False: "false", None: "null"}[value]
+    return _WORDS[value] if value is None or isinstance(value, bool) else str(value)
+
+
+_WORDS = {True: "true", False: "false", None: "null"}
+
+
+@lru_cache(maxsize=256)  # most objects have the keys of another one
+def _keys(keys: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The keys in the order of jsonb, each with the text before its value."""
+    return [(key, f"{_jsonb(key, 1)}: ") for key in sorted(keys, key=_key_order)]
 
 
 def _key_order(key: str) -> tuple[int, bytes]:
@@ -198,6 +217,7 @@ _STEPS = ["VARCHAR", "VARCHAR[]"]
 # What the staging database calls: function, types of its parameters, and of its result.
 FUNCTIONS: tuple[tuple[Callable[..., Any], list[Any], str], ...] = (
     (jsonb_text, _STEPS, "VARCHAR"),
+    (short_jsonb_text, ["VARCHAR"], "VARCHAR"),
     (exact_double, _STEPS, "DOUBLE"),
     (exact_doubles, _STEPS, "DOUBLE[]"),
     (exact_numeric, [*_STEPS, "VARCHAR"], "VARCHAR"),

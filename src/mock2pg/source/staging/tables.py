@@ -126,20 +126,31 @@ def _parts(cursor: Connection, array: Path, largest: int) -> int:
 
 def _create(table: SourceTable, tables: Sequence[SourceTable], largest: int, parts: int) -> str:
     row = Row(table, tables)
-    values = row.values()
-    select = "".join(f"{value} AS {quoted(name)}, " for name, value in values.items())
+    strings, string = _named("s", row.strings())
+    values, value = _named("x", row.values(string))
+    judged = row.broken(value)
+    broken, unfit = _named("b", {str(number): condition for number, (_, condition) in enumerate(judged)})
+    names = dict(zip(unfit.values(), (name for name, _ in judged), strict=True))
+    select = "".join(f"{value[name]} AS {quoted(name)}, " for name in value)
     order = "".join(f"{quoted(column.name)}, " for column in table.columns)
     # no ORDER BY, which would keep all rows in memory: they come in the order of the file
     number = "row_number() OVER ()" if table.nested else "_root_row"
     return f"""
         CREATE TABLE {quoted(table.name)} AS
         WITH {", ".join([*row.constants(), *elements(table, tables, largest, parts)])},
-        fields AS (
-            SELECT *, {row.transform} AS f, CASE WHEN json_type(element) = 'OBJECT' THEN {row.keys} ELSE [] END AS keys
-            FROM elements),
-        typed AS (
-            SELECT {select}_root_row, _id, _index, _steps,
-                {row.unfit(values)} AS _unfit, {row.unknown()} AS _unknown
-            FROM fields),
-        derived AS (SELECT *, {number} AS _row{"".join(", " + value for value in row.made())} FROM typed)
+        fields AS (SELECT *, {row.transform} AS f, {row.keys} AS keys FROM elements),
+        read AS (SELECT *, {row.usual} AS usual, {row.given} AS given{strings} FROM fields),
+        typed AS (SELECT *{values} FROM read),
+        judged AS (SELECT *{broken} FROM typed),
+        named AS (
+            SELECT {select}_root_row, {row.id} AS _id, _index, _steps,
+                {row.unfit(names)} AS _unfit, {row.unknown()} AS _unknown
+            FROM judged),
+        derived AS (SELECT *, {number} AS _row{"".join(", " + value for value in row.made())} FROM named)
         SELECT {order}{", ".join(HIDDEN)} FROM derived"""
+
+
+def _named(letter: str, expressions: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Return expressions for a list of columns, and the names that they have there, which no other column has."""
+    names = {name: f"{letter}{number}" for number, name in enumerate(expressions)}
+    return "".join(f", {sql} AS {names[name]}" for name, sql in expressions.items()), names
