@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 import psycopg
 import pytest
+import sqlalchemy as sa
 import yaml
 
 from mock2pg import checks
@@ -522,6 +523,23 @@ def test_rows_are_capped_and_totals_exact(things: Path, suites: Callable[..., Pa
             assert [failure.keys for failure in found] == [{"id": n} for n in range(1, min(limit, 12) + 1)]
         assert sum(failure.rule == "sized" for failure in validation.failures) == limit
         assert (validation.rules, validation.failed, validation.warned) == (4, 3, 1)
+
+
+def test_a_rule_that_holds_is_one_query(things: Path, suites: Callable[..., Path]) -> None:
+    """Great Expectations' own type of it would ask for the rows, too, before they are counted."""
+    folder = suites(things=[rows_of("SELECT * FROM {batch} WHERE size > 0"), entry(BLANK, {"columns": ["someText"]})])
+    asked = list[str]()
+
+    @sa.event.listens_for(sa.Engine, "before_cursor_execute")
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        asked.append(statement)
+
+    try:
+        validate = import_module("mock2pg.checks.validation").validate  # in this process
+        assert validate(checks.duckdb_url(things), folder, index_columns=["id"]).success
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    assert [sum(part in statement for statement in asked) for part in ("size > 0", "trim(")] == [1, 1]
 
 
 def test_a_rule_that_cannot_run_is_broken(things: Path, suites: Callable[..., Path], tmp_path: Path) -> None:

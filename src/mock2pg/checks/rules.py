@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from great_expectations.compatibility import pydantic
-from great_expectations.expectations.core import UnexpectedRowsExpectation
+from great_expectations.expectations import core
 
-from mock2pg.checks.sql import BLANK, literal, quoted
+from mock2pg.checks.sql import is_blank, literal, quoted
 
 
 def _and(names: Sequence[str]) -> str:
@@ -21,8 +21,18 @@ def _and(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-class ExpectNoRows(UnexpectedRowsExpectation):  # type: ignore[misc]
-    """The root of our own types: no row may come out of the query, and rows are counted but not fetched.
+class UnexpectedRowsExpectation(core.UnexpectedRowsExpectation):  # type: ignore[misc]
+    """Great Expectations' type of this name, which takes the place of its own: rows are counted but not fetched."""
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("unexpected_rows_query.row_count",)
+
+    def _validate(self, metrics: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        rows = metrics["unexpected_rows_query.row_count"]
+        return {"success": rows == 0, "result": {"observed_value": rows}}
+
+
+class ExpectNoRows(UnexpectedRowsExpectation):
+    """The root of our own types: no row may come out of the query.
 
     The query yields whole rows of the table, and `_field` where one row can break the rule in several fields.
 
@@ -31,7 +41,6 @@ class ExpectNoRows(UnexpectedRowsExpectation):  # type: ignore[misc]
 
     names: dict[str, str] = {}  # noqa: RUF012  pydantic copies it
 
-    metric_dependencies: ClassVar[tuple[str, ...]] = ("unexpected_rows_query.row_count",)
     unexpected_rows_query: str = ""
 
     @pydantic.root_validator  # type: ignore[untyped-decorator]
@@ -64,10 +73,6 @@ class ExpectNoRows(UnexpectedRowsExpectation):  # type: ignore[misc]
     def message(self, field: str) -> str:
         """Return what the field must be, for the person who fixes the row."""
         raise NotImplementedError
-
-    def _validate(self, metrics: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
-        rows = metrics["unexpected_rows_query.row_count"]
-        return {"success": rows == 0, "result": {"observed_value": rows}}
 
 
 class ExpectColumnValuesToExistInTable(ExpectNoRows):
@@ -188,7 +193,7 @@ class ExpectValuesNotToBeBlank(ExpectNoRows):
     def query(self) -> str:
         return " UNION ALL ".join(
             f"SELECT *, {literal(self.label(column))} AS _field FROM {{batch}}"  # noqa: S608
-            f" WHERE trim({quoted(column)}, {literal(BLANK)}) = ''"
+            f" WHERE {is_blank(quoted(column))}"
             for column in self.columns
         )
 
@@ -218,7 +223,7 @@ class ExpectJsonListsToHoldObjects(ExpectNoRows):
             "json_type(e) = 'OBJECT'",
             f"list_has_all([{keys}], json_keys(e))",
             *(f"json_type(e, {_path(key)}) = 'VARCHAR'" for key in self.required),
-            *(f"trim(e->>{_path(key)}, {literal(BLANK)}) <> ''" for key in self.required),
+            *(f"NOT {is_blank(f'(e->>{_path(key)})')}" for key in self.required),
             *(f"coalesce(json_type(e, {_path(key)}), 'NULL') IN ('NULL', 'VARCHAR')" for key in self.optional),
             *(f"e->>{_path(key)} IN ({', '.join(map(literal, texts))})" for key, texts in self.sets.items()),
         ]

@@ -28,3 +28,9 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """A string in such a query."""
     return string(text).replace("{", "{{").replace("}", "}}")
+
+
+def is_blank(text: str) -> str:
+    """SQL, for such a query, for whether a text consists of white space alone. To trim is slow: few texts begin so."""
+    first = f"strpos({literal(BLANK)}, left({text}, 1)) > 0"
+    return f"CASE WHEN {first} THEN trim({text}, {literal(BLANK)}) = '' ELSE {text} = '' END"
