@@ -26,6 +26,8 @@ def written(look: Look) -> dict[str, str]:
     schema, since = look.run.settings.target_schema, look.backup.header.get("newest")
     rows = history.after(look.connection, schema, since)
     earlier = history.backups_before(look.connection, schema, since)
+    if rows and history.backup_before(look.connection, rows[0].run_id) == look.backup.id:
+        earlier.add(str(rows[0].backup_id))  # a rollback restores a state from before the backup that it takes
     found = {
         name: words
         for name, change in look.changes.items()
