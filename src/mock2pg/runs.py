@@ -78,6 +78,10 @@ class Run:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return place
 
+    def row_hashes(self, table: str) -> Path:
+        """Return the file of the row hashes of a table."""
+        return self.folder / "hashes" / f"{files.named(table)}.parquet"
+
     def write(self, name: str, record: Any) -> Path:
         """Write a record as JSON; a reader sees all of it or nothing."""
         place = self.path(*name.split("/"))

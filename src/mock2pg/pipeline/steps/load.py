@@ -234,7 +234,7 @@ def _as_its_model_says(run: Run, connection: postgres.Connection, table: Table, 
     """
     if table.source is not None or table.name not in built.queries:
         return True
-    recorded = staging.table_hash(run.folder / "hashes" / f"{files.named(table.name)}.parquet", "built")
+    recorded = staging.table_hash(run.row_hashes(table.name), "built")
     hashes = []
     for _ in range(2):
         with connection.transaction():

@@ -190,7 +190,7 @@ def _compared(
 
 def _compare(run: Run, published: Run, table: Table, rows: Path, times: Times) -> Compared:
     """Compare one table with what a run published; its rows are kept only while they have to be looked at again."""
-    file = _hashes(published, table)
+    file = published.row_hashes(table.name)
     if not file.exists():
         raise _gone(published)
     with times.of("compare"):
@@ -204,16 +204,12 @@ def _compare(run: Run, published: Run, table: Table, rows: Path, times: Times) -
 def _different_columns(
     run: Run, published: Run, connection: postgres.Connection, table: Table, rows: Path
 ) -> dict[str, int]:
-    file, columns, settings = _hashes(published, table), Counter[str](), run.settings
+    file, columns, settings = published.row_hashes(table.name), Counter[str](), run.settings
     memory, secret = settings.staging_memory, private.secret(settings.secret_file)
     keys = staging.different_keys(file, rows, publish=table.publish, limit=_EXAMINED, memory=memory)
     for some in postgres.row_hashes.encoded(connection, settings.target_schema, table, keys):
         columns.update(staging.different_columns(file, table, some, secret))
     return dict(columns)
-
-
-def _hashes(published: Run, table: Table) -> Path:
-    return published.folder / "hashes" / f"{files.named(table.name)}.parquet"
 
 
 def _named(table: Compared, kind: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from mock2pg import files, history, postgres, progress
 from mock2pg.backups import snapshot
 from mock2pg.contracts import Table
-from mock2pg.pipeline.steps.publish.history_row import add, row_hashes_of, staged_hash
+from mock2pg.pipeline.steps.publish.history_row import add, staged_hash
 from mock2pg.publishing import alteration, others_code, writers
 from mock2pg.publishing.merge import TableMerge, write_order
 from mock2pg.runs import Run
@@ -73,7 +73,7 @@ def _has_keys(run: Run, connection: postgres.Connection, table: Table) -> bool:
     try:
         postgres.row_hashes.write(connection, settings.target_schema, table, rows)
         found = staging.compare(
-            row_hashes_of(run, table),
+            run.row_hashes(table.name),
             rows,
             publish=table.publish,
             key_columns=len(table.key),

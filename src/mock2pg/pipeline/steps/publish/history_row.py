@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from mock2pg import files, history, postgres, progress
+from mock2pg import history, postgres, progress
 from mock2pg.backups import exported_rows
 from mock2pg.backups.written_content import WrittenContent
 from mock2pg.contracts import Table
@@ -107,9 +106,4 @@ def is_redefined(run: Run, done: Mapping[str, Difference]) -> bool:
 
 def staged_hash(run: Run, table: Table, column: str = "hash") -> str:
     """Return the table hash of the staged rows, or of another column of hashes."""
-    return staging.table_hash(row_hashes_of(run, table), column)
-
-
-def row_hashes_of(run: Run, table: Table) -> Path:
-    """Return the file of the row hashes of a table."""
-    return run.folder / "hashes" / f"{files.named(table.name)}.parquet"
+    return staging.table_hash(run.row_hashes(table.name), column)

@@ -15,6 +15,7 @@ from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed
 from mock2pg.log import log
 from mock2pg.pipeline import nodes, reviewed_plan
+from mock2pg.pipeline.sessions import session
 from mock2pg.pipeline.steps.publish import held, history_row
 from mock2pg.postgres import server
 from mock2pg.publishing import alteration, deletion_limits, kept_keys, others_code, plan_fingerprint, writers
@@ -57,12 +58,8 @@ def run(run: Run, plan: str = "") -> Published:
 def _definitions(run: Run) -> str | None:
     """Return the fingerprint of the new definitions, for a rollback; None when it cannot be determined."""
     settings = run.settings
-    with (
-        suppress(Exception),  # it is committed: what cannot be found out now is left out
-        postgres.connect(
-            settings.url, name=f"definitions {run.id}", read_only=True, lock_timeout=settings.lock_timeout
-        ) as connection,
-    ):
+    # it is committed: what cannot be found out now is left out
+    with suppress(Exception), session(run, "definitions", read_only=True) as connection:
         found = dump.definitions(
             connection,
             settings.url,

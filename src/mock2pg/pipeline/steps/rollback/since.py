@@ -138,7 +138,7 @@ def _left(look: Look, row: HistoryRow, known: str | None) -> str | None:
 def _numbers(look: Look, row: HistoryRow, name: str) -> Change | None:
     """Return the change since the run published; None when its folder is gone, or the columns are others."""
     published, schema = Run(row.run_id, look.run.settings), look.run.settings.target_schema
-    hashes = published.folder / "hashes" / f"{files.named(name)}.parquet"
+    hashes = published.row_hashes(name)
     try:
         contracts = row.findings.contracts if row.findings else published.tables()
         tables = {table.name: table for table in contracts}
