@@ -79,7 +79,8 @@ def test_a_failure_at_any_step_leaves_the_target_as_it_was(
 
 def test_a_rollback_that_fails_too_reports_both(published_small: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed undo leaves both errors in the record, and the message says what the target holds."""
-    settings, service = published_small, MigrationService(published_small)
+    settings, service, document = published_small, MigrationService(published_small), small_rows()
+    document["pets"].pop()  # where nothing changes, there is nothing to undo
     execute = steps.run_recorded
 
     def failing(what: steps.Step, run: Run, **parameters: str) -> StepResult:
@@ -88,7 +89,7 @@ def test_a_rollback_that_fails_too_reports_both(published_small: Settings, monke
         return execute(what, run, **parameters)
 
     monkeypatch.setattr(steps, "run_recorded", failing)
-    result = service.migrate_all_data(small_rows())
+    result = service.migrate_all_data(document)
     record = Run(result.run_id, settings).read("record.json")
     assert record["status"] == "rollback_failed"
     assert record["error"]["message"] == "injected in verify"
