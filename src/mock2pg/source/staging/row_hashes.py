@@ -25,6 +25,7 @@ from mock2pg.text import identity
 _KEYS_SHOWN = 20
 _SMALL = 8 << 20  # bytes of a file that are compared in memory; a limit of it would have to be smaller than any
 _BLOCK = 4 << 20  # bytes of a CSV that are read at a time; the default is 32 MiB for each thread
+_DICTIONARY = 1000  # distinct values of a column: keys and hashes have more, for which a dictionary is made in vain
 _KINDS = ("missing", "extra", "different")
 _COUNTED = ", ".join(
     [
@@ -67,10 +68,10 @@ def write_hashes(staged: Connection, table: Table, built: Path | None, file: Pat
         hashed = f"{key} AS key, {_hash(table.compared)} AS hash, {bits}"
         if table.derived:
             rows = f"FROM (SELECT {hashed.removesuffix(', ')} FROM {source}) JOIN {read} USING (key) ORDER BY key"
-        else:  # without the join, the rows need half of the memory
-            rows = f"SELECT {hashed}sha256('') AS built FROM {source} ORDER BY key"
-    written = f"(FORMAT parquet, KV_METADATA {{bits: '{_made_by(secret)}'}})"
-    duckdb_queries.execute(staged, f"COPY ({rows}) TO {text(str(file))} {written}")
+        else:  # without the join and its order, the rows need little memory
+            rows = f"SELECT {hashed}sha256('') AS built FROM {source}"
+    options = f"FORMAT parquet, DICTIONARY_SIZE_LIMIT {_DICTIONARY}, KV_METADATA {{bits: '{_made_by(secret)}'}}"
+    duckdb_queries.execute(staged, f"COPY ({rows}) TO {text(str(file))} ({options})")
     file.chmod(0o600)
 
 
