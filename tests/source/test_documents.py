@@ -234,7 +234,7 @@ def test_what_is_not_utf8_is_refused(content: bytes, place: str, guess: str, tmp
 
 def test_utf8_is_checked_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A character on the border of two blocks is whole."""
-    monkeypatch.setattr(strict, "_BLOCK", 5)
+    monkeypatch.setattr(strict, "_DECODED", 5)
     assert read(file_of(tmp_path, '{"a": ["' + "😀" * 20 + '"]}'), tmp_path, "a").bytes == 84
     assert "not UTF-8" in refusal(file_of(tmp_path, b'{"a": ["' + b"\xf0\x9f\x98" * 20 + b'"]}'), tmp_path)
 

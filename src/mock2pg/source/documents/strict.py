@@ -13,6 +13,7 @@ from mock2pg.source.documents.scanner import Text, too_deep
 from mock2pg.staged_tables import NESTING_LIMIT
 
 _BLOCK = 1 << 20
+_DECODED = 1 << 16  # bytes at a time: the system gives memory for larger texts anew each time, which takes longest
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _WORD = re.compile(rb"[A-Za-z]+")
 _NO_VALUES = ("NaN", "nan", "Infinity", "inf", "undefined", "None", "True", "False")
@@ -42,10 +43,10 @@ def decode(content: Text, kind: Any) -> Any:
 def check_utf8(content: Text) -> None:
     """Raises NotJson where the bytes are not UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    for at in range(0, len(content), _BLOCK):
+    for at in range(0, len(content), _DECODED):
         pending = len(decoder.getstate()[0])
         try:
-            decoder.decode(content[at : at + _BLOCK], final=at + _BLOCK >= len(content))
+            decoder.decode(content[at : at + _DECODED], final=at + _DECODED >= len(content))
         except UnicodeDecodeError as error:
             wide = bytes(content[:2]) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
             guess = ", but begins as UTF-16 does" if wide else ""
