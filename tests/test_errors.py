@@ -138,6 +138,14 @@ def test_a_traceback_shows_ours_and_hides_theirs() -> None:
     assert CANARY not in text
 
 
+def test_an_error_that_led_to_itself_has_an_end() -> None:
+    """An error whose cause is raised again, while it is handled, makes a circle of them."""
+    cause, error = OSError(), LoadFailed("it failed")
+    error.__cause__, cause.__context__ = cause, error
+    assert traced(error) == "LoadFailed: it failed\nOSError"
+    assert traced(cause) == "OSError\nLoadFailed: it failed"
+
+
 def test_a_full_disk_is_said_in_a_users_words() -> None:
     """The system's error about a file becomes what, where it is known, and what to do."""
     error = unusable(OSError(28, "No space left on device", "a/file"), "stage")

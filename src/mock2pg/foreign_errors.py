@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -70,17 +71,24 @@ def _notes(error: Mock2pgError) -> list[str]:
     return [f"  in another process: {line}" for note in getattr(error, "__notes__", ()) for line in note.splitlines()]
 
 
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error and those that led to it, each once: an error that is raised again may lead to itself."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def traced(error: BaseException) -> str:
     """The traceback and those of its causes, without the texts of errors that are not ours: they may hold a value."""
     lines: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in causes(error):
         text, notes = (f": {cause.message}", _notes(cause)) if isinstance(cause, Mock2pgError) else ("", [])
         lines += [f"{type(cause).__qualname__}{text}", *notes]
         lines += [
             f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(cause.__traceback__)
         ]
-        cause = cause.__cause__ or cause.__context__
     return "\n".join(lines)
 
 

@@ -15,7 +15,8 @@ from psycopg import conninfo, errors
 
 from mock2pg import postgres
 from mock2pg.errors import PublishFailed
-from mock2pg.postgres import transactions
+from mock2pg.postgres import prepared_transactions, transactions
+from tests.citus import double
 
 Body = Callable[[postgres.Connection], Any]
 Transact = Callable[..., tuple[Any, list[str]]]
@@ -65,7 +66,7 @@ def test_patience_makes_more_attempts() -> None:
             raise away.pop()
         return "there"
 
-    assert transactions.retried(body, attempts=2, tell=lambda *_: None, patience=60) == "there"
+    assert transactions.retried(body, attempts=2, tell=lambda *_: None, patience=lambda: 60) == "there"
     away += [psycopg.OperationalError() for _ in range(2)]
     with pytest.raises(psycopg.OperationalError):
         transactions.retried(body, attempts=2, tell=lambda *_: None)
@@ -227,8 +228,9 @@ def test_a_commit_that_is_lost_each_time_is_reported_as_what_it_is(
     transact: Transact, proxy: Callable[..., Proxy], connection: postgres.Connection
 ) -> None:
     """The last attempt raises the error of the connection."""
-    with pytest.raises(psycopg.OperationalError):
+    with pytest.raises(psycopg.OperationalError) as raised:
         transact(write, proxy(after=False).url, attempts=1)
+    assert raised.value.__context__ is None  # it leads to nothing that leads to it
     assert rows(connection) == 0
 
 
@@ -268,6 +270,29 @@ def test_a_commit_that_does_not_return_is_given_up_when_it_is_committed(
         database, "a test", write, committed=committed, attempts=1, tell=lambda *_: None, over_nodes=True
     )
     assert (result, len(asked)) == ("written", 3)  # two by the one who waits, one when the connection is lost
+
+
+def test_what_nodes_have_prepared_of_a_lost_commit_is_waited_for(
+    database: str, proxy: Callable[..., Proxy], connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds locks until Citus has rolled it back, so more attempts are made than else, and each asks for that."""
+    tries: list[int] = []
+    recover = prepared_transactions.recover
+    monkeypatch.setattr(prepared_transactions, "recover", lambda own: recover(own) if len(tries) == 4 else None)
+
+    def body(own: postgres.Connection) -> str:
+        tries.append(1)
+        if len(tries) > 1 and own.execute("SELECT FROM pg_dist_transaction").fetchall():
+            raise errors.LockNotAvailable
+        return "committed"
+
+    double.install(database)
+    connection.execute("INSERT INTO pg_catalog.pg_dist_transaction VALUES (1, 'citus_0_1_1_0')")
+    result = transactions.transact(
+        proxy(after=False).url, "a test", body, committed=lambda _: False, attempts=2, tell=lambda *_: None,
+        over_nodes=True,
+    )  # fmt: skip
+    assert (result, len(tries)) == ("committed", 5)
 
 
 @pytest.mark.parametrize("after", [True, False])

@@ -20,6 +20,7 @@ from mock2pg.checks.source import GivenEngineDatasource
 from mock2pg.checks.suites import load_suites
 from mock2pg.checks.validation_results import ResultReader
 from mock2pg.errors import InternalError, ProjectError
+from mock2pg.foreign_errors import causes
 from mock2pg.settings import LOCK_TIMEOUT, STAGING_MEMORY
 from mock2pg.staged_tables import SourceTable
 
@@ -83,11 +84,9 @@ def validate(
 
 def _is_of_no_table(error: BaseException | None) -> bool:
     """Return whether a suite failed because there is no table of its name."""
-    while error is not None:
-        if isinstance(error, KeyError) or type(getattr(error, "orig", None)).__name__ in _NO_TABLE:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(
+        isinstance(each, KeyError) or type(getattr(each, "orig", None)).__name__ in _NO_TABLE for each in causes(error)
+    )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from mock2pg.runs import Run
 from mock2pg.signals import interruptible
 from mock2pg.step_results import Connected
 
-PATIENCE = 75.0  # seconds; Citus commits what is left every minute, unless citus.recover_2pc_interval says otherwise
+PATIENCE = prepared_transactions.PATIENCE
 _PAUSE = 1.0  # seconds between two questions
 
 
@@ -53,7 +53,7 @@ def require_applied(run: Run) -> None:
         postgres.retried(
             partial(_wait, run),
             attempts=run.settings.publish_attempts,
-            patience=postgres.PATIENCE,
+            patience=lambda: postgres.PATIENCE,
             tell=lambda *_: None,
         )
 

@@ -1,7 +1,8 @@
 """A transaction over several nodes: prepared on each of them, committed on the coordinator, then committed on each.
 
 A node that is lost in between keeps it prepared: it is committed, and its rows are not to be seen there yet. Citus's
-coordinator knows which they are (pg_dist_transaction), and commits them when the node is back.
+coordinator knows which they are (pg_dist_transaction), and commits them when the node is back. What a node has prepared
+of a transaction that was never committed keeps its locks until the coordinator has it rolled back.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import psycopg
 from psycopg import sql
 
 from mock2pg.postgres.connection import Connection, one_row
+
+PATIENCE = 75.0  # seconds; Citus ends what is left every minute, unless citus.recover_2pc_interval says otherwise
 
 # A transaction of which nothing was sent to another node has no number yet, and is prepared nowhere.
 _NAMES = """
@@ -71,7 +74,7 @@ def unapplied(connection: Connection, beginning: str) -> tuple[str, ...]:
 
 
 def recover(connection: Connection) -> None:
-    """Let Citus commit what is left on nodes that are back, where the role may; else its daemon does it in time.
+    """Let Citus end what is left on nodes that are back, where the role may; else its daemon does it in time.
 
     That may be at it: then it is not waited for.
     """

@@ -15,6 +15,7 @@ import tenacity
 from psycopg import errors
 
 from mock2pg.errors import NEVER_A_MIX, DatabaseError, PublishFailed
+from mock2pg.postgres import prepared_transactions
 from mock2pg.postgres.abandoned_sessions import end_sessions
 from mock2pg.postgres.connection import Connection, connect
 from mock2pg.postgres.distribution import spell_alike
@@ -57,46 +58,58 @@ def transact(
     attempts   in all
     tell       is given the number of each attempt that failed and will be made again, and its error
     lock_timeout  of each attempt, as PostgreSQL writes durations
-    over_nodes    a COMMIT that does not return is given up once it is committed: a node may keep it waiting for ever
+    over_nodes    a COMMIT that does not return is given up once it is committed: a node may keep it waiting for ever;
+        after one that was lost, attempts go on until Citus has rolled back what nodes have prepared of it
 
     Raises the error of the last attempt, or PublishFailed when the server cannot be asked what became of a COMMIT.
     """
 
+    patience = 0.0
+
     def once() -> T:
+        nonlocal patience
         committing = False
         try:
-            with (
-                connect(url, name=name, lock_timeout=lock_timeout) as connection,
-                ExitStack() as end,
-                connection.transaction(),
-            ):
-                result = body(connection)
-                committing = True
-                if over_nodes:
-                    end.enter_context(_given_up(connection, partial(_is_committed, url, name, committed)))
+            with connect(url, name=name, lock_timeout=lock_timeout) as connection:
+                if patience:
+                    prepared_transactions.recover(connection)
+                with ExitStack() as end, connection.transaction():
+                    result = body(connection)
+                    committing = True
+                    if over_nodes:
+                        end.enter_context(_given_up(connection, partial(_is_committed, url, name, committed)))
         except psycopg.OperationalError as error:
             if not committing or not is_lost(error):
                 raise
             if not _was_committed(url, name, committed, attempts):
+                patience = prepared_transactions.PATIENCE if over_nodes and attempts > 1 else 0.0
                 raise _NotCommittedError from error
         return result
 
     try:
-        return retried(once, attempts=attempts, tell=tell)
+        return retried(once, attempts=attempts, tell=tell, patience=lambda: patience)
     except _NotCommittedError as error:
-        raise error.__cause__ or error from None
+        lost = error.__cause__ or error
+    raise lost
 
 
 PATIENCE = 60.0  # seconds; a server that crashed or is exchanged is back by then
 
 
 def retried(
-    body: Callable[[], T], *, attempts: int, tell: Callable[[int, BaseException], None], patience: float = 0.0
+    body: Callable[[], T],
+    *,
+    attempts: int,
+    tell: Callable[[int, BaseException], None],
+    patience: Callable[[], float] = lambda: 0.0,
 ) -> T:
     """Run `body`; again, after a pause, when what stopped it may pass. Raises the error of the last attempt.
 
-    patience  the seconds for which more attempts than those are made
+    patience  returns the seconds for which more attempts than those are made
     """
+
+    def is_over(state: tenacity.RetryCallState) -> bool:
+        return state.attempt_number >= attempts and (state.seconds_since_start or 0.0) >= patience()
 
     def before_sleep(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -105,7 +118,7 @@ def retried(
     trying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(may_pass),
         wait=_WAIT,
-        stop=tenacity.stop_all(tenacity.stop_after_attempt(attempts), tenacity.stop_after_delay(patience)),
+        stop=is_over,
         before_sleep=before_sleep,
         reraise=True,
     )

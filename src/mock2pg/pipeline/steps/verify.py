@@ -40,7 +40,7 @@ def run(run: Run) -> Verified:
         found = postgres.retried(
             partial(_read, run, times),
             attempts=attempts,
-            patience=postgres.PATIENCE if attempts > 1 else 0,
+            patience=lambda: postgres.PATIENCE if attempts > 1 else 0,
             tell=_tell,
         )
     faults = [
