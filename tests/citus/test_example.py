@@ -16,6 +16,7 @@ from tests.citus.test_matrix import distributions, migrated
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "multi-tenant"
 TENANT = ("coupons", "customers", "order_lines", "orders", "payments", "products", "reviews", "staff")
+CLUSTER = "Citus 14.0-1 with 2 workers"
 DECLARED = {"countries": "reference", "plans": "reference", "shops": "id", **dict.fromkeys(TENANT, "shop_id")}
 
 
@@ -37,6 +38,12 @@ def test_the_example_is_distributed_as_it_declares(
         "plans": 3, "countries": 5, "shops": 3, "coupons": 6, "customers": 24, "products": 24, "staff": 9,
         "orders": 36, "reviews": 21, "order_lines": 96, "payments": 27,
     }  # fmt: skip
+    run = service.settings.project / "runs" / result.run_id
+    report, log = (run / "index.html").read_text("utf-8"), (run / "migration.log").read_text("utf-8")
+    assert all(f", {CLUSTER}" in each for each in (report, log))
+    assert "254 rows in 11 tables (9 distributed, 2 reference)" in log
+    assert all(f"<td>{name}</td><td>by {DECLARED[name]}</td>" in report for name in ("shops", *TENANT))
+    assert all(f"<td>{name}</td><td>reference table</td>" in report for name in ("countries", "plans"))
     monkeypatch.setattr(nodes, "PATIENCE", 0.0)
     with postgres.connect(doubled, name="test") as connection:
         connection.execute("INSERT INTO pg_catalog.double_lost VALUES (1, false)")

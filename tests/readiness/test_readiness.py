@@ -63,11 +63,11 @@ CASES = {
         "CREATE TABLE public.shared (id int); SELECT create_reference_table('public.shared');"
         " CREATE TABLE public.own (id int); SELECT create_distributed_table('public.own', 'id');"
         " GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC",
-        "Citus", "passed", "Citus: version 14.0-1"),
+        "Citus", "passed", "Citus: version 14.0-1 with 2 workers"),
     "an event trigger of Citus": (
         FORBIDS.format(tag="CREATE TABLE") + "; SET allow_system_table_mods = on; INSERT INTO pg_depend SELECT"
         " 'pg_event_trigger'::regclass, oid, 0, 'pg_extension'::regclass, 99999, 0, 'e' FROM pg_event_trigger",
-        "Citus", "passed", "Citus: version 14.0-1"),
+        "Citus", "passed", "Citus: version 14.0-1 with 2 workers"),
     "a table by range": (
         "CREATE TABLE public.own (id int); INSERT INTO double_partition VALUES ('public.own', 'r', 'id', 9, 'c');"
         " GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC",

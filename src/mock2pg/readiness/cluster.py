@@ -11,6 +11,7 @@ from mock2pg.postgres import distribution
 from mock2pg.postgres.connection import Connection
 from mock2pg.readiness.check import FAILED, PASSED, ROLES, WARNING, Needs
 from mock2pg.step_results import Check
+from mock2pg.text import counted
 
 CITUS = "Citus"  # the check that only a database with the extension has
 _OLDEST = 13  # the oldest version whose behaviour is known
@@ -70,9 +71,16 @@ def of_server(facts: Mapping[str, Any], needs: Needs) -> Iterator[Check]:
 def of_citus(connection: Connection, facts: Mapping[str, Any], schema: str) -> Iterator[Check]:
     """A coordinator that keeps the tables of the schema in ways that publish, backup and rollback know."""
     if facts["citus"]:
-        version = f"version {facts['citus']}"
-        found, remedy = _unfit_for_citus(connection, facts["citus"], schema) or (version, "")
+        found, remedy = _unfit_for_citus(connection, facts["citus"], schema) or (_cluster(connection, facts), "")
         yield Check(CITUS, FAILED if remedy else PASSED, found, remedy)
+
+
+def _cluster(connection: Connection, facts: Mapping[str, Any]) -> str:
+    """Return the version and the size of the cluster, in words."""
+    workers = connection.execute(
+        "SELECT FROM pg_catalog.pg_dist_node WHERE groupid > 0 AND noderole::text = 'primary' AND isactive"
+    ).rowcount
+    return f"version {facts['citus']} with {counted(workers, 'worker')}"
 
 
 def _unfit_for_citus(connection: Connection, version: str, schema: str) -> tuple[str, str] | None:

@@ -58,6 +58,7 @@ def about(outcome: Outcome) -> Shown:
         "name": "Database",
         "schema": "Schema",
         "server_version": "Server",
+        "cluster": "Cluster",
         "source": "Source",
         "input_sha256": "SHA-256 of the source",
         "version": "mock2pg",
@@ -174,7 +175,7 @@ def facts(caption: str, outcome: Outcome, names: Mapping[str, str]) -> Shown:
 
 
 def _facts(caption: str, data: Mapping[str, Any], names: Mapping[str, str]) -> Shown:
-    rows = [{"fact": name, "is": data[key]} for key, name in names.items() if data.get(key) not in (None, [])]
+    rows = [{"fact": name, "is": data[key]} for key, name in names.items() if data.get(key) not in (None, [], "")]
     return _table(caption, rows or None, dict.fromkeys(("fact", "is"), ""), headings=False)
 
 

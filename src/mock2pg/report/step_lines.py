@@ -36,7 +36,7 @@ def of(found: Found) -> str:
     match found:
         case Connected():
             database = found.database
-            return f"{database.name} on {database.host or 'this machine'}, PostgreSQL {database.server_version}"
+            return f"{database.name} on {database.host or 'this machine'}, {database.server}"
         case Staged():
             unread = f", {len(found.unread)} could not be read" if found.unread else ""
             return found.summary.partition(" from ")[0] + unread

@@ -30,7 +30,8 @@ class Check:
 class Database:
     """The target. `system_identifier` tells one server from another; `host` is empty for this machine.
 
-    citus  it is the coordinator of a Citus cluster
+    citus    it is the coordinator of a Citus cluster
+    cluster  which, in words: "Citus 14.0-1 with 2 workers"
     """
 
     name: str
@@ -40,6 +41,12 @@ class Database:
     host: str = ""
     protected: bool = False
     citus: bool = False
+    cluster: str = ""
+
+    @property
+    def server(self) -> str:
+        """Return the software of the server, in words."""
+        return ", ".join(filter(None, [f"PostgreSQL {self.server_version}", self.cluster]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,19 +29,26 @@ def run(run: Run, command: str) -> Connected:
             error = NotReady("\n".join([told, *(f"  {check}" for check in failed)]))
             error.found = NotConnected(checks=tuple(checks))
             raise error
-        database = postgres.describe_database(connection)
+        cluster = next((check.found for check in checks if check.name == readiness.CITUS), "")
+        described = postgres.describe_database(connection)
         host = postgres.host(connection)
         _refuse_schemas(connection, command)
         with postgres.named(DatabaseError, "cannot read mock2pg.settings"):
             protected = command == "migrate" and history.is_protected(connection)
-        citus = any(check.name == readiness.CITUS for check in checks)
-    where = f"on {host}" if host else "on this machine"
-    named = printable(f"{database['name']}, schema {settings.target_schema}")
+    database = Database(
+        **described,
+        schema=settings.target_schema,
+        host=host,
+        protected=protected,
+        citus=bool(cluster),
+        cluster=cluster.replace("version", readiness.CITUS),
+    )
+    named = printable(f"{database.name}, schema {database.schema}")
     return Connected(
-        summary=f"{named}, PostgreSQL {database['server_version']} {where}",
+        summary=f"{named}, {database.server} on {database.host or 'this machine'}",
         cautions=tuple(str(check) for check in checks if check.verdict == WARNING),
         notes=(f"DATABASE_URL: not used: {', '.join(unused)}",) if (unused := _unused(settings)) else (),
-        database=Database(**database, schema=settings.target_schema, host=host, protected=protected, citus=citus),
+        database=database,
         checks=tuple(checks),
     )
 

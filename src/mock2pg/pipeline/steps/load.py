@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from mock2pg import build, checks, distributed_keys, files, postgres, private, progress, workers
-from mock2pg.contracts import Table, contracts_sha256, derived_columns
+from mock2pg.contracts import REFERENCE, Table, contracts_sha256, derived_columns
 from mock2pg.errors import InternalError, LoadFailed, PreflightFailed
 from mock2pg.pipeline import known_build, sessions
 from mock2pg.publishing import built_tables, creation, preflight
@@ -189,11 +190,17 @@ def _hashes(run: Run, table: Table) -> Path:
 def _summary(tables: Sequence[Table], rows: Mapping[str, int], tests: int, rules: int) -> str:
     added = _added(tables, rows)
     number = counted(sum(rows.values()), "row") + (f" ({of_added(added)})" if added else "")
-    return f"{number} in {counted(len(tables), 'table')}{_passed(tests, rules)}"
+    return f"{number} in {counted(len(tables), 'table')}{_distributed(tables)}{_passed(tests, rules)}"
 
 
 def _added(tables: Sequence[Table], rows: Mapping[str, int]) -> dict[str, int]:
     return {table.name: rows[table.name] for table in tables if not table.source and rows[table.name]}
+
+
+def _distributed(tables: Sequence[Table]) -> str:
+    there = [table for table in tables if table.distribution]
+    kinds = Counter("distributed" if table.distribution_column else REFERENCE for table in there)
+    return f" ({', '.join(f'{number:,} {kind}' for kind, number in sorted(kinds.items()))})" if kinds else ""
 
 
 def _passed(tests: int, rules: int) -> str:
