@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from psycopg import sql
 
 from mock2pg import postgres
 from mock2pg.backups import exported_rows
@@ -61,3 +62,24 @@ def test_without_the_moment_of_the_backup_nothing_follows(connection: postgres.C
     for known, hashes in ((None, {"parent": "0:0:0"}), (moment(connection), {})):
         content = WrittenContent(connection, "public", merge, known, hashes)
         assert content.of(each, merge.differences["parent"]) is None
+
+
+def test_the_rows_that_change_are_found_by_joins(
+    connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL looks for none of them one by one, which would take hours for many."""
+    monkeypatch.setattr(held_difference, "_MANY_ROWS", 1)
+    tables = build(connection, [(PARENT, [("stays", "a"), ("differs", "new")])])
+    connection.execute("CREATE TABLE public.parent (id text PRIMARY KEY, name text)")
+    connection.execute("INSERT INTO public.parent VALUES ('stays', 'a'), ('differs', 'b'), ('gone', 'd')")
+    computed, plans = exported_rows.lines_hash, list[str]()
+
+    def explained(session: postgres.Connection, query: sql.Composed) -> str:
+        plans.append("\n".join(row[0] for row in session.execute(sql.SQL("EXPLAIN {}").format(query))))
+        return computed(session, query)
+
+    monkeypatch.setattr(exported_rows, "lines_hash", explained)
+    merge = Merge(connection, postgres.scratch.NEXT, "public", tables, hold=True)
+    WrittenContent(connection, "public", merge, moment(connection), {"parent": "3:0:0"})
+    assert len(plans) == 2
+    assert not [plan for plan in plans if "SubPlan" in plan]

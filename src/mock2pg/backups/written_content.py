@@ -63,8 +63,9 @@ class WrittenContent:
             name, difference = each.table.name, merge.differences[each.table.name]
             if name not in hashes or not each.looks_at_differences or not difference.changed:
                 continue
-            changing = each.compose("{target} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys}) OR {gone}")
-            going = self._sum(name, changing)
+            # apart: of two conditions with OR, PostgreSQL makes no joins
+            overwritten = each.compose("{target} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys})")
+            going = self._sum(name, overwritten) + self._sum(name, each.compose("{target} AS l WHERE {gone}"))
             if going.rows == difference.updated + difference.deleted:
                 self._staying[name] = _Sum.of(hashes[name]) - going
 
