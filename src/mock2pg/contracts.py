@@ -11,6 +11,7 @@ from typing import Any
 from mock2pg.step_results import DerivedColumn, decode
 
 REFERENCE = "reference"  # the distribution of a reference table
+RESERVED = "mock2pg_"  # how the names of tables begin that mock2pg makes beside the target tables
 
 
 @dataclass(frozen=True)

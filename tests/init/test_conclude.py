@@ -381,6 +381,13 @@ def test_names_of_mocks(tmp_path: Path) -> None:
     assert [one.name for one in found.entities] == ["mock_users", "orders", "items", "prices", "meta_data", "users"]
 
 
+def test_names_of_tables_that_are_mock2pgs_own(tmp_path: Path) -> None:
+    """A key, a nested array or a number behind a name may make one that no target table may have."""
+    rows = [{"id": 1, "items": [{"id": 1}], "tags": ["a", "b"]}]
+    found = concluded(tmp_path, {"mock2pg": rows, "Mock2pg": [{"id": 1}], "mock2pg_things": [{"id": 1}]})
+    assert {one.name for one in found.entities} == {"mock2pg", "_mock2pg_items", "_mock2pg_2", "_mock2pg_things"}
+
+
 def test_closed_sets(tmp_path: Path) -> None:
     """Few short texts that are all repeated are a closed set; names, places, what may be a number, and secrets
     are not."""

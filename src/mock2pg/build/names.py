@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from mock2pg.contracts import RESERVED
 from mock2pg.errors import ProjectError
 from mock2pg.json_paths import parsed
 from mock2pg.text import printable
 
-_RESERVED = "mock2pg_"
 _LONGEST = 63  # bytes; PostgreSQL cuts a longer name without an error, so that two may become the same
 
 
@@ -30,9 +30,9 @@ def refuse_unfit(where: str, names: Iterable[str]) -> None:
 
 def refuse_reserved(name: str) -> None:
     """Raise ProjectError for a target table whose name could be that of a table that mock2pg makes beside it."""
-    if name.startswith(_RESERVED):
+    if name.startswith(RESERVED):
         raise ProjectError(
-            f"{name}: names of tables that begin with {_RESERVED} are mock2pg's own",
+            f"{name}: names of tables that begin with {RESERVED} are mock2pg's own",
             hint="Give the table another name.",
         )
 

@@ -12,7 +12,7 @@ from mock2pg.init.concluding.drafts import Column, Link, TableDraft
 from mock2pg.init.concluding.keys import conclude_key, conclude_uniques
 from mock2pg.init.concluding.layout import lay_out
 from mock2pg.init.concluding.lists import conclude_lists
-from mock2pg.init.concluding.naming import free, of_tables, singular, snake
+from mock2pg.init.concluding.naming import free_for_table, of_tables, singular, snake
 from mock2pg.init.concluding.references import conclude_references, ordered
 from mock2pg.init.concluding.tables import child_name, inherited, marks, own_columns, refer_to_parent
 from mock2pg.init.concluding.types import quoted
@@ -123,7 +123,7 @@ def _table(
     else:
         taken = {table.name.casefold() for table in tables}
         name = child_name(parent, draft.steps)
-    table = TableDraft(free(name, taken, "rows"), rows, parent, ancestors)
+    table = TableDraft(free_for_table(name, taken), rows, parent, ancestors)
     own_columns(table)
     conclude_key(table, inherited(table), list(marks(table)), words - {table.word})
     conclude_uniques(table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mock2pg.init.concluding.drafts import Column, TableDraft, rename
 from mock2pg.init.concluding.keys import conclude_key
-from mock2pg.init.concluding.naming import free, singular, snake
+from mock2pg.init.concluding.naming import free_for_table, singular, snake
 from mock2pg.init.concluding.references import name_of_element, refers_to
 from mock2pg.init.concluding.tables import child_name, inherited, marks, own_column, refer_to_parent
 from mock2pg.init.concluding.types import Typed
@@ -46,7 +46,7 @@ def _as_table(table: TableDraft, column: Column, tables: list[TableDraft]) -> Ta
     assert column.field is not None  # noqa: S101
     draft = column.field.lists
     rows = next(child for child in table.rows.children if child.draft is draft)
-    name = free(child_name(table, column.field.path), {other.name.casefold() for other in tables})
+    name = free_for_table(child_name(table, column.field.path), {other.name.casefold() for other in tables})
     found = TableDraft(name, rows, table, {**table.ancestors, id(rows): table.rows})
     value = own_column(found, rows.draft.fields[0])
     value.name = snake("_".join(str(step) for step in column.field.path[-1:])) or "value"

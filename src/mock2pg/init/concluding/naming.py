@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
+from mock2pg.contracts import RESERVED
 from mock2pg.staged_tables import HIDDEN
 
 _LONGEST = 63  # bytes
@@ -63,6 +64,12 @@ def free(name: str, taken: Collection[str], fallback: str = "value") -> str:
         suffix = f"_{number}"
         found = wanted.encode()[: _LONGEST - len(suffix)].decode(errors="ignore") + suffix
     return found
+
+
+def free_for_table(name: str, taken: Collection[str]) -> str:
+    """Return the name for a table: with an underscore before it if it is one that mock2pg keeps for its own tables."""
+    found = free(name, taken, "rows")
+    return free(f"_{found}", taken) if found.startswith(RESERVED) else found
 
 
 def singular(name: str) -> str:
