@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -22,6 +23,7 @@ from mock2pg.evidence import verify
 from mock2pg.foreign_errors import unusable
 from mock2pg.report import log_messages, typed
 from mock2pg.report.history_lists import history_lines
+from mock2pg.report.output import COLUMNS, width
 from mock2pg.report.result import show
 from mock2pg.report.table import cells, table
 from mock2pg.report.terminal import status_lines
@@ -208,6 +210,15 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -
         with monkeypatch.context() as plain:
             plain.setenv(name, value)
             assert shown().count("\x1b") == 0
+
+
+def test_a_terminal_that_does_not_know_its_width_has_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of `docker exec -t` or of `script` without a terminal of their own, which has 0 columns."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    _, end = os.openpty()
+    with open(end, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        assert width() == COLUMNS
 
 
 def test_a_hint_names_commands_as_they_are_typed_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def width(*, err: bool = False) -> int | None:
         return columns
     stream = sys.stderr if err else sys.stdout
     with suppress(OSError, ValueError, AttributeError):  # no terminal, a closed stream, one of a test
-        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
+        return os.get_terminal_size(stream.fileno()).columns or COLUMNS if stream.isatty() else None
     return None
 
 
