@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pydantic
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from mock2pg.errors import UsageError
 from mock2pg.settings import Settings, explain, load, record, variable
@@ -172,7 +173,11 @@ def test_a_pyproject_that_cannot_be_read_has_a_name(content: str, tmp_path: Path
     ("url", "said"),
     [
         (f"postgresql://app:{CANARY}@db.example.com:5433/shop?schema=a", "postgresql://app@db.example.com:5433/shop"),
-        (f"postgresql:///shop?host=/run&user=me&password={CANARY}", "postgresql://me@/run/shop"),
+        (f"postgresql:///shop?host=/run&user=me&password={CANARY}", "postgresql://me@/shop?host=/run"),
+        (
+            f"dbname='a shop' host=/run,/tmp port=5 password='{CANARY} x'",
+            "postgresql:///a%20shop?host=/run,/tmp&port=5",
+        ),
         (f"dbname=shop host=h port=5 user='it''s' password='{CANARY} x'", "postgresql://it@h:5/shop"),
         (f"postgresql://?service=shop&password={CANARY}", "service=shop"),
         (f"postgresql://u:12/{CANARY}@h", "set"),
@@ -183,6 +188,7 @@ def test_a_secret_is_set_or_not(url: str, said: str, tmp_path: Path) -> None:
     """User, host, port and database are shown of the URL, and never its password; nothing of a key."""
     found = explained(project=tmp_path, database_url=url, backup_identity=CANARY)
     assert found["database_url"] == (said, "flag")
+    assert not said.startswith("postgresql:") or conninfo_to_dict(said)["dbname"].endswith("shop")
     assert found["backup_identity"] == ("set", "flag")
     assert CANARY not in str(found)
     assert explained(project=tmp_path)["database_url"] == (None, "default")

@@ -94,7 +94,8 @@ def schema_of(text: str) -> str | None:
 
 
 def shown(text: str) -> str | None:
-    """Return user, host, port and database as a URL, or the service; None for a text that might hide a password there.
+    """Return user, host, port and database as a URL that libpq reads, or the service; None for a text that might hide
+    a password there.
 
     Raises UsageError as `parse` does.
     """
@@ -111,9 +112,13 @@ def shown(text: str) -> str | None:
         return None
     if service := named.get("service"):
         return f"service={service}"
-    user, host = named.get("user", ""), named.get("host") or named.get("hostaddr") or ""
-    port = f":{named['port']}" if named.get("port") else ""
-    return f"postgresql://{user and user + '@'}{host}{port}/{named.get('dbname', '')}"
+    user, database = (quote(named.get(part, ""), safe="") for part in ("user", "dbname"))
+    host, port = named.get("host") or named.get("hostaddr") or "", named.get("port") or ""
+    if host.startswith("/"):  # the folder of a socket, which a URL has no other place for
+        given = {"host": quote(host, safe="/,"), "port": port}
+        parameters = "&".join(f"{name}={value}" for name, value in given.items() if value)
+        return f"postgresql://{user and user + '@'}/{database}?{parameters}"
+    return f"postgresql://{user and user + '@'}{host}{port and ':' + port}/{database}"
 
 
 def _split_query(text: str) -> tuple[str, str, str]:
