@@ -158,6 +158,31 @@ def test_what_is_defined_anew_while_a_backup_begins_makes_it_begin_again(
             assert exported_rows.lines_hash(found.connection, seen) == exported_rows.lines_hash(connection, now)
 
 
+def test_types_of_other_schemas_are_part_of_the_definitions(connection: postgres.Connection) -> None:
+    """A label that is renamed there changes what rows hold, though nobody writes them."""
+    connection.execute("""
+        CREATE SCHEMA types;
+        CREATE TYPE types.mood AS ENUM ('glad');
+        CREATE TYPE types.cell AS (deep text);
+        CREATE TYPE types.moods AS RANGE (subtype = types.mood);
+        CREATE DOMAIN types.cells AS types.cell[];
+        CREATE TYPE types.pair AS (moods types.moods, cells types.cells);
+        CREATE TYPE types.unused AS ENUM ('glad');
+        CREATE TABLE public.a (id int PRIMARY KEY, pairs types.pair[]);
+        INSERT INTO public.a VALUES (1, ARRAY['("[glad,]","{\\"(b)\\"}")'::types.pair])""")
+
+    def seen(statement: str) -> tuple[bool, bool]:
+        """Whether the statement changes what the rows hold, and the definitions."""
+        before = exported_rows.content_hash(connection, "public", "a"), snapshot.defined(connection, "public")
+        connection.execute(statement)  # type: ignore[call-overload]
+        after = exported_rows.content_hash(connection, "public", "a"), snapshot.defined(connection, "public")
+        return before[0] != after[0], before[1] != after[1]
+
+    assert seen("ALTER TYPE types.mood RENAME VALUE 'glad' TO 'sad'") == (True, True)
+    assert seen("ALTER TYPE types.cell ADD ATTRIBUTE more text") == (True, True)
+    assert seen("ALTER TYPE types.unused RENAME VALUE 'glad' TO 'sad'") == (False, False)
+
+
 def test_rows_that_only_move_do_not_make_a_backup_begin_again(
     database: str, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,7 +48,16 @@ _DEFINED = """
     WITH RECURSIVE home AS (SELECT oid FROM pg_namespace WHERE nspname = %s),
     relations AS (
         SELECT oid FROM pg_class WHERE relnamespace IN (TABLE home)
-        UNION SELECT inhrelid FROM pg_inherits JOIN relations ON inhparent = oid)
+        UNION SELECT inhrelid FROM pg_inherits JOIN relations ON inhparent = oid),
+    types AS (  -- of the columns, and what these types consist of, wherever they are
+        SELECT atttypid AS oid FROM pg_attribute WHERE attrelid IN (TABLE relations) AND atttypid >= 16384
+        UNION SELECT part.oid FROM types JOIN pg_type AS t ON t.oid = types.oid, LATERAL (
+            VALUES (t.typelem), (t.typbasetype)
+            UNION ALL SELECT rngsubtype FROM pg_range WHERE rngtypid = t.oid
+            UNION ALL SELECT rngtypid FROM pg_range WHERE to_jsonb(pg_range)->>'rngmultitypid' = t.oid::text
+            UNION ALL SELECT atttypid FROM pg_attribute WHERE attrelid = t.typrelid) AS part (oid)
+        WHERE part.oid >= 16384),
+    records AS (SELECT typrelid FROM pg_type WHERE oid IN (TABLE types) AND typrelid <> 0)
     SELECT sum(hashtextextended(place || ' ' || version, 0)) FROM ("""
 _DEFINED += " UNION ALL ".join(
     [
@@ -57,7 +66,8 @@ _DEFINED += " UNION ALL ".join(
         for name, column in where.items()
     ]
     + ["SELECT 'pg_enum ' || e.oid, e.xmin::text FROM pg_enum AS e JOIN pg_type AS t ON t.oid = e.enumtypid"
-       " WHERE t.typnamespace IN (TABLE home)"]
+       " WHERE t.typnamespace IN (TABLE home) OR t.oid IN (TABLE types)",
+       "SELECT 'part ' || attrelid, xmin::text FROM pg_attribute WHERE attrelid IN (TABLE records)"]
 )  # fmt: skip
 _DEFINED += ") AS found"
 
