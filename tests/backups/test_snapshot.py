@@ -172,7 +172,7 @@ def test_types_of_other_schemas_are_part_of_the_definitions(connection: postgres
         INSERT INTO public.a VALUES (1, ARRAY['("[glad,]","{\\"(b)\\"}")'::types.pair])""")
 
     def seen(statement: str) -> tuple[bool, bool]:
-        """Whether the statement changes what the rows hold, and the definitions."""
+        """Return whether the statement changes what the rows hold, and whether it changes the definitions."""
         before = exported_rows.content_hash(connection, "public", "a"), snapshot.defined(connection, "public")
         connection.execute(statement)  # type: ignore[call-overload]
         after = exported_rows.content_hash(connection, "public", "a"), snapshot.defined(connection, "public")

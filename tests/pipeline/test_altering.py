@@ -14,9 +14,10 @@ from mock2pg.contracts import ForeignKey, Table
 from mock2pg.errors import PreflightFailed, PublishFailed
 from mock2pg.pipeline.step import run_in_process
 from mock2pg.publishing import alteration
+from mock2pg.report import log_messages
 from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
-from mock2pg.step_results import StepResult
+from mock2pg.step_results import Published, StepResult
 from tests.fix_merge import Rows, build, select, table
 from tests.fix_results import result_of
 
@@ -102,6 +103,7 @@ def test_a_table_of_our_own_follows_its_contract(steps: Steps, connection: postg
     assert {key: published.data["tables"]["t"][key] for key in ("inserted", "updated", "deleted")} == {
         "inserted": 1, "updated": 1, "deleted": 1,
     }  # fmt: skip
+    assert published.data["redefined"]
     assert described(connection) == {
         "id": ("text", True), "a": ("text", False), "n": ("double precision", True),
         "created_at": ("timestamp with time zone", True), "more": ("integer", True), "parent": ("text", False),
@@ -112,6 +114,7 @@ def test_a_table_of_our_own_follows_its_contract(steps: Steps, connection: postg
     again = steps(pairs, "preflight", "plan", alter=True)
     assert again.data["statements"] == {}
     assert not any(again.data["tables"]["t"][key] for key in ("inserted", "updated", "deleted"))
+    assert not log_messages.changes(steps(pairs, "publish", alter=True).of(Published))  # it would not be rolled back
 
 
 def test_without_being_told_nothing_is_altered(steps: Steps, connection: postgres.Connection) -> None:

@@ -117,10 +117,16 @@ def test_writers_are_kept_out_of_what_is_written(
     )
     tables = build(connection, [(PARENT, parents), (CHILD, children)])
     with connection.transaction():
-        writers.compared(connection, lambda: merge.Merge(connection, postgres.scratch.NEXT, "public", tables))
+        merged = writers.compared(connection, lambda: merge.Merge(connection, postgres.scratch.NEXT, "public", tables))
         found = select(
             connection,
             "SELECT relation::regclass::text FROM pg_locks"
             " WHERE pid = pg_backend_pid() AND mode = 'ShareRowExclusiveLock' ORDER BY 1",
         )
-    assert [name for (name,) in found] == locked
+        assert [name for (name,) in found] == locked
+        affected = writers.written_by(connection, merged)
+        assert not writers.set_off(connection, "public", affected)
+        connection.execute(
+            "CREATE TRIGGER noted AFTER DELETE ON app.notes EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+        )
+        assert writers.set_off(connection, "public", affected) == ("app.notes" in locked)

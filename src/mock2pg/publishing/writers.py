@@ -96,13 +96,18 @@ def others_wrote(tables: Sequence[str]) -> PublishFailed:
     )
 
 
-def set_off(connection: Connection, schema: str) -> bool:
-    """Return whether writing may set off triggers or rules of the schema's tables, which may write into others."""
+def set_off(connection: Connection, schema: str, tables: Iterable[Name]) -> bool:
+    """Return whether writing may set off triggers or rules, which may write into other tables of the schema.
+
+    tables  those that are written; triggers of the schema's other tables count, too
+    """
+    names = [*tables]
     row = connection.execute(
         "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = %s AND c.relkind IN ('r', 'p') AND (c.relhasrules OR EXISTS ("
+        " WHERE (n.nspname = %s OR (n.nspname, c.relname) IN (SELECT * FROM unnest(%s::text[], %s::text[])))"
+        " AND c.relkind IN ('r', 'p') AND (c.relhasrules OR EXISTS ("
         "SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)))",
-        [schema],
+        [schema, [schema for schema, _ in names], [name for _, name in names]],
     ).fetchone()
     return row != (False,)
 

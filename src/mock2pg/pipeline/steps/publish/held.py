@@ -49,7 +49,7 @@ def publish(run: Run, tables: Sequence[Table], connection: postgres.Connection) 
     for table in tables:
         TableMerge(connection, schema, schema, table, created=False).advance_sequences()
     owned = history.owned(connection, schema)
-    add(run, connection, tables, done, recorded, alteration.owned_now(connection, schema, tables, owned, []))
+    add(run, connection, tables, recorded, alteration.owned_now(connection, schema, tables, owned, []))
     return done
 
 

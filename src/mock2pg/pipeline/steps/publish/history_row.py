@@ -22,11 +22,12 @@ def add(
     run: Run,
     connection: postgres.Connection,
     tables: Sequence[Table],
-    done: Mapping[str, Difference],
     recorded: Mapping[str, Any],
     owned: Mapping[str, Any],
+    *,
+    redefined: bool = False,
 ) -> None:
-    """Add the run's row to the history."""
+    """Add the run's row to the history; `redefined` says that it created or altered tables."""
     settings, staged = run.settings, run.require(Staged)
     loaded, backup = run.require(Loaded), run.require(BackedUp)
     history.record(
@@ -47,7 +48,7 @@ def add(
         findings=history.Findings(
             hashes=backup.hashes,
             definitions_sha256=backup.definitions_sha256,
-            redefined=is_redefined(run, done),
+            redefined=redefined,
             contracts=tuple(tables),
             kept_keys=run.require(Preflighted).kept_keys,
             transaction=nodes.transaction(run, connection),
@@ -97,11 +98,6 @@ def _hash(run: Run, connection: postgres.Connection, merge: TableMerge) -> str:
     if table.source and table.publish != "ensure" and found != staged_hash(run, table):
         raise PublishFailed(f"table {table.name}: the rows to publish are not those that were staged")
     return found
-
-
-def is_redefined(run: Run, done: Mapping[str, Difference]) -> bool:
-    """Return True when tables were created or altered."""
-    return run.settings.alter or any(difference.created for difference in done.values())
 
 
 def staged_hash(run: Run, table: Table, column: str = "hash") -> str:

@@ -33,7 +33,7 @@ def run(run: Run, plan: str = "") -> Published:
     tables = run.tables()
     began = time.perf_counter()
     with postgres.named(PublishFailed, "cannot publish"):
-        done = postgres.transact(
+        done, redefined = postgres.transact(
             settings.url,
             f"publish {run.id}",
             partial(_publish, run, tables, plan),
@@ -43,7 +43,6 @@ def run(run: Run, plan: str = "") -> Published:
             lock_timeout=settings.lock_timeout,
             over_nodes=nodes.is_distributed(run),
         )
-    redefined = history_row.is_redefined(run, done)
     sums = {key: sum(getattr(each, key) for each in done.values()) for key in ("inserted", "updated", "deleted")}
     return Published(
         summary=", ".join(f"{number:,} {key}" for key, number in sums.items()),
@@ -71,14 +70,16 @@ def _definitions(run: Run) -> str | None:
     return None
 
 
-def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.Connection) -> dict[str, Difference]:
-    """Publish inside the transaction; return the difference of each table."""
+def _publish(
+    run: Run, tables: Sequence[Table], plan: str, connection: postgres.Connection
+) -> tuple[dict[str, Difference], bool]:
+    """Publish inside the transaction; return the difference of each table, and whether one was created or altered."""
     settings, schema = run.settings, run.settings.target_schema
     connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
     postgres.distribution.begin_for(connection, tables, settings.lock_timeout)
     staged, loaded, backup = run.require(Staged), run.require(Loaded), run.require(BackedUp)
     if loaded.built_by:
-        return held.publish(run, tables, connection)
+        return held.publish(run, tables, connection), False
     postgres.scratch.require_built(connection, loaded.built)
     postgres.scratch.create(connection, schema)
     _refuse_unlike_built(run, connection, tables)
@@ -124,14 +125,13 @@ def _publish(run: Run, tables: Sequence[Table], plan: str, connection: postgres.
         connection.execute(statement)
     changed = [*alterations, *(name for name, difference in done.items() if difference.created)]
     # where nothing was written, a content other than the backup's is somebody else's doing, and no part of this run
-    affected = {name for _, name in writers.written_by(connection, merge)}
-    reached = changed or (affected and writers.set_off(connection, schema))
-    known = {} if reached else {name: found for name, found in backup.hashes.items() if name not in affected}
+    affected = writers.written_by(connection, merge)
+    reached = changed or (affected and writers.set_off(connection, schema, affected))
+    known = {} if reached else {name: each for name, each in backup.hashes.items() if (schema, name) not in affected}
     recorded = history_row.tables(run, connection, merge, done, known, proven_hashes, content)
-    history_row.add(
-        run, connection, tables, done, recorded, alteration.owned_now(connection, schema, tables, owned, changed)
-    )
-    return done
+    owned = alteration.owned_now(connection, schema, tables, owned, changed)
+    history_row.add(run, connection, tables, recorded, owned, redefined=bool(changed))
+    return done, bool(changed)
 
 
 def _refuse_unlike_built(run: Run, connection: postgres.Connection, tables: Sequence[Table]) -> None:
