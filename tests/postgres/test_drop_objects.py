@@ -9,7 +9,7 @@ import pytest
 
 from mock2pg import postgres
 from mock2pg.backups import privileges
-from mock2pg.errors import RollbackFailed
+from mock2pg.errors import BuiltRowsLost, RollbackFailed
 from mock2pg.postgres import catalogue
 from tests.fix_restore import CHANGED, EVERYTHING, Trial, back_up, dumped, execute, go_back
 
@@ -87,6 +87,12 @@ def test_a_table_made_anew_is_open_to_nobody_else(trial: Trial) -> None:
         "CREATE TYPE public.more AS ENUM ()",
         "recreate",
     )
+
+
+def test_built_tables_that_are_gone_have_both_causes(connection: postgres.Connection) -> None:
+    """A crash may have lost the COMMIT that made them, where the server does not wait for its disk."""
+    with pytest.raises(BuiltRowsLost, match="a server with synchronous_commit off crashed, or another run began"):
+        postgres.scratch.require_built(connection, {"pets": 1})
 
 
 def test_a_role_with_capitals_in_its_name_can_do_what_others_can(connection: postgres.Connection) -> None:

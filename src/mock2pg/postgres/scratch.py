@@ -141,7 +141,9 @@ def require_built(connection: Connection, expected: Mapping[str, int]) -> None:
     try:
         found = row_counts(connection, NEXT, expected)
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-        raise BuiltRowsLost("the tables that were built are gone: another run began meanwhile") from error
+        raise BuiltRowsLost(
+            "the tables that were built are gone: a server with synchronous_commit off crashed, or another run began"
+        ) from error
     lost = [
         f"{name} ({found[name]:,} of {counted(rows, 'row')})" for name, rows in expected.items() if found[name] != rows
     ]
