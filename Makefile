@@ -112,13 +112,13 @@ init: $(READY) ## Make a project that migrates your own mock JSON.
 	@$(MOCK2PG) init "$$MOCK2PG_SOURCE" --into "$$MOCK2PG_INTO" $(ARGS)
 
 check-data: $(READY) ## Check the source as migrate does, without a database.
-	@$(MOCK2PG) check $(ARGS) $(source)
+	@$(MOCK2PG) check $(source) $(ARGS)
 
 plan: $(READY) ## Show what a migration would change, and change nothing.
-	@$(MOCK2PG) plan $(ARGS) $(source)
+	@$(MOCK2PG) plan $(source) $(ARGS)
 
 migrate: $(READY) ## Migrate the source into PostgreSQL, and verify the result.
-	@$(MOCK2PG) migrate $(ARGS) $(source)
+	@$(MOCK2PG) migrate $(source) $(ARGS)
 
 verify: $(READY) ## Verify the target tables against the published run.
 	@$(MOCK2PG) verify $(ARGS)

@@ -83,6 +83,13 @@ def test_all_runs_are_proven_unless_one_is_named(make: Make) -> None:
         assert make("-n", "verify-evidence", *given).stdout.endswith(f"verify-evidence{said}"), given
 
 
+def test_the_source_comes_before_the_options(make: Make) -> None:
+    """A hint to run the command again then names it as SOURCE, as it was typed."""
+    for target in ("check-data", "plan", "migrate"):
+        line = make("-n", target, "SOURCE=big", "ARGS=--json").stdout
+        assert line.endswith(' "$MOCK2PG_SOURCE" --json\n'), line
+
+
 def test_what_takes_long_is_shown_while_it_runs(tmp_path: Path) -> None:
     """On a terminal with its seconds, and nothing of that is left; elsewhere in a line. Its exit code counts."""
 
