@@ -259,6 +259,21 @@ def test_a_lock_that_is_not_given_is_no_reason_to_make_tables_anew(database: str
             restore.restore(connection, "public", Staged(connection, state), state.definitions)
 
 
+def test_the_version_of_a_column_is_no_definition() -> None:
+    """Newer minor releases keep it among a column's options, where an older pg_dump sees it; each ALTER changes it."""
+    script = "-- head\n-- Name: t; Type: TABLE; Schema: public; Owner: me\n\n{}\nALTER TABLE public.t OWNER TO me;\n"
+    alter = 'ALTER TABLE ONLY public."a t" ALTER COLUMN "b c" SET ({});\n'
+    for read, kept in (
+        ("pg_attver=83025896", ""),
+        ("pg_attver=83025896, n_distinct=5", "n_distinct=5"),
+        ("n_distinct=5, pg_attver=83025896", "n_distinct=5"),
+        ("n_distinct=5, pg_attver=1, n_distinct_inherited=3", "n_distinct=5, n_distinct_inherited=3"),
+        ("n_distinct=5", "n_distinct=5"),
+    ):
+        found = dump._plain(script.format(alter.format(read)), "public")
+        assert found == script.format(alter.format(kept) if kept else "")
+
+
 def test_a_functions_line_ends_come_back(trial: Trial, database: str) -> None:
     """A definition is text of its author's, byte for byte."""
     body = "SELECT 1 -- one\r\n + 2 -- two\r + 3\n"

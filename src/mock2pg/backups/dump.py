@@ -25,6 +25,10 @@ _OF_SCHEMA = re.compile(r"--\n-- Name: .*; Type: (SCHEMA|ACL|COMMENT|SECURITY LA
 _HEAP = "SET default_table_access_method = heap;"
 _METHOD = re.compile(r"SET default_table_access_method = .*;")
 _ENDING = re.compile(r"(?m)\s*(^SET default_\w+ = .*;\s+)*^--\n(-- PostgreSQL database dump complete\n--\s*)?\Z")
+# PostgreSQL's minor releases of November 2026 keep a number in a column's options that each ALTER changes, which a
+# pg_dump from before them takes for an option.
+_COLUMN_OPTIONS = re.compile(r"(?m)^(ALTER (?:FOREIGN )?TABLE ONLY .+ ALTER COLUMN .+ SET \()(.*\bpg_attver=.*)\);\n")
+_VERSION = re.compile(r"pg_attver=\d+(, )?|, pg_attver=\d+$")
 
 
 def definitions(
@@ -161,4 +165,9 @@ def _plain(text: str, schema: str) -> str:
     head, first, rest = text.partition("-- Name: ")  # below are definitions, whose own texts must not change
     head = re.sub(r"(?m)^(\\restrict .*|SET transaction_timeout = 0;|-- Dumped .*)\n", "", head)
     rest = re.sub(rf'\A(.*\n--\n\n)CREATE SCHEMA ("{name}"|{name});\n', r"\1CREATE SCHEMA IF NOT EXISTS \2;\n", rest)
-    return head + first + rest
+    return head + first + _COLUMN_OPTIONS.sub(_without_version, rest)
+
+
+def _without_version(found: re.Match[str]) -> str:
+    options = _VERSION.sub("", found[2])
+    return f"{found[1]}{options});\n" if options else ""
