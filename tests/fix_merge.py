@@ -15,7 +15,7 @@ from mock2pg.backups.written_content import WrittenContent
 from mock2pg.contracts import Column, ForeignKey, Table
 from mock2pg.postgres import unwritten
 from mock2pg.publishing import creation, held_difference, merge
-from mock2pg.step_results import Moment
+from mock2pg.step_results import Horizon
 
 Rows = Iterable[tuple[Any, ...]]
 Publish = Callable[..., dict[str, tuple[int, int, int, int, int]]]
@@ -72,7 +72,7 @@ def publish(connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch) ->
         with connection.transaction():
             names = postgres.catalogue.tables(connection, target)
             hashes = {name: exported_rows.content_hash(connection, target, name) for name in names}
-            since = moment(connection)
+            since = horizon(connection)
             merged = merge.Merge(connection, postgres.scratch.NEXT, target, tables, hold=True)
             merged.refuse_referencing_rows(allowed)
             content = WrittenContent(connection, target, merged, since, hashes)
@@ -85,10 +85,10 @@ def publish(connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch) ->
     return run
 
 
-def moment(connection: postgres.Connection) -> Moment:
-    """Return the moment of a backup that is taken now."""
-    (horizon,) = connection.execute(f"SELECT {unwritten.HORIZON}").fetchone() or ("",)  # type: ignore[arg-type]
-    return Moment(horizon, "")
+def horizon(connection: postgres.Connection) -> Horizon:
+    """Return the horizon of a backup that is taken now."""
+    (transaction,) = connection.execute(f"SELECT {unwritten.HORIZON}").fetchone() or ("",)  # type: ignore[arg-type]
+    return Horizon(transaction, "")
 
 
 def select(connection: postgres.Connection, query: str) -> list[tuple[Any, ...]]:

@@ -10,8 +10,8 @@ from mock2pg.backups import exported_rows
 from mock2pg.backups.written_content import WrittenContent
 from mock2pg.publishing import held_difference
 from mock2pg.publishing.merge import Merge
-from mock2pg.step_results import Moment
-from tests.fix_merge import PARENT, build, moment
+from mock2pg.step_results import Horizon
+from tests.fix_merge import PARENT, build, horizon
 
 TRIGGER = """
     CREATE FUNCTION public.also() RETURNS trigger LANGUAGE plpgsql SET search_path = ''
@@ -45,21 +45,21 @@ def test_it_follows_from_the_rows_that_were_written(
         merge = Merge(connection, postgres.scratch.NEXT, "public", tables, hold=True)
         (each,) = merge.merges
         assert each.looks_at_differences
-        content = WrittenContent(connection, "public", merge, moment(connection), {"parent": before})
+        content = WrittenContent(connection, "public", merge, horizon(connection), {"parent": before})
         done = merge.apply(lambda _: postgres.catalogue.rows(connection, "public", "parent"))["parent"]
         found = content.of(each, done)
         assert found == (exported_rows.content_hash(connection, "public", "parent") if known else None)
 
 
-def test_without_the_moment_of_the_backup_nothing_follows(connection: postgres.Connection) -> None:
+def test_without_the_horizon_of_the_backup_nothing_follows(connection: postgres.Connection) -> None:
     """A table into which others wrote since has no hash here, and a small one is compared as a whole."""
     tables = build(connection, [(PARENT, [("a", "b")])])
     connection.execute("CREATE TABLE public.parent (id text PRIMARY KEY, name text)")
     merge = Merge(connection, postgres.scratch.NEXT, "public", tables, hold=True)
     (each,) = merge.merges
     assert not each.looks_at_differences
-    known: Moment | None
-    for known, hashes in ((None, {"parent": "0:0:0"}), (moment(connection), {})):
+    known: Horizon | None
+    for known, hashes in ((None, {"parent": "0:0:0"}), (horizon(connection), {})):
         content = WrittenContent(connection, "public", merge, known, hashes)
         assert content.of(each, merge.differences["parent"]) is None
 
@@ -80,6 +80,6 @@ def test_the_rows_that_change_are_found_by_joins(
 
     monkeypatch.setattr(exported_rows, "lines_hash", explained)
     merge = Merge(connection, postgres.scratch.NEXT, "public", tables, hold=True)
-    WrittenContent(connection, "public", merge, moment(connection), {"parent": "3:0:0"})
+    WrittenContent(connection, "public", merge, horizon(connection), {"parent": "3:0:0"})
     assert len(plans) == 2
     assert not [plan for plan in plans if "SubPlan" in plan]

@@ -1,4 +1,4 @@
-"""Writes into a table since a moment are known by the transactions that made its rows."""
+"""Writes into a table since a snapshot are known by the transactions that made its rows."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_what_writes_no_rows_is_no_write(table: postgres.Connection) -> None:
 
 
 def test_a_transaction_that_had_begun_and_ended_later_is_seen(table: postgres.Connection, database: str) -> None:
-    """Rows that it wrote before the moment were not seen then."""
+    """Rows that it wrote before the snapshot were not seen then."""
     with postgres.connect(database, name="test") as other:
         other.execute("BEGIN")
         other.execute("UPDATE public.t SET v = 'b' WHERE id = 1")

@@ -29,7 +29,7 @@ from mock2pg.postgres.databases import describe_database
 from mock2pg.postgres.transactions import repeatable_read
 from mock2pg.publishing import others_code, writers
 from mock2pg.settings import LOCK_TIMEOUT
-from mock2pg.step_results import Moment
+from mock2pg.step_results import Horizon
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -77,7 +77,7 @@ class Snapshot:
     """A schema as of one snapshot. `connection` sees it until its transaction ends.
 
     name    what pg_export_snapshot() returned, for SET TRANSACTION SNAPSHOT in other sessions
-    moment  the moment, to tell later what was written since
+    horizon  to tell later what was written since
     hashes  table -> content hash of its rows, once `save` has read them
     lock    the session that keeps writers out until then, in Citus
     """
@@ -87,7 +87,7 @@ class Snapshot:
     definitions: Mapping[str, str] | None
     sequences: Mapping[str, Mapping[str, Any]]
     name: str = ""
-    moment: Moment | None = None
+    horizon: Horizon | None = None
     hashes: dict[str, str] = field(default_factory=dict)
     lock: Connection | None = None
 
@@ -177,14 +177,14 @@ def save(snapshot: Snapshot, writer: Writer[T_co], header: Mapping[str, Any]) ->
     return writer.finish()
 
 
-def unwritten_since(connection: Connection, schema: str, moment: Moment | None, rows: Mapping[str, int]) -> set[str]:
-    """Return the tables that are as they were at the moment, as far as that is known without comparing their rows.
+def unwritten_since(connection: Connection, schema: str, horizon: Horizon | None, rows: Mapping[str, int]) -> set[str]:
+    """Return the tables that are as they were at the horizon, as far as that is known without comparing their rows.
 
     rows  table -> how many it had then
     """
-    if moment is None or not rows or defined(connection, schema) != moment.definitions:
+    if horizon is None or not rows or defined(connection, schema) != horizon.definitions:
         return set()
-    return unwritten.unwritten(connection, schema, rows, moment.horizon)
+    return unwritten.unwritten(connection, schema, rows, horizon.transaction)
 
 
 def defined(connection: Connection, schema: str) -> str:
@@ -230,7 +230,7 @@ def _look(
     left: int,
 ) -> Snapshot:
     """Read definitions and sequences, and lock the tables; `left` attempts follow this one."""
-    name, horizon = one_row(connection, f"SELECT pg_export_snapshot(), {unwritten.HORIZON}")
+    name, transaction = one_row(connection, f"SELECT pg_export_snapshot(), {unwritten.HORIZON}")
     before = defined(connection, schema)
     failure: Exception | None = None
     try:
@@ -248,4 +248,4 @@ def _look(
         raise _ChangedError from failure
     if failure:
         raise failure
-    return Snapshot(connection, schema, definitions, positions, name, Moment(horizon, before))
+    return Snapshot(connection, schema, definitions, positions, name, Horizon(transaction, before))

@@ -17,7 +17,7 @@ from mock2pg.backups import exported_rows
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.unwritten import written
 from mock2pg.publishing.merge import Merge, TableMerge
-from mock2pg.step_results import Difference, Moment
+from mock2pg.step_results import Difference, Horizon
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class _Sum:
 class WrittenContent:
     """The sums of the rows that stay. To be made before anything is written.
 
-    moment  of the backup
+    horizon  of the backup
     hashes  table -> its content hash, of the tables into which nobody wrote since
     """
 
@@ -54,10 +54,10 @@ class WrittenContent:
         connection: Connection,
         schema: str,
         merge: Merge,
-        moment: Moment | None,
+        horizon: Horizon | None,
         hashes: Mapping[str, str],
     ) -> None:
-        self._connection, self._schema, self._moment = connection, schema, moment
+        self._connection, self._schema, self._horizon = connection, schema, horizon
         self._staying: dict[str, _Sum] = {}
         for each in merge.merges:
             name, difference = each.table.name, merge.differences[each.table.name]
@@ -72,9 +72,9 @@ class WrittenContent:
     def of(self, each: TableMerge, difference: Difference) -> str | None:
         """Return the content hash as written; None where all rows have to be read for it."""
         name = each.table.name
-        if name not in self._staying or self._moment is None:
+        if name not in self._staying or self._horizon is None:
             return None
-        rows = sql.SQL("{} AS t WHERE {}").format(each.target, written(self._moment.horizon))
+        rows = sql.SQL("{} AS t WHERE {}").format(each.target, written(self._horizon.transaction))
         added = self._sum(name, rows)
         found = self._staying[name] + added
         as_expected = added.rows == difference.inserted + difference.updated and found.rows == difference.after

@@ -1,7 +1,7 @@
-"""Proof that nobody wrote into a table since a moment, without reading the rows' values.
+"""Proof that nobody wrote into a table since a snapshot, without reading the rows' values.
 
-PostgreSQL keeps with each row the transaction that made it (`xmin`). Transactions below the horizon had ended at the
-moment, so whatever they did was seen then. If no row is of a later transaction and no row is missing, none was
+PostgreSQL keeps with each row the transaction that made it (`xmin`). Transactions below the horizon had ended when
+it was taken, so it shows whatever they did. If no row is of a later transaction and no row is missing, none was
 inserted, updated or deleted. A row of more than two thousand million transactions ago may look like a later one: then
 there is no proof, and the rows have to be compared.
 """

@@ -177,14 +177,14 @@ class Preflighted(Found):
 
 
 @dataclass(frozen=True)
-class Moment:
-    """The moment that a backup is of, to tell later whether anything was written or defined since.
+class Horizon:
+    """A snapshot of the target schema, to tell later whether anything was written or defined since.
 
-    horizon      as `postgres.unwritten` takes it
+    transaction  the oldest transaction that had not ended, as `postgres.unwritten` takes it
     definitions  a number that changes with any definition of the schema
     """
 
-    horizon: str
+    transaction: str
     definitions: str
 
 
@@ -199,7 +199,7 @@ class BackedUp(Found):
     restore_tested     the restore test was made, and passed
     definitions        the result of the restore test of the definitions; None without one
     times              seconds by what they were spent on
-    moment             that it is of; None of one that an earlier version took
+    horizon            of its snapshot; None of a backup that an earlier version took
     """
 
     step = "backup"
@@ -216,7 +216,7 @@ class BackedUp(Found):
     restore_seconds: float | None = None
     definitions: str | None = None
     times: Mapping[str, float] = field(default_factory=dict)
-    moment: Moment | None = None
+    horizon: Horizon | None = None
 
     @property
     def rows(self) -> int:

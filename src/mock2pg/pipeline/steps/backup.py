@@ -54,7 +54,7 @@ def run(run: Run) -> BackedUp:
         restore_seconds=tested.times[restore_test.RESTORE] if tested else None,
         definitions=_of_definitions(tested) if tested else None,
         times={**times, **(tested.times if tested else {})},
-        moment=exported.moment,
+        horizon=exported.horizon,
     )
 
 

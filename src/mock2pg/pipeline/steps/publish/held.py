@@ -27,7 +27,7 @@ def publish(run: Run, tables: Sequence[Table], connection: postgres.Connection) 
     row = history.of(connection, loaded.built_by, "migrate")
     published = row.tables if row else {}
     unwritten = snapshot.unwritten_since(
-        connection, schema, backup.moment, {name: backup.tables[name] for name in by_name}
+        connection, schema, backup.horizon, {name: backup.tables[name] for name in by_name}
     )
     done, recorded, written = {}, {}, []
     progress.expect(sum(loaded.built.values()))

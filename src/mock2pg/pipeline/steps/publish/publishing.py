@@ -104,7 +104,7 @@ def _publish(
     merge.refuse_referencing_rows(limits.allow_cascade)
     unwritten = _refuse_written(connection, schema, merge, backup)
     hashes = {name: backup.hashes[name] for name in unwritten}
-    content = WrittenContent(connection, schema, merge, backup.moment, hashes)
+    content = WrittenContent(connection, schema, merge, backup.horizon, hashes)
     if alterations:
         for statement in (statement for each in alterations.values() for statement in each.first):
             connection.execute(statement)
@@ -151,7 +151,7 @@ def _refuse_written(connection: postgres.Connection, schema: str, merge: Merge, 
     """
     changed = {name: each for name, each in merge.differences.items() if each.changed and not each.created}
     rows = {name: backup.tables[name] for name in changed if name in backup.tables}
-    unwritten = snapshot.unwritten_since(connection, schema, backup.moment, rows)
+    unwritten = snapshot.unwritten_since(connection, schema, backup.horizon, rows)
     losing = [name for name, each in changed.items() if (each.deleted or each.updated) and name not in unwritten]
     written = [
         name for name in losing if exported_rows.content_hash(connection, schema, name) != backup.hashes.get(name)
