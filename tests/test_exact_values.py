@@ -27,10 +27,10 @@ from mock2pg import settings as settings_module
 from mock2pg.errors import ValidationError
 from mock2pg.postgres.server import Server
 from mock2pg.source import documents, staging
-from mock2pg.source_shape import SourceShape
 from mock2pg.staged_tables import SourceColumn, SourceTable
 from tests.fix_postgres import new_database
 from tests.fix_small import DBT_PROJECT
+from tests.fix_staging import of_arrays
 
 TYPES = {
     "words": "text", "whole": "integer", "number": "double precision", "flag": "boolean", "day": "date",
@@ -464,9 +464,7 @@ def staged(text: str, form: str) -> dict[str, list[dict[str, Any]]]:
         folder = Path(name)
         file = folder / ("things.json" if form == "folder" else "document.json")
         file.write_text(text if form == "folder" else f'{{"things":{text}}}', encoding="utf-8", newline="")
-        document = documents.read(
-            folder if form == "folder" else file, SourceShape.of_arrays(["things"]), folder / "arrays"
-        )
+        document = documents.read(folder if form == "folder" else file, of_arrays(["things"]), folder / "arrays")
         assert document.faults == ()
         staging.stage(folder / "staging.duckdb", document.arrays, TABLES)
         with staging.opened(folder / "staging.duckdb", read_only=True) as connection:

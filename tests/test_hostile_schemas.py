@@ -18,7 +18,8 @@ from mock2pg.contracts import Column, Table
 from mock2pg.errors import LoadFailed, PublishFailed, SchemaRefused
 from mock2pg.history import layout
 from mock2pg.pipeline import step as steps
-from mock2pg.pipeline.steps import load, publish
+from mock2pg.pipeline.steps import load
+from mock2pg.pipeline.steps.publish import publishing
 from mock2pg.postgres import server as server_programs
 from mock2pg.postgres.server import Server
 from mock2pg.publishing import others_code
@@ -325,10 +326,10 @@ def test_a_table_without_a_source_is_what_its_model_gives(
     with pytest.raises(LoadFailed, match="users: the built rows are not those that its model gives"):
         load._as_its_model_says(run, connection, users, built("select 'a' as id union all select 'ADMIN'"))
     assert not load._as_its_model_says(run, connection, users, built("select gen_random_uuid()::text as id"))
-    publish._refuse_unlike_built(run, connection, [users])
+    publishing._refuse_unlike_built(run, connection, [users])
     connection.execute("INSERT INTO mock2pg_next.users VALUES ('ADMIN')")
     with pytest.raises(PublishFailed, match="table users: the built rows are no longer those"):
-        publish._refuse_unlike_built(run, connection, [users])
+        publishing._refuse_unlike_built(run, connection, [users])
 
 
 def test_a_database_of_another_role_is_not_dropped(mallory: str, connection: postgres.Connection) -> None:

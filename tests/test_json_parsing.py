@@ -18,8 +18,8 @@ import pytest
 from mock2pg.errors import Mock2pgError, SourceError, ValidationError
 from mock2pg.json_paths import written
 from mock2pg.source import documents, staging
-from mock2pg.source_shape import SourceShape
 from mock2pg.staged_tables import NESTING_LIMIT, SourceColumn, SourceTable
+from tests.fix_staging import of_arrays
 
 CORPUS = Path(__file__).parent / "data" / "json_parsing"
 TEXTS = {file.stem: file.read_bytes() for file in sorted(CORPUS.glob("*.json"))}
@@ -61,9 +61,7 @@ def read(name: str, form: str, place: Path) -> Reading:
     file.parent.mkdir()
     file.write_bytes(content(name, form))
     try:
-        document = documents.read(
-            file.parent if form == "folder" else file, SourceShape.of_arrays(["a"]), place / "arrays"
-        )
+        document = documents.read(file.parent if form == "folder" else file, of_arrays(["a"]), place / "arrays")
     except SourceError as refused:
         return Reading(None, refused.errors, "\n".join([refused.message, refused.hint, *map(str, refused.errors)]))
     words = "\n".join(map(str, document.faults))

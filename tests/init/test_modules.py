@@ -11,7 +11,7 @@ import pytest
 from mock2pg import init
 from mock2pg.errors import SourceError
 from mock2pg.source import documents, modules
-from mock2pg.source_shape import SourceShape
+from tests.fix_staging import of_arrays
 
 pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="node is not there")
 
@@ -166,7 +166,7 @@ def test_init_and_a_migration_read_the_same(tmp_path: Path) -> None:
     done = init.init(tmp_path / "shop.ts", tmp_path / "shop")
     assert [entity.name for entity in done.conclusions.entities] == ["users"]
     assert done.conclusions.source == "shop.ts"
-    shape = SourceShape.of_arrays(["users"])
+    shape = of_arrays(["users"])
     kept = documents.read(tmp_path / "shop" / "mock_data", shape, tmp_path / "kept")
     again = documents.read(tmp_path / "shop.ts", shape, tmp_path / "again")
     assert json.loads(kept.arrays["users"].read_bytes()) == json.loads(again.arrays["users"].read_bytes())

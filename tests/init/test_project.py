@@ -13,6 +13,7 @@ import pytest
 
 from mock2pg import MigrationService
 from mock2pg.init import init
+from mock2pg.pipeline import named_source
 
 Make = Callable[..., subprocess.CompletedProcess[str]]
 SHOP = {
@@ -83,7 +84,7 @@ def test_the_source_of_a_project_is_its_own(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setenv("DATABASE_URL", "postgresql://h/db")
         (found,) = [one for one in MigrationService(project=project).explain_settings() if one.name == "source"]
         assert (found.value, found.origin) == (source, "pyproject.toml")
-        assert MigrationService(project=project)._source(None) == project / source
+        assert named_source.named(MigrationService(project=project).settings, None) == project / source
         (project / ".env").write_text("MIGRATION_SOURCE=elsewhere\n")
         assert MigrationService(project=project).settings.source_path == project / "elsewhere"
 
@@ -107,9 +108,9 @@ def test_the_makefile_finds_mock2pg(tmp_path: Path) -> None:
     program(tmp_path / "bin" / "mock2pg", "path")
     made_by = program(tmp_path / "a $made #by" / "python", "made")
     (project / "local.mk").write_text("MADE_BY := " + str(made_by).replace("$", "$$").replace("#", "\\#") + "\n")
-    assert said() == "made|-I|-m|mock2pg|check|--json|a b's $x|"
+    assert said() == "made|-I|-m|mock2pg|check|a b's $x|--json|"
     (project / "local.mk").unlink()
-    assert said() == "path|check|--json|a b's $x|"
+    assert said() == "path|check|a b's $x|--json|"
     for name in ("mock2pg", "python"):
         program(project / ".venv" / "bin" / name, "venv")
-    assert said() == "venv|-I|-m|mock2pg|check|--json|a b's $x|"
+    assert said() == "venv|-I|-m|mock2pg|check|a b's $x|--json|"
