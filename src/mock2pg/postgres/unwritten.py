@@ -2,8 +2,8 @@
 
 PostgreSQL keeps with each row the transaction that made it (`xmin`). Transactions below the horizon had ended when
 it was taken, so it shows whatever they did. If no row is of a later transaction and no row is missing, none was
-inserted, updated or deleted. A row of more than two thousand million transactions ago may look like a later one: then
-there is no proof, and the rows have to be compared.
+inserted, updated or deleted. A row of more than 2 billion transactions ago may look like a later one: then there is no
+proof, and the rows have to be compared.
 """
 
 from __future__ import annotations
