@@ -43,6 +43,13 @@ def test_a_write_is_seen(table: postgres.Connection, statements: tuple[str, ...]
     assert unwritten.unwritten(table, "public", ROWS, since) == set()
 
 
+def test_a_horizon_that_rows_cannot_be_compared_with_proves_nothing(table: postgres.Connection) -> None:
+    """It is one that the server has not reached, since it was restored, or one of two billion transactions ago."""
+    assert unwritten.unwritten(table, "public", ROWS, str(int(horizon(table)) + 1000)) == set()
+    assert unwritten.is_comparable((1 << 31) + 2, 3)
+    assert not unwritten.is_comparable((1 << 31) + 3, 3)
+
+
 def test_what_writes_no_rows_is_no_write(table: postgres.Connection) -> None:
     """Locks, a write that was rolled back, VACUUM, an index, and writes to other tables."""
     since = horizon(table)

@@ -182,6 +182,8 @@ def test_a_check_that_fails_or_is_stopped_leaves_a_clean_terminal(terminal: Term
         ("load", {"built": {"pets": 1}, "built_by": "2026-01-01T00-00-00-000Z"}, None,
          "1 row in 1 table, not built again"),
         ("backup", {"tables": {"pets": 1}, "restore_tested": True}, None, "1 row of 1 table, restore test passed"),
+        ("backup", {"tables": {"pets": 1}, "restore_tested": True, "taken_by": "r"}, None,
+         "1 row of 1 table, as in an earlier backup"),
         ("publish", {"tables": {"pets": {"before": 1, "after": 3, "inserted": 2, "updated": 0, "deleted": 0}}}, None,
          "2 inserted; not verified yet"),
         ("publish", {}, None, "no rows changed; not verified yet"),

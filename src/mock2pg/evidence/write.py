@@ -50,6 +50,13 @@ def has_manifest(run: Run) -> bool:
     return (run.folder / manifest.NAME).exists()
 
 
+def is_sealed(run: Run, backup: Path) -> bool:
+    """Return True when the backup's file is the one in the run's manifest."""
+    with suppress(manifest.Damaged, OSError):
+        return bool(manifest.read(run.folder).content["backups"].get(backup.name) == manifest.digest(backup))
+    return False
+
+
 def lacks_manifest(run: Run) -> bool:
     """Return True when the run's process, if it has ended, ended before it wrote the manifest."""
     return (run.folder / manifest.UNSEALED).exists() and not has_manifest(run)

@@ -3,7 +3,8 @@
 PostgreSQL keeps with each row the transaction that made it (`xmin`). Transactions below the horizon had ended when
 it was taken, so it shows whatever they did. If no row is of a later transaction and no row is missing, none was
 inserted, updated or deleted. A row of more than 2 billion transactions ago may look like a later one: then there is no
-proof, and the rows have to be compared.
+proof, and the rows have to be compared. Nor is there one for a horizon of so long ago, or of a future that the server
+does not have: it was restored from before it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from mock2pg.postgres.catalogue import own_rows
 from mock2pg.postgres.connection import Connection, one_row
 from mock2pg.postgres.distribution import is_citus
 
+_COMPARABLE = 1 << 31  # transactions: `age` counts those between two as a signed integer of 32 bits
 HORIZON = "pg_snapshot_xmin(pg_current_snapshot())::text"  # SQL for the horizon of the snapshot of a statement
 
 
@@ -25,11 +27,19 @@ def unwritten(connection: Connection, schema: str, rows: Mapping[str, int], hori
     rows     table -> how many it had then
     horizon  as `HORIZON` gives it
     """
+    (now,) = one_row(connection, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+    if not is_comparable(int(now), int(horizon)):
+        return set()
     return {
         name
         for name in _heaps(connection, schema, rows)
         if _counts(connection, schema, name, horizon) == (rows[name], 0)
     }
+
+
+def is_comparable(now: int, horizon: int) -> bool:
+    """Return whether rows tell what was written since the horizon; both are numbers of transactions."""
+    return 0 <= now - horizon < _COMPARABLE
 
 
 def written(horizon: str) -> sql.Composable:

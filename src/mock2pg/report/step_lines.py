@@ -45,6 +45,7 @@ def of(found: Found) -> str:
             return f"{counted(found.rows, 'row')} in {counted(len(found.built), 'table')}{again}"
         case BackedUp():
             tested = "restore test passed" if found.restore_tested else "no restore test"
+            tested = "as in an earlier backup" if found.taken_by else tested
             return f"{counted(found.rows, 'row')} of {counted(len(found.tables), 'table')}, {tested}"
         case Planned():
             return _rows(found.tables, ("to insert", "to update", "to delete")) or "nothing to change"

@@ -200,6 +200,7 @@ class BackedUp(Found):
     definitions        the result of the restore test of the definitions; None without one
     times              seconds by what they were spent on
     horizon            of its snapshot; None of a backup that an earlier version took
+    taken_by           the earlier run that took it, of the state that the target schema was still in; None: this run
     """
 
     step = "backup"
@@ -217,6 +218,7 @@ class BackedUp(Found):
     definitions: str | None = None
     times: Mapping[str, float] = field(default_factory=dict)
     horizon: Horizon | None = None
+    taken_by: str | None = None
 
     @property
     def rows(self) -> int:

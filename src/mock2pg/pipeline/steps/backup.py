@@ -9,14 +9,20 @@ from mock2pg import backups
 from mock2pg.backups import dump, restore_test, snapshot
 from mock2pg.backups.staged import State
 from mock2pg.errors import BackupFailed, BackupRefused
+from mock2pg.pipeline import known_backup
 from mock2pg.postgres import server
 from mock2pg.runs import Run, Times, now
 from mock2pg.step_results import BackedUp
 from mock2pg.text import counted, duration
 
+_UNTESTED = "No restore test was made: whether the backup restores is not known."
+
 
 def run(run: Run) -> BackedUp:
-    """Take a backup, also of an empty target: one may want to go back to that state. Raises BackupFailed."""
+    """Take a backup, also of an empty target: one may want to go back to that state. Raises BackupFailed.
+
+    A migration whose target is still in the state of the last one's backup takes none.
+    """
     settings, timestamp, times = run.settings, now(), Times()
     with snapshot.export(
         settings.url,
@@ -26,21 +32,22 @@ def run(run: Run) -> BackedUp:
         lock_timeout=settings.lock_timeout,
         attempts=settings.publish_attempts,
     ) as exported:
+        header = exported.header(timestamp, backups.FORMAT, run_id=run.id, command=_command(run))
+        with times.of("look for an earlier backup"):
+            known = known_backup.of(run, exported, header) if _command(run) == "migrate" else None
+        if known:
+            return _still_of_the_target(known, times)
         with backups.Writer(
             settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
         ) as writer:  # until it has been restored: what comes before that, an interrupt too, leaves no backup
             with times.of("read and write"):
-                backup = snapshot.save(
-                    exported,
-                    writer,
-                    exported.header(timestamp, backups.FORMAT, run_id=run.id, command=_command(run)),
-                )
+                backup = snapshot.save(exported, writer, header)
             tested = None if settings.backup_restore_test == "never" else _restore_test(run, backup, exported)
         hashes = tested.tables if tested else exported.hashes
     saved = f"{counted(sum(backup.tables.values()), 'row')} of {counted(len(backup.tables), 'table')}"
     return BackedUp(
         summary=f"{backup.id}: {saved}, {_in_words(tested)}",
-        cautions=() if tested else ("No restore test was made: whether the backup restores is not known.",),
+        cautions=() if tested else (_UNTESTED,),
         backup_id=backup.id,
         file=f"backups/{backup.file.name}",
         bytes=backup.bytes,
@@ -58,9 +65,21 @@ def run(run: Run) -> BackedUp:
     )
 
 
+def _still_of_the_target(known: BackedUp, times: Times) -> BackedUp:
+    """Return the result of a run that takes no backup."""
+    saved = f"{counted(known.rows, 'row')} of {counted(len(known.tables), 'table')}"
+    return replace(
+        known,
+        summary=f"{known.backup_id}: {saved}, taken by run {known.taken_by}; nothing was written since",
+        cautions=() if known.restore_tested else (_UNTESTED,),
+        times=times,
+    )
+
+
 def discard(run: Run) -> None:
     """Remove the backup of a run that failed before it could publish, and what says that there is one."""
-    if taken := run.find(BackedUp):
+    taken = run.find(BackedUp)
+    if taken and not taken.taken_by:
         (run.settings.backups_dir / Path(taken.file).name).unlink(missing_ok=True)
     (run.folder / "notebooks" / "backup.ipynb").unlink(missing_ok=True)
     run.forget(BackedUp.step)
