@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,10 +23,18 @@ def execute(
     """
     if threading.current_thread() is not threading.main_thread():  # where no signal arrives
         return connection.execute(query, parameters)
-    with ThreadPoolExecutor(1, "query") as pool:
-        running = pool.submit(connection.execute, query, parameters)
-        try:
-            return running.result()
-        except KeyboardInterrupt:
-            connection.interrupt()
-            raise
+    running = _thread().submit(connection.execute, query, parameters)
+    try:
+        return running.result()
+    except KeyboardInterrupt:
+        connection.interrupt()
+        wait([running])
+        raise
+
+
+@cache
+def _thread() -> ThreadPoolExecutor:  # to start one for each query takes as long as a short query
+    return ThreadPoolExecutor(1, "query")
+
+
+os.register_at_fork(after_in_child=_thread.cache_clear)  # a forked process does not have the thread

@@ -23,3 +23,14 @@ def test_a_signal_ends_a_long_query_at_once() -> None:
         assert duckdb_queries.execute(connection, "SELECT ?", [7]).fetchone() == (7,)
         with pytest.raises(duckdb.CatalogException):
             duckdb_queries.execute(connection, "TABLE nowhere")
+
+
+def test_one_thread_waits_for_all_queries() -> None:
+    """A rule is a query or two, of a millisecond each; to start a thread for it would take as long again."""
+    with duckdb.connect() as connection:
+        duckdb_queries.execute(connection, "SELECT 1")
+        before = threading.enumerate()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(threading.Thread, "start", lambda thread: pytest.fail("a thread is started"))
+            assert duckdb_queries.execute(connection, "SELECT 2").fetchone() == (2,)
+        assert threading.enumerate() == before

@@ -225,16 +225,15 @@ def heirs(connection: Connection, schema: str, table: str) -> list[tuple[str, st
     """
     rows = connection.execute(
         """
-        WITH RECURSIVE below AS (
-            SELECT format('%%I.%%I', %s::text, %s::text)::regclass::oid AS oid
-            UNION SELECT i.inhrelid FROM pg_inherits AS i JOIN below ON below.oid = i.inhparent)
-        SELECT n.nspname, c.relname FROM below JOIN pg_class AS c USING (oid) JOIN pg_namespace AS n
-            ON n.oid = c.relnamespace
-        WHERE NOT c.relispartition AND c.oid <> format('%%I.%%I', %s::text, %s::text)::regclass
+        WITH RECURSIVE heirs AS (
+            SELECT inhrelid AS oid FROM pg_inherits WHERE inhparent = format('%%I.%%I', %s::text, %s::text)::regclass
+            UNION SELECT i.inhrelid FROM pg_inherits AS i JOIN heirs ON heirs.oid = i.inhparent)
+        SELECT n.nspname, c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = ANY (ARRAY(TABLE heirs)) AND NOT c.relispartition
             AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
         ORDER BY 1, 2
-        """,
-        [schema, table, schema, table],
+        """,  # with an array PostgreSQL asks for the privileges of these alone
+        [schema, table],
     ).fetchall()
     return [(schema, name) for schema, name in rows]
 
