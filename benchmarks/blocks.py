@@ -86,9 +86,9 @@ class BlockFailed(Exception):
 
 
 def migrations(bench: Bench, tree: Tree, rows: int, *, backups: bool = False) -> None:
-    """Migrate into nothing, then the same again, then with 1% changed."""
+    """Migrate into nothing, then the same twice more, then with 1% changed."""
     subject = results.OURS if tree is bench.ours else results.PREVIOUS
-    cases = bench.cases if tree is bench.ours else [case for case in bench.cases if case != results.CHANGED]
+    cases = bench.cases if tree is bench.ours else [case for case in bench.cases if case == results.UNCHANGED]
     changes = {case: bench.source(rows, case) for case in (results.NOTHING, *cases)}
     with bench.place.database("benchmark") as url:
         for case, source in changes.items():

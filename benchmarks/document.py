@@ -31,8 +31,9 @@ _COMPARED = """## What was compared
 | pg_dump -Fc, pg_restore | PostgreSQL's own backup of the same tables, packed as by default (gzip 6) and with `-Z1` |
 
 The data is made by `mock2pg sample`. A size is the number of rows in the JSON, those of nested arrays included.
-**into nothing** migrates into an empty database. **unchanged** migrates the same source again. **1% changed** migrates
-a source in which one text of every hundredth row differs.
+**into nothing** migrates into an empty database. **unchanged** migrates the same source again, and backs up what the
+first run published. **unchanged again** does so once more, and **1% changed** then migrates a source in which one text
+of every hundredth row differs: both find that this backup still holds the state, and take none.
 """
 _HOW = """## How it was measured
 

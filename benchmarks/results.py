@@ -15,8 +15,8 @@ PSQL, DLT, DLT_PARQUET, SLING, SEED = "psql \\copy", "dlt", "dlt, parquet", "sli
 PG_DUMP, PG_DUMP_FAST, PG_RESTORE = "pg_dump -Fc", "pg_dump -Fc -Z1", "pg_restore"
 PEERS = {"psql": PSQL, "dlt": DLT, "dlt-parquet": DLT_PARQUET, "sling": SLING, "seed": SEED}
 
-NOTHING, UNCHANGED, CHANGED = "into nothing", "unchanged", "1% changed"
-CASES = {"into-nothing": NOTHING, "unchanged": UNCHANGED, "changed": CHANGED}
+NOTHING, UNCHANGED, AGAIN, CHANGED = "into nothing", "unchanged", "unchanged again", "1% changed"
+CASES = {"into-nothing": NOTHING, "unchanged": UNCHANGED, "unchanged-again": AGAIN, "changed": CHANGED}
 BACKUP, TESTED = "backup without its restore test", "backup"
 ROLLBACK, ROLLBACK_CHANGED = "rollback of everything", "rollback of 1%"
 HELP, SECOND, FIRST = "mock2pg --help", "second call in one process", "first make migrate"

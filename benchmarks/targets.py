@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks import results
 from benchmarks.figures import MIB, seconds
-from benchmarks.results import CHANGED, NOTHING, OURS, PREVIOUS, UNCHANGED, Results
+from benchmarks.results import AGAIN, CHANGED, NOTHING, OURS, PREVIOUS, UNCHANGED, Results
 
 _MILLION = 1_000_000
 
@@ -105,6 +105,7 @@ TARGETS = (
     Target("1,000,000 rows, into nothing", 45, " s", _wall(NOTHING, _MILLION)),
     Target("1,000,000 rows, into nothing", 1.0, " x dlt", _beside(NOTHING, _MILLION, results.DLT)),
     Target("1,000,000 rows, unchanged", 20, " s", _wall(UNCHANGED, _MILLION)),
+    Target("1,000,000 rows, unchanged again", 20, " s", _wall(AGAIN, _MILLION)),
     Target("1,000,000 rows, 1% changed", 25, " s", _wall(CHANGED, _MILLION)),
     Target("1,000,000 rows, backup", 0.5, " x `pg_dump -Fc`", _beside(results.BACKUP, _MILLION, results.PG_DUMP)),
     Target("1,000,000 rows, restore test of a backup", 1.0, " x `pg_restore`", _restore_test),
