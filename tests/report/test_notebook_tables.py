@@ -40,7 +40,7 @@ FIGURES: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
-PASSED = {"backup": "Backup taken", "verify": "Verified", "rollback": "Rolled back"}
+PASSED = {"backup": "Backed up", "verify": "Verified", "rollback": "Rolled back"}
 
 
 def ended(folder: Path, result: StepResult, run_id: str = "a-run") -> None:

@@ -181,7 +181,7 @@ RESULTS: dict[str, dict[str, Any]] = {
 
 
 CHARTS = {"backup": 2, "verify": 2, "rollback": 1}
-PASSED = {"backup": "Backup taken", "verify": "Verified", "rollback": "Rolled back"}
+PASSED = {"backup": "Backed up", "verify": "Verified", "rollback": "Rolled back"}
 
 
 @pytest.fixture(scope="module", params=OURS)

@@ -20,7 +20,7 @@ _FEW = 3  # of them that are not folded
 
 # The headline of a step's notebook when it passed, and when it failed.
 _WORDS = {
-    "backup": ("Backup taken", "No backup was taken"),
+    "backup": ("Backed up", "No backup was taken"),
     "verify": ("Verified", "Verification failed"),
     "rollback": ("Rolled back", "Not rolled back"),
 }
