@@ -38,14 +38,14 @@ def of(run: Run, exported: snapshot.Snapshot, header: Mapping[str, Any]) -> Back
     held = reading.head(file, [])
     if _of_state(held) != _of_state(json.loads(json.dumps(header))):
         return None
-    before = history.of(connection, str(held["published_run"]), "migrate")
+    before = history.of(connection, str(held.get("published_run")), "migrate")
     if before is None or _published(before) != _published(newest):
         return None
     if snapshot.unwritten_since(connection, schema, taken.horizon, taken.tables) != set(taken.tables):
         return None
     if not evidence.is_sealed(Run(newest.run_id, settings), file):
         return None
-    return replace(taken, horizon=exported.horizon, taken_by=str(held["taken_by"]["run_id"]))
+    return replace(taken, horizon=exported.horizon, taken_by=taken.taken_by or newest.run_id)
 
 
 def _of_state(header: Mapping[str, Any]) -> dict[str, Any]:
