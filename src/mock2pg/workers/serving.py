@@ -18,13 +18,15 @@ from contextlib import suppress
 from functools import reduce
 from importlib import import_module
 from multiprocessing.connection import Connection
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from mock2pg import leaving, progress
 from mock2pg.errors import InternalError, Mock2pgError
 from mock2pg.foreign_errors import traced
 from mock2pg.workers.memory import own_peak
+
+_SOON = 0.1  # seconds
 
 
 def named(function: str) -> Any:
@@ -60,13 +62,20 @@ def serve(loads: list[str]) -> None:
     load(loads)
     gc.freeze()  # what is loaded stays: no collection looks at it again
     pipe.send(None)
-    while request := requests.get():
+    while request := _next(requests):
         asked = pickle.loads(request)  # noqa: S301  by the process that started this one
         if isinstance(asked, list):
             load(asked)
         else:
             pipe.send_bytes(_called(*asked))
-            gc.collect()  # nobody waits for that
+
+
+def _next(requests: SimpleQueue[bytes]) -> bytes:
+    """Return the next request; garbage is collected only when none comes soon, because nobody waits then."""
+    with suppress(Empty):
+        return requests.get(timeout=_SOON)
+    gc.collect()
+    return requests.get()
 
 
 def _called(

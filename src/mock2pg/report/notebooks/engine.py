@@ -1,4 +1,4 @@
-"""Papermill in the process of the cells: it sets the parameters, and saves the notebook before and after each cell."""
+"""Papermill in the process of the cells: it sets the parameters, and saves the notebook before each cell and at last."""
 
 from __future__ import annotations
 
@@ -93,9 +93,16 @@ class OneProcess(Engine):  # type: ignore[misc]
             failed = any(output.output_type == "error" for output in cell.outputs)
             if failed:
                 nb_man.cell_exception(cell)
-            nb_man.cell_complete(cell)
+            _complete(nb_man, cell)
             if failed:
                 break
+
+
+def _complete(nb_man: NotebookExecutionManager, cell: Any) -> None:
+    """Complete a cell without saving the notebook: that is done when the next one starts, or at the end."""
+    path, nb_man.output_path = nb_man.output_path, None
+    nb_man.cell_complete(cell)
+    nb_man.output_path = path
 
 
 def _add(cell: Any, output: dict[str, Any]) -> None:
