@@ -21,6 +21,15 @@ def _and(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
+def _by_field(conditions: Sequence[tuple[str, str]]) -> str:
+    """The SQL that yields a row once for each field whose condition it meets; `conditions` are fields with theirs."""
+    fields = ", ".join(f"CASE WHEN {condition} THEN {literal(field)} END" for field, condition in conditions)
+    return (
+        f"SELECT * FROM (SELECT *, unnest(ARRAY[{fields}]) AS _field FROM {{batch}}"  # noqa: S608
+        f" WHERE {' OR '.join(condition for _, condition in conditions)}) AS f WHERE _field IS NOT NULL"
+    )
+
+
 class UnexpectedRowsExpectation(core.UnexpectedRowsExpectation):  # type: ignore[misc]
     """Great Expectations' type of this name, which takes the place of its own: rows are counted but not fetched."""
 
@@ -128,11 +137,8 @@ class ExpectValuesToBeGiven(ExpectNoRows):
     columns: list[str]
 
     def query(self) -> str:
-        return " UNION ALL ".join(
-            f"SELECT *, {literal(self.label(column))} AS _field FROM {{batch}} WHERE {quoted(column)} IS NULL"  # noqa: S608
-            f" AND NOT list_has_any(_unfit, [{literal(self.label(column))}, '.', ''])"
-            for column in self.columns
-        )
+        missing = [(self.label(column), f"{quoted(column)} IS NULL") for column in self.columns]
+        return f"{_by_field(missing)} AND NOT list_has_any(_unfit, [_field, '.', ''])"
 
     def sentence(self) -> str:
         return f"Every row has a value for {self.labels(self.columns)}."
@@ -191,11 +197,7 @@ class ExpectValuesNotToBeBlank(ExpectNoRows):
     columns: list[str]
 
     def query(self) -> str:
-        return " UNION ALL ".join(
-            f"SELECT *, {literal(self.label(column))} AS _field FROM {{batch}}"  # noqa: S608
-            f" WHERE {is_blank(quoted(column))}"
-            for column in self.columns
-        )
+        return _by_field([(self.label(column), is_blank(quoted(column))) for column in self.columns])
 
     def sentence(self) -> str:
         return f"{self.labels(self.columns)} {'is' if len(self.columns) == 1 else 'are'} not blank."

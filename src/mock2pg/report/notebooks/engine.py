@@ -1,4 +1,6 @@
-"""Papermill in the process of the cells: it sets the parameters, and saves the notebook before each cell and at last."""
+"""Papermill in the process of the cells: it sets the parameters, and saves the notebook before each cell
+and at the end.
+"""
 
 from __future__ import annotations
 
