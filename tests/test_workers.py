@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from mock2pg import signals, workers
 from mock2pg.errors import CheckFailed, InternalError, ValidationError
 from mock2pg.foreign_errors import traced
 from mock2pg.settings import REPOSITORY
-from mock2pg.workers import memory, worker
+from mock2pg.workers import memory, serving, worker
 
 pytestmark = pytest.mark.usefixtures("executed_notebooks")
 
@@ -279,6 +281,15 @@ def test_a_deaf_worker_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
         os.kill(lent.process.pid, signal.SIGSTOP)
         lent.end()
     assert lent.process.returncode == -signal.SIGKILL
+
+
+def test_no_request_waits_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is collected when there is nothing else to do, and once until the next request."""
+    requests = SimpleQueue[bytes]()
+    monkeypatch.setattr(gc, "collect", lambda: requests.put(b"after"))
+    requests.put(b"at once")
+    assert [serving._next(requests) for _ in range(2)] == [b"at once", b"after"]
+    assert requests.empty()
 
 
 def test_nobody_waits_for_one_that_has_loaded() -> None:

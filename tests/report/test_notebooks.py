@@ -320,6 +320,19 @@ def test_a_cell_that_fails_is_named_and_the_notebook_is_kept(make: Make, tmp_pat
     assert json.loads(executed.read_text())["metadata"]["papermill"]["output_path"] == str(executed)
 
 
+def test_a_notebook_that_is_running_is_on_disk(make: Make, tmp_path: Path) -> None:
+    """What was done, and which cell is running: it is the receipt of a process that is killed in that cell."""
+    show = (
+        "import json, pathlib\n(file,) = pathlib.Path('run').iterdir()\ncells = json.loads(file.read_text())['cells']"
+    )
+    executed = tmp_path / "run" / "made.ipynb"
+    notebook = make(
+        "print('so far')", f"{show}\nprint([c['metadata']['papermill']['status'] for c in cells['cells'][-3:]])", ""
+    )
+    notebooks.execute(notebook, executed, parameters={}, environment={})
+    assert printed(executed) == "so far\n['completed', 'running', 'pending']\n"
+
+
 def test_an_unknown_parameter_is_an_error(make: Make, tmp_path: Path) -> None:
     """A parameter that the notebook does not declare would have no effect: nothing runs."""
     with pytest.raises(InternalError, match=r"made\.ipynb has no parameter y\n"):
