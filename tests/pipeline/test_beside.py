@@ -25,8 +25,14 @@ pytestmark = pytest.mark.usefixtures("executed_notebooks")
 
 
 @pytest.fixture
-def settings(published_small: Settings) -> Iterator[Settings]:
-    yield published_small
+def settings(published_small: Settings) -> Settings:
+    return published_small
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _workers_of_all_tests() -> Iterator[None]:
+    """What a worker has loaded serves the next test, too."""
+    yield
     workers.end_all()
 
 
