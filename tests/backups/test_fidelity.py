@@ -309,7 +309,7 @@ def one_database(server: Server) -> Iterator[str]:
 
 
 @settings(
-    max_examples=10,
+    max_examples=5,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.generate],  # an example costs a second: too much for shrinking one

@@ -77,20 +77,22 @@ SCHEMAS = (
 
 
 @pytest.mark.parametrize(
-    ("version", "schema"), [("server", "public"), ("older_server", "public"), ("server", 'My "App"')]
+    ("version", "schema", "setups"),
+    [("server", "public", SCHEMAS), ("older_server", "public", SCHEMAS), ("server", 'My "App"', SCHEMAS[::3])],
+    ids=["server", "older server", "odd name"],
 )
 def test_the_schema_itself_comes_back(
-    version: str, schema: str, request: pytest.FixtureRequest, tmp_path: Path
+    version: str, schema: str, setups: tuple[str, ...], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """Its owner, grants and comment, whether it came with the database or was made later, in each version's way."""
     name = sql.Identifier(schema).as_string()
     with new_database(request.getfixturevalue(version), template="template0") as url:
         execute(url, f"CREATE SCHEMA IF NOT EXISTS {name}")
-        for number, setup in enumerate(SCHEMAS):
+        for number, setup in enumerate(setups):
             execute(url, setup.format(name))
             before = dumped(url)
             backup = back_up(url, tmp_path / str(number), schema)
-            changes = (f"CREATE TYPE {name}.more AS ENUM ()", f"DROP SCHEMA {name} CASCADE", SCHEMAS[number - 1])
+            changes = (f"CREATE TYPE {name}.more AS ENUM ()", f"DROP SCHEMA {name} CASCADE", setups[number - 1])
             execute(url, changes[number % 3].format(name))
             go_back(url, backup, schema)
             assert dumped(url) == before, setup

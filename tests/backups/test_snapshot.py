@@ -69,6 +69,7 @@ class Writer:
             while not self.stopped.is_set():
                 source, target = self._random.sample(["a", "b"], 2)
                 self._move(connection, source, target)
+                self.stopped.wait(0.002)  # a processor's whole time would show no more
                 if self.asked.is_set() and self._random.random() < 0.1:
                     self.asked.clear()
                     self._define(connection, source, target)
@@ -126,17 +127,30 @@ CHANGES = {
 }
 
 
+_BEFORE = (
+    "CREATE TYPE public.mood AS ENUM ('so so');\nCREATE TABLE public.a (id int PRIMARY KEY, v int);\n"
+    "INSERT INTO public.a VALUES (1, 2);\nCREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+)
+
+
+def test_any_change_of_a_definition_is_noticed(connection: postgres.Connection) -> None:
+    """Each has another number than the state before it, and that state has its own again when it is undone."""
+    connection.execute(_BEFORE)
+    before = snapshot.defined(connection, "public")
+    for what, statement in CHANGES.items():
+        with connection.transaction(force_rollback=True):
+            connection.execute(statement)  # type: ignore[call-overload]
+            assert snapshot.defined(connection, "public") != before, what
+        assert snapshot.defined(connection, "public") == before, what
+
+
 @pytest.mark.parametrize("at", ["before the definitions are read", "after"])
-@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize("what", ["a table that is emptied", "a column renamed", "a table dropped", "a schema dropped"])
 def test_what_is_defined_anew_while_a_backup_begins_makes_it_begin_again(
     what: str, at: str, database: str, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is of the state after the change, whole: never the rows of one moment and the columns of another."""
-    execute(
-        database,
-        "CREATE TYPE public.mood AS ENUM ('so so');\nCREATE TABLE public.a (id int PRIMARY KEY, v int);\n"
-        "INSERT INTO public.a VALUES (1, 2);\nCREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-    )
+    execute(database, _BEFORE)
     reading, looks = dump.definitions, []
 
     def interrupted(*arguments: Any, **more: Any) -> Any:
