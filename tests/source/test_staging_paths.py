@@ -335,7 +335,7 @@ def scalars(value: Any) -> Iterator[Any]:
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_each_value_is_found_again_once(data: st.DataObject) -> None:
     """Whatever the shape of a document, when its declarations cover it, its values are those of the staged rows."""
     shape = data.draw(shapes())

@@ -68,7 +68,7 @@ def test_naughty_values_land_as_they_are(tmp_path: Path, connection: postgres.Co
     assert landed(connection) == [(row.get("id"), row.get("list"), row.get("json")) for row in rows]
 
 
-@pytest.mark.parametrize("text", NAUGHTY[:12])
+@pytest.mark.parametrize("text", ["", "\\.", "\\N", '"'])
 def test_a_table_of_one_column_lands_whole(text: str, tmp_path: Path, connection: postgres.Connection) -> None:
     """The end-of-data sign of COPY is an ordinary value, and so is nothing at all."""
     staged = stage(tmp_path, [{"id": text}, {"id": None}, {"id": "last"}], ONE)
@@ -153,7 +153,11 @@ def csv(*values: str | None) -> bytes:
     return ",".join("" if value is None else '"' + value.replace('"', '""') + '"' for value in values).encode() + b"\n"
 
 
-@pytest.mark.parametrize("keys", [[text] for text in NAUGHTY] + [NAUGHTY, ["'a", "b'"], ["#1", "2"], ["a;b", "c;d"]])
+# Alone where a reader that guesses what separates, quotes or comments would be led astray by a file of nothing else.
+ALONE = ["", " ", "\\.", "NULL", '"', "'", ",", ";", "\t", "\n", "\r\n", "\\", "#"]
+
+
+@pytest.mark.parametrize("keys", [NAUGHTY, *([text] for text in ALONE), ["'a", "b'"], ["#1", "2"], ["a;b", "c;d"]])
 def test_any_key_is_followed_from_the_staged_to_the_built_row(keys: list[str], tmp_path: Path) -> None:
     """Quotes, line ends and what looks like a comment in a key lose no row."""
     file = written(tmp_path, stage(tmp_path, [{"id": key} for key in keys], ONE), list(keys))
