@@ -16,12 +16,13 @@ import tenacity
 
 from mock2pg import MigrationService, backups, postgres
 from mock2pg import settings as settings_module
-from mock2pg.backups import restore, snapshot
-from mock2pg.errors import BackupFailed, RollbackFailed, TargetChanged
+from mock2pg.backups import diff, dump, exported_rows, restore, snapshot
+from mock2pg.errors import BackupFailed, RollbackFailed, TargetChanged, UsageError
 from mock2pg.pipeline import step as steps
+from mock2pg.pipeline.work import Work
 from mock2pg.postgres import transactions
 from mock2pg.postgres.server import Server
-from mock2pg.runs import new_run
+from mock2pg.runs import Run, new_run
 from mock2pg.settings import Settings
 from mock2pg.step_results import StepResult, encode
 from tests.fix_postgres import DATABASE, new_database
@@ -312,6 +313,87 @@ def test_nobody_writes_between_the_look_and_the_end(migrated: Migrated, monkeypa
     monkeypatch.setattr(restore, "restore", watched)
     roll_back(migrated, migrated.second)
     assert seen == [2]
+
+
+def looked(migrated: Migrated, **how: bool) -> Run:
+    """A run that has compared, and is about to write."""
+    run = new_run(migrated.settings)
+    steps.run_in_process("rollback", run, {"backup_id": migrated.second, "show": True, "refuse": True, **how})
+    return run
+
+
+def test_the_present_is_compared_once_where_nobody_writes(migrated: Migrated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison is held from before the tables are locked: rows, definitions and the backup of the present."""
+    calls = list[str]()
+
+    def counting(module: Any, name: str) -> None:
+        function = getattr(module, name)
+
+        def counted(*given: Any, **more: Any) -> Any:
+            calls.append(name)
+            return function(*given, **more)
+
+        monkeypatch.setattr(module, name, counted)
+
+    for module, name in ((snapshot, "save"), (diff, "changes"), (dump, "definitions"), (backups, "open_backup")):
+        counting(module, name)
+    for name in ("content_hash", "lines"):
+        counting(exported_rows, name)
+    run = looked(migrated)
+    once = ["changes", "definitions", "open_backup", "save", *["lines"] * 5]  # each table is read for its backup
+    assert sorted(calls) == sorted(once)
+    assert steps.run_in_process("rollback", run, {"backup_id": migrated.second}).data["written_since"] == {}
+    assert sorted(calls) == sorted(once)
+    assert dumped(migrated.settings.url, "public") == migrated.dump_second
+    assert not (run.folder / "held").exists()
+
+
+BETWEEN = {  # what others write between comparison and lock, and how it is undone
+    "a row added": ("INSERT INTO public.theirs VALUES (3, 'secret')", "DELETE FROM public.theirs WHERE id = 3"),
+    "a row changed": ("UPDATE public.theirs SET v = 'secret' WHERE id = 1",
+                      "UPDATE public.theirs SET v = 'x' WHERE id = 1"),
+    "a row removed": ("DELETE FROM public.theirs WHERE id = 2", "INSERT INTO public.theirs VALUES (2, 'y')"),
+    "a table emptied": ("TRUNCATE public.bare", "INSERT INTO public.bare VALUES ('p'), ('p')"),
+    "a column more": ("ALTER TABLE public.owners ADD secret text", "ALTER TABLE public.owners DROP secret"),
+}  # fmt: skip
+
+
+def test_what_is_written_between_comparison_and_lock_is_not_lost(migrated: Migrated) -> None:
+    """It is compared again under the lock, so that it is refused; or it is in the backup of the present."""
+    url, had = migrated.settings.url, ids(migrated)
+    for what, (written, undone) in BETWEEN.items():
+        run = looked(migrated)
+        assert len(ids(migrated) - had) == 1, what
+        execute(url, written)
+        before = dumped(url, "public")
+        with pytest.raises(TargetChanged):
+            steps.run_in_process("rollback", run, {"backup_id": migrated.second})
+        assert (dumped(url, "public"), ids(migrated)) == (before, had), what
+        execute(url, undone)
+    execute(url, "CREATE SEQUENCE public.counter")
+    for written in ("SELECT nextval('public.counter')", ";".join(written for written, _ in BETWEEN.values())):
+        run = looked(migrated, discard_changes=True)
+        execute(url, written)
+        before = dumped(url, "public")
+        result = steps.run_in_process("rollback", run, {"backup_id": migrated.second, "discard_changes": True})
+        assert dumped(url, "public") == migrated.dump_second
+        roll_back(migrated, str(result.data["present_backup_id"]), discard_changes=True)
+        assert dumped(url, "public") == before
+
+
+def test_a_present_that_is_not_left_has_no_backup(migrated: Migrated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends the run after the comparison: what was held for the rollback goes with it."""
+    had = ids(migrated)
+
+    def invalid(*_: Any) -> None:
+        assert ids(migrated) != had
+        raise UsageError("no such service")
+
+    monkeypatch.setattr(Work, "refuse_invalid_notifications", invalid)
+    result = MigrationService(migrated.settings).rollback(migrated.second)
+    assert isinstance(result.error, UsageError)
+    assert ids(migrated) == had
+    assert dumped(migrated.settings.url, "public") == migrated.dump_now
 
 
 def test_it_is_tried_again_when_what_stopped_it_may_pass(migrated: Migrated, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from mock2pg.backups import json_rows
 from mock2pg.backups.staged import Staged, row_count
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
-from mock2pg.step_results import RowChanges
+from mock2pg.step_results import RollbackComparison, RowChanges
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,14 @@ def changes(connection: Connection, schema: str, staged: Staged) -> dict[str, Ch
     }
 
 
+def known(found: RollbackComparison) -> dict[str, Change]:
+    """Return what `changes` found when a rollback was compared."""
+    return {
+        name: Change(change.restored, change.removed, change.changed, (found.hashes or {}).get(name))
+        for name, change in found.changes.items()
+    }
+
+
 def _change(connection: Connection, schema: str, name: str, staged: Staged, *, there: bool) -> Change:
     if not there:
         return Change(restored=staged.state.tables[name])
@@ -56,6 +64,8 @@ def _change(connection: Connection, schema: str, name: str, staged: Staged, *, t
     if content == staged.hashes[name]:
         return Change(content_hash=content)
     keys = catalogue.primary_key(connection, schema, name)
+    if keys and content.startswith("0:"):
+        return Change(staged.state.tables[name], content_hash=content)
     if not keys:
         backup, target = json_rows.as_written(staged.lines(name)), staged.target_lines(schema, name)
         restored, removed = (
@@ -64,8 +74,7 @@ def _change(connection: Connection, schema: str, name: str, staged: Staged, *, t
         )
         return Change(restored, removed, content_hash=content)
     delta = staged.delta(schema, name)
-    if delta.gone is None:
-        return Change(staged.state.tables[name], content_hash=content)
+    assert delta.gone is not None  # noqa: S101  the table has rows
     back, gone = row_count(connection, delta.back), row_count(connection, delta.gone)
     changed = catalogue.count(
         connection,

@@ -10,11 +10,14 @@ from psycopg import sql
 from mock2pg.backups import exported_rows, json_rows
 from mock2pg.backups.distributions import Distributions
 from mock2pg.backups.staged import Staged, row_count
+from mock2pg.backups.written_content import Sum
 from mock2pg.contracts import Column, Table, key_groups
 from mock2pg.postgres import catalogue, distribution, scratch
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
+from mock2pg.postgres.unwritten import written
 from mock2pg.publishing import merge
+from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Difference
 
 
@@ -30,8 +33,8 @@ def compare(connection: Connection, schema: str, staged: Staged) -> None:
 
 def write(
     connection: Connection, schema: str, staged: Staged, code: OwnersCode, now: Distributions
-) -> dict[str, Difference]:
-    """Write them; returns the difference of each table that the backup has.
+) -> tuple[dict[str, Difference], list[TableMerge]]:
+    """Write them; returns the difference of each table that the backup has, and how those with a key were merged.
 
     now  how the tables are distributed
     """
@@ -58,11 +61,36 @@ def write(
             _typed(connection, gone, delta.gone, schema, name, fields, how)
         columns = tuple(Column(field.name, field.type, False, None, None) for field in fields)
         tables.append(Table(name, columns, keys, distribution=how))
-    found = merge.publish(connection, built, schema, tables, (), removed)
+    merging = merge.Merge(connection, built, schema, tables, removed=removed)
+    merging.refuse_referencing_rows()
+    found = merging.apply()
     for name, fields in without_key:
         lines, target = json_rows.as_written(staged.lines(name)), sql.Identifier(schema, name)
         json_rows.insert(code, lines, target, fields, staged.state.tables[name])
-    return {**found, **equal}
+    return {**found, **equal}, merging.merges
+
+
+def content_hash(connection: Connection, schema: str, staged: Staged, merged: TableMerge) -> str:
+    """Return the content hash of a table after it was merged, without reading rows that are proven to have stayed.
+
+    Those that were not written since the held difference was found are rows of then. If they are as many as were to
+    stay, and none has the key of one that was to go, they are the rows that were to stay, whatever triggers did.
+    """
+    name, held = merged.table.name, staged.held
+    if held is None or name not in held.tables or merged.removed is None:
+        return exported_rows.content_hash(connection, schema, name)
+    before, gone = Sum.of(staged.content(schema, name)), Sum.of(held.tables[name].gone_hash)
+    stayed = merged.compose("SELECT count(*) FROM {target} AS l WHERE NOT {later}", later=written(held.horizon, "l"))
+    not_gone = merged.compose(
+        "SELECT count(*) FROM {target} AS l JOIN {removed} AS b ON {same_key} WHERE NOT {later}",
+        removed=merged.removed,
+        same_key=merged.equal_here(merged.table.merge_key),
+        later=written(held.horizon, "l"),
+    )
+    if [catalogue.count(connection, query) for query in (stayed, not_gone)] != [before.rows - gone.rows, 0]:
+        return exported_rows.content_hash(connection, schema, name)
+    came = merged.compose("{target} AS t WHERE {later}", later=written(held.horizon))
+    return str(before - gone + Sum.of_rows(connection, schema, name, came))
 
 
 def _typed(

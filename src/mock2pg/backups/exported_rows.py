@@ -54,6 +54,9 @@ class ContentHash:
             second += number & _SECOND
         self.rows, self._both, self._second = self.rows + len(lines), self._both + both, self._second + second
 
+    def end(self) -> None:
+        """Take notice that all lines were added."""
+
     def __str__(self) -> str:
         return f"{self.rows}:{(self._both - self._second) >> 60}:{self._second}"
 
@@ -81,6 +84,7 @@ def rows(
                 yield b"\n".join([*whole, b""])
         if content.rows != cursor.rowcount:
             raise BackupFailed(f"table {table}: {content.rows} of {cursor.rowcount} rows were read")
+        content.end()
 
 
 def lines(connection: Connection, schema: str, table: str) -> sql.Composed:

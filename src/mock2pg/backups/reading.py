@@ -42,6 +42,10 @@ class Backup:
     contents: Mapping[str, str]
     passes: Passes = field(compare=False, repr=False)
 
+    def record(self) -> dict[str, Any]:
+        """Return what was read, for `opened_before` of another process."""
+        return {name: value for name, value in vars(self).items() if name not in ("file", "passes")}
+
 
 class Passes:
     """A backup's tables, in passes through its file: one is enough for who takes them in the order of the file."""
@@ -75,6 +79,12 @@ def open_backup(folder: Path, backup_id: str, identity: SecretStr | None = None)
     identity  the age key that opens it when it is encrypted, or the path of a file of such keys
     """
     return _read_through(names.file_of(folder, backup_id), encryption.identities(identity))
+
+
+def opened_before(folder: Path, record: Mapping[str, Any], identity: SecretStr | None = None) -> Backup:
+    """Return the backup that another process of the run has opened: each table is compared again as it is read."""
+    file = names.file_of(folder, record["id"])
+    return Backup(file=file, passes=Passes(file, encryption.identities(identity)), **record)
 
 
 def reread(backup: Backup) -> Backup:

@@ -5,7 +5,7 @@ Everything here runs inside the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -27,9 +27,10 @@ from mock2pg.backups.added_objects import Added, drop, refuse_dependents
 from mock2pg.backups.distributions import Distributions
 from mock2pg.backups.staged import Staged
 from mock2pg.errors import PublishFailed, RollbackFailed
-from mock2pg.postgres import catalogue, distribution, drop_objects, scratch
+from mock2pg.postgres import catalogue, distribution, drop_objects, scratch, unwritten
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
+from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Difference
 
 
@@ -103,9 +104,9 @@ def _by_difference(
         dropped = {name: _all_gone(catalogue.rows(connection, schema, name)) for name in tables}
         drop(connection, schema, added)
         with disabled_triggers.triggers(connection, schema) if without_triggers else nullcontext():
-            differences = differing_rows.write(connection, schema, staged, code, now)
+            differences, merged = differing_rows.write(connection, schema, staged, code, now)
         stale = materialized_views.refresh(connection, schema, staged.state.unfilled, code)
-        _prove(connection, schema, staged, _untouched(connection, schema, staged))
+        _prove(connection, schema, staged, merged, _untouched(connection, schema, staged))
         sequences.restart(connection, schema, staged.state.sequences)  # last: in Citus it may be what is not undone
     except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
         raise
@@ -170,6 +171,9 @@ def _untouched(connection: Connection, schema: str, staged: Staged) -> set[str]:
     PostgreSQL counts what a transaction writes by table, with what foreign keys do; where code of the owner's runs, or
     nothing is counted, no table is taken for untouched. What is written on shards is counted there.
     """
+    if staged.held:
+        equal = {name: rows for name, rows in staged.state.tables.items() if staged.is_equal(schema, name)}
+        return unwritten.unwritten(connection, schema, equal, staged.held.horizon)
     if disabled_triggers.has_triggers(connection, schema) or distribution.is_citus(connection):
         return set()
     rows = connection.execute(
@@ -182,12 +186,20 @@ def _untouched(connection: Connection, schema: str, staged: Staged) -> set[str]:
     return {name for (name,) in rows if name in staged.hashes and staged.is_equal(schema, name)}
 
 
-def _prove(connection: Connection, schema: str, staged: Staged, untouched: Collection[str] = ()) -> None:
+def _prove(
+    connection: Connection,
+    schema: str,
+    staged: Staged,
+    merged: Sequence[TableMerge] = (),
+    untouched: Collection[str] = (),
+) -> None:
     """Raises RollbackFailed when a table does not hold what the backup says."""
+    found = {each.table.name: differing_rows.content_hash(connection, schema, staged, each) for each in merged}
     wrong = [
         name
         for name, expected in staged.hashes.items()
-        if name not in untouched and exported_rows.content_hash(connection, schema, name) != expected
+        if name not in untouched
+        and (found.get(name) or exported_rows.content_hash(connection, schema, name)) != expected
     ]
     if wrong:
         raise RollbackFailed(

@@ -11,7 +11,7 @@ snapshot until the rows are read: writers wait that long, readers do not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -160,15 +160,23 @@ def export(
     )
 
 
-def save(snapshot: Snapshot, writer: Writer[T_co], header: Mapping[str, Any]) -> T_co:
-    """Write the definitions and all rows."""
+def save(
+    snapshot: Snapshot,
+    writer: Writer[T_co],
+    header: Mapping[str, Any],
+    content_of: Callable[[str], exported_rows.ContentHash] = lambda _: exported_rows.ContentHash(),
+) -> T_co:
+    """Write the definitions and all rows.
+
+    content_of  returns what is given the lines of a table
+    """
     writer.begin(header)
     tables = catalogue.tables(snapshot.connection, snapshot.schema)
     progress.expect(catalogue.estimated_rows(snapshot.connection, snapshot.schema, tables))
     for table in tables:
         progress.detail(table)
         # closed also when the disk is full: the transaction cannot end while a COPY is half read
-        content = exported_rows.ContentHash()
+        content = content_of(table)
         with closing(exported_rows.rows(snapshot.connection, snapshot.schema, table, content)) as blocks:
             writer.table(table, blocks, content)
         snapshot.hashes[table] = str(content)

@@ -12,6 +12,7 @@ from psycopg import sql
 from mock2pg import progress
 from mock2pg.backups import distributions, exported_rows, json_rows
 from mock2pg.backups.distributions import Distributions
+from mock2pg.backups.held_difference import HeldDifference, HeldRows
 from mock2pg.errors import RollbackFailed
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
@@ -69,16 +70,23 @@ class Staged:
     """A backup's rows in temporary tables of one transaction, each made when it is first needed.
 
     hashes  table -> content hash of the backup's rows
+    held    what was found to differ, where that is known
     """
 
-    def __init__(self, connection: Connection, state: State, found: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        state: State,
+        found: Mapping[str, str] | None = None,
+        held: HeldDifference | None = None,
+    ) -> None:
         """Raises RollbackFailed when there are not as many rows as the backup says.
 
         found  table -> content hash of the target tables, where it is known
         """
         if not is_citus(connection):
             state = replace(state, distribution={})
-        self.state, self.hashes = state, dict(state.contents)
+        self.state, self.hashes, self.held = state, dict(state.contents), held
         self._connection, self._found = connection, dict(found or {})
         self._numbers = {name: number for number, name in enumerate(state.tables)}
         self._lines, self._deltas = dict[str, sql.Composable](), dict[str, Delta]()
@@ -119,6 +127,8 @@ class Staged:
         return self._deltas[name]
 
     def _delta(self, schema: str, name: str) -> Delta:
+        if self.held and name in self.held.tables:
+            return self._loaded(name, self.held.tables[name])
         backup = json_rows.as_written(self.lines(name))
         if self.content(schema, name).startswith("0:"):
             return Delta(backup, None)
@@ -136,6 +146,16 @@ class Staged:
             for side in ("back", "gone")
         )
         return Delta(back, gone)
+
+    def _loaded(self, name: str, held: HeldRows) -> Delta:
+        queries = []
+        for what, file in (("back", held.back), ("left", held.gone)):
+            home = self.home(what, name)
+            with file.open("rb") as lines:
+                json_rows.load(self._connection, home, lines)
+            self._connection.execute(sql.SQL("ANALYZE {}").format(home))
+            queries.append(json_rows.as_written(home))
+        return Delta(*queries)
 
     def target_lines(self, schema: str, name: str) -> sql.Composable:
         """The lines of the target table, as a query that may be joined with those of the backup."""

@@ -21,8 +21,8 @@ from mock2pg.step_results import Difference, Horizon
 
 
 @dataclass(frozen=True)
-class _Sum:
-    """A content hash as the numbers that it consists of."""
+class Sum:
+    """A content hash as the numbers that it consists of, which those of rows are added to and taken from."""
 
     rows: int
     a: int
@@ -32,14 +32,20 @@ class _Sum:
     def of(cls, content: str) -> Self:
         return cls(*map(int, content.split(":")))
 
+    @classmethod
+    def of_rows(cls, connection: Connection, schema: str, table: str, rows: sql.Composable) -> Self:
+        """The sum of rows of a table, a FROM clause. Not in Citus."""
+        fields = exported_rows.fields(connection, schema, table)
+        return cls.of(exported_rows.lines_hash(connection, exported_rows.local_lines(fields, rows)))
+
     def __str__(self) -> str:
         return f"{self.rows}:{self.a}:{self.b}"
 
-    def __add__(self, other: _Sum) -> _Sum:
-        return _Sum(self.rows + other.rows, self.a + other.a, self.b + other.b)
+    def __add__(self, other: Sum) -> Sum:
+        return Sum(self.rows + other.rows, self.a + other.a, self.b + other.b)
 
-    def __sub__(self, other: _Sum) -> _Sum:
-        return _Sum(self.rows - other.rows, self.a - other.a, self.b - other.b)
+    def __sub__(self, other: Sum) -> Sum:
+        return Sum(self.rows - other.rows, self.a - other.a, self.b - other.b)
 
 
 class WrittenContent:
@@ -58,16 +64,19 @@ class WrittenContent:
         hashes: Mapping[str, str],
     ) -> None:
         self._connection, self._schema, self._horizon = connection, schema, horizon
-        self._staying: dict[str, _Sum] = {}
+        self._staying: dict[str, Sum] = {}
         for each in merge.merges:
             name, difference = each.table.name, merge.differences[each.table.name]
             if name not in hashes or not each.looks_at_differences or not difference.changed:
                 continue
             # apart: of two conditions with OR, PostgreSQL makes no joins
             overwritten = each.compose("{target} AS l WHERE EXISTS (SELECT FROM {built} AS b WHERE {keys})")
-            going = self._sum(name, overwritten) + self._sum(name, each.compose("{target} AS l WHERE {gone}"))
+            deleted = each.compose("{target} AS l WHERE {gone}")
+            going = Sum(0, 0, 0)
+            for rows in (overwritten, deleted):
+                going += Sum.of_rows(connection, schema, name, rows)
             if going.rows == difference.updated + difference.deleted:
-                self._staying[name] = _Sum.of(hashes[name]) - going
+                self._staying[name] = Sum.of(hashes[name]) - going
 
     def of(self, each: TableMerge, difference: Difference) -> str | None:
         """Return the content hash as written; None where all rows have to be read for it."""
@@ -75,11 +84,7 @@ class WrittenContent:
         if name not in self._staying or self._horizon is None:
             return None
         rows = sql.SQL("{} AS t WHERE {}").format(each.target, written(self._horizon.transaction))
-        added = self._sum(name, rows)
+        added = Sum.of_rows(self._connection, self._schema, name, rows)
         found = self._staying[name] + added
         as_expected = added.rows == difference.inserted + difference.updated and found.rows == difference.after
         return str(found) if as_expected else None
-
-    def _sum(self, name: str, rows: sql.Composable) -> _Sum:
-        fields = exported_rows.fields(self._connection, self._schema, name)
-        return _Sum.of(exported_rows.lines_hash(self._connection, exported_rows.local_lines(fields, rows)))

@@ -20,6 +20,7 @@ _STAGED = (
     "staging.duckdb.tmp",
     "arrays",
     "target_rows",
+    "held",
 )  # they hold the data itself
 _PARTS = ("*.part", "steps/*.part", "notebooks/*.part", "notebooks/*.part.json")
 _LINK = re.compile(r"\.latest-(\d+)")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
+from mock2pg import signals
 from mock2pg.pipeline import destination
 from mock2pg.pipeline.step import ROLLBACK, SHOW
+from mock2pg.pipeline.verdict import paperwork
 from mock2pg.pipeline.work import Work
 
 
@@ -22,9 +25,14 @@ def roll_back(work: Work, backup_id: str, *, discard_changes: bool, latest: bool
     latest  it was chosen as the latest, and must still be that
     """
     with _connected(work, backup_id, latest=latest) as work:
-        work.step(SHOW, backup_id=backup_id, discard_changes=discard_changes, show=True, refuse=True)
-        work.refuse_invalid_notifications()
-        work.step(ROLLBACK, backup_id=backup_id, discard_changes=discard_changes, last=True)
+        try:
+            work.step(SHOW, backup_id=backup_id, discard_changes=discard_changes, show=True, refuse=True)
+            work.refuse_invalid_notifications()
+            work.step(ROLLBACK, backup_id=backup_id, discard_changes=discard_changes, last=True)
+        except BaseException:
+            with signals.closed(), paperwork("what was held for the rollback is not removed", work.record.warn):
+                import_module("mock2pg.pipeline.steps.rollback.held").discard(work.run)
+            raise
 
 
 @contextmanager

@@ -9,7 +9,7 @@ does not have: it was restored from before it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from psycopg import sql
 
@@ -42,9 +42,14 @@ def is_comparable(now: int, horizon: int) -> bool:
     return 0 <= now - horizon < _COMPARABLE
 
 
-def written(horizon: str) -> sql.Composable:
-    """Return the SQL condition that the row `t` was written after the horizon."""
-    return sql.SQL("age(t.xmin) <= age({}::xid8::xid)").format(sql.Literal(horizon))
+def can_be_proven(connection: Connection, schema: str, names: Collection[str]) -> bool:
+    """Return False when there is never a proof for one of these tables."""
+    return {*names} == {*_heaps(connection, schema, names)}
+
+
+def written(horizon: str, row: str = "t") -> sql.Composable:
+    """Return the SQL condition that the row, by its name in the query, was written after the horizon."""
+    return sql.SQL("age({}.xmin) <= age({}::xid8::xid)").format(sql.Identifier(row), sql.Literal(horizon))
 
 
 def _counts(connection: Connection, schema: str, name: str, horizon: str) -> tuple[int, int]:
@@ -54,7 +59,7 @@ def _counts(connection: Connection, schema: str, name: str, horizon: str) -> tup
     return rows, later
 
 
-def _heaps(connection: Connection, schema: str, names: Mapping[str, int]) -> list[str]:
+def _heaps(connection: Connection, schema: str, names: Iterable[str]) -> list[str]:
     """The tables whose rows PostgreSQL itself keeps."""
     if is_citus(connection):
         return []

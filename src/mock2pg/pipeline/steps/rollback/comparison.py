@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mock2pg import backups, postgres
 from mock2pg.backups import added_objects, diff, distributions, dump, snapshot
+from mock2pg.backups.held_difference import HeldDifference
 from mock2pg.backups.staged import Staged, State
 from mock2pg.errors import BackupFailed, RollbackFailed
 from mock2pg.postgres import distribution, server
@@ -47,12 +48,16 @@ class Definitions:
     added: added_objects.Added
 
 
+def state_of(backup: backups.Backup) -> State:
+    return State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table), backup.contents)
+
+
 def definitions(run: Run, backup: backups.Backup, connection: postgres.Connection, *, lock: bool) -> Definitions:
     """Read the present definitions; with `lock`, nobody writes to the tables until the transaction ends."""
     settings = run.settings
     schema = settings.target_schema
     others_code.refuse(connection, schema)
-    state = State.of(backup.header, backup.tables, lambda table: backups.rows(backup, table), backup.contents)
+    state = state_of(backup)
     before = snapshot.defined(connection, schema)
     try:  # without a lock of ours: pg_dump must not wait behind somebody who waits for us
         program, limit = server.binary("pg_dump"), settings.lock_timeout
@@ -64,9 +69,17 @@ def definitions(run: Run, backup: backups.Backup, connection: postgres.Connectio
         raise RollbackFailed(f"the present definitions cannot be read: {error.message}") from error
     if lock:
         writers.keep_out_of_schema(connection, schema)
+    refuse_defined_anew(connection, schema, before)
+    return Definitions(state, current, added)
+
+
+def refuse_defined_anew(connection: postgres.Connection, schema: str, before: str) -> None:
+    """Raise SerializationFailure, after which the transaction is tried again, when the definitions have changed.
+
+    before  the number that `snapshot.defined` gave when they were read
+    """
     if snapshot.defined(connection, schema) != before:
         raise postgres.SerializationFailure("something was defined anew in the meantime")
-    return Definitions(state, current, added)
 
 
 def compare(
@@ -75,14 +88,19 @@ def compare(
     connection: postgres.Connection,
     now_defined: Definitions,
     found: Mapping[str, str] | None = None,
+    held: HeldDifference | None = None,
+    known: RollbackPreview | None = None,
 ) -> Look:
     """Compare the target tables with the backup.
 
     found  table -> content hash of the target tables, where it is known
+    held   where they differ, as far as it is known
+    known  what an earlier comparison of the same found
     """
     state, current = now_defined.state, now_defined.current
-    staged, schema = Staged(connection, state, found), run.settings.target_schema
-    changes, there = diff.changes(connection, schema, staged), distribution.of_schema(connection, schema)
+    staged, schema = Staged(connection, state, found, held), run.settings.target_schema
+    there = distribution.of_schema(connection, schema)
+    changes = diff.known(known) if known else diff.changes(connection, schema, staged)
     present = [name for name, change in changes.items() if change.content_hash is not None]
     redistributed = distributions.changed(staged.state.distribution, there, present)
     return Look(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mock2pg import backups, postgres
 from mock2pg.backups import sequences, snapshot
+from mock2pg.backups.exported_rows import ContentHash
 from mock2pg.errors import BackupFailed, RollbackFailed
 from mock2pg.pipeline.sessions import session
 from mock2pg.runs import Run, now
+
+BACK_UP = "back up the present state"  # what the time is of
 
 
 @dataclass(frozen=True)
@@ -39,19 +42,30 @@ class Kept:
 
 def keep(run: Run, current: Mapping[str, str] | None) -> Kept:
     """Back up the target tables, which are locked."""
-    settings, timestamp = run.settings, now()
+    schema = run.settings.target_schema
     try:
         with (
             session(run, "present", read_only=True) as connection,
             postgres.repeatable_read(connection),
         ):
-            positions = sequences.positions(connection, settings.target_schema)
-            exported = snapshot.Snapshot(connection, settings.target_schema, current, positions)
-            with backups.Writer(
-                settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
-            ) as writer:
-                header = exported.header(timestamp, backups.FORMAT, run_id=run.id, command="rollback")
-                backup = snapshot.save(exported, writer, header)
+            positions = sequences.positions(connection, schema)
+            exported = snapshot.Snapshot(connection, schema, current, positions)
+            backup = save(run, exported)
     except BackupFailed as error:
         return Kept(failure=error)
     return Kept(backup.id, backup.file, exported.hashes)
+
+
+def save(
+    run: Run, exported: snapshot.Snapshot, content_of: Callable[[str], ContentHash] = lambda _: ContentHash()
+) -> backups.Backup:
+    """Write a backup of a snapshot of the present. Raises BackupFailed.
+
+    content_of  returns what is given the lines of a table
+    """
+    settings, timestamp = run.settings, now()
+    with backups.Writer(
+        settings.backups_dir, timestamp, settings.backup_compression, settings.backup_recipient
+    ) as writer:
+        header = exported.header(timestamp, backups.FORMAT, run_id=run.id, command="rollback")
+        return snapshot.save(exported, writer, header, content_of)

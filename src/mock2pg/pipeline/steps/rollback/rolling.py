@@ -8,13 +8,13 @@ from functools import partial
 from typing import Any
 
 from mock2pg import backups, history, postgres
-from mock2pg.backups import dump, restore
+from mock2pg.backups import dump, restore, snapshot
 from mock2pg.errors import BackupRefused, PublishFailed, RollbackFailed, TargetChanged
 from mock2pg.pipeline import nodes
 from mock2pg.pipeline.sessions import session
-from mock2pg.pipeline.steps.rollback import comparison, present, since
+from mock2pg.pipeline.steps.rollback import comparison, held, present, since
 from mock2pg.postgres import distribution
-from mock2pg.publishing import alteration
+from mock2pg.publishing import alteration, others_code, writers
 from mock2pg.runs import VERSION, Run, Times
 from mock2pg.step_results import Difference, RollbackPreview, RolledBack, RowChanges
 from mock2pg.text import counted
@@ -27,7 +27,8 @@ class _Way:
     discard  what was written since is given up
     undo     a migration undoes itself: it never stops for what was written since, and says what it undid
     show     nothing is written
-    refuse   with `show`: stop for what a rollback would stop for
+    refuse   with `show`: stop for what a rollback would stop for; what it compared is held for the rollback
+    held     what was held
     """
 
     run: Run
@@ -36,6 +37,7 @@ class _Way:
     undo: bool
     show: bool
     refuse: bool
+    held: held.Held | None = None
     warnings: list[str] = field(default_factory=list)
 
 
@@ -56,20 +58,20 @@ def run(
     refuse           with `show`: what a rollback would be refused for is refused already
     """
     settings = run.settings
-    backup = backups.open_backup(settings.backups_dir, backup_id, settings.identity)
+    there = None if show else held.kept(run, backup_id)
+    backup = there.backup(run) if there else backups.open_backup(settings.backups_dir, backup_id, settings.identity)
     if backup.header["schema"] != settings.target_schema:
         raise BackupRefused(
             f"{backup_id} is of schema {backup.header['schema']}, the target schema is {settings.target_schema}",
             hint="Set MIGRATION_SCHEMA to the schema of the backup.",
         )
-    way = _Way(run, backup, discard_changes, undo, show, refuse)
+    way = _Way(run, backup, discard_changes, undo, show, refuse, there)
     with postgres.named(RollbackFailed, "cannot roll back"):
         with session(run, "rollback", read_only=True) as connection:
             if postgres.describe_database(connection)["name"] != backup.header["database"]:
                 raise BackupRefused(f"{backup_id} is of another database: {backup.header['database']}")
         if way.show:
-            with session(run, "rollback") as connection:
-                return _shown(way, connection)
+            return _held(way) if refuse else _shown(way)
         try:
             return postgres.transact(
                 settings.url,
@@ -97,12 +99,28 @@ def _differences(restored: restore.Restored, changes: Mapping[str, RowChanges]) 
     return found
 
 
-def _shown(way: _Way, connection: postgres.Connection) -> RollbackPreview:
+def _held(way: _Way) -> RollbackPreview:
+    """Return the preview of a rollback that follows, for which the comparison is held."""
+    try:
+        way.held = held.hold(way.run, way.backup)
+        found = _shown(way)
+        if way.held:
+            held.keep(way.run, replace(way.held, preview=found))
+    except BaseException:
+        held.discard(way.run, way.held)
+        raise
+    return found
+
+
+def _shown(way: _Way) -> RollbackPreview:
     """Return the preview of a rollback."""
-    with connection.transaction(force_rollback=True):
+    with session(way.run, "rollback") as connection, connection.transaction(force_rollback=True):
         distribution.begin(connection, way.run.settings.lock_timeout)
-        now_defined = comparison.definitions(way.run, way.backup, connection, lock=False)
-        look = comparison.compare(way.run, way.backup, connection, now_defined)
+        if way.held:
+            look = _compared(way, connection, way.held)
+        else:
+            now_defined = comparison.definitions(way.run, way.backup, connection, lock=False)
+            look = comparison.compare(way.run, way.backup, connection, now_defined)
         written = since.written(look)
         found = comparison.preview(look, written)
         if written and way.refuse and not way.discard:
@@ -112,19 +130,53 @@ def _shown(way: _Way, connection: postgres.Connection) -> RollbackPreview:
     return replace(found, summary=f"A rollback to {way.backup.id} would {comparison.told(look)}", cautions=cautions)
 
 
+def _compared(way: _Way, connection: postgres.Connection, there: held.Held) -> comparison.Look:
+    """Return the comparison that is held."""
+    defined, difference = there.defined(way.backup), there.difference(way.run)
+    return comparison.compare(way.run, way.backup, connection, defined, there.hashes, difference, there.preview)
+
+
+def _locked(way: _Way, connection: postgres.Connection) -> comparison.Definitions:
+    """Keep writers out, and return the present definitions. What is held is discarded if it is not the present."""
+    schema, there = way.run.settings.target_schema, way.held
+    if there and snapshot.defined(connection, schema) == there.horizon.definitions:
+        others_code.refuse(connection, schema)
+        writers.keep_out_of_schema(connection, schema)
+        comparison.refuse_defined_anew(connection, schema, there.horizon.definitions)
+        if not there.is_present(connection, schema):
+            _discard(way)
+        return there.defined(way.backup)
+    _discard(way)
+    return comparison.definitions(way.run, way.backup, connection, lock=True)
+
+
+def _discard(way: _Way) -> None:
+    if way.held:
+        held.discard(way.run, way.held)
+        way.held = None
+
+
 def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
     settings = way.run.settings
     distribution.begin(connection, settings.lock_timeout)
     connection.execute("SELECT set_config('statement_timeout', %s, true)", [settings.statement_timeout])
     times = Times()
-    now_defined = comparison.definitions(way.run, way.backup, connection, lock=True)
-    with times.of("back up the present state"):  # which reads all rows, and so says what they hold
-        taken = present.keep(way.run, now_defined.current)
+    now_defined = _locked(way, connection)
+    there = way.held
+    if there:
+        times.update(there.times)
+        taken = there.kept(way.run)
+    else:
+        with times.of(present.BACK_UP):  # which reads all rows, and so says what they hold
+            taken = present.keep(way.run, now_defined.current)
     file = taken.file
     try:
         with times.of("compare with the backup"):
-            look = comparison.compare(way.run, way.backup, connection, now_defined, taken.hashes)
-        written = since.written(look)
+            if there:
+                look = _compared(way, connection, there)
+            else:
+                look = comparison.compare(way.run, way.backup, connection, now_defined, taken.hashes)
+        written = there.preview.written_since if there and there.preview else since.written(look)
         found = comparison.preview(look, written)
         if written and not (way.discard or way.undo):
             raise _refusal(found)
@@ -134,9 +186,11 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
         restored = replace(restored, tables=_differences(restored, found.changes))
         _record(way, connection, found, restored, taken.id)
     except BaseException:
-        if file:  # nothing has changed, so there is nothing to go back to
+        if file and not there:  # nothing has changed, so there is nothing to go back to
             file.unlink(missing_ok=True)
         raise
+    held.take(way.run)
+    way.held = None  # one that has to be done again finds out what it finds
     gone = f", {counted(len(restored.dropped), 'table')} dropped" if restored.dropped else ""
     rows = f"{counted(sum(way.backup.tables.values()), 'row')} of {counted(len(way.backup.tables), 'table')}"
     kept = f"the state before is in {taken.id}" if taken.id else "the state before has no backup"
