@@ -316,14 +316,14 @@ def test_a_backup_that_changes_while_it_is_restored_changes_nothing(change: str,
 
 def test_what_is_compared_with_the_target_has_been_analysed(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else analyses a temporary table, and of one that is taken for small each row is looked for in all rows."""
-    merging, found = merge.Merge, dict[str, float]()
+    publish, found = merge.publish, dict[str, float]()
 
-    def looked(connection: postgres.Connection, *given: Any, **more: Any) -> merge.Merge:
+    def looked(connection: postgres.Connection, *given: Any) -> dict[str, Difference]:
         query = "SELECT relname, reltuples FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'"
         found.update(connection.execute(query).fetchall())
-        return merging(connection, *given, **more)
+        return publish(connection, *given)
 
-    monkeypatch.setattr(merge, "Merge", looked)
+    monkeypatch.setattr(merge, "publish", looked)
     setup = "CREATE TABLE public.kept (id int PRIMARY KEY); INSERT INTO public.kept SELECT generate_series(1, 1000)"
     trial(setup, "TRUNCATE public.kept", "merge")
     assert found["kept"] == 1000

@@ -34,7 +34,7 @@ def compare(connection: Connection, schema: str, staged: Staged) -> None:
 def write(
     connection: Connection, schema: str, staged: Staged, code: OwnersCode, now: Distributions
 ) -> tuple[dict[str, Difference], list[TableMerge]]:
-    """Write them; returns the difference of each table that the backup has, and how those with a key were merged.
+    """Write them; returns the difference of each table that the backup has, and what `content_hash` takes.
 
     now  how the tables are distributed
     """
@@ -61,13 +61,15 @@ def write(
             _typed(connection, gone, delta.gone, schema, name, fields, how)
         columns = tuple(Column(field.name, field.type, False, None, None) for field in fields)
         tables.append(Table(name, columns, keys, distribution=how))
-    merging = merge.Merge(connection, built, schema, tables, removed=removed)
-    merging.refuse_referencing_rows()
-    found = merging.apply()
+    found = merge.publish(connection, built, schema, tables, (), removed)
     for name, fields in without_key:
         lines, target = json_rows.as_written(staged.lines(name)), sql.Identifier(schema, name)
         json_rows.insert(code, lines, target, fields, staged.state.tables[name])
-    return {**found, **equal}, merging.merges
+    merged = [
+        TableMerge(connection, built, schema, table, created=False, removed=removed.get(table.name))
+        for table in (tables if staged.held else ())
+    ]
+    return {**found, **equal}, merged
 
 
 def content_hash(connection: Connection, schema: str, staged: Staged, merged: TableMerge) -> str:
