@@ -429,15 +429,13 @@ def test_a_value_that_becomes_another_type_is_proven(both: Both) -> None:
     assert both.prove(table) == Compared(6, 6, 0, 0, 0)
 
 
-KEYS = [(f"a {kind}",) for kind in CHANGES]
-
-
-@pytest.mark.parametrize("keys", [*KEYS, ("a integer", "id"), ("a text", "a numeric"), ("a timestamptz", "a bigint")])
-def test_a_row_is_found_by_a_key_of_any_type(keys: tuple[str, ...], both: Both) -> None:
+def test_a_row_is_found_by_a_key_of_any_type(both: Both) -> None:
     """Keys of every type, and keys of several columns, are spelled alike by both engines."""
     source = of_kinds(*((kind, "") for kind in CHANGES))
     both.take([{"id": '"1"', **{kind + " ": value for kind, (value, _) in CHANGES.items()}}], source)
-    assert both.prove(contract(source, *keys)) == Compared(1, 1, 0, 0, 0)
+    several = [("a integer", "id"), ("a text", "a numeric"), ("a timestamptz", "a bigint")]
+    for keys in [*((f"a {kind}",) for kind in CHANGES), *several]:
+        assert both.prove(contract(source, *keys)) == Compared(1, 1, 0, 0, 0), keys
 
 
 def test_the_order_of_rows_is_no_part_of_a_tables_hash(both: Both) -> None:

@@ -26,12 +26,13 @@ class Shape:
 
     types  `table.column` -> its type in the database
     keys   foreign keys as `table.column -> parent.column`
-    spoil  changes the parsed JSON of `file` so that exactly one row of `changed` is another
+    spoil  changes the parsed JSON of `file` so that exactly one row of `changed` is another; of a folder of arrays, of
+           lines with references, and of tables in a circle: how a row is found again depends on no more
     """
 
     tables: dict[str, int]
-    changed: str
-    spoil: Callable[[Any], object]
+    changed: str = ""
+    spoil: Callable[[Any], object] | None = None
     file: str = ""
     types: dict[str, str] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
@@ -44,8 +45,6 @@ def _set(row: dict[str, Any], **values: Any) -> None:
 CASES = {
     "json_server.json": Shape(
         {"posts": 12, "authors": 3, "comments": 24, "profile": 1},
-        "posts",
-        lambda d: _set(d["posts"][4], title="another"),
         types={"posts.id": "integer", "posts.published": "boolean", "posts.tags": "text[]"},
         keys=("posts.author_id -> authors.id", "comments.post_id -> posts.id", "comments.parent_id -> comments.id"),
     ),
@@ -59,8 +58,6 @@ CASES = {
     ),
     "shop.json": Shape(
         {"products": 15, "customers": 8, "orders": 24},
-        "orders",
-        lambda d: _set(d["data"]["orders"][3], status="paid"),
         types={
             "customers.id": "uuid",
             "customers.created_at": "timestamp with time zone",
@@ -72,9 +69,6 @@ CASES = {
     ),
     "northwind": Shape(
         {"customers": 8, "employees": 9, "orders": 20, "order_details": 39, "products": 4},
-        "customers",
-        lambda d: _set(d[1], City="Porto"),
-        file="Customers.json",
         types={"order_details.unit_price": "text", "orders.order_date": "date", "orders.shipped_date": "text"},
         keys=("orders.customer_id -> customers.customer_id", "order_details.order_id -> orders.order_id"),
     ),
@@ -89,8 +83,6 @@ CASES = {
             "customer": 12,
             "invoice": 20,
         },
-        "track",
-        lambda d: _set(d["Track"][7], Name="Song eight"),
         types={"track.unit_price": "numeric", "employee.hire_date": "timestamp without time zone"},
         keys=(
             "employee.reports_to -> employee.employee_id",
@@ -115,14 +107,10 @@ CASES = {
     ),
     "school_maps.json": Shape(
         {"students": 10, "classes": 3},
-        "students",
-        lambda d: _set(d["students"]["s3"], grade="9"),
         types={"students.birthday": "date", "classes.starts_at": "time without time zone"},
     ),
     "prisma_app.json": Shape(
         {"users": 6, "posts": 10, "categories": 3},
-        "posts",
-        lambda d: _set(d["posts"][1], title="Hello again"),
         types={"users.created_at": "timestamp with time zone"},
         keys=("posts.author_id -> users.id",),
     ),
@@ -135,7 +123,7 @@ def case(request: pytest.FixtureRequest) -> str:
 
 
 def test_a_document_becomes_a_project_that_migrates(case: str, tmp_path: Path, database: str) -> None:
-    """Init, migrate, verify, a changed row, and a rollback to what was before: no file of the project is edited."""
+    """Init and migrate; of some a changed row, and a rollback to what was before: no file of the project is edited."""
     shape = CASES[case]
     folder = tmp_path / "a shop"
     initialize.init(SHAPES / case, folder)
@@ -153,6 +141,8 @@ def test_a_document_becomes_a_project_that_migrates(case: str, tmp_path: Path, d
         assert {name: _types(connection).get(name) for name in shape.types} == shape.types
         assert set(shape.keys) <= _foreign_keys(connection)
         before = _content(connection)
+    if shape.spoil is None:
+        return
 
     changed = tmp_path / case
     copy = shutil.copytree if (SHAPES / case).is_dir() else shutil.copy
