@@ -25,9 +25,9 @@ from mock2pg import settings as settings_module
 from mock2pg.errors import ProjectError, ValidationError
 from mock2pg.results import MigrationResult
 from mock2pg.runs import new_run
-from mock2pg.settings import REPOSITORY
 from mock2pg.source import documents
 from mock2pg.source.documents import spool
+from tests.fix_small import small_document, small_project
 from tests.fix_staging import of_arrays
 from tests.school.fix_school import Document, new_project, sample
 from tests.school.test_expectations import ANY, CASES, TABLES, all_cases, array, entries
@@ -133,40 +133,35 @@ def entry(kind: str, kwargs: dict[str, Any], **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        (entry("expect_column_values_to_match_regex", {"column": "email", "regex": "("}), "match_regex"),
-        (entry("expect_column_values_to_match_regex", {"column": "email", "regex": "(?=x)"}), "match_regex"),
-        (entry("expect_column_values_to_be_in_set", {"column": "emial", "value_set": ["a"]}), "be_in_set"),
-        (entry("expect_column_values_to_exist_in_table", {"column": "grade", "parent": "grades"}), "exist_in_table"),
+        (entry("expect_column_values_to_match_regex", {"column": "name", "regex": "("}), "match_regex"),
+        (entry("expect_column_values_to_match_regex", {"column": "name", "regex": "(?=x)"}), "match_regex"),
+        (entry("expect_column_values_to_be_in_set", {"column": "nmae", "value_set": ["a"]}), "be_in_set"),
+        (entry("expect_column_values_to_exist_in_table", {"column": "name", "parent": "names"}), "exist_in_table"),
         (
             entry(
                 "unexpected_rows_expectation",
-                {"unexpected_rows_query": "SELECT * FROM {batch} WHERE grade::INTEGER > 5"},
-                meta={"rule": "grade_is_high", "field": "grade"},
+                {"unexpected_rows_query": "SELECT * FROM {batch} WHERE name::INTEGER > 5"},
+                meta={"rule": "name_is_high", "field": "name"},
             ),
-            "grade_is_high",
+            "name_is_high",
         ),
-        (entry("expect_students_to_be_nice", {}), "expect_students_to_be_nice"),
-        (entry("expect_rows_to_be_unique_on", {"column": "email"}), "expect_rows_to_be_unique_on"),
-        (entry("expect_rows_to_be_unique_on", {"columns": ["email"]}, severity="fatal"), "expect_rows_to_be_unique_on"),
+        (entry("expect_pets_to_be_nice", {}), "expect_pets_to_be_nice"),
+        (entry("expect_rows_to_be_unique_on", {"column": "name"}), "expect_rows_to_be_unique_on"),
+        (entry("expect_rows_to_be_unique_on", {"columns": ["name"]}, severity="fatal"), "expect_rows_to_be_unique_on"),
     ],
     ids=["regex", "regex of another dialect", "column", "parent", "cast", "type", "argument", "severity"],
 )
 def test_a_broken_rule_is_the_projects_fault_and_named(broken: dict[str, Any], said: str, tmp_path: Path) -> None:
     """Its suite and rule are named, no row is blamed, and nothing passes: also when a row is at fault besides."""
-    project = new_project(tmp_path)
-    (project / "expectations").unlink()
-    shutil.copytree(REPOSITORY / "expectations", project / "expectations")
-    suite = project / "expectations" / "students.json"
-    content = json.loads(suite.read_text())
-    content["expectations"].append(broken)
-    suite.write_text(json.dumps(content))
-    document = sample()
-    document["students"][0]["phone"] = " "
+    project = small_project(tmp_path / "project")
+    (project / "expectations" / "pets.json").write_text(json.dumps({"expectations": [broken]}))
+    document = small_document("Rex")
+    document["pets"][0]["legs"] = "four"
     found = checked(project, document)
     assert type(found.error) is ProjectError
-    assert "students" in found.error.message
+    assert "pets" in found.error.message
     assert said in found.error.message
-    assert document["students"][0]["grade"] not in found.error.message
+    assert "Rex" not in found.error.message
 
 
 # --- keys that are not declared -----------------------------------------------------------------------------------
@@ -226,28 +221,31 @@ def test_below_a_key_that_is_left_out_json_is_strict_all_the_same(own_project: P
 
 
 def test_a_fault_is_told_once_beside_an_undeclared_key(own_project: Path) -> None:
-    r"""A row with an undeclared key and a `\u0000` in a declared one has two faults."""
+    r"""A row with an undeclared key and a `\u0000` in a declared one has two faults. The given dict stays."""
     document = sample()
     document["meetings"][0] |= {"mood": "good", "location": "a\0b"}
     document["classes"][0]["mood"] = "good"
     document["classes"][0]["enrolledStudents"].append("a\0b")
     last = len(document["classes"][0]["enrolledStudents"]) - 1
     document["tests"][0]["mood"] = {"deep": "a\0b"}
+    given = copy.deepcopy(document)
     found = checked(own_project, document)
+    assert document == given
     assert Counter(error.pointer for error in found.errors if error.entity != "tests") == Counter(
         ["/meetings/0/mood", "/meetings/0/location", "/classes/0/mood", f"/classes/0/enrolledStudents/{last}"]
     )
 
 
-def test_two_keys_that_may_not_be_shown_have_a_place_each(own_project: Path, tmp_path: Path) -> None:
+def test_two_keys_that_may_not_be_shown_have_a_place_each(tmp_path: Path) -> None:
     """Two undeclared keys of one row that may be names are two errors in two lines."""
-    document = sample()
-    document["meetings"][0] |= {"Zoë Ng": 1, "Ann Lee": 2}
+    document = small_document("Rex")
+    document["pets"][0] |= {"Zoë Ng": 1, "Ann Lee": 2}
     file = tmp_path / "mock.json"
     file.write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
     lines = file.read_text(encoding="utf-8").split("\n")
     expected = [number for number, line in enumerate(lines, start=1) if "Zoë Ng" in line or "Ann Lee" in line]
-    assert sorted(error.line or 0 for error in checked(own_project, file).errors) == expected
+    project = small_project(tmp_path / "project")
+    assert sorted(error.line or 0 for error in checked(project, file).errors) == expected
 
 
 # --- caps ---------------------------------------------------------------------------------------------------------
@@ -294,14 +292,14 @@ def test_what_is_listed_is_capped_and_totals_are_exact(own_project: Path, tmp_pa
 
 
 @pytest.mark.parametrize("form", ["ndjson", "dict"])
-def test_faults_of_the_source_are_counted_exactly_too(form: str, own_project: Path, tmp_path: Path) -> None:
+def test_faults_of_the_source_are_counted_exactly_too(form: str, tmp_path: Path) -> None:
     """Lines that are not JSON, or rows that JSON cannot say, are listed up to the cap and counted all."""
-    source: Any = sample() | {"students": [{"id": object()} for _ in range(250)]}
+    source: Any = small_document() | {"owners": [{"id": object()} for _ in range(250)]}
     if form == "ndjson":
-        source = folder_of(tmp_path / "source", sample())
-        (source / "students.json").unlink()
-        (source / "students.ndjson").write_text("{x\n" * 250)
-    found = checked(own_project, source, max_errors_per_rule=5)
+        source = folder_of(tmp_path / "source", small_document())
+        (source / "owners.json").unlink()
+        (source / "owners.ndjson").write_text("{x\n" * 250)
+    found = checked(small_project(tmp_path / "project"), source, max_errors_per_rule=5)
     listed = [error for error in found.errors if error.rule == STRICT and (error.row or error.line)]
     assert len(listed) == 5
     assert found.message.startswith("250 errors in the source itself")
@@ -516,14 +514,6 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     assert faults(source, tmp_path / "arrays") == [
         (READABLE, "students", "students.json", "cannot be read: Permission denied")
     ]
-
-
-def test_the_callers_dict_is_left_as_it_is(own_project: Path) -> None:
-    """A check changes nothing of what it is given."""
-    document = sample()
-    given = copy.deepcopy(document)
-    checked(own_project, document)
-    assert document == given
 
 
 def test_a_check_that_was_killed_leaves_no_data_behind(tmp_path: Path) -> None:
