@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mock2pg import MigrationResult, MigrationService, backups, history, postgres
+from mock2pg import MigrationResult, MigrationService, backups, history, postgres, workers
 from mock2pg import settings as settings_module
 from mock2pg.errors import InternalError, Mock2pgError
 from mock2pg.history import layout
@@ -124,5 +124,6 @@ def stage(tmp_path: Path, database: str, executed_notebooks: None, monkeypatch: 
             raise stage.after[name]
 
     monkeypatch.setattr(notebooks, "execute", execute)
+    monkeypatch.setattr(workers, "prepare", lambda *_: None)  # no step calls one
     monkeypatch.setattr(backups, "open_backup", lambda *_: None)
     return stage

@@ -28,8 +28,9 @@ from tests.fix_small import Document, small_document, small_project
 OLD = small_document(*(f"old {n}" for n in range(300)), "stays")
 NEW = small_document(*(f"new {n}:3" for n in range(300)), "stays:5")
 DATABASE, BASE, BUILT, MOMENT = "crash", "crash_base", "crash_built", "crash_moment"
-# Where a strike finds something else than at the boundary before; all boundaries with `make test-crash`.
-BOUNDARIES = {"the process": ("stage", "load", "backup", "publish", "verify"), "the server": ("load", "publish")}
+# Where a strike finds something else than at the boundary before; all boundaries with `make test-crash`. The rollbacks
+# and publications that are struck at random moments begin with a run that was killed after its backup.
+BOUNDARIES = {"the process": ("load", "publish", "verify"), "the server": ("load", "publish")}
 
 
 def rows_of(document: Document) -> tuple[tuple[tuple[Any, ...], ...], ...]:

@@ -100,17 +100,19 @@ AFTER_THE_RECORD = ("the event", "the list of runs")
 ONLY = {"dropping the scratch schemas": ["migrate"], "the lock": ["migrate", "rollback", "backup"],
         "retention": ["migrate", "rollback", "backup"]}  # fmt: skip
 COMMANDS = {"migrate": ["new"], "rollback": ["old"], "verify": ["old"], "backup": ["old"]}
+# All commands end in one place, which a few pieces show; the others break in migrations.
+IN_EVERY = ("the log messages", "the lock", "retention", "the record", "the event")
 
 
 @pytest.mark.parametrize("what", PAPERWORK)
 def test_paperwork_changes_no_verdict(what: str, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each piece that breaks in each command, one that succeeds and one that fails, is a warning and no more."""
+    """Each piece that breaks in a command, one that succeeds and one that fails, is a warning and no more."""
     place, name, replace = PAPERWORK[what]
     monkeypatch.setattr(place, name, replace(getattr(place, name)))
     signal_before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for command, rows in COMMANDS.items():
-            if command not in ONLY.get(what, COMMANDS):
+            if command not in ONLY.get(what, COMMANDS if what in IN_EVERY else ["migrate"]):
                 continue
             result = stage.run(command)
             assert (result.success, result.error, stage.rows()) == (True, None, rows), command

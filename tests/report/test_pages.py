@@ -41,9 +41,13 @@ LOOK = r"""
   const seen = e => e.checkVisibility({visibilityProperty: true});
   const said = e => `${e.tagName}.${e.className.baseVal ?? e.className}: ${(e.innerText || "").slice(0, 40)}`;
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+  const known = new Map();
   const rgba = colour => {
+    if (known.has(colour)) return known.get(colour);
     canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data; return [r, g, b, a / 255];
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    known.set(colour, [r, g, b, a / 255]);
+    return known.get(colour);
   };
   const over = (top, below) => top.slice(0, 3).map((part, i) => part * top[3] + below[i] * (1 - top[3]));
   const behind = e => {
