@@ -34,8 +34,8 @@ pytest_plugins = [
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=1, help="How often tests/test_load.py migrates and rolls back.")
     parser.addoption("--at-once", type=int, default=1, help="How many of tests/test_load.py there are.")
-    parser.addoption("--times", type=int, default=5, help="How often tests/test_repeated.py migrates.")
-    parser.addoption("--documents", type=int, default=3, help="How many random documents are migrated.")
+    parser.addoption("--times", type=int, default=4, help="How often tests/test_repeated.py migrates.")
+    parser.addoption("--documents", type=int, default=2, help="How many random documents are migrated.")
     parser.addoption("--moments", type=int, default=5, help="At how many moments tests/test_crash_safety.py strikes.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from mock2pg import MigrationResult, MigrationService, build, postgres
 from mock2pg import settings as settings_module
+from mock2pg.init import init
 from mock2pg.pipeline import faults, scenarios
 from mock2pg.settings import Settings
 from mock2pg.staged_tables import SourceColumn, SourceTable
@@ -57,12 +59,20 @@ def project_of_every_kind(folder: Path) -> Path:
 
 
 def test_every_scenario_passes_and_the_target_is_not_touched(tmp_path: Path, database: str) -> None:
-    """Good and bad migrations run in a database that is dropped afterwards; the target has no table more."""
+    """Good and bad migrations run in a database that is dropped afterwards; the target has no table more.
+
+    In a project that init has made, where an array is declared to have rows besides.
+    """
     told: list[str] = []
     begun: list[tuple[str, int]] = []
-    settings = settings_module.load(
-        project=project_of_every_kind(tmp_path), database_url=database, source=Path("mock_data")
-    )
+    given = project_of_every_kind(tmp_path / "every kind") / "mock_data"
+    project = init(given, tmp_path / "shop").project
+    shutil.copytree(given / "sample", project / "mock_data" / "sample")
+    declarations = project / "dbt_project" / "models" / "_sources.yml"
+    sources = yaml.safe_load(declarations.read_text())
+    sources["sources"][0]["tables"][0].setdefault("config", {}).setdefault("meta", {})["not_empty"] = True
+    declarations.write_text(yaml.safe_dump(sources))
+    settings = settings_module.load(project=project, database_url=database, source=Path("mock_data"))
     service = MigrationService(settings)
     report = service.test_migration(told.append, lambda name: begun.append((name, len(told))))
     assert report.success, told

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from mock2pg import cli
+from mock2pg import cli, postgres
 from mock2pg.runs import all_runs
 from mock2pg.settings import Settings
 from mock2pg.watch import state
@@ -90,7 +90,7 @@ def source(tmp_path: Path, document: dict[str, Any]) -> Path:
     return file
 
 
-LOOKS = [["metrics"], ["history", "--json"], ["runs"], ["backups"], ["status"], ["settings"], ["report", "--all"]]
+LOOKS = [("metrics",), ("history", "--json"), ("runs",), ("backups",), ("status",), ("settings",), ("report", "--all")]
 
 
 def test_no_value_leaves_a_run(settings: Settings, source: Path, tmp_path: Path, webhook: Receiver) -> None:
@@ -114,18 +114,11 @@ def test_no_value_leaves_a_run(settings: Settings, source: Path, tmp_path: Path,
         settings,
         tmp_path,
         ["migrate", str(source)],
-        ["verify", "--json"],
-        *LOOKS,
         "DO $$BEGIN ASSERT (SELECT count(*) > 0 FROM public.students WHERE name LIKE '%CANARY'); END$$",
         ["migrate", str(bad), "--debug"],
-        ["migrate", str(not_json), "--debug"],
         f"UPDATE public.students SET phone = '{MARK} 2' WHERE id = '1'",
         "CREATE UNIQUE INDEX ON public.students ((1)) WHERE id IN ('1')",
         ["verify", "--debug"],
-        ["verify", "--format", "junit"],
-        "CREATE UNIQUE INDEX ON public.students (phone)",
-        ["migrate", str(twice), "--debug"],
-        "DROP INDEX public.students_phone_idx",
         f"CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS"
         f" $$BEGIN RAISE WARNING '%', NEW.phone; RAISE EXCEPTION '{MARK} %', NEW.phone USING DETAIL = '{MARK}',"
         " CONSTRAINT = NEW.name, TABLE = NEW.phone, COLUMN = NEW.phone, DATATYPE = NEW.phone, SCHEMA = NEW.phone;"
@@ -134,22 +127,26 @@ def test_no_value_leaves_a_run(settings: Settings, source: Path, tmp_path: Path,
         ["migrate", str(twice), "--debug"],
         MIGRATION_NOTIFY_URLS=webhook.url,
     )
-    expected = ["migrate 0", "verify 0", *(f"{look[0]} 0" for look in LOOKS)]
-    expected += ["migrate 4", "migrate 3", "verify 10", "verify 10", "migrate 15", "migrate 9"]
-    assert codes == expected, printed.decode()
+    assert codes == ["migrate 0", "migrate 4", "verify 10", "migrate 9"], printed.decode()
     assert b'the function "no" raised an exception' in printed
     assert b" in execute\n" in printed  # of a traceback
     assert webhook.titles[:2] == ["mock2pg migrate: started", "mock2pg migrate: succeeded"]
     assert MARK.encode() not in b"".join(webhook.raw) + printed
     assert b"hook-secret" not in printed
 
-    for form, code, environment in (
-        ("junit", 4, {}),
-        ("github", 0, {"MIGRATION_ON_ERROR": "quarantine", "MIGRATION_UNKNOWN_FIELDS": "warn"}),
+    quarantine = {"MIGRATION_ON_ERROR": "quarantine", "MIGRATION_UNKNOWN_FIELDS": "warn"}
+    with postgres.connect(settings.url, name="test") as connection:
+        connection.execute("CREATE UNIQUE INDEX ON public.students (phone)")
+    for arguments, code, environment in (
+        *((look, 0, {}) for look in LOOKS),
+        (("migrate", str(not_json), "--debug"), 3, {}),
+        (("migrate", str(twice), "--debug"), 15, {}),
+        (("verify", "--json"), 10, {}),
+        (("verify", "--format", "junit"), 10, {}),
+        (("check", str(bad), "--format", "junit", "--debug"), 4, {}),
+        (("check", str(bad), "--format", "github", "--max-refused", "90%", "--debug"), 0, quarantine),
     ):
-        said = in_process(
-            settings, "check", str(bad), "--format", form, "--max-refused", "90%", "--debug", **environment
-        )
+        said = in_process(settings, *arguments, **environment)
         assert said.exit_code == code, said.output
         assert MARK not in said.output
     assert list(settings.runs_dir.glob("*/refused.jsonl"))
