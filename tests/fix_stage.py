@@ -84,6 +84,7 @@ def change(run: Run, command: str, statement: str, counts: Mapping[str, Any] = M
 
 @pytest.fixture
 def stage(tmp_path: Path, database: str, executed_notebooks: None, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    monkeypatch.setattr(workers, "prepare", lambda *_: None)  # no step here needs what they would load
     settings = settings_module.load(project=tmp_path, database_url=database, operator="a tester")
     stage = Stage(settings, {}, {})
     with postgres.connect(database, name="test") as connection:

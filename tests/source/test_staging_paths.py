@@ -183,34 +183,38 @@ def test_each_kind_of_path(
 ROW = [table("a", "id", "b.c"), table("a[].n[]", "a[].id", "k.l"), table("a[].n[].m{}", "v")]
 
 
-@pytest.mark.parametrize(
-    ("row", "name", "unfit", "unknown"),
-    [
-        ('{"id": "x", "b": {"c": "y", "d": 1}}', "a", [], [".b.d"]),
-        ('{"id": "x", "b": {"c": "y", "some one": 1}}', "a", [], [".b.?"]),
-        ('{"id": "x", "b": {"c": "y"}, "B": {}, "b.c": 1}', "a", [], ["B", "b.c"]),
-        ('{"id": "x", "b": "y"}', "a", ["b"], []),
-        ('{"id": "x", "b": [{"c": "y"}]}', "a", ["b"], []),
-        ('{"id": "x", "b": null}', "a", [], []),
-        ('{"id": "x", "b": {"c": 1}}', "a", ["b.c"], []),
-        ('{"id": "x", "b": {"c": "y", "c": "z"}}', "a", ["b"], []),
-        ('{"id": "x", "b": {"c": "y"}, "b": {}}', "a", ["b"], []),
-        ('{"id": "x", "n": [{"k": {"l": "y", "z": 1}, "m": {}}]}', "n", [], [".k.z"]),
-        ('{"id": "x", "n": [{"k": {"l": "y"}, "m": {"p": {"v": "1", "w": 2}}}]}', "m", [], ["w"]),
-        ('{"id": "x", "n": [{"k": {"l": "y"}, "m": {"p": {"v": "1", "v": "2"}}}]}', "m", ["v"], []),
-        ('{"id": "x", "n": [{"k": {"l": "y"}, "m": {"p": {"v": "1"}, "p": {"v": "1"}}}]}', "m", [""], []),
-        ('{"id": "x", "n": [{"k": {"l": "y"}, "m": [{"v": "1"}]}]}', "m", [""], []),
-        ('{"id": "x", "n": [{"k": {"l": "y"}}]}', "m", [""], []),
-        ('{"id": "x", "n": [{"k": {"l": "y"}, "m": {"p": 1}}]}', "m", ["."], []),
-        ('{"id": "x", "n": {"0": {"k": {"l": "y"}, "m": {}}}}', "n", [""], []),
-        ('{"id": "x", "n": [[{"k": {"l": "y"}, "m": {}}]]}', "n", ["."], []),
-    ],
-)
-def test_what_nothing_takes_is_marked(row: str, name: str, unfit: list[str], unknown: list[str], stage: Stage) -> None:
+# A row, the table in which it is marked, and what of it is unfit or undeclared.
+MARKED = [
+    ('{"id": "x", "b": {"c": "y", "d": 1}}', "a", [], [".b.d"]),
+    ('{"id": "x", "b": {"c": "y", "some one": 1}}', "a", [], [".b.?"]),
+    ('{"id": "x", "b": {"c": "y"}, "B": {}, "b.c": 1}', "a", [], ["B", "b.c"]),
+    ('{"id": "x", "b": "y"}', "a", ["b"], []),
+    ('{"id": "x", "b": [{"c": "y"}]}', "a", ["b"], []),
+    ('{"id": "x", "b": null}', "a", [], []),
+    ('{"id": "x", "b": {"c": 1}}', "a", ["b.c"], []),
+    ('{"id": "x", "b": {"c": "y", "c": "z"}}', "a", ["b"], []),
+    ('{"id": "x", "b": {"c": "y"}, "b": {}}', "a", ["b"], []),
+    ('{"id": "x", "n": [{"k": {"l": "y", "z": 1}, "m": {}}]}', "n", [], [".k.z"]),
+    ('{"id": "x", "n": [{"k": {"l": "y"}, "m": {"p": {"v": "1", "w": 2}}}]}', "m", [], ["w"]),
+    ('{"id": "x", "n": [{"k": {"l": "y"}, "m": {"p": {"v": "1", "v": "2"}}}]}', "m", ["v"], []),
+    ('{"id": "x", "n": [{"k": {"l": "y"}, "m": {"p": {"v": "1"}, "p": {"v": "1"}}}]}', "m", [""], []),
+    ('{"id": "x", "n": [{"k": {"l": "y"}, "m": [{"v": "1"}]}]}', "m", [""], []),
+    ('{"id": "x", "n": [{"k": {"l": "y"}}]}', "m", [""], []),
+    ('{"id": "x", "n": [{"k": {"l": "y"}, "m": {"p": 1}}]}', "m", ["."], []),
+    ('{"id": "x", "n": {"0": {"k": {"l": "y"}, "m": {}}}}', "n", [""], []),
+    ('{"id": "x", "n": [[{"k": {"l": "y"}, "m": {}}]]}', "n", ["."], []),
+]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_nothing_takes_is_marked(nested: bool, stage: Stage) -> None:
     """A key at any level that nothing takes, a duplicate, or what is no object, array or map is marked in its row."""
-    tables = [ROW[0], replace(ROW[1], name="n", optional="n" not in row), replace(ROW[2], name="m")]
-    found = stage(f'{{"a": [{row}]}}', *tables)[name]
-    assert [(each["_unfit"], sorted(each["_unknown"])) for each in found] == [(unfit, unknown)]
+    cases = [case for case in MARKED if ('"n"' in case[0]) == nested]
+    tables = [ROW[0], replace(ROW[1], name="n", optional=not nested), replace(ROW[2], name="m")]
+    found = stage(f'{{"a": [{", ".join(row for row, *_ in cases)}]}}', *tables)
+    for number, (row, name, unfit, unknown) in enumerate(cases, 1):
+        marks = [(m["_unfit"], sorted(m["_unknown"])) for m in found[name] if m["_root_row"] == number]
+        assert marks == [(unfit, unknown)], row
 
 
 def test_a_value_between_declared_paths_is_no_value_lost(stage: Stage) -> None:
