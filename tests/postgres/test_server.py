@@ -242,8 +242,8 @@ def test_server_is_killed(serve: Callable[..., Server]) -> None:
 
 @pytest.mark.parametrize(
     ("keeps", "running"),
-    [([False], [False]), ([True], [True]), ([False, False], [True, False]), ([False, True], [True, True])],
-    ids=["private", "kept", "shared", "kept by the second"],
+    [([True], [True]), ([False, False], [True, False]), ([False, True], [True, True])],
+    ids=["kept", "shared", "kept by the second"],
 )
 def test_clients_are_killed(
     serve: Callable[..., Server], client: Callable[..., Client], keeps: list[bool], running: list[bool]

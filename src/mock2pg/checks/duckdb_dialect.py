@@ -28,7 +28,7 @@ def engine(file: Path, memory: str) -> sa.Engine:
     """An engine on one read-only connection to a DuckDB file; its dialect keeps what DuckDB had not enough of."""
     shortages = list[StagingFailed]()
     made = sa.create_engine("duckdb+mock2pg://", creator=lambda: _Connection(file, memory, shortages))
-    made.dialect.shortages = shortages  # type: ignore[attr-defined]
+    made.dialect.shortages = shortages
     return made
 
 
@@ -103,14 +103,14 @@ class _Driver:
     ProgrammingError = duckdb.ProgrammingError
 
 
-class _Names(PGIdentifierPreparer):
+class _Names(PGIdentifierPreparer):  # type: ignore[misc]
     """Quotes every name: DuckDB has reserved words that PostgreSQL does not know."""
 
     def _requires_quotes(self, value: str) -> bool:
         return True
 
 
-class DuckDBDialect(PGDialect):
+class DuckDBDialect(PGDialect):  # type: ignore[misc]
     """PostgreSQL's SQL, DuckDB's catalogue."""
 
     preparer = _Names
@@ -125,12 +125,12 @@ class DuckDBDialect(PGDialect):
         return _Driver
 
     @classmethod
-    def get_pool_class(cls, url: sa.URL) -> type[pool.Pool]:
+    def get_pool_class(cls, url: sa.URL) -> Any:
         return pool.StaticPool
 
     def initialize(self, connection: sa.Connection) -> None:
         self.default_schema_name = "main"
-        self.server_version_info = (16, 0)  # type: ignore[assignment]  # the version whose SQL is written
+        self.server_version_info = (16, 0)  # the version whose SQL is written
 
     def on_connect(self) -> Callable[[Any], Any] | None:
         return None
