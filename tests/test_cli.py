@@ -244,10 +244,15 @@ def test_rollback_to_nothing_named(runner: CliRunner) -> None:
 
 
 def test_verify_before_any_migration(runner: CliRunner) -> None:
-    """There is nothing to prove yet, which is an answer with a name and a code."""
-    result = runner.invoke(cli.command, ["verify", "--json"])
-    assert result.exit_code == errors.NothingPublished.code
-    assert json.loads(result.stdout)["error"]["name"] == "NothingPublished"
+    """There is nothing to prove yet, which is an answer with a name and a code; a real target needs a named source."""
+    for source, first in (
+        ({}, "`mock2pg migrate` first"),
+        ({"MIGRATION_SOURCE": None}, "`mock2pg migrate PATH` first"),
+    ):
+        result = runner.invoke(cli.command, ["verify", "--json"], env=source)
+        assert result.exit_code == errors.NothingPublished.code
+        error = json.loads(result.stdout)["error"]
+        assert (error["name"], error["hint"]) == ("NothingPublished", f"Run {first}.")
 
 
 def test_an_unreachable_server_is_named_without_its_password(runner: CliRunner, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_run_records_what_it_cost(published_small: Settings, tmp_path: Path) -
         assert 0 < metrics["steps"][step]["database_seconds"] <= metrics["steps"][step]["seconds"] * 4, step  # threads
     assert metrics["wal_bytes"] > 0
     assert metrics["database_seconds"] > 0
-    assert record["peak_memory_bytes"] * 2 > (metrics["peak_memory_bytes"] or 1)
+    assert "peak_memory_bytes" not in record  # one fact has one place
     slowest = metrics["slowest_statements"]
     assert [each["seconds"] for each in slowest] == sorted((each["seconds"] for each in slowest), reverse=True)
     page = result.report.read_text(encoding="utf-8")

@@ -179,6 +179,8 @@ def test_a_pyproject_that_cannot_be_read_has_a_name(content: str, tmp_path: Path
             "postgresql:///a%20shop?host=/run,/tmp&port=5",
         ),
         (f"dbname=shop host=h port=5 user='it''s' password='{CANARY} x'", "postgresql://it@h:5/shop"),
+        (f"postgresql://me:{CANARY}@[::1]:5/shop", "postgresql://me@[::1]:5/shop"),
+        (f"dbname=shop host=::1,h port=5 password={CANARY}", "postgresql://[::1],h:5/shop"),
         (f"postgresql://?service=shop&password={CANARY}", "service=shop"),
         (f"postgresql://u:12/{CANARY}@h", "set"),
         (f"mysql://u:{CANARY}@h/db", "not valid: DATABASE_URL begins with mysql:, which is not PostgreSQL's"),

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from mock2pg import settings as settings_module
 from mock2pg.backups.names import file_of
 from mock2pg.cli.verb import end
-from mock2pg.errors import CheckFailed, Mock2pgError, ValidationError, VerifyFailed
+from mock2pg.errors import CheckFailed, Interrupted, Mock2pgError, ValidationError, VerifyFailed
 from mock2pg.evidence import verify
 from mock2pg.foreign_errors import unusable
 from mock2pg.report import log_messages, typed
@@ -155,6 +155,16 @@ def test_every_failure_answers_the_three_questions(
     hint = re.sub("(un) the command again", r"\1 .* again", re.sub("`mock2pg", "`.*mock2pg", kind.hint))
     assert re.search(hint, answers)
     assert error.state in answers
+
+
+@pytest.mark.parametrize("cause", ["stage was interrupted", "stage: the disk is full", "the disk is full"])
+def test_a_cause_names_its_step_once(cause: str) -> None:
+    """Also where the error's own text begins with the step."""
+    error = Interrupted(cause)
+    steps = (StepResult("stage", "failed", error=error.as_dict()),)
+    result = MigrationResult(False, "", steps, (), "a-run", Path("nowhere"), error, command="migrate")
+    lines = printed(lambda: show(result, as_json=False), color=False).splitlines()
+    assert f"  Cause       {'' if cause.startswith('stage') else 'stage: '}{cause}" in lines
 
 
 def test_errors_stand_before_one_line_of_warnings_and_the_verdict_is_last(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from mock2pg import signals, workers
 from mock2pg.errors import CheckFailed, InternalError, ValidationError
 from mock2pg.foreign_errors import traced
 from mock2pg.settings import REPOSITORY
-from mock2pg.workers import memory, serving, worker
+from mock2pg.workers import serving, worker
 
 pytestmark = pytest.mark.usefixtures("executed_notebooks")
 
@@ -261,14 +261,6 @@ def test_the_errors_of_every_kind_can_be_sent() -> None:
     for kind in (InternalError, *InternalError.__mro__[1].__subclasses__()):
         error = pickle.loads(pickle.dumps(kind("what", hint="how")))
         assert (type(error), error.message, error.hint, error.code) == (kind, "what", "how", kind.code)
-
-
-def test_the_memory_of_workers_is_counted() -> None:
-    """The peak memory of a run is that of all its processes together."""
-    before = memory.all_peaks()
-    kind = workers.Kind("holds much", (__name__,))
-    call("hold", 200_000_000, kind=kind)
-    assert memory.all_peaks() > before + 200_000_000
 
 
 def test_a_deaf_worker_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,8 @@ def shown(text: str) -> str | None:
         given = {"host": quote(host, safe="/,"), "port": port}
         parameters = "&".join(f"{name}={value}" for name, value in given.items() if value)
         return f"postgresql://{user and user + '@'}/{database}?{parameters}"
-    return f"postgresql://{user and user + '@'}{host}{port and ':' + port}/{database}"
+    bare = [f"[{each}]" if each.count(":") > 1 and "[" not in each else each for each in host.split(",")]
+    return f"postgresql://{user and user + '@'}{','.join(bare)}{port and ':' + port}/{database}"
 
 
 def _split_query(text: str) -> tuple[str, str, str]:

@@ -311,7 +311,7 @@ def test_what_is_not_certain_is_a_doubt_and_a_new_table(existing: postgres.Conne
             CREATE TABLE odd.friends (id int, a int REFERENCES odd."Person", b int REFERENCES odd."Person");
             CREATE VIEW odd.news AS SELECT 1 AS id;
             CREATE TABLE odd.order_lines (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sku text, UNIQUE (sku));
-            CREATE TABLE odd.flags (id text PRIMARY KEY, "ID" text);
+            CREATE TABLE odd.flags (id text PRIMARY KEY, "ID" text); CREATE TABLE odd.mock2pg_runs (id int PRIMARY KEY);
             CREATE TABLE odd.ordernote (id int PRIMARY KEY, text text, line int NOT NULL REFERENCES odd.order_lines)""")
         items = entity("items", "items[]", "id:integer, name:text")
         one, other = entity("person", "a.person[]", "id:integer"), entity("people", "people[]", "id:integer")
@@ -321,8 +321,11 @@ def test_what_is_not_certain_is_a_doubt_and_a_new_table(existing: postgres.Conne
         flags = entity("flags", "flags{}", "other:text=ID, key:text={}", key="key")
         notes = entity("order_notes", "order_notes[]", "id:integer, text:text, sku:text",
                        references=[refers("sku", "order_lines", "sku")])  # fmt: skip
-        found, columns = applied(existing, "odd", items, one, other, news, friends, lines, flags, notes)
-    assert list(columns) == ["items", "person", "people", "news", "friends", "order_lines", "flags", "ordernote"]
+        runs = entity("_mock2pg_runs", "mock2pg_runs[]", "id:integer")
+        found, columns = applied(existing, "odd", items, one, other, news, friends, lines, flags, notes, runs)
+    taken = ["order_lines", "flags", "ordernote"]
+    assert list(columns) == ["items", "person", "people", "news", "friends", *taken, "_mock2pg_runs"]
+    assert said(found.database)["mock2pg_runs"] == "no entity fills it: it is left alone"  # no model may have the name
     assert columns["ordernote"] == ["id integer not null", "text text"]  # sku is another key of the line than its id
     assert (columns["order_lines"], columns["flags"]) == (["sku text not null"], ["id text not null"])
     doubts = said(found.doubts)

@@ -145,7 +145,7 @@ def build(run: Run) -> Build:
             "input_sha256": "9f86d0" if command == "migrate" else None,
             "database": {"name": "a_database", "schema": "a_schema", "server_version": "18.6"},
             "backup_id": None,
-            "peak_memory_bytes": 388_000_000,
+            "metrics": {"peak_memory_bytes": 388_000_000, "steps": {}},
             "error": None,
             "undo_error": None,
         }

@@ -410,7 +410,7 @@ def test_it_is_tried_again_when_what_stopped_it_may_pass(migrated: Migrated, mon
     monkeypatch.setattr(restore, "restore", cut)
     result = roll_back(migrated, migrated.second)
     assert dumped(migrated.settings.url, "public") == migrated.dump_second
-    assert result.data["cautions"] == ["attempt 1 to roll back was stopped by AdminShutdown"]
+    assert result.data["cautions"] == ["attempt 1 to roll back was stopped by admin shutdown"]
     assert ids(migrated) - had == {result.data["present_backup_id"]}
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from mock2pg.report.history_lists import backup_lines, history_lines
 from mock2pg.results import PastRun
@@ -56,16 +59,22 @@ def test_a_wide_terminal_shows_more() -> None:
     assert "VerifyFailed" in third
 
 
-def test_a_backup_has_its_rows_and_why_it_was_taken() -> None:
-    """Beside it on a wide terminal, below it on one of 80 columns; what is not known is a dash, and how to find out."""
+def test_a_backup_has_its_rows_and_why_it_was_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside it on a wide terminal, below it on one of 80 columns; what is not known is a dash, and how to find out.
+
+    Commands are those of make where make was typed.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAKELEVEL", "1")
+    (tmp_path / "Makefile").write_text("backups:\nrollback:\n", encoding="utf-8")
     found = [backup(latest=True), backup(command="backup", encrypted=True, rows=None, tables=None)]
     assert backup_lines(found, 80).splitlines() == [
         "Backup                             Rows  Tables      Size",
         f"backup-{ID}  12,345      14  123.5 kB",
-        f"  before migrate {ID}, restored by `rollback latest`",
+        f"  before migrate {ID}, restored by `make rollback ID=latest`",
         f"backup-{ID}       -       -  123.5 kB",
         f"  by backup {ID}, encrypted",
-        "-: known only after the whole file is read: `mock2pg backups verify`",
+        "-: known only after the whole file is read: `make backups ARGS=verify`",
     ]
     assert len(backup_lines(found[:1], 200).splitlines()) == 2
     others = [backup(schema="other", latest=None), backup(command=None), backup(timestamp=None, kind="a directory")]
@@ -73,4 +82,6 @@ def test_a_backup_has_its_rows_and_why_it_was_taken() -> None:
     assert "of shop.other" in text
     assert "by an unknown run" in text
     assert "not a backup: it is a directory" in text
-    assert text.endswith("The database was not reached, so the backup that `rollback latest` restores is not marked.")
+    assert text.endswith(
+        "The database was not reached, so the backup that `make rollback ID=latest` restores is not marked."
+    )

@@ -406,7 +406,7 @@ def test_a_full_disk_is_named(make: Make, tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(workers, "call", full)
-    with pytest.raises(UsageError, match="could not be run: No space left on device") as caught:
+    with pytest.raises(UsageError, match=f"could not be run: No space left on device: {tmp_path}$") as caught:
         notebooks.execute(make("pass"), tmp_path / "executed.ipynb", parameters={}, environment={})
     assert "`mock2pg verify` proves it" in caught.value.hint
 

@@ -19,7 +19,7 @@ RUN = "2026-11-22T10-30-00-000Z"
 RECORD = {
     "run_id": RUN, "command": "migrate", "status": "running", "message": "", "error": None, "warnings": [],
     "started_at": "2026-11-22T10:30:00.000Z", "finished_at": None, "seconds": 0.1, "operator": "a\x1btester",
-    "source": "mock_data", "database": {"name": "shop", "schema": "app"}, "peak_memory_bytes": 3_000_000,
+    "source": "mock_data", "database": {"name": "shop", "schema": "app"}, "metrics": {"peak_memory_bytes": 3_000_000},
 }  # fmt: skip
 ENDED = {"finished_at": "2026-11-22T10:30:04.200Z", "seconds": 4.2, "pid": 0}
 ERROR = {"name": "CheckFailed", "code": 4, "message": "2 rows break 1 rule", "hint": ""}

@@ -25,7 +25,7 @@ def named(
     if isinstance(mock_data, Mapping):
         return mock_data
     if mock_data is None:
-        if target and settings.database_url is not None and "source" not in settings.model_fields_set:
+        if target and must_be_named(settings):
             raise UsageError(
                 "DATABASE_URL is set and no source is named: what is in mock_data/ would replace what is there",
                 hint=_NAME_IT,
@@ -35,3 +35,8 @@ def named(
         raise UsageError(f"the source is of type {type(mock_data).__name__}", hint="Give a dict of arrays, or a path.")
     presence.require(Path(mock_data))
     return Path(mock_data)
+
+
+def must_be_named(settings: Settings) -> bool:
+    """Return True where no source is set, and the sample would replace what is in a real target."""
+    return settings.database_url is not None and "source" not in settings.model_fields_set

@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from mock2pg.errors import Mock2pgError, NotAppliedYet
+from mock2pg.errors import Mock2pgError, NotAppliedYet, NothingPublished
 from mock2pg.foreign_errors import traced
 from mock2pg.log import log
-from mock2pg.pipeline import metrics, verdict
+from mock2pg.pipeline import metrics, named_source, verdict
 from mock2pg.report import log_messages, target_state
 from mock2pg.runs import VERSION, Run, began, now
 from mock2pg.step_results import (
@@ -25,7 +25,7 @@ from mock2pg.step_results import (
     find,
     is_warned,
 )
-from mock2pg.workers.memory import Together, all_peaks
+from mock2pg.workers.memory import Together
 
 
 @dataclass
@@ -117,6 +117,8 @@ class Record:
         if self.error:
             self.error.state = self.target_state
             self.error.hint = target_state.next_step(facts) or self.error.hint
+            if self.error.hint == NothingPublished.hint and named_source.must_be_named(run.settings):
+                self.error.hint = "Run `mock2pg migrate PATH` first."
 
     def outcome(self) -> dict[str, Any]:
         """Return the outcome of the run, as record.json has it."""
@@ -144,7 +146,6 @@ class Record:
                 "mode": run.settings.mode,
                 "input_sha256": staged.sha256 if staged else None,
                 "database": encode(self.database),
-                "peak_memory_bytes": all_peaks(),
                 "metrics": metrics.of(results, self.memory.peak if self.memory else None, self.wal_bytes),
                 "warnings": self.warnings,
                 "undo_error": self.undo_error.as_dict() if self.undo_error else None,

@@ -83,7 +83,7 @@ def described(error: psycopg.Error) -> str:
     if _in_function(error):
         text = _of_function(error, session)
     elif error.sqlstate == "42883" and not diagnosis.statement_position:
-        text = _condition(error)  # PostgreSQL writes what it did not find without quotes
+        text = condition(error)  # PostgreSQL writes what it did not find without quotes
     elif not diagnosis.statement_position:  # else it was found while our own statement was parsed
         named = _QUOTED.findall(text)
     fields = {
@@ -136,14 +136,14 @@ def _in_function(error: psycopg.Error) -> bool:
 
 def _of_function(error: psycopg.Error, session: Session[Any]) -> str:
     """Describe a function's error without its own text, which may hold values."""
-    raised = "raised an exception" if is_raised(error) else f"failed: {_condition(error)}"
+    raised = "raised an exception" if is_raised(error) else f"failed: {condition(error)}"
     found = _FUNCTION.search(error.diag.context or "")
     if found is None or not _known(session, [found[1]]):
         return f"a function in the database {raised}"
     return f'the function "{found[1]}" {raised}'
 
 
-def _condition(error: psycopg.Error) -> str:
+def condition(error: psycopg.Error) -> str:
     """`undefined table`, as PostgreSQL's manual calls it."""
     return re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower()
 

@@ -18,6 +18,7 @@ from mock2pg.errors import NEVER_A_MIX, DatabaseError, PublishFailed
 from mock2pg.postgres import prepared_transactions
 from mock2pg.postgres.abandoned_sessions import end_sessions
 from mock2pg.postgres.connection import Connection, connect
+from mock2pg.postgres.describing import condition, described
 from mock2pg.postgres.distribution import spell_alike
 from mock2pg.settings import LOCK_TIMEOUT
 
@@ -47,7 +48,7 @@ def transact(
     *,
     committed: Callable[[Connection], bool],
     attempts: int,
-    tell: Callable[[int, BaseException], None],
+    tell: Callable[[int, str], None],
     lock_timeout: str = LOCK_TIMEOUT,
     over_nodes: bool = False,
 ) -> T:
@@ -100,11 +101,12 @@ def retried(
     body: Callable[[], T],
     *,
     attempts: int,
-    tell: Callable[[int, BaseException], None],
+    tell: Callable[[int, str], None],
     patience: Callable[[], float] = lambda: 0.0,
 ) -> T:
     """Run `body`; again, after a pause, when what stopped it may pass. Raises the error of the last attempt.
 
+    tell      is given the number of an attempt, and what stopped it
     patience  returns the seconds for which more attempts than those are made
     """
 
@@ -113,7 +115,7 @@ def retried(
 
     def before_sleep(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        tell(state.attempt_number, error or RuntimeError())
+        tell(state.attempt_number, _stopped_by(error))
 
     trying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(may_pass),
@@ -123,6 +125,16 @@ def retried(
         reraise=True,
     )
     return trying(body)
+
+
+def _stopped_by(error: BaseException | None) -> str:
+    """Return what stopped an attempt: a condition of PostgreSQL, by the name that its manual has for it."""
+    if isinstance(error, _NotCommittedError):
+        return "connection failure during COMMIT"
+    if not isinstance(error, psycopg.Error) or (is_lost(error) and error.sqlstate is None):
+        return "connection failure"
+    blocked = f": {described(error)}" if isinstance(error, errors.LockNotAvailable) else ""
+    return f"{condition(error)}{blocked}"
 
 
 def is_lost(error: BaseException | None) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mock2pg.pages.outcome import word_of
 from mock2pg.report.listings import Column, table
+from mock2pg.report.typed import typed
 from mock2pg.results import PastRun
 from mock2pg.text import duration, size
 
@@ -83,9 +84,10 @@ def backup_lines(found: Sequence[Mapping[str, Any]], limit: int) -> str:
         head, *lines = table(_BACKUPS, rows, limit)
         lines = [head, *(f"{line}\n  {note}" for line, note in zip(lines, notes, strict=True))]
     if any(entry["rows"] is None and not entry.get("kind") for entry in found):
-        lines.append(f"{_UNKNOWN}: known only after the whole file is read: `mock2pg backups verify`")
+        lines.append(typed(f"{_UNKNOWN}: known only after the whole file is read: `mock2pg backups verify`"))
     if any(entry["latest"] is None for entry in found):
-        lines.append("The database was not reached, so the backup that `rollback latest` restores is not marked.")
+        marked = "The database was not reached, so the backup that `mock2pg rollback latest` restores is not marked."
+        lines.append(typed(marked))
     return "\n".join(lines)
 
 
@@ -131,7 +133,7 @@ def _note(entry: Mapping[str, Any], *, place: bool) -> str:
     taken = f"{'by' if entry['command'] == 'backup' else 'before'} {entry['command']} {entry['run_id']}"
     notes = [taken if entry["command"] else "by an unknown run"]
     if entry["latest"]:
-        notes.append("restored by `rollback latest`")
+        notes.append(typed("restored by `mock2pg rollback latest`"))
     if not entry["timestamp"]:
         notes.append("its key is not available" if entry["encrypted"] else "damaged: its header is unreadable")
     elif place:

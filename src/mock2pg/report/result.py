@@ -119,7 +119,9 @@ def _causes(result: MigrationResult) -> list[str]:
     for each in result.results:
         if each.error:
             same = each.error["message"] == result.error.message
-            found.append(f"{each.step}: {first if same else each.error['message']}")
+            cause = first if same else each.error["message"]
+            named = cause.startswith((f"{each.step}: ", f"{each.step} "))  # as in: check was interrupted
+            found.append(cause if named else f"{each.step}: {cause}")
             told = told or same
     return found if told else [first, *found]
 

@@ -149,8 +149,8 @@ def _facts(record: Mapping[str, Any], *, alive: bool) -> list[tuple[str, str]]:
     now = memory.held_by(int(record.get("pid") or 0)) if alive else None
     if now is not None:
         facts.append(("Memory of all processes", size(now)))
-    elif record.get("peak_memory_bytes") and record.get("finished_at"):
-        facts.append(("Peak memory", size(int(record["peak_memory_bytes"]))))
+    elif (peak := (record.get("metrics") or {}).get("peak_memory_bytes")) and record.get("finished_at"):
+        facts.append(("Peak memory", size(int(peak))))
     facts.append(("Operator", printable(str(record.get("operator") or "-"))))
     return facts
 

@@ -24,7 +24,6 @@ from typing import Any
 from mock2pg import leaving, progress
 from mock2pg.errors import InternalError, Mock2pgError
 from mock2pg.foreign_errors import traced
-from mock2pg.workers.memory import own_peak
 
 _SOON = 0.1  # seconds
 
@@ -81,7 +80,7 @@ def _next(requests: SimpleQueue[bytes]) -> bytes:
 def _called(
     function: str, arguments: tuple[Any, ...], given: dict[str, Any], channel: progress.Channel | None
 ) -> bytes:
-    """Call a function; return what it raised or None, its result, the most memory held until then, its statements.
+    """Call a function; return what it raised or None, its result, its statements.
 
     channel  of the step that calls it
     """
@@ -90,16 +89,16 @@ def _called(
             signal.signal(signal.SIGINT, signal.default_int_handler)
             with progress.continued(channel) as statements:
                 result = named(function)(*arguments, **given)
-            return pickle.dumps((None, result, own_peak(), statements))
+            return pickle.dumps((None, result, statements))
         finally:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
     except (Mock2pgError, KeyboardInterrupt, OSError, MemoryError) as error:
         error.add_note(traced(error))
-        return pickle.dumps((error, None, own_peak(), None))
+        return pickle.dumps((error, None, None))
     except BaseException as error:  # its text may hold a value, and its module may be one that is not loaded there
         unexpected = InternalError(f"unexpected: {type(error).__name__}")
         unexpected.add_note(traced(error))
-        return pickle.dumps((unexpected, None, own_peak(), None))
+        return pickle.dumps((unexpected, None, None))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from typing import Any
 from mock2pg import progress, signals
 from mock2pg.environment import inherited
 from mock2pg.errors import InternalError
-from mock2pg.workers import memory
 
 _GRACE = 5.0  # seconds in which an interrupted function may undo what it is doing, and the process may end
 _KILLED = (
@@ -143,8 +142,7 @@ class Worker:
                 raise self._ended() from None
             self._loaded = True
             if answer is not None:  # which says just that
-                error, result, peak, statements = answer
-                memory.note(self.kind.purpose, peak)
+                error, result, statements = answer
                 progress.merge(statements)
                 return error, result
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from mock2pg import postgres
+from mock2pg.contracts import RESERVED
 from mock2pg.errors import DatabaseError, UsageError
 from mock2pg.init.conclusions import Conclusions, Doubt, Entity
 from mock2pg.init.target import matching_tables, reference_types
@@ -50,7 +51,8 @@ def apply(conclusions: Conclusions, connection: Connection, schema: str) -> Conc
             f"the schema {schema} has no table to read for --from-target",
             hint="Name the schema that has: MIGRATION_SCHEMA. For new tables, leave out --from-target.",
         )
-    matched = matching_tables.match_tables(conclusions.entities, tables)
+    free = [table for table in tables if not table.name.startswith(RESERVED)]  # a model may not have such a name
+    matched = matching_tables.match_tables(conclusions.entities, free)
     entities = reference_types.quoted(nested_in_target.absorbed(conclusions.entities, matched.tables))
     apart = {entity.table.name: Fitting(entity, matched.tables) for entity in entities}
     fitted = [apart[entity.table.name].entity(apart) for entity in entities]

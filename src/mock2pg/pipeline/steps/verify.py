@@ -91,9 +91,8 @@ def _read(run: Run, times: Times) -> Verified:
     )
 
 
-def _tell(attempt: int, error: BaseException) -> None:
-    blocked = f": {postgres.described(error)}" if isinstance(error, postgres.LockNotAvailable) else ""
-    log.warning("Attempt %d to verify stopped by %s%s; trying again", attempt, type(error).__name__, blocked)
+def _tell(attempt: int, reason: str) -> None:
+    log.warning("Attempt %d to verify stopped by %s; trying again", attempt, reason)
 
 
 def _references(

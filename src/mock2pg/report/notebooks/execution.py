@@ -12,6 +12,7 @@ from mock2pg import signals, workers
 from mock2pg.environment import inherited
 from mock2pg.errors import InternalError, Mock2pgError, UsageError
 from mock2pg.foreign_errors import limited
+from mock2pg.text import identity
 
 OUTCOME = "outcome"  # the tag of the cell that raises what the verdict on top says
 _NO_ROOM = (
@@ -37,7 +38,7 @@ def execute(notebook: Path, executed: Path, *, parameters: Mapping[str, Any], en
         except BaseException as caught:
             error = caught
         _keep(aside, executed, error)
-        _raise_for(error, notebook)
+        _raise_for(error, notebook, executed.parent)
 
 
 def _keep(aside: Path, executed: Path, error: BaseException | None) -> None:
@@ -74,7 +75,7 @@ def _tags(cell: dict[str, Any]) -> list[str]:
     return tags
 
 
-def _raise_for(error: BaseException | None, notebook: Path) -> None:
+def _raise_for(error: BaseException | None, notebook: Path, folder: Path) -> None:
     if isinstance(error, InternalError) and not error.message.startswith(notebook.name):
         raise InternalError(f"{notebook.name} could not be run: {error.message}", hint=error.hint) from error
     if isinstance(error, Mock2pgError):
@@ -83,7 +84,8 @@ def _raise_for(error: BaseException | None, notebook: Path) -> None:
         if limit := limited(error, notebook.name):
             raise limit from error
         if isinstance(error, OSError) and error.strerror:
-            raise UsageError(f"{notebook.name} could not be run: {error.strerror}", hint=_NO_ROOM) from error
+            told = f"{notebook.name} could not be run: {error.strerror}: {identity(str(folder))}"
+            raise UsageError(told, hint=_NO_ROOM) from error
         raise InternalError(f"{notebook.name} could not be run: {type(error).__name__}") from error
     if error is not None:
         raise error

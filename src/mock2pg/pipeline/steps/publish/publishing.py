@@ -161,6 +161,5 @@ def _refuse_written(connection: postgres.Connection, schema: str, merge: Merge, 
     return unwritten
 
 
-def _tell(attempt: int, error: BaseException) -> None:
-    blocked = f": {postgres.described(error)}" if isinstance(error, postgres.LockNotAvailable) else ""
-    log.warning("Attempt %d to publish stopped by %s%s; trying again", attempt, type(error).__name__, blocked)
+def _tell(attempt: int, reason: str) -> None:
+    log.warning("Attempt %d to publish stopped by %s; trying again", attempt, reason)

@@ -79,8 +79,8 @@ def run(
                 partial(_roll_back, way),
                 committed=lambda connection: history.of(connection, run.id, "rollback") is not None,
                 attempts=settings.publish_attempts,
-                tell=lambda attempt, error: way.warnings.append(
-                    f"attempt {attempt} to roll back was stopped by {type(error).__name__}"
+                tell=lambda attempt, reason: way.warnings.append(
+                    f"attempt {attempt} to roll back was stopped by {reason}"
                 ),
                 lock_timeout=settings.lock_timeout,
                 over_nodes=nodes.is_distributed(run),
