@@ -321,7 +321,7 @@ def test_a_cell_that_fails_is_named_and_the_notebook_is_kept(make: Make, tmp_pat
 
 
 def test_a_notebook_that_is_running_is_on_disk(make: Make, tmp_path: Path) -> None:
-    """What was done, and which cell is running: it is the receipt of a process that is killed in that cell."""
+    """It has what was done, and which cell is running: the receipt of a process that is killed in that cell."""
     read = "import json, pathlib\n(file,) = pathlib.Path('run').iterdir()\nfound = json.loads(file.read_text())"
     statuses = "print([cell['metadata']['papermill']['status'] for cell in found['cells'][-3:]])"
     executed = tmp_path / "run" / "made.ipynb"
