@@ -31,7 +31,7 @@ def settings(published_small: Settings) -> Settings:
 
 @pytest.fixture(scope="module", autouse=True)
 def _workers_of_all_tests() -> Iterator[None]:
-    """What a worker has loaded serves the next test, too."""
+    """A worker that has loaded its modules serves the next test, too."""
     yield
     workers.end_all()
 

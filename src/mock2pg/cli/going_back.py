@@ -129,8 +129,8 @@ def rollback(backup_id: str | None, only_show: bool, confirm: str | None, as_jso
     """Restore the target schema from a backup.
 
     Reports what would change, and restores what BACKUP_ID holds, in one transaction. `latest` is the state before the
-    newest change that was published into the schema, by a migration or a rollback; which backup that is, and which
-    change it undoes, is reported first. docs/rollback.md says how, and what is refused.
+    newest migration or rollback of the schema, whether that changed anything or not; which backup that is, and which
+    run it undoes, is reported first. docs/rollback.md says how, and what is refused.
 
     Examples:
         mock2pg rollback latest

@@ -32,7 +32,7 @@ class Destination:
 def find(settings: Settings, url: str, backup_id: str | None, before: str | None = None) -> Destination:
     """Return the backup that is meant.
 
-    backup_id  an id, or `latest`: the state before the newest change that was published into the target schema
+    backup_id  an id, or `latest`: the state before the newest migration or rollback of the target schema
     before     a run: the state before it
     url        empty where no database was made yet
 
