@@ -746,7 +746,7 @@ SOUND = {
     "fee": OF_KIND["fee"].filter(fits("fee")),
 }
 POOLS = st.fixed_dictionaries({name: st.lists(texts, min_size=14, max_size=20) for name, texts in SOUND.items()})
-ROWS = 160
+ROWS = 80
 
 
 def columns(pools: Mapping[str, Sequence[str]], number: int) -> list[tuple[str, str]]:
