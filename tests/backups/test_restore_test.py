@@ -14,7 +14,7 @@ import pytest
 from psycopg import conninfo, sql
 
 from mock2pg import postgres
-from mock2pg.backups import exported_rows, restore_test, restored_rows, snapshot
+from mock2pg.backups import exported_rows, json_rows, restore_test, snapshot
 from mock2pg.backups.document import start_of
 from mock2pg.backups.snapshot import Snapshot
 from mock2pg.backups.staged import State
@@ -168,7 +168,7 @@ def test_rows_are_compared_byte_by_byte_over_two_sessions(
     execute(database, "CREATE TABLE public.t (id int PRIMARY KEY, v numeric, at date); INSERT INTO public.t"
             " SELECT n, n / 7.0, date '2026-01-01' + n FROM generate_series(1, 12000) AS n")  # fmt: skip
     content, sessions, queries = exported_rows.content_hash(connection, "public", "t"), set(), []
-    made, lines_hash = restored_rows._made, exported_rows.lines_hash
+    made, lines_hash = json_rows.made, exported_rows.lines_hash
 
     def noted(session: postgres.Connection, *rest: Any) -> tuple[int, bool]:
         sessions.add(session.info.backend_pid)
@@ -178,7 +178,7 @@ def test_rows_are_compared_byte_by_byte_over_two_sessions(
         queries.append(query)
         return lines_hash(session, query)
 
-    monkeypatch.setattr(restored_rows, "_made", noted)
+    monkeypatch.setattr(json_rows, "made", noted)
     monkeypatch.setattr(exported_rows, "lines_hash", counted)
     with captured(database) as (state, found):
         lines = list(state.rows("t"))

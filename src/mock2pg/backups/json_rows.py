@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import psycopg
 from psycopg import sql
 
 from mock2pg import progress
@@ -80,6 +81,14 @@ def restored_equal(target: sql.Identifier, fields: Sequence[Field]) -> sql.Compo
     return sql.SQL(
         "WITH made AS ({} RETURNING {}) SELECT count(*), string_agg(l.line, e',\\n') = $1 FROM ({}) AS l"
     ).format(_inserting(target, fields, records), _names(fields), exported_rows.local_lines(fields, sql.SQL("made")))
+
+
+def made(connection: Connection, query: sql.Composed, lines: bytes) -> tuple[int, bool]:
+    """Execute what `restored_equal` gives, with a batch of lines."""
+    # as PostgreSQL writes parameters: a column's name may have a percent sign
+    row = psycopg.RawCursor(connection).execute(query, [lines.rstrip(b",\n").decode()]).fetchone()
+    assert row is not None  # noqa: S101
+    return int(row[0]), bool(row[1])
 
 
 def _inserting(target: sql.Identifier, fields: Sequence[Field], records: sql.Composable) -> sql.Composed:

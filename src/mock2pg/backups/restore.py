@@ -21,6 +21,7 @@ from mock2pg.backups import (
     json_rows,
     materialized_views,
     privileges,
+    refilled_tables,
     sequences,
 )
 from mock2pg.backups.added_objects import Added, drop, refuse_dependents
@@ -83,11 +84,13 @@ def _restored(
     there = state.definitions is not None and added.rest is not None
     there = there and not distributions.changed(state.distribution, now, state.tables)
     if there and not dump.changed_entries(state.definitions, added.rest):
-        differing_rows.compare(connection, schema, staged)
+        filling = refilled_tables.order(connection, schema, staged)
+        if not filling:
+            differing_rows.compare(connection, schema, staged)
         for without in (False, True)[: 2 if disabled_triggers.has_triggers(connection, schema) else 1]:
             try:
                 with connection.transaction():  # a savepoint, for what takes another way
-                    return _by_difference(connection, schema, staged, added, without, now)
+                    return _by_difference(connection, schema, staged, added, without, now, filling)
             except _NotThisWayError as error:
                 if isinstance(error.__cause__, psycopg.errors.DependentObjectsStillExist):
                     refuse_dependents(connection, schema, added)  # not all that another way would drop
@@ -95,18 +98,33 @@ def _restored(
 
 
 def _by_difference(
-    connection: Connection, schema: str, staged: Staged, added: Added, without_triggers: bool, now: Distributions
+    connection: Connection,
+    schema: str,
+    staged: Staged,
+    added: Added,
+    without_triggers: bool,
+    now: Distributions,
+    filling: Sequence[str],
 ) -> Restored:
-    """Raises _NotThisWayError where moving rows and dropping what was added does not lead back."""
+    """Raises _NotThisWayError where moving rows and dropping what was added does not lead back.
+
+    filling  tables, where there is nothing to do but to fill them
+    """
     try:
         tables = [name for name in catalogue.tables(connection, schema) if name in added.tables]
         code = OwnersCode(connection, schema, list(staged.state.tables))
         dropped = {name: _all_gone(catalogue.rows(connection, schema, name)) for name in tables}
         drop(connection, schema, added)
         with disabled_triggers.triggers(connection, schema) if without_triggers else nullcontext():
-            differences, merged = differing_rows.write(connection, schema, staged, code, now)
+            if filling:
+                differences, merged = refilled_tables.fill(connection, schema, staged, filling), list[TableMerge]()
+            else:
+                differences, merged = differing_rows.write(connection, schema, staged, code, now)
         stale = materialized_views.refresh(connection, schema, staged.state.unfilled, code)
-        _prove(connection, schema, staged, merged, _untouched(connection, schema, staged))
+        proven = refilled_tables.unchanged_since(
+            connection, schema, {name: staged.state.tables[name] for name in filling}
+        )
+        _prove(connection, schema, staged, merged, proven | _untouched(connection, schema, staged))
         sequences.restart(connection, schema, staged.state.sequences)  # last: in Citus it may be what is not undone
     except psycopg.OperationalError:  # a lock that is not given, a connection that is lost
         raise

@@ -106,20 +106,13 @@ def _same_lines(found: Sequence[Session], snapshot: Snapshot, state: State, name
             if len(working) == len(found):
                 made, same = working.popleft().result()
                 rows, equal = rows + made, equal and same
-            working.append(threads.submit(_made, found[which].connection, queries[which], lines))
+            working.append(threads.submit(json_rows.made, found[which].connection, queries[which], lines))
         for future in working:
             made, same = future.result()
             rows, equal = rows + made, equal and same
     for session, table in zip(found, tables, strict=True):
         session.connection.execute(sql.SQL("DROP TABLE {}").format(table))
     return equal and rows == state.tables[name] and digest.hexdigest() == state.digests[name]
-
-
-def _made(connection: Connection, query: sql.Composed, lines: bytes) -> tuple[int, bool]:
-    # as PostgreSQL writes parameters: a column's name may have a percent sign
-    row = psycopg.RawCursor(connection).execute(query, [lines.rstrip(b",\n").decode()]).fetchone()
-    assert row is not None  # noqa: S101
-    return int(row[0]), bool(row[1])
 
 
 def _compared(
