@@ -398,7 +398,7 @@ def test_tables_that_were_emptied_are_only_filled(
 
 @pytest.mark.parametrize("wrong", ["rows that are not as in the backup", "rows that change later"])
 def test_what_fills_a_table_is_proven(wrong: str, trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it is not as in the backup, another way is taken."""
+    """Another way is taken when it is not as in the backup."""
     fill, batches = refilled_tables.fill, list[bool]()
 
     def unlike(connection: postgres.Connection, query: sql.Composed, lines: bytes) -> tuple[int, bool]:
