@@ -19,6 +19,7 @@ from mock2pg.results import MigrationResult
 from mock2pg.settings import Settings
 from tests.fix_postgres import new_database
 from tests.fix_published import small_rows
+from tests.fix_small import small_project
 from tests.school.fix_school import Document, new_project, sample
 from tests.school.test_forty_faults import Text, resolved, written
 
@@ -277,12 +278,12 @@ def test_what_is_not_json_is_refused_in_quarantine_too(text: str, own_project: P
     assert found.error.code == 3
 
 
-def test_an_array_that_is_not_declared_is_refused_in_quarantine_too(own_project: Path) -> None:
+def test_an_array_that_is_not_declared_is_refused_in_quarantine_too(tmp_path: Path) -> None:
     """It is no row, and would be lost: the faults of the source itself are not to be left out."""
-    found = service_of(own_project, max_refused="100%").check(sample() | {"lessonPlans": []})
+    found = service_of(small_project(tmp_path), max_refused="100%").check(small_rows() | {"lessonPlans": []})
     assert found.error is not None
     assert found.error.code == 3
-    assert found.summary["check"]["entities"]["students"]["refused"] == len(sample()["students"])
+    assert found.summary["check"]["entities"]["pets"]["refused"] == len(small_rows()["pets"])
 
 
 def mock2pg(settings: Settings, *arguments: str) -> tuple[int, str]:
