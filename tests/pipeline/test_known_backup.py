@@ -91,13 +91,16 @@ def test_a_state_is_backed_up_once(settings: Settings) -> None:
 
 
 def test_discarding_a_run_keeps_the_backup_of_an_earlier_one(settings: Settings) -> None:
-    """A run that fails before it publishes removes only what it took."""
+    """A run that fails before it publishes removes only what it took, and what it left when it was ended."""
+    half = settings.backups_dir / ".backup-1.part"
+    half.touch()
     run = new_run(settings)
     run.write("record.json", {"command": "migrate"})
     taken = steps.run_in_process("backup", run).of(BackedUp)
     backup.discard(run)
     assert run.find(BackedUp) is None
     assert (settings.backups_dir / Path(taken.file).name).exists()
+    assert not half.exists()
 
 
 def _execute(statement: str) -> Callable[[Settings], Settings]:

@@ -78,6 +78,7 @@ def _still_of_the_target(known: BackedUp, times: Times) -> BackedUp:
 
 def discard(run: Run) -> None:
     """Remove the backup of a run that failed before it could publish, and what says that there is one."""
+    backups.remove_unfinished(run.settings.backups_dir)  # of a step that had to be ended
     taken = run.find(BackedUp)
     if taken and not taken.taken_by:
         (run.settings.backups_dir / Path(taken.file).name).unlink(missing_ok=True)
