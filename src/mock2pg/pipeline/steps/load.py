@@ -134,11 +134,11 @@ def _known(run: Run, session: Mapping[str, str]) -> Loaded | None:
             return None
         workers.load(workers.RULES, "psycopg")
         record, tables, sources = row.findings.build, row.findings.contracts, build.sources(settings.dbt_dir)
+        known_build.take_over(run, row)
+        run.write("contracts.json", [table.as_dict() for table in tables])  # the backup begins: these were published
         there, effective = _preflight(run, connection, tables, all_at_once=False)
         accounts = run.require(Checked).entities
         landed = {table.name: accounts[table.path].read - accounts[table.path].refused for table in sources}
-        known_build.take_over(run, row)
-        run.write("contracts.json", [table.as_dict() for table in tables])
         url = postgres.with_options(settings.url, session.get("PGOPTIONS", ""))
         rules = _judged(run, tables, record.rows, url, settings.target_schema)
         _end_workers(record.rows)
