@@ -115,7 +115,7 @@ def prune(as_json: bool, **options: Any) -> None:
     "--before",
     metavar="RUN",
     shell_complete=run_ids,
-    help="Restore the backup that RUN took before it changed anything.",
+    help="Restore the state that RUN found, from the backup of it.",
 )
 @click.option("--show", "only_show", is_flag=True, help="Show what would change, and change nothing.")
 @click.option(
