@@ -79,8 +79,12 @@ def test_every_run_has_a_line_that_says_what_became_of_it(settings: Settings) ->
     ended(settings, 5, "verify", verify)
     ended(settings, 6, "check", status="failed", error=error, message=error["message"], database=None)
     ended(settings, 7, "migrate", published, status="rolled_back", error=error, message="Rolled back to b: why")
+    would = {"changes": {"pets": {"restored": 0, "removed": 2, "changed": 0}}}
+    shown = result_of("rollback", would, kind="RollbackPreview", started_at="5", summary="A rollback to b would …")
+    ended(settings, 9, "rollback --show", shown)
     ended(settings, 8, "backup", changed(result_of("backup"), cautions=["no restore test"]))
     assert entries(settings) == [
+        "✓ Succeeded 10:30:00 rollback --show A rollback to b would … ada 4.2 s",
         "⚠ Succeeded with warnings 10:30:00 backup ada 4.2 s",
         "⚠ Rolled back 10:30:00 migrate Rolled back to b: why ada 4.2 s",
         "✗ Failed 10:30:00 check 2 rows break 1 rule ada 4.2 s",

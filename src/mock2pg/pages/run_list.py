@@ -187,8 +187,6 @@ def _what(record: Mapping[str, Any], results: Mapping[str, StepResult], changed:
         what = "definitions" if is_redefined(record, results.values()) else "nothing"
         return f"{what} to change" if record["command"] == "plan" else f"{what} changed"
     result = results.get(record["command"].partition(" ")[0])
-    if result and record["command"] == "rollback --show":
-        return f"A rollback {result.summary}"
     return result.summary if result else str(record["message"])
 
 

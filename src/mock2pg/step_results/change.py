@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mock2pg.step_results.record import Counts, Found
 from mock2pg.step_results.target import DerivedColumn, DistributedTable
+from mock2pg.text import counted
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,16 @@ class RollbackPreview(RollbackComparison):
     def differs(self) -> bool:
         """Return whether a rollback would change anything: rows or definitions."""
         return bool(self.definitions_changed) or any(change != RowChanges() for change in self.changes.values())
+
+    @property
+    def acts(self) -> str:
+        """Return what a rollback would do, in words: `remove 2 rows, undo changes of 1 definition`."""
+        kinds = {"restored": "restore", "removed": "remove", "changed": "change back"}
+        rows = {act: sum(getattr(change, kind) for change in self.changes.values()) for kind, act in kinds.items()}
+        acts = [f"{act} {counted(number, 'row')}" for act, number in rows.items() if number]
+        if self.definitions_changed:
+            acts.append(f"undo changes of {counted(len(self.definitions_changed), 'definition')}")
+        return ", ".join(acts) or "change nothing"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,6 @@ from mock2pg.postgres import distribution, server
 from mock2pg.publishing import others_code, writers
 from mock2pg.runs import Run
 from mock2pg.step_results import RollbackPreview
-from mock2pg.text import counted
 
 
 @dataclass(frozen=True)
@@ -136,12 +135,3 @@ def distribution_notes(look: Look) -> list[str]:
     return [
         f"{name} stays distributed: nothing is un-distributed, and the backup has it as local" for name in look.kept
     ]
-
-
-def told(look: Look) -> str:
-    """Return what would change, in words."""
-    restored, removed, changed = (
-        sum(getattr(change, key) for change in look.changes.values()) for key in ("restored", "removed", "changed")
-    )
-    definitions = f" and {counted(len(look.definitions), 'definition')}" if look.definitions else ""
-    return f"restore {counted(restored, 'row')}, remove {removed:,}, change back {changed:,}{definitions}"

@@ -127,7 +127,7 @@ def _shown(way: _Way) -> RollbackPreview:
             raise _refusal(found)
     stops = "" if way.discard else "; a rollback refuses to undo that without --discard-changes"
     cautions = (*(f"{name}: {words}{stops}" for name, words in written.items()), *comparison.distribution_notes(look))
-    return replace(found, summary=f"A rollback to {way.backup.id} would {comparison.told(look)}", cautions=cautions)
+    return replace(found, summary=f"A rollback to {way.backup.id} would {found.acts}", cautions=cautions)
 
 
 def _compared(way: _Way, connection: postgres.Connection, there: held.Held) -> comparison.Look:
@@ -260,7 +260,7 @@ def _owned(connection: postgres.Connection, schema: str, way: str, published_run
 def _refusal(found: RollbackPreview) -> TargetChanged:
     lines = [f"  {name}: {words}" for name, words in found.written_since.items()]
     error = TargetChanged(
-        "\n".join(["the target tables were changed since, and a rollback would undo that too:", *lines])
+        "\n".join(["the target tables were changed by others, and a rollback would undo that, too:", *lines])
     )
     error.found = found
     return error

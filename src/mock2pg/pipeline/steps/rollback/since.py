@@ -72,7 +72,7 @@ def _of_table(look: Look, rows: Sequence[HistoryRow], earlier: Collection[str], 
         if since.rows:
             return _counts(f"not as run {last.run_id} published it", since)
         return f"changed in columns or rows that run {last.run_id} left alone"
-    return f"not what run {last.run_id} left"
+    return f"changed since run {last.run_id}"
 
 
 def _of_definitions(look: Look, rows: Sequence[HistoryRow], earlier: Collection[str]) -> str:
