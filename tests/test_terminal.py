@@ -257,6 +257,11 @@ def test_a_hint_names_commands_as_they_are_typed_here(tmp_path: Path, monkeypatc
         "Run `make migrate 'SOURCE=a b'` again, or `make check-data 'SOURCE=my mocks' 'ARGS=--mode upsert'`,"
         " or `mock2pg doctor`."
     )
+    added = "Add `--max-deleted 5` or `--debug`."
+    assert printed(lambda: said.append(typed.typed(added)), arguments=("migrate", "a b")) is not None
+    assert said.pop() == "Add `'ARGS=--max-deleted 5'` or `ARGS=--debug`."
+    printed(lambda: said.append(typed.typed(added)), arguments=("migrate", "a b", "--mode", "upsert"))
+    assert said.pop() == added
     assert say(arguments=("psql", "-c", "SELECT 'a value'")).startswith("Run the command again")
 
 

@@ -81,6 +81,10 @@ def test_a_state_is_backed_up_once(settings: Settings) -> None:
             horizon=found.horizon,
             taken_by=first.id,
         )
+        logged = run.path("migration.log").read_text(encoding="utf-8")
+        assert f"Already backed up: {found.summary}" in logged
+        assert "Created backup" not in logged
+        assert run.read("record.json")["metrics"]["steps"]["backup"]["rows"] is None  # none was read
         assert evidence.is_sealed(run, settings.backups_dir / Path(found.file).name)
         assert run.read("record.json")["backup_id"] == was.backup_id
     assert content(settings) != before

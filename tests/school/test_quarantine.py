@@ -310,7 +310,7 @@ SOUND_IDS = {
 
 
 def test_the_sound_rows_are_published_and_proven(quarantined: Quarantined) -> None:
-    """Exactly the sound rows are published and proven, and every row is accounted for."""
+    """Exactly the valid rows are published and proven, and every row is accounted for."""
     said = quarantined.printed
     assert {table: quarantined.ids[table] for table in SOUND_IDS} == SOUND_IDS
     enrolled = sum(len(row["enrolledStudents"]) for row in DOCUMENT["classes"]) - COUNTS["classes[].enrolledStudents[]"]

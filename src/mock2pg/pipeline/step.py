@@ -136,7 +136,7 @@ def run_in_process(name: str, run: Run, parameters: Mapping[str, str | bool] | N
         _since(began),
         found.summary,
         found,
-        rows=found.rows,
+        rows=None if found.is_reused else found.rows,
         peak_memory_bytes=own_peak(),
         statements=statements.number,
         database_seconds=round(statements.seconds, 3),

@@ -44,9 +44,9 @@ def figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
 def of_rows(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
     """Account for every row that was read, per array of the input: loaded + refused + left out = read.
 
-    A check loads nothing: there what is left are the sound rows. Of a run that may have published it is not known.
+    A check loads nothing: there what is left are the valid rows. Of a run that may have published it is not known.
     """
-    left = "sound" if record["command"] in ("check", "load", "plan") else "left out"
+    left = "valid" if record["command"] in ("check", "load", "plan") else "left out"
     left = "not known" if record["status"] == "unknown" else left
     staged, checked = find(results.values(), Staged), find(results.values(), Checked)
     loaded = loaded_of(record, results)
@@ -58,7 +58,7 @@ def of_rows(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
         rows.append({"path": table.path, "table": name, "nested": bool(_NESTED.search(table.path)), **counts})
     rows = below_parents(rows)
     sums = {key: notebook_tables.total(rows, key) for key in ("read", "loaded", "refused", left)} if rows else {}
-    if left == "sound":
+    if left == "valid":
         sums.pop("loaded", None)
     elif not sums.get(left):
         sums.pop(left, None)

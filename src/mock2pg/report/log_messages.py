@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from mock2pg.errors import Mock2pgError, NotAppliedYet
-from mock2pg.step_results import Found, Planned, Published, RollbackPreview, RolledBack, RowChanges, Verified
+from mock2pg.step_results import BackedUp, Found, Planned, Published, RollbackPreview, RolledBack, RowChanges, Verified
 from mock2pg.text import counted, duration, first_line
 
 _DONE = {
@@ -30,6 +30,7 @@ _STEPS = {
     "verify": "Verified: {}",
     "rollback": "Rolled back: {}",
 }
+_ALREADY = "Already backed up: {}"
 _NOTHING = "Nothing changed, as the row hashes prove: the target tables already held this input"
 _UNCHANGED = {
     "migrate": "Verified in {}; nothing changed: the target tables hold this input.",
@@ -52,7 +53,8 @@ def of_step(found: Found, published: Published | None = None) -> Sequence[str]:
     """
     if isinstance(found, RollbackPreview):
         return [found.summary, *_undone(found)]
-    lines = [_STEPS[found.step].format(found.summary)]
+    already = isinstance(found, BackedUp) and found.is_reused
+    lines = [(_ALREADY if already else _STEPS[found.step]).format(found.summary)]
     lines += [f"Accepted: {note}" for note in found.notes]
     if isinstance(found, Verified) and published is not None:
         lines += _migrated(published)

@@ -162,7 +162,7 @@ def _accounts(result: MigrationResult) -> Iterable[str]:
         return
     loaded = find(result.results, Loaded)
     landed = loaded.landed if loaded and find(result.results, Published) else None
-    kept = "sound" if landed is None else "loaded"
+    kept = "valid" if landed is None else "loaded"
     rows = {}
     for name, each in staged.tables.items():
         refused = checked.entities[each.path].refused

@@ -41,11 +41,11 @@ def of(found: Found) -> str:
             unread = f", {len(found.unread)} could not be read" if found.unread else ""
             return found.summary.partition(" from ")[0] + unread
         case Loaded():
-            again = ", not built again" if found.built_by else ""
+            again = ", not built again" if found.is_reused else ""
             return f"{counted(found.rows, 'row')} in {counted(len(found.built), 'table')}{again}"
         case BackedUp():
             tested = "restore test passed" if found.restore_tested else "no restore test"
-            tested = "as in an earlier backup" if found.taken_by else tested
+            tested = "as in an earlier backup" if found.is_reused else tested
             return f"{counted(found.rows, 'row')} of {counted(len(found.tables), 'table')}, {tested}"
         case Planned():
             return _rows(found.tables, ("to insert", "to update", "to delete")) or "nothing to change"
@@ -58,7 +58,7 @@ def of(found: Found) -> str:
             dropped = f", {counted(len(found.dropped), 'table')} dropped" if found.dropped else ""
             return f"{counted(len(found.tables.keys() - {*found.dropped}), 'table')} as in {found.backup_id}{dropped}"
         case RollbackPreview():
-            return f"would {_undone(found)}"
+            return f"would {found.acts}"
     return found.summary.split("\n", 1)[0]
 
 
@@ -66,15 +66,6 @@ def _rows(tables: Mapping[str, Difference], words: Sequence[str]) -> str:
     """Return the rows inserted, updated and deleted, in these words; empty where there are none."""
     sums = [sum(getattr(table, key) for table in tables.values()) for key in _CHANGES]
     return ", ".join(f"{number:,} {word}" for number, word in zip(sums, words, strict=True) if number)
-
-
-def _undone(preview: RollbackPreview) -> str:
-    acts = {"restored": "restore", "removed": "remove", "changed": "change back"}
-    rows = {act: sum(getattr(change, key) for change in preview.changes.values()) for key, act in acts.items()}
-    parts = [f"{act} {counted(number, 'row')}" for act, number in rows.items() if number]
-    if preview.definitions_changed:
-        parts.append(f"restore {counted(len(preview.definitions_changed), 'definition')}")
-    return ", ".join(parts) or "change nothing"
 
 
 def ended(name: str, seconds: float, text: str) -> str:

@@ -29,6 +29,7 @@ _TARGETS = {"check": ("check-data",), "test-migration": ("test-migration", "test
 _TARGET = ("database_url", "target_schema")
 _OTHERS = ("psql", "dbt")  # what is typed after these is theirs, and may hold a value
 _COMMAND = re.compile(r"`mock2pg ([^`|]+?)( \|[^`]*)?`")
+_OPTION = re.compile(r"`(--[a-z][^`]*)`")
 _AGAIN = re.compile(r"\b([Rr])un the command again")
 
 
@@ -41,10 +42,15 @@ def command(*arguments: str) -> str:
 
 
 def typed(text: str) -> str:
-    """Return a hint with its commands in backticks as they can be typed here, and `the command` as it was typed."""
+    """Return a hint with its commands in backticks as they can be typed here, and `the command` as it was typed.
+
+    An option to add is in ARGS where make was typed, if that is not taken.
+    """
     text = _COMMAND.sub(lambda found: f"`{command(*shlex.split(found[1]))}{found[2] or ''}`", text)
     if again := _again():
         text = _AGAIN.sub(lambda found: f"{found[1]}un `{again}` again", text)
+        if again.startswith("make ") and "ARGS=" not in again:
+            text = _OPTION.sub(lambda found: f"`{shlex.join([f'ARGS={_doubled(found[1])}'])}`", text)
     return text
 
 

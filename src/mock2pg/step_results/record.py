@@ -46,6 +46,11 @@ class Found:
         """Return how many rows the step read or wrote; None for one that counts none."""
         return None
 
+    @property
+    def is_reused(self) -> bool:
+        """Return whether this is what an earlier run made: the step itself read and wrote no rows."""
+        return False
+
 
 @dataclass(frozen=True)
 class StepResult:

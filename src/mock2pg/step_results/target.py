@@ -141,6 +141,10 @@ class Loaded(Found):
     def rows(self) -> int:
         return sum(self.built.values())
 
+    @property
+    def is_reused(self) -> bool:
+        return bool(self.built_by)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -223,3 +227,7 @@ class BackedUp(Found):
     @property
     def rows(self) -> int:
         return sum(self.tables.values())
+
+    @property
+    def is_reused(self) -> bool:
+        return bool(self.taken_by)

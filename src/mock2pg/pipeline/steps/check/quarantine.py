@@ -128,6 +128,6 @@ _WITH_ITS_ROW = {"field": "", "rule": "row_is_refused", "message": "the row that
 
 
 def _reason(failure: checks.Failure, tables: Mapping[str, SourceTable], *, first: bool) -> dict[str, Any]:
-    """`depends`: the row was sound until other rows were left out."""
+    """`depends`: the row was valid until other rows were left out."""
     field = wording.field(tables[failure.table], failure.field, wording.positions(failure.keys))
     return {"field": field, "rule": failure.rule, "message": failure.message, "depends": not first}
