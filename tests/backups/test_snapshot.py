@@ -121,6 +121,11 @@ CHANGES = {
     "an index more": "CREATE INDEX i ON public.a (v)",
     "a function replaced": "CREATE OR REPLACE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
     "a comment": "COMMENT ON TABLE public.a IS 'another'",
+    "a comment on the schema": "COMMENT ON SCHEMA public IS 'another'",
+    "a comment on a constraint": "COMMENT ON CONSTRAINT a_pkey ON public.a IS 'another'",
+    "a comment on a function": "COMMENT ON FUNCTION public.f() IS 'another'",
+    "a comment on a type": "COMMENT ON TYPE public.mood IS 'another'",
+    "a mapping of words": "ALTER TEXT SEARCH CONFIGURATION public.words ADD MAPPING FOR word WITH simple",
     "a grant": "GRANT SELECT ON public.a TO PUBLIC",
     "a label more": "ALTER TYPE public.mood ADD VALUE 'glad'",
     "a schema dropped": "DROP SCHEMA public CASCADE",
@@ -129,7 +134,8 @@ CHANGES = {
 
 _BEFORE = (
     "CREATE TYPE public.mood AS ENUM ('so so');\nCREATE TABLE public.a (id int PRIMARY KEY, v int);\n"
-    "INSERT INTO public.a VALUES (1, 2);\nCREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+    "INSERT INTO public.a VALUES (1, 2);\nCREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1';\n"
+    "CREATE TEXT SEARCH CONFIGURATION public.words (PARSER = pg_catalog.default)"
 )
 
 

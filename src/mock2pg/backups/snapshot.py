@@ -37,12 +37,13 @@ T_co = TypeVar("T_co", covariant=True)
 _BELOW = {
     "pg_class": "oid", "pg_attribute": "attrelid", "pg_attrdef": "adrelid", "pg_index": "indrelid",
     "pg_trigger": "tgrelid", "pg_rewrite": "ev_class", "pg_policy": "polrelid", "pg_inherits": "inhrelid",
-    "pg_sequence": "seqrelid", "pg_partitioned_table": "partrelid", "pg_description": "objoid",
+    "pg_sequence": "seqrelid", "pg_partitioned_table": "partrelid", "pg_foreign_table": "ftrelid",
 }  # fmt: skip
 _INSIDE = {
     "pg_namespace": "oid", "pg_constraint": "connamespace", "pg_type": "typnamespace", "pg_proc": "pronamespace",
     "pg_collation": "collnamespace", "pg_operator": "oprnamespace", "pg_statistic_ext": "stxnamespace",
     "pg_default_acl": "defaclnamespace", "pg_ts_config": "cfgnamespace", "pg_ts_dict": "dictnamespace",
+    "pg_opclass": "opcnamespace", "pg_opfamily": "opfnamespace", "pg_conversion": "connamespace",
 }  # fmt: skip
 _DEFINED = """
     WITH RECURSIVE home AS (SELECT oid FROM pg_namespace WHERE nspname = %s),
@@ -65,7 +66,12 @@ _DEFINED += " UNION ALL ".join(
         for where, whose in ((_BELOW, "relations"), (_INSIDE, "home"))
         for name, column in where.items()
     ]
-    + ["SELECT 'pg_enum ' || e.oid, e.xmin::text FROM pg_enum AS e JOIN pg_type AS t ON t.oid = e.enumtypid"
+    + ["SELECT 'comment ' || objoid, xmin::text FROM pg_description"  # of anything but a relation: wherever it is
+       " WHERE objoid IN (TABLE relations) OR objoid IN (TABLE home)"
+       " OR objoid >= 16384 AND classoid <> 'pg_class'::regclass",
+       "SELECT 'mapping ' || mapcfg, xmin::text FROM pg_ts_config_map"
+       " WHERE mapcfg IN (SELECT oid FROM pg_ts_config WHERE cfgnamespace IN (TABLE home))",
+       "SELECT 'pg_enum ' || e.oid, e.xmin::text FROM pg_enum AS e JOIN pg_type AS t ON t.oid = e.enumtypid"
        " WHERE t.typnamespace IN (TABLE home) OR t.oid IN (TABLE types)",
        "SELECT 'part ' || attrelid, xmin::text FROM pg_attribute WHERE attrelid IN (TABLE records)"]
 )  # fmt: skip
