@@ -85,7 +85,7 @@ def test_a_state_is_backed_up_once(settings: Settings) -> None:
         assert f"Already backed up: {found.summary}" in logged
         assert "Created backup" not in logged
         assert run.read("record.json")["metrics"]["steps"]["backup"]["rows"] is None  # none was read
-        assert evidence.is_sealed(run, settings.backups_dir / Path(found.file).name)
+        assert evidence.sha256(settings.backups_dir / Path(found.file).name) == found.file_sha256
         assert run.read("record.json")["backup_id"] == was.backup_id
     assert content(settings) != before
     assert len(backups.list_backups(settings.backups_dir)) == 2  # of nothing, and of what was published
@@ -137,6 +137,12 @@ def _flipped(settings: Settings) -> Settings:
     return settings
 
 
+def _flipped_before_it_ended(settings: Settings) -> Settings:
+    """After the backup was tested: the manifest has the file as the run's end found it."""
+    evidence.write_manifest(open_run(_flipped(settings)))
+    return settings
+
+
 def _run_gone(settings: Settings) -> Settings:
     shutil.rmtree(open_run(settings).folder)
     return settings
@@ -166,6 +172,7 @@ _OTHER_TABLES = """
         pytest.param(_execute(_OTHER_TABLES), id="other tables were published"),
         pytest.param(_gone, id="its file is gone"),
         pytest.param(_flipped, id="its file was changed"),
+        pytest.param(_flipped_before_it_ended, id="its file was changed before its run ended"),
         pytest.param(_run_gone, id="the run that took it is gone"),
         pytest.param(_untested, id="it was not tested"),
         pytest.param(_with(backup_recipient=backups.new_key()[0]), id="backups are to be encrypted"),

@@ -50,11 +50,11 @@ def has_manifest(run: Run) -> bool:
     return (run.folder / manifest.NAME).exists()
 
 
-def is_sealed(run: Run, backup: Path) -> bool:
-    """Return True when the backup's file is the one in the run's manifest."""
-    with suppress(manifest.Damaged, OSError):
-        return bool(manifest.read(run.folder).content["backups"].get(backup.name) == manifest.digest(backup))
-    return False
+def sha256(file: Path) -> str | None:
+    """Return the SHA-256 of a file; None when it cannot be read."""
+    with suppress(OSError):
+        return str(manifest.digest(file)["sha256"])
+    return None
 
 
 def lacks_manifest(run: Run) -> bool:

@@ -204,6 +204,7 @@ class BackedUp(Found):
     definitions        the result of the restore test of the definitions; None without one
     times              seconds by what they were spent on
     horizon            of its snapshot; None of a backup that an earlier version took
+    file_sha256        of the file as it is on the disk, once it was tested; None of one that an earlier version took
     taken_by           the earlier run that took it, of the state that the target schema was still in; None: this run
     """
 
@@ -222,6 +223,7 @@ class BackedUp(Found):
     definitions: str | None = None
     times: Mapping[str, float] = field(default_factory=dict)
     horizon: Horizon | None = None
+    file_sha256: str | None = None
     taken_by: str | None = None
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mock2pg import backups
+from mock2pg import backups, evidence
 from mock2pg.backups import dump, restore_test, snapshot
 from mock2pg.backups.staged import State
 from mock2pg.errors import BackupFailed, BackupRefused
@@ -42,6 +42,7 @@ def run(run: Run) -> BackedUp:
         ) as writer:  # until it has been restored: what comes before that, an interrupt too, leaves no backup
             with times.of("read and write"):
                 backup = snapshot.save(exported, writer, header)
+            file_sha256 = evidence.sha256(backup.file)  # before the test, which proves what it is of
             tested = None if settings.backup_restore_test == "never" else _restore_test(run, backup, exported)
         hashes = tested.tables if tested else exported.hashes
     saved = f"{counted(sum(backup.tables.values()), 'row')} of {counted(len(backup.tables), 'table')}"
@@ -62,6 +63,7 @@ def run(run: Run) -> BackedUp:
         definitions=_of_definitions(tested) if tested else None,
         times={**times, **(tested.times if tested else {})},
         horizon=exported.horizon,
+        file_sha256=file_sha256,
     )
 
 
