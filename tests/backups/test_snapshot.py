@@ -126,6 +126,8 @@ CHANGES = {
     "a comment on a function": "COMMENT ON FUNCTION public.f() IS 'another'",
     "a comment on a type": "COMMENT ON TYPE public.mood IS 'another'",
     "a mapping of words": "ALTER TEXT SEARCH CONFIGURATION public.words ADD MAPPING FOR word WITH simple",
+    "a domain of another schema": "ALTER DOMAIN other.short ADD CHECK (length(value) < 5) NOT VALID",
+    "an option of a foreign table": "ALTER FOREIGN TABLE public.far OPTIONS (SET rows '2')",
     "a grant": "GRANT SELECT ON public.a TO PUBLIC",
     "a label more": "ALTER TYPE public.mood ADD VALUE 'glad'",
     "a schema dropped": "DROP SCHEMA public CASCADE",
@@ -139,9 +141,16 @@ _BEFORE = (
 )
 
 
+_ELSEWHERE = """
+    CREATE SCHEMA other; CREATE DOMAIN other.short AS text; CREATE TABLE public.words (word other.short);
+    CREATE FOREIGN DATA WRAPPER wrapper; CREATE SERVER elsewhere FOREIGN DATA WRAPPER wrapper;
+    CREATE FOREIGN TABLE public.far (id int) SERVER elsewhere OPTIONS (rows '1')"""
+
+
 def test_any_change_of_a_definition_is_noticed(connection: postgres.Connection) -> None:
     """Each has another number than the state before it, and that state has its own again when it is undone."""
     connection.execute(_BEFORE)
+    connection.execute(_ELSEWHERE)
     before = snapshot.defined(connection, "public")
     for what, statement in CHANGES.items():
         with connection.transaction(force_rollback=True):

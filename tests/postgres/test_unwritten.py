@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from psycopg.sql import SQL
 
 from mock2pg import postgres
 from mock2pg.postgres import unwritten
@@ -41,6 +42,15 @@ def test_a_write_is_seen(table: postgres.Connection, statements: tuple[str, ...]
     for statement in statements:
         table.execute(statement)  # type: ignore[arg-type]
     assert unwritten.unwritten(table, "public", ROWS, since) == set()
+
+
+@pytest.mark.parametrize("values", ["regclass", "regrole[]", "public.of_names", "public.with_name"])
+def test_rows_that_name_objects_prove_nothing(table: postgres.Connection, values: str) -> None:
+    """Renaming a table or a role writes no row, and changes the text of those that name it."""
+    table.execute("CREATE DOMAIN public.of_names AS regtype[]; CREATE TYPE public.with_name AS (n public.of_names)")
+    table.execute(SQL("ALTER TABLE public.t ADD named {}").format(SQL(values)))  # type: ignore[arg-type]
+    assert unwritten.unwritten(table, "public", ROWS, horizon(table)) == set()
+    assert not unwritten.can_be_proven(table, "public", ["t"])
 
 
 def test_a_horizon_that_rows_cannot_be_compared_with_proves_nothing(table: postgres.Connection) -> None:

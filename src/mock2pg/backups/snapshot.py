@@ -73,6 +73,8 @@ _DEFINED += " UNION ALL ".join(
        " WHERE mapcfg IN (SELECT oid FROM pg_ts_config WHERE cfgnamespace IN (TABLE home))",
        "SELECT 'pg_enum ' || e.oid, e.xmin::text FROM pg_enum AS e JOIN pg_type AS t ON t.oid = e.enumtypid"
        " WHERE t.typnamespace IN (TABLE home) OR t.oid IN (TABLE types)",
+       "SELECT 'type ' || oid, xmin::text FROM pg_type WHERE oid IN (TABLE types)",
+       "SELECT 'domain ' || oid, xmin::text FROM pg_constraint WHERE contypid IN (TABLE types)",
        "SELECT 'part ' || attrelid, xmin::text FROM pg_attribute WHERE attrelid IN (TABLE records)"]
 )  # fmt: skip
 _DEFINED += ") AS found"

@@ -17,6 +17,19 @@ from mock2pg.postgres.catalogue import own_rows
 from mock2pg.postgres.connection import Connection, one_row
 from mock2pg.postgres.distribution import is_citus
 
+_NAMING = "^(reg.*|aclitem)$"  # types whose values are written as names
+_OF_NAMES = """
+    WITH RECURSIVE parts AS (
+        SELECT attrelid, atttypid AS type FROM pg_attribute
+        WHERE attrelid = ANY (%s) AND attnum > 0 AND NOT attisdropped
+        UNION SELECT attrelid, part.type FROM parts JOIN pg_type AS t ON t.oid = parts.type, LATERAL (
+            VALUES (t.typelem), (t.typbasetype)
+            UNION ALL SELECT rngsubtype FROM pg_range WHERE rngtypid = t.oid
+            UNION ALL SELECT atttypid FROM pg_attribute WHERE attrelid = t.typrelid AND attnum > 0) AS part (type)
+        WHERE part.type <> 0)
+    SELECT attrelid FROM parts JOIN pg_type AS t ON t.oid = parts.type
+    WHERE t.typname ~ %s AND t.typnamespace = 'pg_catalog'::regnamespace"""
+
 _COMPARABLE = 1 << 31  # transactions: `age` counts those between two as a signed integer of 32 bits
 HORIZON = "pg_snapshot_xmin(pg_current_snapshot())::text"  # SQL for the horizon of the snapshot of a statement
 
@@ -60,13 +73,14 @@ def _counts(connection: Connection, schema: str, name: str, horizon: str) -> tup
 
 
 def _heaps(connection: Connection, schema: str, names: Iterable[str]) -> list[str]:
-    """The tables whose rows PostgreSQL itself keeps."""
+    """The tables whose rows PostgreSQL itself keeps, and whose values no other object's name changes."""
     if is_citus(connection):
         return []
     rows = connection.execute(
-        "SELECT c.relname FROM pg_class AS c JOIN pg_am AS a ON a.oid = c.relam"
+        "SELECT c.oid, c.relname FROM pg_class AS c JOIN pg_am AS a ON a.oid = c.relam"
         " WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) AND c.relname = ANY (%s)"
         " AND c.relkind = 'r' AND a.amname = 'heap'",
         [schema, list(names)],
     ).fetchall()
-    return [name for (name,) in rows]
+    of_names = connection.execute(_OF_NAMES, [[oid for oid, _ in rows], _NAMING]).fetchall()
+    return [name for oid, name in rows if (oid,) not in of_names]
