@@ -130,3 +130,21 @@ def test_writers_are_kept_out_of_what_is_written(
             "CREATE TRIGGER noted AFTER DELETE ON app.notes EXECUTE FUNCTION suppress_redundant_updates_trigger()"
         )
         assert writers.set_off(connection, "public", affected) == ("app.notes" in locked)
+
+
+def test_writers_are_kept_out_of_a_partition_whose_table_is_elsewhere(connection: postgres.Connection) -> None:
+    """It is a table of the schema; partitions of the schema's own tables are locked with these."""
+    connection.execute(
+        "CREATE SCHEMA app; CREATE TABLE app.all_of_them (n int) PARTITION BY RANGE (n);"
+        " CREATE TABLE public.part PARTITION OF app.all_of_them FOR VALUES FROM (0) TO (9);"
+        " CREATE TABLE public.own (n int) PARTITION BY RANGE (n);"
+        " CREATE TABLE app.part_of_own PARTITION OF public.own FOR VALUES FROM (0) TO (9)"
+    )
+    with connection.transaction():
+        writers.keep_out_of_schema(connection, "public")
+        found = select(
+            connection,
+            "SELECT relation::regclass::text FROM pg_locks"
+            " WHERE pid = pg_backend_pid() AND mode = 'ShareRowExclusiveLock' ORDER BY 1",
+        )
+    assert [name for (name,) in found] == ["app.part_of_own", "public.own", "public.part"]

@@ -39,7 +39,7 @@ def keep_out(connection: Connection, tables: Iterable[Name], mode: LiteralString
         "SELECT n.nspname, c.relname, c.relkind = 'p' FROM unnest(%s::text[], %s::text[]) AS t (schema, name)"
         " JOIN pg_namespace AS n ON n.nspname = t.schema"
         " JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name"
-        " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
+        " WHERE c.relkind IN ('r', 'p')"
         " AND has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE')"
         ' ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"',
         [[schema for schema, _ in names], [name for _, name in names]],
