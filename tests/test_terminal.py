@@ -157,14 +157,16 @@ def test_every_failure_answers_the_three_questions(
     assert error.state in answers
 
 
+@pytest.mark.parametrize("more", ["", " by SIGTERM"])
 @pytest.mark.parametrize("cause", ["stage was interrupted", "stage: the disk is full", "the disk is full"])
-def test_a_cause_names_its_step_once(cause: str) -> None:
-    """Also where the error's own text begins with the step."""
-    error = Interrupted(cause)
-    steps = (StepResult("stage", "failed", error=error.as_dict()),)
+def test_a_cause_names_its_step_once(cause: str, more: str) -> None:
+    """Also where the error's own text begins with the step, or says more than that of the step."""
+    error = Interrupted(cause + more)
+    steps = (StepResult("stage", "failed", error=Interrupted(cause).as_dict()),)
     result = MigrationResult(False, "", steps, (), "a-run", Path("nowhere"), error, command="migrate")
     lines = printed(lambda: show(result, as_json=False), color=False).splitlines()
-    assert f"  Cause       {'' if cause.startswith('stage') else 'stage: '}{cause}" in lines
+    at = lines.index(f"  Cause       {'' if cause.startswith('stage') else 'stage: '}{cause}{more}")
+    assert lines[at + 1].startswith("  Next")
 
 
 def test_errors_stand_before_one_line_of_warnings_and_the_verdict_is_last(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,7 @@ def _causes(result: MigrationResult) -> list[str]:
     found, told = [], False
     for each in result.results:
         if each.error:
-            same = each.error["message"] == result.error.message
+            same = result.error.message.startswith(each.error["message"])  # a notebook is not told which signal came
             cause = first if same else each.error["message"]
             named = cause.startswith((f"{each.step}: ", f"{each.step} "))  # as in: check was interrupted
             found.append(cause if named else f"{each.step}: {cause}")
