@@ -56,7 +56,7 @@ def test_a_plan_says_what_would_change_and_writes_nothing(published_small: Setti
         assert not postgres.catalogue.schema_exists(connection, postgres.scratch.NEXT)
     assert "CANARY" not in (result.report.parent / "plan.json").read_text()
     page = result.report.read_text()
-    assert "The target tables were only read." in page
+    assert page.count("he target tables were only read.") == 1
     assert " in <b>name</b> (1)" in page
     same = MigrationService(published_small).plan(small_rows())
     assert {table["lock"] for table in same.summary["plan"]["tables"].values()} == {""}

@@ -449,6 +449,17 @@ def test_every_command_has_a_report(build: Build, command: str, target_state: st
     assert number in text
 
 
+def test_a_preview_that_finds_no_difference_says_so(build: Build) -> None:
+    """It has no table of zeros, and says once that the target tables were only read."""
+    same = {"changes": {"parents": {"restored": 0, "removed": 0, "changed": 0}}}
+    shown = result_of("rollback", same, kind="RollbackPreview", started_at="5")
+    message = "Compared in 1.3 s: the target tables were only read."
+    text = Page(build("rollback --show", "succeeded", shown, message=message)).text
+    assert "None: the target tables and their definitions are as in the backup." in text
+    assert "to change back" not in text.partition("Differences from the backup")[2]
+    assert text.count("he target tables were only read.") == 1
+
+
 @pytest.mark.parametrize("status", ["failed", "running"])
 @pytest.mark.parametrize("command", ["verify", "backup", "rollback"])
 def test_every_command_that_ended_before_its_step_has_a_report(build: Build, command: str, status: str) -> None:
