@@ -123,6 +123,19 @@ def test_age_is_what_the_backup_says(service: MigrationService, made: Made) -> N
     assert removed(service.prune_backups(keep_days=5)) == [old.id]
 
 
+def test_the_age_of_a_backup_is_that_of_the_last_migration_that_named_it(
+    service: MigrationService, made: Made, published: Callable[..., None]
+) -> None:
+    """A migration takes no second backup of a state: an old one may be of the state of yesterday."""
+    never, named, newest = made(11), made(10), made(1)
+    published(named)
+    published(newest)
+    since = reasons(decisions := service.prune_backups(keep_days=7))[named.id]
+    assert removed(decisions) == [never.id]
+    assert since.startswith("the state before a migration of ")
+    assert removed(service.prune_backups(keep_last=1)) == [named.id, never.id]
+
+
 def test_backups_that_the_target_can_go_back_to_stay(
     service: MigrationService, made: Made, published: Callable[..., None]
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,11 +83,13 @@ def decide(
     database: str,
     schema: str,
     needed: Collection[str],
+    named: Mapping[str, str],
 ) -> list[RetentionDecision]:
     """Return a decision for each backup, in the given order, which is that of `list_backups`: newest first.
 
     server  the system identifier of the target server
     needed  the ids that the target schema can be rolled back to
+    named   id -> timestamp of the newest migration before which the target schema was in that state
     """
     found, valid = [], 0
     for entry in entries:
@@ -109,6 +111,8 @@ def decide(
             reason = f"of {database}.{schema} on another server"
         else:
             remove, reason = policy.decide(valid, listed.timestamp, "backup", "can be restored")
+            if remove and policy.since and named.get(listed.id, "") >= policy.since:
+                remove, reason = False, f"the state before a migration of {policy.since} or later"
         unverified = entry.no_key and listed.id not in needed and not listed.kind
         found.append(
             RetentionDecision(listed.id, listed.file, listed.timestamp, listed.bytes, remove, reason, unverified)

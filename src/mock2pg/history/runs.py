@@ -223,3 +223,15 @@ def backups_needed(connection: Connection, schema: str) -> set[str]:
     ).fetchall()
     found = [*(backup_id for (backup_id,) in rows), published.backup_id, backup_before(connection, published.run_id)]
     return {backup_id for backup_id in found if backup_id}
+
+
+def backups_named(connection: Connection, schema: str) -> dict[str, datetime]:
+    """Return the backups of the schema that migrations named as the state before them -> when the newest did."""
+    if not layout.present(connection):
+        return {}
+    rows = connection.execute(
+        "SELECT backup_id, max(published_at) FROM mock2pg.runs"
+        " WHERE target_schema = %s AND command = 'migrate' AND backup_id IS NOT NULL GROUP BY backup_id",
+        [schema],
+    ).fetchall()
+    return dict(rows)

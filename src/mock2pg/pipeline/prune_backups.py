@@ -10,7 +10,7 @@ from mock2pg.backups import RetentionDecision, RetentionPolicy
 from mock2pg.errors import Mock2pgError, UsageError
 from mock2pg.foreign_errors import unusable
 from mock2pg.history.events import Event
-from mock2pg.log import log
+from mock2pg.log import log, timestamp
 from mock2pg.settings import Settings
 from mock2pg.text import counted
 
@@ -53,6 +53,7 @@ def _decisions(settings: Settings, url: str, policy: RetentionPolicy) -> list[Re
     entries = backups.verify(settings.backups_dir, settings.identity)
     with history.reading(settings, url, "prune") as connection:
         needed = history.backups_needed(connection, settings.target_schema)
+        named = history.backups_named(connection, settings.target_schema)
         database = postgres.describe_database(connection)
     return backups.decide(
         entries,
@@ -61,6 +62,7 @@ def _decisions(settings: Settings, url: str, policy: RetentionPolicy) -> list[Re
         database=database["name"],
         schema=settings.target_schema,
         needed=needed,
+        named={backup_id: timestamp(at) for backup_id, at in named.items()},
     )
 
 
