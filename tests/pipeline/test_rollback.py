@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,9 +17,10 @@ import tenacity
 
 from mock2pg import MigrationService, backups, postgres
 from mock2pg import settings as settings_module
-from mock2pg.backups import diff, dump, exported_rows, restore, snapshot
+from mock2pg.backups import diff, dump, exported_rows, held_difference, restore, snapshot
 from mock2pg.errors import BackupFailed, RollbackFailed, TargetChanged, UsageError
 from mock2pg.pipeline import step as steps
+from mock2pg.pipeline.steps.rollback import held
 from mock2pg.pipeline.work import Work
 from mock2pg.postgres import transactions
 from mock2pg.postgres.server import Server
@@ -379,6 +381,25 @@ def test_what_is_written_between_comparison_and_lock_is_not_lost(migrated: Migra
         assert dumped(url, "public") == migrated.dump_second
         roll_back(migrated, str(result.data["present_backup_id"]), discard_changes=True)
         assert dumped(url, "public") == before
+
+
+@pytest.mark.parametrize("module", [held_difference, held])
+def test_a_comparison_that_cannot_be_held_is_made_again(
+    module: Any, migrated: Migrated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that has no room for it stops no rollback; nothing of it stays."""
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    had = ids(migrated)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_keep" if module is held_difference else "keep", full)
+        run = looked(migrated)
+    assert not (run.folder / "held").exists()
+    assert ids(migrated) == had
+    steps.run_in_process("rollback", run, {"backup_id": migrated.second})
+    assert dumped(migrated.settings.url, "public") == migrated.dump_second
 
 
 def test_a_present_that_is_not_left_has_no_backup(migrated: Migrated, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,7 +106,8 @@ def hold(run: Run, backup: backups.Backup) -> Held | None:
 
             with times.of(present.BACK_UP):
                 saved = present.save(run, exported, content_of)
-    except BackupFailed:
+    except (BackupFailed, OSError):  # a full disk: a rollback may need less of it when nothing is held
+        take(run)
         return None
     return Held(
         opened=backup.record(),

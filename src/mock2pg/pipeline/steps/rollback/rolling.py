@@ -105,7 +105,10 @@ def _held(way: _Way) -> RollbackPreview:
         way.held = held.hold(way.run, way.backup)
         found = _shown(way)
         if way.held:
-            held.keep(way.run, replace(way.held, preview=found))
+            try:
+                held.keep(way.run, replace(way.held, preview=found))
+            except OSError:  # then the rollback compares again
+                _discard(way)
     except BaseException:
         held.discard(way.run, way.held)
         raise
