@@ -12,9 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dbt.artifacts.resources.base import FileHash
+from dbt.artifacts.resources.types import NodeType
 
 from mock2pg import postgres, resources
-from mock2pg.build import DbtProject, kept_manifest, profile, sources
+from mock2pg.build import DbtProject, kept_manifest, kept_parts, profile, sources
 from mock2pg.build.kept_manifest import Kept, file_of, keep, load
 from tests.fix_small import small_project
 
@@ -116,6 +118,16 @@ class Evil:
         return os.mkdir, ("evil",)
 
 
+class Named:
+    """Pickled as what getattr gives for a class of dbt's and a name; Python 3.11.0 to 3.11.3 write an Enum so."""
+
+    def __init__(self, kind: type, name: str) -> None:
+        self._given = kind, name
+
+    def __reduce__(self) -> Any:
+        return getattr, self._given
+
+
 # protocol 4: what a module of dbt's has imported, called with a list of words
 BORROWED = (
     pickle.dumps((["mkdir", "evil"],), 4)[:-1].replace(
@@ -154,9 +166,32 @@ UNTRUSTED: dict[str, Callable[[Path], object]] = {
     "a pipe": _pipe,
     "a folder": lambda file: (file.unlink(), file.mkdir()),
     "calls a function": lambda file: _sealed(file, pickle.dumps(Evil())),
+    "takes a method": lambda file: _sealed(file, pickle.dumps(Named(NodeType, "mro"))),
+    "takes what is in no Enum": lambda file: _sealed(file, pickle.dumps(Named(FileHash, "from_contents"))),
     "calls what dbt imports": lambda file: _sealed(file, BORROWED),
     "of another shape": lambda file: _sealed(file, pickle.dumps(1)),
 }
+
+
+def test_members_of_an_enum_are_read_as_every_python_writes_them(tmp_path: Path) -> None:
+    """Some write the name of a member, and some its value."""
+    for written in (NodeType.Model, Named(NodeType, "Model")):
+        _sealed(tmp_path / "kept", pickle.dumps(written))
+        (tmp_path / "kept").chmod(0o600)
+        assert kept_manifest.read(tmp_path / "kept") is NodeType.Model
+
+
+def test_kept_macros_that_cannot_be_read_are_read_from_their_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An earlier version of mock2pg, or of Python, wrote them otherwise; they are kept anew."""
+    file = SimpleNamespace(package_name="dbt", original_file_path="macros/a.sql", raw_code="a")
+    parts = kept_parts._Parts()
+    monkeypatch.setattr(kept_parts, "_parts", parts)
+    read = kept_parts.macros_of(lambda *_: ["read"], {})
+    assert read(None, file) == ["read"]
+    (key,) = parts.read
+    parts.macros[key], parts.read = pickle.dumps(Evil()), {}
+    assert read(None, file) == ["read"]
+    assert [*parts.read] == [key]
 
 
 OWNERS = """

@@ -13,6 +13,7 @@ import pickle
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import cache_from_source
@@ -54,11 +55,11 @@ def macros_of(read: Callable[[Any, Any], Iterable[Any]], calls: dict[str, Any]) 
             return read(parser, file)
         parts, name = _all(), f"{file.package_name}\0{file.original_file_path}\0{file.raw_code}"
         key = hashlib.sha256(name.encode()).digest()
-        if key not in parts.macros:
+        if key not in parts.macros or (kept := _loaded(parts.macros[key])) is None:
             found = list(read(parser, file))
             parts.read[key] = copy.deepcopy(found), calls  # dbt goes on to write into them
             return found
-        macros, called = kept_manifest.Data(io.BytesIO(parts.macros[key])).load()
+        macros, called = kept
         for macro, found in zip(macros, called, strict=True):
             macro.created_at = time.time()
             calls[macro.macro_sql] = SimpleNamespace(_dbt_cached_calls=found)
@@ -107,6 +108,13 @@ def _all() -> _Parts:
         macros, schemas = kept_manifest.read(_file()) or ({}, {})
         _parts = _Parts(macros, schemas, known=len(schemas))
     return _parts
+
+
+def _loaded(packed: bytes) -> Any:
+    """Return macros and the calls in them; None where they cannot be read, and have to be kept anew."""
+    with suppress(Exception):
+        return kept_manifest.Data(io.BytesIO(packed)).load()
+    return None
 
 
 def _file() -> Path:
