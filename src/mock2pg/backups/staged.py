@@ -128,7 +128,7 @@ class Staged:
 
     def _delta(self, schema: str, name: str) -> Delta:
         if self.held and name in self.held.tables:
-            return self._loaded(name, self.held.tables[name])
+            return self._loaded(schema, name, self.held.tables[name])
         backup = json_rows.as_written(self.lines(name))
         if self.content(schema, name).startswith("0:"):
             return Delta(backup, None)
@@ -147,10 +147,12 @@ class Staged:
         )
         return Delta(back, gone)
 
-    def _loaded(self, name: str, held: HeldRows) -> Delta:
-        queries = []
-        for what, file in (("back", held.back), ("left", held.gone)):
+    def _loaded(self, schema: str, name: str, held: HeldRows) -> Delta:
+        queries, gone = [], _rows_in(held.gone_hash)
+        back = self.state.tables[name] - (_rows_in(self.content(schema, name)) - gone)
+        for what, file, rows in (("back", held.back, back), ("left", held.gone, gone)):
             home = self.home(what, name)
+            progress.expect(rows, name)
             with file.open("rb") as lines:
                 json_rows.load(self._connection, home, lines)
             self._connection.execute(sql.SQL("ANALYZE {}").format(home))
@@ -178,3 +180,7 @@ class Staged:
 def row_count(connection: Connection, lines: sql.Composable) -> int:
     """Count lines."""
     return catalogue.count(connection, sql.SQL("SELECT count(*) FROM ({}) AS l").format(lines))
+
+
+def _rows_in(content_hash: str) -> int:
+    return int(content_hash.partition(":")[0])
