@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mock2pg import MigrationService, signals, workers
-from mock2pg.errors import InternalError
+from mock2pg.errors import CheckFailed, InternalError
 from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.beside import Beside
 from mock2pg.results import MigrationResult
@@ -52,12 +52,12 @@ def refuse_all(settings: Settings) -> None:
     file.write_text(f'{{"name": "owners", "expectations": [{rule}]}}')
 
 
-def after_backup(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the load end only when there is a backup."""
+def after_backup(monkeypatch: pytest.MonkeyPatch, step: str = "preflight") -> None:
+    """Let a step begin only when there is a backup."""
     execute = steps.run_in_process
 
     def later(name: str, run: Run, *given: object) -> object:
-        if name == "preflight":
+        if name == step:
             deadline = time.monotonic() + 60
             while run.find(BackedUp) is None:
                 assert time.monotonic() < deadline
@@ -96,6 +96,31 @@ def test_a_run_that_fails_before_it_publishes_leaves_no_backup(
     assert run.result(BackedUp.step) is None
     assert not (run.folder / "notebooks" / "backup.ipynb").exists()
     assert run.read("record.json")["backup_id"] is None
+
+
+def test_a_backup_begins_with_the_check_where_nothing_is_built(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same input again: the tables are those of the run that published it, so what is backed up is known."""
+    after_backup(monkeypatch, "load")
+    result = MigrationService(settings).migrate_all_data(small_rows())
+    assert result.success, result.message
+    assert of(result, settings).require(Loaded).built_by
+
+
+def test_a_check_that_fails_leaves_no_backup(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the backup was taken while it checked."""
+    before = kept(settings)
+
+    def fail(_: Run) -> None:
+        raise CheckFailed("a rule whose result is not always the same")
+
+    after_backup(monkeypatch, "check")
+    monkeypatch.setattr("mock2pg.pipeline.steps.check.run", fail)
+    result = MigrationService(settings).migrate_all_data(small_rows())
+    assert type(result.error).__name__ == "CheckFailed", result.message
+    assert kept(settings) == before
+    assert of(result, settings).result(BackedUp.step) is None
 
 
 def test_a_load_that_fails_ends_the_backup(settings: Settings) -> None:

@@ -16,7 +16,7 @@ _GRACE = 10.0  # seconds for a step that is interrupted to undo what it is doing
 
 
 class Beside(Generic[F]):
-    """A step beside others. It begins when these have written contracts.json: nothing forbids the run until then."""
+    """A step beside others. It begins when contracts.json is there: nothing is known then that forbids the run."""
 
     def __init__(self, step: Step[F], run: Run, warn: Warn) -> None:
         self._step, self._run, self._warn = step, run, warn

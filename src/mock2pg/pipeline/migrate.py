@@ -28,13 +28,13 @@ def migrate(work: Work, reviewed: Path | None = None) -> None:
         staged = work.step(STAGE)
         rows = sum(table.rows for table in staged.tables.values())
         load_ahead(work.run, with_notebooks=rows <= workers.MANY_ROWS)
-        work.step(CHECK)
-        work.refuse_invalid_notifications()
-        if reviewed:
-            reviewed_plan.refuse_other_input(reviewed, work.run)
-        target.require_migrated_elsewhere(work.run, work.record)
         with work.scratch():
             with work.beside(BACKUP, backup.discard) as backed_up:  # it only reads what these do not write
+                work.step(CHECK)
+                work.refuse_invalid_notifications()
+                if reviewed:
+                    reviewed_plan.refuse_other_input(reviewed, work.run)
+                target.require_migrated_elsewhere(work.run, work.record)
                 loaded = work.step(LOAD, purpose="build" if reviewed else "migrate")
                 work.step(PREFLIGHT)
             work.record.backup_id = backed_up[0].backup_id

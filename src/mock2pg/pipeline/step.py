@@ -66,7 +66,7 @@ MIGRATE: tuple[Step[Any], ...] = (STAGE, CHECK, LOAD, PREFLIGHT, BACKUP, PUBLISH
 def load_ahead(run: Run | None = None, *, with_notebooks: bool = False) -> None:
     """Load what the next steps need, in a thread: this process waits for another one meanwhile.
 
-    run  needs dbt unless it would build what is published
+    run  needs dbt unless it would build what is published: then its contracts are known, too, and its backup may begin
     with_notebooks  one of these steps is run in its notebook; what it needs is loaded when a processor is free for it
     """
     if run is None:
@@ -74,7 +74,9 @@ def load_ahead(run: Run | None = None, *, with_notebooks: bool = False) -> None:
 
     def load() -> None:
         with suppress(Exception):  # the step that needs it will say so
-            if run and not known_build.is_likely(run):
+            if run and (tables := known_build.likely(run)):
+                run.write("contracts.json", [table.as_dict() for table in tables])
+            elif run:
                 workers.prepare(workers.DBT)
             for name in (LOAD.name, PREFLIGHT.name, PUBLISH.name, "report"):
                 import_module(f"mock2pg.pipeline.steps.{name}")
