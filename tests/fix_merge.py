@@ -11,11 +11,12 @@ import pytest
 from psycopg import sql
 
 from mock2pg import postgres
-from mock2pg.backups import exported_rows
-from mock2pg.backups.written_content import WrittenContent
+from mock2pg.backups import exported_rows, snapshot, written_content
+from mock2pg.backups.written_content import Written, WrittenContent
 from mock2pg.contracts import Column, ForeignKey, Table
 from mock2pg.postgres import unwritten
 from mock2pg.publishing import creation, held_difference, merge
+from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Difference, Horizon
 
 Rows = Iterable[tuple[Any, ...]]
@@ -68,6 +69,7 @@ def publish(
     large = zlib.crc32(request.node.nodeid.encode()) % 4 == 0
     if large:
         monkeypatch.setattr(held_difference, "_MANY_ROWS", 0)
+        monkeypatch.setattr(written_content, "_WORTH", 100)
 
     def run(
         built: dict[Table, Rows] | list[tuple[Table, Rows]], target: str = "public", allowed: Collection[str] = ()
@@ -84,24 +86,34 @@ def publish(
 def _publish_into_large(
     connection: postgres.Connection, built: str, target: str, tables: list[Table], allowed: Collection[str]
 ) -> dict[str, Difference]:
-    """Hold what differs; a content hash that follows from what was written must be that of all rows."""
-    names = postgres.catalogue.tables(connection, target)
+    """Hold what differs; hashes that follow from what was written must be those of all rows."""
+    since, names = horizon(connection, target), postgres.catalogue.tables(connection, target)
     hashes = {name: exported_rows.content_hash(connection, target, name) for name in names}
-    since = horizon(connection)
     merged = merge.Merge(connection, built, target, tables, hold=True)
+    published = {each.table.name: table_hash(connection, each) for each in merged.merges if not each.created}
     merged.refuse_referencing_rows(allowed)
-    content = WrittenContent(connection, target, merged, since, hashes)
+    content = WrittenContent(connection, target, merged, since, hashes, published)
     done = merged.apply()
     for each in merged.merges:
-        found = content.of(each, done[each.table.name])
-        assert found in (None, exported_rows.content_hash(connection, target, each.table.name))
+        found = content.of(each)
+        assert found in (None, all_read(connection, each))
     return done
 
 
-def horizon(connection: postgres.Connection) -> Horizon:
+def all_read(connection: postgres.Connection, each: TableMerge) -> Written:
+    """Return what all rows of the table give."""
+    content = exported_rows.content_hash(connection, each.target_schema, each.table.name)
+    return Written(content, table_hash(connection, each))
+
+
+def table_hash(connection: postgres.Connection, each: TableMerge) -> str:
+    return postgres.row_hashes.table_hash(connection, each.target, each.table)
+
+
+def horizon(connection: postgres.Connection, schema: str = "public") -> Horizon:
     """Return the horizon of a backup that is taken now."""
     (transaction,) = connection.execute(f"SELECT {unwritten.HORIZON}").fetchone() or ("",)  # type: ignore[arg-type]
-    return Horizon(transaction, "")
+    return Horizon(transaction, snapshot.defined(connection, schema))
 
 
 def select(connection: postgres.Connection, query: str) -> list[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from mock2pg.errors import BackupFailed
 from mock2pg.postgres import catalogue, copying, distribution, row_hashes
-from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.connection import Connection, one_row
 
 # Raw lines in both directions: JSON never holds these two bytes unescaped, so COPY neither quotes nor escapes.
 RAW = sql.SQL(r"(FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')")
@@ -116,8 +116,13 @@ def _on_shards(found: Sequence[Field]) -> sql.Composable:
 
 def lines_hash(connection: Connection, query: sql.Composed) -> str:
     """Return the content hash `<rows>:<a>:<b>` of the lines that the query returns, in any order."""
+    return str(one_row(connection, hashing(connection, query))[0])
+
+
+def hashing(connection: Connection, query: sql.Composed) -> sql.Composed:
+    """Return the query that gives the `lines_hash`."""
     line = sql.SQL("convert_to(l.line, 'UTF8')")
-    return row_hashes.added_up(connection, line, sql.SQL("({}) AS l").format(query))
+    return row_hashes.adding_up(connection, line, sql.SQL("({}) AS l").format(query))
 
 
 def content_hash(connection: Connection, schema: str, table: str) -> str:

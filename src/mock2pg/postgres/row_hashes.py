@@ -79,18 +79,25 @@ def table_hash(
 
     own  the columns as they are there, for rows whose values nobody has compared with what was built
     """
-    return added_up(connection, _encoded(table.compared, own), sql.SQL("{} AS t").format(rows))
+    return str(one_row(connection, hashing(connection, rows, table, own))[0])
 
 
-def added_up(connection: Connection, encoded: sql.Composable, rows: sql.Composable) -> str:
-    """The table hash of rows, a FROM clause, whose row hashes are the SHA-256 of encoded bytes."""
+def hashing(
+    connection: Connection, rows: sql.Composable, table: Table, own: Mapping[str, TargetColumn] = MappingProxyType({})
+) -> sql.Composed:
+    """Return the query that gives the `table_hash`."""
+    return adding_up(connection, _encoded(table.compared, own), sql.SQL("{} AS t").format(rows))
+
+
+def adding_up(connection: Connection, encoded: sql.Composable, rows: sql.Composable) -> sql.Composed:
+    """Return the query that gives the table hash of rows, a FROM clause: their hashes are SHA-256 of encoded bytes."""
     template, digest = TABLE_HASH_POSTGRES, _IN_HEX
     if is_citus(connection):
         template = TABLE_HASH_CITUS
     elif connection.info.server_version >= BYTES_TO_NUMBERS:
         template, digest = TABLE_HASH_BYTES, "sha256({})"
     hashes = sql.SQL("SELECT {} AS hash FROM {}").format(sql.SQL(digest).format(encoded), rows)
-    return str(one_row(connection, sql.SQL(template).format(hashes=hashes))[0])
+    return sql.SQL(template).format(hashes=hashes)
 
 
 def held_hash(connection: Connection, schema: str, table: Table) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 from mock2pg import history, postgres, progress
 from mock2pg.backups import exported_rows
-from mock2pg.backups.written_content import WrittenContent
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed
 from mock2pg.pipeline import nodes
@@ -64,7 +63,6 @@ def tables(
     done: Mapping[str, Difference],
     known: Mapping[str, str],
     hashes: Mapping[str, str],
-    content: WrittenContent,
 ) -> dict[str, dict[str, Any]]:
     """Return what the history keeps of each table: its difference, and its hashes as published.
 
@@ -79,9 +77,7 @@ def tables(
         found[name] = {
             **asdict(done[name]),
             "hash": hashes.get(name) or _hash(run, connection, each),
-            "content": known.get(name)
-            or content.of(each, done[name])
-            or exported_rows.content_hash(connection, schema, name),
+            "content": known.get(name) or exported_rows.content_hash(connection, schema, name),
         }
         progress.rows(done[name].after)
     return found

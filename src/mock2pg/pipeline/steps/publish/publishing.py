@@ -16,10 +16,10 @@ from mock2pg.errors import PublishFailed
 from mock2pg.log import log
 from mock2pg.pipeline import nodes, reviewed_plan
 from mock2pg.pipeline.sessions import session
-from mock2pg.pipeline.steps.publish import held, history_row
+from mock2pg.pipeline.steps.publish import held, history_row, proof
 from mock2pg.postgres import server
 from mock2pg.publishing import alteration, deletion_limits, kept_keys, others_code, plan_fingerprint, writers
-from mock2pg.publishing.merge import Merge, TableMerge
+from mock2pg.publishing.merge import Merge
 from mock2pg.runs import Run, now
 from mock2pg.step_results import BackedUp, Difference, Loaded, Preflighted, Published, Staged
 
@@ -103,24 +103,19 @@ def _publish(
     limits.refuse(tables, merge.differences)
     merge.refuse_referencing_rows(limits.allow_cascade)
     unwritten = _refuse_written(connection, schema, merge, backup)
-    hashes = {name: backup.hashes[name] for name in unwritten}
-    content = WrittenContent(connection, schema, merge, backup.horizon, hashes)
+    hashes = {
+        name: backup.hashes[name]
+        for name, each in merge.differences.items()
+        if name in (backup.hashes if not each.changed else unwritten)
+    }
+    published = proof.published_hashes(connection, schema, tables, hashes)
+    content = WrittenContent(connection, schema, merge, backup.horizon, hashes, published)
+    proven = proof.Proof(run, connection, content, altered=bool(alterations))
     if alterations:
         for statement in (statement for each in alterations.values() for statement in each.first):
             connection.execute(statement)
         merge = Merge(connection, postgres.scratch.NEXT, schema, tables)
-    proven_hashes: dict[str, str] = {}
-
-    def proven(each: TableMerge) -> int | None:
-        if alterations or not each.is_hashed_whole:
-            return None
-        found = postgres.row_hashes.table_hash(connection, each.target, each.table)
-        if found != history_row.staged_hash(run, each.table):
-            return None
-        proven_hashes[each.table.name] = found
-        return int(found.split(":")[0])
-
-    done = merge.apply(proven)
+    done = merge.apply(proven.of)
     for statement in (statement for each in alterations.values() for statement in each.last):
         connection.execute(statement)
     changed = [*alterations, *(name for name, difference in done.items() if difference.created)]
@@ -128,7 +123,7 @@ def _publish(
     affected = writers.written_by(connection, merge)
     reached = changed or (affected and writers.set_off(connection, schema, affected))
     known = {} if reached else {name: each for name, each in backup.hashes.items() if (schema, name) not in affected}
-    recorded = history_row.tables(run, connection, merge, done, known, proven_hashes, content)
+    recorded = history_row.tables(run, connection, merge, done, {**proven.contents, **known}, proven.hashes)
     owned = alteration.owned_now(connection, schema, tables, owned, changed)
     history_row.add(run, connection, tables, recorded, owned, redefined=bool(changed))
     return done, bool(changed)
