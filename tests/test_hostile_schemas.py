@@ -18,7 +18,7 @@ from mock2pg.contracts import Column, Table
 from mock2pg.errors import LoadFailed, PublishFailed, SchemaRefused
 from mock2pg.history import layout
 from mock2pg.pipeline import step as steps
-from mock2pg.pipeline.steps import load
+from mock2pg.pipeline.steps.load import judging
 from mock2pg.pipeline.steps.publish import publishing
 from mock2pg.postgres import server as server_programs
 from mock2pg.postgres.server import Server
@@ -322,10 +322,10 @@ def test_a_table_without_a_source_is_what_its_model_gives(
     def built(query: str) -> Built:
         return Built(1, 0, {"users": query})
 
-    assert load._as_its_model_says(run, connection, users, built("select 'a' as id -- the only one"))
+    assert judging.is_as_its_model_says(run, connection, users, built("select 'a' as id -- the only one"))
     with pytest.raises(LoadFailed, match="users: the built rows are not those that its model gives"):
-        load._as_its_model_says(run, connection, users, built("select 'a' as id union all select 'ADMIN'"))
-    assert not load._as_its_model_says(run, connection, users, built("select gen_random_uuid()::text as id"))
+        judging.is_as_its_model_says(run, connection, users, built("select 'a' as id union all select 'ADMIN'"))
+    assert not judging.is_as_its_model_says(run, connection, users, built("select gen_random_uuid()::text as id"))
     publishing._refuse_unlike_built(run, connection, [users])
     connection.execute("INSERT INTO mock2pg_next.users VALUES ('ADMIN')")
     with pytest.raises(PublishFailed, match="table users: the built rows are no longer those"):

@@ -6,6 +6,7 @@ from mock2pg.source.staging.row_hashes import (
     compare,
     different_columns,
     different_keys,
+    refuse_other_keys,
     table_hash,
     write_hashes,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "opened",
     "quoted",
     "refuse",
+    "refuse_other_keys",
     "stage",
     "table_hash",
     "write_hashes",

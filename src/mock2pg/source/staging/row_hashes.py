@@ -61,7 +61,7 @@ def write_hashes(staged: Connection, table: Table, built: Path | None, file: Pat
             )
         key, source = _key(keys), quoted(table.source)
         if read:
-            _refuse_other_keys(staged, table, f"SELECT {key} AS key FROM {source}", f"SELECT key FROM {read}")
+            _refuse_other_keys(staged, table, f"(SELECT {key} AS key FROM {source})", read)
         bits = "".join(
             f"{_bits(secret, each.name, key, _encoded(each))} AS {_bits_of(each.name)}, " for each in table.compared
         )
@@ -75,12 +75,19 @@ def write_hashes(staged: Connection, table: Table, built: Path | None, file: Pat
     file.chmod(0o600)
 
 
+def refuse_other_keys(staged: Connection, table: Table, file: Path, built: Path) -> None:
+    """Raise LoadFailed when the built rows have not the keys that `write_hashes` wrote of the staged ones.
+
+    built  a CSV of key and hash of the derived columns, read from the table that dbt built
+    """
+    _refuse_other_keys(staged, table, _parquet(file), _csv(built, "key", "built"))
+
+
 def _refuse_other_keys(staged: Connection, table: Table, source: str, built: str) -> None:
-    """Raise LoadFailed when the staged and the built rows have not the same keys."""
     lost, invented = duckdb_queries.execute(
         staged,
         "SELECT count(*) FILTER (b.key IS NULL), count(*) FILTER (s.key IS NULL)"
-        f" FROM ({source}) AS s FULL JOIN ({built}) AS b ON s.key = b.key",
+        f" FROM {source} AS s FULL JOIN {built} AS b ON s.key = b.key",
     ).fetchone() or (0, 0)
     if lost or invented:
         raise LoadFailed(f"{table.name}: its model lost {lost} staged rows and has {invented} that were not staged")

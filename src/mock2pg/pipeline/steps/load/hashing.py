@@ -1,0 +1,96 @@
+"""The row hashes of what is to be published, each table's in a file of the run's folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from mock2pg import files, postgres, private, progress, workers
+from mock2pg.contracts import Table
+from mock2pg.runs import Run
+from mock2pg.source import staging
+
+
+@contextmanager
+def unless_failed(run: Run) -> Iterator[None]:
+    """Remove what the block hashed when it fails: nothing of it will be published."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(run.folder / "hashes", ignore_errors=True)
+        raise
+
+
+@contextmanager
+def beside(run: Run, staged: staging.Connection, tables: Sequence[Table]) -> Iterator[None]:
+    """Write the row hashes that follow from the staged rows alone, while the block does something else."""
+    with staged.cursor() as cursor, _thread(cursor) as thread:
+        begun = [thread.submit(write, run, cursor, table, None) for table in tables if _is_staged_alone(table)]
+        yield
+        _wait(begun)
+
+
+def complete(run: Run, connection: postgres.Connection, staged: staging.Connection, tables: Sequence[Table]) -> None:
+    """Write the others, and compare the keys of all with those of the built tables.
+
+    Raises LoadFailed when a model lost or invented a row.
+    """
+    with _thread(staged) as thread:
+        begun = list[Future[None]]()
+        for table in tables:
+            progress.detail(f"hashing {table.name}")
+            rows = run.path("hashes", f"{files.named(table.name)}.csv")
+            postgres.row_hashes.write(connection, postgres.scratch.NEXT, table, rows, built_only=True)
+            begun.append(thread.submit(_complete, run, staged, table, rows))
+        _wait(begun)
+
+
+def write(run: Run, staged: staging.Connection, table: Table, built: Path | None) -> None:
+    """Write the row hashes of a table.
+
+    built  where the hashes of its derived columns are read
+    """
+    staging.write_hashes(staged, table, built, place(run, table), private.secret(run.settings.secret_file))
+
+
+def place(run: Run, table: Table) -> Path:
+    """Return the file of a table's row hashes."""
+    return run.path("hashes", f"{files.named(table.name)}.parquet")
+
+
+def make_room(rows: Mapping[str, int]) -> None:
+    """End the workers that are done, where hashing and comparing the rows needs their memory."""
+    if sum(rows.values()) > workers.MANY_ROWS:
+        workers.end_waiting(workers.RULES, workers.DBT)
+
+
+def _is_staged_alone(table: Table) -> bool:
+    return bool(table.source) and not table.derived
+
+
+def _complete(run: Run, staged: staging.Connection, table: Table, rows: Path) -> None:
+    if _is_staged_alone(table):
+        staging.refuse_other_keys(staged, table, place(run, table), rows)
+    else:
+        write(run, staged, table, rows)
+    rows.unlink()
+
+
+@contextmanager
+def _thread(staged: staging.Connection) -> Iterator[ThreadPoolExecutor]:
+    """A thread for queries, which are interrupted when the block fails."""
+    with ThreadPoolExecutor(1, "hash") as thread:
+        try:
+            yield thread
+        except BaseException:
+            thread.shutdown(wait=False, cancel_futures=True)
+            staged.interrupt()
+            raise
+
+
+def _wait(begun: Sequence[Future[None]]) -> None:
+    for each in begun:
+        each.result()
