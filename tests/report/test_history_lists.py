@@ -59,6 +59,12 @@ def test_a_wide_terminal_shows_more() -> None:
     assert "VerifyFailed" in third
 
 
+def test_columns_come_in_the_order_of_their_importance() -> None:
+    """Where there is no room for the run, its host is left out, too."""
+    heads = {limit: history_lines(RUNS, limit).splitlines()[0].split("  ")[-1].strip() for limit in (100, 130, 160)}
+    assert heads == {100: "Backup or error", 130: "Run", 160: "User"}
+
+
 def test_a_backup_has_its_rows_and_why_it_was_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside it on a wide terminal, below it on one of 80 columns; what is not known is a dash, and how to find out.
 

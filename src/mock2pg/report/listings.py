@@ -17,7 +17,7 @@ class Column:
 
     right    its cells are numbers
     least    how many characters of its cells are left where there is no room for them; 0: they are never cut
-    extra    it is left out where there is no room for it, or nothing in it
+    extra    it is left out where nothing is in it; and where there is no room, with the extra ones that follow
     """
 
     title: str
@@ -32,7 +32,9 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], limit: int) 
     widths = [max(cells(row[at]) for row in lines) for at in range(len(columns))]
     kept = [at for at, column in enumerate(columns) if not column.extra]
     for at, column in enumerate(columns):
-        if column.extra and any(row[at] for row in lines[1:]) and _total(widths, [*kept, at]) <= limit:
+        if column.extra and any(row[at] for row in lines[1:]):
+            if _total(widths, [*kept, at]) > limit:
+                break
             kept.append(at)
     over = _total(widths, kept) - limit
     for at in (at for at in kept if columns[at].least):
