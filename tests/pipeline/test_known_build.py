@@ -16,7 +16,7 @@ from mock2pg.errors import PublishFailed, VerifyFailed
 from mock2pg.history import HistoryRow
 from mock2pg.pipeline import known_build, migrate
 from mock2pg.pipeline.step import run_in_process
-from mock2pg.pipeline.steps import verify
+from mock2pg.pipeline.steps.verify import verifying
 from mock2pg.publishing import others_code
 from mock2pg.runs import Run, new_run, open_run
 from mock2pg.settings import Settings
@@ -143,14 +143,14 @@ def test_a_run_that_changed_nothing_leaves_what_others_write_before_verify(
     published_small: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It fails, and undoes nothing: the next migration publishes the input again."""
-    read, others = verify._read, ["UPDATE public.owners SET name = 'others' WHERE id = 'owner 0'"]
+    read, others = verifying._read, ["UPDATE public.owners SET name = 'others' WHERE id = 'owner 0'"]
 
     def written(*arguments: Any) -> Verified:
         if others:
             execute(published_small, others.pop())
         return read(*arguments)
 
-    monkeypatch.setattr(verify, "_read", written)
+    monkeypatch.setattr(verifying, "_read", written)
     service = MigrationService(published_small)
     result = service.migrate_all_data(small_rows())
     assert isinstance(result.error, VerifyFailed)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +21,7 @@ from mock2pg import settings as settings_module
 from mock2pg.contracts import Table
 from mock2pg.errors import VerifyFailed
 from mock2pg.pipeline.steps import verify
+from mock2pg.pipeline.steps.verify import compared_rows
 from mock2pg.postgres.server import Server
 from mock2pg.runs import new_run
 from mock2pg.settings import Settings
@@ -99,27 +103,36 @@ def test_verify_needs_no_right_but_to_read(reader: Settings) -> None:
     (file.parent / "elsewhere").rename(hashes / "pets.parquet")
 
 
+@pytest.mark.parametrize("sessions", [1, 2])
 def test_verify_writes_nothing_and_keeps_nobody_waiting(
-    migrated: Settings, reader: Settings, monkeypatch: pytest.MonkeyPatch
+    migrated: Settings, reader: Settings, monkeypatch: pytest.MonkeyPatch, sessions: int
 ) -> None:
-    """It is read-only and sees one moment; others take meanwhile any lock that writing takes, and write."""
+    """It is read-only and sees one moment; others take meanwhile any lock that writing takes, and write.
+
+    Of many rows, two sessions read two tables, and see the same moment.
+    """
     write_hashes, seen = postgres.row_hashes.write, list[str]()
+    pids, both, one_writer = set[int](), threading.Barrier(sessions), threading.Lock()
 
     def meanwhile(connection: postgres.Connection, schema: str, table: Table, file: Path) -> None:
+        both.wait(60)
         write_hashes(connection, schema, table, file)
         seen.append(table.name)
+        pids.add(connection.info.backend_pid)
         modes = connection.execute(
             "SELECT current_user::text, current_setting('transaction_read_only'), array_agg(DISTINCT mode)"
             " FROM pg_locks WHERE pid = pg_backend_pid() AND locktype <> 'virtualxid'"
         ).fetchone()
         assert modes == (READER, "on", ["AccessShareLock"])
-        with postgres.connect(migrated.url, name="writer") as writer, writer.transaction():
+        with one_writer, postgres.connect(migrated.url, name="writer") as writer, writer.transaction():
             writer.execute("LOCK TABLE public.owners, public.pets, mock2pg.runs IN EXCLUSIVE MODE NOWAIT")
             writer.execute("UPDATE public.owners SET name = name || '!'; UPDATE public.pets SET name = name || '!'")
 
     monkeypatch.setattr(postgres.row_hashes, "write", meanwhile)
+    monkeypatch.setattr(compared_rows, "_MANY", 4 if sessions == 2 else 5)
     assert verify.run(new_run(reader)).rows_compared == 4
     assert sorted(seen) == ["owners", "pets"]
+    assert len(pids) == sessions
     monkeypatch.undo()
     monkeypatch.setattr(postgres.row_hashes, "_PORTION", 1)  # so many characters of the rows are looked at together
     with pytest.raises(
@@ -127,7 +140,7 @@ def test_verify_writes_nothing_and_keeps_nobody_waiting(
         match=r"owners: 2 different \(Ann, Bob\) in name \(2\)\n  pets: 2 different \(Rex, Tom\) in name \(2\)",
     ):
         verify.run(new_run(reader))
-    monkeypatch.setattr(verify, "_EXAMINED", 1)
+    monkeypatch.setattr(compared_rows, "EXAMINED", 1)
     with pytest.raises(VerifyFailed, match=r"owners: 2 different \(Ann, Bob\) in name \(1\) of the first 1\n"):
         verify.run(new_run(reader))
     secret = migrated.secret_file
@@ -139,6 +152,34 @@ def test_verify_writes_nothing_and_keeps_nobody_waiting(
     secret.write_text(kept)
     with postgres.connect(migrated.url, name="test") as connection:
         connection.execute("UPDATE public.owners SET name = id; UPDATE public.pets SET name = id")
+
+
+def test_one_session_is_enough(migrated: Settings, reader: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role that may not open another one verifies all the same."""
+    monkeypatch.setattr(compared_rows, "_MANY", 0)
+    with postgres.connect(migrated.url, name="test") as connection:
+        connection.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT 1").format(sql.Identifier(READER)))
+    assert verify.run(new_run(reader)).rows_compared == 4
+
+
+def test_a_failure_in_one_session_ends_the_other(
+    migrated: Settings, reader: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for rows that nothing will be compared with."""
+    both = threading.Barrier(2)
+
+    def half(connection: postgres.Connection, schema: str, table: Table, file: Path) -> None:
+        both.wait(60)
+        if table.name == "owners":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        connection.execute("SELECT pg_sleep(300)")
+
+    monkeypatch.setattr(compared_rows, "_MANY", 0)
+    monkeypatch.setattr(postgres.row_hashes, "write", half)
+    began = time.monotonic()
+    with pytest.raises(OSError, match="No space left"):
+        verify.run(new_run(reader))
+    assert time.monotonic() - began < 60
 
 
 def test_the_terminal_and_junit_name_the_keys(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

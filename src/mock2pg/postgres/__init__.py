@@ -16,7 +16,7 @@ from mock2pg.postgres.databases import (
     wal_position,
 )
 from mock2pg.postgres.describing import described
-from mock2pg.postgres.transactions import PATIENCE, repeatable_read, retried, transact
+from mock2pg.postgres.transactions import PATIENCE, export_snapshot, in_snapshot, repeatable_read, retried, transact
 
 __all__ = [
     "PATIENCE",
@@ -37,7 +37,9 @@ __all__ = [
     "drop_database",
     "ensure_database",
     "environment",
+    "export_snapshot",
     "host",
+    "in_snapshot",
     "lock_holder",
     "named",
     "one_row",

@@ -12,12 +12,12 @@ from typing import TypeVar
 
 import psycopg
 import tenacity
-from psycopg import errors
+from psycopg import errors, sql
 
 from mock2pg.errors import NEVER_A_MIX, DatabaseError, PublishFailed
 from mock2pg.postgres import prepared_transactions
 from mock2pg.postgres.abandoned_sessions import end_sessions
-from mock2pg.postgres.connection import Connection, connect
+from mock2pg.postgres.connection import Connection, connect, one_row
 from mock2pg.postgres.describing import condition, described
 from mock2pg.postgres.distribution import spell_alike
 from mock2pg.settings import LOCK_TIMEOUT
@@ -38,6 +38,20 @@ def repeatable_read(connection: Connection) -> Iterator[None]:
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     with connection.transaction():
         spell_alike(connection)
+        yield
+
+
+def export_snapshot(connection: Connection) -> str:
+    """Return the name of the transaction's snapshot, for `in_snapshot`."""
+    return str(one_row(connection, "SELECT pg_export_snapshot()")[0])
+
+
+@contextmanager
+def in_snapshot(connection: Connection, name: str) -> Iterator[None]:
+    """Open a transaction whose queries see the snapshot that another one exported, and has not ended yet."""
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    with connection.transaction():
+        connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(name)))
         yield
 
 

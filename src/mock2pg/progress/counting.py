@@ -144,6 +144,11 @@ def reporter() -> Reporter | None:
     return _mine.reporter
 
 
+def join(reporter: Reporter | None) -> None:
+    """Let this thread count for the step that another one runs."""
+    _mine.reporter = reporter
+
+
 def handed() -> Channel | None:
     """Return the channel of this thread's step, for another process that goes on with the step."""
     return _mine.reporter.channel() if _mine.reporter else None

@@ -1,28 +1,24 @@
-"""verify: proves the target tables against the run that published them, row by row; reads only."""
+"""Compares the target tables with what a run published, and counts orphans, in one snapshot."""
 
 from __future__ import annotations
 
 import shlex
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
-from mock2pg import files, history, postgres, private, progress
+from mock2pg import history, postgres, progress
 from mock2pg.contracts import Table, derived_columns
 from mock2pg.distributed_keys import distributed_tables
 from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed
 from mock2pg.log import log
 from mock2pg.pipeline.sessions import session
+from mock2pg.pipeline.steps.verify import compared_rows
 from mock2pg.runs import Run, Times
-from mock2pg.source import staging
 from mock2pg.step_results import Compared, ForeignKeyCheck, Preflighted, Published, Verified
 from mock2pg.text import counted, identity
 
 _KINDS = ("missing", "extra", "different")
-_EXAMINED = 10_000  # different rows of a table whose values are looked at, to name the columns
 
 
 def run(run: Run) -> Verified:
@@ -72,8 +68,9 @@ def _read(run: Run, times: Times) -> Verified:
         published = _published(run, connection)
         row = history.of(connection, published.id, "migrate")
         tables, kept_keys = _found(published, row)
-        progress.expect(_rows(row))
-        compared = _compared(run, published, connection, tables, times)
+        rows = _rows(row)
+        progress.expect(rows)
+        compared = compared_rows.compared(run, published, connection, tables, rows, times)
         with times.of("count orphans"):
             keys, cautions = _references(connection, settings.target_schema, {table.name for table in tables})
     return Verified(
@@ -125,7 +122,7 @@ def _published(run: Run, connection: postgres.Connection) -> Run:
         raise NothingPublished("nothing is published in this database, or all of it was rolled back")
     published = Run(newest.published_run, run.settings)
     if not (published.folder / "hashes").is_dir():
-        raise _gone(published)
+        raise compared_rows.gone(published)
     return published
 
 
@@ -138,19 +135,12 @@ def _found(published: Run, row: history.HistoryRow | None) -> tuple[tuple[Table,
         preflight = published.find(Preflighted)
         return published.tables(), preflight.kept_keys if preflight else {}
     except FileNotFoundError as error:
-        raise _gone(published) from error
+        raise compared_rows.gone(published) from error
 
 
 def _rows(row: history.HistoryRow | None) -> int | None:
     """Return how many rows the tables held when they were published; None when nothing says it."""
     return sum(int(table.get("after", 0)) for table in row.tables.values()) if row else None
-
-
-def _gone(published: Run) -> VerifyFailed:
-    return VerifyFailed(
-        f"run {published.id} published the target tables, but its row hashes in runs/ are gone",
-        hint="Restore its folder, or run `mock2pg migrate` again.",
-    )
 
 
 def _to_correct(published: Run) -> str:
@@ -164,58 +154,11 @@ def _to_correct(published: Run) -> str:
     )
 
 
-def _compared(
-    run: Run, published: Run, connection: postgres.Connection, tables: Sequence[Table], times: Times
-) -> dict[str, Compared]:
-    """Compare the tables, each while the database hashes the next one; then name the columns that differ."""
-    places = {table.name: run.path("target_rows", f"{files.named(table.name)}.csv") for table in tables}
-    begun = dict[str, Future[Compared]]()
-    try:
-        with ThreadPoolExecutor(1, "compare") as comparing:
-            for table in tables:
-                progress.detail(table.name)
-                with times.of("hash the target tables"):
-                    postgres.row_hashes.write(connection, run.settings.target_schema, table, places[table.name])
-                begun[table.name] = comparing.submit(_compare, run, published, table, places[table.name], times)
-        found = {table.name: begun[table.name].result() for table in tables}
-        for table in (table for table in tables if found[table.name].different):
-            columns = _different_columns(run, published, connection, table, places[table.name])
-            found[table.name] = replace(found[table.name], columns=columns)
-        return found
-    finally:
-        for rows in places.values():
-            rows.unlink(missing_ok=True)
-
-
-def _compare(run: Run, published: Run, table: Table, rows: Path, times: Times) -> Compared:
-    """Compare one table with what a run published; its rows are kept only while they have to be looked at again."""
-    file = published.row_hashes(table.name)
-    if not file.exists():
-        raise _gone(published)
-    with times.of("compare"):
-        memory = run.settings.staging_memory
-        found = staging.compare(file, rows, publish=table.publish, key_columns=len(table.key), memory=memory)
-    if not found.different:
-        rows.unlink()
-    return found
-
-
-def _different_columns(
-    run: Run, published: Run, connection: postgres.Connection, table: Table, rows: Path
-) -> dict[str, int]:
-    file, columns, settings = published.row_hashes(table.name), Counter[str](), run.settings
-    memory, secret = settings.staging_memory, private.secret(settings.secret_file)
-    keys = staging.different_keys(file, rows, publish=table.publish, limit=_EXAMINED, memory=memory)
-    for some in postgres.row_hashes.encoded(connection, settings.target_schema, table, keys):
-        columns.update(staging.different_columns(file, table, some, secret))
-    return dict(columns)
-
-
 def _named(table: Compared, kind: str) -> str:
     """`2 different (3, 7) in name (2)`: the rows of one kind, with the first of their keys."""
     rows, listed = getattr(table, kind), getattr(table, f"{kind}_keys")
     keys = ", ".join(map(identity, listed))
     columns = ", ".join(f"{name} ({number:,})" for name, number in table.columns.items())
-    first = f" of the first {_EXAMINED:,}" if rows > _EXAMINED else ""
+    first = f" of the first {compared_rows.EXAMINED:,}" if rows > compared_rows.EXAMINED else ""
     where = f" in {columns}{first}" if columns and kind == "different" else ""
     return f"{rows:,} {kind} ({keys}{', ...' if rows > len(listed) else ''}){where}" if rows else ""
