@@ -110,6 +110,18 @@ def test_a_trigger_that_replaces_the_rows_it_deletes_is_noticed(
     assert written(connection, parents) == (None,)
 
 
+def test_a_row_that_goes_in_place_of_another_is_noticed(connection: postgres.Connection, parents: list[Table]) -> None:
+    """The table has as many rows as it should, and as many were written."""
+    connection.execute(
+        "CREATE FUNCTION public.other() RETURNS trigger LANGUAGE plpgsql SET search_path = '' AS $$ BEGIN"
+        " DELETE FROM public.parent WHERE id = 'stays'; RETURN NULL; END $$;"
+        " CREATE TRIGGER other BEFORE DELETE ON public.parent FOR EACH ROW WHEN (old.id = 'gone')"
+        " EXECUTE FUNCTION public.other()"
+    )
+    assert written(connection, parents) == (None,)
+    assert connection.execute("SELECT count(*) FROM public.parent").fetchone() == (3,)
+
+
 @pytest.mark.parametrize(
     "rule",
     [

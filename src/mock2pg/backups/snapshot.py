@@ -203,6 +203,11 @@ def unwritten_since(connection: Connection, schema: str, horizon: Horizon | None
     return unwritten.unwritten(connection, schema, rows, horizon.transaction)
 
 
+def horizon(connection: Connection, schema: str) -> Horizon:
+    """Return the horizon of the connection's snapshot."""
+    return Horizon(one_row(connection, f"SELECT {unwritten.HORIZON}")[0], defined(connection, schema))
+
+
 def defined(connection: Connection, schema: str) -> str:
     """Return a number that changes with any definition in the schema, and not with its rows."""
     return str(one_row(connection, sql.SQL(_DEFINED), [schema])[0])

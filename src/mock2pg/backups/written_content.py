@@ -107,14 +107,17 @@ class WrittenContent:
             return Written(self._hashes[name], self._published.get(name))
         if name not in self._staying or each.removed is None or not self._is_defined or self._horizon is None:
             return None
+        keys = each.table.merge_key
         content, table, *found = self._read(
             each,
             "SELECT l.* FROM {target} AS l WHERE {later}",
             "SELECT count(*) FROM {target} AS l",
             "SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys}",
-            "SELECT count(*) FROM {target} AS l JOIN {built} AS b ON {keys} WHERE {later} AND NOT {differs}",
+            "SELECT count(*) FROM {built} AS new JOIN {all_built} AS b ON {same_built}"
+            " JOIN {target} AS l ON {keys} WHERE {later} AND NOT {differs}",
             "SELECT count(*) FROM {target} AS l JOIN {removed} AS b ON {same_key}",
             later=written(self._horizon.transaction, "l"),
+            same_built=sql.SQL(" AND ").join(map(sql.SQL("new.{0} = b.{0}").format, map(sql.Identifier, keys))),
         )
         came, new = Sum.of(content), difference.inserted + difference.updated
         content_then, table_then = self._staying[name]

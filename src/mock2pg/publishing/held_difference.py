@@ -1,7 +1,7 @@
 """The difference between built and target rows, held in tables beside the built ones.
 
-Publishing counts it, deletes, updates and inserts. Each of that would match and compare all rows; where a table has
-many, they are compared once.
+The preflight and publishing count it, and publishing deletes, updates and inserts. Each of that would match and compare
+all rows; where a table has many, they are compared once.
 """
 
 from __future__ import annotations
@@ -25,23 +25,32 @@ def hold(merge: TableMerge, number: int) -> None:
     if merge.reading.used or merge.counts("SELECT count(*) FROM {target} AS l") < [_MANY_ROWS]:
         return
     keys = merge.table.merge_key
-    changed = _held(
+    changed, gone = _homes(merge, number)
+    _hold(
         merge,
-        f"mock2pg_changed_{number}",
+        changed,
         "SELECT b.* FROM {built} AS b LEFT JOIN {target} AS l ON {keys} WHERE l.{first_key} IS NULL OR {differs}",
     )
-    gone = _held(
+    _hold(
         merge,
-        f"mock2pg_gone_{number}",
+        gone,
         "SELECT {key_columns} FROM {target} AS l WHERE {gone}",
         key_columns=sql.SQL(", ").join(map(sql.Identifier, keys)),
     )
     merge.look_only_at(changed, gone)
 
 
-def _held(merge: TableMerge, name: str, query: str, **names: sql.Composable) -> sql.Identifier:
-    home = sql.Identifier(merge.built_schema, name)
+def look(merge: TableMerge, number: int) -> None:
+    """Look at the difference that an earlier comparison held."""
+    merge.look_only_at(*_homes(merge, number))
+
+
+def _homes(merge: TableMerge, number: int) -> tuple[sql.Identifier, sql.Identifier]:
+    changed, gone = (sql.Identifier(merge.built_schema, f"mock2pg_{what}_{number}") for what in ("changed", "gone"))
+    return changed, gone
+
+
+def _hold(merge: TableMerge, home: sql.Identifier, query: str, **names: sql.Composable) -> None:
     merge.connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(home))  # of a comparison before this one
     merge.connection.execute(sql.SQL("CREATE UNLOGGED TABLE {} AS ").format(home) + merge.compose(query, **names))
     merge.connection.execute(sql.SQL("ANALYZE {}").format(home))
-    return home

@@ -37,6 +37,7 @@ class Merge:
     alterations  what is to be altered before `apply`, which a merge of its own is for; this one can only look
     removed  table -> rows of it that are not built as they are, where only rows that differ are built
     hold     write what differs into the built schema, where later statements look for it
+    held     tables of which an earlier comparison wrote it there, and that are as they were
 
     Raises PublishFailed when a target table has not the columns, or a column's type does not keep what is built.
     """
@@ -51,8 +52,9 @@ class Merge:
         removed: Mapping[str, sql.Identifier] = MappingProxyType({}),
         *,
         hold: bool = False,
+        held: Collection[str] = (),
     ) -> None:
-        self._connection, self._target = connection, target
+        self._connection, self._target, self.held = connection, target, held
         present = set(catalogue.tables(connection, target))
         self._references = catalogue.references_to(connection, target)
         self._code = OwnersCode(connection, target, [table.name for table in tables])
@@ -74,7 +76,7 @@ class Merge:
             raise PublishFailed("; ".join(misfits))
         if hold:
             for number, merge in enumerate(merges.values()):
-                held_difference.hold(merge, number)
+                (held_difference.look if merge.table.name in held else held_difference.hold)(merge, number)
         differences = {name: merge.difference() for name, merge in merges.items()}
         self._moving = [key for key in self._references if key.schema == target and _moves(key, merges, differences)]
         self._groups = [[merges[name] for name in group] for group in self._key_groups(list(merges))]

@@ -138,6 +138,11 @@ class TableMerge(Comparison):
         self.built, self.removed = changed, gone
         self.__dict__.pop("_names", None)
 
+    def look_at_all(self) -> None:
+        """Look at all built rows again."""
+        self.built, self.removed = self.all_built, None
+        self.__dict__.pop("_names", None)
+
     def shown_keys(self, limit: int) -> dict[str, list[str]]:
         """Primary keys of rows that would be inserted, updated and deleted; up to `limit` of each, as text."""
         new = "TRUE" if self.created else "NOT EXISTS ({same})"

@@ -167,19 +167,6 @@ class Conflicts(Found):
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preflighted(Found):
-    """Nothing prevents publishing.
-
-    kept_keys  table -> rows that keep a primary key of their own
-    writes     the tables that publishing will write, if nobody else does
-    """
-
-    step = "preflight"
-    kept_keys: Counts = field(default_factory=dict)
-    writes: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True)
 class Horizon:
     """A snapshot of the target schema, to tell later whether anything was written or defined since.
@@ -190,6 +177,23 @@ class Horizon:
 
     transaction: str
     definitions: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preflighted(Found):
+    """Nothing prevents publishing.
+
+    kept_keys  table -> rows that keep a primary key of their own
+    writes     the tables that publishing will write, if nobody else does
+    compared   the snapshot in which the tables were compared
+    held       table -> rows that it had then, of those whose difference is held beside the built tables
+    """
+
+    step = "preflight"
+    kept_keys: Counts = field(default_factory=dict)
+    writes: tuple[str, ...] = ()
+    compared: Horizon | None = None
+    held: Counts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

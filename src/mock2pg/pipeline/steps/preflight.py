@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mock2pg import postgres
+from mock2pg.backups import snapshot
 from mock2pg.errors import PreflightFailed
 from mock2pg.pipeline.sessions import session
 from mock2pg.publishing import deletion_limits
@@ -23,6 +24,7 @@ def run(run: Run, purpose: str = "migrate") -> Preflighted:
         postgres.repeatable_read(connection),
     ):
         postgres.distribution.begin_for(connection, tables, settings.lock_timeout)
+        compared = snapshot.horizon(connection, settings.target_schema)
         if loaded.built_by:
             preflight = look_at_held(
                 connection, settings.target_schema, tables, loaded.built, backups=settings.backups_dir
@@ -41,11 +43,14 @@ def run(run: Run, purpose: str = "migrate") -> Preflighted:
             )
     refuse(preflight.findings, settings.target_schema)
     kept = sum(preflight.kept_keys.values())
-    there = sum(not difference.created for difference in (preflight.differences or {}).values())
+    differences = preflight.differences or {}
+    there = sum(not difference.created for difference in differences.values())
     return Preflighted(
         summary=f"no conflicts: {there} of {counted(len(tables), 'table')} exist"
         + (f"; {counted(kept, 'row')} found by another key than the primary key, which stays" if kept else ""),
         cautions=preflight.cautions,
         kept_keys=preflight.kept_keys,
-        writes=tuple(name for name, each in (preflight.differences or {}).items() if each.changed and not each.created),
+        compared=compared,
+        held={name: differences[name].before for name in preflight.held},
+        writes=tuple(name for name, each in differences.items() if each.changed and not each.created),
     )

@@ -30,6 +30,7 @@ class Preflight:
 
     differences  None when findings prevent the comparison
     kept_keys    rows that keep a primary key of their own, by table
+    held         the tables whose difference is held in the `built` schema
     cautions     warnings, which do not prevent publishing
     """
 
@@ -37,6 +38,7 @@ class Preflight:
     differences: dict[str, Difference] | None
     kept_keys: Mapping[str, int] = field(default_factory=dict)
     cautions: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
 
 def before_build(
@@ -114,14 +116,17 @@ def look(
         found += _of_tables(judged, tables, differences, limits, unfit)
         return Preflight(tuple(found), None)
     kept = kept_keys.keep(connection, built, target, tables, alterations)
-    together = Merge(connection, built, target, tables, alterations)
+    together = Merge(connection, built, target, tables, alterations, hold=True)
+    held = tuple(merge.table.name for merge in together.merges if merge.looks_at_differences)
+    for merge in together.merges:
+        merge.look_at_all()
     found += _of_tables(together.merges, tables, together.differences, limits)
     found += [Finding("", rows, _REFERENCING) for rows in together.refused_references(limits.allow_cascade)]
     if writes:
         found += privileges.of_writing(connection, target, tables, together.differences)
         found += privileges.of_sequences(connection, together.merges)
     found += disk_space.findings(connection, built, target, together.differences, backups)
-    return Preflight(tuple(found), together.differences, kept, tuple(cautions.all_of(together.merges)))
+    return Preflight(tuple(found), together.differences, kept, tuple(cautions.all_of(together.merges)), held)
 
 
 def look_at_held(

@@ -8,20 +8,20 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from mock2pg import history, postgres, progress
-from mock2pg.backups import dump, exported_rows, snapshot
+from mock2pg import history, postgres
+from mock2pg.backups import dump
 from mock2pg.backups.written_content import WrittenContent
 from mock2pg.contracts import Table
 from mock2pg.errors import PublishFailed
 from mock2pg.log import log
 from mock2pg.pipeline import nodes, reviewed_plan
 from mock2pg.pipeline.sessions import session
-from mock2pg.pipeline.steps.publish import held, history_row, proof
+from mock2pg.pipeline.steps.publish import comparison, held, history_row, proof
 from mock2pg.postgres import server
-from mock2pg.publishing import alteration, deletion_limits, kept_keys, others_code, plan_fingerprint, writers
+from mock2pg.publishing import alteration, deletion_limits, plan_fingerprint, writers
 from mock2pg.publishing.merge import Merge
 from mock2pg.runs import Run, now
-from mock2pg.step_results import BackedUp, Difference, Loaded, Preflighted, Published, Staged
+from mock2pg.step_results import BackedUp, Difference, Loaded, Published, Staged
 
 
 def run(run: Run, plan: str = "") -> Published:
@@ -85,15 +85,7 @@ def _publish(
     _refuse_unlike_built(run, connection, tables)
     owned = history.owned(connection, schema)
     alterations = alteration.pending(connection, schema, tables, owned) if settings.alter else {}
-
-    def compare() -> Merge:
-        progress.expect(None, "comparing")
-        others_code.refuse_planted(connection, schema, [table.name for table in tables], loaded.target_oids)
-        kept_keys.keep(connection, postgres.scratch.NEXT, schema, tables, alterations)
-        return Merge(connection, postgres.scratch.NEXT, schema, tables, alterations, hold=True)
-
-    writes = [(schema, name) for name in run.require(Preflighted).writes]
-    merge = writers.compared(connection, compare, writes)
+    merge = comparison.compare(run, connection, tables, alterations)
     if plan:
         fingerprints = plan_fingerprint.fingerprints(connection, schema, tables, merge.differences, alterations)
         reviewed_plan.refuse_changed(
@@ -102,7 +94,7 @@ def _publish(
     limits = deletion_limits.DeletionLimits.of(settings, staged.tables)
     limits.refuse(tables, merge.differences)
     merge.refuse_referencing_rows(limits.allow_cascade)
-    unwritten = _refuse_written(connection, schema, merge, backup)
+    unwritten = comparison.refuse_written(connection, schema, merge, backup)
     hashes = {
         name: backup.hashes[name]
         for name, each in merge.differences.items()
@@ -137,23 +129,6 @@ def _refuse_unlike_built(run: Run, connection: postgres.Connection, tables: Sequ
             run, table, "built"
         ):
             raise PublishFailed(f"table {table.name}: the built rows are no longer those that the load step built")
-
-
-def _refuse_written(connection: postgres.Connection, schema: str, merge: Merge, backup: BackedUp) -> set[str]:
-    """Refuse to delete or overwrite rows written since the backup: no backup would hold them.
-
-    Returns the tables of which it is known that nobody wrote into them since.
-    """
-    changed = {name: each for name, each in merge.differences.items() if each.changed and not each.created}
-    rows = {name: backup.tables[name] for name in changed if name in backup.tables}
-    unwritten = snapshot.unwritten_since(connection, schema, backup.horizon, rows)
-    losing = [name for name, each in changed.items() if (each.deleted or each.updated) and name not in unwritten]
-    written = [
-        name for name in losing if exported_rows.content_hash(connection, schema, name) != backup.hashes.get(name)
-    ]
-    if written:
-        raise writers.others_wrote(written)
-    return unwritten
 
 
 def _tell(attempt: int, reason: str) -> None:
