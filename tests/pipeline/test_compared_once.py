@@ -14,9 +14,11 @@ from mock2pg.backups import snapshot, written_content
 from mock2pg.errors import PublishFailed
 from mock2pg.pipeline.steps.publish import comparison
 from mock2pg.publishing import held_difference
+from mock2pg.publishing.merge import Merge
 from mock2pg.runs import Run
 from mock2pg.settings import Settings
 from mock2pg.step_results import BackedUp, Horizon, Preflighted
+from tests.fix_merge import PARENT, build
 from tests.fix_published import small_rows
 
 ALL = ["owners", "pets"]
@@ -70,6 +72,28 @@ def test_rows_are_compared_once(published_small: Settings, looked: list[str]) ->
     pets = result.summary["publish"]["tables"]["pets"]
     assert (pets["inserted"], pets["updated"], pets["deleted"], pets["after"]) == (1, 1, 1, 132)
     assert result.summary["publish"]["tables"]["owners"]["unchanged"] == 12
+
+
+def test_workers_of_postgresql_compare_many_rows(
+    connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few rows differ, whatever PostgreSQL expects."""
+    tables = build(connection, [(PARENT, [(f"{number}", f"{number}") for number in range(2000)])])
+    connection.execute("CREATE TABLE public.parent (id text PRIMARY KEY, name text)")
+    connection.execute("INSERT INTO public.parent SELECT n, n FROM generate_series(1, 2000) AS n")
+    connection.execute("ANALYZE public.parent, mock2pg_next.parent")
+    connection.execute("SET parallel_setup_cost = 0; SET parallel_tuple_cost = 9; SET min_parallel_table_scan_size = 0")
+    hold, plans = held_difference._hold, list[str]()
+
+    def explained(merge: Any, home: Any, query: str, **names: Any) -> None:
+        rows = connection.execute(SQL("EXPLAIN ") + merge.compose(query, **names)).fetchall()
+        plans.append("\n".join(row[0] for row in rows))
+        hold(merge, home, query, **names)
+
+    monkeypatch.setattr(held_difference, "_hold", explained)
+    with connection.transaction():
+        Merge(connection, postgres.scratch.NEXT, "public", tables, hold=True)
+    assert ["Gather" in plan for plan in plans] == [True, True]
 
 
 def test_a_table_that_others_write_into_is_compared_again(

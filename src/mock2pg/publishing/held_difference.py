@@ -26,6 +26,8 @@ def hold(merge: TableMerge, number: int) -> None:
         return
     keys = merge.table.merge_key
     changed, gone = _homes(merge, number)
+    # PostgreSQL expects that most rows differ, and that its workers would have to hand them all over
+    merge.connection.execute("SELECT set_config('parallel_tuple_cost', '0', true)")
     _hold(
         merge,
         changed,
