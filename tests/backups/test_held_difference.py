@@ -20,12 +20,12 @@ from tests.fix_restore import back_up, execute, state_of
 
 
 def lines(numbers: list[int]) -> list[bytes]:
-    return [b'{"id":%d},' % number for number in numbers]
+    return [b'{"id":%d}' % number for number in numbers]
 
 
 def compared(backup: list[int], target: list[int], folder: Path) -> HeldRows | None:
     """Read both in blocks, as files and COPY give them."""
-    text = b"\n".join(lines(backup)).removesuffix(b",") + b"\n"
+    text = b",\n".join(lines(backup)) + b"\n"
     blocks = [part + b"\n" for part in text.split(b"\n")[:-1]] if backup else []
     content = ComparedContent(blocks, folder / "table")
     for at in range(0, len(target), 3):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mock2pg import backups, postgres
-from mock2pg.backups import restore_test
+from mock2pg.backups import Backup, json_rows, names, restore_test, snapshot
 from mock2pg.errors import BackupFailed, Interrupted
 from mock2pg.pipeline import step as steps
 from mock2pg.runs import new_run
@@ -51,11 +52,57 @@ def test_a_backup_that_does_not_restore_equal_is_removed(
     """The table is named, and there is no file that one could trust in."""
     connection.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
     connection.execute("INSERT INTO public.t VALUES (1, 'secret')")
-    reading = backups.rows
-    monkeypatch.setattr(backups, "rows", lambda *which: (line.replace(b"e", b"E") for line in reading(*which)))
+    batches = json_rows.batches
+    monkeypatch.setattr(json_rows, "batches", lambda rows: (line.replace(b"e", b"E") for line in batches(rows)))
+    monkeypatch.setattr(json_rows, "made", lambda *_: (1, False))
     with pytest.raises(BackupFailed, match=r"does not restore equal to the target tables: t \(1 row\)"):
         steps.run_in_process("backup", new_run(settings))
     assert list(settings.backups_dir.iterdir()) == []
+
+
+FORMS = [{"backup_compression": "none"}, {"backup_compression": "zstd"}, {"backup_recipient": backups.new_key()[0]}]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("place", [10, 0.5, -100, None])
+def test_a_backup_that_is_not_on_the_disk_as_it_was_written_is_removed(
+    place: float | None,
+    form: dict[str, str],
+    settings: Settings,
+    connection: postgres.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Damage of its beginning, its rows or its end is the reason that is given, and so is an end that is missing."""
+    connection.execute("CREATE TABLE public.t AS SELECT n, md5(n::text) AS v FROM generate_series(1, 5000) AS n")
+    save = snapshot.save
+
+    def spoiled(*given: Any) -> Backup:
+        backup: Backup = save(*given)
+        content = bytearray(backup.file.read_bytes())
+        if place is None:
+            del content[-1]
+        else:
+            content[int(place * len(content)) if 0 < place < 1 else int(place)] ^= 1
+        backup.file.write_bytes(content)
+        return backup
+
+    monkeypatch.setattr(snapshot, "save", spoiled)
+    with pytest.raises(BackupFailed, match=r"^what was written does not read back: .* is (damaged|truncated|encrypted)"):
+        steps.run_in_process("backup", new_run(settings.model_copy(update=form)))
+    assert list(settings.backups_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_backup_is_read_once_for_its_restore_test(
+    form: dict[str, str], settings: Settings, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are verified on their way into the database; before that, only its header is read."""
+    for name in "abc":
+        connection.execute(f"CREATE TABLE public.{name} AS SELECT 1 AS n")  # type: ignore[call-overload]
+    opened, reading = [], names.open_regular
+    monkeypatch.setattr(names, "open_regular", lambda file: (opened.append(file), reading(file))[1])
+    steps.run_in_process("backup", new_run(settings.model_copy(update=form)))
+    assert len(opened) == 2
 
 
 def test_a_backup_whose_restore_test_is_interrupted_is_removed(

@@ -25,7 +25,7 @@ from mock2pg.backups.document import FORMAT
 from mock2pg.backups.encryption import new_key
 from mock2pg.backups.listing import Listed, Verified, list_backups, remove_unfinished, unfinished, verify
 from mock2pg.backups.names import valid_id
-from mock2pg.backups.reading import Backup, open_backup, opened_before, reread, rows
+from mock2pg.backups.reading import Backup, open_backup, opened_before, read_to_end, reopened, reread, rows
 from mock2pg.backups.retention import RetentionDecision, RetentionPolicy, decide
 from mock2pg.backups.writing import Writer
 
@@ -45,6 +45,8 @@ __all__ = [
     "open_backup",
     "opened_before",
     "remove_unfinished",
+    "read_to_end",
+    "reopened",
     "reread",
     "rows",
     "unfinished",

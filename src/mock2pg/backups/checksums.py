@@ -8,7 +8,6 @@ from typing import Protocol
 
 _LINE = re.compile(rb'"checksum": "sha256:([0-9a-f]{64})"}\n')
 _LENGTH = len('"checksum": "sha256:"}\n') + hashlib.sha256().digest_size * 2
-_BLOCK = 1 << 18
 
 
 class Source(Protocol):
@@ -41,16 +40,14 @@ class ChecksumReader:
         return self._digest.hexdigest()
 
     def read(self, size: int, /) -> bytes:
-        while len(self._held) <= _LENGTH:
-            block = self._source.read(_BLOCK)
-            if not block:
-                self._check()
-                return b""
-            self._held += block
-        given = self._held[: min(size, len(self._held) - _LENGTH)]
-        self._held = self._held[len(given) :]
-        self._digest.update(given)
-        return given
+        while block := self._source.read(size):
+            text = self._held + block
+            given, self._held = text[:-_LENGTH], text[-_LENGTH:]
+            if given:
+                self._digest.update(given)
+                return given
+        self._check()
+        return b""
 
     def _check(self) -> None:
         line = _LINE.fullmatch(self._held)

@@ -43,25 +43,37 @@ class ContentHash:
     """The content hash of a table's lines, added up as they are read: what `lines_hash` computes in PostgreSQL."""
 
     def __init__(self) -> None:
-        self.rows, self._both, self._second = 0, 0, 0
+        self.rows, self._a, self._b = 0, 0, 0
 
     def add(self, lines: Sequence[bytes]) -> None:
-        """Add lines that end in a comma."""
-        both = second = 0
-        for line in lines:
-            number = int.from_bytes(hashlib.sha256(line[:-1]).digest()[:15])  # 30 hex digits: 15 of each sum
-            both += number
-            second += number & _SECOND
-        self.rows, self._both, self._second = self.rows + len(lines), self._both + both, self._second + second
+        """Add lines, without what ends them."""
+        sha256 = hashlib.sha256
+        for at in range(0, len(lines), _ADDED):
+            digests = [sha256(line).digest() for line in lines[at : at + _ADDED]]
+            lanes = int.from_bytes(b"".join(digests))
+            self._a += _added_up(lanes >> 196, len(digests))
+            self._b += _added_up(lanes >> 136, len(digests))
+        self.rows += len(lines)
 
     def end(self) -> None:
         """Take notice that all lines were added."""
 
     def __str__(self) -> str:
-        return f"{self.rows}:{(self._both - self._second) >> 60}:{self._second}"
+        return f"{self.rows}:{self._a}:{self._b}"
 
 
-_SECOND = (1 << 60) - 1
+_ADDED = 256  # digests at once
+_LANE = 256  # bits of a number in which each digest has a lane of its own
+_NUMBERS = int.from_bytes(((1 << 60) - 1).to_bytes(_LANE // 8) * _ADDED)  # 15 hex digits of each digest
+
+
+def _added_up(lanes: int, count: int) -> int:
+    """Add up the last 60 bits of each lane, one half of the lanes onto the other: a sum stays within its lane."""
+    lanes &= _NUMBERS
+    while count > 1:
+        count = (count + 1) // 2
+        lanes = (lanes >> count * _LANE) + (lanes & (1 << count * _LANE) - 1)
+    return lanes
 
 
 def rows(
@@ -71,9 +83,7 @@ def rows(
 
     content  is added to as the lines are read
     """
-    query = sql.SQL("COPY (SELECT l.line || ',' FROM ({}) AS l) TO STDOUT {}").format(
-        lines(connection, schema, table), RAW
-    )
+    query = sql.SQL("COPY ({}) TO STDOUT {}").format(lines(connection, schema, table), RAW)
     content = content or ContentHash()
     with connection.cursor() as cursor:
         with cursor.copy(query) as copy:
@@ -81,7 +91,7 @@ def rows(
             for block in copying.blocks(connection, copy):
                 *whole, begun = (begun + block).split(b"\n")
                 content.add(whole)
-                yield b"\n".join([*whole, b""])
+                yield b",\n".join([*whole, b""])
         if content.rows != cursor.rowcount:
             raise BackupFailed(f"table {table}: {content.rows} of {cursor.rowcount} rows were read")
         content.end()

@@ -107,9 +107,6 @@ def _keep(lines: Iterable[bytes], file: Path) -> None:
 
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """The lines of each block; the last one of a table has no comma, and gets one."""
+    """The lines of each block, without what ends them; the last one of a table has no comma."""
     for block in blocks:
-        lines = block[:-1].split(b"\n")
-        if not lines[-1].endswith(b","):
-            lines[-1] += b","
-        yield lines
+        yield block.rstrip(b",\n").split(b",\n")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import psycopg
 from psycopg import sql
+from psycopg.adapt import Dumper
 
 from mock2pg import progress
 from mock2pg.backups import exported_rows
@@ -14,7 +15,7 @@ from mock2pg.errors import RollbackFailed
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.owners_code import OwnersCode
 
-_BATCH = 1 << 18  # bytes that are sent at once, and the rest of a line
+_BATCH = 1 << 17  # bytes that are sent at once, and the rest of a block
 
 
 def batches(rows: Iterable[bytes]) -> Iterator[bytes]:
@@ -85,10 +86,20 @@ def restored_equal(target: sql.Identifier, fields: Sequence[Field]) -> sql.Compo
 
 def made(connection: Connection, query: sql.Composed, lines: bytes) -> tuple[int, bool]:
     """Execute what `restored_equal` gives, with a batch of lines."""
-    # as PostgreSQL writes parameters: a column's name may have a percent sign
-    row = psycopg.RawCursor(connection).execute(query, [lines.rstrip(b",\n").decode()]).fetchone()
+    cursor = psycopg.RawCursor(connection)  # as PostgreSQL writes parameters: a column's name may have a percent sign
+    cursor.adapters.register_dumper(bytes, _Text)
+    row = cursor.execute(query, [lines.rstrip(b",\n")]).fetchone()
     assert row is not None  # noqa: S101
     return int(row[0]), bool(row[1])
+
+
+class _Text(Dumper):
+    """Bytes that are text in UTF-8 already."""
+
+    oid = psycopg.adapters.types["text"].oid
+
+    def dump(self, obj: bytes) -> bytes:
+        return obj
 
 
 def _inserting(target: sql.Identifier, fields: Sequence[Field], records: sql.Composable) -> sql.Composed:

@@ -28,7 +28,6 @@ class State:
     unfilled  the materialized views that could not be read when it was taken
     contents  table -> content hash; a table that a backup of an earlier version holds is not in it
     distribution  of the tables that Citus distributed
-    digests   table -> SHA-256 of its lines, for who compares it with those that `rows` returns
     """
 
     definitions: Mapping[str, str] | None
@@ -38,7 +37,6 @@ class State:
     unfilled: tuple[str, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
     distribution: Distributions = field(default_factory=dict)
-    digests: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(

@@ -105,14 +105,18 @@ def _targets(run: Run) -> list[str]:
 
 
 def _restore_test(run: Run, backup: backups.Backup, exported: snapshot.Snapshot) -> restore_test.RestoreTest:
-    """Restore the backup and compare. Raises BackupFailed."""
+    """Restore the backup out of its file, read it to its end, and compare. Raises BackupFailed."""
     try:
-        opened = backups.reread(backup)
-        if opened.sha256 != backup.sha256:
-            raise BackupFailed(f"{backup.file.name} is not what was written")
+        opened = backups.reopened(backup)
         state = State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table), opened.contents)
-        state = replace(state, digests=opened.digests)
-        return restore_test.run(run.settings.url, state, exported, server.binary("pg_dump"))
+        try:
+            tested = restore_test.run(run.settings.url, state, exported, server.binary("pg_dump"))
+        except BackupFailed:
+            backups.reread(opened)  # damage would be the reason
+            raise
+        if backups.read_to_end(opened) != opened:
+            raise BackupFailed(f"{backup.file.name} is not what was written")
+        return tested
     except BackupRefused as error:
         raise BackupFailed(f"what was written does not read back: {error.message}") from error
 
