@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -87,7 +87,9 @@ def test_a_backup_that_is_not_on_the_disk_as_it_was_written_is_removed(
         return backup
 
     monkeypatch.setattr(snapshot, "save", spoiled)
-    with pytest.raises(BackupFailed, match=r"^what was written does not read back: .* is (damaged|truncated|encrypted)"):
+    with pytest.raises(
+        BackupFailed, match=r"^what was written does not read back: .* is (damaged|truncated|encrypted)"
+    ):
         steps.run_in_process("backup", new_run(settings.model_copy(update=form)))
     assert list(settings.backups_dir.iterdir()) == []
 
@@ -98,9 +100,14 @@ def test_a_backup_is_read_once_for_its_restore_test(
 ) -> None:
     """Its rows are verified on their way into the database; before that, only its header is read."""
     for name in "abc":
-        connection.execute(f"CREATE TABLE public.{name} AS SELECT 1 AS n")  # type: ignore[call-overload]
-    opened, reading = [], names.open_regular
-    monkeypatch.setattr(names, "open_regular", lambda file: (opened.append(file), reading(file))[1])
+        connection.execute(f"CREATE TABLE public.{name} AS SELECT 1 AS n")
+    opened, reading = list[Path](), names.open_regular
+
+    def noted(file: Path) -> BinaryIO:
+        opened.append(file)
+        return reading(file)
+
+    monkeypatch.setattr(names, "open_regular", noted)
     steps.run_in_process("backup", new_run(settings.model_copy(update=form)))
     assert len(opened) == 2
 

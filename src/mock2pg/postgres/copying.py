@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import psycopg
+from psycopg import errors, generators, pq, waiting
 
 from mock2pg import progress
 from mock2pg.postgres.connection import Connection
@@ -25,7 +26,20 @@ def blocks(connection: Connection, copy: psycopg.Copy) -> Iterator[bytes]:
 
 def _messages(copy: psycopg.Copy) -> Generator[Any, Any, list[Any]]:
     """Read up to `_ROWS` messages in one wait; none when there are no more."""
-    found: list[Any] = []
-    while len(found) < _ROWS and (message := (yield from copy._read_gen())):
-        found.append(message)
+    connection, found = copy.connection.pgconn, list[Any]()
+    get = connection.get_copy_data
+    while len(found) < _ROWS and not copy._finished:
+        size, message = get(1)
+        if size > 0:
+            found.append(message)
+        elif size == 0:
+            while not (yield waiting.WAIT_R):
+                pass
+            connection.consume_input()
+        else:
+            (result,) = yield from generators.fetch_many(connection)
+            copy._finished = True
+            if result.status != pq.ExecStatus.COMMAND_OK:
+                raise errors.error_from_result(result)
+            copy.cursor._rowcount = result.command_tuples or 0
     return found
