@@ -105,7 +105,7 @@ def _targets(run: Run) -> list[str]:
 
 
 def _restore_test(run: Run, backup: backups.Backup, exported: snapshot.Snapshot) -> restore_test.RestoreTest:
-    """Restore the backup out of its file, read it to its end, and compare. Raises BackupFailed."""
+    """Restore the backup out of its file, which is read to its end, and compare. Raises BackupFailed."""
     try:
         opened = backups.reopened(backup)
         state = State.of(opened.header, opened.tables, lambda table: backups.rows(opened, table), opened.contents)
