@@ -101,7 +101,7 @@ def test_a_run_that_fails_before_it_publishes_leaves_no_backup(
 def test_a_backup_begins_with_the_check_where_nothing_is_built(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same input again: the tables are those of the run that published it, so what is backed up is known."""
+    """Of the same input, the tables are those of the run that published it, so what is backed up is known."""
     after_backup(monkeypatch, "load")
     result = MigrationService(settings).migrate_all_data(small_rows())
     assert result.success, result.message

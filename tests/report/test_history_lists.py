@@ -60,7 +60,7 @@ def test_a_wide_terminal_shows_more() -> None:
 
 
 def test_columns_come_in_the_order_of_their_importance() -> None:
-    """Where there is no room for the run, its host is left out, too."""
+    """If there is no room for the run, its host is left out, too."""
     heads = {limit: history_lines(RUNS, limit).splitlines()[0].split("  ")[-1].strip() for limit in (100, 130, 160)}
     assert heads == {100: "Backup or error", 130: "Run", 160: "User"}
 

@@ -1,4 +1,4 @@
-"""What is said of the built tables: that they may be published, follow their rules, and are what their models give."""
+"""The judgement of built tables: that they may be published, follow their rules, and are as their models give them."""
 
 from __future__ import annotations
 

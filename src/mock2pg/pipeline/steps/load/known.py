@@ -1,4 +1,4 @@
-"""What a build would find that need not be made: see `pipeline.known_build`."""
+"""The result of a build that need not be made: see `pipeline.known_build`."""
 
 from __future__ import annotations
 
