@@ -56,6 +56,22 @@ def test_the_difference_is_that_of_two_sets(seed: int, tmp_path: Path) -> None:
     assert {oct(file.stat().st_mode)[-3:] for file in (held.back, held.gone)} == {"600"}
 
 
+@pytest.mark.parametrize("at", [1, 2, 100, 998])
+@pytest.mark.parametrize(("gone", "new"), [(1, 0), (0, 1), (1, 1), (5, 0), (0, 5)])
+def test_lines_after_a_difference_are_compared_with_each_other_again(
+    gone: int, new: int, at: int, tmp_path: Path
+) -> None:
+    """None of them waits: to look for each of them among all others takes longer than to compare two."""
+    backup, target = [*range(1000)], [*range(1000)]
+    backup[at:at], target[at:at] = range(2000, 2000 + gone), range(3000, 3000 + new)
+    content = ComparedContent([b",\n".join(lines(backup)) + b"\n"], tmp_path / "table")
+    for start in range(0, len(target), 256):
+        content.add(lines(target[start : start + 256]))
+    assert content._waited <= 4 * held_difference._COMPARED
+    content.end()
+    assert {*content._back} == {*lines(backup)} - {*lines(target)}
+
+
 @pytest.mark.parametrize(("backup", "target"), [([*range(9)], [9]), ([9], [*range(9)])])
 def test_no_more_lines_wait_than_fit_into_memory(
     backup: list[int], target: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

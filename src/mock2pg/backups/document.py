@@ -19,7 +19,7 @@ from mock2pg.backups.packing import Unpacked
 
 FORMAT = "mock2pg-backup/2"
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16  # larger ones are given back to the system each time, which takes longer than to read them
 _FIRST = b'{"format": '
 _ROWS = b'"data": {\n'
 _CLOSING = re.compile(rb"\n\]")

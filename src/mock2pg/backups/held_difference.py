@@ -1,8 +1,8 @@
 """The rows in which target tables and a backup differ, found while the target tables are read for another backup.
 
-Both give lines of JSON, mostly in the same order: a line waits only until the other side gives it, too. What waits in
-the end is the difference. It is kept in private files, so that a rollback that locks the tables later has only to find
-out that nobody wrote since.
+Both give lines of JSON, mostly in the same order, in which they are compared. Where they differ, a line waits until the
+other side gives it, too. What waits in the end is the difference. It is kept in private files, so that a rollback that
+locks the tables later has only to find out that nobody wrote since.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mock2pg.backups.exported_rows import ContentHash
 
+_COMPARED = 64  # lines at once
 _WAITING = 1 << 26  # bytes of lines that may wait; where the orders differ more, PostgreSQL compares
 
 
@@ -59,22 +60,26 @@ class ComparedContent(ContentHash):
     def __init__(self, backup: Iterable[bytes], files: Path) -> None:
         """backup: the lines of the table that it holds, in blocks; files: where to keep them, without the ending."""
         super().__init__()
-        self._backup, self._read, self._bytes = _lines(backup), 0, 0
+        self._backup, self._ahead = _lines(backup), list[bytes]()
+        self._waited, self._bytes = 0, 0
         self._back, self._gone = set[bytes](), set[bytes]()
         self._files, self._has_given_up = files, False
         self.held: HeldRows | None = None
 
     def add(self, lines: Sequence[bytes]) -> None:
         super().add(lines)
-        self._wait(lines, self._gone, self._back)
-        while self._read < self.rows and (more := next(self._backup, None)):
-            self._take(more)
+        for at in range(0, len(lines), _COMPARED):
+            here = lines[at : at + _COMPARED]
+            if here == self._next(len(here)):
+                del self._ahead[: len(here)]
+            else:
+                self._differ(here)
 
     def end(self) -> None:
         if not self.rows:
             return  # all of the backup is the difference
-        for more in self._backup:
-            self._take(more)
+        while there := self._take(_COMPARED):
+            self._wait(there, self._back, self._gone)
         if self._back or self._gone:
             gone = ContentHash()
             gone.add([*self._gone])
@@ -82,23 +87,39 @@ class ComparedContent(ContentHash):
             _keep(self._back, self.held.back)
             _keep(self._gone, self.held.gone)
 
-    def _take(self, lines: Sequence[bytes]) -> None:
-        self._read += len(lines)
-        self._wait(lines, self._back, self._gone)
+    def _differ(self, here: Sequence[bytes]) -> None:
+        """Take as many lines of the backup as are missing, so that the next ones are compared with each other again."""
+        before, missing = len(self._gone), len(here) + 1
+        self._wait(here, self._gone, self._back)
+        while 0 < (left := len(self._gone) - before) < missing and (there := self._take(left)):
+            missing = left
+            self._wait(there, self._back, self._gone)
+
+    def _next(self, count: int) -> list[bytes]:
+        """The next lines of the backup, which stay the next ones."""
+        while len(self._ahead) < count and (more := next(self._backup, None)):
+            self._ahead += more
+        return self._ahead[:count]
+
+    def _take(self, count: int) -> list[bytes]:
+        there = self._next(count)
+        del self._ahead[:count]
+        return there
 
     def _wait(self, lines: Sequence[bytes], mine: set[bytes], others: set[bytes]) -> None:
         """Let lines wait until the other side gives them, unless it has already, or too many wait."""
         if self._has_given_up:
             return
+        self._waited += len(lines)
         self._bytes += sum(map(len, lines))
         found = set(lines)
         both = found & others
         others -= both
         mine |= found - both
-        if (len(mine) + len(others)) * self._bytes > _WAITING * (self.rows + self._read):  # by their average
+        if (len(mine) + len(others)) * self._bytes > _WAITING * self._waited:  # by their average
             self._has_given_up, self._backup = True, iter(())
-            self._back.clear()
-            self._gone.clear()
+            for held in (self._ahead, self._back, self._gone):
+                held.clear()
 
 
 def _keep(lines: Iterable[bytes], file: Path) -> None:
