@@ -16,7 +16,7 @@ from mock2pg.errors import Mock2pgError, PublishFailed
 from mock2pg.init.conclusions import Conclusions
 from mock2pg.init.target import from_target
 from mock2pg.pipeline import step as steps
-from mock2pg.pipeline.steps import verify
+from mock2pg.pipeline.steps.verify import verifying
 from mock2pg.postgres.server import Server
 from mock2pg.publishing import merge, writers
 from mock2pg.runs import Run, new_run
@@ -191,5 +191,5 @@ def test_a_published_run_is_read_again_when_a_lock_is_in_between(
     run = Run(str(newest.published_run), migrated.model_copy(update={"publish_attempts": 3}))
     with ExitStack() as holder:
         holder.enter_context(held(migrated.url, "LOCK TABLE public.pets IN ACCESS EXCLUSIVE MODE"))
-        monkeypatch.setattr(verify, "_tell", lambda attempt, error: holder.close())
+        monkeypatch.setattr(verifying, "_tell", lambda attempt, error: holder.close())
         assert steps.run_in_process("verify", run).status == "passed"
