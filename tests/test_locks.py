@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -175,6 +176,8 @@ def test_a_reader_of_a_scratch_table_keeps_nobody_waiting(migrated: Settings, mo
         log = (result.report.parent / "migration.log").read_text(encoding="utf-8")
         assert "Not dropped, and left for the next run: schema mock2pg_next: a lock was not given in time;" in log
         assert "table mock2pg_next.pets is locked by server process" in log
+        (warning,) = json.loads((result.report.parent / "record.json").read_text(encoding="utf-8"))["warnings"]
+        assert warning.startswith("Not dropped, and left for the next run: schema mock2pg_next: a lock was not given")
         assert service.plan(PETS).success
         assert service.status().leftovers == (left,)
     assert service.take_backup().success

@@ -18,6 +18,7 @@ from mock2pg.runs import Run, all_runs
 from mock2pg.settings import Settings
 from mock2pg.step_results import BackedUp, RollbackPreview, find, is_warned
 
+NOT_DROPPED = "Not dropped, and left for the next run"
 _LAST = {"migrate": "verify"}  # command -> the step that decides, where it has another name
 
 
@@ -32,15 +33,10 @@ def after_killed(run: Run) -> None:
             _recover(other, connection)
         nodes.require_applied(run)  # a run whose outcome is open on a node is not closed
         with suppress(Mock2pgError):  # a schema of another role: whoever needs it will say so
-            drop_scratch(connection)
+            for left in postgres.scratch.drop(connection):
+                log.warning("%s: %s", NOT_DROPPED, left)
         for other in killed:
             _close(other, run.settings.url)
-
-
-def drop_scratch(connection: postgres.Connection) -> None:
-    """Drop the scratch schemas; a session that uses one keeps nobody waiting, and the next run tries again."""
-    for words in postgres.scratch.drop(connection):
-        log.warning("Not dropped, and left for the next run: %s", words)
 
 
 def after_killed_checks(run: Run) -> None:

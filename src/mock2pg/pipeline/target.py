@@ -127,13 +127,17 @@ def require_migrated_on_another_server(run: Run, database: Database) -> None:
 
 
 @contextmanager
-def scratch(run: Run) -> Iterator[None]:
-    """Drop the scratch schemas when the block ends, however it ends."""
+def scratch(run: Run, record: Record) -> Iterator[None]:
+    """Drop the scratch schemas when the block ends, however it ends.
+
+    A session that uses one keeps nobody waiting: that is a warning, and the next run tries again.
+    """
     try:
         yield
     finally:
         with suppress(Mock2pgError), session(run, "scratch") as connection:
-            recovery.drop_scratch(connection)
+            for left in postgres.scratch.drop(connection):
+                record.warn(recovery.NOT_DROPPED, DatabaseError(left))
 
 
 def known_manifests(settings: Settings) -> list[events.RecordedManifest] | str:

@@ -115,4 +115,4 @@ class Work:
 
     def scratch(self) -> AbstractContextManager[None]:
         """Drop the scratch schemas when the block ends, however it ends."""
-        return target.scratch(self.run)
+        return target.scratch(self.run, self.record)
