@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import pytest
 from mock2pg import MigrationService, build
 from mock2pg import settings as settings_module
 from mock2pg.errors import LoadFailed, Mock2pgError, StagingFailed
+from mock2pg.pipeline.steps.load import hashing
 from mock2pg.runs import Run
 from mock2pg.settings import Settings
 from mock2pg.source import staging
+from tests.fix_merge import table
 from tests.fix_small import small_document, small_project
 
 
@@ -67,3 +71,40 @@ def test_want_of_memory_while_hashing_is_named(settings: Settings, monkeypatch: 
 
     monkeypatch.setattr(staging, "write_hashes", fail)
     assert failed(settings, StagingFailed) == f"the staged rows need more than {settings.staging_memory} of memory"
+
+
+class Late:
+    """A connection to DuckDB whose query begins only when it was interrupted, which DuckDB forgets."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection, self._interrupted = connection, threading.Event()
+
+    def cursor(self) -> AbstractContextManager[Late]:
+        return nullcontext(self)
+
+    def interrupt(self) -> None:
+        self._connection.interrupt()
+        self._interrupted.set()
+
+    def query(self, *_: object) -> None:
+        self._interrupted.wait(60)
+        self._connection.execute("SELECT count(*) FROM range(3_000_000_000) AS r WHERE hash(r.range) = 3")
+
+
+def test_an_interrupt_before_a_query_begins_is_not_lost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Ctrl-C does not wait until the query of a large table has come to its end."""
+    failed = list[BaseException | None]()
+    with duckdb.connect(config={"threads": 1}) as connection:
+        late = Late(connection)
+
+        def write(*_: object) -> None:
+            try:
+                late.query()
+            except duckdb.InterruptException as error:
+                failed.append(error)
+
+        monkeypatch.setattr(hashing, "write", write)
+        pets = table("pets", "id text!", source="pets")
+        with pytest.raises(KeyboardInterrupt), hashing.beside(Run("a-run", Settings(project=tmp_path)), late, [pets]):  # type: ignore[arg-type]
+            raise KeyboardInterrupt
+    assert failed

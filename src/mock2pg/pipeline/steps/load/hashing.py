@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ from mock2pg import files, postgres, private, progress, workers
 from mock2pg.contracts import Table
 from mock2pg.runs import Run
 from mock2pg.source import staging
+
+_AGAIN = 0.05  # seconds after which a query that goes on is interrupted again
 
 
 @contextmanager
@@ -27,10 +30,10 @@ def unless_failed(run: Run) -> Iterator[None]:
 @contextmanager
 def beside(run: Run, staged: staging.Connection, tables: Sequence[Table]) -> Iterator[None]:
     """Write the row hashes that follow from the staged rows alone, while the block does something else."""
-    with staged.cursor() as cursor, _thread(cursor) as thread:
-        begun = [thread.submit(write, run, cursor, table, None) for table in tables if _is_staged_alone(table)]
+    with staged.cursor() as cursor, _thread(cursor) as submit:
+        for table in filter(_is_staged_alone, tables):
+            submit(write, run, cursor, table, None)
         yield
-        _wait(begun)
 
 
 def complete(run: Run, connection: postgres.Connection, staged: staging.Connection, tables: Sequence[Table]) -> None:
@@ -38,14 +41,12 @@ def complete(run: Run, connection: postgres.Connection, staged: staging.Connecti
 
     Raises LoadFailed when a model lost or invented a row.
     """
-    with _thread(staged) as thread:
-        begun = list[Future[None]]()
+    with _thread(staged) as submit:
         for table in tables:
             progress.detail(f"hashing {table.name}")
             rows = run.path("hashes", f"{files.named(table.name)}.csv")
             postgres.row_hashes.write(connection, postgres.scratch.NEXT, table, rows, built_only=True)
-            begun.append(thread.submit(_complete, run, staged, table, rows))
-        _wait(begun)
+            submit(_complete, run, staged, table, rows)
 
 
 def write(run: Run, staged: staging.Connection, table: Table, built: Path | None) -> None:
@@ -80,17 +81,17 @@ def _complete(run: Run, staged: staging.Connection, table: Table, rows: Path) ->
 
 
 @contextmanager
-def _thread(staged: staging.Connection) -> Iterator[ThreadPoolExecutor]:
-    """A thread for queries, which are interrupted when the block fails."""
+def _thread(staged: staging.Connection) -> Iterator[Callable[..., None]]:
+    """A thread for queries: what submits them. They are waited for, and interrupted when the block or one fails."""
+    begun = list[Future[None]]()
     with ThreadPoolExecutor(1, "hash") as thread:
         try:
-            yield thread
+            yield lambda *query: begun.append(thread.submit(*query))
+            for each in begun:
+                each.result()
         except BaseException:
             thread.shutdown(wait=False, cancel_futures=True)
-            staged.interrupt()
+            while not all(each.done() for each in begun):  # DuckDB forgets an interrupt before a query begins
+                staged.interrupt()
+                time.sleep(_AGAIN)
             raise
-
-
-def _wait(begun: Sequence[Future[None]]) -> None:
-    for each in begun:
-        each.result()
