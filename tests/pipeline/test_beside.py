@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mock2pg import MigrationService, signals, workers
+from mock2pg import MigrationService, pages, signals, workers
 from mock2pg.errors import CheckFailed, InternalError
+from mock2pg.pipeline import known_build
 from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.beside import Beside
 from mock2pg.results import MigrationResult
@@ -121,6 +122,28 @@ def test_a_check_that_fails_leaves_no_backup(settings: Settings, monkeypatch: py
     assert type(result.error).__name__ == "CheckFailed", result.message
     assert kept(settings) == before
     assert of(result, settings).result(BackedUp.step) is None
+
+
+def test_a_run_that_has_ended_is_not_written_into(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that answers only when the check has failed tells of tables that nobody will back up any more."""
+    ended, told, likely = threading.Event(), threading.Event(), known_build.likely
+
+    def late(run: Run) -> object:
+        found = likely(run)
+        assert found
+        ended.wait(60)
+        return found
+
+    def fail(_: Run) -> None:
+        raise CheckFailed("a rule")
+
+    monkeypatch.setattr(known_build, "likely", late)
+    monkeypatch.setattr(pages, "compile_templates", told.set)  # which follows
+    monkeypatch.setattr("mock2pg.pipeline.steps.check.run", fail)
+    result = MigrationService(settings).migrate_all_data(small_rows())
+    ended.set()
+    assert told.wait(60)
+    assert not (of(result, settings).folder / "contracts.json").exists()
 
 
 def test_a_load_that_fails_ends_the_backup(settings: Settings) -> None:

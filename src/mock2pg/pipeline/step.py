@@ -75,7 +75,8 @@ def load_ahead(run: Run | None = None, *, with_notebooks: bool = False) -> None:
     def load() -> None:
         with suppress(Exception):  # the step that needs it will say so
             if run and (tables := known_build.likely(run)):
-                run.write("contracts.json", [table.as_dict() for table in tables])
+                if not run.has_ended:  # its folder is sealed
+                    run.write("contracts.json", [table.as_dict() for table in tables])
             elif run:
                 workers.prepare(workers.DBT)
             for name in (LOAD.name, PREFLIGHT.name, PUBLISH.name, "report"):
