@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +21,7 @@ from mock2pg.step_results import Compared
 
 EXAMINED = 10_000  # different rows of a table whose values are looked at, to name the columns
 _MANY = 10_000  # rows for which a second session pays
+_AGAIN = 0.05  # seconds after which a query that goes on is cancelled again
 
 
 def compared(
@@ -76,14 +78,18 @@ def _found(
                 free.put(own)
             return comparing.submit(_compare, run, published, table, places[table.name])
 
+        begun = dict[str, Future[Future[Compared]]]()
         try:
-            begun = {table.name: hashing.submit(hashed, table) for table in tables}
+            for table in tables:
+                begun[table.name] = hashing.submit(hashed, table)
             return {name: each.result().result() for name, each in begun.items()}
         except BaseException:
             hashing.shutdown(wait=False, cancel_futures=True)
-            for each in sessions:
-                with suppress(postgres.Error):  # one that is lost needs no end
-                    each.cancel_safe(timeout=1)
+            while not all(each.done() for each in begun.values()):  # PostgreSQL forgets it before a query begins
+                for each in sessions:
+                    with suppress(postgres.Error):  # one that is lost needs no end
+                        each.cancel_safe(timeout=1)
+                time.sleep(_AGAIN)
             raise
 
 
