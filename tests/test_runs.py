@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,21 @@ def test_a_reader_never_sees_half_a_record(run: Run) -> None:
     while not done.is_set():
         assert len(run.read("record.json")["text"]) == 100_000
     thread.join()
+
+
+def test_two_threads_may_write_the_same_record(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check and the load of a known build both write contracts.json; a reader sees all of one of them."""
+    both, sync = threading.Barrier(2), os.fsync
+
+    def together(file: int) -> None:
+        sync(file)
+        both.wait(60)
+
+    monkeypatch.setattr(os, "fsync", together)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(run.write, ["contracts.json"] * 2, [[1], [2]]))
+    assert run.read("contracts.json") in ([1], [2])
+    assert not list(run.folder.glob("*.part"))
 
 
 def test_the_results_of_steps_are_kept(run: Run) -> None:

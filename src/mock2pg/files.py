@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from pathlib import Path
 
 
@@ -13,8 +14,11 @@ def named(table: str) -> str:
 
 
 def write(file: Path, content: bytes) -> None:
-    """Write a file aside, see it onto the disk, and give it its name. A failure leaves nothing. Raises OSError."""
-    aside = file.with_name(file.name + ".part")
+    """Write a file aside, see it onto the disk, and give it its name. A failure leaves nothing. Raises OSError.
+
+    Several threads may write the same file.
+    """
+    aside = file.with_name(f"{file.name}.{threading.get_native_id()}.part")
     try:
         with aside.open("wb") as out:
             out.write(content)
