@@ -335,3 +335,17 @@ def test_a_hash_under_another_contract_is_not_known(published_small: Settings) -
             connection, "public", [replace(pets, columns=pets.columns[:-1]), owners], contents
         )
         assert found == {owners.name: row.tables[owners.name]["hash"]}
+
+
+@pytest.mark.parametrize("left", [{}, {"pets": {}}, {"pets": {"hash": "0:0:0"}}, {"pets": {"content": "0:0:0"}}])
+def test_a_hash_that_the_history_does_not_have_is_not_known(
+    published_small: Settings, monkeypatch: pytest.MonkeyPatch, left: dict[str, Any]
+) -> None:
+    """A row that its owner has changed does not keep a migration from reading all rows."""
+    with postgres.connect(published_small.url, name="test", read_only=True) as connection:
+        row = history.newest(connection, "public")
+        assert row
+        assert row.findings
+        monkeypatch.setattr(history, "newest", lambda *_: replace(row, tables=left))
+        found = proof.published_hashes(connection, "public", row.findings.contracts, {"pets": "0:0:0"})
+        assert found == {}

@@ -53,4 +53,6 @@ def published_hashes(
     if newest is None or newest.findings is None:
         return {}
     same = [table.name for table in newest.findings.contracts if table in tables and table.name in hashes]
-    return {name: newest.tables[name]["hash"] for name in same if newest.tables[name]["content"] == hashes[name]}
+    known = {name: newest.tables.get(name, {}) for name in same}  # none in a row that somebody changed
+    known = {name: each for name, each in known.items() if each.get("content") == hashes[name]}
+    return {name: each["hash"] for name, each in known.items() if "hash" in each}
