@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +13,10 @@ import pytest
 from psycopg import conninfo, sql
 
 from mock2pg import postgres
-from mock2pg.backups import exported_rows, json_rows, restore_test, snapshot
+from mock2pg.backups import exported_rows, json_rows, restore_test, restored_rows, snapshot
 from mock2pg.backups.snapshot import Snapshot
 from mock2pg.backups.staged import State
-from mock2pg.errors import BackupFailed, SchemaRefused
+from mock2pg.errors import BackupFailed, DatabaseError, SchemaRefused
 from mock2pg.postgres import catalogue
 from mock2pg.postgres.server import binary
 from tests.fix_restore import EVERYTHING, execute
@@ -159,7 +159,7 @@ def test_what_does_not_restore_equal_is_named(what: str, database: str, connecti
 
 
 @pytest.mark.parametrize(("what", "hashed"), [("equal", 0), ("spelled otherwise", 1), ("changed", 1)])
-def test_rows_are_compared_byte_by_byte_over_two_sessions(
+def test_rows_are_compared_byte_by_byte_over_three_sessions(
     what: str, hashed: int, database: str, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows that are written as other bytes than the backup's are all restored and compared with the target table."""
@@ -187,7 +187,27 @@ def test_rows_are_compared_byte_by_byte_over_two_sessions(
         refused = pytest.raises(BackupFailed, match=r"t \(1 row\)") if what == "changed" else nullcontext()
         with refused:
             assert restore_test.run(database, state, found, binary("pg_dump")).tables == {"t": content}
-    assert (len(sessions), len(queries)) == (2, hashed)
+    assert (len(sessions), len(queries)) == (3, hashed)
+    assert left_over(connection) == []
+
+
+def test_rows_are_restored_over_the_sessions_that_there_are(
+    database: str, connection: postgres.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that has no session left for the other two tests the backup over one."""
+    execute(database, "CREATE TABLE public.t AS SELECT n FROM generate_series(1, 12000) AS n")
+    begin, begun = restored_rows._transaction, list[str]()
+
+    def last(url: str, snapshot: Snapshot) -> AbstractContextManager[postgres.Connection]:
+        begun.append(url)
+        if len(begun) > 1:
+            raise DatabaseError("too many connections for role")
+        return begin(url, snapshot)
+
+    monkeypatch.setattr(restored_rows, "_transaction", last)
+    with captured(database) as (state, found):
+        assert restore_test.run(database, state, found, binary("pg_dump")).tables
+    assert len(begun) == 2
     assert left_over(connection) == []
 
 

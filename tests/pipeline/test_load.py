@@ -103,7 +103,7 @@ def test_an_interrupt_before_a_query_begins_is_not_lost(monkeypatch: pytest.Monk
             except duckdb.InterruptException as error:
                 failed.append(error)
 
-        monkeypatch.setattr(hashing, "write", write)
+        monkeypatch.setattr(hashing, "_write", write)
         pets = table("pets", "id text!", source="pets")
         with pytest.raises(KeyboardInterrupt), hashing.beside(Run("a-run", Settings(project=tmp_path)), late, [pets]):  # type: ignore[arg-type]
             raise KeyboardInterrupt

@@ -51,8 +51,8 @@ CASES = {
     "a closed table": (
         "CREATE TABLE public.closed ()", "reading the target schema", "failed",
         'GRANT SELECT ON TABLE "public"."closed" TO "looked_at"'),
-    "a limit of the role": ("ALTER ROLE {0} CONNECTION LIMIT 8", "number of sessions", "failed", "up to 9 are needed"),
-    "a limit that is enough": ("ALTER ROLE {0} CONNECTION LIMIT 9", "number of sessions", "passed", ""),
+    "a limit of the role": ("ALTER ROLE {0} CONNECTION LIMIT 8", "number of sessions", "failed", "up to 10 are needed"),
+    "a limit that is enough": ("ALTER ROLE {0} CONNECTION LIMIT 10", "number of sessions", "passed", ""),
     "a limit of the database": (
         "ALTER DATABASE {1} CONNECTION LIMIT 8", "number of sessions", "failed", "CONNECTION LIMIT 8 of the database"),
     "an event trigger": (

@@ -12,9 +12,9 @@ from mock2pg.postgres.connection import Connection
 from mock2pg.readiness.check import FAILED, PASSED, WARNING, Needs
 from mock2pg.step_results import Check
 
-# The most that a migration has open at once: the lock's, the load's, three of dbt; beside them the backup's, one of
-# pg_dump, and the restore test's; and one that has just ended.
-SESSIONS = 9
+# The most that a migration has open at once: the lock's, the load's, three of dbt; beside them the backup's, three of
+# its restore test, and the one that drops the scratch database.
+SESSIONS = 10
 
 
 def of_sessions(connection: Connection, facts: Mapping[str, Any], needs: Needs) -> Iterator[Check]:

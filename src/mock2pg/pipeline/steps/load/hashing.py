@@ -28,11 +28,17 @@ def unless_failed(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def beside(run: Run, staged: staging.Connection, tables: Sequence[Table]) -> Iterator[None]:
-    """Write the row hashes that follow from the staged rows alone, while the block does something else."""
+def beside(
+    run: Run, staged: staging.Connection, tables: Sequence[Table], published: Run | None = None
+) -> Iterator[None]:
+    """Write the row hashes that follow from the staged rows alone, while the block does something else.
+
+    published  a run that built the same rows: with the hashes of its derived columns, those of all tables follow
+    """
     with staged.cursor() as cursor, _thread(cursor) as submit:
-        for table in filter(_is_staged_alone, tables):
-            submit(write, run, cursor, table, None)
+        for table in tables:
+            if published or _is_staged_alone(table):
+                submit(_write, run, cursor, table, place(published, table) if published and table.derived else None)
         yield
 
 
@@ -47,14 +53,6 @@ def complete(run: Run, connection: postgres.Connection, staged: staging.Connecti
             rows = run.path("hashes", f"{files.named(table.name)}.csv")
             postgres.row_hashes.write(connection, postgres.scratch.NEXT, table, rows, built_only=True)
             submit(_complete, run, staged, table, rows)
-
-
-def write(run: Run, staged: staging.Connection, table: Table, built: Path | None) -> None:
-    """Write the row hashes of a table.
-
-    built  where the hashes of its derived columns are read
-    """
-    staging.write_hashes(staged, table, built, place(run, table), private.secret(run.settings.secret_file))
 
 
 def place(run: Run, table: Table) -> Path:
@@ -72,11 +70,19 @@ def _is_staged_alone(table: Table) -> bool:
     return bool(table.source) and not table.derived
 
 
+def _write(run: Run, staged: staging.Connection, table: Table, built: Path | None) -> None:
+    """Write the row hashes of a table.
+
+    built  where the hashes of its derived columns are read
+    """
+    staging.write_hashes(staged, table, built, place(run, table), private.secret(run.settings.secret_file))
+
+
 def _complete(run: Run, staged: staging.Connection, table: Table, rows: Path) -> None:
     if _is_staged_alone(table):
         staging.refuse_other_keys(staged, table, place(run, table), rows)
     else:
-        write(run, staged, table, rows)
+        _write(run, staged, table, rows)
     rows.unlink()
 
 

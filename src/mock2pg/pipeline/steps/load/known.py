@@ -34,20 +34,20 @@ def of(run: Run, session: Mapping[str, str]) -> Loaded | None:
         record, tables, sources = row.findings.build, row.findings.contracts, build.sources(settings.dbt_dir)
         known_build.take_over(run, row)
         run.write("contracts.json", [table.as_dict() for table in tables])  # the backup begins: these were published
-        there, effective = judging.refuse_before_build(run, connection, tables, all_at_once=False)
         accounts = run.require(Checked).entities
         landed = {table.name: accounts[table.path].read - accounts[table.path].refused for table in sources}
         url = postgres.with_options(settings.url, session.get("PGOPTIONS", ""))
-        rules = judging.judged(run, tables, record.rows, url, settings.target_schema)
-        hashing.make_room(record.rows)
-        progress.expect(sum(record.rows.values()))
-        with staging.opened(run.folder / "staging.duckdb", memory=settings.staging_memory, read_only=True) as staged:
-            for table in tables:
-                progress.detail(f"hashing {table.name}")
-                built = hashing.place(Run(row.run_id, settings), table) if table.derived else None
-                hashing.write(run, staged, table, built)
-                if table.source and staging.table_hash(hashing.place(run, table)) != row.tables[table.name]["hash"]:
-                    return None
+        with (
+            staging.opened(run.folder / "staging.duckdb", memory=settings.staging_memory, read_only=True) as staged,
+            hashing.beside(run, staged, tables, Run(row.run_id, settings)),
+        ):
+            there, effective = judging.refuse_before_build(run, connection, tables, all_at_once=False)
+            rules = judging.judged(run, tables, record.rows, url, settings.target_schema)
+            hashing.make_room(record.rows)
+            progress.expect(None, "hashing")
+        for table in (table for table in tables if table.source):
+            if staging.table_hash(hashing.place(run, table)) != row.tables[table.name]["hash"]:
+                return None
     return Loaded(
         summary=f"{summary.of(tables, record.rows, record.tests, rules)};"
         f" not built again: unchanged since run {row.run_id}",
