@@ -10,7 +10,6 @@ database, and the schema must not refer to others. Otherwise the reason is repor
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,16 +57,12 @@ def run(url: str, state: State, snapshot: Snapshot, program: Path) -> RestoreTes
     program   pg_dump
     """
     times = Times({RESTORE: 0.0, COMPARE: 0.0})
-    with (
-        named(BackupFailed, "the backup cannot be restored for a test"),
-        ThreadPoolExecutor(1, "drop", progress.join, (progress.reporter(),)) as beside,
-    ):
-        definitions = _definitions(url, state, snapshot, program, times, beside)
+    with named(BackupFailed, "the backup cannot be restored for a test"):
         try:
             tables = _rows(url, state, snapshot, times)
         except RollbackFailed as error:
             raise BackupFailed(f"the backup does not restore: {error.message}") from error
-        return RestoreTest(tables, definitions, times)
+        return RestoreTest(tables, _definitions(url, state, snapshot, program, times), times)
 
 
 def _rows(url: str, state: State, snapshot: Snapshot, times: Times) -> dict[str, str]:
@@ -92,13 +87,8 @@ def _rows(url: str, state: State, snapshot: Snapshot, times: Times) -> dict[str,
     return found
 
 
-def _definitions(
-    url: str, state: State, snapshot: Snapshot, program: Path, times: Times, beside: ThreadPoolExecutor
-) -> str:
-    """Return the reason why the definitions were not executed; empty when they were.
-
-    beside  drops the scratch database: the server writes a checkpoint for that, as long as all of its disk may take
-    """
+def _definitions(url: str, state: State, snapshot: Snapshot, program: Path, times: Times) -> str:
+    """Return the reason why the definitions were not executed; empty when they were."""
     if state.definitions is None:
         return "there is no schema"
     oid, collate, ctype, may = one_row(
@@ -133,13 +123,9 @@ def _definitions(
     except DatabaseError as error:
         return f"not possible in a scratch database: {error.message}"
     finally:
-        beside.submit(_drop, url, name, snapshot)
-
-
-def _drop(url: str, name: str, snapshot: Snapshot) -> None:
-    with suppress(DatabaseError):  # one that another role left is reported, and is not ours to drop
-        drop_database(url, name)
-    snapshot.connection.execute("SELECT pg_advisory_unlock(%s)", [_ONE_AT_A_TIME])
+        with suppress(DatabaseError):  # one that another role left is reported above, and is not ours to drop
+            drop_database(url, name)
+        snapshot.connection.execute("SELECT pg_advisory_unlock(%s)", [_ONE_AT_A_TIME])
 
 
 def _stands_alone(snapshot: Snapshot) -> bool:

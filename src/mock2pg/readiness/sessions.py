@@ -12,8 +12,8 @@ from mock2pg.postgres.connection import Connection
 from mock2pg.readiness.check import FAILED, PASSED, WARNING, Needs
 from mock2pg.step_results import Check
 
-# The most that a migration has open at once: the lock's, the load's, three of dbt; beside them the backup's, three of
-# its restore test, and the one that drops the scratch database.
+# The most that a migration has open at once: the lock's, the load's, three of dbt; beside them the backup's and three
+# of its restore test; and one that has just ended.
 SESSIONS = 10
 
 
