@@ -173,13 +173,16 @@ def test_a_backup_that_fails_ends_the_run(settings: Settings) -> None:
 
 def test_an_interrupt_ends_both(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while the tables are built ends the backup, too."""
-    begin, before = Beside.begin, kept(settings)
+    before = kept(settings)
 
-    def pressed(beside: Beside[BackedUp]) -> None:
-        begin(beside)
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    def pressed(_: object) -> None:
+        deadline = time.monotonic() + 60
+        while not workers._lent.get(workers.CELLS):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(Beside, "begin", pressed)
+    monkeypatch.setattr("mock2pg.build.build", pressed)
     rows = small_rows()
     rows["pets"][0]["legs"] += 1  # else nothing is built
     result = MigrationService(settings).migrate_all_data(rows)

@@ -140,6 +140,22 @@ def test_a_name_of_the_catalogue_is_shown_wherever_it_comes_from(provoked: str) 
         connection.execute("RESET ROLE; DROP OWNED BY mock2pg_nobody; DROP ROLE mock2pg_nobody")
 
 
+@pytest.mark.parametrize(("at", "fails"), [("commit", False), ("rollback", True)])
+def test_an_interrupt_at_the_end_of_a_block_leaves_no_session(
+    database: str, monkeypatch: pytest.MonkeyPatch, at: str, fails: bool
+) -> None:
+    """What the session holds is given back."""
+
+    def pressed(_: postgres.Connection) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(psycopg.Connection, at, pressed)
+    with pytest.raises(KeyboardInterrupt), postgres.connect(database, name="test") as connection:  # noqa: PT012
+        if fails:
+            raise ValueError
+    assert connection.closed
+
+
 def test_names_are_looked_up_after_the_session_is_closed(provoked: str) -> None:
     """An error is described where it is caught, which may be outside of the connection's block."""
     for query, told in (

@@ -66,6 +66,12 @@ class Session(psycopg.Connection[Row]):
                 self.url = conninfo.make_conninfo(self.info.dsn, password=self.info.password or None)
             raise
 
+    def __exit__(self, *raised: Any) -> None:
+        try:
+            super().__exit__(*raised)
+        finally:  # an interrupt may have come before that has closed it
+            self.close()
+
 
 def described(error: psycopg.Error) -> str:
     """A database error by its condition and the objects it names, never with a value.
