@@ -12,7 +12,7 @@ from psycopg import sql
 
 from mock2pg import MigrationService, postgres
 from mock2pg import settings as settings_module
-from mock2pg.backups import restore_test, snapshot
+from mock2pg.backups import snapshot
 from mock2pg.build import Built
 from mock2pg.contracts import Column, Table
 from mock2pg.errors import LoadFailed, PublishFailed, SchemaRefused
@@ -139,7 +139,7 @@ def plain(database: str, tmp_path: Path) -> Settings:
     return settings_module.load(project=small_project(tmp_path), database_url=database, operator="a tester")
 
 
-@pytest.mark.parametrize("schema", ["mock2pg", *postgres.scratch.SCHEMAS, restore_test.SCHEMA])
+@pytest.mark.parametrize("schema", ["mock2pg", *postgres.scratch.SCHEMAS, postgres.scratch.RESTORED])
 def test_schemas_of_others_are_refused_before_anything(
     mallory: str, plain: Settings, connection: postgres.Connection, schema: str
 ) -> None:

@@ -144,7 +144,7 @@ def test_a_name_of_the_catalogue_is_shown_wherever_it_comes_from(provoked: str) 
 def test_an_interrupt_at_the_end_of_a_block_leaves_no_session(
     database: str, monkeypatch: pytest.MonkeyPatch, at: str, fails: bool
 ) -> None:
-    """What the session holds is given back."""
+    """It is closed, and what it holds is given back."""
 
     def pressed(_: postgres.Connection) -> None:
         raise KeyboardInterrupt

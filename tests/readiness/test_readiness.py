@@ -139,6 +139,7 @@ def test_a_migration_is_refused_with_all_of_it(database: str, as_role: str, tmp_
     failed = [check["name"] for check in service.doctor() if check["verdict"] == "failed"]
     assert failed == ["temporary tables", "reading the target schema", "number of sessions"]
     assert service.verify().success, "a role that may read enough"
+    assert "temporary tables: looked_at has no TEMPORARY" in str(service.take_backup().error), "it would be restored"
 
 
 def test_another_encoding_is_said_first(server: Server) -> None:

@@ -1,6 +1,6 @@
-"""The restore test: a backup is restored into a scratch schema, and must come out equal to the target schema.
+"""The restore test: a backup is restored once, and must come out equal to the target schema.
 
-The rows go into a scratch schema, in a transaction that sees the backup's own snapshot and is rolled back: the target
+The rows go into temporary tables, in a transaction that sees the backup's own snapshot and is rolled back: the target
 tables are locked as by any reader, and no leftover is possible. Their content is compared with the target tables.
 
 The definitions name their schema, so that they can be executed only where it has that name: in a scratch database
@@ -30,7 +30,7 @@ from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.runs import Times
 from mock2pg.text import counted
 
-SCHEMA, RESTORE, COMPARE = restored_rows.SCHEMA, restored_rows.RESTORE, restored_rows.COMPARE
+RESTORE, COMPARE = restored_rows.RESTORE, restored_rows.COMPARE
 _NO_RIGHT = "42501"  # to an owner's role, or to an extension
 _ONE_AT_A_TIME = 0x6D6F636D  # an advisory lock: the scratch database has one name
 
@@ -73,7 +73,7 @@ def _rows(url: str, state: State, snapshot: Snapshot, times: Times) -> dict[str,
     rows = sum(state.tables.values())
     progress.expect(rows, "restore test")
     with restored_rows.sessions(url, snapshot, rows) as sessions:
-        code = OwnersCode(sessions[0].connection, snapshot.schema, values=True)
+        code = OwnersCode(sessions[0], snapshot.schema, values=True)
         for number, name in enumerate(names):
             progress.detail(f"restore test of {name}")
             found[name], missing = restored_rows.compare(sessions, code, snapshot, state, name, number, times)
@@ -98,7 +98,7 @@ def _definitions(url: str, state: State, snapshot: Snapshot, program: Path, time
     )
     if not may:
         return "the role may not create a database for it"
-    name = f"{SCHEMA}_{oid}"  # the same each time, so that the leftover of an interrupted process is found
+    name = f"{scratch.RESTORED}_{oid}"  # the same each time, so that the leftover of an interrupted process is found
     if owner := schemas.other_owner(snapshot.connection, name):
         return f"the database {name} belongs to {owner}"
     snapshot.connection.execute("SELECT pg_advisory_lock(%s)", [_ONE_AT_A_TIME])

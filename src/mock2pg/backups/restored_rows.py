@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
@@ -22,55 +21,31 @@ from mock2pg.backups.exported_rows import Field
 from mock2pg.backups.snapshot import Snapshot
 from mock2pg.backups.staged import State
 from mock2pg.errors import DatabaseError
-from mock2pg.postgres import catalogue, schemas, scratch
+from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection, connect
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.runs import Times
 
-SCHEMA = scratch.RESTORED
 RESTORE, COMPARE = "restore", "compare"  # what the times are of
+_HOME = "pg_temp"  # files of temporary tables are removed when a server that crashed starts again
 _MANY = 10_000  # rows for which more sessions pay
 _MORE = 2  # of two in all, each waits for lines a fifth of the time
 
 
-@dataclass(frozen=True)
-class Session:
-    """A transaction that sees the snapshot, and the kind of tables that it makes, and where."""
-
-    connection: Connection
-    schema: str
-    kind: str
-
-    def table(self, snapshot: Snapshot, name: str, number: int, fields: Sequence[Field]) -> sql.Identifier:
-        """Make a table of the columns that a backup holds of the target table."""
-        table = sql.Identifier(self.schema, f"t{number}")
-        query = sql.SQL("CREATE {} TABLE {} AS {} WITH NO DATA")
-        shape = json_rows.shape(snapshot.schema, name, fields)
-        self.connection.execute(query.format(sql.SQL(self.kind), table, shape))
-        return table
-
-
 @contextmanager
-def sessions(url: str, snapshot: Snapshot, rows: int) -> Iterator[list[Session]]:
-    """One session with the scratch schema and, for many rows, more with temporary tables where the role may make them.
-
-    None sees what another makes, and all of it is rolled back.
-    """
+def sessions(url: str, snapshot: Snapshot, rows: int) -> Iterator[list[Connection]]:
+    """One session, or more for many rows, that see the snapshot and whose temporary tables are rolled back."""
     with ExitStack() as stack:
-        first = stack.enter_context(_transaction(url, snapshot))
-        scratch.create_closed(first, SCHEMA)
-        schemas.refuse_foreign(first, [], [SCHEMA])  # another may have made it since the run looked
-        found = [Session(first, SCHEMA, "UNLOGGED")]
-        query = "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
-        if rows >= _MANY and first.execute(query).fetchone() == (True,):
+        found = [stack.enter_context(_transaction(url, snapshot))]
+        if rows >= _MANY:
             with suppress(DatabaseError, psycopg.OperationalError):  # no session is left: fewer will do
                 for _ in range(_MORE):
-                    found.append(Session(stack.enter_context(_transaction(url, snapshot)), "pg_temp", "TEMPORARY"))
+                    found.append(stack.enter_context(_transaction(url, snapshot)))
         yield found
 
 
 def compare(
-    found: Sequence[Session],
+    found: Sequence[Connection],
     code: OwnersCode,
     snapshot: Snapshot,
     state: State,
@@ -92,48 +67,57 @@ def compare(
     return _compared(found[0], code, snapshot, state, name, number, times)
 
 
-def _same_lines(found: Sequence[Session], snapshot: Snapshot, state: State, name: str, number: int) -> bool:
+def _same_lines(found: Sequence[Connection], snapshot: Snapshot, state: State, name: str, number: int) -> bool:
     """Return True when the rows, made in each session in turn, are written as the lines that they were made of."""
-    fields = exported_rows.fields(found[0].connection, snapshot.schema, name)
+    fields = exported_rows.fields(found[0], snapshot.schema, name)
     if not fields:
         return False
-    tables = [session.table(snapshot, name, number, fields) for session in found]
-    queries = [json_rows.restored_equal(table, fields) for table in tables]
+    table = sql.Identifier(_HOME, f"t{number}")
+    query = json_rows.restored_equal(table, fields)
+    for session in found:
+        _make(session, table, snapshot, name, fields)
     rows, equal, working = 0, True, deque[Future[tuple[int, bool]]]()
     with ThreadPoolExecutor(len(found)) as threads:
         for turn, lines in enumerate(json_rows.batches(state.rows(name))):
-            which = turn % len(found)
             if len(working) == len(found):
                 made, same = working.popleft().result()
                 rows, equal = rows + made, equal and same
-            working.append(threads.submit(json_rows.made, found[which].connection, queries[which], lines))
+            working.append(threads.submit(json_rows.made, found[turn % len(found)], query, lines))
         for future in working:
             made, same = future.result()
             rows, equal = rows + made, equal and same
-    for session, table in zip(found, tables, strict=True):
-        session.connection.execute(sql.SQL("DROP TABLE {}").format(table))
+    for session in found:
+        session.execute(sql.SQL("DROP TABLE {}").format(table))
     return equal and rows == state.tables[name]
 
 
 def _compared(
-    session: Session, code: OwnersCode, snapshot: Snapshot, state: State, name: str, number: int, times: Times
+    connection: Connection, code: OwnersCode, snapshot: Snapshot, state: State, name: str, number: int, times: Times
 ) -> tuple[str, int | None]:
-    connection, held = session.connection, sql.Identifier(SCHEMA, "mock2pg_lines")
+    table, held = sql.Identifier(_HOME, f"t{number}"), sql.Identifier(_HOME, "mock2pg_lines")
     fields = exported_rows.fields(connection, snapshot.schema, name)
     with times.of(RESTORE):
-        table = session.table(snapshot, name, number, fields)
-        json_rows.load(connection, held, state.rows(name), "UNLOGGED")
+        _make(connection, table, snapshot, name, fields)
+        json_rows.load(connection, held, state.rows(name))
         json_rows.insert(code, json_rows.as_written(held), table, fields, state.tables[name])
     missing = None
     with times.of(COMPARE):
         there = exported_rows.lines(connection, snapshot.schema, name)
-        here = exported_rows.lines(connection, SCHEMA, f"t{number}")
+        here = exported_rows.lines(connection, _HOME, f"t{number}")
         content = exported_rows.lines_hash(connection, here)
         if content != (snapshot.hashes.get(name) or exported_rows.lines_hash(connection, there)):
             rows = sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS missing").format(there, here)
             missing = catalogue.count(connection, rows)
     connection.execute(sql.SQL("DROP TABLE {}, {}").format(held, table))
     return content, missing
+
+
+def _make(
+    connection: Connection, table: sql.Identifier, snapshot: Snapshot, name: str, fields: Sequence[Field]
+) -> None:
+    """Make a table of the columns that a backup holds of the target table."""
+    query = sql.SQL("CREATE TEMPORARY TABLE {} AS {} WITH NO DATA")
+    connection.execute(query.format(table, json_rows.shape(snapshot.schema, name, fields)))
 
 
 @contextmanager

@@ -35,7 +35,7 @@ GRANT INSERT (run_id, command, operator, started_at, target_schema, published_ru
 GRANT INSERT (kind, run_id, outcome, error, target_schema, backup_id, operator, host, chain, sha256)
     ON mock2pg.events TO {migrator};
 
--- Where a migration builds before it publishes, and restores its backup to see that it does.
+-- Where a migration builds before it publishes, and where a rollback in a Citus cluster distributes what it restores.
 CREATE SCHEMA IF NOT EXISTS mock2pg_landing;
 CREATE SCHEMA IF NOT EXISTS mock2pg_next;
 CREATE SCHEMA IF NOT EXISTS mock2pg_restore_test;

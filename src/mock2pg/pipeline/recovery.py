@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any
 
 from mock2pg import evidence, postgres
-from mock2pg.backups import restore_test
 from mock2pg.errors import Mock2pgError, SchemaRefused, from_dict
 from mock2pg.log import log
 from mock2pg.pipeline import leftovers, nodes, verdict
@@ -54,7 +53,7 @@ def leftovers_of(settings: Settings, connection: postgres.Connection) -> list[st
 
 def refused(connection: postgres.Connection) -> str | None:
     """Return why the next run is refused: a schema that it empties is another role's, or open to others; or None."""
-    return _refusal(connection, [*postgres.scratch.SCHEMAS, restore_test.SCHEMA])
+    return _refusal(connection, [*postgres.scratch.SCHEMAS, postgres.scratch.RESTORED])
 
 
 def _refusal(connection: postgres.Connection, schemas: Sequence[str]) -> str | None:

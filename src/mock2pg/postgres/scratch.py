@@ -19,7 +19,7 @@ from mock2pg.staged_tables import SourceTable
 from mock2pg.text import counted
 
 SCHEMAS = LANDING, NEXT = "mock2pg_landing", "mock2pg_next"
-RESTORED = "mock2pg_restore_test"  # the rows of a backup, within a transaction that leaves none of them
+RESTORED = "mock2pg_restore_test"  # where Citus distributes a backup's rows, within a transaction that leaves none
 _LEFT = "mock2pg_left_"  # and an oid: a schema that could not be dropped
 
 

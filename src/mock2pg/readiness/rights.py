@@ -14,14 +14,12 @@ from mock2pg.readiness.check import FAILED, PASSED, ROLES, WARNING, Needs
 from mock2pg.step_results import Check
 from mock2pg.text import counted
 
-_RESTORE_TEST = "mock2pg_restore_test"
-
 
 def of_role(connection: Connection, facts: Mapping[str, Any], schema: str, needs: Needs) -> Iterator[Check]:
     role, database = sql.Identifier(facts["role"]).as_string(), sql.Identifier(facts["database"]).as_string()
     home, me = sql.Identifier(schema).as_string(), facts["role"]
-    wanted = [*((scratch.LANDING, scratch.NEXT) if needs.builds else ()), *((_RESTORE_TEST,) if needs.reads else ())]
-    wanted += ["mock2pg"] if needs.publishes else []
+    wanted = [*(scratch.SCHEMAS if needs.builds else ()), *(["mock2pg"] if needs.publishes else ())]
+    wanted += [scratch.RESTORED] if needs.publishes and facts["citus"] else []
     lacking, closed = _schemas(connection, wanted)
     if closed:
         yield Check(
@@ -61,7 +59,7 @@ def of_role(connection: Connection, facts: Mapping[str, Any], schema: str, needs
         yield Check("target schema", PASSED, state)
     if found:
         yield Check("target schema", FAILED, found, f"{grant}; {ROLES}")
-    if needs.builds or needs.publishes:
+    if needs.writes:
         temp = facts["may_temp"]
         yield Check(
             "temporary tables",

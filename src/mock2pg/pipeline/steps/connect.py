@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mock2pg import history, postgres, readiness
-from mock2pg.backups import restore_test
 from mock2pg.errors import DatabaseError, Mock2pgError, NotReady
 from mock2pg.history import layout
 from mock2pg.pipeline.sessions import session
@@ -85,7 +84,7 @@ def _look(connection: postgres.Connection, settings: Settings, command: str) -> 
 def _refuse_schemas(connection: postgres.Connection, command: str) -> None:
     with postgres.named(DatabaseError, "cannot look at the schemas of mock2pg"):
         if command != "verify":
-            emptied = [*postgres.scratch.SCHEMAS, restore_test.SCHEMA]
+            emptied = [*postgres.scratch.SCHEMAS, postgres.scratch.RESTORED]
             postgres.schemas.refuse_foreign(connection, [], emptied)
         layout.version(connection, reading=command == "verify")
 
