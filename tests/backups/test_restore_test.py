@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -81,8 +82,8 @@ def test_nobody_else_reaches_where_it_is_restored(
     execute(database, SETUP)
     make, kinds = restored_rows._make, set[tuple[str, ...]]()
 
-    def made(session: postgres.Connection, table: psycopg.sql.Identifier, *rest: Any) -> None:
-        make(session, table, *rest)
+    def made(session: postgres.Connection, *table: Any) -> None:
+        make(session, *table)
         kinds.update(session.execute("SELECT relpersistence FROM pg_class WHERE xmin = pg_current_xact_id()::xid"))
 
     monkeypatch.setattr(restored_rows, "_make", made)
@@ -243,6 +244,20 @@ def test_it_needs_no_more_rights_and_no_more_locks_than_a_reader(
     assert {name: value.split(":")[0] for name, value in proved.tables.items()} == {"t": "3", "u": "3"}
     assert modes == {"AccessShareLock"}
     assert catalogue.rows(connection, "public", "u") == 7
+
+
+def test_nobody_who_waits_for_a_table_is_waited_for(database: str, connection: postgres.Connection) -> None:
+    """A TRUNCATE waits for the backup's snapshot; a restore test that waited for the TRUNCATE would never end."""
+    execute(database, SETUP)
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'public.t'::regclass"
+    with postgres.connect(database, name="other", lock_timeout="1min") as other, ThreadPoolExecutor() as threads:
+        with captured(database) as (state, found):
+            truncated = threads.submit(other.execute, "TRUNCATE public.t")
+            while not catalogue.count(connection, psycopg.sql.SQL(waits)):
+                assert not truncated.done()
+            assert restore_test.run(database, state, found, binary("pg_dump")).tables.keys() == {"t", "u"}
+            assert not truncated.done()
+        truncated.result()
 
 
 def test_what_the_definitions_need_from_outside_is_told(database: str) -> None:

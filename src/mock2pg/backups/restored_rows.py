@@ -75,7 +75,7 @@ def _same_lines(found: Sequence[Connection], snapshot: Snapshot, state: State, n
     table = sql.Identifier(_HOME, f"t{number}")
     query = json_rows.restored_equal(table, fields)
     for session in found:
-        _make(session, table, snapshot, name, fields)
+        _make(session, table, fields)
     rows, equal, working = 0, True, deque[Future[tuple[int, bool]]]()
     with ThreadPoolExecutor(len(found)) as threads:
         for turn, lines in enumerate(json_rows.batches(state.rows(name))):
@@ -97,7 +97,7 @@ def _compared(
     table, held = sql.Identifier(_HOME, f"t{number}"), sql.Identifier(_HOME, "mock2pg_lines")
     fields = exported_rows.fields(connection, snapshot.schema, name)
     with times.of(RESTORE):
-        _make(connection, table, snapshot, name, fields)
+        _make(connection, table, fields)
         json_rows.load(connection, held, state.rows(name))
         json_rows.insert(code, json_rows.as_written(held), table, fields, state.tables[name])
     missing = None
@@ -105,19 +105,17 @@ def _compared(
         there = exported_rows.lines(connection, snapshot.schema, name)
         here = exported_rows.lines(connection, _HOME, f"t{number}")
         content = exported_rows.lines_hash(connection, here)
-        if content != (snapshot.hashes.get(name) or exported_rows.lines_hash(connection, there)):
+        if content != (snapshot.hashes.get(name) or exported_rows.lines_hash(snapshot.connection, there)):
             rows = sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS missing").format(there, here)
             missing = catalogue.count(connection, rows)
     connection.execute(sql.SQL("DROP TABLE {}, {}").format(held, table))
     return content, missing
 
 
-def _make(
-    connection: Connection, table: sql.Identifier, snapshot: Snapshot, name: str, fields: Sequence[Field]
-) -> None:
-    """Make a table of the columns that a backup holds of the target table."""
-    query = sql.SQL("CREATE TEMPORARY TABLE {} AS {} WITH NO DATA")
-    connection.execute(query.format(table, json_rows.shape(snapshot.schema, name, fields)))
+def _make(connection: Connection, table: sql.Identifier, fields: Sequence[Field]) -> None:
+    """Make a table of these columns. The target table is not named: who waits for it would be waited for in turn."""
+    columns = (sql.SQL("{} {}").format(sql.Identifier(field.name), sql.SQL(field.type)) for field in fields)
+    connection.execute(sql.SQL("CREATE TEMPORARY TABLE {} ({})").format(table, sql.SQL(", ").join(columns)))
 
 
 @contextmanager
