@@ -118,3 +118,10 @@ def horizon(connection: postgres.Connection, schema: str = "public") -> Horizon:
 
 def select(connection: postgres.Connection, query: str) -> list[tuple[Any, ...]]:
     return connection.execute(query).fetchall()  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def few_rows_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three rows are held, and proven by what was written of them."""
+    monkeypatch.setattr(held_difference, "_MANY_ROWS", 3)
+    monkeypatch.setattr(written_content, "_WORTH", 9)

@@ -21,19 +21,14 @@ from mock2pg.settings import Settings
 from tests.fix_merge import CHILD, PARENT, all_read, build, horizon, table
 from tests.fix_published import small_rows
 
+pytestmark = pytest.mark.usefixtures("few_rows_are_many")
+
 TRIGGER = """
     CREATE FUNCTION public.also() RETURNS trigger LANGUAGE plpgsql SET search_path = ''
         AS $$ BEGIN {} RETURN new; END $$;
     CREATE TRIGGER also BEFORE UPDATE ON public.parent FOR EACH ROW WHEN (pg_trigger_depth() < 1)
         EXECUTE FUNCTION public.also()"""
 ANOTHER_ROW = "UPDATE public.parent SET created_at = 'epoch' WHERE id = 'stays';"
-
-
-@pytest.fixture(autouse=True)
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three rows are many, and worth it."""
-    monkeypatch.setattr(held_difference, "_MANY_ROWS", 3)
-    monkeypatch.setattr(written_content, "_WORTH", 9)
 
 
 @pytest.fixture

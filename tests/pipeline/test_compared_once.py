@@ -10,7 +10,7 @@ import pytest
 from psycopg.sql import SQL
 
 from mock2pg import MigrationResult, MigrationService, postgres
-from mock2pg.backups import snapshot, written_content
+from mock2pg.backups import snapshot
 from mock2pg.errors import PublishFailed
 from mock2pg.pipeline.steps.publish import comparison
 from mock2pg.publishing import held_difference
@@ -21,14 +21,9 @@ from mock2pg.step_results import BackedUp, Horizon, Preflighted
 from tests.fix_merge import PARENT, build
 from tests.fix_published import small_rows
 
+pytestmark = pytest.mark.usefixtures("few_rows_are_many")
+
 ALL = ["owners", "pets"]
-
-
-@pytest.fixture(autouse=True)
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three rows are many."""
-    monkeypatch.setattr(held_difference, "_MANY_ROWS", 3)
-    monkeypatch.setattr(written_content, "_WORTH", 9)
 
 
 @pytest.fixture
