@@ -260,6 +260,20 @@ def test_nobody_who_waits_for_a_table_is_waited_for(database: str, connection: p
         truncated.result()
 
 
+def test_a_function_finds_the_tables_of_the_application(database: str) -> None:
+    """One of a domain's check, which sets a path of its own: a temporary table of the same name would come first."""
+    execute(
+        database,
+        "CREATE TABLE public.t0 (code text); INSERT INTO public.t0 VALUES ('a');"
+        " CREATE FUNCTION public.known(text) RETURNS boolean LANGUAGE sql STABLE SET search_path = public"
+        " AS 'SELECT EXISTS (SELECT FROM t0 WHERE code = $1)';"
+        " CREATE DOMAIN public.code AS text CHECK (public.known(VALUE));"
+        " CREATE TABLE public.a (code public.code); INSERT INTO public.a VALUES ('a')",
+    )
+    with captured(database) as (state, found):
+        assert restore_test.run(database, state, found, binary("pg_dump")).definitions == ""
+
+
 def test_what_the_definitions_need_from_outside_is_told(database: str) -> None:
     """They cannot be executed in an empty database then; that is no fault of the backup, and is not hidden."""
     execute(database, f"CREATE SCHEMA app;\nCREATE TABLE app.x (id int PRIMARY KEY);\n{SETUP};\n"

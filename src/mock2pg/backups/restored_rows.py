@@ -28,6 +28,7 @@ from mock2pg.runs import Times
 
 RESTORE, COMPARE = "restore", "compare"  # what the times are of
 _HOME = "pg_temp"  # files of temporary tables are removed when a server that crashed starts again
+_NAMED = "mock2pg_restored_{}"  # not as a table of the application: its functions would find this one
 _MANY = 10_000  # rows for which more sessions pay
 _MORE = 2  # of two in all, each waits for lines a fifth of the time
 
@@ -72,7 +73,7 @@ def _same_lines(found: Sequence[Connection], snapshot: Snapshot, state: State, n
     fields = exported_rows.fields(found[0], snapshot.schema, name)
     if not fields:
         return False
-    table = sql.Identifier(_HOME, f"t{number}")
+    table = sql.Identifier(_HOME, _NAMED.format(number))
     query = json_rows.restored_equal(table, fields)
     for session in found:
         _make(session, table, fields)
@@ -94,7 +95,8 @@ def _same_lines(found: Sequence[Connection], snapshot: Snapshot, state: State, n
 def _compared(
     connection: Connection, code: OwnersCode, snapshot: Snapshot, state: State, name: str, number: int, times: Times
 ) -> tuple[str, int | None]:
-    table, held = sql.Identifier(_HOME, f"t{number}"), sql.Identifier(_HOME, "mock2pg_lines")
+    home = _NAMED.format(number)
+    table, held = sql.Identifier(_HOME, home), sql.Identifier(_HOME, "mock2pg_lines")
     fields = exported_rows.fields(connection, snapshot.schema, name)
     with times.of(RESTORE):
         _make(connection, table, fields)
@@ -103,7 +105,7 @@ def _compared(
     missing = None
     with times.of(COMPARE):
         there = exported_rows.lines(connection, snapshot.schema, name)
-        here = exported_rows.lines(connection, _HOME, f"t{number}")
+        here = exported_rows.lines(connection, _HOME, home)
         content = exported_rows.lines_hash(connection, here)
         if content != (snapshot.hashes.get(name) or exported_rows.lines_hash(snapshot.connection, there)):
             rows = sql.SQL("SELECT count(*) FROM ({} EXCEPT ALL {}) AS missing").format(there, here)
