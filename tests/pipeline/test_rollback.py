@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import re
 import shutil
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +16,14 @@ from typing import Any
 import psycopg
 import pytest
 import tenacity
+from psycopg import sql
 
 from mock2pg import MigrationService, backups, postgres
 from mock2pg import settings as settings_module
-from mock2pg.backups import diff, dump, exported_rows, held_difference, restore, snapshot
+from mock2pg.backups import added_objects, diff, dump, exported_rows, held_difference, restore, snapshot
 from mock2pg.errors import BackupFailed, RollbackFailed, TargetChanged, UsageError
 from mock2pg.pipeline import step as steps
-from mock2pg.pipeline.steps.rollback import held
+from mock2pg.pipeline.steps.rollback import held, present
 from mock2pg.pipeline.work import Work
 from mock2pg.postgres import transactions
 from mock2pg.postgres.server import Server
@@ -447,6 +450,57 @@ def test_whoever_holds_a_lock_is_named_in_the_end(migrated: Migrated) -> None:
         ):
             steps.run_in_process("rollback", new_run(settings), {"backup_id": migrated.second})
     assert ids(migrated) == had
+
+
+def test_nobody_waits_for_a_snapshot_that_waits_for_pg_dump(
+    migrated: Migrated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Definitions without what was added since the backup are read when the snapshot's locks are gone."""
+    find, passed = added_objects.find, list[object]()
+
+    def after_others(*given: Any, **more: Any) -> Any:
+        with postgres.connect(migrated.settings.url, name="other", lock_timeout="10s") as other:
+            passed.append(other.execute("VACUUM FULL public.bare"))
+        return find(*given, **more)
+
+    execute(migrated.settings.url, "CREATE TABLE public.added ()")
+    with monkeypatch.context() as patched:
+        patched.setattr(added_objects, "find", after_others)
+        run = looked(migrated, discard_changes=True)
+    assert len(passed) == 1
+    steps.run_in_process("rollback", run, {"backup_id": migrated.second, "discard_changes": True})
+    assert dumped(migrated.settings.url, "public") == migrated.dump_second
+
+
+def test_who_waits_for_the_lock_of_a_rollback_lets_it_be_tried_again(
+    migrated: Migrated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session that reads the present would wait behind it, and the lock be held until the one waits no more."""
+    keep, waiting = present.keep, list[Future[object]]()
+    settings = migrated.settings.model_copy(update={"lock_timeout": "1min"})
+    waits = sql.SQL("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'public.bare'::regclass")
+
+    def behind(*given: Any) -> Any:
+        if not waiting:
+            waiting.append(threads.submit(other.execute, "VACUUM FULL public.bare"))
+            while not postgres.catalogue.count(look, waits):
+                assert not waiting[0].done()
+        began = time.monotonic()
+        try:
+            return keep(*given)
+        finally:
+            assert time.monotonic() - began < 50
+
+    monkeypatch.setattr(present, "keep", behind)
+    with (
+        postgres.connect(settings.url, name="look") as look,
+        postgres.connect(settings.url, name="other", lock_timeout="2min") as other,
+        ThreadPoolExecutor() as threads,
+    ):
+        result = steps.run_in_process("rollback", new_run(settings), {"backup_id": migrated.second})
+        waiting[0].result()
+    assert any("attempt 1 to roll back was stopped by lock not available" in text for text in result.data["cautions"])
+    assert dumped(settings.url, "public") == migrated.dump_second
 
 
 @pytest.mark.parametrize("undo", [False, True])

@@ -23,7 +23,7 @@ from psycopg import sql
 from mock2pg import history, progress
 from mock2pg.backups import distributions, dump, exported_rows, materialized_views, sequences
 from mock2pg.errors import BackupFailed
-from mock2pg.postgres import catalogue, distribution, unwritten
+from mock2pg.postgres import catalogue, distribution, locks, unwritten
 from mock2pg.postgres.connection import Connection, connect, named, one_row
 from mock2pg.postgres.databases import describe_database
 from mock2pg.postgres.transactions import repeatable_read
@@ -256,9 +256,7 @@ def _look(
     failure: Exception | None = None
     try:
         definitions = dump.definitions(connection, url, schema, program, snapshot=name, lock_timeout=lock_timeout)
-        if tables := catalogue.tables(connection, schema):
-            names = sql.SQL(", ").join(sql.Identifier(schema, table) for table in tables)
-            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
+        locks.share(connection, schema, catalogue.tables(connection, schema))
         others_code.refuse(connection, schema, targets)
         positions = sequences.positions(connection, schema)
     except (BackupFailed, psycopg.Error) as error:

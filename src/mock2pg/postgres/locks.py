@@ -27,6 +27,17 @@ _INTERNAL = re.compile(r"citus_[a-z_]+ gpid=(\d+)$")
 _NODE = 10**10  # a global process id is the node's, times this, plus the server process
 
 
+def share(connection: Connection, schema: str, tables: Sequence[str], *, wait: bool = True) -> None:
+    """Lock the tables as a reader does until the transaction ends: nobody alters, empties or drops them.
+
+    wait  for others who alter one, or wait to; else LockNotAvailable is raised at once
+    """
+    if tables:
+        names = sql.SQL(", ").join(sql.Identifier(schema, table) for table in tables)
+        query = sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE" if wait else "LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT")
+        connection.execute(query.format(names))
+
+
 @dataclass(frozen=True)
 class _Lock:
     schema: str

@@ -17,6 +17,7 @@ from mock2pg.backups import added_objects, sequences, snapshot
 from mock2pg.backups.exported_rows import ContentHash
 from mock2pg.backups.held_difference import ComparedContent, HeldDifference, HeldRows
 from mock2pg.errors import BackupFailed
+from mock2pg.pipeline.sessions import session
 from mock2pg.pipeline.steps.rollback import present
 from mock2pg.pipeline.steps.rollback.comparison import Definitions, state_of
 from mock2pg.postgres import catalogue, server, unwritten
@@ -95,8 +96,6 @@ def hold(run: Run, backup: backups.Backup) -> Held | None:
             tables = catalogue.tables(connection, schema)
             if exported.horizon is None or not unwritten.can_be_proven(connection, schema, tables):
                 return None
-            before, current = backup.header["definitions"], exported.definitions
-            added = added_objects.find(connection, settings.url, schema, program, before, current, lock_timeout=limit)
 
             def content_of(table: str) -> ContentHash:
                 if table not in backup.tables or not catalogue.primary_key(connection, schema, table):
@@ -109,6 +108,14 @@ def hold(run: Run, backup: backups.Backup) -> Held | None:
     except (BackupFailed, OSError):  # a full disk: a rollback may need less of it when nothing is held
         take(run)
         return None
+    try:  # the snapshot has no locks any more: pg_dump must not wait behind somebody who waits for us
+        added = _added(run, backup, exported.definitions)
+    except BaseException as error:
+        saved.file.unlink(missing_ok=True)
+        if not isinstance(error, BackupFailed):
+            raise
+        take(run)
+        return None
     return Held(
         opened=backup.record(),
         present_id=saved.id,
@@ -117,12 +124,27 @@ def hold(run: Run, backup: backups.Backup) -> Held | None:
         rows=saved.tables,
         hashes=exported.hashes,
         sequences=exported.sequences,
-        definitions=current,
+        definitions=exported.definitions,
         added=added.relations,
         rest=added.rest,
         gone={name: each.held.gone_hash for name, each in compared.items() if each.held},
         times=times,
     )
+
+
+def _added(run: Run, backup: backups.Backup, current: Mapping[str, str] | None) -> added_objects.Added:
+    """Return what is added to the definitions of the backup. Raises BackupFailed."""
+    settings, before = run.settings, backup.header["definitions"]
+    with session(run, "definitions", read_only=True) as connection, postgres.named(BackupFailed, "cannot read them"):
+        return added_objects.find(
+            connection,
+            settings.url,
+            settings.target_schema,
+            server.binary("pg_dump"),
+            before,
+            current,
+            lock_timeout=settings.lock_timeout,
+        )
 
 
 def keep(run: Run, held: Held) -> None:

@@ -11,6 +11,7 @@ from mock2pg.backups import sequences, snapshot
 from mock2pg.backups.exported_rows import ContentHash
 from mock2pg.errors import BackupFailed, RollbackFailed
 from mock2pg.pipeline.sessions import session
+from mock2pg.postgres import catalogue, locks
 from mock2pg.runs import Run, now
 
 BACK_UP = "back up the present state"  # what the time is of
@@ -41,13 +42,17 @@ class Kept:
 
 
 def keep(run: Run, current: Mapping[str, str] | None) -> Kept:
-    """Back up the target tables, which are locked."""
+    """Back up the target tables, which are locked by a session of ours that waits for this one.
+
+    Raises LockNotAvailable at once where another session waits for that lock: this one would wait behind it.
+    """
     schema = run.settings.target_schema
     try:
         with (
             session(run, "present", read_only=True) as connection,
             postgres.repeatable_read(connection),
         ):
+            locks.share(connection, schema, catalogue.tables(connection, schema), wait=False)
             positions = sequences.positions(connection, schema)
             exported = snapshot.Snapshot(connection, schema, current, positions)
             backup = save(run, exported)
