@@ -6,6 +6,7 @@ import errno
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
@@ -152,6 +153,41 @@ def test_verify_writes_nothing_and_keeps_nobody_waiting(
     secret.write_text(kept)
     with postgres.connect(migrated.url, name="test") as connection:
         connection.execute("UPDATE public.owners SET name = id; UPDATE public.pets SET name = id")
+
+
+@pytest.mark.parametrize("sessions", [1, 2])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE public.pets ALTER legs TYPE integer USING legs + 0",
+        "BEGIN; LOCK public.pets, public.owners; COMMIT",
+    ],
+)
+def test_who_would_write_a_table_anew_waits(
+    statement: str, sessions: int, migrated: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the snapshot the table would be empty, which nobody did; all tables are locked before it is taken."""
+    write, begun, settings = postgres.row_hashes.write, list[Future[object]](), migrated
+    waits = sql.SQL("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'public.pets'::regclass")
+
+    def between(connection: postgres.Connection, schema: str, table: Table, file: Path) -> None:
+        with once:
+            if not begun:
+                begun.append(threads.submit(other.execute, statement))  # type: ignore[arg-type]
+                while not postgres.catalogue.count(look, waits):
+                    assert not begun[0].done()
+        write(connection, schema, table, file)
+
+    monkeypatch.setattr(compared_rows, "_MANY", 0 if sessions == 2 else 1_000)
+    monkeypatch.setattr(postgres.row_hashes, "write", between)
+    once = threading.Lock()
+    with (
+        postgres.connect(settings.url, name="look") as look,
+        postgres.connect(settings.url, name="other", lock_timeout="1min") as other,
+        ThreadPoolExecutor() as threads,
+    ):
+        assert verify.run(new_run(settings)).rows_compared == 4
+        begun[0].result()
 
 
 def test_one_session_is_enough(migrated: Settings, reader: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

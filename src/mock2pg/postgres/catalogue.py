@@ -41,6 +41,17 @@ def tables(connection: Connection, schema: str) -> list[str]:
     return [name for (name,) in rows]
 
 
+def readable(connection: Connection, schema: str, names: Sequence[str]) -> list[str]:
+    """Return those of the names that are tables of which this role may read all columns."""
+    rows = connection.execute(
+        "SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = %s"
+        " AND c.relname = ANY (%s) AND c.relkind IN ('r', 'p') AND has_schema_privilege(n.oid, 'USAGE')"
+        " AND has_table_privilege(c.oid, 'SELECT') ORDER BY c.relname COLLATE \"C\"",
+        [schema, list(names)],
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
 def estimated_rows(connection: Connection, schema: str, names: Sequence[str]) -> int | None:
     """Return about how many rows the tables have, by the server's statistics; None when it knows nothing of one."""
     row = connection.execute(

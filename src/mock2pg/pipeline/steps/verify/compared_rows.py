@@ -15,6 +15,7 @@ from mock2pg import files, postgres, private, progress
 from mock2pg.contracts import Table
 from mock2pg.errors import DatabaseError, VerifyFailed
 from mock2pg.pipeline.sessions import session
+from mock2pg.postgres import locks
 from mock2pg.runs import Run, Times
 from mock2pg.source import staging
 from mock2pg.step_results import Compared
@@ -62,7 +63,7 @@ def _found(
 ) -> dict[str, Compared]:
     with (
         ThreadPoolExecutor(1, "compare") as comparing,
-        _sessions(run, connection, rows or 0) as sessions,
+        _sessions(run, connection, [table.name for table in tables], rows or 0) as sessions,
         ThreadPoolExecutor(len(sessions), "hash", progress.join, (progress.reporter(),)) as hashing,
     ):
         free = SimpleQueue[postgres.Connection]()
@@ -94,8 +95,13 @@ def _found(
 
 
 @contextmanager
-def _sessions(run: Run, connection: postgres.Connection, rows: int) -> Iterator[list[postgres.Connection]]:
-    """Yield the session and, for many rows, another one that sees its snapshot; each node of Citus has its own."""
+def _sessions(
+    run: Run, connection: postgres.Connection, names: Sequence[str], rows: int
+) -> Iterator[list[postgres.Connection]]:
+    """Yield the session and, for many rows, another one that sees its snapshot; each node of Citus has its own.
+
+    names  the tables that are locked
+    """
     with ExitStack() as stack:
         found = [connection]
         if rows >= _MANY and not postgres.distribution.is_citus(connection):
@@ -103,6 +109,8 @@ def _sessions(run: Run, connection: postgres.Connection, rows: int) -> Iterator[
             with suppress(DatabaseError, postgres.Error):  # the role or the server has no session left: one will do
                 other = stack.enter_context(session(run, "verify", read_only=True))
                 stack.enter_context(postgres.in_snapshot(other, name))
+                # one that waited for a lock would wait for who waits for the first session
+                locks.share(other, run.settings.target_schema, names, wait=False)
                 found.append(other)
         yield found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -14,6 +15,7 @@ from mock2pg.errors import DatabaseError, NothingPublished, VerifyFailed
 from mock2pg.log import log
 from mock2pg.pipeline.sessions import session
 from mock2pg.pipeline.steps.verify import compared_rows
+from mock2pg.postgres import locks
 from mock2pg.runs import Run, Times
 from mock2pg.step_results import Compared, ForeignKeyCheck, Preflighted, Published, Verified
 from mock2pg.text import counted, identity
@@ -61,10 +63,12 @@ def run(run: Run) -> Verified:
 def _read(run: Run, times: Times) -> Verified:
     """Compare the target tables with what is published, in one snapshot."""
     settings = run.settings
-    with (
-        session(run, "verify", read_only=True) as connection,
-        postgres.repeatable_read(connection),
-    ):
+    with ExitStack() as stack:
+        connection = stack.enter_context(session(run, "verify", read_only=True))
+        names = _readable(run, connection)
+        stack.enter_context(postgres.repeatable_read(connection))
+        # before the snapshot: to one from before, a table that ALTER TABLE wrote anew is empty
+        locks.share(connection, settings.target_schema, names)
         published = _published(run, connection)
         row = history.of(connection, published.id, "migrate")
         tables, kept_keys = _found(published, row)
@@ -86,6 +90,13 @@ def _read(run: Run, times: Times) -> Verified:
         columns_compared=sum(len(table.columns) for table in tables),
         times=times,
     )
+
+
+def _readable(run: Run, connection: postgres.Connection) -> list[str]:
+    """Return the published tables that this role may lock."""
+    published = _published(run, connection)
+    tables, _ = _found(published, history.of(connection, published.id, "migrate"))
+    return postgres.catalogue.readable(connection, run.settings.target_schema, [table.name for table in tables])
 
 
 def _tell(attempt: int, reason: str) -> None:
