@@ -224,7 +224,7 @@ def test_a_missing_source_is_a_usage_error_and_no_run(verb: str, runner: CliRunn
     assert not settings.runs_dir.exists()
 
 
-@pytest.mark.parametrize("verb", ["migrate", "plan"])
+@pytest.mark.parametrize("verb", ["migrate", "plan", "load"])
 def test_the_sample_does_not_replace_a_target_that_is_named(verb: str, runner: CliRunner, settings: Settings) -> None:
     """With DATABASE_URL the source is named, too, on the command line or as a setting; an empty path names nothing."""
     environment: dict[str, str | None] = {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "MIGRATION_SOURCE": None}
@@ -232,7 +232,7 @@ def test_the_sample_does_not_replace_a_target_that_is_named(verb: str, runner: C
         result = runner.invoke(cli.command, [verb, *arguments], env=environment)
         assert result.exit_code == 2
         assert said in result.output
-    assert "`mock2pg migrate PATH`" in runner.invoke(cli.command, [verb], env=environment).output
+    assert f"`mock2pg {verb} PATH`" in runner.invoke(cli.command, [verb], env=environment).output
     assert not settings.runs_dir.exists()
 
 

@@ -174,6 +174,8 @@ def test_doctor_says_what_it_found_and_what_to_do() -> None:
     assert done.exit_code == 19
     assert "✔ DATABASE_URL: not used: pgbouncer=true" in done.output
     assert "✘ connection: cannot connect: " in done.output
+    assert "    Check that the server runs, and that DATABASE_URL names its host" in done.output
+    assert "doctor" not in done.output
     assert "Canary7291" not in done.output
     done = ask(cli.command, ["doctor", "--json"], env={"DATABASE_URL": "mysql://u:Canary7291@h/db"})
     found = json.loads(done.stdout)

@@ -81,7 +81,7 @@ class MigrationService:
 
         mock_data  as for `migrate_all_data`
         """
-        return self._run("plan", commands.plan, named_source.named(self._settings, mock_data))
+        return self._run("plan", commands.plan, named_source.named(self._settings, mock_data, "plan"))
 
     def load(self, mock_data: Mapping[str, Any] | Path | str | None = None, *, keep: bool = False) -> MigrationResult:
         """Stage, check and build the tables beside the target tables, and publish nothing.
@@ -89,14 +89,15 @@ class MigrationService:
         mock_data  as for `migrate_all_data`
         keep       leave the scratch schemas, to look at or for dbt; the next run empties them
         """
-        return self._run("load", partial(commands.load, keep=keep), named_source.named(self._settings, mock_data))
+        source = named_source.named(self._settings, mock_data, "load")
+        return self._run("load", partial(commands.load, keep=keep), source)
 
     def check(self, mock_data: Mapping[str, Any] | Path | str | None = None) -> MigrationResult:
         """Stage and check alone: whether the input could be migrated. No database is contacted.
 
         mock_data  as for `migrate_all_data`
         """
-        return self._run("check", commands.check, named_source.named(self._settings, mock_data, target=False))
+        return self._run("check", commands.check, named_source.named(self._settings, mock_data, "check"))
 
     def validate_migration(self) -> bool:
         """Return whether the target tables are as the run that published them says. Reads only."""

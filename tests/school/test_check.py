@@ -248,6 +248,19 @@ def test_two_keys_that_may_not_be_shown_have_a_place_each(tmp_path: Path) -> Non
     assert sorted(error.line or 0 for error in checked(project, file).errors) == expected
 
 
+def test_keys_beyond_those_that_are_named_have_a_place_each(tmp_path: Path) -> None:
+    """A hundred undeclared keys are named; what is listed of the others is in lines of its own."""
+    document = small_document("Rex")
+    document["pets"][0] |= {f"key_{number:03}": 1 for number in range(103)}
+    file = tmp_path / "mock.json"
+    file.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    expected = [number for number, line in enumerate(file.read_text().split("\n"), start=1) if '"key_' in line]
+    project = small_project(tmp_path / "project")
+    errors = checked(project, file).errors
+    assert [error.line for error in errors] == expected
+    assert [error.field for error in errors].count("") == 3
+
+
 # --- caps ---------------------------------------------------------------------------------------------------------
 
 

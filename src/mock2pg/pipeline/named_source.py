@@ -10,25 +10,24 @@ from mock2pg.errors import UsageError
 from mock2pg.settings import Settings
 from mock2pg.source import presence
 
-_NAME_IT = "Name it: `mock2pg migrate PATH`, or set MIGRATION_SOURCE."
-
 
 def named(
-    settings: Settings, mock_data: Mapping[str, Any] | Path | str | None, *, target: bool = True
+    settings: Settings, mock_data: Mapping[str, Any] | Path | str | None, command: str = "migrate"
 ) -> Mapping[str, Any] | Path:
     """Return the source. Raises UsageError when there is none, and where the sample would go into a real target.
 
-    target  the run works on the target database
+    command  that the source is for; only `check` needs no target database
     """
+    name_it = f"Name it: `mock2pg {command} PATH`, or set MIGRATION_SOURCE."
     if mock_data == "":
-        raise UsageError("the source is an empty text", hint=_NAME_IT)
+        raise UsageError("the source is an empty text", hint=name_it)
     if isinstance(mock_data, Mapping):
         return mock_data
     if mock_data is None:
-        if target and must_be_named(settings):
+        if command != "check" and must_be_named(settings):
             raise UsageError(
                 "DATABASE_URL is set and no source is named: what is in mock_data/ would replace what is there",
-                hint=_NAME_IT,
+                hint=name_it,
             )
         mock_data = settings.source_path
     if not isinstance(mock_data, Path | str):

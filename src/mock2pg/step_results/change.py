@@ -187,12 +187,12 @@ class RollbackPreview(RollbackComparison):
 
     @property
     def acts(self) -> str:
-        """Return what a rollback would do, in words: `remove 2 rows, undo changes of 1 definition`."""
+        """Return what a rollback would do, in words: `remove 2 rows, undo changes to 1 definition`."""
         kinds = {"restored": "restore", "removed": "remove", "changed": "change back"}
         rows = {act: sum(getattr(change, kind) for change in self.changes.values()) for kind, act in kinds.items()}
         acts = [f"{act} {counted(number, 'row')}" for act, number in rows.items() if number]
         if self.definitions_changed:
-            acts.append(f"undo changes of {counted(len(self.definitions_changed), 'definition')}")
+            acts.append(f"undo changes to {counted(len(self.definitions_changed), 'definition')}")
         return ", ".join(acts) or "change nothing"
 
 

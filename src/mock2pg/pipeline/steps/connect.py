@@ -15,6 +15,8 @@ from mock2pg.settings import Settings
 from mock2pg.step_results import Check, Connected, Database, NotConnected
 from mock2pg.text import printable
 
+_REACH = "Check that the server runs, and that DATABASE_URL names its host, port, user and database."
+
 
 def run(run: Run, command: str) -> Connected:
     """Connect to the target. Raises DatabaseError when that fails, NotReady with everything that it cannot do for the
@@ -70,11 +72,16 @@ def examine(settings: Settings, url: Callable[[], str]) -> list[Check]:
             try:
                 _refuse_schemas(connection, "migrate")
             except Mock2pgError as error:
-                checks.append(Check("owners of the schemas of mock2pg", FAILED, error.message, error.hint))
+                checks.append(Check("owners of the schemas of mock2pg", FAILED, error.message, _remedy(error)))
     except Mock2pgError as error:
         name = "connection" if checks or isinstance(error, DatabaseError) else "DATABASE_URL"
-        checks.append(Check(name, FAILED, error.message, error.hint))
+        checks.append(Check(name, FAILED, error.message, _remedy(error)))
     return checks
+
+
+def _remedy(error: Mock2pgError) -> str:
+    """Return the hint of an error, where that does not lead back to `mock2pg doctor`."""
+    return _REACH if error.hint == DatabaseError.hint else error.hint
 
 
 def _look(connection: postgres.Connection, settings: Settings, command: str) -> Sequence[Check]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,11 +37,14 @@ def errors(
         Counter()
     )  # keys of one row that are not shown, so not distinguished by name
     queries: dict[int, tuple[checks.Failure, documents.Query | None]] = {}
+    failures = list(failures)
+    named = _named(failures)
     for number, failure in enumerate(failures):
         place = _query(failure, tables)
         if place and place.declared is not None:
             row = failure.table, failure.keys["_row"], failure.field
-            place, hidden[row] = replace(place, nth=hidden[row]), hidden[row] + 1
+            known = place.declared | named[failure.table, failure.keys["_row"]]
+            place, hidden[row] = replace(place, declared=known, nth=hidden[row]), hidden[row] + 1
         queries[number] = failure, place
     locations = documents.locate(arrays, [place for _, place in queries.values() if place])
     return [
@@ -53,6 +56,15 @@ def errors(
 def in_order(errors: Iterable[ValidationError]) -> list[ValidationError]:
     """The errors in the order of the source."""
     return sorted(errors, key=lambda one: (one.file or "", one.line or 0, one.column or 0, one.entity, one.row or 0))
+
+
+def _named(failures: Iterable[checks.Failure]) -> Mapping[tuple[str, int], frozenset[str]]:
+    """The keys of each row that are not declared, and are listed by name."""
+    named: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
+    for failure in failures:
+        if failure.rule == DECLARED and failure.keys:
+            named[failure.table, failure.keys["_row"]].add(failure.field)
+    return {row: frozenset(keys) for row, keys in named.items()}
 
 
 def _query(failure: checks.Failure, tables: Mapping[str, SourceTable]) -> documents.Query | None:
