@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from queue import SimpleQueue
 
 import psycopg
 from psycopg import sql
@@ -31,6 +32,7 @@ _HOME = "pg_temp"  # files of temporary tables are removed when a server that cr
 _NAMED = "mock2pg_restored_{}"  # not as a table of the application: its functions would find this one
 _MANY = 10_000  # rows for which more sessions pay
 _MORE = 2  # of two in all, each waits for lines a fifth of the time
+_AHEAD = 2  # batches for each session, so that none waits for another one
 
 
 @contextmanager
@@ -69,24 +71,36 @@ def compare(
 
 
 def _same_lines(found: Sequence[Connection], snapshot: Snapshot, state: State, name: str, number: int) -> bool:
-    """Return True when the rows, made in each session in turn, are written as the lines that they were made of."""
+    """Return True when the rows, made in whichever session is free, are written as the lines that they were made of."""
     fields = exported_rows.fields(found[0], snapshot.schema, name)
     if not fields:
         return False
-    table = sql.Identifier(_HOME, _NAMED.format(number))
+    table, free = sql.Identifier(_HOME, _NAMED.format(number)), SimpleQueue[Connection]()
     query = json_rows.restored_equal(table, fields)
     for session in found:
         _make(session, table, fields)
-    rows, equal, working = 0, True, deque[Future[tuple[int, bool]]]()
+        free.put(session)
+
+    def made(lines: bytes) -> tuple[int, bool]:
+        session = free.get()
+        try:
+            return json_rows.made(session, query, lines)
+        finally:
+            free.put(session)
+
+    def results(threads: ThreadPoolExecutor) -> Iterator[tuple[int, bool]]:
+        begun = deque[Future[tuple[int, bool]]]()
+        for lines in json_rows.batches(state.rows(name)):
+            if len(begun) == _AHEAD * len(found):
+                yield begun.popleft().result()
+            begun.append(threads.submit(made, lines))
+        for each in begun:
+            yield each.result()
+
+    rows, equal = 0, True
     with ThreadPoolExecutor(len(found)) as threads:
-        for turn, lines in enumerate(json_rows.batches(state.rows(name))):
-            if len(working) == len(found):
-                made, same = working.popleft().result()
-                rows, equal = rows + made, equal and same
-            working.append(threads.submit(json_rows.made, found[turn % len(found)], query, lines))
-        for future in working:
-            made, same = future.result()
-            rows, equal = rows + made, equal and same
+        for more, same in results(threads):
+            rows, equal = rows + more, equal and same
     for session in found:
         session.execute(sql.SQL("DROP TABLE {}").format(table))
     return equal and rows == state.tables[name]
