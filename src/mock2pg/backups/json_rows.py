@@ -40,9 +40,9 @@ def _counted(blocks: Sequence[bytes]) -> bytes:
     return lines
 
 
-def load(connection: Connection, home: sql.Identifier, rows: Iterable[bytes], kind: str = "TEMPORARY") -> int:
-    """COPY the lines of a table into a table of their own, which is made for them; returns how many they are."""
-    connection.execute(sql.SQL("CREATE {} TABLE {} (line text)").format(sql.SQL(kind), home))
+def load(connection: Connection, home: sql.Identifier, rows: Iterable[bytes]) -> int:
+    """COPY the lines of a table into a temporary table of their own; returns how many they are."""
+    connection.execute(sql.SQL("CREATE TEMPORARY TABLE {} (line text)").format(home))
     with connection.cursor() as cursor:
         with cursor.copy(sql.SQL("COPY {} FROM STDIN {}").format(home, RAW)) as copy:
             for lines in batches(rows):
