@@ -31,7 +31,7 @@ RESTORE, COMPARE = "restore", "compare"  # what the times are of
 _HOME = "pg_temp"  # files of temporary tables are removed when a server that crashed starts again
 _NAMED = "mock2pg_restored_{}"  # not as a table of the application: its functions would find this one
 _MANY = 10_000  # rows for which more sessions pay
-_MORE = 2  # of two in all, each waits for lines a fifth of the time
+_MORE = 2  # two sessions in all wait for lines a fifth of the time
 _AHEAD = 2  # batches for each session, so that none waits for another one
 
 
