@@ -114,7 +114,7 @@ def test_odd_names_of_tables_and_columns_are_taken(database: str, tmp_path: Path
     assert first.success, (first.message, first.error)
     with postgres.connect(database, name="test") as connection:
         assert {*postgres.catalogue.tables(connection, "public")} == {USER.name, ORDER.name, GROUP.name}
-        names = [column.name for column in postgres.catalogue.columns(connection, "public", "User")]
+        names = [*postgres.catalogue.columns(connection, "public", "User")["User"]]
         assert names == ["id", *COLUMNS, "created_at"]
         before = contents(connection)
         second = service.migrate_all_data(odd_document(4, "v"))

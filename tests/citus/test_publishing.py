@@ -251,7 +251,7 @@ def test_a_distributed_table_is_altered(session: postgres.Connection, publish: P
     p = table("p", "id text!", "tenant integer!", distribution="tenant")
     old = table("t", "id text!", "tenant integer!", "n integer", "u text", uniques=(("u",),), distribution="tenant")
     publish([(p, [("1", 1)]), (old, [("a", 1, 1, "u")])])
-    oid = alteration.oid(session, "public", "t")
+    oid = alteration.oids_of(session, "public")["t"]
     new = table("t", "id text!", "tenant integer!", "n bigint", "u text", "p_id text", uniques=(("u", "n"),),
                 foreign_keys=(ForeignKey(("p_id",), "p", ("id",)),), distribution="tenant")  # fmt: skip
     owned = {"t": {"oid": oid, "contract": old.as_dict()}}
@@ -265,7 +265,7 @@ def test_a_distributed_table_is_altered(session: postgres.Connection, publish: P
         "FOREIGN KEY (p_id, tenant) REFERENCES public.p(id, tenant)", "PRIMARY KEY (id, tenant)",
         "UNIQUE (u, n, tenant)",
     ]  # fmt: skip
-    assert alteration.oid(session, "public", "t") == oid
+    assert alteration.oids_of(session, "public")["t"] == oid
     retyped = replace(new, columns=tuple(replace(each, data_type="bigint") for each in new.columns))
     pending = alteration.pending(session, "public", [p, retyped], {"t": {"oid": oid, "contract": new.as_dict()}})
     (refused,) = structure.findings(session, "public", [p, retyped], pending, alter=True)

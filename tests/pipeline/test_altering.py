@@ -83,7 +83,7 @@ def steps(settings: Settings, connection: postgres.Connection) -> Steps:
 
 
 def described(connection: postgres.Connection) -> dict[str, tuple[str, bool]]:
-    columns = postgres.catalogue.columns(connection, "public", "t")
+    columns = postgres.catalogue.columns(connection, "public", "t")["t"].values()
     return {column.name: (column.data_type, column.not_null) for column in columns}
 
 
@@ -239,7 +239,7 @@ def test_types_of_other_digits_and_names_are_altered(connection: postgres.Connec
     connection.execute("CREATE TABLE public.t (id text, price numeric(8,2), seen timestamptz, days date[], own int)")
     old = table("t", "id text!", "price numeric(8,2)", "seen timestamptz", "days date[]", "own numeric(4)")
     new = table("t", "id text!", "price numeric(10,4)", "seen timestamp", "days text[]", "own numeric(6)")
-    owned = {"t": {"oid": alteration.oid(connection, "public", "t"), "contract": old.as_dict()}}
+    owned = {"t": {"oid": alteration.oids_of(connection, "public")["t"], "contract": old.as_dict()}}
     assert [statement.partition("ALTER COLUMN ")[2] for statement in statements(connection, new, owned)] == [
         '"price" TYPE numeric(10,4) USING "price"::numeric(10,4)',
         '"seen" TYPE timestamp USING "seen"::timestamp',

@@ -42,14 +42,15 @@ def test_tables_are_those_that_hold_rows_of_their_own(filled: postgres.Connectio
 
 def test_columns_and_primary_keys(filled: postgres.Connection) -> None:
     """Columns stand in their order without the dropped ones, a key's columns in the key's order."""
-    columns = catalogue.columns(filled, "My Schema", "order")
+    columns = catalogue.columns(filled, "My Schema", "order")["order"].values()
     assert [(column.name, column.data_type) for column in columns] == [
         ("the id", "integer"), ("Part", "text"), ("v", "numeric(5,2)"), ("g", "integer"),
     ]  # fmt: skip
     assert [column.generated for column in columns] == [False, False, False, True]
-    assert [column.name for column in catalogue.columns(filled, "My Schema", "child")] == ["n", "b", "A", "self"]
-    assert [column.identity_always for column in catalogue.columns(filled, "My Schema", "child")][:2] == [True, False]
-    id_, b, *_ = catalogue.columns(filled, "My Schema", "child")
+    both = catalogue.columns(filled, "My Schema", "child", "order")
+    assert [*both["child"]] == ["n", "b", "A", "self"] and [*both["order"].values()] == [*columns]
+    id_, b, *_ = both["child"].values()
+    assert id_.identity_always and not b.identity_always
     assert (id_.not_null, id_.has_default, id_.draws) == (True, True, True)
     assert (b.not_null, b.has_default, b.draws) == (False, False, False)
     assert catalogue.primary_key(filled, "My Schema", "order") == ("Part", "the id")

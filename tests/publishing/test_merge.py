@@ -43,7 +43,7 @@ def test_absent_tables_are_made_as_the_contracts_say(connection: postgres.Connec
     assert [name for (name,) in indexes] == [
         "child_parent_id_n_key", "child_pkey", "other_child_id_idx", "other_pkey", "parent_pkey",
     ]  # fmt: skip
-    columns = [(own.name, own.data_type) for own in catalogue.columns(connection, "public", "child")]
+    columns = [(own.name, own.data_type) for own in catalogue.columns(connection, "public", "child")["child"].values()]
     assert columns == [
         ("id", "text"), ("parent_id", "text"), ("n", "integer"), ("created_at", "timestamp with time zone"),
     ]  # fmt: skip

@@ -33,7 +33,7 @@ _PORTION, _FETCHED = 1 << 24, 50  # characters in memory, and rows that the serv
 
 def write(connection: Connection, schema: str, table: Table, file: Path, *, built_only: bool = False) -> None:
     """Write a CSV (0600) of `key`, `hash` of the compared columns and `built` of the derived ones."""
-    own = _own_columns(connection, schema, table)
+    own = columns(connection, schema, table.name)[table.name]
     values = [_key(table), *([] if built_only else [_hash(table.compared, own)]), _hash(table.derived, own)]
     query = sql.SQL("COPY (SELECT {} FROM {} AS t) TO STDOUT (FORMAT csv, FORCE_QUOTE *)").format(
         sql.SQL(", ").join(values), own_rows(connection, schema, table.name)
@@ -50,7 +50,7 @@ def encoded(
 
     Inside a transaction. A portion has `_PORTION` characters, and the rest of its last rows.
     """
-    own = _own_columns(connection, schema, table)
+    own = columns(connection, schema, table.name)[table.name]
     values = [_key(table), _hash(table.derived, own), *(_as_there(column, own) for column in table.compared)]
     query = sql.SQL("SELECT {} FROM {} AS t WHERE {} = ANY ({})").format(
         sql.SQL(", ").join(values), own_rows(connection, schema, table.name), _key(table), sql.Literal(list(keys))
@@ -65,11 +65,6 @@ def encoded(
                 yield some
                 some, characters = [], 0
     yield some
-
-
-def _own_columns(connection: Connection, schema: str, table: Table) -> Mapping[str, TargetColumn]:
-    """The columns of the table as it is in that schema."""
-    return {column.name: column for column in columns(connection, schema, table.name)}
 
 
 def table_hash(
@@ -102,7 +97,7 @@ def adding_up(connection: Connection, encoded: sql.Composable, rows: sql.Composa
 
 def held_hash(connection: Connection, schema: str, table: Table) -> str:
     """Return the table hash of a table that is there, over the compared columns."""
-    own = _own_columns(connection, schema, table)
+    own = columns(connection, schema, table.name)[table.name]
     return table_hash(connection, own_rows(connection, schema, table.name), table, own)
 
 
@@ -113,7 +108,7 @@ def contract_hash(connection: Connection, schema: str, table: Table) -> str:
         connection,
         own_rows(connection, schema, table.name),
         replace(table, columns=every, natural_key=()),
-        _own_columns(connection, schema, table),
+        columns(connection, schema, table.name)[table.name],
     )
 
 
@@ -124,7 +119,10 @@ def built_hash(connection: Connection, schema: str, table: Table, query: str | N
         rows = sql.SQL("(\n{}\n)").format(sql.SQL(query))  # as dbt compiled it
     derived = tuple(replace(column, source=column.name, derived=None) for column in table.derived)
     return table_hash(
-        connection, rows, replace(table, columns=derived, natural_key=()), _own_columns(connection, schema, table)
+        connection,
+        rows,
+        replace(table, columns=derived, natural_key=()),
+        columns(connection, schema, table.name)[table.name],
     )
 
 

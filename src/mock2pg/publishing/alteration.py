@@ -59,47 +59,50 @@ class Alteration:
 
 def pending(connection: Connection, schema: str, tables: Sequence[Table], owned: Owned) -> dict[str, Alteration]:
     """Return the pending alterations, by table."""
-    found = {}
-    for table in tables:
-        mine = owned.get(table.name)
-        if mine is None or oid(connection, schema, table.name) != mine["oid"]:
-            continue
+    found, oids = {}, oids_of(connection, schema)
+    ours = [table for table in tables if table.name in owned and oids.get(table.name) == owned[table.name]["oid"]]
+    there = catalogue.columns(connection, schema, *(table.name for table in ours))
+    for table in ours:
+        mine = owned[table.name]
         old = replace(tables_from([mine["contract"]])[0], distribution=table.distribution)
         by_name = {each.name: each for each in tables}
-        alteration = _alteration(connection, schema, widened(old, by_name), widened(table, by_name))
+        alteration = _alteration(connection, schema, widened(old, by_name), widened(table, by_name), there[table.name])
         if alteration.first or alteration.last:
             found[table.name] = alteration
     return found
 
 
-def oid(connection: Connection, schema: str, table: str) -> int | None:
-    row = connection.execute(
-        "SELECT c.oid::bigint FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = %s AND c.relname = %s",
-        [schema, table],
-    ).fetchone()
-    return row[0] if row else None
+def oids_of(connection: Connection, schema: str) -> dict[str, int]:
+    """Every relation of the schema by its name, which is another one's when it was made again."""
+    rows = connection.execute(
+        "SELECT relname, oid::bigint FROM pg_class"
+        " WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)",
+        [schema],
+    ).fetchall()
+    return dict(rows)
 
 
 def owned_now(
     connection: Connection, schema: str, tables: Sequence[Table], before: Owned, changed: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """Return the tables of our own after a publication that created or altered those in `changed`."""
-    found = {name: dict(mine) for name, mine in before.items() if mine["oid"] == oid(connection, schema, name)}
+    oids = oids_of(connection, schema)
+    found = {name: dict(mine) for name, mine in before.items() if mine["oid"] == oids.get(name)}
     for table in tables:
         if table.name in changed:
-            found[table.name] = {"oid": oid(connection, schema, table.name), "contract": table.as_dict()}
+            found[table.name] = {"oid": oids.get(table.name), "contract": table.as_dict()}
     return found
 
 
 def owned_again(connection: Connection, schema: str, before: Owned) -> dict[str, dict[str, Any]]:
     """Return the tables of our own after they were created again from a backup."""
-    oids = {name: oid(connection, schema, name) for name in before}
-    return {name: {**mine, "oid": oids[name]} for name, mine in before.items() if oids[name] is not None}
+    oids = oids_of(connection, schema)
+    return {name: {**mine, "oid": oids[name]} for name, mine in before.items() if name in oids}
 
 
-def _alteration(connection: Connection, schema: str, old: Table, new: Table) -> Alteration:
-    target = {column.name: column for column in catalogue.columns(connection, schema, new.name)}
+def _alteration(
+    connection: Connection, schema: str, old: Table, new: Table, target: Mapping[str, TargetColumn]
+) -> Alteration:
     names = catalogue.constraint_names(connection, schema, new.name)
     columns = {column.name: column for column in old.columns}
     wanted = {column.name for column in new.columns} | {name for name, _ in new.database_columns}

@@ -78,10 +78,7 @@ def _only_keys_with(connection: Connection, built: str, table: Table, column: st
 
 def _as_type_of(connection: Connection, built: str, target: str, name: str, column: str) -> None:
     """Give the distribution column the type that it has in the target table: only then can both be colocated."""
-    kinds = [
-        next(own.data_type for own in catalogue.columns(connection, schema, name) if own.name == column)
-        for schema in (built, target)
-    ]
+    kinds = [catalogue.columns(connection, schema, name)[name][column].data_type for schema in (built, target)]
     if kinds[0] != kinds[1]:
         query = sql.SQL("ALTER TABLE {} ALTER {} TYPE {} USING {}::{}")
         own, kind = sql.Identifier(column), sql.SQL(kinds[1])

@@ -7,7 +7,7 @@ the target table, and so are the scratch tables here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from uuid import uuid4
 
@@ -37,10 +37,13 @@ def merge_of(
     altered: Alteration | None = None,
     removed: sql.Identifier | None = None,
     code: OwnersCode | None = None,
+    there: Mapping[str, TargetColumn] | None = None,
 ) -> TableMerge:
     """Return the merge of a table, as its distribution needs it."""
     kind = DistributedMerge if table.distribution else TableMerge
-    return kind(connection, built, target, table, created=created, altered=altered, removed=removed, code=code)
+    return kind(
+        connection, built, target, table, created=created, altered=altered, removed=removed, code=code, there=there
+    )
 
 
 class DistributedMerge(TableMerge):

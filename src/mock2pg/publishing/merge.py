@@ -58,6 +58,7 @@ class Merge:
         present = set(catalogue.tables(connection, target))
         self._references = catalogue.references_to(connection, target)
         self._code = OwnersCode(connection, target, [table.name for table in tables])
+        there = catalogue.columns(connection, target, *(table.name for table in tables if table.name in present))
         merges = {
             table.name: merge_of(
                 connection,
@@ -68,6 +69,7 @@ class Merge:
                 altered=alterations.get(table.name),
                 removed=removed.get(table.name),
                 code=self._code,
+                there=there.get(table.name, {}),
             )
             for table in tables
         }

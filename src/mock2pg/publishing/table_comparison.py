@@ -5,7 +5,7 @@ Everything here runs inside the caller's transaction, and nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -18,6 +18,7 @@ from mock2pg.postgres import catalogue
 from mock2pg.postgres.connection import Connection
 from mock2pg.postgres.describing import described
 from mock2pg.postgres.owners_code import OwnersCode
+from mock2pg.postgres.target_records import TargetColumn
 from mock2pg.publishing.alteration import Alteration
 from mock2pg.publishing.comparison import Comparison, as_type, compared_as, key_text
 from mock2pg.spellings import is_alike
@@ -38,6 +39,7 @@ class TableComparison(Comparison):
     partial  only rows that differ are built
     all_built  all rows that are built; `built` are those of them that statements look at
     code     how statements are run that set off triggers, checks and the like
+    there    the columns of the target table; None: they are looked up, of many tables one by one
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class TableComparison(Comparison):
         altered: Alteration | None = None,
         removed: sql.Identifier | None = None,
         code: OwnersCode | None = None,
+        there: Mapping[str, TargetColumn] | None = None,
     ) -> None:
         self.connection, self.created, self.altered, self.removed = connection, created, altered, removed
         self.code = code or OwnersCode(connection, target, [table.name])
@@ -61,7 +64,8 @@ class TableComparison(Comparison):
         self.built_schema, self.target_schema = built, target
         self.keeps = table.publish != "merge"
         self.empty = False
-        there = {} if created else {c.name: c for c in catalogue.columns(connection, target, table.name)}
+        if there is None:
+            there = {} if created else catalogue.columns(connection, target, table.name)[table.name]
         if altered:
             self.target, there = altered.view(self.target, there)
         missing = [column.name for column in table.columns if not created and column.name not in there]
@@ -74,7 +78,8 @@ class TableComparison(Comparison):
         if self.created or self.altered:
             return {}
         found = {}
-        for column in catalogue.columns(self.connection, self.built_schema, self.table.name):
+        built = catalogue.columns(self.connection, self.built_schema, self.table.name)
+        for column in built[self.table.name].values():
             if column.name not in self.types or column.data_type == self.types[column.name]:
                 continue
             home = f"column {column.name} is {self.types[column.name]}"

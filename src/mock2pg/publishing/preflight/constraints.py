@@ -123,9 +123,10 @@ def _indexes(merge: TableMerge, untold: Collection[str]) -> list[tuple[str, str,
         [merge.home.as_string()],
     ).fetchall()
     untold = {*untold, *(name for name in drawn(merge) if name not in merge.types)}  # which no two new rows share
+    built = catalogue.columns(merge.connection, merge.built_schema, merge.table.name)
     alike = {
         column.name
-        for column in catalogue.columns(merge.connection, merge.built_schema, merge.table.name)
+        for column in built[merge.table.name].values()
         if merge.types.get(column.name) == column.data_type and merge.there[column.name].deterministic
     }
     known = [key for key in (merge.table.primary_key, *merge.table.uniques) if alike.issuperset(key)]

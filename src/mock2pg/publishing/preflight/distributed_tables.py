@@ -125,9 +125,12 @@ def _groups(table: Table, there: Mapping[str, Distribution]) -> Iterator[Finding
 
 def _column_type(connection: Connection, schema: str, table: Table, *, exists: bool) -> str:
     """Return the type of the distribution column, without modifiers: by it rows of two tables are colocated."""
-    columns = catalogue.columns(connection, schema, table.name) if exists else table.columns
-    kinds = [column.data_type for column in columns if column.name == table.distribution_column]
-    return (kinds[0] if exists else data_type(kinds[0]).in_catalogue).partition("(")[0]
+    name = table.distribution_column
+    if exists:
+        kind = catalogue.columns(connection, schema, table.name)[table.name][name].data_type
+    else:
+        kind = data_type(next(column.data_type for column in table.columns if column.name == name)).in_catalogue
+    return kind.partition("(")[0]
 
 
 def _circles(connection: Connection, schema: str, tables: Mapping[str, Table]) -> Iterator[Finding]:

@@ -140,7 +140,8 @@ def look_at_held(
     found += privileges.of_reading(connection, target)
     if found:
         return Preflight(tuple(found), None)
-    merges = [TableMerge(connection, target, target, table, created=False) for table in tables]
+    there = catalogue.columns(connection, target, *(table.name for table in tables))
+    merges = [TableMerge(connection, target, target, table, created=False, there=there[table.name]) for table in tables]
     differences = {name: Difference(number, number, 0, 0, 0) for name, number in rows.items()}
     found += privileges.of_writing(connection, target, tables, differences)
     found += privileges.of_sequences(connection, merges)
@@ -160,8 +161,8 @@ def _judged(
     """Return the table as far as the target table takes it, None if not even its key; and the columns it does not."""
     created, altered = table.name not in present, alterations.get(table.name)
     if any(finding.table == table.name for finding in found):
-        there = {column.name for column in catalogue.columns(connection, target, table.name)} if not created else set()
-        missing = {column.name for column in table.columns} - there
+        there = {} if created else catalogue.columns(connection, target, table.name)[table.name]
+        missing = {column.name for column in table.columns} - set(there)
         if altered or not missing or missing & set(table.key + table.primary_key):
             return None, []
         table = _without(table, missing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from psycopg import sql
 
@@ -34,11 +34,12 @@ def findings(
     pending  what could be altered, and `alter` whether it is
     """
     present, others = set(catalogue.tables(connection, schema)), _others(connection, schema)
+    columns = catalogue.columns(connection, schema, *(table.name for table in tables if table.name in present))
     found = []
     for table in tables:
         if table.name in present:
             altered = pending.get(table.name)
-            found += _columns(connection, schema, table, altered, alter=alter)
+            found += _columns(connection, schema, table, columns[table.name], altered, alter=alter)
             column = table.distribution_column
             if alter and altered and column in {each.name for each in altered.retyped}:
                 what = f"its contract changes the type of {column}, by which its rows are distributed"
@@ -70,9 +71,14 @@ def _others(connection: Connection, schema: str) -> dict[str, str]:
 
 
 def _columns(
-    connection: Connection, schema: str, table: Table, altered: Alteration | None, *, alter: bool
+    connection: Connection,
+    schema: str,
+    table: Table,
+    there: Mapping[str, TargetColumn],
+    altered: Alteration | None,
+    *,
+    alter: bool,
 ) -> list[Finding]:
-    there = {column.name: column for column in catalogue.columns(connection, schema, table.name)}
     home = sql.Identifier(schema, table.name)
     found = [
         Finding(
@@ -114,12 +120,13 @@ def _duplicates(
         )
 
 
-def unfilled(connection: Connection, schema: str, tables: Iterable[Table]) -> list[Finding]:
+def unfilled(connection: Connection, schema: str, tables: Sequence[Table]) -> list[Finding]:
     """Columns of the target tables that need a value in a new row, and that nothing fills."""
+    there = catalogue.columns(connection, schema, *(table.name for table in tables))
     found = []
     for table in tables:
         ours = {column.name for column in table.columns}
-        for column in catalogue.columns(connection, schema, table.name):
+        for column in there[table.name].values():
             if column.name in ours or not column.not_null or column.has_default or column.generated:
                 continue
             default = _text(

@@ -46,8 +46,9 @@ def publish(run: Run, tables: Sequence[Table], connection: postgres.Connection) 
         progress.rows(rows)
     if written:
         raise writers.others_wrote(written)
+    there = postgres.catalogue.columns(connection, schema, *by_name)
     for table in tables:
-        TableMerge(connection, schema, schema, table, created=False).advance_sequences()
+        TableMerge(connection, schema, schema, table, created=False, there=there[table.name]).advance_sequences()
     owned = history.owned(connection, schema)
     add(run, connection, tables, recorded, alteration.owned_now(connection, schema, tables, owned, []))
     return done
