@@ -104,8 +104,9 @@ def migrations(bench: Bench, tree: Tree, rows: int, *, backups: bool = False) ->
 
 
 def _backups(bench: Bench, url: str, rows: int) -> None:
-    """Roll 1% back; take a backup with and without its restore test; roll everything back; beside PostgreSQL's own."""
-    tree, file = bench.ours, bench.place.folder / "dump"
+    """Roll 1% back; take backups with and without their restore test; roll everything back; beside PostgreSQL's own
+    tools, and the least that each of these can take."""
+    tree, file, tables = bench.ours, bench.place.folder / "dump", bench.tables[rows]
 
     def measure(subject: str, case: str, command: Sequence[str | Path], **settings: str) -> None:
         with bench.recorded(subject, case, rows) as record:
@@ -113,19 +114,30 @@ def _backups(bench: Bench, url: str, rows: int) -> None:
 
     if results.CHANGED in bench.cases:
         measure(results.OURS, results.ROLLBACK_CHANGED, tree.command("rollback", _newest_backup(tree)))
-    measure(results.OURS, results.BACKUP, tree.command("backup"), MIGRATION_BACKUP_RESTORE_TEST="never")
-    measure(results.OURS, results.TESTED, tree.command("backup"))
-    kept = _newest_backup(tree)
     dump: list[str | Path] = [binary("pg_dump"), "-Fc", f"--file={file}", url]
-    measure(results.PG_DUMP, results.BACKUP, dump)
+    for _ in range(2):  # the targets are ratios of these
+        measure(results.OURS, results.BACKUP, tree.command("backup"), MIGRATION_BACKUP_RESTORE_TEST="never")
+        measure(results.OURS, results.TESTED, tree.command("backup"))
+        measure(results.PG_DUMP, results.BACKUP, dump)
+        with bench.place.database("benchmark_restored") as restored:
+            command: list[str | Path] = [binary("pg_restore"), "--exit-on-error", f"--dbname={restored}", file]
+            measure(results.PG_RESTORE, results.ROLLBACK, command)
+    kept = _newest_backup(tree)
     measure(results.PG_DUMP_FAST, results.BACKUP, [*dump[:2], "-Z1", *dump[2:]])
+    measure(results.PSQL, results.LINES, tables.write_lines(url))
     with bench.place.database("benchmark_restored") as restored:
-        command: list[str | Path] = [binary("pg_restore"), "--exit-on-error", f"--dbname={restored}", file]
-        measure(results.PG_RESTORE, results.ROLLBACK, command)
-    with postgres.connect(url, name="benchmark") as connection:
-        names = SQL(", ").join(Identifier("public", name) for name in bench.tables[rows].names)
-        connection.execute(SQL("TRUNCATE {}").format(names))
+        tables.create(restored, keys=False)
+        measure(results.PSQL, results.RESTORED, tables.read_lines(restored))
+    _empty(url, tables)
+    measure(results.PSQL, results.REFILLED, tables.fill(url))
+    _empty(url, tables)
     measure(results.OURS, results.ROLLBACK, tree.command("rollback", kept, "--discard-changes"))
+
+
+def _empty(url: str, tables: Tables) -> None:
+    with postgres.connect(url, name="benchmark") as connection:
+        names = SQL(", ").join(Identifier("public", name) for name in tables.names)
+        connection.execute(SQL("TRUNCATE {}").format(names))
 
 
 def _newest_backup(tree: Tree) -> str:

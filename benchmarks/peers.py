@@ -19,6 +19,7 @@ from mock2pg.postgres.server import binary
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 _NULL = r"\N"
+_LINES = r"(FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')"  # JSON as it is
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,36 @@ class Tables:
     def create(self, url: str, *, keys: bool) -> None:
         """Create the tables in another database, without rows."""
         for file in ("columns.sql", "keys.sql")[: 1 + keys]:
-            subprocess.run(
-                [binary("psql"), "--no-psqlrc", "--quiet", "--output=/dev/null", "-v", "ON_ERROR_STOP=1",
-                 f"--file={self.folder / file}", url],
-                check=True,
-                env=inherited(),
-            )  # fmt: skip
+            command = [*_psql(url), "--output=/dev/null", f"--file={self.folder / file}"]
+            subprocess.run(command, check=True, env=inherited())
+
+    def fill(self, url: str) -> list[str | Path]:
+        """A command that fills tables of another database from the CSV files."""
+        options = f"(FORMAT csv, HEADER, NULL '{_NULL}')"
+        return _psql(url, *(f"\\copy {_table(name)} FROM '{self.folder / name}.csv' {options}" for name in self.names))
+
+    def write_lines(self, url: str) -> list[str | Path]:
+        """A command that writes each row of the tables as a line of JSON."""
+        query = "SELECT row_to_json(t) FROM {} AS t"
+        return _psql(
+            url, *(f"\\copy ({query.format(_table(name))}) TO '{self._lines(name)}' {_LINES}" for name in self.names)
+        )
+
+    def read_lines(self, url: str) -> list[str | Path]:
+        """A command that makes rows of another database of these lines."""
+        statements = []
+        for name in self.names:
+            home = _table(name)
+            statements += [
+                "CREATE TEMPORARY TABLE lines (line text)",
+                f"\\copy lines FROM '{self._lines(name)}' {_LINES}",
+                f"INSERT INTO {home} SELECT r.* FROM lines, json_populate_record(NULL::{home}, line::json) AS r",
+                "DROP TABLE lines",
+            ]
+        return _psql(url, *statements)
+
+    def _lines(self, name: str) -> Path:
+        return self.folder / f"{name}.jsonl"
 
 
 @dataclass(frozen=True)
@@ -100,11 +125,7 @@ class Peers:
     def _psql(self, url: str, _: Path, tables: Tables | None) -> Load:
         tables = _needed(tables)
         tables.create(url, keys=False)
-        copies = []
-        for name in tables.names:
-            options = f"(FORMAT csv, HEADER, NULL '{_NULL}')"
-            copies += ["-c", f"\\copy public.\"{name}\" FROM '{tables.folder / name}.csv' {options}"]
-        return Load([binary("psql"), "--no-psqlrc", "-v", "ON_ERROR_STOP=1", *copies, url], inherited())
+        return Load(tables.fill(url), inherited())
 
     def _seed(self, url: str, _: Path, tables: Tables | None) -> Load:
         tables = _needed(tables)
@@ -142,6 +163,15 @@ class Peers:
     def _sling(self) -> Path | None:
         found = self._environment.glob("lib/python*/site-packages/sling_linux_amd64/bin/sling-linux-amd64")
         return next(found, None)
+
+
+def _psql(url: str, *statements: str) -> list[str | Path]:
+    each = (part for statement in statements for part in ("-c", statement))
+    return [binary("psql"), "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", *each, url]
+
+
+def _table(name: str) -> str:
+    return f'public."{name}"'
 
 
 def _needed(tables: Tables | None) -> Tables:

@@ -19,6 +19,7 @@ NOTHING, UNCHANGED, AGAIN, CHANGED = "into nothing", "unchanged", "unchanged aga
 CASES = {"into-nothing": NOTHING, "unchanged": UNCHANGED, "unchanged-again": AGAIN, "changed": CHANGED}
 BACKUP, TESTED = "backup without its restore test", "backup"
 ROLLBACK, ROLLBACK_CHANGED = "rollback of everything", "rollback of 1%"
+LINES, RESTORED, REFILLED = "rows as JSON", "JSON into tables without keys", "CSV into emptied tables with their keys"
 HELP, SECOND, FIRST = "mock2pg --help", "second call in one process", "first make migrate"
 
 
