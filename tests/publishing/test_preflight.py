@@ -258,6 +258,11 @@ def test_a_look_advances_no_sequence(connection: postgres.Connection) -> None:
         ("text", "", []),
         ("text DEFAULT nextval('public.free')", "", []),
         ("text DEFAULT gen_random_uuid()", "", []),
+        (
+            "text DEFAULT nextval(('public.' || 'free')::regclass)",
+            "",
+            ["t.a: its default draws from an unknown sequence"],
+        ),
         ("text DEFAULT 'X' || nextval('public.free')", "", ["t.a: its default makes a text from public.free"]),
         (
             "text DEFAULT public.next_of('public.free')",

@@ -83,9 +83,9 @@ def _of_column(
     sequences: Sequence[str],
     oids: Sequence[int],
 ) -> NextValue | None:
-    known = set(sequences)
+    known, named = set(sequences), True
     if not known:
-        known, _ = _drawn(connection, expression, (schema, "public"))
+        known, named = _drawn(connection, expression, (schema, "public"))
     unclear = []
     for function in _functions(connection, oids):
         drawn, clear = _drawn(connection, function.text, _path(function, schema))
@@ -96,6 +96,8 @@ def _of_column(
     doubt = ""
     if unclear:
         doubt = f"its default calls {', '.join(unclear)}, and the sequence that it draws from is unknown"
+    elif not named:
+        doubt = "its default draws from an unknown sequence"
     elif is_text and known and not oids and not _NUMBER.fullmatch(expression):
         doubt = f"its default makes a text from {', '.join(sorted(known))}"
     return NextValue(name, is_text, tuple(sorted(known)), doubt) if known or doubt else None
