@@ -188,7 +188,7 @@ def test_the_report_of_a_migration_says_everything_that_an_auditor_asks(build: B
     ):
         assert words in text
     assert text.index("Succeeded The verdict") < text.index("What ran")
-    assert "left out" not in text
+    assert "not loaded" not in text
 
 
 def test_the_report_stands_on_its_own(build: Build, run: Run) -> None:
@@ -315,7 +315,8 @@ def test_errors_are_grouped_by_rule_and_stand_before_the_rest(build: Build, run:
         "parents[19].name (id p20): is required and 30 more in errors.json",
         "parents[0].age: is required",
         "parents: has no rows",
-        "4,200 rows read = 0 loaded + 4,200 refused.",
+        "4,200 rows read = 0 loaded + 4,200 not loaded: the target tables hold nothing of this run.",
+        "Errors: they stopped the run",
         "parents.r.f 899",
     ):
         assert words in text
@@ -335,7 +336,7 @@ def test_a_run_that_was_rolled_back_shows_both_ways(build: Build) -> None:
     for words in (
         "Rolled back Rolled back: the target tables are not what was published: parents: 1 missing",
         "The target tables are as they were before this run, restored from its backup. 0 rows changed.",
-        "4,200 rows read = 0 loaded + 0 refused + 4,200 left out",
+        "4,200 rows read = 0 loaded + 0 refused + 4,200 not loaded: the target tables hold nothing of this run.",
         "24 rows rolled back",
         "parents 1,200 1,200 1 0 21 missing p7; different p8 …",
         "Rows restored, removed and changed back",
@@ -348,17 +349,42 @@ def test_a_run_that_was_rolled_back_shows_both_ways(build: Build) -> None:
     assert '<td class="n alarm">1</td>' in html
 
 
-def test_a_run_of_unknown_outcome_accounts_for_no_row_as_left_out(build: Build) -> None:
+def test_a_run_of_unknown_outcome_accounts_for_no_row_as_not_loaded(build: Build) -> None:
     """The server could not be asked whether they were published."""
     text = Page(build("migrate", "unknown", *MIGRATED[:5], error=VerifyFailed("lost").as_dict())).text
     assert "4,200 of which it is not known whether they were published" in text
-    assert "left out" not in text
+    assert "not loaded" not in text
 
 
 def test_what_held_and_was_undone_all_the_same_is_no_proof(build: Build) -> None:
     """The tables that were compared are gone."""
     text = Page(build("migrate", "rolled_back", *MIGRATED, error=VerifyFailed("stopped").as_dict())).text
     assert "were compared by their content" not in text
+
+
+@pytest.mark.parametrize(
+    ("command", "passed", "account"),
+    [
+        ("check", True, "0 refused + 4,200 valid."),
+        ("plan", True, "0 refused + 4,200 valid."),
+        ("check", False, "0 loaded + 4,200 not loaded:"),
+        ("migrate", True, "0 loaded + 0 refused + 4,200 not loaded:"),
+        ("migrate", False, "0 loaded + 4,200 not loaded:"),
+    ],
+)
+def test_rows_of_a_run_that_did_not_complete_are_valid_only_after_a_check(
+    build: Build, command: str, passed: bool, account: str
+) -> None:
+    """Until a check has passed no row is called valid or refused: it is not loaded."""
+    steps = ("stage", "check") if passed else ("stage",)
+    assert f"4,200 rows read = {account}" in Page(build(command, "failed", *steps)).text
+
+
+def test_errors_of_refused_rows_did_not_stop_the_run_that_fails_later(build: Build, run: Run) -> None:
+    """After quarantine refused the rows, another failure stopped the run; a check that was killed did neither."""
+    run.write("errors.json", {"errors": errors_of("name", 1), "totals": {}, "capped": {}})
+    assert "Errors An error names" in Page(build("migrate", "running", "stage")).text
+    assert "Errors: their rows are refused" in Page(build("migrate", "failed", "stage", "check")).text
 
 
 def test_a_success_that_has_something_to_tell_is_amber(build: Build) -> None:

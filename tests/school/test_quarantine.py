@@ -265,7 +265,7 @@ def test_a_rule_about_a_whole_table_cannot_be_mended_by_leaving_rows_out(own_pro
     found = service_of(own_project, max_refused="100%").check(document)
     assert found.error is not None
     assert found.error.code == 4
-    assert "no row can be left out to correct this: students: must have at least one row" in found.message
+    assert "no row can be refused to correct this: students: must have at least one row" in found.message
 
 
 @pytest.mark.parametrize("text", ['{"students": [', '{"students": [{"id": 1},]}', ""])

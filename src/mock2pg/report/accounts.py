@@ -1,4 +1,4 @@
-"""The rows of a run, accounted for: read, loaded, refused, left out; and the figures beside its verdict."""
+"""The rows of a run, accounted for: read, loaded, refused, not loaded; and the figures beside its verdict."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mock2pg.report import notebook_tables
+from mock2pg.report.target_state import passed
 from mock2pg.step_results import Checked, Loaded, Planned, Published, RolledBack, Staged, StepResult, find
 
 Results = Mapping[str, StepResult]
@@ -42,25 +43,27 @@ def figures(record: Mapping[str, Any], results: Results) -> dict[str, str]:
 
 
 def of_rows(record: Mapping[str, Any], results: Results) -> dict[str, Any]:
-    """Account for every row that was read, per array of the input: loaded + refused + left out = read.
+    """Account for every row that was read, per array of the input: loaded + refused + not loaded = read.
 
-    A check loads nothing: there what is left are the valid rows. Of a run that may have published it is not known.
+    Only a check that passes tells rows apart: it refuses some, and the others are valid, which is all that a command
+    that loads nothing has to say of them. A check that fails refuses the source, not its rows. Of a run that may have
+    published it is not known which rows are loaded.
     """
-    left = "valid" if record["command"] in ("check", "load", "plan") else "left out"
+    told_apart = passed(results, "check")
+    left = "valid" if told_apart and record["command"] in ("check", "load", "plan") else "not loaded"
     left = "not known" if record["status"] == "unknown" else left
     staged, checked = find(results.values(), Staged), find(results.values(), Checked)
     loaded = loaded_of(record, results)
     rows = []
     for name, table in staged.tables.items() if staged else ():
         landed = loaded.landed[name] if loaded else 0
-        refused = checked.entities[table.path].refused if checked else 0
+        refused = checked.entities[table.path].refused if checked and told_apart else 0
         counts = {"read": table.rows, "loaded": landed, "refused": refused, left: table.rows - landed - refused}
         rows.append({"path": table.path, "table": name, "nested": bool(_NESTED.search(table.path)), **counts})
     rows = below_parents(rows)
-    sums = {key: notebook_tables.total(rows, key) for key in ("read", "loaded", "refused", left)} if rows else {}
-    if left == "valid":
-        sums.pop("loaded", None)
-    elif not sums.get(left):
+    shown = {"read": True, "loaded": left != "valid", "refused": told_apart, left: True}
+    sums = {key: notebook_tables.total(rows, key) for key, told in shown.items() if told} if rows else {}
+    if left != "valid" and not sums.get(left):
         sums.pop(left, None)
     return {"rows": rows, "sum": sums}
 

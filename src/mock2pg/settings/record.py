@@ -88,13 +88,13 @@ class Settings(Folders, BaseSettings):
     on_error: Literal["refuse", "quarantine"] = Field(
         "refuse",
         description=(
-            "Rows that break a rule: `refuse` stops the run, `quarantine` leaves them out, and what depends on them."
+            "Rows that break a rule: `refuse` stops the run, `quarantine` refuses only them, and what depends on them."
         ),
     )
     max_refused: str = Field(
         "10%",
         pattern=_SHARE,
-        description="With `quarantine`: the maximum of rows that may be left out, as a number or a share of all rows.",
+        description="With `quarantine`: the maximum of rows that may be refused, as a number or a share of all rows.",
     )
     confirm: str = Field("", description="The name of the database, to allow changes to one on another machine.")
     max_deleted: str = Field(

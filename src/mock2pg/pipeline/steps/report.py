@@ -47,7 +47,7 @@ _EVIDENCE = {
     "data_docs/built/index.html": "Data Docs of the built tables: their rules, before they were published",
     "record.json": "The record of the run, for programs",
     "errors.json": "Every error and warning that is listed, for programs",
-    "refused.jsonl": "The rows that were left out, and why",
+    "refused.jsonl": "The rows that were refused, and why",
     "plan.json": "What would change, for `mock2pg migrate --plan`",
     "tables.html": "The target tables: columns, types, keys and descriptions",
     "contracts.json": "The contracts of the target tables, for programs",

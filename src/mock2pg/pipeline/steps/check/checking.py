@@ -23,7 +23,7 @@ _ALL = 2**31
 
 def run(run: Run) -> Checked:
     """Check the source and its staged rows. Raises SourceError for a source that is not as declared, CheckFailed when
-    rows break a rule of severity critical and are not left out, ProjectError when a rule cannot run."""
+    rows break a rule of severity critical and are not refused, ProjectError when a rule cannot run."""
     try:
         return _run(run)
     finally:

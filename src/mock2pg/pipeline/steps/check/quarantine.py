@@ -1,4 +1,4 @@
-"""Leaves the rows out that break a rule, and those that depend on them, until the rest holds."""
+"""Refuses the rows that break a rule, and those that depend on them, until the rest holds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(
         critical = [failure for failure in validation.failures if failure.severity == "critical"]
         whole = sorted({f"{failure.table}: {failure.message}" for failure in critical if not failure.keys})
         if whole:
-            raise CheckFailed(f"no row can be left out to correct this: {'; '.join(whole)}", hint=_HINT)
+            raise CheckFailed(f"no row can be refused to correct this: {'; '.join(whole)}", hint=_HINT)
         rows: dict[str, set[int]] = {}
         for failure, (table, row) in _rows_at_fault(run, critical, tables):
             rows.setdefault(table, set()).add(row)
@@ -71,7 +71,7 @@ def _rows_at_fault(
         table, every = tables[name], list(tables.values())
         outer = staging.enclosing(table, every)
         if outer is None:
-            raise CheckFailed(f"no row can be left out to correct this: {name}: {of_table[0].message}", hint=_HINT)
+            raise CheckFailed(f"no row can be refused to correct this: {name}: {of_table[0].message}", hint=_HINT)
         inside = [failure.keys["_row"] for failure in of_table]
         memory = run.settings.staging_memory
         rows = staging.enclosing_rows(run.folder / "staging.duckdb", table, inside, every, memory=memory)
