@@ -119,6 +119,54 @@ def test_what_is_lacking_is_named_with_its_remedy(case: str, database: str, as_r
     assert "Canary" not in str(checks)
 
 
+@pytest.mark.parametrize(
+    ("tag", "forbidden"),
+    [
+        ("CREATE SCHEMA", {"migrate", "plan", "rollback"}),
+        ("DROP SCHEMA", {"migrate", "plan"}),
+        ("CREATE INDEX", {"migrate", "plan"}),
+        ("CREATE TABLE", {"migrate", "plan", "rollback", "backup"}),
+        ("CREATE DATABASE", set()),
+    ],
+)
+def test_an_event_trigger_refuses_what_meets_it(tag: str, forbidden: set[str], database: str, as_role: str) -> None:
+    """A backup makes temporary tables and no schema; verify makes nothing; a schema that is there need not be made."""
+    with postgres.connect(database, name="test") as connection:
+        connection.execute(FORBIDS.format(tag=tag))  # type: ignore[arg-type]
+
+    def refused() -> set[str]:
+        with postgres.connect(as_role, name="test", read_only=True) as connection:
+            looks = {
+                command: readiness.look(connection, "public", command, binary("pg_dump"))
+                for command in ("migrate", "plan", "rollback", "backup", "verify")
+            }
+        return {command for command, checks in looks.items() if any(check.verdict == "failed" for check in checks)}
+
+    assert refused() == forbidden
+    with postgres.connect(database, name="test") as connection:
+        connection.execute("ALTER EVENT TRIGGER no_tables DISABLE")
+        for schema in ("mock2pg", *postgres.scratch.SCHEMAS):
+            connection.execute(
+                sql.SQL("CREATE SCHEMA {0}; GRANT ALL ON SCHEMA {0} TO {1}").format(
+                    sql.Identifier(schema), sql.Identifier(ROLE)
+                )
+            )
+        connection.execute("ALTER EVENT TRIGGER no_tables ENABLE")
+    assert refused() == (set() if "SCHEMA" in tag else forbidden)
+
+
+def test_a_backup_is_taken_where_no_schema_may_be_made(database: str, tmp_path: Path) -> None:
+    """Its restore test makes temporary tables, and its definitions another database."""
+    service = MigrationService(settings_module.load(project=small_project(tmp_path), database_url=database))
+    assert service.migrate_all_data(small_document("Rex")).success
+    with postgres.connect(database, name="test") as connection:
+        connection.execute(FORBIDS.format(tag="CREATE SCHEMA"))  # type: ignore[arg-type]
+    taken = service.take_backup()
+    assert taken.success, taken.error
+    assert service.rollback(service.backups()[0]["id"]).success
+    assert "CREATE SCHEMA fails" in str(service.migrate_all_data(small_document("Tom")).error)
+
+
 def test_a_migration_is_refused_with_all_of_it(database: str, as_role: str, tmp_path: Path) -> None:
     """Before the source is read, in one error; doctor lists the same; a command that needs less is not refused."""
     service = MigrationService(settings_module.load(project=small_project(tmp_path), database_url=as_role))

@@ -25,7 +25,7 @@ def look(connection: Connection, schema: str, command: str, pg_dump: Path) -> li
             *rights.of_role(connection, facts, schema, needs),
             *sessions.of_sessions(connection, facts, needs),
             *sessions.of_program(connection, needs, pg_dump),
-            *(event_triggers.of_event_triggers(connection, facts) if needs.writes else ()),
+            *(event_triggers.of_event_triggers(connection, facts, schema, needs) if needs.writes else ()),
         ]
 
 

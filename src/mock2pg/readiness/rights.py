@@ -18,8 +18,7 @@ from mock2pg.text import counted
 def of_role(connection: Connection, facts: Mapping[str, Any], schema: str, needs: Needs) -> Iterator[Check]:
     role, database = sql.Identifier(facts["role"]).as_string(), sql.Identifier(facts["database"]).as_string()
     home, me = sql.Identifier(schema).as_string(), facts["role"]
-    wanted = [*(scratch.SCHEMAS if needs.builds else ()), *(["mock2pg"] if needs.publishes else ())]
-    wanted += [scratch.RESTORED] if needs.publishes and facts["citus"] else []
+    wanted = _wanted(facts, needs)
     lacking, closed = _schemas(connection, wanted)
     if closed:
         yield Check(
@@ -73,6 +72,17 @@ def of_role(connection: Connection, facts: Mapping[str, Any], schema: str, needs
             yield Check("reading the target schema", FAILED, finding.what, finding.to_do)
         if not unreadable:
             yield Check("reading the target schema", PASSED, f"{me} may read every table and sequence")
+
+
+def missing(connection: Connection, facts: Mapping[str, Any], schema: str, needs: Needs) -> list[str]:
+    """Return the schemas that the command has to make."""
+    return _schemas(connection, [*_wanted(facts, needs), *([schema] if needs.publishes else ())])[0]
+
+
+def _wanted(facts: Mapping[str, Any], needs: Needs) -> list[str]:
+    """Return the schemas of mock2pg that the command uses."""
+    wanted = [*(scratch.SCHEMAS if needs.builds else ()), *(["mock2pg"] if needs.publishes else ())]
+    return [*wanted, scratch.RESTORED] if needs.publishes and facts["citus"] else wanted
 
 
 def _schemas(connection: Connection, wanted: list[str]) -> tuple[list[str], list[str]]:
