@@ -7,7 +7,7 @@ the target table, and so are the scratch tables here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from uuid import uuid4
 
@@ -16,10 +16,7 @@ from psycopg import sql
 
 from mock2pg.contracts import REFERENCE, Table
 from mock2pg.postgres import distribution
-from mock2pg.postgres.connection import Connection
-from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.postgres.target_records import TargetColumn, TargetForeignKey
-from mock2pg.publishing.alteration import Alteration
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Difference
 from mock2pg.text import counted, identity
@@ -27,23 +24,9 @@ from mock2pg.text import counted, identity
 _HELD = "mock2pg_held"
 
 
-def merge_of(
-    connection: Connection,
-    built: str,
-    target: str,
-    table: Table,
-    *,
-    created: bool,
-    altered: Alteration | None = None,
-    removed: sql.Identifier | None = None,
-    code: OwnersCode | None = None,
-    there: Mapping[str, TargetColumn] | None = None,
-) -> TableMerge:
-    """Return the merge of a table, as its distribution needs it."""
-    kind = DistributedMerge if table.distribution else TableMerge
-    return kind(
-        connection, built, target, table, created=created, altered=altered, removed=removed, code=code, there=there
-    )
+def merge_of(table: Table) -> type[TableMerge]:
+    """Return the merge that the table's distribution needs."""
+    return DistributedMerge if table.distribution else TableMerge
 
 
 class DistributedMerge(TableMerge):

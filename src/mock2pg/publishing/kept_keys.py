@@ -26,7 +26,7 @@ def keep(
         column = table.distribution_column
         if not table.natural_key or table.name not in present or (column and column not in table.natural_key):
             continue
-        merge = merge_of(connection, built, target, table, created=False, altered=alterations.get(table.name))
+        merge = merge_of(table)(connection, built, target, table, created=False, altered=alterations.get(table.name))
         (name,) = table.primary_key
         types = {each.name: sql.SQL(each.data_type) for each in table.columns}
         taken = [

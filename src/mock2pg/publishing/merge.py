@@ -60,7 +60,7 @@ class Merge:
         self._code = OwnersCode(connection, target, [table.name for table in tables])
         there = catalogue.columns(connection, target, *(table.name for table in tables if table.name in present))
         merges = {
-            table.name: merge_of(
+            table.name: merge_of(table)(
                 connection,
                 built,
                 target,

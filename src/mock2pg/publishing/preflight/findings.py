@@ -166,13 +166,16 @@ def _judged(
         if altered or not missing or missing & set(table.key + table.primary_key):
             return None, []
         table = _without(table, missing)
-    merge = merge_of(connection, built, target, table, created=created, altered=altered)
+    kind = merge_of(table)
+    merge = kind(connection, built, target, table, created=created, altered=altered)
     misfits = merge.misfits()
     findings = [Finding(table.name, misfit, _MISFIT) for misfit in misfits.values()]
     if set(misfits) & set(table.key + table.merge_key):
         return None, findings
     if misfits:
-        merge = merge_of(connection, built, target, _without(table, misfits), created=created, altered=altered)
+        merge = merge_of(_without)(
+            connection, built, target, _without(table, misfits), created=created, altered=altered
+        )
     return merge, findings
 
 
