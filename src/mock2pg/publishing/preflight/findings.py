@@ -173,9 +173,7 @@ def _judged(
     if set(misfits) & set(table.key + table.merge_key):
         return None, findings
     if misfits:
-        merge = merge_of(_without)(
-            connection, built, target, _without(table, misfits), created=created, altered=altered
-        )
+        merge = kind(connection, built, target, _without(table, misfits), created=created, altered=altered)
     return merge, findings
 
 
