@@ -23,12 +23,14 @@ from mock2pg.evidence import verify
 from mock2pg.foreign_errors import unusable
 from mock2pg.report import log_messages, typed
 from mock2pg.report.history_lists import history_lines
-from mock2pg.report.output import COLUMNS, width
+from mock2pg.report.output import COLUMNS, UNLIMITED, width
 from mock2pg.report.result import show
+from mock2pg.report.settings_table import settings_table
 from mock2pg.report.table import cells, table
 from mock2pg.report.terminal import status_lines
 from mock2pg.results import MigrationResult, PastRun, Status
 from mock2pg.runs import new_run, open_run
+from mock2pg.settings import Setting
 from mock2pg.step_results import Published, StepResult, Verified
 from tests.fix_results import result_of
 from tests.test_errors import ALL as KINDS
@@ -231,6 +233,23 @@ def test_a_terminal_that_does_not_know_its_width_has_the_usual_one(monkeypatch: 
     with open(end, "w") as terminal:
         monkeypatch.setattr(sys, "stdout", terminal)
         assert width() == COLUMNS
+
+
+def test_a_pipe_and_a_file_have_no_width(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is cut or folded for a terminal that is not there: tables and settings. COLUMNS gives a width."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    name = "n" * 300
+    pipe = os.pipe()
+    for target in (pipe[1], tmp_path / "a file"):
+        with open(target, "w") as stream, monkeypatch.context() as patched:
+            patched.setattr(sys, "stdout", stream)
+            assert width() == UNLIMITED
+    os.close(pipe[0])
+    assert [line.split()[0] for line in table({name: [1]}, ["Table", "Inserted"], UNLIMITED)] == ["Table", name]
+    setting = Setting("a_setting", "A_SETTING", name, "", "environment", "A sentence of many words. " * 20)
+    assert len(settings_table([setting], UNLIMITED).splitlines()) == 3
+    monkeypatch.setenv("COLUMNS", "40")
+    assert width() == 40
 
 
 def test_a_hint_names_commands_as_they_are_typed_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Entity, Refer
 from mock2pg.init.writing import project, review, rules
 from mock2pg.init.writing.constraint_names import constraint, dbt_name
 from mock2pg.init.writing.yaml_text import flow, item
+from mock2pg.report.output import UNLIMITED
 from mock2pg.staged_tables import SourceColumn, SourceTable
 from tests.init.fix_conclusions import DOCUMENT, column, entity, shop
 
@@ -173,12 +174,13 @@ def test_the_review_says_everything() -> None:
     assert "text c1st" in diagram
 
 
-def test_the_terminal_is_80_columns_wide() -> None:
-    """The summary fits 80 columns whatever the names are, and counts the doubts that it does not show."""
+def test_the_summary_fits_the_terminal() -> None:
+    """It has its columns whatever the names are, and counts the doubts that it does not show; a file has all."""
     wide = replace(shop(), doubts=shop().doubts * 7, entities=(entity("x" * 60, column("y" * 60), key=("y" * 60,)),))
-    lines = review.summary(wide)
+    lines = review.summary(wide, 80)
     assert max(map(len, lines)) <= 80
     assert "  and 4 more in INIT.md" in lines
+    assert "…" not in "".join(review.summary(wide, UNLIMITED))
 
 
 def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path, concluded: None) -> None:

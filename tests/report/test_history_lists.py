@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mock2pg.report.history_lists import backup_lines, history_lines
+from mock2pg.report.output import UNLIMITED
 from mock2pg.results import PastRun
 
 AT = datetime(2026, 11, 22, 10, 30, 7, tzinfo=UTC)
@@ -57,6 +58,22 @@ def test_a_wide_terminal_shows_more() -> None:
     assert first.split()[-4:] == [f"backup-{ID}", ID, "a-host", "app"]
     assert "a long name" in first
     assert "VerifyFailed" in third
+
+
+def test_a_pipe_has_everything() -> None:
+    """No name is cut, every column with something in it is there, and why a backup was taken is beside it."""
+    long = past("rollback --show", operator="o" * 300, host="h" * 300, backup_id=f"backup-{ID}", client_address="::1")
+    line = history_lines([long], UNLIMITED).splitlines()[1]
+    assert line.partition("rollback --show")[2].split() == [
+        "o" * 300,
+        "succeeded",
+        f"backup-{ID}",
+        ID,
+        "h" * 300,
+        "app",
+        "::1",
+    ]
+    assert len(backup_lines([backup(latest=True)], UNLIMITED).splitlines()) == 2
 
 
 def test_columns_come_in_the_order_of_their_importance() -> None:

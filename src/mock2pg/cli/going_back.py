@@ -22,7 +22,7 @@ from mock2pg.errors import (
     TargetChanged,
     UsageError,
 )
-from mock2pg.report.output import COLUMNS, say, say_json, width
+from mock2pg.report.output import say, say_json, width
 from mock2pg.text import counted
 
 
@@ -61,7 +61,7 @@ def backups(context: click.Context, as_json: bool) -> None:
         else:
             from mock2pg.report.history_lists import backup_lines
 
-            for line in backup_lines(found, width() or COLUMNS).splitlines():
+            for line in backup_lines(found, width()).splitlines():
                 say(line)
 
 

@@ -95,7 +95,7 @@ def _show(done: Initialised, into: Path, target: settings.Settings | None) -> No
 
     for note in () if quiet() else done.notes:
         say_lines(wrapped(printable(note), width(), "  "), fg="yellow")
-    for line in () if quiet() else [*review.summary(done.conclusions), ""]:
+    for line in () if quiet() else [*review.summary(done.conclusions, width()), ""]:
         say(line)
     say(f"✔ Wrote {into}. INIT.md there says what was concluded, and why.", fg="green")
     if target:

@@ -16,7 +16,7 @@ from mock2pg.cli.completing import run_ids
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import project, service, verb
 from mock2pg.errors import NotReady, UsageError
-from mock2pg.report.output import COLUMNS, quiet, say, say_json, say_lines, width
+from mock2pg.report.output import quiet, say, say_json, say_lines, width
 
 
 @command.command(section="Look")
@@ -54,8 +54,8 @@ def history(limit: int, as_json: bool) -> None:
     """List published and attempted runs, newest first.
 
     One line each: when, what, by whom, rows changed, verdict, and the backup of the state before it or the error. A
-    wide terminal shows the run, host, database user and client address, too. --json lists every entry of the database.
-    Reads only. docs/evidence.md says what leaves an entry.
+    wide terminal, a pipe and a file have the run, host, database user and client address, too. --json lists every entry
+    of the database. Reads only. docs/evidence.md says what leaves an entry.
 
     Examples:
         mock2pg history
@@ -66,7 +66,7 @@ def history(limit: int, as_json: bool) -> None:
     if as_json:
         say_json(service().history(limit))
     else:
-        say_lines(history_lines(service().past_runs(limit), width() or COLUMNS))
+        say_lines(history_lines(service().past_runs(limit), width()))
 
 
 @command.command(section="Look")
@@ -210,7 +210,7 @@ def list_settings(as_json: bool) -> None:
     if as_json:
         say_json([asdict(setting) for setting in found])
     else:
-        say_lines(settings_table(found, width() or COLUMNS, meanings=not quiet()))
+        say_lines(settings_table(found, width(), meanings=not quiet()))
 
 
 def _page(run_id: str | None, every: bool) -> Path:

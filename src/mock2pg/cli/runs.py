@@ -10,7 +10,7 @@ from mock2pg.cli import options
 from mock2pg.cli.root import command
 from mock2pg.cli.verb import service, verb
 from mock2pg.errors import AlreadyRunning
-from mock2pg.report.output import COLUMNS, say, say_json, width
+from mock2pg.report.output import say, say_json, width
 
 _NO_RUN = "There is no run yet."
 
@@ -34,7 +34,7 @@ def runs(context: click.Context, as_json: bool) -> None:
         if as_json:
             say_json(found)
         else:
-            for line in run_lines(found, width() or COLUMNS) or [_NO_RUN]:
+            for line in run_lines(found, width()) or [_NO_RUN]:
                 say(line)
 
 

@@ -11,7 +11,8 @@ import click
 
 from mock2pg import environment, text
 
-COLUMNS = 80  # of what is no terminal
+COLUMNS = 80  # of a terminal that does not know its own
+UNLIMITED = sys.maxsize  # of a pipe or a file
 
 
 def quiet() -> bool:
@@ -30,14 +31,14 @@ def asked(name: str) -> Any:
     return context.meta.get(name) if context else None
 
 
-def width(*, err: bool = False) -> int | None:
-    """Return the columns of the terminal, or COLUMNS; None where nobody reads lines of a width, as in a file."""
+def width(*, err: bool = False) -> int:
+    """Return the columns of the terminal, or what COLUMNS says; UNLIMITED where there is none."""
     if columns := environment.columns():
         return columns
     stream = sys.stderr if err else sys.stdout
     with suppress(OSError, ValueError, AttributeError):  # no terminal, a closed stream, one of a test
-        return os.get_terminal_size(stream.fileno()).columns or COLUMNS if stream.isatty() else None
-    return None
+        return os.get_terminal_size(stream.fileno()).columns or COLUMNS if stream.isatty() else UNLIMITED
+    return UNLIMITED
 
 
 def say(message: str, *, fg: str | None = None, err: bool = False) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from mock2pg.foreign_errors import traced
 from mock2pg.report import failure
 from mock2pg.report.log_messages import changes, of_added, title
-from mock2pg.report.output import COLUMNS, asked, quiet, say, say_fact, say_json, say_lines, verbose, width
+from mock2pg.report.output import asked, quiet, say, say_fact, say_json, say_lines, verbose, width
 from mock2pg.report.table import table, wrapped
 from mock2pg.report.typed import command, needed, path
 from mock2pg.results import MigrationResult
@@ -135,7 +135,7 @@ def _report(result: MigrationResult) -> str:
     """Return the path, with the command that opens it where the line has room."""
     file = path(result.report)
     opens = f"{file}   ({command('open')})"
-    return opens if len(opens) + 14 <= (width() or COLUMNS) else file
+    return opens if len(opens) + 14 <= width() else file
 
 
 def _warnings(result: MigrationResult) -> None:
@@ -171,7 +171,7 @@ def _accounts(result: MigrationResult) -> Iterable[str]:
     read, stayed, refused = (sum(numbers) for numbers in zip(*rows.values(), strict=True)) if rows else (0, 0, 0)
     if refused:
         shown = {name: numbers for name, numbers in rows.items() if numbers[2] or verbose()}
-        yield from table(shown, ("Array", "Read", kept.capitalize(), "Refused"), width() or COLUMNS)
+        yield from table(shown, ("Array", "Read", kept.capitalize(), "Refused"), width())
         yield ""
     also = f"; {of_added(loaded.added)}" if loaded and loaded.added else ""
     yield f"{counted(read, 'row')} read = {stayed:,} {kept} + {refused:,} refused{also}"
@@ -189,7 +189,7 @@ def _tables(result: MigrationResult) -> Iterable[str]:
         heads = ("Table", "Before", *(word.capitalize() for word in words), *(["Unchanged"] * verbose()), "After")
         keys = ("before", *_DONE, *(["unchanged"] * verbose()), "after")
         rows = {name: [getattr(each, key) for key in keys] for name, each in shown.items()}
-        yield from table(rows, heads, width() or COLUMNS)
+        yield from table(rows, heads, width())
         yield ""
     if changed:
         sums = [sum(getattr(each, key) for each in changed.values()) for key in _DONE]
@@ -225,7 +225,7 @@ def _preview(result: MigrationResult) -> Iterable[str]:
         if each != RowChanges() or verbose()
     }
     if rows:
-        yield from table(rows, ("Table", "To restore", "To change back", "To remove"), width() or COLUMNS)
+        yield from table(rows, ("Table", "To restore", "To change back", "To remove"), width())
         yield ""
     yield wrapped(found.summary, width(), "  ")
 

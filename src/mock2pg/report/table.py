@@ -44,13 +44,13 @@ def folded(text: str, width: int) -> list[str]:
     return lines
 
 
-def wrapped(text: str, width: int | None, indent: str) -> str:
-    """Return a text of several lines, those after the first indented, and none wider than `width` cells where it is
-    given. Lines break at spaces, but not inside `a command`; a word that is longer than a line goes on in the next.
+def wrapped(text: str, width: int, indent: str) -> str:
+    """Return a text of several lines, those after the first indented, and none wider than `width` cells. Lines
+    break at spaces, but not inside `a command`; a word that is longer than a line goes on in the next.
     """
     found: list[str] = []
     for line in _COMMAND.sub(lambda found: found[0].replace(" ", _KEPT), text).split("\n"):
-        found += [line] if width is None else _words(line, max(_LEAST, width - len(indent)))
+        found += _words(line, max(_LEAST, width - len(indent)))
     return f"\n{indent}".join(found).replace(_KEPT, " ")
 
 

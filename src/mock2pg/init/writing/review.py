@@ -7,10 +7,16 @@ from collections.abc import Iterable, Sequence
 
 from mock2pg.init.conclusions import ConcludedColumn, Conclusions, Doubt, Entity
 from mock2pg.init.writing.declarations import described
+from mock2pg.report.listings import Column, table
 from mock2pg.text import counted, printable
 
 _SHOWN = 3  # doubts in the terminal
-_WIDTH = 80
+_SUMMARY = (
+    Column("Table", least=12),
+    Column("Rows", right=True),
+    Column("Columns", right=True),
+    Column("Key", least=12),
+)
 
 _HEAD = """\
 # What init concluded
@@ -51,13 +57,11 @@ def diagram(entities: Sequence[Entity]) -> str:
     return "\n".join([*lines, "```", ""])
 
 
-def summary(conclusions: Conclusions) -> list[str]:
-    """Return what the terminal shows: lines of at most 80 columns."""
+def summary(conclusions: Conclusions, width: int) -> list[str]:
+    """Return what the terminal shows: lines of at most so many columns."""
     entities = conclusions.entities
-    lines = [f"{'Table':<32}{'Rows':>10}{'Columns':>9}  {'Key':<27}".rstrip()]
-    for entity in entities:
-        key = ", ".join(entity.primary_key)
-        lines.append(f"{_cut(entity.name, 31):<32}{entity.rows:>10,}{len(entity.columns):>9}  {_cut(key, 27)}")
+    rows = [(e.name, f"{e.rows:,}", f"{len(e.columns):,}", ", ".join(e.primary_key)) for e in entities]
+    lines = table(_SUMMARY, rows, width)
     references = [key for entity in entities for key in entity.references]
     enforced = sum(key.enforced for key in references)
     closed = sum(bool(column.allowed) for entity in entities for column in entity.columns)
@@ -73,7 +77,7 @@ def summary(conclusions: Conclusions) -> list[str]:
     ):
         if found:
             lines.append(f"{len(found):,} {one if len(found) == 1 else more}:")
-            lines += [_cut(f"  {doubt.place}: {doubt.message}", _WIDTH) for doubt in found[:_SHOWN]]
+            lines += [_cut(f"  {doubt.place}: {doubt.message}", width) for doubt in found[:_SHOWN]]
         if len(found) > _SHOWN:
             lines.append(f"  and {len(found) - _SHOWN:,} more in INIT.md")
     return lines
