@@ -28,6 +28,7 @@ from mock2pg.runs import new_run
 from mock2pg.settings import Settings
 from mock2pg.source import staging
 from mock2pg.step_results import StepResult
+from tests.citus import double
 from tests.fix_postgres import new_database
 from tests.fix_small import small_document, small_project
 from tests.history.test_layout import first_version
@@ -145,6 +146,8 @@ def test_schemas_of_others_are_refused_before_anything(
 ) -> None:
     """The owner of a schema of our names could run code with our rights: they are named, and nothing was done there."""
     role, home = sql.Identifier(mallory), sql.Identifier(schema)
+    if schema == postgres.scratch.RESTORED:
+        double.install(plain.url)
     connection.execute(sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(home, role))
     connection.execute(
         sql.SQL("CREATE TABLE {}.users (id text); ALTER TABLE {}.users OWNER TO {}").format(home, home, role)
@@ -173,6 +176,21 @@ def test_schemas_of_others_are_refused_before_anything(
     else:
         connection.execute(sql.SQL("GRANT CREATE ON SCHEMA {} TO PUBLIC").format(home))
         assert "everybody may create objects" in service.take_backup().error.message  # type: ignore[union-attr]
+
+
+def test_the_schema_that_citus_needs_is_nothing_elsewhere(
+    mallory: str, plain: Settings, connection: postgres.Connection
+) -> None:
+    """A schema of that name is its owner's where a rollback distributes nothing: no command looks at it."""
+    home = sql.Identifier(postgres.scratch.RESTORED)
+    connection.execute(sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(home, sql.Identifier(mallory)))
+    connection.execute(sql.SQL("CREATE TABLE {}.users (id text)").format(home))
+    service = MigrationService(plain)
+    assert service.status().refused is None
+    migrated = service.migrate_all_data(small_document("Rex"))
+    assert migrated.success, migrated.error
+    assert service.rollback(service.backups()[0]["id"]).success
+    assert connection.execute(sql.SQL("TABLE {}.users").format(home)).rowcount == 0
 
 
 def test_who_owns_the_database_may_have_made_them(mallory: str, connection: postgres.Connection) -> None:

@@ -53,7 +53,7 @@ def leftovers_of(settings: Settings, connection: postgres.Connection) -> list[st
 
 def refused(connection: postgres.Connection) -> str | None:
     """Return why the next run is refused: a schema that it empties is another role's, or open to others; or None."""
-    return _refusal(connection, [*postgres.scratch.SCHEMAS, postgres.scratch.RESTORED])
+    return _refusal(connection, postgres.scratch.used(connection))
 
 
 def _refusal(connection: postgres.Connection, schemas: Sequence[str]) -> str | None:

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from mock2pg import progress
 from mock2pg.errors import BuiltRowsLost, LoadFailed
-from mock2pg.postgres import drop_objects
+from mock2pg.postgres import distribution, drop_objects
 from mock2pg.postgres.catalogue import schema_exists
 from mock2pg.postgres.connection import Connection, named
 from mock2pg.postgres.describing import described
@@ -21,6 +21,11 @@ from mock2pg.text import counted
 SCHEMAS = LANDING, NEXT = "mock2pg_landing", "mock2pg_next"
 RESTORED = "mock2pg_restore_test"  # where Citus distributes a backup's rows, within a transaction that leaves none
 _LEFT = "mock2pg_left_"  # and an oid: a schema that could not be dropped
+
+
+def used(connection: Connection) -> list[str]:
+    """Return the schemas that commands empty and use in this database."""
+    return [*SCHEMAS, *([RESTORED] if distribution.is_citus(connection) else [])]
 
 
 def recreate(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> None:

@@ -91,8 +91,7 @@ def _look(connection: postgres.Connection, settings: Settings, command: str) -> 
 def _refuse_schemas(connection: postgres.Connection, command: str) -> None:
     with postgres.named(DatabaseError, "cannot look at the schemas of mock2pg"):
         if command != "verify":
-            emptied = [*postgres.scratch.SCHEMAS, postgres.scratch.RESTORED]
-            postgres.schemas.refuse_foreign(connection, [], emptied)
+            postgres.schemas.refuse_foreign(connection, [], postgres.scratch.used(connection))
         layout.version(connection, reading=command == "verify")
 
 
