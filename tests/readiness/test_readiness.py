@@ -15,6 +15,7 @@ from mock2pg import settings as settings_module
 from mock2pg.errors import BackupFailed, NotReady
 from mock2pg.postgres import client_programs
 from mock2pg.postgres.server import Server, binary
+from mock2pg.step_results import Check
 from tests.citus import double
 from tests.fix_small import small_document, small_project
 
@@ -30,8 +31,9 @@ CASES = {
     "nothing": ("SELECT 1", "", "passed", ""),
     "read-only database": (
         "ALTER DATABASE {1} SET default_transaction_read_only = on", "writing", "failed",
-        r"default_transaction_read_only is on .* SET default_transaction_read_only = off; `mock2pg init-roles`"),
-    "read-only role": ("ALTER ROLE {0} SET default_transaction_read_only = on", "writing", "failed", "ALTER ROLE"),
+        r"set for the database \w+\. Use a role that may write, or .*; COMMIT; `mock2pg init-roles`"),
+    "read-only role": (
+        "ALTER ROLE {0} SET default_transaction_read_only = on", "writing", "failed", "set for the role looked_at"),
     "no CREATE on the database": (
         "REVOKE CREATE ON DATABASE {1} FROM {0}", "schemas of mock2pg", "failed",
         r'has no CREATE on database .* mock2pg\. GRANT CREATE ON DATABASE "\w+" TO "looked_at"; `mock2pg init-roles`'),
@@ -165,6 +167,38 @@ def test_a_backup_is_taken_where_no_schema_may_be_made(database: str, tmp_path: 
     assert taken.success, taken.error
     assert service.rollback(service.backups()[0]["id"]).success
     assert "CREATE SCHEMA fails" in str(service.migrate_all_data(small_document("Tom")).error)
+
+
+@pytest.mark.parametrize("whose", ["DATABASE {1}", "ROLE {0}", "ROLE {0} IN DATABASE {1}"])
+def test_a_read_only_database_takes_the_statements_that_end_it(
+    whose: str, connection: postgres.Connection, as_role: str
+) -> None:
+    """Typed into the database itself, by one whom the setting holds as well."""
+    named = sql.Identifier(ROLE), sql.Identifier(connection.info.dbname)
+    setting = sql.SQL(f"ALTER {whose} SET default_transaction_read_only = on")  # type: ignore[arg-type]
+    connection.execute(sql.SQL("ALTER DATABASE {1} OWNER TO {0}").format(*named))
+    connection.execute(setting.format(*named))
+    with postgres.connect(as_role, name="test") as held:
+        check = writing(held)
+        assert check.verdict == "failed"
+        held.execute(check.remedy.partition(", or ")[2].partition("; `")[0])  # type: ignore[call-overload]
+    with postgres.connect(as_role, name="test") as free:
+        assert writing(free).verdict == "passed"
+    connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO CURRENT_USER").format(named[1]))
+
+
+def test_read_only_by_the_url_is_ended_there(as_role: str) -> None:
+    """No statement would help: each session begins with it."""
+    url = conninfo.make_conninfo(as_role, options="-c default_transaction_read_only=on")
+    with postgres.connect(url, name="test") as connection:
+        check = writing(connection)
+    assert (check.verdict, check.remedy) == ("failed", "Remove it there")
+    assert check.found.endswith("set by `options` in DATABASE_URL or by PGOPTIONS")
+
+
+def writing(connection: postgres.Connection) -> Check:
+    checks = readiness.look(connection, "public", "migrate", binary("pg_dump"))
+    return next(check for check in checks if check.name == "writing")
 
 
 def test_a_migration_is_refused_with_all_of_it(database: str, as_role: str, tmp_path: Path) -> None:

@@ -46,14 +46,9 @@ def of_server(facts: Mapping[str, Any], needs: Needs) -> Iterator[Check]:
         )
     else:
         yield Check("primary server", PASSED, "the server takes writes")
-    if facts["read_only"]:
-        role, database = (sql.Identifier(facts[key]).as_string() for key in ("role", "database"))
+    if source := facts["read_only"]:
         yield Check(
-            "writing",
-            FAILED if needs.writes else WARNING,
-            f"default_transaction_read_only is on for the role {facts['role']} or the database {facts['database']}",
-            f"Use a role that may write, or ALTER ROLE {role} (or DATABASE {database}) SET"
-            f" default_transaction_read_only = off; {ROLES}",
+            "writing", FAILED if needs.writes else WARNING, *_read_only(source, facts["role"], facts["database"])
         )
     else:
         yield Check("writing", PASSED, "transactions are not read-only by default")
@@ -102,3 +97,25 @@ def _unfit_for_citus(connection: Connection, version: str, schema: str) -> tuple
         found = f"tables of schema {schema} are distributed by append or range, or have one shard: {', '.join(others)}"
         return found, "Distribute them by hash, make them reference tables, or move them into another schema"
     return None
+
+
+def _read_only(source: str, role: str, database: str) -> tuple[str, str]:
+    """Return what sets default_transaction_read_only, and the remedy.
+
+    source  as pg_settings has it
+    """
+    of_role, of_database = (sql.Identifier(name).as_string() for name in (role, database))
+    where, changed = {
+        "database": (f"for the database {database}", f"DATABASE {of_database}"),
+        "user": (f"for the role {role}", f"ROLE {of_role}"),
+        "client": ("by `options` in DATABASE_URL or by PGOPTIONS", ""),
+    }.get(
+        source,
+        (f"for the role {role} in the database {database}, or the server", f"ROLE {of_role} IN DATABASE {of_database}"),
+    )
+    # Otherwise, the setting would refuse its own change.
+    remedy = f"BEGIN READ WRITE; ALTER {changed} SET default_transaction_read_only = off; COMMIT"
+    return (
+        f"default_transaction_read_only is on, set {where}",
+        f"Use a role that may write, or {remedy}; {ROLES}" if changed else "Remove it there",
+    )

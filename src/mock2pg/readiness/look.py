@@ -37,7 +37,8 @@ def _facts(connection: Connection, schema: str) -> dict[str, Any]:
                 current_setting('server_version') AS version,
                 current_setting('server_version_num')::int AS version_number,
                 current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS standby,
-                current_setting('default_transaction_read_only') = 'on' AS read_only,
+                (SELECT source FROM pg_settings WHERE name = 'default_transaction_read_only' AND setting = 'on')
+                    AS read_only,
                 has_database_privilege(d.oid, 'CREATE') AS may_create,
                 has_database_privilege(d.oid, 'TEMPORARY') AS may_temp,
                 has_function_privilege('pg_control_system()', 'EXECUTE') AS may_identify,
