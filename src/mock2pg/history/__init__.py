@@ -1,8 +1,7 @@
 """The history in schema mock2pg, versioned in SQL: runs, events and roles."""
 
+from mock2pg.history.row import Findings, HistoryRow
 from mock2pg.history.runs import (
-    Findings,
-    HistoryRow,
     after,
     backup_before,
     backups_before,

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 
 from mock2pg.errors import SchemaRefused
 from mock2pg.history import layout
+from mock2pg.history.row import refuse_damaged
 from mock2pg.postgres.connection import Connection
 
 # asked of the catalogue, which everybody may read: a schema that one may not use cannot be looked into
@@ -25,9 +26,7 @@ _MAY: Mapping[str, LiteralString] = {
 _ENTRIES: LiteralString = (
     "SELECT published_at AS at, 'published' AS kind, command, run_id, 'succeeded' AS outcome,"
     " NULL AS error, target_schema AS schema, published_run, backup_id, operator, NULL AS host,"
-    " database_user, host(client_address) AS client_address, application, NULL AS sha256, id, present_backup_id,"
-    " (SELECT coalesce(sum(coalesce((t.value ->> 'inserted')::bigint, 0) + coalesce((t.value ->> 'updated')::bigint, 0)"
-    " + coalesce((t.value ->> 'deleted')::bigint, 0)), 0)::bigint FROM jsonb_each(tables) AS t) AS rows_changed"
+    " database_user, host(client_address) AS client_address, application, NULL AS sha256, id, present_backup_id, tables"
     " FROM mock2pg.runs UNION ALL"
     " SELECT happened_at, kind, CASE WHEN kind <> 'manifest' THEN kind END, run_id, outcome,"
     " error, target_schema, NULL, backup_id, operator, host,"
@@ -142,7 +141,17 @@ def listed(connection: Connection, limit: int | None, *, by_run: bool = False) -
     if not layout.present(connection):
         return []
     with connection.cursor(row_factory=dict_row) as cursor:
-        return list(cursor.execute(_BY_RUN if by_run else _LISTED, [limit]))
+        return [_counted(entry) for entry in cursor.execute(_BY_RUN if by_run else _LISTED, [limit])]
+
+
+def _counted(entry: dict[str, Any]) -> Mapping[str, Any]:
+    """Return an entry with the number of rows that its run changed instead of its tables."""
+    tables = entry.pop("tables")
+    if entry["kind"] != "published":
+        return {**entry, "rows_changed": None}
+    refuse_damaged(entry["run_id"], entry["command"], tables)
+    changed = (table[key] for table in tables.values() for key in ("inserted", "updated", "deleted"))
+    return {**entry, "rows_changed": sum(changed)}
 
 
 def backup_taken(connection: Connection, run_id: str) -> str | None:

@@ -19,6 +19,7 @@ SCHEMA = "mock2pg"
 VERSION = 3  # the highest step
 _TABLES = ["runs", "settings", "events", "schema_version"]
 _SHOWN = 5
+UNDO = f"Undo that, or begin a new history: ALTER SCHEMA {SCHEMA} RENAME TO {SCHEMA}_before."
 _INIT_ROLES = "mock2pg init-roles | psql -v ON_ERROR_STOP=1 DATABASE"
 
 # All that decides what our statements do. Indexes and views beside these tables are their owner's to have.
@@ -157,7 +158,7 @@ def _refuse_damaged(connection: Connection, found: int) -> None:
         more = f", and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise SchemaRefused(
             f"the tables of schema {SCHEMA} are not as mock2pg made them: {'; '.join(faults[:_SHOWN])}{more}",
-            hint=f"Undo that, or begin a new history: ALTER SCHEMA {SCHEMA} RENAME TO {SCHEMA}_before.",
+            hint=UNDO,
         )
 
 

@@ -4,75 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from mock2pg.contracts import Table
 from mock2pg.errors import DatabaseError
 from mock2pg.history import layout
+from mock2pg.history.row import Findings, HistoryRow, read
 from mock2pg.postgres.connection import Connection, connect, named, one_row
 from mock2pg.settings import Settings
-from mock2pg.step_results import BuildRecord, decode, encode
+from mock2pg.step_results import encode
 
 _ROWS = (
     "SELECT run_id, command, operator, published_run, backup_id, published_at, tables, owned, found FROM mock2pg.runs"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Findings:
-    """Findings of a run that a later verification or rollback asks for.
-
-    hashes              table -> the hash of its content before
-    definitions_sha256  the fingerprint of the definitions before; None when it is unknown
-    definitions_left    of a rollback: the fingerprint of those afterwards; None when it is unknown
-    redefined           of a migration: it created or altered tables
-    contracts           of a migration: the tables that it published
-    kept_keys           of a migration: table -> rows under keys that existed before
-    build               of a migration: what lets a later run know that it would build the same; None when it cannot
-    transaction         how the names begin under which it was prepared on the nodes of a cluster; empty without one
-    """
-
-    hashes: Mapping[str, str]
-    definitions_sha256: str | None = None
-    definitions_left: str | None = None
-    redefined: bool = False
-    contracts: tuple[Table, ...] = ()
-    kept_keys: Mapping[str, int] = field(default_factory=dict)
-    transaction: str = ""
-    build: BuildRecord | None = None
-
-
-@dataclass(frozen=True)
-class HistoryRow:
-    """A row of the history.
-
-    published_run  None when the target is as it was before any migration
-    found          the record of its findings; None in a row of an earlier version
-    """
-
-    run_id: str
-    command: str
-    operator: str
-    published_run: str | None
-    backup_id: str | None
-    published_at: datetime
-    tables: Mapping[str, Any]
-    owned: Mapping[str, Any]
-    found: Mapping[str, Any] | None
-
-    @property
-    def findings(self) -> Findings | None:
-        """Return what the run found; None in a row of an earlier version: the folder of the run has it."""
-        return None if self.found is None else decode(Findings, self.found)
-
-    @property
-    def transaction(self) -> str:
-        """Return `Findings.transaction`."""
-        return str((self.found or {}).get("transaction", ""))
 
 
 def record(
@@ -144,7 +90,7 @@ def of(connection: Connection, run_id: str, command: str) -> HistoryRow | None:
     if not layout.present(connection):
         return None
     row = connection.execute(_ROWS + " WHERE run_id = %s AND command = %s", [run_id, command]).fetchone()
-    return HistoryRow(*row) if row else None
+    return read(row) if row else None
 
 
 def newest(connection: Connection, schema: str) -> HistoryRow | None:
@@ -158,7 +104,7 @@ def newest(connection: Connection, schema: str) -> HistoryRow | None:
         _ROWS + " WHERE target_schema = %s ORDER BY id DESC LIMIT 1",
         [schema],
     ).fetchone()
-    return HistoryRow(*row) if row else None
+    return read(row) if row else None
 
 
 def after(connection: Connection, schema: str, newest_then: Mapping[str, str] | None) -> list[HistoryRow]:
@@ -169,7 +115,7 @@ def after(connection: Connection, schema: str, newest_then: Mapping[str, str] | 
     query = _ROWS + " WHERE target_schema = %s AND id > coalesce((SELECT id FROM mock2pg.runs"  # noqa: S608
     query += " WHERE run_id = %s AND command = %s), 0) ORDER BY id"
     rows = connection.execute(query, [schema, then.get("run_id"), then.get("command")]).fetchall()
-    return [HistoryRow(*row) for row in rows]
+    return [read(row) for row in rows]
 
 
 def backups_before(connection: Connection, schema: str, newest_then: Mapping[str, str] | None) -> set[str]:
