@@ -31,7 +31,7 @@ from mock2pg.report.terminal import status_lines
 from mock2pg.results import MigrationResult, PastRun, Status
 from mock2pg.runs import new_run, open_run
 from mock2pg.settings import Setting
-from mock2pg.step_results import Published, StepResult, Verified
+from mock2pg.step_results import Published, RollbackPreview, StepResult, Verified
 from tests.fix_results import result_of
 from tests.test_errors import ALL as KINDS
 
@@ -339,6 +339,24 @@ def test_the_log_says_migrated_only_of_what_was_verified_and_changed() -> None:
     made = published(owners={**SAME, "created": True})
     assert log_messages.of_step(verify, made)[1] == "Migrated owners: created, without rows"
     assert log_messages.of_step(verify) == lines[:1]
+
+
+def test_a_table_is_named_once_with_all_that_belongs_to_it() -> None:
+    """A log of a rollback names each object that it drops on its own; parts of it are counted beside it."""
+    parts = dict.fromkeys(("CONSTRAINT pets pets_pkey", "INDEX by_name"), "TABLE pets")
+    added = dict.fromkeys((*parts, "INDEX of_owners", "TABLE pets"), "added") | {"VIEW seen": "removed"}
+    found = RollbackPreview(
+        backup_id="b",
+        summary="It would",
+        definitions_changed=added,
+        definitions_within=parts | {"ACL VIEW seen": "VIEW seen"},
+    )
+    assert log_messages.of_step(found) == [
+        "It would",
+        "   INDEX of_owners: added since the backup",
+        "   TABLE pets: added since the backup, with 2 definitions of its own",
+        "   VIEW seen: removed since the backup, with 1 definition of its own",
+    ]
 
 
 def test_a_run_ends_with_a_duration() -> None:

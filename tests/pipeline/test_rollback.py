@@ -170,8 +170,8 @@ WRITTEN = {
                                               r"owners: .*1 different"),
         "a row added": ("INSERT INTO public.pets SELECT 'x', owner_id, 'x', legs FROM public.pets WHERE id = 'new'",
                         r"pets: .*\(1 extra\)"),
-        "a table more": ("CREATE TABLE public.more (v text);\nINSERT INTO public.more VALUES ('secret')",
-                         r"(?s)more: not as in the backup: 1 rows? \(1 extra\).*definitions: .*TABLE more \(added\)"),
+        "a table more": ("CREATE TABLE public.more (v text PRIMARY KEY);\nINSERT INTO public.more VALUES ('secret')",
+                         r"(?s)more: not as in the backup: 1 rows? \(1 extra\).*definitions: TABLE more \(added\)"),
         "a view replaced": ("CREATE VIEW public.v AS SELECT 'secret'", r"definitions: .*VIEW v \(added\)"),
     },
     "a table dropped": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from mock2pg.errors import Mock2pgError, NotAppliedYet
@@ -97,8 +98,11 @@ def _undone(preview: RollbackPreview) -> Iterator[str]:
         if change != RowChanges():
             removed = f"{change.removed:,} to remove"
             yield f"   {name}: {change.restored:,} to restore, {removed}, {change.changed:,} to change back"
+    parts = Counter(preview.definitions_within.values())
     for name, what in preview.definitions_changed.items():
-        yield f"   {name}: {what} since the backup"
+        if name not in preview.definitions_within:
+            within = f", with {counted(parts[name], 'definition')} of its own" if parts[name] else ""
+            yield f"   {name}: {what} since the backup{within}"
 
 
 def of_start(command: str, run_id: str) -> str:

@@ -160,6 +160,7 @@ class RollbackComparison(Found):
     changes              table -> rows that are not as in the backup
     hashes               table -> the hash of its content; None when only the history knows the rollback
     definitions_changed  object -> what became of its definition since the backup
+    definitions_within   those that are part of another one, such as the indexes of an added table -> that one
     written_since        table, or "definitions" -> what others wrote, in words
     """
 
@@ -170,6 +171,7 @@ class RollbackComparison(Found):
     hashes: Mapping[str, str] | None = None
     definitions_sha256: str | None = None
     definitions_changed: Mapping[str, str] = field(default_factory=dict)
+    definitions_within: Mapping[str, str] = field(default_factory=dict)
     written_since: Mapping[str, str] = field(default_factory=dict)
 
 

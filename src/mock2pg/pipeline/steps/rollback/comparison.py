@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mock2pg import backups, postgres
-from mock2pg.backups import added_objects, diff, distributions, dump, snapshot
+from mock2pg.backups import added_objects, belonging, diff, distributions, dump, snapshot
 from mock2pg.backups.held_difference import HeldDifference
 from mock2pg.backups.staged import Staged, State
 from mock2pg.errors import BackupFailed, RollbackFailed
@@ -21,6 +21,7 @@ class Look:
     """The comparison: target tables through `connection`, the staged backup, and the differences between them.
 
     definitions  object -> what became of its definition since the backup
+    within       those that are part of another one -> that one
     added        the relations that are not in the backup, where nothing else was defined anew
     redistributed  those of the definitions that say how Citus distributes a table
     kept         tables that are distributed now and stay so, though they were not
@@ -32,6 +33,7 @@ class Look:
     staged: Staged
     changes: Mapping[str, diff.Change]
     definitions: Mapping[str, str]
+    within: Mapping[str, str]
     current: Mapping[str, str] | None
     added: added_objects.Added
     redistributed: Mapping[str, str] = field(default_factory=dict)
@@ -102,13 +104,15 @@ def compare(
     changes = diff.known(known) if known else diff.changes(connection, schema, staged)
     present = [name for name, change in changes.items() if change.content_hash is not None]
     redistributed = distributions.changed(staged.state.distribution, there, present)
+    changed = dump.changed_entries(state.definitions, current)
     return Look(
         run=run,
         connection=connection,
         backup=backup,
         staged=staged,
         changes=changes,
-        definitions={**dump.changed_entries(state.definitions, current), **redistributed},
+        definitions={**changed, **redistributed},
+        within=belonging.of(changed, state.definitions, current),
         current=current,
         added=now_defined.added,
         redistributed=redistributed,
@@ -124,6 +128,7 @@ def preview(look: Look, written: Mapping[str, str]) -> RollbackPreview:
         hashes={name: change.content_hash for name, change in look.changes.items() if change.content_hash},
         definitions_sha256=dump.definitions_fingerprint(look.current),
         definitions_changed=look.definitions,
+        definitions_within=look.within,
         written_since=written,
     )
 

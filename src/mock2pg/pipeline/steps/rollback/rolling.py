@@ -208,6 +208,7 @@ def _roll_back(way: _Way, connection: postgres.Connection) -> RolledBack:
         hashes=found.hashes,
         definitions_sha256=found.definitions_sha256,
         definitions_changed=found.definitions_changed,
+        definitions_within=found.definitions_within,
         written_since=written,
         tables=restored.tables,
         published_run=way.backup.header["published_run"],

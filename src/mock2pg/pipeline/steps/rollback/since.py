@@ -83,7 +83,7 @@ def _of_definitions(look: Look, rows: Sequence[HistoryRow], earlier: Collection[
         found = _found(look, row)
         then = found.definitions_sha256 if found else None
         if not words and not _own(look, row) and then != known:
-            words = f"{_listed(look.definitions)}, some of it before run {row.run_id}"
+            words = f"{_listed(look.definitions, look.within)}, some of it before run {row.run_id}"
         known = _left(look, row, then if words else known)
         words = _after(row, earlier, words, is_ours=known is not None and known in ours)
         if not words:
@@ -91,8 +91,8 @@ def _of_definitions(look: Look, rows: Sequence[HistoryRow], earlier: Collection[
     if words:
         return words
     if dump.definitions_fingerprint(look.current) == known:
-        return _listed(look.redistributed)  # by others: no run does that
-    return _listed(look.definitions)
+        return _listed(look.redistributed, {})  # by others: no run does that
+    return _listed(look.definitions, look.within)
 
 
 def _after(row: HistoryRow, earlier: Collection[str], words: str, *, is_ours: bool) -> str:
@@ -172,7 +172,9 @@ def _counts(what: str, change: Change) -> str:
     return f"{what}: {counted(change.rows, 'row')} ({told})"
 
 
-def _listed(definitions: Mapping[str, str]) -> str:
-    shown = [f"{name} ({what})" for name, what in definitions.items()][:20]
-    more = len(definitions) - len(shown)
+def _listed(definitions: Mapping[str, str], within: Mapping[str, str]) -> str:
+    """Return what became of objects, in words; what is part of another one is not named beside it."""
+    own = [f"{name} ({what})" for name, what in definitions.items() if name not in within]
+    shown = own[:20]
+    more = len(own) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
