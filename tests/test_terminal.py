@@ -110,6 +110,16 @@ def test_what_was_undone_is_not_shown_as_if_it_stayed() -> None:
     assert "inserted" not in shown(VerifyFailed("1 row differs"), publish="failed")
 
 
+def test_a_rollback_that_changed_nothing_leads_to_the_backups_of_earlier_runs() -> None:
+    """The newest migration changed nothing, and another one is to be undone; any other rollback can be undone."""
+    rollback = {"backup_id": "backup-1", "tables": {"pets": SAME}}
+    text = shown(publish=None, rollback=rollback)
+    assert re.search(r"Next .*mock2pg'? history` lists what each run changed, and the backup that undoes it", text)
+    assert "Undo" not in text
+    text = shown(publish=None, rollback={**rollback, "tables": {"pets": CHANGED}})
+    assert ("Next" in text, "Undo" in text) == (False, True)
+
+
 def test_a_plan_ends_with_the_line_that_publishes_it() -> None:
     """The source and the options are in it, quoted for a shell."""
     arguments = ["migrate", "my mocks", "--mode", "upsert", "--plan", "runs/x/plan.json"]

@@ -74,6 +74,8 @@ def _succeeded(result: MigrationResult) -> None:
     next_lines = {}
     if changed and changes(changed):
         next_lines["Undo"] = command("rollback", "latest")
+    elif isinstance(changed, RolledBack):
+        next_lines["Next"] = f"`{command('history')}` lists what each run changed, and the backup that undoes it"
     if previewed and previewed.differs:
         next_lines["Next"] = command("rollback", previewed.backup_id)
     if planned and changes(planned):
