@@ -151,6 +151,7 @@ def test_at_boundaries_between_steps(strike: str, stage: Stage, request: pytest.
         assert status.published_run == published
         if strike == "the process":
             assert status.leftovers[0].startswith(f"run {run.id} was killed and left staging.duckdb")
+            assert ("was interrupted" in str(status.unverified)) == (step.name == "publish")
         stage.tidy()
         assert left_over(stage) == ()
         record = run.read("record.json")

@@ -78,6 +78,7 @@ class Status:
     leftovers      the leftovers of interrupted runs; the next run that takes the lock removes them
     refused        the schema of another role that the next run is refused for, and what to do; None without one
     unapplied      the nodes of a cluster that have not applied yet what the newest run committed, in words
+    unverified     why the rows that the newest run published are not verified, and what to do; None when they are
     """
 
     database: str
@@ -91,6 +92,7 @@ class Status:
     leftovers: tuple[str, ...]
     refused: str | None = None
     unapplied: tuple[str, ...] = ()
+    unverified: str | None = None
 
 
 @dataclass(frozen=True)

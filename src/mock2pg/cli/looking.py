@@ -24,10 +24,10 @@ from mock2pg.report.output import quiet, say, say_json, say_lines, width
 def status(as_json: bool) -> None:
     """Show the published run, the lock holder and leftovers.
 
-    Reports which run the target tables hold, since when and by whom, who holds the lock of the database now, whether
-    the database is protected, the leftovers of interrupted runs, and the nodes of a Citus cluster that have not applied
-    what is committed. Reads only. The next migrate, plan, backup or rollback removes the leftovers; check and verify
-    remove private files, too.
+    Reports which run the target tables hold, since when and by whom, and why it is not verified if it is not, who holds
+    the lock of the database now, whether the database is protected, the leftovers of interrupted runs, and the nodes of
+    a Citus cluster that have not applied what is committed. Reads only. The next migrate, plan, backup or rollback
+    removes the leftovers; check and verify remove private files, too.
 
     Examples:
         mock2pg status

@@ -1,14 +1,17 @@
-"""The status of a target: its published run, its lock holder, and what interrupted runs left."""
+"""The status of a target: its published run, its lock holder, and the leftovers of interrupted runs."""
 
 from __future__ import annotations
 
 from mock2pg import history, postgres
-from mock2pg.errors import DatabaseError
+from mock2pg.errors import DatabaseError, Interrupted
+from mock2pg.history import HistoryRow, events
 from mock2pg.log import timestamp
-from mock2pg.pipeline import recovery
+from mock2pg.pipeline import recovery, verdict
 from mock2pg.postgres import prepared_transactions
 from mock2pg.results import Status
+from mock2pg.runs import Run
 from mock2pg.settings import Settings
+from mock2pg.text import first_line
 
 
 def read(settings: Settings, url: str) -> Status:
@@ -31,4 +34,21 @@ def read(settings: Settings, url: str) -> Status:
             leftovers=() if lock_holder else tuple(recovery.leftovers_of(settings, connection)),
             refused=recovery.refused(connection),
             unapplied=prepared_transactions.unapplied(connection, newest.transaction) if newest else (),
+            unverified=_unverified(settings, connection, newest) if newest and not lock_holder else None,
         )
+
+
+def _unverified(settings: Settings, connection: postgres.Connection, newest: HistoryRow) -> str | None:
+    """Return why what the newest run published is not verified, in words; None of a rollback, which proves itself."""
+    run = Run(newest.run_id, settings)
+    result = verdict.written("verify", run)
+    verified = events.is_verified(connection, run.id, settings.target_schema)
+    known = verified is not None or run.folder.is_dir()
+    if newest.command != "migrate" or verified or (result and not result.error) or not known:
+        return None
+    why = "was interrupted"
+    if result and result.error and result.error["name"] != Interrupted.__name__:
+        why = f"failed: {first_line(result.error['message'])}"
+    elif not run.folder.is_dir():
+        why = "is not recorded"
+    return f"the verification of the run {why}. Run `mock2pg verify`, or undo the run with `mock2pg rollback latest`"

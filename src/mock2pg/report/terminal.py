@@ -29,6 +29,8 @@ def status_lines(status: Status) -> str:
         "lock holder": status.lock_holder or "none",
         "leftovers": "; ".join(status.leftovers) or "none",
     }
+    if status.unverified:
+        facts["not verified"] = typed(status.unverified)
     if status.unapplied:
         facts["committed"] = f"{'; '.join(status.unapplied)}: Citus applies it when the node answers"
     if status.refused:
