@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from psycopg import conninfo, sql
 
 from mock2pg import MigrationResult, MigrationService, cli, postgres
+from mock2pg import settings as settings_module
 from mock2pg.errors import DatabaseError, Mock2pgError, PreflightFailed, SourceError, UsageError
 from mock2pg.pipeline import target
 from mock2pg.postgres.server import binary
@@ -165,6 +167,21 @@ def test_the_target_is_looked_at_before_the_source(command: str, tmp_path: Path)
     assert "stage" not in refused.summary
     assert refused.warnings == ()
     assert isinstance(service.check(unread).error, SourceError)
+
+
+def test_a_server_that_does_not_answer_is_waited_for_once(tmp_path: Path) -> None:
+    """The error comes after one connect timeout, and the database is not asked again to remember the run."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(0.1)
+        url = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/db?connect_timeout=2"
+        service = MigrationService(settings_module.load(project=small_project(tmp_path), database_url=url))
+        for command in (service.verify, service.take_backup, lambda: service.migrate_all_data(small_document("Rex"))):
+            refused = command()
+            assert "timeout expired" in str(refused.error)
+            assert refused.warnings == ()
+            silent.accept()[0].close()
+            with pytest.raises(TimeoutError):
+                silent.accept()
 
 
 def test_doctor_says_what_it_found_and_what_to_do() -> None:

@@ -155,7 +155,10 @@ class StagingFailed(Mock2pgError):
 
 
 class DatabaseError(Mock2pgError):
+    """reached  False where no session was opened: nothing can be asked or told there"""
+
     code = 5
+    reached = True
     hint = "Run `mock2pg doctor`: it checks the server, and the host, user and database that DATABASE_URL names."
 
 

@@ -105,7 +105,7 @@ def _write_manifest(run: Run, record: Record) -> None:
     if sealed is None:
         with paperwork("The record could not be written", record.warn):
             record.write(run)
-    if record.url:
+    if record.url and (record.database or getattr(record.error, "reached", True)):
         with paperwork("The database has no event of the run", record.warn):
             try:
                 evidence.tell_of(run, record.url, record.outcome(), sealed)

@@ -70,6 +70,16 @@ def _blockers_noted(waiting: Connection, query: str | sql.Composable) -> Iterato
         raise
 
 
+@contextmanager
+def _marked_unreached() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as error:
+        error.reached = False
+        raise
+
+
+@_marked_unreached()
 def connect(url: str, *, name: str, read_only: bool = False, lock_timeout: str = LOCK_TIMEOUT) -> Connection:
     """Open a session in autocommit. Raises DatabaseError.
 
