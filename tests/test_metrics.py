@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from mock2pg import MigrationService
 from mock2pg import settings as settings_module
 from mock2pg.errors import UsageError
-from mock2pg.runs import open_run
+from mock2pg.pipeline.steps import report
+from mock2pg.runs import Run, open_run
 from mock2pg.settings import Settings
+from mock2pg.step_results import Reported
+from mock2pg.text import duration
 from mock2pg.workers.memory import Together
 from tests.fix_published import small_rows
+from tests.fix_small import small_document, small_project
 
 
 def test_a_run_records_what_it_cost(published_small: Settings, tmp_path: Path) -> None:
@@ -100,3 +105,19 @@ def test_memory_is_looked_at_of_all_processes_together() -> None:
     nobody = Together(lambda: [2**22 + 1])
     nobody.look()
     assert nobody.peak is None
+
+
+def test_a_run_has_one_duration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends with the verdict: the record and the list of runs say what the terminal said."""
+    service = MigrationService(settings_module.load(project=small_project(tmp_path)))
+    write = report.run
+
+    def slow(run: Run) -> Reported:
+        time.sleep(1.2)
+        return write(run)
+
+    monkeypatch.setattr(report, "run", slow)
+    result = service.check(small_document("Rex"))
+    told = duration(open_run(service.settings).record()["seconds"])
+    assert f" in {told}:" in result.message
+    assert f">{told}<" in (tmp_path / "runs" / "index.html").read_text(encoding="utf-8")

@@ -64,10 +64,12 @@ class Record:
     memory: Together | None = field(default=None, repr=False)
     _results: tuple[StepResult, ...] = field(default=(), repr=False)
     _began: float = field(default_factory=time.perf_counter)
+    _ended: float | None = None
 
     @property
     def milliseconds(self) -> int:
-        return round((time.perf_counter() - self._began) * 1000)
+        """Return how long the run has worked; once it has a message, as long as that says."""
+        return round(((self._ended or time.perf_counter()) - self._began) * 1000)
 
     @property
     def warned(self) -> bool:
@@ -93,7 +95,8 @@ class Record:
         log.debug(traced(error))
 
     def end(self, run: Run) -> None:
-        """Settle the status and the message."""
+        """Settle the status, the message and the duration."""
+        self._ended = time.perf_counter()
         self._results = results = verdict.readable(run)
         checked, published, planned = find(results, Checked), find(results, Published), find(results, Planned)
         changing = published or planned or find(results, RolledBack)
