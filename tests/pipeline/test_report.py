@@ -486,6 +486,32 @@ def test_a_preview_that_finds_no_difference_says_so(build: Build) -> None:
     assert text.count("he target tables were only read.") == 1
 
 
+def test_a_rollback_that_changed_nothing_leads_to_the_backups_of_earlier_runs(build: Build) -> None:
+    """The page does as the terminal; a rollback with changes can be undone."""
+    same = {"parents": {**CHANGED, "inserted": 0, "updated": 0, "deleted": 0}}
+    data = {"backup_id": BACKUP, "way": "merge", "tables": same, "dropped": []}
+    text = Page(build("rollback", "succeeded", result_of("rollback", data), backup_id=BACKUP)).text
+    assert "Find what each run changed, and the backup that undoes it: make history" in text
+    assert "Nothing is left to do" not in text
+    data |= {"tables": {"parents": CHANGED}, "present_backup_id": "backup-2"}
+    text = Page(build("rollback", "succeeded", result_of("rollback", data), backup_id=BACKUP)).text
+    assert ("make history" in text, "make rollback ID=backup-2" in text) == (False, True)
+
+
+def test_a_plan_is_published_by_what_was_typed(build: Build, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After make, `mock2pg` need not be on the PATH; the line is that of the terminal."""
+    arguments = ["migrate", str(run.settings.project / "my mocks"), "--plan", str(run.path("plan.json"))]
+    counts = {**CHANGED, "created": False, "lock": "", "keys": {}}
+    planned = result_of("plan", {"tables": {"parents": counts}, "arguments": arguments}, started_at="5")
+    assert (
+        f"mock2pg migrate 'my mocks' --plan runs/{run.id}/plan.json" in Page(build("plan", "succeeded", planned)).text
+    )
+    monkeypatch.setenv("MAKELEVEL", "1")
+    monkeypatch.chdir(REPOSITORY)
+    text = Page(build("plan", "succeeded", planned)).text
+    assert f"make migrate 'SOURCE=my mocks' 'ARGS=--plan runs/{run.id}/plan.json'" in text
+
+
 @pytest.mark.parametrize("status", ["failed", "running"])
 @pytest.mark.parametrize("command", ["verify", "backup", "rollback"])
 def test_every_command_that_ended_before_its_step_has_a_report(build: Build, command: str, status: str) -> None:

@@ -35,10 +35,31 @@ _AGAIN = re.compile(r"\b([Rr])un the command again")
 
 def command(*arguments: str) -> str:
     """Return a line to paste that runs a command of mock2pg."""
-    if environment.by_make() and (made := _by_make(*arguments)):
+    if made := by_make(*arguments):
         return made
     folder = asked("project")
     return shlex.join([_program(), *arguments, *(["--project", str(folder)] if folder else [])])
+
+
+def by_make(*arguments: str) -> str:
+    """Return the line for make; empty where make was not typed, or the Makefile here has no such target."""
+    if not (arguments and environment.by_make()):
+        return ""
+    verb, *given = arguments
+    try:
+        text = Path("Makefile").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    targets = _TARGETS.get(verb, (verb,))
+    target = next((name for name in targets if re.search(rf"^{re.escape(name)}:", text, re.MULTILINE)), None)
+    if target is None:
+        return ""
+    line = ["make", target]
+    if given and not given[0].startswith("-") and verb in _VARIABLES:
+        line.append(f"{_VARIABLES[verb]}={_doubled(given.pop(0))}")
+    if given:
+        line.append(f"ARGS={_doubled(shlex.join(given))}")
+    return shlex.join(line)
 
 
 def typed(text: str) -> str:
@@ -80,7 +101,7 @@ def _again() -> str:
     arguments = asked(ARGUMENTS)
     if not isinstance(arguments, tuple) or not arguments or arguments[0] in _OTHERS or "\n" in "".join(arguments):
         return ""
-    if environment.by_make() and (made := _by_make(*arguments)):
+    if made := by_make(*arguments):
         return made
     return shlex.join([_program(), *arguments])
 
@@ -89,24 +110,6 @@ def _program() -> str:
     """Return the program by its name, or by its path where the shell would not find it, as after make."""
     ours = Path(sys.executable).with_name("mock2pg")
     return "mock2pg" if shutil.which("mock2pg") or not ours.exists() else path(ours)
-
-
-def _by_make(verb: str, *rest: str) -> str:
-    """Return the line for make; empty where the Makefile of this directory has no such target."""
-    try:
-        text = Path("Makefile").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""
-    targets = _TARGETS.get(verb, (verb,))
-    target = next((name for name in targets if re.search(rf"^{re.escape(name)}:", text, re.MULTILINE)), None)
-    if target is None:
-        return ""
-    line, given = ["make", target], list(rest)
-    if given and not given[0].startswith("-") and verb in _VARIABLES:
-        line.append(f"{_VARIABLES[verb]}={_doubled(given.pop(0))}")
-    if given:
-        line.append(f"ARGS={_doubled(shlex.join(given))}")
-    return shlex.join(line)
 
 
 def _doubled(text: str) -> str:

@@ -14,7 +14,7 @@ from mock2pg.errors import InternalError, ValidationError
 from mock2pg.log import log
 from mock2pg.pages import diagram
 from mock2pg.pages.outcome import outcome_of
-from mock2pg.report import accounts, charts, notebook_tables, notebooks, target_state, target_tables
+from mock2pg.report import accounts, charts, notebook_tables, notebooks, target_state, target_tables, typed
 from mock2pg.report.accounts import Results
 from mock2pg.report.log_messages import changes, of_added, title
 from mock2pg.runs import Run, now
@@ -161,7 +161,8 @@ def _command(run: Run, results: Results) -> str:
     if planned is None or not changes(planned):
         return ""
     project = f"{run.settings.project}{os.sep}"
-    return shlex.join(["mock2pg", *(word.removeprefix(project) for word in planned.arguments)])
+    words = [word.removeprefix(project) for word in planned.arguments]
+    return typed.by_make(*words) or shlex.join(["mock2pg", *words])
 
 
 def _verified(record: Mapping[str, Any], results: Results) -> Verified | None:
