@@ -281,6 +281,11 @@ def test_what_the_definitions_need_from_outside_is_told(database: str) -> None:
     with captured(database) as (state, found):
         proved = restore_test.run(database, state, found, binary("pg_dump"))
     assert proved.definitions.startswith('not possible in a scratch database: relation "app.x" does not exist')
+    execute(database, "DROP VIEW public.x; CREATE FUNCTION app.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END';"
+            " CREATE TRIGGER x BEFORE INSERT ON public.t EXECUTE FUNCTION app.f()")  # fmt: skip
+    with captured(database) as (state, found):
+        proved = restore_test.run(database, state, found, binary("pg_dump"))
+    assert proved.definitions == 'not possible in a scratch database: schema "app" does not exist (SQLSTATE 3F000)'
 
 
 def test_a_connection_that_is_lost_is_no_verdict_on_the_backup(

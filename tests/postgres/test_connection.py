@@ -14,6 +14,7 @@ import pytest
 
 from mock2pg import postgres
 from mock2pg.errors import AlreadyRunning, DatabaseError, LoadFailed, Mock2pgError, UsageError
+from mock2pg.postgres.describing import without_rows
 from mock2pg.postgres.server import Server, binary
 
 CANARY = "Canary7291"
@@ -138,6 +139,24 @@ def test_a_name_of_the_catalogue_is_shown_wherever_it_comes_from(provoked: str) 
         with pytest.raises(DatabaseError, match="permission denied for table guarded"):
             _try(connection, "SET ROLE mock2pg_nobody; SELECT FROM public.guarded")
         connection.execute("RESET ROLE; DROP OWNED BY mock2pg_nobody; DROP ROLE mock2pg_nobody")
+
+
+def test_a_name_that_is_missing_is_shown_where_no_row_is_read(provoked: str) -> None:
+    """A definition quotes names only; a cast of a cell to a name gives the same error, and so does a function."""
+    trigger = "CREATE TRIGGER x BEFORE INSERT ON public.parents EXECUTE FUNCTION nowhere.f()"
+    with postgres.connect(provoked, name="test") as connection:
+        with pytest.raises(DatabaseError, match=r"schema \(a value\) does not exist"):
+            _try(connection, trigger)
+        with without_rows(connection):
+            with pytest.raises(DatabaseError, match='schema "nowhere" does not exist'):
+                _try(connection, trigger)
+            with pytest.raises(DatabaseError, match="a function in the database raised an exception"):
+                _try(connection, f"DO $$BEGIN RAISE 'schema \"{CANARY}\"' USING ERRCODE = '3F000'; END$$")
+            with pytest.raises(DatabaseError, match=r"type integer: \(a value\) "):
+                _try(connection, f"SELECT '{CANARY}'::text::integer")
+        for kind in ("regnamespace", "regrole", "regtype", "regclass"):
+            with pytest.raises(DatabaseError, match=r"\(a value\) does not exist"):
+                _try(connection, f"SELECT value::{kind} FROM (SELECT '{CANARY}'::text AS value) AS cells")
 
 
 @pytest.mark.parametrize(("at", "fails"), [("commit", False), ("rollback", True)])

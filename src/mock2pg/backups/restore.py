@@ -30,6 +30,7 @@ from mock2pg.backups.staged import Staged
 from mock2pg.errors import PublishFailed, RollbackFailed
 from mock2pg.postgres import catalogue, distribution, drop_objects, scratch, unwritten
 from mock2pg.postgres.connection import Connection
+from mock2pg.postgres.describing import without_rows
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Difference
@@ -159,7 +160,8 @@ def _recreated(
             privileges.reset(connection, schema)
         with privileges.without_default_privileges(connection, schema):
             code, usual = (OwnersCode(connection, schema, list(before), used=used) for used in (None, True))
-            dump.define(connection, pre_data, usual)
+            with without_rows(connection):  # the tables are new
+                dump.define(connection, pre_data, usual)
             wanted = {**state.distribution, **kept}
             distributions.make(connection, schema, {name: wanted[name] for name in state.tables if name in wanted})
             for name, rows in state.tables.items():

@@ -25,7 +25,7 @@ from mock2pg.errors import BackupFailed, DatabaseError, RollbackFailed
 from mock2pg.postgres import catalogue, drop_objects, schemas, scratch
 from mock2pg.postgres.connection import connect, named, one_row
 from mock2pg.postgres.databases import database_url, drop_database
-from mock2pg.postgres.describing import described
+from mock2pg.postgres.describing import described, without_rows
 from mock2pg.postgres.owners_code import OwnersCode
 from mock2pg.runs import Times
 from mock2pg.text import counted
@@ -136,7 +136,7 @@ def _stands_alone(snapshot: Snapshot) -> bool:
 def _executed(url: str, state: State, snapshot: Snapshot, program: Path, times: Times) -> str:
     assert state.definitions is not None  # noqa: S101
     with connect(url, name="restore test") as connection:
-        with times.of(RESTORE), connection.transaction():
+        with times.of(RESTORE), without_rows(connection), connection.transaction():
             for extension, home in drop_objects.extensions(snapshot.connection, snapshot.schema):
                 if extension == "citus":  # no definition needs it; it takes a superuser, and a background process
                     continue

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
@@ -32,6 +32,7 @@ _FUNCTION = re.compile(r'function (?:"?[^"(\n]*"?\.)?"?([^"(.\n]+)"?\(')
 # PostgreSQL writes a value after a colon, or as a number, where it has no quotes: `date field value out of range: ...`
 _BARE = re.compile(r"""("[^"]*")|(?<=: ).+|(?<![\w(,])-?\d[\w.:-]*""")
 _OF_VALUES = ("22", "42", "54")  # how a SQLSTATE begins: data, names that are looked up, limits
+_OF_NAMES = ("3D", "3F", "42")  # databases, schemas, and all that has a name
 _OF_SHARD = re.compile(r"(.+)_([0-9]{6,18})")
 _SHARDS = "SELECT shardid::text FROM pg_catalog.pg_dist_shard WHERE shardid = ANY (%s)"
 _KNOWN = """
@@ -52,16 +53,17 @@ SELECT name FROM unnest(%s::text[]) AS name WHERE EXISTS (
 class Session(psycopg.Connection[Row]):
     """A connection whose errors know where they come from, so that the names in them can be looked up.
 
-    url  where that is; known once there was an error, as the connection may be closed when it is described
+    url         where that is; known once there was an error, as the connection may be closed when it is described
+    reads_rows  False while no statement does: what an error has in the place of a name is one then
     """
 
-    url = ""
+    url, reads_rows = "", True
 
     def wait(self, *args: Any, **options: Any) -> Any:
         try:
             return super().wait(*args, **options)
         except psycopg.Error as error:
-            error.__dict__["session"] = self
+            error.__dict__ |= {"session": self, "of_rows": self.reads_rows}
             with suppress(psycopg.Error):  # it is lost
                 self.url = conninfo.make_conninfo(self.info.dsn, password=self.info.password or None)
             raise
@@ -73,11 +75,22 @@ class Session(psycopg.Connection[Row]):
             self.close()
 
 
+@contextmanager
+def without_rows(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Have the names that errors quote shown, also those that the catalogue lacks: the block only defines objects."""
+    connection.__dict__["reads_rows"] = False
+    try:
+        yield
+    finally:
+        connection.__dict__["reads_rows"] = True
+
+
 def described(error: psycopg.Error) -> str:
     """A database error by its condition and the objects it names, never with a value.
 
     A function, a cast to regclass or RAISE ... USING puts whatever it likes where PostgreSQL puts a name. So a name is
-    shown when it is in a statement of ours, or when the catalogue has it.
+    shown when it is in a statement of ours, when the catalogue has it, or when no row is read and the error is about
+    names.
     """
     if is_lock_timeout(error):
         return "; ".join(["a lock was not given in time", *getattr(error, "__notes__", ())])
@@ -90,7 +103,7 @@ def described(error: psycopg.Error) -> str:
         text = _of_function(error, session)
     elif error.sqlstate == "42883" and not diagnosis.statement_position:
         text = condition(error)  # PostgreSQL writes what it did not find without quotes
-    elif not diagnosis.statement_position:  # else it was found while our own statement was parsed
+    elif not (diagnosis.statement_position or _is_of_names(error)):  # else it was found while our statement was parsed
         named = _QUOTED.findall(text)
     fields = {
         "table": diagnosis.table_name,
@@ -132,6 +145,11 @@ def hides_lock_timeout(error: psycopg.Error) -> bool:
 def is_raised(error: psycopg.Error) -> bool:
     """Return True when a function raised it, with any SQLSTATE."""
     return error.diag.source_function in _OF_FUNCTIONS
+
+
+def _is_of_names(error: psycopg.Error) -> bool:
+    """Return True where no row was read, and the error is about an object that is missing or there already."""
+    return not error.__dict__.get("of_rows", True) and (error.sqlstate or "").startswith(_OF_NAMES)
 
 
 def _in_function(error: psycopg.Error) -> bool:
