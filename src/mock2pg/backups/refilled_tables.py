@@ -49,7 +49,7 @@ def fill(connection: Connection, schema: str, staged: Staged, names: Sequence[st
     found = {name: Difference(rows, rows, 0, 0, 0) for name, rows in staged.state.tables.items()}
     for name in names:
         rows = staged.state.tables[name]
-        progress.expect(rows, name)
+        progress.more(rows, name)
         if _filled(connection, schema, staged, name) != rows:
             raise RollbackFailed(f"table {name}: its rows are not as in the backup")
         found[name] = Difference(0, rows, rows, 0, 0)

@@ -110,7 +110,7 @@ class Staged:
         """The table of the backup's lines. To be asked for first outside of any savepoint."""
         if name not in self._lines:
             home, rows = self.home("lines", name), self.state.tables[name]
-            progress.expect(rows, name)
+            progress.more(rows, name)
             found = json_rows.load(self._connection, home, self.state.rows(name))
             if found != rows:
                 raise RollbackFailed(f"table {name}: {found} of {rows} rows were restored")
@@ -150,7 +150,7 @@ class Staged:
         back = self.state.tables[name] - (_rows_in(self.content(schema, name)) - gone)
         for what, file, rows in (("back", held.back, back), ("left", held.gone, gone)):
             home = self.home(what, name)
-            progress.expect(rows, name)
+            progress.more(rows, name)
             with file.open("rb") as lines:
                 json_rows.load(self._connection, home, lines)
             self._connection.execute(sql.SQL("ANALYZE {}").format(home))

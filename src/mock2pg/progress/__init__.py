@@ -15,10 +15,10 @@ from mock2pg.progress.counting import (
     handed,
     join,
     merge,
+    more,
     of_step,
     reporter,
     rows,
-    total,
 )
 from mock2pg.progress.reading import StepProgress, read
 from mock2pg.progress.statements import Statements
@@ -36,9 +36,9 @@ __all__ = [
     "handed",
     "join",
     "merge",
+    "more",
     "of_step",
     "read",
     "reporter",
     "rows",
-    "total",
 ]

@@ -58,8 +58,8 @@ class Reporter:
         self._after = max(0.0, time.time() - seconds_of(self._channel.started_at))
         self._news.set()
 
-    def total(self, total: int | None) -> None:
-        self._total = total
+    def more(self, number: int, detail: str = "") -> None:
+        self._total, self._detail = (self._total or 0) + number, detail or self._detail
         self._news.set()
 
     def detail(self, text: str) -> None:
@@ -115,10 +115,10 @@ def expect(total: int | None, detail: str = "") -> None:
         _mine.reporter.expect(total, detail)
 
 
-def total(number: int | None) -> None:
-    """Correct the total."""
+def more(number: int, detail: str = "") -> None:
+    """Add rows to the total: that many more are to be done in this part of the step."""
     if _mine.reporter:
-        _mine.reporter.total(number)
+        _mine.reporter.more(number, detail)
 
 
 def detail(text: str) -> None:

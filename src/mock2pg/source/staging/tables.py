@@ -67,7 +67,6 @@ def stage(
                 for table, rows in zip(largest_first, pool.map(staged, largest_first), strict=True):
                     counts[table.name] = rows
                     progress.rows(rows)
-                    progress.total(_estimated(counts, sizes))
                     progress.detail(f"{len(counts)} of {counted(len(tables), 'table')}")
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -77,13 +76,6 @@ def stage(
         connection.execute(f"SET memory_limit = '{size(memory)}B'")
         narrow(connection, tables)
     return {table.name: counts[table.name] for table in tables}
-
-
-def _estimated(counts: Mapping[str, int], sizes: Mapping[str, int]) -> int:
-    """Return about how many rows all files hold, by those that were read; exact when all were."""
-    rows, read = sum(counts.values()), sum(sizes[name] for name in counts)
-    estimated = rows * sum(sizes.values()) // max(read, 1)
-    return rows if len(counts) == len(sizes) else round(estimated, 2 - len(str(estimated)))
 
 
 def _fill(

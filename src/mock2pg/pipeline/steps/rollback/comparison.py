@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mock2pg import backups, postgres
+from mock2pg import backups, postgres, progress
 from mock2pg.backups import added_objects, belonging, diff, distributions, dump, snapshot
 from mock2pg.backups.held_difference import HeldDifference
 from mock2pg.backups.staged import Staged, State
@@ -100,6 +100,7 @@ def compare(
     """
     state, current = now_defined.state, now_defined.current
     staged, schema = Staged(connection, state, found, held), run.settings.target_schema
+    progress.expect(0, "comparing")  # the rows of each table that differs are added
     there = distribution.of_schema(connection, schema)
     changes = diff.known(known) if known else diff.changes(connection, schema, staged)
     present = [name for name, change in changes.items() if change.content_hash is not None]
