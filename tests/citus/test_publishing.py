@@ -17,7 +17,7 @@ from mock2pg.postgres import distribution, scratch
 from mock2pg.postgres.server import Server
 from mock2pg.publishing import alteration, built_tables, kept_keys, merge
 from mock2pg.publishing.deletion_limits import DeletionLimits
-from mock2pg.publishing.preflight import look, structure
+from mock2pg.publishing.preflight import Backups, look, structure
 from mock2pg.settings import LOCK_TIMEOUT
 from tests.citus import rules
 from tests.citus.recorded import recorded
@@ -292,7 +292,7 @@ def test_the_preflight_looks_at_distributed_tables(
         with publisher.transaction():
             distribution.begin(publisher, LOCK_TIMEOUT)
             limits = DeletionLimits(max_deleted="1")
-            result = look(publisher, scratch.NEXT, "public", made, limits, backups=tmp_path)
+            result = look(publisher, scratch.NEXT, "public", made, limits, backups=Backups(tmp_path))
         return [f"{each.table}: {each.what}" for each in result.findings], result.cautions
 
     assert found(FIRST) == ([], ())

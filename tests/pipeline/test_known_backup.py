@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg.sql import SQL, Identifier
@@ -13,6 +15,7 @@ from psycopg.sql import SQL, Identifier
 from mock2pg import MigrationResult, MigrationService, backups, evidence, postgres
 from mock2pg import settings as settings_module
 from mock2pg.backups import exported_rows
+from mock2pg.pipeline import known_backup
 from mock2pg.pipeline import step as steps
 from mock2pg.pipeline.steps import backup
 from mock2pg.postgres.server import Server
@@ -92,6 +95,32 @@ def test_a_state_is_backed_up_once(settings: Settings) -> None:
     assert service.rollback("latest").success
     assert content(settings) == before
     assert service.validate_migration()
+
+
+def test_no_space_is_asked_for_a_backup_that_is_not_written(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The preflight asks for it as long as a backup is to be written, and not where the run has one."""
+
+    def usage(folder: Path) -> Any:
+        free = 100 if folder == settings.backups_dir else 1 << 40
+        return shutil._ntuple_diskusage(0, 0, free)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr("mock2pg.publishing.preflight.disk_space.shutil.disk_usage", usage)
+    service = MigrationService(settings)
+    document = small_rows()
+    document["pets"].pop()
+    for run in (service.plan(small_rows()), service.plan(document), service.migrate_all_data(small_rows())):
+        assert run.success, run.error
+    _execute("UPDATE public.pets SET legs = legs WHERE id = 'pet 1'")(settings)
+    short = r"bytes are needed for the backup in backups/, and 100 are free"
+    assert re.search(short, str(service.plan(document).error))
+    run = new_run(settings)
+    with postgres.connect(settings.url, name="test") as connection:
+        assert known_backup.is_to_be_written(run, connection)
+        run.write("record.json", {"command": "migrate"})
+        assert steps.run_in_process("backup", run).of(BackedUp).taken_by is None
+        assert not known_backup.is_to_be_written(run, connection)
 
 
 def test_discarding_a_run_keeps_the_backup_of_an_earlier_one(settings: Settings) -> None:

@@ -80,7 +80,7 @@ def test_what_finds_tables_by_the_path_runs_when_rows_are_published(
                 "public",
                 tables,
                 deletion_limits.DeletionLimits("100%"),
-                backups=tmp_path,
+                backups=preflight.Backups(tmp_path),
             )
         assert [finding.what[:16] for finding in found.findings] == wrong
     assert publish({items: [(1, 5), (3, 6)]}) == {"items": (2, 2, 1, 1, 1)}

@@ -40,7 +40,9 @@ def published(connection: postgres.Connection, *pairs: tuple[Table, Rows]) -> di
 
 def looked(connection: postgres.Connection, tables: list[Table]) -> preflight.Preflight:
     with connection.transaction():
-        return preflight.look(connection, postgres.scratch.NEXT, "public", tables, DeletionLimits(), backups=Path("/"))
+        return preflight.look(
+            connection, postgres.scratch.NEXT, "public", tables, DeletionLimits(), backups=preflight.Backups(Path("/"))
+        )
 
 
 def look(connection: postgres.Connection, tables: list[Table]) -> list[str]:

@@ -41,7 +41,7 @@ def look(
             "public",
             tables,
             limits or DeletionLimits(),
-            backups=backups,
+            backups=preflight.Backups(backups),
             writes=writes,
         )
 

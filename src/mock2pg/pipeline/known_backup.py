@@ -16,6 +16,7 @@ from typing import Any
 from mock2pg import evidence, history
 from mock2pg.backups import reading, snapshot
 from mock2pg.errors import UsageError
+from mock2pg.postgres import Connection
 from mock2pg.runs import Run
 from mock2pg.step_results import BackedUp
 
@@ -27,7 +28,25 @@ def of(run: Run, exported: snapshot.Snapshot, header: Mapping[str, Any]) -> Back
 
     header  of the backup that would be taken
     """
-    settings, connection, schema = run.settings, exported.connection, exported.schema
+    found = _unwritten_since(run, exported.connection)
+    if found is None:
+        return None
+    taken, file, held = found
+    if _of_state(held) != _of_state(json.loads(json.dumps(header))):
+        return None
+    if not taken.file_sha256 or evidence.sha256(file) != taken.file_sha256:  # a manifest has it as the run ended
+        return None
+    return replace(taken, horizon=exported.horizon)
+
+
+def is_to_be_written(run: Run, connection: Connection) -> bool:
+    """Return whether the run has yet to write a backup, as far as that is known before it is read."""
+    return run.find(BackedUp) is None and _unwritten_since(run, connection) is None
+
+
+def _unwritten_since(run: Run, connection: Connection) -> tuple[BackedUp, Path, Mapping[str, Any]] | None:
+    """Return the last run's backup, its file and header; None when it was not tested, or rows were written since."""
+    settings, schema = run.settings, run.settings.target_schema
     if settings.backup_recipient:  # nobody but its owner could open it again to roll back
         return None
     newest = history.newest(connection, schema)
@@ -36,16 +55,12 @@ def of(run: Run, exported: snapshot.Snapshot, header: Mapping[str, Any]) -> Back
         return None
     file = settings.backups_dir / Path(taken.file).name
     held = reading.head(file, [])
-    if _of_state(held) != _of_state(json.loads(json.dumps(header))):
-        return None
     before = history.of(connection, str(held.get("published_run")), "migrate")
     if before is None or _published(before) != _published(newest):
         return None
     if snapshot.unwritten_since(connection, schema, taken.horizon, taken.tables) != set(taken.tables):
         return None
-    if not taken.file_sha256 or evidence.sha256(file) != taken.file_sha256:  # a manifest has it as the run ended
-        return None
-    return replace(taken, horizon=exported.horizon, taken_by=taken.taken_by or newest.run_id)
+    return replace(taken, taken_by=taken.taken_by or newest.run_id), file, held
 
 
 def _of_state(header: Mapping[str, Any]) -> dict[str, Any]:

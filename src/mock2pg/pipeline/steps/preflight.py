@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mock2pg import postgres
 from mock2pg.backups import snapshot
 from mock2pg.errors import PreflightFailed
+from mock2pg.pipeline import known_backup
 from mock2pg.pipeline.sessions import session
 from mock2pg.publishing import deletion_limits
-from mock2pg.publishing.preflight import look, look_at_held, refuse
+from mock2pg.publishing.preflight import Backups, look, look_at_held, refuse
 from mock2pg.runs import Run
 from mock2pg.step_results import Loaded, Preflighted, Staged
 from mock2pg.text import counted
@@ -18,6 +21,7 @@ def run(run: Run, purpose: str = "migrate") -> Preflighted:
     settings = run.settings
     staged, loaded = run.require(Staged), run.require(Loaded)
     tables = run.tables()
+    backups = Backups(settings.backups_dir, partial(known_backup.is_to_be_written, run))
     with (
         session(run, "preflight") as connection,
         postgres.named(PreflightFailed, "cannot read the target tables"),
@@ -26,9 +30,7 @@ def run(run: Run, purpose: str = "migrate") -> Preflighted:
         postgres.distribution.begin_for(connection, tables, settings.lock_timeout)
         compared = snapshot.horizon(connection, settings.target_schema)
         if loaded.built_by:
-            preflight = look_at_held(
-                connection, settings.target_schema, tables, loaded.built, backups=settings.backups_dir
-            )
+            preflight = look_at_held(connection, settings.target_schema, tables, loaded.built, backups=backups)
         else:
             postgres.scratch.require_built(connection, loaded.built)
             preflight = look(
@@ -37,7 +39,7 @@ def run(run: Run, purpose: str = "migrate") -> Preflighted:
                 settings.target_schema,
                 tables,
                 deletion_limits.DeletionLimits.of(settings, staged.tables),
-                backups=settings.backups_dir,
+                backups=backups,
                 alter=settings.alter,
                 writes=purpose != "plan",
             )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -17,14 +18,22 @@ _NAME = 6  # bytes that JSON adds to each column's name and value: quotes, a col
 _COPIES = 3  # of each row that is written: the row, its index entries, and both in the WAL
 
 
+@dataclass(frozen=True)
+class Backups:
+    """The folder of the backup, and whether one has yet to be written into it; asked only where space is short."""
+
+    folder: Path
+    is_to_be_written: Callable[[Connection], bool] = lambda _: True
+
+
 def findings(
-    connection: Connection, built: str, target: str, differences: Mapping[str, Difference], backups: Path
+    connection: Connection, built: str, target: str, differences: Mapping[str, Difference], backups: Backups
 ) -> list[Finding]:
     """Estimate the bytes to write, on the safe side; a disk that fills up nevertheless stops the run without harm."""
     found = []
-    needed, free = _backup_size(connection, target), _free(backups)
-    if free is not None and free < needed:
-        found.append(_short(f"the backup in {backups.name}/", needed, free))
+    needed, free = _backup_size(connection, target), _free(backups.folder)
+    if free is not None and free < needed and backups.is_to_be_written(connection):
+        found.append(_short(f"the backup in {backups.folder.name}/", needed, free))
     data = _data_directory(connection)
     free = _free(data) if data else None
     needed = sum(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from psycopg import sql
 
@@ -18,6 +17,7 @@ from mock2pg.publishing.deletion_limits import DeletionLimits
 from mock2pg.publishing.distributed_merge import merge_of
 from mock2pg.publishing.merge import Merge
 from mock2pg.publishing.preflight import cautions, constraints, disk_space, privileges, structure, undoing
+from mock2pg.publishing.preflight.disk_space import Backups
 from mock2pg.publishing.table_merge import TableMerge
 from mock2pg.step_results import Difference, Finding
 
@@ -83,7 +83,7 @@ def look(
     tables: Sequence[Table],
     limits: DeletionLimits,
     *,
-    backups: Path,
+    backups: Backups,
     alter: bool = False,
     writes: bool = True,
 ) -> Preflight:
@@ -130,7 +130,7 @@ def look(
 
 
 def look_at_held(
-    connection: Connection, target: str, tables: Sequence[Table], rows: Mapping[str, int], *, backups: Path
+    connection: Connection, target: str, tables: Sequence[Table], rows: Mapping[str, int], *, backups: Backups
 ) -> Preflight:
     """Find everything that prevents publishing rows that the target tables hold, which are not built.
 
