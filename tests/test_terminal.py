@@ -322,16 +322,19 @@ def test_a_migration_that_changed_nothing_is_not_called_migrated() -> None:
 
 
 def test_a_rollback_ends_with_the_line_that_undoes_it_and_its_preview_with_the_one_that_does_it() -> None:
-    """As a migration does; a preview that would change nothing has no next command."""
+    """As a migration does; a preview that would change nothing has no next command, and one that would undo what
+    others wrote has the option without which a rollback refuses."""
     assert re.search(r"Undo +\S*mock2pg'? rollback latest", shown(publish=None, rollback={"tables": {"pets": CHANGED}}))
-    for restored, next_line in ((2, True), (0, False)):
+    for restored, written, options in ((2, {}, ""), (2, {"pets": "1 row"}, " --discard-changes"), (0, {}, None)):
         changes = {"pets": {"restored": restored, "removed": 0, "changed": 0}}
-        preview = result_of("rollback", {"changes": changes}, kind="RollbackPreview")
+        found = {"changes": changes, "written_since": written}
+        preview = result_of("rollback", found, kind="RollbackPreview")
         result = MigrationResult(
             True, "Compared.", (preview,), (), "a-run", Path("nowhere"), None, command="rollback --show"
         )
-        text = printed(lambda result=result: show(result, as_json=False))
-        assert bool(re.search(r"Next +\S*mock2pg'? rollback backup-1", text)) is next_line
+        text = printed(lambda result=result: show(result, as_json=False), color=False)
+        next_line = re.search(r"Next +\S*mock2pg'? rollback backup-1(.*)\n", text)
+        assert (next_line and next_line[1]) == options
 
 
 def test_the_log_says_migrated_only_of_what_was_verified_and_changed() -> None:

@@ -486,6 +486,16 @@ def test_a_preview_that_finds_no_difference_says_so(build: Build) -> None:
     assert text.count("he target tables were only read.") == 1
 
 
+def test_a_preview_ends_with_the_rollback_that_is_not_refused(build: Build) -> None:
+    """It has --discard-changes if others have written since."""
+    changes = {"parents": {"restored": 0, "removed": 1, "changed": 0}}
+    for written, options in ({}, ""), ({"parents": "1 row (1 extra)"}, " ARGS=--discard-changes"):
+        data = {"backup_id": BACKUP, "changes": changes, "written_since": written}
+        shown = result_of("rollback", data, kind="RollbackPreview", started_at="5")
+        text = Page(build("rollback --show", "succeeded", shown)).text
+        assert f"When you agree: make rollback ID={BACKUP}{options} " in text
+
+
 def test_a_rollback_that_changed_nothing_leads_to_the_backups_of_earlier_runs(build: Build) -> None:
     """The page does as the terminal; a rollback with changes can be undone."""
     same = {"parents": {**CHANGED, "inserted": 0, "updated": 0, "deleted": 0}}

@@ -77,7 +77,7 @@ def _succeeded(result: MigrationResult) -> None:
     elif isinstance(changed, RolledBack):
         next_lines["Next"] = f"`{command('history')}` lists what each run changed, and the backup that undoes it"
     if previewed and previewed.differs:
-        next_lines["Next"] = command("rollback", previewed.backup_id)
+        next_lines["Next"] = command(*previewed.arguments)
     if planned and changes(planned):
         next_lines["Next"] = command(
             *(path(Path(word)) if word.startswith("/") else word for word in planned.arguments)

@@ -188,6 +188,11 @@ class RollbackPreview(RollbackComparison):
         return bool(self.definitions_changed) or any(change != RowChanges() for change in self.changes.values())
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """Return the arguments that make `mock2pg` do what is shown."""
+        return ("rollback", self.backup_id, *(["--discard-changes"] if self.written_since else []))
+
+    @property
     def acts(self) -> str:
         """Return what a rollback would do, in words: `remove 2 rows, undo changes to 1 definition`."""
         kinds = {"restored": "restore", "removed": "remove", "changed": "change back"}
