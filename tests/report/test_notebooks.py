@@ -215,6 +215,25 @@ def test_an_executed_notebook_of_ours_is_a_report(report: tuple[str, Path]) -> N
     assert "://" not in text
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_a_report_on_an_empty_schema_has_no_empty_section(name: str, tmp_path: Path) -> None:
+    """A section without text shows something, if only that there is none: the first migration's backup has no table."""
+    ended(tmp_path, result_of(name, {**RESULTS[name], "tables": {}}))
+    executed = tmp_path / f"{name}.ipynb"
+    given = {"run_id": "a-run", "project": str(tmp_path)}
+    notebooks.execute(REPOSITORY / "notebooks" / f"{name}.ipynb", executed, parameters=given, environment={})
+    sections, shown = [""], [""]
+    for each in json.loads(executed.read_text())["cells"]:
+        if each["cell_type"] == "markdown":
+            sections.append("".join(each["source"]).strip())
+            shown.append("")
+        else:
+            shown[-1] += "".join("".join(output["data"]["text/html"]) for output in each["outputs"])
+    bare = {title: html for title, html in zip(sections, shown, strict=True) if title and "\n" not in title}
+    assert bare
+    assert all(bare.values()), bare
+
+
 def test_a_report_is_read_in_a_browser(report: tuple[str, Path], browser: Browser) -> None:
     """Verdict and numbers are seen without scrolling, every chart is drawn, and the code is folded."""
     name, folder = report

@@ -23,6 +23,7 @@ COLOURS = {
 }
 _FIRST, _LAST = COLOURS["unchanged"], COLOURS["inserted"]
 _LEAST = 1.5  # percent: one changed row among millions is still seen
+_LINE = 32  # characters of a name beside which a bar still has room
 
 Rows = Mapping[str, Any]
 
@@ -94,5 +95,5 @@ def _scale(counts: Sequence[int]) -> tuple[Callable[[int], float], list[float]]:
 
 
 def _chart(title: str, rows: Sequence[Mapping[str, Any]], **more: Any) -> Shown:
-    empty: dict[str, Any] = {"columns": {}, "legend": {}, "note": "", "ticks": []}
+    empty: dict[str, Any] = {"columns": {}, "legend": {}, "note": "", "ticks": [], "line": _LINE}
     return shown("chart.html", title=title, rows=rows, **(empty | more)) if rows else Shown()
