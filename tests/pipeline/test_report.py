@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mock2pg.contracts import Column, ForeignKey, Table
-from mock2pg.errors import CheckFailed, RollbackFailed, SourceError, ValidationError, VerifyFailed
+from mock2pg.errors import CheckFailed, DatabaseError, RollbackFailed, SourceError, ValidationError, VerifyFailed
 from mock2pg.pipeline.steps import report
 from mock2pg.report import accounts
 from mock2pg.runs import Run
@@ -520,6 +520,16 @@ def test_a_plan_is_published_by_what_was_typed(build: Build, run: Run, monkeypat
     monkeypatch.chdir(REPOSITORY)
     text = Page(build("plan", "succeeded", planned)).text
     assert f"make migrate 'SOURCE=my mocks' 'ARGS=--plan runs/{run.id}/plan.json'" in text
+
+
+@pytest.mark.parametrize("command", ["load", "plan", "verify", "backup", "rollback --show"])
+def test_tables_that_were_not_reached_were_not_read(build: Build, command: str) -> None:
+    """A command that only reads says so if it came further than connect, or is not there yet."""
+    error = DatabaseError("cannot connect").as_dict()
+    connect = StepResult("connect", "failed", "1", 0.1, "cannot connect", error=error)
+    text = Page(build(command, "failed", connect, message="cannot connect", error=error)).text
+    assert "The target tables were neither read nor changed." in text
+    assert "only read" not in text
 
 
 @pytest.mark.parametrize("status", ["failed", "running"])

@@ -25,7 +25,8 @@ def of_run(record: Mapping[str, Any], steps: Iterable[StepResult]) -> str:
     if command == "check":
         return "No database was contacted."
     if command in _ONLY_READS:
-        return "The target tables were only read."
+        refused = "connect" in results and not passed(results, "connect")
+        return "The target tables were neither read nor changed." if refused else "The target tables were only read."
     return _of_rollback(record, results) if command == "rollback" else _of_migration(record, results)
 
 
