@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
 
 from mock2pg.pages import Shown
 from mock2pg.report import charts
+from tests.fix_browser import open_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 TABLES = [f"a_table_with_a_long_name_{number}" for number in range(14)]
 CHANGES = {"inserted": 3, "updated": 2, "deleted": 1, "unchanged": 4}
 HOSTILE = "<script>alert('$x$ & 学生')</script>\u202e"
+# The texts of the cells that take several lines, and the widths of the bars' cells, in pixels.
+WRAPPED = """[...document.querySelectorAll('th, td.n, caption')].filter(cell => {
+    const all = document.createRange();
+    all.selectNodeContents(cell);
+    const boxes = [...all.getClientRects()].filter(box => box.width > 0);
+    return boxes.some(box => box.top >= boxes[0].bottom);
+}).map(cell => cell.textContent)"""
+JUPYTER = "body { font: 13px sans-serif }"
+BARS = "[...document.querySelectorAll('td > svg')].map(bar => bar.getBoundingClientRect().width)"
 SIDES = {"before": "before", "after": "after"}
 
 
@@ -104,3 +121,31 @@ def test_an_empty_table_is_drawn_as_empty() -> None:
 def test_nothing_to_draw_is_nothing(nothing: dict[str, float] | None) -> None:
     """A chart of no tables, or of what is not known, is no chart."""
     assert charts.bars("Time", nothing) == charts.grouped("Rows", nothing, SIDES) == charts.stacked("R", nothing) == ""
+
+
+@pytest.mark.parametrize(("style", "width"), [("a page's", 1280), ("a page's", 769), ("a page's", 600), ("none", 1280)])
+def test_no_name_and_no_number_of_usual_length_goes_on_in_the_next_line(
+    browser: Browser, tmp_path: Path, style: str, width: int
+) -> None:
+    """Beside a bar that is still seen, with the style of a page, and without one, as in JupyterLab; nothing is cut off
+    at the side, however long the names and numbers are."""
+    css = files("mock2pg.pages").joinpath("templates", "style.css").read_text() if style == "a page's" else JUPYTER
+    place = tmp_path / "charts.html"
+
+    def wrapped(names: Sequence[str], counts: Mapping[str, int]) -> list[str]:
+        sides = {name: {"before": 1_234_567, "after": 9_876_543} for name in names}
+        words = {"inserted": "restored", "updated": "changed back", "deleted": "removed"}
+        found = (
+            charts.bars("Time by part", dict.fromkeys(names, 1.5)),
+            charts.grouped("Rows", sides, {"before": "staged", "after": "target"}),
+            charts.stacked("Rows changed", dict.fromkeys(names, counts), words),
+        )
+        place.write_text(f"<!doctype html><meta charset=utf-8><style>{css}</style><main>{''.join(found)}</main>")
+        with open_page(browser, place, viewport={"width": width, "height": 800}) as opened:
+            assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+            assert min(opened.page.evaluate(BARS)) > 100
+            lines: list[str] = opened.page.evaluate(WRAPPED)
+            return lines
+
+    assert wrapped(("classes", "homework_submissions"), {"updated": 15, "deleted": 4, "unchanged": 1_181}) == []
+    wrapped(("n" * 63,), dict.fromkeys(charts.COLOURS, 12_345_678))
