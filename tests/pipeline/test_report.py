@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 from mock2pg.contracts import Column, ForeignKey, Table
-from mock2pg.errors import CheckFailed, DatabaseError, RollbackFailed, SourceError, ValidationError, VerifyFailed
+from mock2pg.errors import (
+    CheckFailed,
+    DatabaseError,
+    Mock2pgError,
+    NotReady,
+    RollbackFailed,
+    SourceError,
+    ValidationError,
+    VerifyFailed,
+)
 from mock2pg.pipeline.steps import report
 from mock2pg.report import accounts
 from mock2pg.runs import Run
@@ -200,11 +209,16 @@ def test_the_report_stands_on_its_own(build: Build, run: Run) -> None:
     assert sorted(path.name for path in run.folder.iterdir()) == ["index.html", "record.json", "steps"]
 
 
-def test_a_command_in_a_hint_is_code(build: Build) -> None:
-    """A command in a hint is marked as code, and stays text."""
-    error = VerifyFailed("found", hint="Run `mock2pg migrate` <now>.").as_dict()
+def test_a_command_in_a_hint_is_code(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command in a hint is marked as code, and stays text; after make, it is that of make."""
+    error = VerifyFailed("found", hint="Run `mock2pg plan mocks` <now>.").as_dict()
     html = build("migrate", "failed", "stage", error=error)
-    assert "Run <code>mock2pg migrate</code> &lt;now&gt;." in html
+    assert "Run <code>mock2pg plan mocks</code> &lt;now&gt;." in html
+    monkeypatch.setenv("MAKELEVEL", "1")
+    monkeypatch.chdir(REPOSITORY)
+    html = build("migrate", "failed", "stage", error=error)
+    assert "Run <code>make plan SOURCE=mocks</code> &lt;now&gt;." in html
+    assert "<code>make status</code> reports which run" in build("migrate", "failed", "stage")
 
 
 def test_what_is_in_the_way_stands_in_a_table(build: Build) -> None:
@@ -530,6 +544,16 @@ def test_tables_that_were_not_reached_were_not_read(build: Build, command: str) 
     text = Page(build(command, "failed", connect, message="cannot connect", error=error)).text
     assert "The target tables were neither read nor changed." in text
     assert "only read" not in text
+
+
+@pytest.mark.parametrize(
+    ("error", "database"), [(DatabaseError("x"), "not reached"), (NotReady("x"), "reached, and refused")]
+)
+def test_a_database_that_was_refused_was_reached(build: Build, error: Mock2pgError, database: str) -> None:
+    """One without a privilege, for instance; its name is in the error."""
+    connect = StepResult("connect", "failed", "1", 0.1, "x", error=error.as_dict())
+    text = Page(build("migrate", "failed", connect, database=None, error=error.as_dict())).text
+    assert f"Database {database} Started" in text
 
 
 @pytest.mark.parametrize("status", ["failed", "running"])

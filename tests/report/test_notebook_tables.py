@@ -66,7 +66,7 @@ def test_the_three_numbers_that_matter_stand_in_the_verdict(step: str) -> None:
 
 def test_a_verdict_that_failed_names_the_error_and_the_next_step() -> None:
     """A verdict that failed is red and says name, message and hint; markup in them is text."""
-    error = VerifyFailed("2 rows differ in <b>\n  a: 1", hint="Look & see.").as_dict()
+    error = VerifyFailed("2 rows differ in <b>:\n  a: 1", hint="Look & see.").as_dict()
     box = notebook_tables.verdict(Outcome(StepResult("verify", status="failed", error=error), RUN))
     assert repr(box) == (
         f"Verification failed\n2 rows differ in <b> (VerifyFailed)\na: 1\n{VerifyFailed.state}\nNext: Look & see."

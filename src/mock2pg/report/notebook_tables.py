@@ -78,7 +78,7 @@ def verdict(outcome: Outcome) -> Shown:
     said = [*filter(None, [result.summary]), *(cautions or ())]
     if result.error:
         first, more = told(result.error["message"])
-        said = [f"{first} ({result.error['name']})" if outcome.run else first, *more]
+        said = [f"{first.removesuffix(':')} ({result.error['name']})" if outcome.run else first, *more]
         said += filter(None, [outcome.run and result.error.get("state")])
         said += [f"Next: {result.error['hint']}"] if result.error.get("hint") else []
     return shown("verdict.html", mood=mood, word=words[mood], said=said, figures=figures(result))

@@ -75,6 +75,13 @@ def typed(text: str) -> str:
     return text
 
 
+def on_page(text: str) -> str:
+    """Return a hint with its commands in backticks as they can be typed in the project's folder."""
+    return _COMMAND.sub(
+        lambda found: f"`{by_make(*shlex.split(found[1])) or f'mock2pg {found[1]}'}{found[2] or ''}`", text
+    )
+
+
 def needed() -> str:
     """Return what the environment must hold for a command to reach the database of this one; empty if nothing.
 

@@ -83,6 +83,7 @@ def run(run: Run) -> Reported:
         steps=_steps(record, results),
         added=_added(record, results),
         command=_command(run, results),
+        typed=typed.on_page,
         go_back=preview.backup_id if (preview := _find(results, RollbackPreview)) and preview.differs else None,
         undo=back.present_backup_id if (back := _find(results, RolledBack)) and changes(back) else None,
         changes=[
