@@ -77,7 +77,7 @@ def change(run: Run, command: str, statement: str, counts: Mapping[str, Any] = M
         history.record(
             connection, run_id=run.id, command=command, operator="a tester", started_at=now(), schema="public",
             published_run=run.id if command == "migrate" else None, input_sha256=None, backup_id="backup-1",
-            tables={"pets": dict(counts)}, owned={}, version="1",
+            tables={"pets": {**counts, "hash": "1:2:3", "content": "1:2:3"}}, owned={}, version="1",
             findings=history.Findings(hashes={}, transaction=nodes.transaction(run, connection)),
         )  # fmt: skip
 
