@@ -17,21 +17,28 @@ _LOGIN = 196608  # protocol 3.0
 
 
 class Pooler:
-    """`size` sessions of the database for any number of clients, one transaction at a time."""
+    """`size` sessions of the database for any number of clients, one transaction at a time.
 
-    def __init__(self, url: str, home: Path, size: int) -> None:
+    With none, clients log in and wait, or are given an error for the first thing that they ask.
+    """
+
+    def __init__(self, url: str, home: Path, size: int, error: str) -> None:
         self._known = conninfo.conninfo_to_dict(url)
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(home / f".s.PGSQL.{self._known['port']}"))
         self._listening.listen()
         self._size, self._free, self._made = size, deque[socket.socket](), 0
-        self._change = threading.Condition()
-        self._numbers = itertools.count(1)
+        self._error = error
+        self._change, self._closed = threading.Condition(), False
+        self._numbers, self.clients = itertools.count(1), 0
         self.url = conninfo.make_conninfo(url, host=str(home))
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         self._listening.close()
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
         for session in self._free:
             session.close()
 
@@ -39,18 +46,23 @@ class Pooler:
         with suppress(OSError):
             while True:
                 client = self._listening.accept()[0]
+                self.clients += 1
                 threading.Thread(target=self._serve, args=[client], daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         with suppress(OSError, ConnectionError), client:
             while _login(client) != _LOGIN:
                 client.sendall(b"N")  # neither TLS nor GSSAPI
-            session = self._take()
-            self._give(session)
+            if self._size:
+                self._give(self._take())
             client.sendall(_message(b"R", struct.pack("!i", 0)))
             for name, value in (("server_version", "18.0"), ("client_encoding", "UTF8"), ("DateStyle", "ISO")):
                 client.sendall(_message(b"S", f"{name}\0{value}\0".encode()))
             client.sendall(_message(b"K", struct.pack("!ii", next(self._numbers), 7)) + _message(b"Z", b"I"))
+            if self._error:
+                _read(client)
+                client.sendall(_message(b"E", f"SFATAL\0VFATAL\0C08P01\0M{self._error}\0\0".encode()))
+                return
             while True:
                 self._transaction(client)
 
@@ -78,6 +90,8 @@ class Pooler:
         with self._change:
             while not self._free and self._made == self._size:
                 self._change.wait()
+                if self._closed:
+                    raise ConnectionError
             if self._free:
                 return self._free.popleft()
             self._made += 1
@@ -99,8 +113,8 @@ class Pooler:
 
 
 @contextmanager
-def pooler(url: str, home: Path, size: int) -> Iterator[Pooler]:
-    opened = Pooler(url, home, size)
+def pooler(url: str, home: Path, size: int, error: str = "") -> Iterator[Pooler]:
+    opened = Pooler(url, home, size, error)
     try:
         yield opened
     finally:

@@ -64,6 +64,18 @@ def test_a_transaction_pooler_is_refused_and_left_as_it_was(size: int, database:
                 assert row == ('"$user", public', "on", 0)
 
 
+@pytest.mark.parametrize("error", ["", 'server login failed: FATAL database "nowhere" does not exist'])
+def test_a_pooler_that_has_no_session_is_not_waited_for(error: str, database: str) -> None:
+    """It lets a client log in and never answers, or with an error: one try, within the connect timeout."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as home, pooler(database, Path(home), 0, error) as pooled:
+        url = psycopg.conninfo.make_conninfo(pooled.url, connect_timeout=2)
+        with pytest.raises(DatabaseError) as failed:
+            postgres.connect(url, name="test")
+        assert failed.value.message.startswith(f"cannot set up the session: {error or 'no answer in 2 s'}")
+        assert not failed.value.reached
+        assert pooled.clients == 1
+
+
 def test_no_default_of_a_role_or_database_changes_a_run(database: str, tmp_path: Path) -> None:
     """Migrate, verify and roll back whatever ALTER DATABASE and ALTER ROLE say, in every library's sessions."""
     settings = settings_module.load(project=small_project(tmp_path), database_url=database)

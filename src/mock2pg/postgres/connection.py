@@ -16,7 +16,7 @@ from mock2pg import progress
 from mock2pg.environment import ours
 from mock2pg.errors import DatabaseError, Mock2pgError
 from mock2pg.postgres import locks, session
-from mock2pg.postgres.describing import Session, described, hides_lock_timeout, is_lock_timeout, is_raised
+from mock2pg.postgres.describing import Session, described, hides_lock_timeout, is_lock_timeout, is_raised, setting_up
 from mock2pg.postgres.statements import without_literals
 from mock2pg.settings import LOCK_TIMEOUT
 
@@ -96,7 +96,10 @@ def connect(url: str, *, name: str, read_only: bool = False, lock_timeout: str =
             cursor_factory=_Cursor,
         )
     try:
-        with named(DatabaseError, "cannot set up the session"):
+        with (
+            named(DatabaseError, "cannot set up the session"),
+            setting_up(connection, session.connect_timeout(url)),
+        ):
             session.begin(connection, url, lock_timeout=lock_timeout)
         connection.read_only = read_only
     except BaseException:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, LiteralString, TypeVar
 
@@ -32,7 +33,7 @@ _FUNCTION = re.compile(r'function (?:"?[^"(\n]*"?\.)?"?([^"(.\n]+)"?\(')
 # PostgreSQL writes a value after a colon, or as a number, where it has no quotes: `date field value out of range: ...`
 _BARE = re.compile(r"""("[^"]*")|(?<=: ).+|(?<![\w(,])-?\d[\w.:-]*""")
 _OF_VALUES = ("22", "42", "54")  # how a SQLSTATE begins: data, names that are looked up, limits
-_OF_NAMES = ("3D", "3F", "42")  # databases, schemas, and all that has a name
+_OF_NAMES = ("08", "28", "3D", "3F", "42")  # servers, roles, databases, schemas, and all else that has a name
 _OF_SHARD = re.compile(r"(.+)_([0-9]{6,18})")
 _SHARDS = "SELECT shardid::text FROM pg_catalog.pg_dist_shard WHERE shardid = ANY (%s)"
 _KNOWN = """
@@ -55,15 +56,19 @@ class Session(psycopg.Connection[Row]):
 
     url         where that is; known once there was an error, as the connection may be closed when it is described
     reads_rows  False while no statement does: what an error has in the place of a name is one then
+    patience    seconds for the answer to a statement while the session is set up; None afterwards: any time
     """
 
     url, reads_rows = "", True
+    patience: float | None = None
 
-    def wait(self, *args: Any, **options: Any) -> Any:
+    def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
         try:
-            return super().wait(*args, **options)
+            return super().wait(_within(gen, self.patience) if self.patience else gen, *args, **options)
         except psycopg.Error as error:
             error.__dict__ |= {"session": self, "of_rows": self.reads_rows}
+            if self.patience:  # nothing is asked where there may be no session at all
+                raise
             with suppress(psycopg.Error):  # it is lost
                 self.url = conninfo.make_conninfo(self.info.dsn, password=self.info.password or None)
             raise
@@ -75,6 +80,19 @@ class Session(psycopg.Connection[Row]):
             self.close()
 
 
+def _within(gen: Any, seconds: float) -> Generator[Any, Any, Any]:
+    """Run what psycopg waits for, which looks up several times a second. Raises ConnectionTimeout."""
+    deadline, ready = time.monotonic() + seconds, None
+    while True:
+        try:
+            waiting = gen.send(ready)
+        except StopIteration as end:
+            return end.value
+        ready = yield waiting
+        if not ready and time.monotonic() > deadline:
+            raise psycopg.errors.ConnectionTimeout(f"no answer in {seconds:g} s")
+
+
 @contextmanager
 def without_rows(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Have the names that errors quote shown, also those that the catalogue lacks: the block only defines objects."""
@@ -83,6 +101,15 @@ def without_rows(connection: psycopg.Connection[Any]) -> Iterator[None]:
         yield
     finally:
         connection.__dict__["reads_rows"] = True
+
+
+@contextmanager
+def setting_up(connection: psycopg.Connection[Any], patience: float) -> Iterator[None]:
+    """Have each answer within so many seconds: a pooler that lets clients log in may have no session for them."""
+    connection.__dict__["patience"] = patience
+    with without_rows(connection):
+        yield
+    connection.__dict__["patience"] = None
 
 
 def described(error: psycopg.Error) -> str:
@@ -194,7 +221,9 @@ def _asked(session: Session[Any], query: LiteralString, given: list[Any]) -> set
     if not given or not session.url:
         return set()
     try:
-        with psycopg.connect(session.url, autocommit=True, connect_timeout=5, client_encoding="UTF8") as connection:
+        asking: Session[Any] = Session.connect(session.url, autocommit=True, connect_timeout=5, client_encoding="UTF8")
+        with asking as connection:
+            asking.patience = 5
             connection.execute("SET search_path TO pg_catalog, pg_temp")  # before anything is looked up in it
             connection.execute("SET statement_timeout TO '5s'")
             return {name for (name,) in connection.execute(query, [given])}
