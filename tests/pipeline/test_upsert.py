@@ -58,6 +58,11 @@ def test_part_of_the_data_moves_and_the_rest_stays(published_small: Settings) ->
     verified = upsert.verify()
     assert verified.summary["verify"]["tables"]["pets"]["different_keys"] == ["new"]
     assert [mode for mode, _ in history] == ["replace", "upsert", "upsert"]
+    assert "`mock2pg migrate` publishes" in verified.as_dict()["error"]["hint"]
+    hint = (
+        MigrationService(published_small).verify().as_dict()["error"]["hint"]
+    )  # part of the rows must not replace all
+    assert "`mock2pg plan --mode upsert` shows each change, and `mock2pg migrate --mode upsert` publishes" in hint
     assert len({contracts for _, contracts in history}) == 1
 
 

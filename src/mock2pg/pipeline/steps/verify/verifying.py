@@ -155,12 +155,17 @@ def _rows(row: history.HistoryRow | None) -> int | None:
 
 
 def _to_correct(published: Run) -> str:
-    """Return the commands that make the target tables hold the input again, with its path where that is known."""
+    """Return the commands that make the target tables hold the input again, with its path where that is known.
+
+    They have the run's mode: replacing the rows of the target tables by part of them would delete the others.
+    """
     record = published.record() if (published.folder / "record.json").exists() else {}
     source, project = record.get("source"), published.settings.project
-    path = f" {shlex.quote(source)}" if source and (project / source).exists() else ""
+    given = f" {shlex.quote(source)}" if source and (project / source).exists() else ""
+    if (mode := record.get("mode", published.settings.mode)) != published.settings.mode:
+        given += f" --mode {mode}"
     return (
-        f"`mock2pg plan{path}` shows each change, and `mock2pg migrate{path}` publishes the input again."
+        f"`mock2pg plan{given}` shows each change, and `mock2pg migrate{given}` publishes the input again."
         " To keep what the target tables hold now, bring it into the source first."
     )
 
