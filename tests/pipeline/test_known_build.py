@@ -226,16 +226,17 @@ CONNECTED: dict[str, dict[str, Any]] = {
 
 
 def rows_of_history(row: HistoryRow) -> dict[str, HistoryRow | None]:
-    found = dict(row.found or {})
+    findings = row.findings
+    assert findings is not None
     owners = {**row.tables["owners"], "after": 13}
     return {
         "no history row": None,
-        "a row of an earlier version": replace(row, found={**found, "build": None}),
-        "a row of an even earlier version": replace(row, found=None),
+        "a row of an earlier version": replace(row, findings=replace(findings, build=None)),
+        "a row of an even earlier version": replace(row, findings=None),
         "a rollback": replace(row, command="rollback"),
         "a rollback to before": replace(row, published_run="another"),
         "rows that were not built": replace(row, tables={**row.tables, "owners": owners}),
-        "keys that were kept": replace(row, found={**found, "kept_keys": {"pets": 1}}),
+        "keys that were kept": replace(row, findings=replace(findings, kept_keys={"pets": 1})),
         "a table that is gone": replace(row, tables={**row.tables, "gone": {"after": 1}}),
     }
 
