@@ -88,7 +88,8 @@ class Settings(Folders, BaseSettings):
     on_error: Literal["refuse", "quarantine"] = Field(
         "refuse",
         description=(
-            "Rows that break a rule: `refuse` stops the run, `quarantine` refuses only them, and what depends on them."
+            "Rows that break a rule: `refuse` stops the run, `quarantine` refuses these rows, and what depends on them,"
+            " and loads the others."
         ),
     )
     max_refused: str = Field(
