@@ -33,7 +33,7 @@ def test_the_tutorial_works_as_printed(database: str, tmp_path: Path, monkeypatc
     refused, verified = [output for output, code in said if code]
     assert "posts.json:4:" in refused
     assert any("comments: update 3 in likes (1)" in output for output, _ in said)
-    assert "comments: 1 different (2) in body (1)" in re.sub(r"\s+", " ", verified)
+    assert "comments: 1 different (key 2) in body (1 row)" in re.sub(r"\s+", " ", verified)
 
 
 def commands(text: str) -> list[str]:

@@ -154,7 +154,7 @@ def test_a_run_that_changed_nothing_leaves_what_others_write_before_verify(
     service = MigrationService(published_small)
     result = service.migrate_all_data(small_rows())
     assert isinstance(result.error, VerifyFailed)
-    assert "owners: 1 different (owner 0) in name (1)" in result.error.message
+    assert "owners: 1 different (key owner 0) in name (1 row)" in result.error.message
     assert result.target_state.startswith("This run changed nothing in the target tables, and undid nothing")
     assert "`mock2pg plan` shows each change" in result.error.hint
     assert "rollback" not in result.summary

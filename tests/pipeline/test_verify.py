@@ -138,17 +138,18 @@ def test_verify_writes_nothing_and_keeps_nobody_waiting(
     monkeypatch.setattr(postgres.row_hashes, "_PORTION", 1)  # so many characters of the rows are looked at together
     with pytest.raises(
         VerifyFailed,
-        match=r"owners: 2 different \(Ann, Bob\) in name \(2\)\n  pets: 2 different \(Rex, Tom\) in name \(2\)",
+        match=r"owners: 2 different \(keys Ann, Bob\) in name \(2 rows\)\n"
+        r"  pets: 2 different \(keys Rex, Tom\) in name \(2 rows\)",
     ):
         verify.run(new_run(reader))
     monkeypatch.setattr(compared_rows, "EXAMINED", 1)
-    with pytest.raises(VerifyFailed, match=r"owners: 2 different \(Ann, Bob\) in name \(1\) of the first 1\n"):
+    with pytest.raises(VerifyFailed, match=r"owners: 2 different \(keys Ann, Bob\) in name \(1 row\) of the first 1\n"):
         verify.run(new_run(reader))
     secret = migrated.secret_file
     assert secret.stat().st_mode & 0o777 == 0o600
     kept = secret.read_text()
     secret.write_text("another")  # as on another machine
-    with pytest.raises(VerifyFailed, match=r"owners: 2 different \(Ann, Bob\)\n"):
+    with pytest.raises(VerifyFailed, match=r"owners: 2 different \(keys Ann, Bob\)\n"):
         verify.run(new_run(reader))
     secret.write_text(kept)
     with postgres.connect(migrated.url, name="test") as connection:
@@ -244,7 +245,7 @@ def test_the_terminal_and_junit_name_the_keys(migrated: Settings, monkeypatch: p
         connection.execute("INSERT INTO public.pets (id, owner_id, name, legs) VALUES (E'a\\nb', 'Ann', 'c', 4)")
     said = CliRunner().invoke(cli.command, ["verify"])
     assert said.exit_code == VerifyFailed.code
-    for line in ("owners: 1 missing (Bob)", r"pets: 1 extra (a\nb); 1 different (Rex) in legs (1)"):
+    for line in ("owners: 1 missing (key Bob)", r"pets: 1 extra (key a\nb); 1 different (key Rex) in legs (1 row)"):
         assert line in [each.strip() for each in said.output.split("\n")]
     done = CliRunner().invoke(cli.command, ["verify", "--format", "junit"])
     assert done.exit_code == VerifyFailed.code

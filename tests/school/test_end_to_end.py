@@ -67,9 +67,9 @@ def test_verify_names_the_keys_that_differ(published: Settings) -> None:
     assert found["class_notes"]["missing_keys"] == ["3"]
     assert found["meetings"]["extra_keys"] == ["extra"]
     for line in (
-        "  students: 1 different (2) in phone (1)",
-        "  class_notes: 1 missing (3)",
-        "  meetings: 1 extra (extra)",
+        "  students: 1 different (key 2) in phone (1 row)",
+        "  class_notes: 1 missing (key 3)",
+        "  meetings: 1 extra (key extra)",
     ):
         assert line in result.error.message.split("\n")
     assert "secret" not in str(result.as_dict())

@@ -171,10 +171,11 @@ def _to_correct(published: Run) -> str:
 
 
 def _named(table: Compared, kind: str) -> str:
-    """`2 different (3, 7) in name (2)`: the rows of one kind, with the first of their keys."""
+    """`2 different (keys 3, 7) in name (2 rows)`: the rows of one kind, with the first of their keys."""
     rows, listed = getattr(table, kind), getattr(table, f"{kind}_keys")
     keys = ", ".join(map(identity, listed))
-    columns = ", ".join(f"{name} ({number:,})" for name, number in table.columns.items())
+    columns = ", ".join(f"{name} ({counted(number, 'row')})" for name, number in table.columns.items())
     first = f" of the first {compared_rows.EXAMINED:,}" if rows > compared_rows.EXAMINED else ""
     where = f" in {columns}{first}" if columns and kind == "different" else ""
-    return f"{rows:,} {kind} ({keys}{', ...' if rows > len(listed) else ''}){where}" if rows else ""
+    named = f"{'key' if rows == 1 else 'keys'} {keys}{', ...' if rows > len(listed) else ''}"
+    return f"{rows:,} {kind} ({named}){where}" if rows else ""
