@@ -75,3 +75,16 @@ def test_what_is_added_to_a_table_that_stays_is_a_part_of_nothing(database: str)
     }
     assert set(within.values()) == {"TABLE a b"}
     assert set(within) == {"FK CONSTRAINT a b a b_v_fkey", "INDEX own", "TRIGGER a b own"}
+
+
+def test_what_is_said_of_an_object_that_is_called_as_a_table_is_no_part_of_it(database: str) -> None:
+    """A function or statistics may have a table's name: their comments and grants are undone on their own."""
+    there = "CREATE TABLE public.a (v int, w int); CREATE STATISTICS public.seen ON v, w FROM public.a;"
+    there += "CREATE FUNCTION public.total() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+    more = "CREATE TABLE public.total (v int); COMMENT ON COLUMN public.total.v IS 'own'; CREATE TABLE public.seen ();"
+    more += "COMMENT ON STATISTICS public.seen IS 'x'; COMMENT ON FUNCTION public.total() IS 'x';"
+    more += "REVOKE ALL ON FUNCTION public.total() FROM PUBLIC; GRANT SELECT ON public.total TO PUBLIC"
+    changed, within, _ = changed_by(database, there, more)
+    assert within == {"COMMENT COLUMN total.v": "TABLE total", "ACL TABLE total": "TABLE total"}
+    alone = {"COMMENT FUNCTION total()", "ACL FUNCTION total()", "COMMENT STATISTICS seen"}
+    assert changed.keys() - within.keys() == {"TABLE total", "TABLE seen", *alone}

@@ -14,7 +14,10 @@ _PARTS = {
     "TABLE ATTACH": 1,
     "INDEX ATTACH": 1,
     **dict.fromkeys(("CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT", "DEFAULT", "INDEX", "SEQUENCE", "TRIGGER"), 0),
-    **dict.fromkeys(("RULE", "POLICY", "ROW SECURITY", "COMMENT", "ACL"), 0),
+    **dict.fromkeys(("RULE", "POLICY", "ROW SECURITY"), 0),
+    # Functions, statistics and the like may be called as a relation is, and are no part of it.
+    **{f"{of} {kind}": 0 for of in ("COMMENT", "ACL") for kind in (*_RELATIONS, "COLUMN")},
+    **{f"COMMENT {kind}": 0 for kind in ("CONSTRAINT", "TRIGGER", "RULE", "POLICY")},
 }
 _NAME = r'"(?:[^"]|"")*"|[a-z_][a-z0-9_]*'
 _QUALIFIED = re.compile(rf"(?:{_NAME})\.({_NAME})|{_NAME}")
