@@ -76,6 +76,16 @@ def test_the_verification_of_an_earlier_run_proves_nothing_of_a_later_one(run: R
     assert unverified(later) is None
 
 
+def test_a_verification_that_began_before_the_run_published_is_not_of_it(run: Run, tell: Tell) -> None:
+    """`verify` takes no lock: what it proved is what its snapshot held, however late it ends."""
+    verifying = new_run(run.settings)
+    tell("verify", "succeeded", verifying.id)
+    verifying.save(result_of("verify", {"published_run": "an earlier run"}))
+    assert unverified(run)
+    verifying.save(result_of("verify", {"published_run": run.id}))
+    assert unverified(run) is None
+
+
 def test_what_the_run_itself_says_counts(run: Run, tell: Tell) -> None:
     """Its own result, if no event was written, and its event, if its folder is gone; a failure is named."""
     run.save(result_of("verify"))

@@ -166,20 +166,21 @@ def backup_taken(connection: Connection, run_id: str) -> str | None:
     return row[0] if row else None
 
 
-def is_verified(connection: Connection, run_id: str, schema: str) -> bool | None:
-    """Return whether the rows that a migration published were verified, by it or since; None when no event can be read.
+def verified_by(connection: Connection, run_id: str, schema: str) -> list[str] | None:
+    """Return the runs that passed a verification after a migration published, newest first: itself, or `verify`, whose
+    snapshot may be older; None when no event can be read.
 
     schema  into which nothing was published since
     """
     if not _may(connection, "SELECT"):
         return None
-    found = connection.execute(
-        "SELECT FROM mock2pg.events AS e JOIN mock2pg.runs AS r ON r.run_id = %s AND r.command = 'migrate'"
+    rows = connection.execute(
+        "SELECT e.run_id FROM mock2pg.events AS e JOIN mock2pg.runs AS r ON r.run_id = %s AND r.command = 'migrate'"
         " WHERE e.outcome = 'succeeded' AND e.target_schema = %s AND e.id > r.id"
-        " AND (e.kind = 'verify' OR e.kind = 'migrate' AND e.run_id = r.run_id) LIMIT 1",
+        " AND (e.kind = 'verify' OR e.kind = 'migrate' AND e.run_id = r.run_id) ORDER BY e.id DESC",
         [run_id, schema],
-    )
-    return bool(found.fetchall())
+    ).fetchall()
+    return [verifying for (verifying,) in rows]
 
 
 def is_known(connection: Connection, run_id: str) -> bool:

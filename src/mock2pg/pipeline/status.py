@@ -11,6 +11,7 @@ from mock2pg.postgres import prepared_transactions
 from mock2pg.results import Status
 from mock2pg.runs import Run
 from mock2pg.settings import Settings
+from mock2pg.step_results import Verified
 from mock2pg.text import first_line
 
 
@@ -42,8 +43,9 @@ def _unverified(settings: Settings, connection: postgres.Connection, newest: His
     """Return why what the newest run published is not verified, in words; None of a rollback, which proves itself."""
     run = Run(newest.run_id, settings)
     result = verdict.written("verify", run)
-    verified = events.is_verified(connection, run.id, settings.target_schema)
-    known = verified is not None or run.folder.is_dir()
+    passed = events.verified_by(connection, run.id, settings.target_schema)
+    known = passed is not None or run.folder.is_dir()
+    verified = any(_is_of(run, Run(each, settings)) for each in passed or ())
     if newest.command != "migrate" or verified or (result and not result.error) or not known:
         return None
     why = "was interrupted"
@@ -52,3 +54,9 @@ def _unverified(settings: Settings, connection: postgres.Connection, newest: His
     elif not run.folder.is_dir():
         why = "is not recorded"
     return f"the verification of the run {why}. Run `mock2pg verify`, or undo the run with `mock2pg rollback latest`"
+
+
+def _is_of(published: Run, verifying: Run) -> bool:
+    """Return whether a verification that passed was of the run: `verify` takes no lock, and may have begun before."""
+    result = verdict.written("verify", verifying)
+    return result is None or (isinstance(result.found, Verified) and result.found.published_run == published.id)
