@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from mock2pg.history import layout
 from mock2pg.postgres import scratch
 from mock2pg.postgres.connection import Connection
 from mock2pg.readiness import rights
@@ -51,6 +52,9 @@ def of_event_triggers(connection: Connection, facts: Mapping[str, Any], schema: 
             for statement in statements:
                 doing = " ".join(statement.split()[:2])
                 connection.execute(sql.SQL(statement).format(table=table))
+            if layout.SCHEMA in missing:
+                doing = "making the history"
+                layout.create(connection)
     except psycopg.Error as error:
         yield Check(
             "event triggers",
