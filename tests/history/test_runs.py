@@ -151,3 +151,6 @@ def test_every_command_says_that_the_history_is_damaged(published_small: Setting
     for read in (service.status, service.history, service.past_runs):
         with pytest.raises(SchemaRefused, match=told):
             read()
+    (failed,) = [check for check in service.doctor() if check["verdict"] == "failed"]
+    assert told in failed["found"]
+    assert "ALTER SCHEMA mock2pg RENAME TO mock2pg_before" in failed["remedy"]

@@ -71,6 +71,7 @@ def examine(settings: Settings, url: Callable[[], str]) -> list[Check]:
             checks += [Check("connection", PASSED, told), *_look(connection, settings, "migrate")]
             try:
                 _refuse_schemas(connection, "migrate")
+                _refuse_damaged(connection, settings)
             except Mock2pgError as error:
                 checks.append(Check("owners of the schemas of mock2pg", FAILED, error.message, _remedy(error)))
     except Mock2pgError as error:
@@ -93,6 +94,13 @@ def _refuse_schemas(connection: postgres.Connection, command: str) -> None:
         if command != "verify":
             postgres.schemas.refuse_foreign(connection, [], postgres.scratch.used(connection))
         layout.version(connection, reading=command == "verify")
+
+
+def _refuse_damaged(connection: postgres.Connection, settings: Settings) -> None:
+    """Read the newest row of the history, as every other command does; an earlier version is upgraded by them."""
+    with postgres.named(DatabaseError, "cannot read the history"):
+        if layout.version(connection) == layout.VERSION:
+            history.newest(connection, settings.target_schema)
 
 
 def _unused(settings: Settings) -> Sequence[str]:
