@@ -296,6 +296,13 @@ def test_a_hint_names_commands_as_they_are_typed_here(tmp_path: Path, monkeypatc
     assert say(arguments=("psql", "-c", "SELECT 'a value'")).startswith("Run the command again")
 
 
+@pytest.mark.parametrize("name", ["a`b.json", "a`b'c.json", "old | new.json"])
+def test_a_hint_with_a_name_that_looks_like_its_end_is_shown_as_it_is(name: str) -> None:
+    """A file may be called so: the command that names it is complete, and telling what failed does not fail."""
+    hint = f"`mock2pg plan {shlex.quote(name)}` shows each change."
+    assert typed.typed(hint) == typed.on_page(hint) == hint
+
+
 def test_a_command_to_paste_names_the_variables_that_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that lead to the database and are in no file, with the database and without its password."""
     monkeypatch.setenv("MIGRATION_PROJECT", str(tmp_path))

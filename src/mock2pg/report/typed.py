@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def typed(text: str) -> str:
 
     An option to add is in ARGS where make was typed, if that is not taken.
     """
-    text = _COMMAND.sub(lambda found: f"`{command(*shlex.split(found[1]))}{found[2] or ''}`", text)
+    text = _each(text, lambda words, _: command(*words))
     if again := _again():
         text = _AGAIN.sub(lambda found: f"{found[1]}un `{again}` again", text)
         if again.startswith("make ") and "ARGS=" not in again:
@@ -77,9 +78,18 @@ def typed(text: str) -> str:
 
 def on_page(text: str) -> str:
     """Return a hint with its commands in backticks as they can be typed in the project's folder."""
-    return _COMMAND.sub(
-        lambda found: f"`{by_make(*shlex.split(found[1])) or f'mock2pg {found[1]}'}{found[2] or ''}`", text
-    )
+    return _each(text, lambda words, written: by_make(*words) or f"mock2pg {written}")
+
+
+def _each(text: str, line: Callable[[list[str], str], str]) -> str:
+    """Return a text with the line of each of its commands; one that names a file with a backtick or a bar stays."""
+
+    def replaced(found: re.Match[str]) -> str:
+        with suppress(ValueError):
+            return f"`{line(shlex.split(found[1]), found[1])}{found[2] or ''}`"
+        return found[0]
+
+    return _COMMAND.sub(replaced, text)
 
 
 def needed() -> str:
