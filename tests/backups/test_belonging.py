@@ -83,8 +83,10 @@ def test_what_is_said_of_an_object_that_is_called_as_a_table_is_no_part_of_it(da
     there += "CREATE FUNCTION public.total() RETURNS int LANGUAGE sql AS 'SELECT 1'"
     more = "CREATE TABLE public.total (v int); COMMENT ON COLUMN public.total.v IS 'own'; CREATE TABLE public.seen ();"
     more += "COMMENT ON STATISTICS public.seen IS 'x'; COMMENT ON FUNCTION public.total() IS 'x';"
-    more += "REVOKE ALL ON FUNCTION public.total() FROM PUBLIC; GRANT SELECT ON public.total TO PUBLIC"
+    more += "REVOKE ALL ON FUNCTION public.total() FROM PUBLIC; GRANT SELECT ON public.total TO PUBLIC;"
+    more += 'CREATE TABLE public."None" (); ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC'
     changed, within, _ = changed_by(database, there, more)
     assert within == {"COMMENT COLUMN total.v": "TABLE total", "ACL TABLE total": "TABLE total"}
     alone = {"COMMENT FUNCTION total()", "ACL FUNCTION total()", "COMMENT STATISTICS seen"}
-    assert changed.keys() - within.keys() == {"TABLE total", "TABLE seen", *alone}
+    alone |= {"DEFAULT ACL DEFAULT PRIVILEGES FOR TABLES", "TABLE total", "TABLE seen", "TABLE None"}
+    assert changed.keys() - within.keys() == alone

@@ -40,7 +40,7 @@ def _whole(name: str, entries: Mapping[str, str]) -> str:
         if name.startswith(f"{kind} ") and name in entries:
             owned = entries.get(f"SEQUENCE OWNED BY {name.removeprefix('SEQUENCE ')}") if kind == "SEQUENCE" else None
             relation = _relation(owned or entries[name], 1 if owned else place)
-            whole = next((key for kind in _RELATIONS if (key := f"{kind} {relation}") in entries), name)
+            whole = next((key for kind in _RELATIONS if relation and (key := f"{kind} {relation}") in entries), name)
             return name if whole == name else _whole(whole, entries)
     return name
 
