@@ -78,7 +78,7 @@ class Status:
     leftovers      the leftovers of interrupted runs; the next run that takes the lock removes them
     refused        the schema of another role that the next run is refused for, and what to do; None without one
     unapplied      the nodes of a cluster that have not applied yet what the newest run committed, in words
-    unverified     why the rows that the newest run published are not verified, and what to do; None when they are
+    unverified     why the rows of the published run are not verified, and what to do; None when they are
     """
 
     database: str

@@ -37,6 +37,7 @@ def record(
     command: str = "migrate",
     schema: str = "public",
     findings: history.Findings | None = None,
+    published: str | None = None,
 ) -> None:
     history.record(
         connection,
@@ -45,7 +46,7 @@ def record(
         operator="Zoë 'O'Neil'",
         started_at="2026-11-22T10:30:00.000Z",
         schema=schema,
-        published_run=run_id if command == "migrate" else None,
+        published_run=run_id if command == "migrate" else published,
         input_sha256=None,
         backup_id="backup-x",
         tables={"t": TABLE},

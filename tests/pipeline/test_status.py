@@ -65,7 +65,7 @@ def test_a_verification_that_never_ended_is_reported_until_another_passes(run: R
 
 
 def test_the_verification_of_an_earlier_run_proves_nothing_of_a_later_one(run: Run, tell: Tell) -> None:
-    """Also that of an earlier migration; a rollback has proven by itself what it restored."""
+    """Also that of an earlier migration; where a rollback has left nothing published, nothing is to be verified."""
     for kind in ("migrate", "verify"):
         tell(kind, "succeeded", "1")
     later = new_run(run.settings)
@@ -74,6 +74,20 @@ def test_the_verification_of_an_earlier_run_proves_nothing_of_a_later_one(run: R
         assert unverified(later)
         record(connection, later.id, "rollback")
     assert unverified(later) is None
+
+
+def test_a_rollback_to_what_was_never_verified_does_not_verify_it(run: Run, tell: Tell) -> None:
+    """It proves that the rows of the run are there again, not that they are the input; a verification of it counts."""
+    later = new_run(run.settings)
+    with postgres.connect(run.settings.url, name="test") as connection:
+        record(connection, later.id)
+        tell("migrate", "succeeded", later.id)
+        tell("verify", "succeeded", "of the later one")
+        assert unverified(run) is None
+        record(connection, later.id, "rollback", published=run.id)
+    assert f"undo the run with `mock2pg rollback --before {run.id}`" in str(unverified(run))
+    tell("verify", "succeeded", "of the run")
+    assert unverified(run) is None
 
 
 def test_a_verification_that_began_before_the_run_published_is_not_of_it(run: Run, tell: Tell) -> None:

@@ -167,18 +167,16 @@ def backup_taken(connection: Connection, run_id: str) -> str | None:
 
 
 def verified_by(connection: Connection, run_id: str, schema: str) -> list[str] | None:
-    """Return the runs that passed a verification after a migration published, newest first: itself, or `verify`, whose
-    snapshot may be older; None when no event can be read.
-
-    schema  into which nothing was published since
-    """
+    """Return the runs that passed a verification of what a migration published, newest first: itself, and each `verify`
+    while nothing else was published, whose snapshot may be from before; None when no event can be read."""
     if not _may(connection, "SELECT"):
         return None
     rows = connection.execute(
-        "SELECT e.run_id FROM mock2pg.events AS e JOIN mock2pg.runs AS r ON r.run_id = %s AND r.command = 'migrate'"
-        " WHERE e.outcome = 'succeeded' AND e.target_schema = %s AND e.id > r.id"
-        " AND (e.kind = 'verify' OR e.kind = 'migrate' AND e.run_id = r.run_id) ORDER BY e.id DESC",
-        [run_id, schema],
+        "SELECT e.run_id FROM mock2pg.events AS e WHERE e.outcome = 'succeeded' AND e.target_schema = %(schema)s"
+        " AND (e.kind = 'migrate' AND e.run_id = %(run)s OR e.kind = 'verify' AND %(run)s = (SELECT published_run"
+        " FROM mock2pg.runs AS r WHERE r.target_schema = %(schema)s AND r.id < e.id ORDER BY r.id DESC LIMIT 1))"
+        " ORDER BY e.id DESC",
+        {"run": run_id, "schema": schema},
     ).fetchall()
     return [verifying for (verifying,) in rows]
 

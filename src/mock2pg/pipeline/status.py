@@ -40,20 +40,23 @@ def read(settings: Settings, url: str) -> Status:
 
 
 def _unverified(settings: Settings, connection: postgres.Connection, newest: HistoryRow) -> str | None:
-    """Return why what the newest run published is not verified, in words; None of a rollback, which proves itself."""
-    run = Run(newest.run_id, settings)
+    """Return why the published run is not verified, in words; a rollback proves only that its rows are there again."""
+    if newest.published_run is None:
+        return None
+    run = Run(newest.published_run, settings)
     result = verdict.written("verify", run)
     passed = events.verified_by(connection, run.id, settings.target_schema)
     known = passed is not None or run.folder.is_dir()
     verified = any(_is_of(run, Run(each, settings)) for each in passed or ())
-    if newest.command != "migrate" or verified or (result and not result.error) or not known:
+    if verified or (result and not result.error) or not known:
         return None
     why = "was interrupted"
     if result and result.error and result.error["name"] != Interrupted.__name__:
         why = f"failed: {first_line(result.error['message'])}"
     elif not run.folder.is_dir():
         why = "is not recorded"
-    return f"the verification of the run {why}. Run `mock2pg verify`, or undo the run with `mock2pg rollback latest`"
+    back = "latest" if newest.command == "migrate" else f"--before {run.id}"
+    return f"the verification of the run {why}. Run `mock2pg verify`, or undo the run with `mock2pg rollback {back}`"
 
 
 def _is_of(published: Run, verifying: Run) -> bool:
