@@ -403,6 +403,8 @@ def referring(**key: Any) -> dict[str, Any]:
         ({**node(), "alias": "mock2pg_gone_1"}, "mock2pg_gone_1: names of tables that begin with mock2pg_ are mock2pg"),
         (told(publish="merg"), "parts: config.meta.publish is merg, which is not one of merge, ensure"),
         (told(database_columns=["a"]), "parts: its contract cannot be read: ValueError"),
+        (told(database_columns={"a": 5}), "parts.a: its definition in config.meta.database_columns is no text"),
+        (node(code={"meta": {"derived": True}}), "parts.code: config.meta.derived is True, and no text that says why"),
         (
             node(made={"meta": {"source": "gone"}}),
             "parts.made: config.meta.source names gone, which is not a column of the staged table parts",

@@ -44,17 +44,19 @@ def _column(table: str, column: Mapping[str, Any], source: SourceTable | None) -
     except ValueError as error:
         raise ProjectError(f"{table}.{name}: data_type {error}") from None
     kinds = {constraint["type"] for constraint in column["constraints"]}
+    derived = own.get("derived")
+    if not isinstance(derived, str | None):
+        raise ProjectError(f"{table}.{name}: config.meta.derived is {derived}, and no text that says why it changes")
     staged = {one.name: one for one in source.columns} if source else {}
     origin = own.get("source") or (name if name in staged else None)
     if own.get("source") and origin not in staged:
         where = f"the staged table {source.name}" if source else "a staged table: the model has none"
         raise ProjectError(f"{table}.{name}: config.meta.source names {origin}, which is not a column of {where}")
-    if source and origin is None and not own.get("derived"):
+    if source and origin is None and not derived:
         raise ProjectError(
             f"{table}.{name} comes from no staged column",
             hint="Say why in the model's YAML: config.meta.derived, or name the column: config.meta.source.",
         )
     not_null = bool(kinds & {"not_null", "primary_key"})
     of = staged.get(str(origin))
-    derived = own.get("derived")
     return Column(name, data_type, not_null, origin, derived, of.data_type if of else "", of.format if of else "")

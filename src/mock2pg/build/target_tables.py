@@ -74,6 +74,8 @@ def _table(node: Mapping[str, Any], staged: Mapping[str, SourceTable], names: Ma
             f"{name}.{both[0]} is a column of the contract, and one that the database fills: database_columns",
             hint="Take it out of config.meta.database_columns, or give the contract's column another name.",
         )
+    if wrong := [column for column, definition in filled.items() if not isinstance(definition, str)]:
+        raise ProjectError(f"{name}.{wrong[0]}: its definition in config.meta.database_columns is no text")
     made = _constrained(
         Table(
             name=name,
