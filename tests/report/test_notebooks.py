@@ -493,6 +493,13 @@ def test_a_notebook_that_is_interrupted_while_it_begins_does_not_go_on(
     assert time.monotonic() - began < 60
 
 
+def test_what_notebooks_show_is_compiled_before_it_is_needed() -> None:
+    """The process of the cells compiles the templates of what they show, and no others."""
+    files = (REPOSITORY / "src/mock2pg/report").glob("*.py")
+    used = {name for file in files for name in re.findall(r'\bshown\("([^"]+)"', file.read_text(encoding="utf-8"))}
+    assert used == set(engine.SHOWN)
+
+
 def test_a_page_needs_nothing_from_elsewhere_and_folds_the_code(make: Make, tmp_path: Path) -> None:
     """The output of the cells comes first; the code, parameters too, is folded; names are text."""
     executed, page = tmp_path / "made.ipynb", tmp_path / "page.html"

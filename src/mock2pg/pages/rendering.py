@@ -47,9 +47,9 @@ def render(template: str, **names: Any) -> str:
     return _environment().get_template(template).render(**{"links": None, **names})
 
 
-def compile_templates() -> None:
-    """Compile every template, so that it need not be done when one is rendered."""
-    for name in _environment().list_templates():
+def compile_templates(*names: str) -> None:
+    """Compile templates, so that it need not be done when one is rendered; without names, all of them."""
+    for name in names or _environment().list_templates():
         _environment().get_template(name)
 
 

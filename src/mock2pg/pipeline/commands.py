@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from mock2pg.pipeline import nodes, recovery
-from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PLAN, PREFLIGHT, STAGE, VERIFY, load_ahead
+from mock2pg.pipeline.step import BACKUP, CHECK, LOAD, PLAN, PREFLIGHT, STAGE, VERIFY, load_ahead, load_report_ahead
 from mock2pg.pipeline.work import Work
 
 
@@ -40,6 +40,7 @@ def plan(work: Work) -> None:
 
 def verify(work: Work) -> None:
     """Prove the target tables against the run that published them."""
+    load_report_ahead()
     with work.connected(exclusive=False) as work:
         nodes.require_applied(work.run)
         work.step(VERIFY, last=True)
@@ -47,5 +48,6 @@ def verify(work: Work) -> None:
 
 def backup(work: Work) -> None:
     """Take a backup of the target schema."""
+    load_report_ahead()
     with work.connected() as work:
         work.record.backup_id = work.step(BACKUP, last=True).backup_id

@@ -8,7 +8,7 @@ from importlib import import_module
 
 from mock2pg import signals
 from mock2pg.pipeline import destination
-from mock2pg.pipeline.step import ROLLBACK, SHOW
+from mock2pg.pipeline.step import ROLLBACK, SHOW, load_report_ahead
 from mock2pg.pipeline.verdict import paperwork
 from mock2pg.pipeline.work import Work
 
@@ -38,6 +38,7 @@ def roll_back(work: Work, backup_id: str, *, discard_changes: bool, latest: bool
 @contextmanager
 def _connected(work: Work, backup_id: str, *, latest: bool) -> Iterator[Work]:
     work.record.backup_id = backup_id
+    load_report_ahead()
     with work.connected() as work:
         if latest:
             destination.refuse_moved(work.run.settings, work.run.settings.url, backup_id)

@@ -73,20 +73,39 @@ def load_ahead(run: Run | None = None, *, with_notebooks: bool = False) -> None:
         workers.prepare(workers.DBT)
 
     def load() -> None:
-        with suppress(Exception):  # the step that needs it will say so
-            if run and (tables := known_build.likely(run)):
-                if not run.has_ended:  # its folder is sealed
-                    run.write("contracts.json", [table.as_dict() for table in tables])
-            elif run:
-                workers.prepare(workers.DBT)
-            for name in (LOAD.name, PREFLIGHT.name, PUBLISH.name, "report"):
-                import_module(f"mock2pg.pipeline.steps.{name}")
-            pages.compile_templates()
-            if with_notebooks:
-                workers.wait_until_loaded(workers.DBT)
-                workers.prepare(workers.CELLS)
+        if run and (tables := known_build.likely(run)):
+            if not run.has_ended:  # its folder is sealed
+                run.write("contracts.json", [table.as_dict() for table in tables])
+        elif run:
+            workers.prepare(workers.DBT)
+        _load(LOAD.name, PREFLIGHT.name, PUBLISH.name)
+        if with_notebooks:
+            workers.wait_until_loaded(workers.DBT)
+            workers.prepare(workers.CELLS)
 
-    threading.Thread(target=load, daemon=True).start()
+    _beside(load)
+
+
+def load_report_ahead() -> None:
+    """Load what the report needs, in a thread: this process waits for the one that runs the notebook meanwhile."""
+    _beside(_load)
+
+
+def _load(*steps: str) -> None:
+    for name in (*steps, "report"):
+        import_module(f"mock2pg.pipeline.steps.{name}")
+    pages.compile_templates()
+
+
+def _beside(load: Callable[[], None]) -> None:
+    """Load in a thread. Nothing is wrong when that fails: the step that needs it loads it, or says why it cannot."""
+
+    def quietly() -> None:
+        with suppress(Exception):
+            load()
+
+    with suppress(RuntimeError):  # no thread can be started
+        threading.Thread(target=quietly, daemon=True).start()
 
 
 def run_step(name: str, run_id: str, *, project: str, **parameters: str | bool) -> StepResult:
