@@ -79,7 +79,7 @@ PROVOKED = {
     "raised": ("INSERT INTO public.guarded VALUES ('{}')", 'the function "refuse" raised an exception'),
     "asserted": ("INSERT INTO public.asserted VALUES ('{}')", 'the function "claim" raised an exception'),
     "misnamed": ("INSERT INTO public.misnamed VALUES ('{}')", 'the function "misname" raised an exception (SQLSTATE'),
-    "looked up": ("INSERT INTO public.looked_up VALUES ('{}')", 'the function "look_up" failed: '),
+    "looked up": ("INSERT INTO public.looked_up VALUES ('{}')", 'the function "look_up" failed: undefined'),
     "cast to table": ("INSERT INTO public.cast_to_table VALUES ('{}')", "(SQLSTATE 42"),
     "cast to role": ("INSERT INTO public.cast_to_role VALUES ('{}')", "(SQLSTATE 42"),
     "cast to function": ("INSERT INTO public.cast_to_function VALUES ('{}')", "(SQLSTATE 42"),

@@ -152,7 +152,7 @@ def described(error: psycopg.Error) -> str:
         message = without_shards(str(diagnosis.message_primary))  # a value may hold quotes itself: the last one ends it
         start, end = message.partition(f'"{unknown}"')[0], message.rpartition('"')[2]
         text = scrubbed(f"{start}(a value){end}")
-    if not diagnosis.statement_position and (error.sqlstate or "").startswith(_OF_VALUES):
+    if not (diagnosis.statement_position or _in_function(error)) and (error.sqlstate or "").startswith(_OF_VALUES):
         text = _BARE.sub(lambda found: found[1] or "(a value)", text)
     where = [f"{word} {name}" for word, name in fields.items() if name in known]
     return ", ".join([text, *where]) + _state(error)
