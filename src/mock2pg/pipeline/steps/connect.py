@@ -73,7 +73,7 @@ def examine(settings: Settings, url: Callable[[], str]) -> list[Check]:
                 _refuse_schemas(connection, "migrate")
                 _refuse_damaged(connection, settings)
             except Mock2pgError as error:
-                checks.append(Check("owners of the schemas of mock2pg", FAILED, error.message, _remedy(error)))
+                checks.append(Check("schemas of mock2pg", FAILED, error.message, _remedy(error)))
     except Mock2pgError as error:
         name = "connection" if checks or isinstance(error, DatabaseError) else "DATABASE_URL"
         checks.append(Check(name, FAILED, error.message, _remedy(error)))
