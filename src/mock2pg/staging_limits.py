@@ -12,6 +12,7 @@ from mock2pg.settings import STAGING_MEMORY, size
 Config = dict[str, str | bool | int | float | list[str]]
 
 _PER_THREAD = 64 << 20  # bytes that a thread of DuckDB needs to sort and join
+_SMALL = 16 << 20  # bytes of a file, such as 200,000 rows
 _LEAST = "64MiB"
 _NO_MEMORY = ("Out of Memory", "failed to allocate", "Allocation failure", "could not allocate", "bad allocation")
 _NO_DISK = ("No space left", "max_temp_directory_size", "Disk quota")
@@ -37,6 +38,11 @@ def config(
     if spill is not None:
         made["temp_directory"] = str(spill)
     return made
+
+
+def threads(file: Path) -> int | None:
+    """Return 1 for a small file, of which a query takes no longer than to wake a second thread for it; or None."""
+    return 1 if file.exists() and file.stat().st_size < _SMALL else None
 
 
 def named(

@@ -173,6 +173,15 @@ def test_threads_are_as_many_as_the_memory_allows(monkeypatch: pytest.MonkeyPatc
     assert "threads" not in staging_limits.config("8GiB")
 
 
+def test_a_small_file_is_read_by_one_thread(tmp_path: Path) -> None:
+    """A large file, and one that is not there yet, leaves the number of threads to the memory."""
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(b" ")
+    with large.open("wb") as file:
+        file.truncate(1 << 30)
+    assert [staging_limits.threads(file) for file in (small, large, tmp_path / "none")] == [1, None, None]
+
+
 def test_what_can_spill_gets_half_of_the_memory(staged: Path) -> None:
     """Checks, hashes and comparisons leave half of the limit to what runs beside them; reading JSON may need all."""
     limits = []

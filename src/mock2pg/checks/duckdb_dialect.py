@@ -65,7 +65,8 @@ class _Connection:
     def __init__(self, file: Path, memory: str, shortages: list[StagingFailed]) -> None:
         self._memory, self._shortages = memory, shortages
         with self._noted():
-            self._connection = duckdb.connect(str(file), read_only=True, config=staging_limits.config(memory))
+            config = staging_limits.config(memory, threads=staging_limits.threads(file))
+            self._connection = duckdb.connect(str(file), read_only=True, config=config)
 
     def cursor(self) -> _Cursor:
         return _Cursor(self._connection.cursor(), self._noted)

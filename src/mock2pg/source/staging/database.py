@@ -23,9 +23,13 @@ def opened(
 ) -> Iterator[Connection]:
     """Connect to the staging file.
 
+    threads  None: as many as pay
+
     A DuckDB error is raised as a StagingFailed or InternalError, without the values in its text.
     """
     try:
+        if threads is None and read_only:
+            threads = staging_limits.threads(database)
         config = staging_limits.config(memory, reads_json=not read_only, threads=threads)
         with duckdb.connect(str(database), read_only=read_only, config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")

@@ -226,7 +226,7 @@ def _staged(column: Column) -> str:
 
 @cache
 def _memory() -> Connection:  # to open one takes longer than to read a small table
-    return duckdb.connect(config={"temp_directory": ""})  # it is for what is small, and spills nothing
+    return duckdb.connect(config={"temp_directory": "", "threads": 1})  # it is for what is small, and spills nothing
 
 
 # A forked process would have it without its threads, and be ended by SIGABRT when it waits for them at its end.
